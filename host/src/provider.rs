@@ -1,0 +1,338 @@
+//! A provider as the rest of the host sees it.
+//!
+//! `lease`, `rotation` and `mount` know this trait and nothing of wasmtime. The
+//! component behind it lives in `sandbox`; tests put a fake behind it that keeps
+//! the truth of what exists upstream. JSON documents cross as text: they were
+//! checked when they were stored, and the host does not parse them per call.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    clock::Timestamp,
+    id::{Digest, MountPath, OperationId, RoleName},
+    sandbox::grants::Grants,
+    secret::Secret,
+};
+
+/// What the host tells a provider about one call, and what bounds the call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Stable over all attempts of one operation.
+    pub operation: OperationId,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// Role that the operation is about.
+    pub role_name: Option<RoleName>,
+    /// Readable, unique name for the upstream principal; same for all attempts.
+    pub principal_name: String,
+    /// Who asked; absent for scheduled work.
+    pub requester: Option<Requester>,
+    /// Wall-clock limit of this call.
+    pub timeout: Duration,
+    /// What belongs to the mount rather than to this call.
+    pub scope: Arc<Scope>,
+}
+
+/// What a mount lends to each of its calls. One per mount, digest and config
+/// version: connections are parked and derived secrets are made within it.
+#[derive(Debug)]
+pub struct Scope {
+    /// The mount's row, which survives a remount.
+    pub mount_id: i64,
+    /// The mount's path.
+    pub mount: MountPath,
+    /// Version of the config that is passed with the calls.
+    pub config_version: u32,
+    /// Where the mount may connect to.
+    pub grants: Arc<Grants>,
+    /// PEM certificates that TLS to upstream trusts beside the public roots.
+    pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
+    /// Key of `host.derive` for this mount.
+    pub derivation_key: Arc<Secret<[u8; 32]>>,
+}
+
+/// Who asked for an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requester {
+    /// The token's display name.
+    pub display_name: String,
+    /// The token's accessor.
+    pub accessor: String,
+    /// Claims that the login established.
+    #[serde(default)]
+    pub metadata: Vec<(String, String)>,
+}
+
+/// What a provider says of itself (`describe`).
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Descriptor {
+    /// The provider's name.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
+    /// One line for people.
+    pub summary: String,
+    /// JSON Schema 2020-12 of the mount's config.
+    pub config_schema: Value,
+    /// Of a role, without the host's own fields.
+    pub role_schema: Value,
+    /// Of a request.
+    pub request_schema: Value,
+    /// Of what `create` returns.
+    pub credential_schema: Value,
+    /// What it wants to reach, as URI templates over the config.
+    pub endpoints: Vec<String>,
+    /// Longest principal name that upstream takes; 0 for no limit.
+    pub name_limit: u32,
+    /// False where nothing stays upstream that needs `revoke`.
+    pub leaves_state: bool,
+    /// Seconds that a new credential may need before upstream honours it.
+    pub propagation_s: u32,
+    /// Which optional interfaces it exports.
+    pub abilities: Abilities,
+}
+
+/// The optional interfaces of a provider.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Abilities {
+    /// It pushes a lease's new end to upstream.
+    pub renewal: bool,
+    /// It lists what a mount made.
+    pub inventory: bool,
+    /// Names of the public documents it makes; a name that ends in `/` stands
+    /// for every name under it. Empty where it makes none.
+    pub publication: Vec<String>,
+}
+
+/// Why a call failed, by what can be done about it. The names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureClass {
+    /// The configuration or role cannot work as it stands.
+    InvalidConfig,
+    /// The caller's request is wrong.
+    InvalidRequest,
+    /// Upstream refused the root credential, or it lacks a privilege.
+    Denied,
+    /// Upstream has no such thing.
+    NotFound,
+    /// Upstream already holds something in the way.
+    Conflict,
+    /// Upstream asked to slow down.
+    RateLimited,
+    /// Upstream could not be reached, or answered with a passing fault.
+    Unavailable,
+    /// The provider does not do this.
+    Unsupported,
+    /// A defect of the provider, or a limit that it ran into.
+    Internal,
+}
+
+impl FailureClass {
+    /// Whether trying again later may help without anybody changing anything.
+    pub fn is_transient(self) -> bool {
+        !matches!(
+            self,
+            Self::InvalidConfig | Self::InvalidRequest | Self::Unsupported
+        )
+    }
+
+    /// The contract's name: `rate-limited`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidConfig => "invalid-config",
+            Self::InvalidRequest => "invalid-request",
+            Self::Denied => "denied",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate-limited",
+            Self::Unavailable => "unavailable",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call that failed: the provider's own answer, or the host's about a call
+/// that it stopped (`code` is then `timeout`, `trap`, or `limit_…`).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct Failure {
+    /// What can be done about it.
+    pub class: FailureClass,
+    /// Stable, for programs.
+    pub code: String,
+    /// For the person who must act. Scrubbed of the call's secrets.
+    pub message: String,
+    /// When upstream said to come back.
+    pub retry_after: Option<Duration>,
+}
+
+/// The answer of `validate-config`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Validation {
+    /// Who the root credential is upstream.
+    pub identity: Option<String>,
+    /// What will hurt later.
+    pub warnings: Vec<String>,
+}
+
+/// The answer of `create`.
+#[derive(Debug)]
+pub struct Credential {
+    /// Names the credential upstream; no secret.
+    pub id: String,
+    /// The credential, checked against the descriptor's schema.
+    pub data: Secret<String>,
+    /// Facts that the host keeps; a JSON object.
+    pub metadata: Value,
+    /// Until upstream itself ends the credential.
+    pub expires_in: Option<Duration>,
+}
+
+/// What `revoke` is to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// A credential that `create` returned, by its id.
+    Credential(String),
+    /// Whatever the operation made, if anything.
+    UnknownCredential,
+    /// A former root credential, by the id that `rotate` gave.
+    FormerRoot(String),
+}
+
+/// What `rotate` is to renew.
+#[derive(Debug)]
+pub enum Rotation {
+    /// The root credential in the config.
+    Root,
+    /// One existing account, by its role document.
+    Account(Secret<String>),
+}
+
+/// The answer of `rotate`.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The whole new config, or the account's new credential.
+    pub secret: Secret<String>,
+    /// The former credential, where it is still valid and must be ended.
+    pub retires: Option<String>,
+    /// Facts worth showing; a JSON object.
+    pub metadata: Value,
+}
+
+/// A credential that was revoked before its own end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedCredential {
+    /// The id that `create` returned.
+    pub id: String,
+    /// When.
+    pub revoked_at: Timestamp,
+    /// Its own end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A public document of a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Media type.
+    pub content_type: String,
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// How long the host may answer with them.
+    pub valid_for: Duration,
+}
+
+/// One page of an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Credential ids, as `create` returned them.
+    pub ids: Vec<String>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// A loaded provider. Every call is independent: nothing is kept between them.
+///
+/// Documents in `Secret<String>` are JSON text: `config` and `role` as stored,
+/// with defaults filled in.
+#[async_trait]
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What it said of itself when it was loaded.
+    fn descriptor(&self) -> &Descriptor;
+
+    /// The digest of the bytes that run.
+    fn digest(&self) -> Digest;
+
+    /// Checks `config` (and `role`) upstream; changes nothing there.
+    async fn validate_config(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: Option<&Secret<String>>,
+    ) -> Result<Validation, Failure>;
+
+    /// Makes one credential.
+    async fn create(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: &Secret<String>,
+        request: &Secret<String>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Credential, Failure>;
+
+    /// Ends a credential. Already gone is success.
+    async fn revoke(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: Option<&Secret<String>>,
+        what: &Revocation,
+    ) -> Result<(), Failure>;
+
+    /// Makes a new root or account credential.
+    async fn rotate(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        what: &Rotation,
+    ) -> Result<Rotated, Failure>;
+
+    /// Pushes a lease's new end; `unsupported` where `abilities.renewal` is false.
+    async fn renew(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: &Secret<String>,
+        id: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), Failure>;
+
+    /// Lists what the mount made; `unsupported` where `abilities.inventory` is false.
+    async fn list_credentials(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        cursor: Option<&str>,
+    ) -> Result<Page, Failure>;
+
+    /// Makes a public document; `unsupported` where it has no such ability.
+    async fn publish(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        name: &str,
+        revoked: &[RevokedCredential],
+    ) -> Result<Option<Document>, Failure>;
+}

@@ -1,0 +1,2 @@
+//! The sandbox: wasmtime engine, per-call stores, limits, network.
+pub mod grants;
