@@ -176,6 +176,10 @@ pub struct Failure {
     pub message: String,
     /// When upstream said to come back.
     pub retry_after: Option<Duration>,
+    /// Whether the call may have changed something upstream: false only where
+    /// the sandbox knows that no connection was opened, taken from the parked
+    /// ones, or asked for over HTTP. Then there is nothing to clean up.
+    pub reached_upstream: bool,
 }
 
 /// The answer of `validate-config`.
