@@ -1,1 +1,47 @@
-fn main() {}
+//! `cargo xtask <command>`: the commands of this workspace.
+//!
+//! Each does its own set-up, so that a machine with Rust and a C compiler needs
+//! nothing typed beforehand. Nothing here is part of what is shipped.
+
+use std::process::ExitCode;
+
+mod plugins;
+mod say;
+mod servers;
+mod test;
+mod toolchain;
+mod workspace;
+
+const USAGE: &str = "\
+The commands of this workspace.
+
+  cargo xtask test [ARGS]       set up what the tests need and run them all;
+                                ARGS go to the test runner (a filter, for one)
+  cargo xtask plugins           build the providers into target/plugins and
+                                record their digests in plugins/pins.toml
+  cargo xtask plugins --check   build them and compare with plugins/pins.toml
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next();
+    let rest: Vec<String> = words.collect();
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let outcome = match (command.as_deref(), rest.as_slice()) {
+        (Some("test"), arguments) => test::run_command(arguments),
+        (Some("plugins"), []) => plugins::record(),
+        (Some("plugins"), ["--check"]) => plugins::check(),
+        (Some("help" | "--help" | "-h"), _) => {
+            say::data(USAGE);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            say::failure(USAGE);
+            Ok(ExitCode::from(2))
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        say::failure(&format!("\nfailed: {error:#}"));
+        ExitCode::FAILURE
+    })
+}

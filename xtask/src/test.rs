@@ -1,0 +1,167 @@
+//! `cargo xtask test`: everything the tests need, then the tests.
+//!
+//! One build serves all: the same features for the program that tests start and
+//! for the tests themselves. cargo-nextest runs them where it is installed,
+//! `cargo test` elsewhere; the last lines printed are the runner's own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::{TEST_FEATURES, Workspace, on_path, run};
+use crate::{plugins, say, servers};
+
+/// Sets up, builds and runs; `arguments` go to the runner. With any, the
+/// examples in the documentation are left out: a filter means a few tests.
+pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<ExitCode> {
+    servers::ensure_postgres()?;
+    plugins::build(workspace)?;
+    plugins::build_test_guests(workspace)?;
+
+    say::step("Building the program and its tests");
+    let build = [
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--features",
+        TEST_FEATURES,
+    ];
+    run(&mut workspace.cargo(&build))?;
+
+    if arguments.is_empty() {
+        say::step("Running the examples in the documentation");
+        let examples = [
+            "test",
+            "--doc",
+            "--workspace",
+            "--features",
+            TEST_FEATURES,
+            "--quiet",
+        ];
+        run(&mut prepared(workspace, &examples))?;
+    }
+
+    say::step("Running the tests");
+    let selection = ["--workspace", "--features", TEST_FEATURES];
+    if on_path("cargo-nextest").is_some() {
+        let mut command = prepared(workspace, &["nextest", "run"]);
+        command.args(selection).args(arguments);
+        let status = command
+            .stdin(Stdio::null())
+            .status()
+            .context("cannot start cargo nextest")?;
+        return Ok(code(status.code()));
+    }
+    let mut command = prepared(workspace, &["test", "--all-targets", "--no-fail-fast"]);
+    command.args(selection).args(arguments);
+    plain_runner(&mut command)
+}
+
+/// `cargo xtask test`.
+pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
+    run_tests(&Workspace::find()?, arguments)
+}
+
+/// A cargo command that tells tests where the built program and providers are.
+fn prepared(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = workspace.cargo(arguments);
+    command
+        .env("LESSOR_BIN", workspace.lessor())
+        .env("LESSOR_TEST_PLUGINS", workspace.plugin_dir());
+    if let Some(directory) = servers::postgres() {
+        command.env("LESSOR_TEST_POSTGRES", directory);
+    }
+    command
+}
+
+/// `cargo test` closes each of its many binaries with a line of its own; they
+/// are added up so that the last line tells the whole result.
+fn plain_runner(command: &mut Command) -> Result<ExitCode> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo test")?;
+    let mut total = Total::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.context("cannot read what cargo test printed")?;
+            total.add(&line);
+            say::data(&format!("{line}\n"));
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo test")?;
+    let Total {
+        binaries,
+        passed,
+        failed,
+        ignored,
+    } = total;
+    say::data(&format!(
+        "\ntest result: {passed} passed; {failed} failed; {ignored} ignored; in {binaries} binaries\n"
+    ));
+    Ok(code(status.code()))
+}
+
+/// What the lines `test result: …` add up to.
+#[derive(Default, Debug, PartialEq)]
+struct Total {
+    binaries: u64,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Total {
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        self.binaries += 1;
+        for part in result.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            match (
+                words.next().and_then(|number| number.parse::<u64>().ok()),
+                words.next(),
+            ) {
+                (Some(number), Some("passed")) => self.passed += number,
+                (Some(number), Some("failed")) => self.failed += number,
+                (Some(number), Some("ignored")) => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The runner's own exit code; one that was ended by a signal has none.
+fn code(code: Option<i32>) -> ExitCode {
+    let code = code.and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Total;
+
+    #[test]
+    fn the_results_of_all_test_binaries_are_added_up() {
+        let mut total = Total::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 2.50s",
+        ] {
+            total.add(line);
+        }
+        assert_eq!(
+            total,
+            Total {
+                binaries: 2,
+                passed: 4,
+                failed: 2,
+                ignored: 1
+            }
+        );
+    }
+}
