@@ -1,1 +1,74 @@
-//! lessor-sdk
+//! Write a credentials provider for lessor: implement [`Provider`], name it in
+//! [`export_provider!`], build for `wasm32-wasip2`.
+//!
+//! ```ignore
+//! use lessor_sdk::prelude::*;
+//!
+//! struct Tokens;
+//! impl Provider for Tokens { /* … */ }
+//! export_provider!(Tokens);
+//! ```
+//!
+//! A provider is stateless: the host keeps the root credential, every lease
+//! and every clock, and calls the provider in a fresh instance each time. Two
+//! rules make crashes harmless: name upstream things after
+//! [`Context::principal_name`] or [`Context::operation_id`], and let every call
+//! be repeatable.
+//!
+//! # Layout
+//!
+//! - [`Provider`], [`Renewal`], [`Inventory`], [`Publication`]: what an author
+//!   implements, and the types these take and give.
+//! - [`Context`], [`PasswordPolicy`]: what the host tells about a call.
+//! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
+//! - [`Connection`], [`http`], [`crypto`], [`log`]: what the host lends.
+//! - `testing` (not on wasm): runs a provider natively against scripted
+//!   upstreams.
+//!
+//! Everything that the SDK asks of the host goes through the private module
+//! `host`: bindings in a component, the test host natively.
+
+mod about;
+mod connection;
+mod context;
+pub mod crypto;
+#[doc(hidden)]
+pub mod export;
+mod failure;
+mod host;
+pub mod http;
+mod json;
+pub mod log;
+mod network;
+mod options;
+mod password;
+mod provider;
+mod secret;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod time;
+
+pub use about::About;
+pub use connection::Connection;
+pub use context::{Context, Requester};
+pub use failure::{Failure, FailureClass, Result};
+pub use network::{NetworkCause, NetworkError};
+pub use options::{Document, Inventory, Page, Publication, Renewal, RevokedCredential};
+pub use password::PasswordPolicy;
+pub use provider::{Empty, Issued, Provider, Revocation, Rotated, Rotation, Validation};
+pub use secret::{Secret, SecretRef};
+pub use time::UnixTime;
+
+pub use {schemars, serde, serde_json, zeroize};
+
+/// What a provider's source usually starts with.
+pub mod prelude {
+    pub use crate::export_provider;
+    pub use crate::{
+        About, Connection, Context, Document, Empty, Failure, FailureClass, Inventory, Issued,
+        Page, PasswordPolicy, Provider, Publication, Renewal, Result, Revocation,
+        RevokedCredential, Rotated, Rotation, Secret, SecretRef, UnixTime, Validation,
+    };
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+}

@@ -1,0 +1,74 @@
+//! What the host tells a provider about one call, and what only the host can
+//! give: bytes derived from its own key, and the time.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::failure::Result;
+use crate::host;
+use crate::password::PasswordPolicy;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// One call, as the host sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Context {
+    /// Stable over all attempts of one operation, unique for ever: 26
+    /// characters of `[0-9a-z]`. A `revoke` gets the id of the `create` or
+    /// `rotate` that it undoes.
+    pub operation_id: String,
+    /// 1 for the first attempt. From 2 on, an earlier attempt may have taken
+    /// effect upstream.
+    pub attempt: u32,
+    /// Path of the mount, without slashes at its ends: `db/orders`.
+    pub mount: String,
+    /// Name of the role, where the operation has one.
+    pub role_name: Option<String>,
+    /// A readable, unique name for the upstream principal, already cut to
+    /// [`About::name_limit`](crate::About::name_limit). Same for all attempts.
+    pub principal_name: String,
+    /// Who asked, where a caller did: absent for scheduled work.
+    pub requester: Option<Requester>,
+    /// Time until the host stops this call.
+    pub timeout: Duration,
+}
+
+/// Who asked for a credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requester {
+    /// A name for people.
+    pub display_name: String,
+    /// Names the caller's token without being it.
+    pub accessor: String,
+    /// Claims that the login established, as (name, value) pairs.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl Context {
+    /// Secret bytes that are the same for every attempt of this operation, and
+    /// differ between operations and labels: HKDF-SHA256 over a key that only
+    /// the host holds. At most 1,024 bytes; the host stops the call above.
+    pub fn derive(&self, label: &str, length: u32) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(host::derive(label, length))
+    }
+
+    /// A password by `policy`, the same for every attempt of this operation.
+    /// Fails with `InvalidConfig` where no password can meet the policy.
+    pub fn password(&self, policy: &PasswordPolicy) -> Result<Secret> {
+        self.password_for("credential", policy)
+    }
+
+    /// Like [`Context::password`], for an operation that needs several:
+    /// `purpose` tells them apart.
+    pub fn password_for(&self, purpose: &str, policy: &PasswordPolicy) -> Result<Secret> {
+        policy.generate(|block, length| self.derive(&format!("password/{purpose}/{block}"), length))
+    }
+
+    /// The time. Prefer the `expires_at` that a call is given: unlike the
+    /// clock, it is the same for every attempt.
+    pub fn now(&self) -> UnixTime {
+        host::now()
+    }
+}

@@ -1,0 +1,151 @@
+//! Strings that must not be seen: they print as `****`, are zeroed when
+//! dropped, and mark themselves in the JSON Schema, so that the host redacts
+//! them wherever it shows a config or a credential.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+/// A secret value in a config or a credential: a password, a private key.
+///
+/// It serialises to its real value, because that is how a credential reaches
+/// the caller; everything else (`Debug`, `Display`) shows `****`. Its schema
+/// is `{"type": "string", "writeOnly": true}`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+/// A secret that the operator may give as a reference to a secret stored in
+/// the host. The host puts the value in its place before the call, so a
+/// provider always sees the value. Its schema adds `"format": "secret-ref"`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(Secret);
+
+impl Secret {
+    /// Takes ownership of a value that is secret from now on.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself. Call it where the value leaves for upstream, not
+    /// before.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SecretRef {
+    /// Takes ownership of a value that is secret from now on.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Secret::new(value))
+    }
+
+    /// The value itself. Call it where the value leaves for upstream, not
+    /// before.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl From<Secret> for SecretRef {
+    fn from(value: Secret) -> Self {
+        Self(value)
+    }
+}
+
+impl From<&str> for SecretRef {
+    fn from(value: &str) -> Self {
+        Self(value.into())
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "writeOnly": true})
+    }
+}
+
+impl JsonSchema for SecretRef {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SecretRef".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "secret-ref", "writeOnly": true})
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(REDACTED)
+    }
+}
+
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(REDACTED)
+    }
+}
+
+const REDACTED: &str = "****";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_prints_as_stars_and_serialises_as_itself() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?}"), "**** ****");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"hunter2\"");
+        let reference: SecretRef = serde_json::from_str("\"hunter2\"").unwrap();
+        assert_eq!(format!("{reference} {reference:?}"), "**** ****");
+        assert_eq!(reference.expose(), "hunter2");
+    }
+}
