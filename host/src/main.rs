@@ -1,1 +1,3 @@
+//! The `lessor` program.
+
 fn main() {}

@@ -1,0 +1,144 @@
+//! JSON Schema: the documents that a provider takes, checked by the host.
+//!
+//! A [`Checker`] is made once per provider and schema. It refuses what the
+//! schema does not know, fills in defaults, and says what is wrong in one
+//! sentence that names the field and never the value: a config holds the root
+//! credential. [`redact`] is what makes a stored document fit to be shown.
+//!
+//! Pure: no clock, no disk, no network. A schema comes from a component that
+//! nobody trusts, so [`Checker::new`] admits only what can be evaluated in
+//! bounded time (`admission`).
+
+mod admission;
+mod redaction;
+mod sentence;
+mod shape;
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+
+pub use self::redaction::{REDACTED, redact};
+use self::shape::{Branches, Position};
+use crate::suggest;
+
+/// Bytes that one compiled `pattern` of a schema may take.
+const PATTERN_SIZE: usize = 1 << 20;
+
+/// Checks documents against one schema.
+#[derive(Debug)]
+pub struct Checker {
+    schema: Value,
+    validator: Validator,
+}
+
+impl Checker {
+    /// Compiles a schema (JSON Schema 2020-12).
+    ///
+    /// # Errors
+    /// Where the schema is none, refers to anything outside itself, or could
+    /// keep the host busy without end.
+    pub fn new(schema: &Value) -> Result<Self, InvalidSchema> {
+        admission::admit(schema)?;
+        let validator = jsonschema::draft202012::options()
+            .with_pattern_options(
+                PatternOptions::regex()
+                    .size_limit(PATTERN_SIZE)
+                    .dfa_size_limit(PATTERN_SIZE),
+            )
+            .build(schema)
+            .map_err(|error| InvalidSchema(error.masked().to_string()))?;
+        Ok(Self {
+            schema: schema.clone(),
+            validator,
+        })
+    }
+
+    /// Checks `document` and fills in the schema's defaults.
+    ///
+    /// `root` is what the sentence calls the document: `config`, `role`,
+    /// `request`.
+    ///
+    /// # Errors
+    /// One sentence that names the field; the document may then hold some
+    /// defaults and is of no use.
+    pub fn check(&self, root: &str, document: &mut Value) -> Result<(), String> {
+        if !document.is_object() {
+            return Err(format!("{root} must be a JSON object"));
+        }
+        let top = Position::root(&self.schema);
+        refuse_unknown(&top, document, root)?;
+        fill_defaults(&top, document);
+        match self.validator.iter_errors(document).next() {
+            None => Ok(()),
+            Some(error) => Err(sentence::of(root, &error)),
+        }
+    }
+}
+
+/// Refuses fields that the schema does not name, and references to stored
+/// secrets, which this server does not keep.
+fn refuse_unknown(position: &Position<'_>, instance: &Value, path: &str) -> Result<(), String> {
+    let parts = position.parts(&Branches::Applicable(instance));
+    let is_reference = |part: &&Value| part.get("format").is_some_and(|f| f == "secret-ref");
+    if !instance.is_null() && parts.iter().any(is_reference) {
+        return Err(format!(
+            "{path} names a stored secret, and this server keeps none: \
+             give the value itself in the field that takes one"
+        ));
+    }
+    match instance {
+        Value::Object(fields) => {
+            let known = shape::known_fields(&parts);
+            for (name, value) in fields {
+                let below = sentence::join(path, name);
+                if let Some(known) = &known
+                    && !known.contains(&name.as_str())
+                {
+                    return Err(suggest::unknown(&below, name, known.iter().copied()));
+                }
+                refuse_unknown(&position.field(&parts, name), value, &below)?;
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                let below = format!("{path}[{index}]");
+                refuse_unknown(&position.item(&parts, index), value, &below)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Sets what is absent and has a default, at every level that is present.
+fn fill_defaults(position: &Position<'_>, instance: &mut Value) {
+    let parts = position.parts(&Branches::Sole(instance));
+    match instance {
+        Value::Object(fields) => {
+            for (name, schema) in shape::properties(&parts) {
+                if !fields.contains_key(name)
+                    && let Some(default) = position.default_of(schema)
+                {
+                    fields.insert(name.to_owned(), default.clone());
+                }
+            }
+            for (name, value) in fields.iter_mut() {
+                fill_defaults(&position.field(&parts, name), value);
+            }
+        }
+        Value::Array(items) => {
+            for (index, value) in items.iter_mut().enumerate() {
+                fill_defaults(&position.item(&parts, index), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A schema that cannot be used, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema cannot be used: {0}")]
+pub struct InvalidSchema(pub(crate) String);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! What a schema says about one place of a document.
+//!
+//! A place is described by several schemas at once: the one that stands there,
+//! what it refers to, and the branches of its combinators. This file gathers
+//! them, so that the walks in `schema` and `redaction` see plain lists. It
+//! decides nothing about validity; that is the validator's.
+
+use serde_json::{Map, Value};
+
+/// Deeper combinators are refused by `admission`; this bound only keeps a walk
+/// finite over a schema that was never admitted.
+pub(super) const IN_PLACE_DEPTH: usize = 32;
+
+/// Which branches of `anyOf`, `oneOf`, `if` and their like are followed.
+pub(super) enum Branches<'i> {
+    /// Each of them: what may hold in any reading.
+    Every,
+    /// None: what holds in every reading.
+    Never,
+    /// Those that the instance may be meant for; each where none fits.
+    Applicable(&'i Value),
+    /// The one that the instance must be meant for, where there is just one.
+    Sole(&'i Value),
+}
+
+/// A place of a document, by the schemas that stand there.
+pub(super) struct Position<'s> {
+    root: &'s Value,
+    schemas: Vec<&'s Value>,
+}
+
+impl<'s> Position<'s> {
+    /// The whole document.
+    pub(super) fn root(schema: &'s Value) -> Self {
+        Self {
+            root: schema,
+            schemas: vec![schema],
+        }
+    }
+
+    /// Every schema that speaks about this place.
+    pub(super) fn parts(&self, branches: &Branches<'_>) -> Vec<&'s Value> {
+        let mut parts = Vec::new();
+        for schema in &self.schemas {
+            gather(self.root, schema, branches, 0, &mut parts);
+        }
+        parts
+    }
+
+    /// The place of a field of the object here.
+    pub(super) fn field(&self, parts: &[&'s Value], name: &str) -> Self {
+        let mut schemas = Vec::new();
+        for part in parts {
+            if let Some(schema) = part.get("properties").and_then(|all| all.get(name)) {
+                schemas.push(schema);
+                continue;
+            }
+            if let Some(patterns) = part.get("patternProperties").and_then(Value::as_object) {
+                schemas.extend(patterns.values());
+            }
+            schemas.extend(part.get("additionalProperties"));
+        }
+        Self {
+            root: self.root,
+            schemas,
+        }
+    }
+
+    /// The place of an item of the array here.
+    pub(super) fn item(&self, parts: &[&'s Value], index: usize) -> Self {
+        let mut schemas = Vec::new();
+        for part in parts {
+            let prefix = part.get("prefixItems").and_then(|all| all.get(index));
+            schemas.extend(prefix.or_else(|| part.get("items")));
+        }
+        Self {
+            root: self.root,
+            schemas,
+        }
+    }
+
+    /// The default of a property's schema, also of what it refers to.
+    pub(super) fn default_of(&self, schema: &'s Value) -> Option<&'s Value> {
+        let mut parts = Vec::new();
+        gather(self.root, schema, &Branches::Never, 0, &mut parts);
+        parts.into_iter().find_map(|part| part.get("default"))
+    }
+}
+
+/// The named properties of these schemas.
+pub(super) fn properties<'s>(parts: &[&'s Value]) -> impl Iterator<Item = (&'s str, &'s Value)> {
+    parts
+        .iter()
+        .filter_map(|part| part.get("properties").and_then(Value::as_object))
+        .flat_map(Map::iter)
+        .map(|(name, schema)| (name.as_str(), schema))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The fields that an object here may have; none where it may have any.
+pub(super) fn known_fields<'s>(parts: &[&'s Value]) -> Option<Vec<&'s str>> {
+    let closed = |schema: Option<&Value>| schema.is_none_or(|s| s == &Value::Bool(false));
+    let open = parts.iter().any(|part| {
+        !closed(part.get("additionalProperties"))
+            || !closed(part.get("unevaluatedProperties"))
+            || part.get("patternProperties").is_some()
+    });
+    let names: Vec<&str> = properties(parts).map(|(name, _)| name).collect();
+    let described = parts
+        .iter()
+        .any(|part| part.get("properties").is_some() || part.get("additionalProperties").is_some());
+    (!open && described).then_some(names)
+}
+
+/// What a local reference points to: `#` or `#/$defs/Name`.
+pub(super) fn resolve<'s>(root: &'s Value, reference: &str) -> Option<&'s Value> {
+    let fragment = reference.strip_prefix('#')?;
+    let pointer = percent_encoding::percent_decode_str(fragment)
+        .decode_utf8()
+        .ok()?;
+    root.pointer(&pointer)
+}
+
+fn gather<'s>(
+    root: &'s Value,
+    schema: &'s Value,
+    branches: &Branches<'_>,
+    depth: usize,
+    parts: &mut Vec<&'s Value>,
+) {
+    if depth > IN_PLACE_DEPTH {
+        return;
+    }
+    parts.push(schema);
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    if let Some(target) = reference.and_then(|reference| resolve(root, reference)) {
+        gather(root, target, branches, depth + 1, parts);
+    }
+    for branch in list(schema, "allOf") {
+        gather(root, branch, branches, depth + 1, parts);
+    }
+    for keyword in ["anyOf", "oneOf"] {
+        for branch in chosen(root, list(schema, keyword), branches) {
+            gather(root, branch, branches, depth + 1, parts);
+        }
+    }
+    // Conditions are not evaluated here: they count as possible, never as certain.
+    if matches!(branches, Branches::Every | Branches::Applicable(_)) {
+        for keyword in ["then", "else"] {
+            if let Some(branch) = schema.get(keyword) {
+                gather(root, branch, branches, depth + 1, parts);
+            }
+        }
+        if let Some(dependent) = schema.get("dependentSchemas").and_then(Value::as_object) {
+            for branch in dependent.values() {
+                gather(root, branch, branches, depth + 1, parts);
+            }
+        }
+    }
+}
+
+fn chosen<'s>(root: &'s Value, all: &'s [Value], branches: &Branches<'_>) -> Vec<&'s Value> {
+    let applicable = |instance: &Value| -> Vec<&'s Value> {
+        all.iter()
+            .filter(|branch| may_mean(root, branch, instance))
+            .collect()
+    };
+    match branches {
+        Branches::Every => all.iter().collect(),
+        Branches::Never => Vec::new(),
+        Branches::Applicable(instance) => {
+            let fitting = applicable(instance);
+            if fitting.is_empty() {
+                all.iter().collect()
+            } else {
+                fitting
+            }
+        }
+        Branches::Sole(instance) => {
+            let fitting = applicable(instance);
+            if fitting.len() == 1 {
+                fitting
+            } else {
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Whether `instance` may be meant for this branch: its type fits, and so does
+/// the tag that tells branches apart.
+fn may_mean(root: &Value, branch: &Value, instance: &Value) -> bool {
+    let mut parts = Vec::new();
+    gather(root, branch, &Branches::Never, 0, &mut parts);
+    parts.iter().all(|part| {
+        part.get("type").is_none_or(|kind| has_type(kind, instance))
+            && properties(&[part]).all(|(name, schema)| match schema.get("const") {
+                Some(tag) => instance.get(name) == Some(tag),
+                None => true,
+            })
+    })
+}
+
+fn has_type(kind: &Value, instance: &Value) -> bool {
+    let is = |name: &str| match instance {
+        Value::Null => name == "null",
+        Value::Bool(_) => name == "boolean",
+        Value::Number(_) => name == "number" || name == "integer",
+        Value::String(_) => name == "string",
+        Value::Array(_) => name == "array",
+        Value::Object(_) => name == "object",
+    };
+    match kind {
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).any(is),
+        _ => true,
+    }
+}
+
+fn list<'s>(schema: &'s Value, keyword: &str) -> &'s [Value] {
+    schema
+        .get(keyword)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
