@@ -1,0 +1,146 @@
+//! What is missing is named: a network grant of the mount, a privilege of the
+//! root credential. And without the grant nothing is dialled.
+
+use std::{io::ErrorKind, net::TcpListener};
+
+use lessor_tests::{fixture::Fixture, postgres::Postgres, server::Server};
+use serde_json::json;
+
+/// Connections that a listener has been offered so far.
+fn offered(listener: &TcpListener) -> usize {
+    listener.set_nonblocking(true).unwrap();
+    let mut count = 0;
+    loop {
+        match listener.accept() {
+            Ok(_) => count += 1,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
+            Err(error) => panic!("accept: {error}"),
+        }
+    }
+}
+
+#[test]
+fn without_a_grant_nothing_is_dialled_and_the_refusal_says_which_to_add() {
+    let server = Server::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = json!({
+        "host": "127.0.0.1", "port": port, "username": "root", "password": "secret", "sslmode": "disable",
+    });
+    // A grant for another port, and one for the same port elsewhere, are no grants.
+    for (mount, granted) in [
+        ("none", json!([])),
+        ("port", json!([format!("tcp://127.0.0.1:{}", port ^ 1)])),
+        ("host", json!([format!("tcp://127.0.0.2:{port}")])),
+        ("scheme", json!([format!("https://127.0.0.1:{port}")])),
+    ] {
+        server
+            .http
+            .post(
+                &format!("sys/mounts/{mount}"),
+                &json!({"type": "postgres", "config": {"allowed_hosts": granted}}),
+            )
+            .ok();
+        let answer = server.http.post(&format!("{mount}/config"), &config);
+        assert!(answer.status >= 400, "{mount}: {answer:?}");
+        let sentence = answer.clone().refused(answer.status);
+        let wanted = format!("tcp://127.0.0.1:{port}");
+        assert!(sentence.contains(&wanted), "{mount}: {sentence}");
+        assert!(sentence.contains("allowed_hosts"), "{mount}: {sentence}");
+        server.http.get(&format!("{mount}/config")).nothing_here();
+    }
+    assert_eq!(offered(&listener), 0, "something was dialled");
+
+    // The counter does count: with the grant, the same config dials.
+    server
+        .http
+        .post(
+            "sys/mounts/none/tune",
+            &json!({"allowed_hosts": [format!("tcp://127.0.0.1:{port}")], "timeout": "10s"}),
+        )
+        .ok();
+    let refused = server.http.post("none/config", &config);
+    assert!(refused.status >= 400, "{refused:?}");
+    assert!(offered(&listener) > 0);
+}
+
+#[test]
+fn a_grant_taken_away_stops_the_next_call() {
+    let fixture = Fixture::start();
+    let lease = fixture.issue("reader");
+    fixture
+        .server
+        .http
+        .post("sys/mounts/db/tune", &json!({"allowed_hosts": []}))
+        .ok();
+    let answer = fixture.server.http.get("db/creds/reader");
+    let sentence = answer.clone().refused(answer.status);
+    assert!(sentence.contains(&fixture.postgres.grant()), "{sentence}");
+    fixture
+        .server
+        .http
+        .post(
+            "sys/mounts/db/tune",
+            &json!({"allowed_hosts": [fixture.postgres.grant()]}),
+        )
+        .ok();
+    let again = fixture.issue("reader");
+    fixture.server.advance_clock(60);
+    fixture.await_exactly(&[lease, again]);
+}
+
+#[test]
+fn a_root_without_the_privilege_is_told_which_it_lacks() {
+    let fixture = Fixture::start();
+    fixture.mount("weak").ok();
+    let root = fixture.postgres.powerless();
+    let answer = fixture.server.http.post(
+        "weak/config",
+        &json!({
+            "host": "127.0.0.1", "port": fixture.postgres.port(), "sslmode": "disable",
+            "username": root.username, "password": root.password,
+        }),
+    );
+    // Refused, or taken with a warning: either way CREATEROLE is named.
+    assert!(answer.text().contains("CREATEROLE"), "{answer:?}");
+}
+
+#[test]
+fn a_root_that_cannot_give_a_membership_is_told_which_option_it_lacks() {
+    // On PostgreSQL 15 CREATEROLE alone gives any membership but a superuser's.
+    let fixture = Fixture::with(Server::setup(), Postgres::role_creator);
+    fixture.postgres.sql("create role harness_admins superuser");
+    let answer = fixture.write_role("admin", &json!({"member_of": ["harness_admins"]}));
+    assert!(answer.text().contains("harness_admins"), "{answer:?}");
+    let missing = fixture.write_role("ghost", &json!({"member_of": ["harness_nobody"]}));
+    let sentence = missing.clone().refused(missing.status);
+    assert!(sentence.contains("harness_nobody"), "{sentence}");
+    fixture.server.http.get("db/roles/ghost").nothing_here();
+}
+
+#[test]
+fn a_root_that_is_no_superuser_leases_and_revokes_and_rotates() {
+    let fixture = Fixture::with(Server::setup(), Postgres::role_creator);
+    let lease = fixture.issue("reader");
+    let read = "select value from harness_table";
+    let found = fixture
+        .postgres
+        .query_as(&lease.username, &lease.password, read);
+    assert_eq!(found.unwrap(), "found it");
+    fixture.renew(&lease, 7200).ok();
+
+    fixture
+        .server
+        .http
+        .post("db/config/rotate-root", &json!({}))
+        .ok();
+    let root = &fixture.root;
+    assert!(!fixture.postgres.accepts(&root.username, &root.password));
+
+    let mut session = fixture
+        .postgres
+        .open_session(&lease.username, &lease.password);
+    fixture.revoke(&lease).ok();
+    session.await_end();
+    fixture.await_exactly(&[]);
+}

@@ -1,0 +1,21 @@
+//! End-to-end tests through the public edge: the real server, a real
+//! PostgreSQL, real clients. One binary, so that it links once; each file is
+//! about one promise.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers beside the tests fail a test by panicking, too"
+)]
+
+mod crash;
+mod envelope;
+mod grants;
+mod leases;
+mod outage;
+mod plugin_files;
+mod refusals;
+mod rotation;
+mod secrets;
+mod tls;

@@ -1,0 +1,136 @@
+//! Only pinned bytes run: files that cannot run are not pinned, files that
+//! change are not run.
+
+use std::fs;
+
+use lessor_tests::{
+    fixture::Fixture,
+    refusal::{Case, refuse_all},
+    server::Server,
+};
+use serde_json::json;
+
+#[test]
+fn plugins_that_cannot_run_are_refused_and_not_pinned() {
+    let server = Server::start();
+    let good = server.digest("postgres.wasm");
+    let put = |name: &str, bytes: &[u8]| {
+        fs::write(server.plugins().join(name), bytes).unwrap();
+        server.digest(name)
+    };
+    let text = put("text.wasm", b"not a component at all");
+    let module = put("module.wasm", b"\0asm\x01\0\0\0");
+    let empty = put("empty.wasm", b"\0asm\x0d\0\x01\0");
+    let original = fs::read(server.plugins().join("postgres.wasm")).unwrap();
+    let cut = put("cut.wasm", &original[..original.len() / 2]);
+    let other = put("other.wasm", &other_version(&original));
+    let changed_digest = format!(
+        "{}{}",
+        if good.starts_with('0') { '1' } else { '0' },
+        &good[1..]
+    );
+    let pins = || server.http.get("sys/plugins/pins").data();
+    let before = pins();
+
+    let at = "sys/plugins/catalog/secret/x";
+    let register = |command: &str, sha256: &str| json!({"command": command, "sha256": sha256});
+    #[rustfmt::skip]
+    let cases: &[Case<'_>] = &[
+        ("digest mismatch", "PUT", at, register("postgres.wasm", &changed_digest), 400, &["postgres.wasm", &good]),
+        ("no hex", "PUT", at, register("postgres.wasm", &"z".repeat(64)), 400, &["sha256", "64 hexadecimal digits"]),
+        ("too short", "PUT", at, register("postgres.wasm", &good[..40]), 400, &["sha256", "64 hexadecimal digits"]),
+        ("no digest", "PUT", at, json!({"command": "postgres.wasm"}), 400, &["sha256"]),
+        ("no command", "PUT", at, json!({"sha256": good}), 400, &["command"]),
+        ("file missing", "PUT", at, register("nosuch.wasm", &good), 400, &["nosuch.wasm"]),
+        ("a file elsewhere", "PUT", at, register("../lessor.toml", &good), 400, &["../lessor.toml"]),
+        ("a file elsewhere", "PUT", at, register("/etc/passwd", &good), 400, &["/etc/passwd"]),
+        ("a directory", "PUT", at, register(".", &good), 400, &["command"]),
+        ("no WebAssembly", "PUT", at, register("text.wasm", &text), 400, &["text.wasm", "component"]),
+        ("a core module", "PUT", at, register("module.wasm", &module), 400, &["module.wasm", "component"]),
+        ("half a component", "PUT", at, register("cut.wasm", &cut), 400, &["cut.wasm", "component"]),
+        ("another world", "PUT", at, register("empty.wasm", &empty), 400, &["empty.wasm", "lessor:provider/provider@0.1.0"]),
+        ("another WIT version", "PUT", at, register("other.wasm", &other), 400, &["other.wasm", "0.1.0", "0.9.0"]),
+        ("unknown field", "PUT", at, json!({"command": "postgres.wasm", "sha265": good}), 400, &["sha265", "sha256"]),
+        ("unknown type", "PUT", "sys/plugins/catalog/sceret/x", register("postgres.wasm", &good), 400, &["sceret", "secret"]),
+        ("a bad name", "PUT", "sys/plugins/catalog/secret/a%20b", register("postgres.wasm", &good), 400, &["a b"]),
+    ];
+    refuse_all(&server.http, cases);
+    assert_eq!(pins(), before, "a refusal changed the pins");
+}
+
+/// The component as if built for version 0.9.0 of the contract.
+fn other_version(component: &[u8]) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    let mut at = 0;
+    while let Some(found) = find(&bytes[at..], b"lessor:provider/") {
+        at += found + 1;
+        let name = &mut bytes[at..];
+        if let Some(version) = find(&name[..name.len().min(48)], b"@0.1.0") {
+            name[version..version + 6].copy_from_slice(b"@0.9.0");
+        }
+    }
+    bytes
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}
+
+#[test]
+fn a_digest_in_upper_case_is_accepted_and_compared() {
+    let server = Server::start();
+    let digest = server.digest("postgres.wasm");
+    server
+        .pin("upper", "postgres.wasm", &digest.to_uppercase())
+        .ok();
+    let shown = server.http.get("sys/plugins/catalog/secret/upper").data();
+    assert_eq!(shown["sha256"], json!(digest), "{shown}");
+    let wrong = digest.to_uppercase().replace('A', "B");
+    assert_ne!(wrong, digest.to_uppercase());
+    let refused = server.pin("wrong", "postgres.wasm", &wrong);
+    assert_eq!(refused.status, 400, "{refused:?}");
+}
+
+#[test]
+fn a_plugin_file_that_changes_after_pinning_disables_its_mounts_and_nothing_else() {
+    let mut fixture = Fixture::start();
+    let file = fixture.server.plugins().join("postgres.wasm");
+    let original = fs::read(&file).unwrap();
+    let lease = fixture.issue("reader");
+
+    let mut tampered = original.clone();
+    *tampered.last_mut().unwrap() ^= 1;
+    fs::write(&file, tampered).unwrap();
+    fixture.server.kill();
+    fixture.server.restart();
+    let answer = fixture.server.http.get("db/creds/reader");
+    let sentence = answer.clone().refused(503);
+    assert!(sentence.contains("postgres.wasm"), "{sentence}");
+    let shown = fixture
+        .server
+        .http
+        .get("sys/plugins/catalog/secret/postgres")
+        .data();
+    assert_eq!(shown["state"], json!("digest mismatch"), "{shown}");
+    // The rest of the host is untouched, and the leases are still known.
+    fixture
+        .server
+        .http
+        .post("sys/mounts/ca", &json!({"type": "certificate"}))
+        .ok();
+    assert_eq!(
+        fixture.server.leases("db/creds"),
+        std::slice::from_ref(&lease.id)
+    );
+
+    fs::write(&file, original).unwrap();
+    fixture
+        .server
+        .http
+        .put("sys/plugins/reload/backend", &json!({"plugin": "postgres"}))
+        .ok();
+    fixture.revoke(&lease).ok();
+    fixture.await_exactly(&[]);
+}

@@ -1,0 +1,159 @@
+//! No secret is to be found where it does not belong: the server's output, the
+//! audit log, what it refuses with, and its files.
+
+use std::{fs, path::Path};
+
+use lessor_tests::{fixture::Fixture, postgres::Postgres, server::Server};
+use serde_json::json;
+
+/// Every file under `directory` with its bytes.
+fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.push((path.display().to_string(), fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+fn contains(haystack: &[u8], needle: &str) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle.as_bytes())
+}
+
+#[test]
+fn no_secret_reaches_the_log_the_audit_a_refusal_or_the_disk() {
+    let setup = Server::setup().argument("--log-level").argument("debug");
+    let mut fixture = Fixture::with(setup, Postgres::superuser);
+    let http = fixture.server.http.clone();
+    let mut secrets = vec![
+        ("the root password", fixture.root.password.clone()),
+        ("the token", http.token().to_owned()),
+    ];
+    let mut refusals = Vec::new();
+
+    let kept = fixture.issue("reader");
+    let ended = fixture.issue("reader");
+    secrets.push(("a leased password", kept.password.clone()));
+    secrets.push(("a revoked password", ended.password.clone()));
+    fixture.renew(&kept, 7200).ok();
+    fixture.revoke(&ended).ok();
+
+    // A secret in the wrong place: as another type, under a wrong name, with a
+    // wrong value, in a broken body, in a path.
+    let mistake = "canary-of-a-typing-error-7f3a9c";
+    secrets.push(("a mistyped secret", mistake.to_owned()));
+    let mut config = fixture.config();
+    config["password"] = json!({"value": mistake});
+    refusals.push(http.post("db/config", &config));
+    config["password"] = json!(mistake);
+    refusals.push(http.post("db/config", &config));
+    config["pasword"] = json!(mistake);
+    refusals.push(http.post("db/config", &config));
+    config["port"] = json!(mistake);
+    refusals.push(http.post("db/config", &config));
+    let broken = format!(r#"{{"password": "{mistake}", "#);
+    refusals.push(http.send("POST", "db/config", &[], Some(broken.as_bytes())));
+    refusals.push(http.with_token(mistake).get("db/config"));
+    let broken_sql = json!({
+        "creation_statements": ["CREATE ROLE \"{{name}}\" LOGIN PASSWORD {{password}}"],
+    });
+    refusals.push(http.post("db/roles/broken", &broken_sql));
+    for answer in &refusals {
+        assert!(answer.status >= 400, "{answer:?}");
+    }
+
+    http.post("db/config/rotate-root", &json!({})).ok();
+    fixture.issue("reader");
+    fixture.postgres.stop();
+    refusals.push(http.get("db/creds/reader"));
+    fixture.postgres.start_again();
+    let shown = [
+        http.get("db/config").text(),
+        http.get("db/roles/reader").text(),
+    ];
+
+    let (log, audit) = (fixture.server.log(), fixture.server.audit());
+    assert!(
+        audit.contains("db/creds/reader"),
+        "the audit log tells of requests"
+    );
+    assert!(log.len() > 200, "the log tells something: {log}");
+    let data = files(&fixture.server.data());
+    assert!(data.len() > 1, "there are files: {data:?}");
+    for (what, secret) in &secrets {
+        assert!(!log.contains(secret), "{what} is in the log");
+        assert!(!audit.contains(secret), "{what} is in the audit log");
+        for answer in &refusals {
+            assert!(!answer.text().contains(secret), "{what}: {answer:?}");
+        }
+        for text in &shown {
+            assert!(!text.contains(secret), "{what}: {text}");
+        }
+        for (file, bytes) in &data {
+            assert!(!contains(bytes, secret), "{what} is in {file}");
+        }
+    }
+    // The search does find what is there.
+    let (_, bytes) = data
+        .iter()
+        .max_by_key(|(file, bytes)| {
+            (
+                file.ends_with(".db") || file.contains("sqlite"),
+                bytes.len(),
+            )
+        })
+        .unwrap();
+    assert!(
+        contains(bytes, "harness_superuser")
+            || data
+                .iter()
+                .any(|(_, bytes)| contains(bytes, &kept.username)),
+        "names of upstream roles are kept, so the search would find them"
+    );
+}
+
+#[test]
+fn the_data_directory_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&server.data()), 0o700);
+    for (file, _) in files(&server.data()) {
+        assert_eq!(mode(Path::new(&file)) & 0o077, 0, "{file}");
+    }
+}
+
+#[test]
+fn the_audit_log_has_a_line_for_every_request_with_its_id() {
+    let fixture = Fixture::start();
+    let answers = [
+        fixture.server.http.get("db/creds/reader"),
+        fixture.server.http.get("db/roles/nosuch"),
+        fixture.server.http.without_token().get("db/creds/reader"),
+    ];
+    let audit = fixture.server.audit();
+    for line in audit.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        assert!(line.is_object());
+    }
+    let first = answers[0].json();
+    let id = first["request_id"].as_str().unwrap();
+    assert!(audit.lines().any(|line| line.contains(id)), "{id}");
+    let lease = first["lease_id"].as_str().unwrap();
+    assert!(audit.contains(lease), "an issue is recorded with its lease");
+    assert!(
+        audit.contains("db/roles/nosuch"),
+        "so is what was not found"
+    );
+    let told = audit
+        .lines()
+        .filter(|line| line.contains("db/creds/reader"))
+        .count();
+    assert!(told >= 2, "so is what was denied");
+}
