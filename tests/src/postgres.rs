@@ -5,6 +5,8 @@
 //! here too and begin with `harness_`, so that whatever else exists is a leased
 //! role.
 
+mod programs;
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -57,4 +57,3 @@ pub(super) fn own(path: &Path) {
         chown(path, Some(user), Some(group)).expect("chown");
     }
 }
-
