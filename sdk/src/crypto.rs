@@ -40,6 +40,10 @@ pub enum SignatureAlgorithm {
     RsaPkcs1Sha512,
     /// RSASSA-PSS with SHA-256.
     RsaPssSha256,
+    /// ECDSA P-384 with SHA-256. To verify only: some tools sign by it.
+    EcdsaP384Sha256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RsaPkcs1Sha384,
 }
 
 /// A new key.
@@ -55,7 +59,8 @@ pub struct KeyPair {
 pub enum CryptoError {
     /// The host does not know this combination of key and algorithm.
     Unsupported,
-    /// The key is not PKCS #8 of the algorithm's kind.
+    /// The key is not PKCS #8 (to sign) or SubjectPublicKeyInfo (to verify) of
+    /// the algorithm's kind.
     MalformedKey,
     /// The input is larger than the host takes.
     TooLarge,
@@ -76,6 +81,20 @@ pub fn sign(
     host::sign(private_key, algorithm, message)
 }
 
+/// Whether `signature` is one of `message` (not its digest) by the key in
+/// `public_key`, a SubjectPublicKeyInfo in DER. False for a signature that is
+/// not well-formed, and for any by an RSA key of fewer than 2,048 or more than
+/// 8,192 bits. Fails with `MalformedKey` where the key is none or does not fit
+/// the algorithm.
+pub fn verify(
+    public_key: &[u8],
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, CryptoError> {
+    host::verify(public_key, algorithm, message, signature)
+}
+
 /// PBKDF2 with HMAC-SHA-256 (RFC 8018), 32 bytes, as SCRAM-SHA-256 needs it
 /// (RFC 7677).
 pub fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: u32) -> Zeroizing<Vec<u8>> {
@@ -87,7 +106,7 @@ impl fmt::Display for CryptoError {
         formatter.write_str(match self {
             Self::Unsupported => "the host does not support this key algorithm",
             Self::MalformedKey => {
-                "the private key is not PKCS #8 of the kind that the algorithm needs"
+                "the key is not PKCS #8 or SubjectPublicKeyInfo of the kind that the algorithm needs"
             }
             Self::TooLarge => "the input is larger than the host's cryptography takes",
         })

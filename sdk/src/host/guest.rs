@@ -93,19 +93,34 @@ pub(crate) fn sign(
     algorithm: SignatureAlgorithm,
     message: &[u8],
 ) -> Result<Vec<u8>, CryptoError> {
-    let algorithm = match algorithm {
+    wit_crypto::sign(private_key, signature_algorithm(algorithm), message).map_err(crypto_error)
+}
+
+pub(crate) fn verify(
+    public_key: &[u8],
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, CryptoError> {
+    let algorithm = signature_algorithm(algorithm);
+    wit_crypto::verify(public_key, algorithm, message, signature).map_err(crypto_error)
+}
+
+pub(crate) fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
+    wit_crypto::pbkdf2_sha256(password, salt, iterations)
+}
+
+fn signature_algorithm(algorithm: SignatureAlgorithm) -> wit_crypto::SignatureAlgorithm {
+    match algorithm {
         SignatureAlgorithm::Ed25519 => wit_crypto::SignatureAlgorithm::Ed25519,
         SignatureAlgorithm::EcdsaP256Sha256 => wit_crypto::SignatureAlgorithm::EcdsaP256Sha256,
         SignatureAlgorithm::EcdsaP384Sha384 => wit_crypto::SignatureAlgorithm::EcdsaP384Sha384,
         SignatureAlgorithm::RsaPkcs1Sha256 => wit_crypto::SignatureAlgorithm::RsaPkcs1Sha256,
         SignatureAlgorithm::RsaPkcs1Sha512 => wit_crypto::SignatureAlgorithm::RsaPkcs1Sha512,
         SignatureAlgorithm::RsaPssSha256 => wit_crypto::SignatureAlgorithm::RsaPssSha256,
-    };
-    wit_crypto::sign(private_key, algorithm, message).map_err(crypto_error)
-}
-
-pub(crate) fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
-    wit_crypto::pbkdf2_sha256(password, salt, iterations)
+        SignatureAlgorithm::EcdsaP384Sha256 => wit_crypto::SignatureAlgorithm::EcdsaP384Sha256,
+        SignatureAlgorithm::RsaPkcs1Sha384 => wit_crypto::SignatureAlgorithm::RsaPkcs1Sha384,
+    }
 }
 
 fn crypto_error(error: wit_crypto::Error) -> CryptoError {

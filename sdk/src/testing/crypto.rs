@@ -7,7 +7,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, RsaEncoding, RsaKeyPair,
+    VerificationAlgorithm,
 };
 use aws_lc_rs::{error::Unspecified, pbkdf2};
 
@@ -51,7 +52,31 @@ pub(crate) fn sign(
         SignatureAlgorithm::RsaPssSha256 => {
             sign_rsa(private_key, &signature::RSA_PSS_SHA256, message)
         }
+        SignatureAlgorithm::RsaPkcs1Sha384 => {
+            sign_rsa(private_key, &signature::RSA_PKCS1_SHA384, message)
+        }
+        SignatureAlgorithm::EcdsaP384Sha256 => Err(CryptoError::Unsupported),
     }
+}
+
+pub(crate) fn verify(
+    public_key: &[u8],
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, CryptoError> {
+    let algorithm: &'static dyn VerificationAlgorithm = match algorithm {
+        SignatureAlgorithm::Ed25519 => &signature::ED25519,
+        SignatureAlgorithm::EcdsaP256Sha256 => &signature::ECDSA_P256_SHA256_ASN1,
+        SignatureAlgorithm::EcdsaP384Sha256 => &signature::ECDSA_P384_SHA256_ASN1,
+        SignatureAlgorithm::EcdsaP384Sha384 => &signature::ECDSA_P384_SHA384_ASN1,
+        SignatureAlgorithm::RsaPkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        SignatureAlgorithm::RsaPkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        SignatureAlgorithm::RsaPkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        SignatureAlgorithm::RsaPssSha256 => &signature::RSA_PSS_2048_8192_SHA256,
+    };
+    let key = ParsedPublicKey::new(algorithm, public_key).map_err(malformed)?;
+    Ok(key.verify_sig(message, signature).is_ok())
 }
 
 pub(crate) fn pbkdf2_sha256(password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
@@ -126,4 +151,52 @@ fn sign_rsa(
 
 fn malformed<E>(_: E) -> CryptoError {
     CryptoError::MalformedKey
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_kind_of_key_signs_verifies_by_it_alone() {
+        let keys = [
+            (KeyAlgorithm::Ed25519, SignatureAlgorithm::Ed25519),
+            (KeyAlgorithm::EcdsaP256, SignatureAlgorithm::EcdsaP256Sha256),
+            (KeyAlgorithm::EcdsaP384, SignatureAlgorithm::EcdsaP384Sha384),
+            (KeyAlgorithm::Rsa2048, SignatureAlgorithm::RsaPkcs1Sha256),
+            (KeyAlgorithm::Rsa2048, SignatureAlgorithm::RsaPkcs1Sha384),
+            (KeyAlgorithm::Rsa2048, SignatureAlgorithm::RsaPkcs1Sha512),
+            (KeyAlgorithm::Rsa2048, SignatureAlgorithm::RsaPssSha256),
+        ];
+        for (kind, algorithm) in keys {
+            let pair = generate_key(kind).unwrap();
+            let other = generate_key(kind).unwrap();
+            let signature = sign(&pair.private_key, algorithm, b"message").unwrap();
+            let verified =
+                |key: &[u8], message: &[u8]| verify(key, algorithm, message, &signature).unwrap();
+            assert!(verified(&pair.public_key, b"message"), "{algorithm:?}");
+            assert!(!verified(&pair.public_key, b"massage"), "{algorithm:?}");
+            assert!(!verified(&other.public_key, b"message"), "{algorithm:?}");
+            assert_eq!(
+                verify(&pair.public_key, algorithm, b"message", b"x"),
+                Ok(false)
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_the_algorithm_is_malformed() {
+        let p256 = generate_key(KeyAlgorithm::EcdsaP256).unwrap();
+        for algorithm in [
+            SignatureAlgorithm::Ed25519,
+            SignatureAlgorithm::EcdsaP384Sha256,
+            SignatureAlgorithm::EcdsaP384Sha384,
+            SignatureAlgorithm::RsaPkcs1Sha256,
+        ] {
+            let verified = verify(&p256.public_key, algorithm, b"message", b"x");
+            assert_eq!(verified, Err(CryptoError::MalformedKey), "{algorithm:?}");
+        }
+        let verified = verify(b"x", SignatureAlgorithm::EcdsaP256Sha256, b"message", b"x");
+        assert_eq!(verified, Err(CryptoError::MalformedKey));
+    }
 }

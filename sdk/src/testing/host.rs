@@ -16,7 +16,7 @@ use crate::log::Level;
 use crate::network::NetworkCause;
 use crate::time::UnixTime;
 
-pub(crate) use super::crypto::{generate_key, pbkdf2_sha256, sign};
+pub(crate) use super::crypto::{generate_key, pbkdf2_sha256, sign, verify};
 
 /// A log event of the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
