@@ -1,0 +1,322 @@
+//! What went wrong upstream, turned into a failure that says what to do. The
+//! class follows from the meaning of the SQLSTATE
+//! (<https://www.postgresql.org/docs/current/errcodes-appendix.html>), the advice
+//! from who can mend it.
+//!
+//! No failure holds a secret: a server's message may quote the token where it
+//! stopped, and that token may be the password, so it is taken out.
+
+use lessor_sdk::prelude::*;
+
+use crate::config::{Config, SslMode};
+use crate::protocol::{Error, ServerError};
+
+/// An error, with what was being done.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// `creation_statements[0]`, `the login`: what the reader can look at.
+    pub(crate) doing: String,
+    pub(crate) cause: Cause,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// The connection or the server.
+    Upstream(Error),
+    /// A statement of the role ended the transaction that it runs in.
+    TransactionEnded,
+    /// Sessions of the role do not end.
+    SessionsLeft,
+    /// The answer holds no row where there must be one.
+    NoAnswer,
+}
+
+impl Problem {
+    pub(crate) fn new(doing: impl Into<String>, error: Error) -> Self {
+        Self { doing: doing.into(), cause: Cause::Upstream(error) }
+    }
+
+    /// The SQLSTATE, where the server gave one.
+    pub(crate) fn sqlstate(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Upstream(error) => error.sqlstate(),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection is gone, so that another may do better.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        matches!(&self.cause, Cause::Upstream(error) if error.is_disconnect())
+    }
+
+    /// The failure that the caller sees. `secrets` are taken out of whatever
+    /// the server said.
+    pub(crate) fn into_failure(self, config: &Config, secrets: &[&str]) -> Failure {
+        let doing = self.doing;
+        match self.cause {
+            Cause::Upstream(Error::Refused(error)) => refused(&doing, &error, config, secrets),
+            Cause::Upstream(Error::Network(error)) => network(error, config),
+            Cause::Upstream(Error::TlsNotOffered) => Failure::invalid_config(
+                "tls_not_offered",
+                format!(
+                    "The PostgreSQL server at {} does not offer TLS: set `ssl = on` there, or, on a network that \
+                     you trust, `sslmode` to `disable` in the mount's config.",
+                    address(config)
+                ),
+            ),
+            Cause::Upstream(Error::LoginMethod("cleartext password without TLS")) => Failure::invalid_config(
+                "cleartext_password",
+                format!(
+                    "The PostgreSQL server at {} asks for the password in the clear, which lessor sends under TLS \
+                     only: set `sslmode` to `verify-full` in the mount's config, or `scram-sha-256` in pg_hba.conf.",
+                    address(config)
+                ),
+            ),
+            Cause::Upstream(Error::LoginMethod(method)) => Failure::invalid_config(
+                "login_method",
+                format!(
+                    "The PostgreSQL server at {} asks for a login by {method}: let pg_hba.conf ask {:?} for \
+                     `scram-sha-256`.",
+                    address(config),
+                    config.username
+                ),
+            ),
+            Cause::Upstream(error @ Error::Scram(_)) => Failure::denied(
+                "scram",
+                format!(
+                    "{error}; whoever answers at {} may not be the PostgreSQL server that is meant.",
+                    address(config)
+                ),
+            ),
+            Cause::Upstream(error @ Error::Protocol(_)) => Failure::unavailable(
+                "protocol",
+                format!("{error}, at {}: is it a PostgreSQL server, and does `port` name its port?", address(config)),
+            ),
+            Cause::TransactionEnded => Failure::invalid_config(
+                "transaction_ended",
+                format!(
+                    "The role's {doing} ends the transaction that it runs in: take BEGIN, COMMIT and ROLLBACK out, \
+                     lessor runs all statements in one transaction."
+                ),
+            ),
+            Cause::SessionsLeft => Failure::unavailable(
+                "sessions_left",
+                format!(
+                    "Sessions of the PostgreSQL role {doing:?} do not end: it can no longer log in, and ending them \
+                     will be tried again; pg_stat_activity on the server shows what they wait for."
+                ),
+            ),
+            Cause::NoAnswer => Failure::internal("no_answer", format!("PostgreSQL's answer to {doing} holds no row.")),
+        }
+    }
+}
+
+/// A network error keeps its own class and words: a denial says how to grant.
+fn network(error: std::io::Error, config: &Config) -> Failure {
+    let failure = Failure::from(error);
+    if failure.class() == FailureClass::Denied {
+        return failure;
+    }
+    let advice = match failure.code() {
+        "tls_failed" if config.sslmode != SslMode::Disable => {
+            " The certificate must be valid for `host` and signed by a public root or one of the mount's roots."
+        }
+        _ => "",
+    };
+    let message = format!("PostgreSQL at {}: {}.{advice}", address(config), failure.message().trim_end_matches('.'));
+    Failure::new(failure.class(), failure.code(), message)
+}
+
+fn address(config: &Config) -> String {
+    format!("{}:{}", config.host, config.port)
+}
+
+fn refused(doing: &str, error: &ServerError, config: &Config, secrets: &[&str]) -> Failure {
+    let (class, advice) = meaning(&error.code);
+    let said = scrub(&error.message, secrets);
+    let detail = match &error.detail {
+        Some(detail) => format!(" ({})", scrub(detail.trim_end_matches('.'), secrets).replace('\n', "; ")),
+        None => String::new(),
+    };
+    let advice = advice
+        .replace("{root}", &config.username)
+        .replace("{database}", &config.database)
+        .replace("{host}", &config.host);
+    let message = format!("{doing}: {said}{detail}, SQLSTATE {}. {advice}", error.code);
+    Failure::new(class, format!("pg_{}", error.code), message)
+}
+
+/// What a SQLSTATE means for whoever must act.
+fn meaning(code: &str) -> (FailureClass, &'static str) {
+    use FailureClass::{Conflict, Denied, InvalidConfig, Unavailable};
+    let exact = match code {
+        "28P01" => (Denied, "Write the password that \"{root}\" has in PostgreSQL to the mount's config."),
+        "28000" => (
+            Denied,
+            "Let pg_hba.conf on the server admit \"{root}\" to database \"{database}\" from lessor's address, and \
+             give the role LOGIN; where it speaks of encryption, look at the config's `sslmode`.",
+        ),
+        "3D000" => (InvalidConfig, "Name an existing database in the config's `database`."),
+        "3F000" => (InvalidConfig, "Create the schema in database \"{database}\", or correct the lessor role."),
+        "42P01" => (InvalidConfig, "Create the table in database \"{database}\", or correct the lessor role."),
+        "42704" => (InvalidConfig, "Create what is missing, or correct the lessor role or the config's `options`."),
+        "42710" | "42P07" | "42723" => {
+            (Conflict, "Something of that name exists already: make the lessor role's name template more distinct.")
+        }
+        "42501" => (
+            Denied,
+            "Give \"{root}\" what it lacks: CREATEROLE to create roles, ADMIN OPTION on the roles in `member_of`, \
+             ownership or GRANT OPTION of what is granted.",
+        ),
+        "42601" => (InvalidConfig, "Correct the SQL; names stand in double quotes, values in single ones."),
+        "0LP01" | "0L000" => {
+            (InvalidConfig, "PostgreSQL does not allow this grant; is a role a member of itself?")
+        }
+        "01007" => (Denied, "\"{root}\" may not pass this privilege on: give it WITH GRANT OPTION, or the ownership."),
+        "0A000" => (InvalidConfig, "This version of PostgreSQL cannot do that: correct the lessor role."),
+        "25001" => (InvalidConfig, "That cannot run inside a transaction, and lessor runs all statements in one."),
+        "25006" => (InvalidConfig, "The server is a standby: let the config's `host` name the primary."),
+        "2BP01" => (Conflict, "Drop or reassign what still belongs to the role; \"{root}\" may not or could not."),
+        "40001" | "40P01" => (Unavailable, "Other sessions were in the way; the next try may succeed."),
+        "53300" => (
+            Unavailable,
+            "Raise max_connections on the server or the CONNECTION LIMIT of \"{root}\", or close idle sessions.",
+        ),
+        "53100" => (Unavailable, "Free space on the server's disk."),
+        "53200" => (Unavailable, "The server is out of memory, or max_locks_per_transaction is too low."),
+        "54000" => (
+            Unavailable,
+            "Too many roles hold privileges on one object: use `member_of` with a group role in place of grants, \
+             and see that revocation works.",
+        ),
+        "55006" => (Unavailable, "It is in use; the next try may succeed."),
+        "55P03" => (Unavailable, "Another session holds a lock for too long; pg_locks shows which."),
+        "57014" => (Unavailable, "The server cancelled it: look at statement_timeout, in `options` too."),
+        "57P01" | "57P02" | "57P03" | "57P05" => {
+            (Unavailable, "The server is starting, stopping or closing sessions; the next try may succeed.")
+        }
+        "57P04" => (InvalidConfig, "The database was dropped: name another in the config's `database`."),
+        "P0001" => (InvalidConfig, "A function or trigger in the database refused it."),
+        _ => return (by_kind(code), by_kind_advice(code)),
+    };
+    (exact.0, exact.1)
+}
+
+/// The first two characters of a SQLSTATE are its kind.
+fn by_kind(code: &str) -> FailureClass {
+    match code.get(..2) {
+        Some("22" | "42" | "25" | "2F" | "38" | "39" | "3B" | "P0") => FailureClass::InvalidConfig,
+        Some("23") => FailureClass::Conflict,
+        Some("28") => FailureClass::Denied,
+        _ => FailureClass::Unavailable,
+    }
+}
+
+fn by_kind_advice(code: &str) -> &'static str {
+    match by_kind(code) {
+        FailureClass::InvalidConfig => "Correct the lessor role's statements or the config.",
+        FailureClass::Conflict => "What the statements write is already there, or breaks a constraint.",
+        FailureClass::Denied => "See that \"{root}\" may log in.",
+        _ => "The server's log says more; the next try may succeed.",
+    }
+}
+
+/// A server's message without secrets. Whatever it quotes is compared, because
+/// a syntax error quotes the token where it stopped, and the password may be cut
+/// into several tokens.
+fn scrub(message: &str, secrets: &[&str]) -> String {
+    let mut text = message.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, REDACTED);
+    }
+    let part_of_secret = |piece: &str| !piece.is_empty() && secrets.iter().any(|secret| secret.contains(piece));
+    let pieces = text.split('"').enumerate();
+    let kept = pieces.map(|(index, piece)| if index % 2 == 1 && part_of_secret(piece) { REDACTED } else { piece });
+    kept.collect::<Vec<_>>().join("\"")
+}
+
+const REDACTED: &str = "****";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::config;
+
+    fn failure(code: &str, message: &str, secrets: &[&str]) -> Failure {
+        let error = ServerError { severity: "ERROR".into(), code: code.into(), message: message.into(), detail: None };
+        Problem::new("creation_statements[1]", error.into()).into_failure(&config(), secrets)
+    }
+
+    #[test]
+    fn every_sqlstate_that_a_user_can_cause_says_what_to_do() {
+        use FailureClass::{Conflict, Denied, InvalidConfig, Unavailable};
+        for (code, class, advice) in [
+            ("28P01", Denied, "Write the password that \"lessor\" has"),
+            ("28000", Denied, "pg_hba.conf"),
+            ("3D000", InvalidConfig, "`database`"),
+            ("42501", Denied, "CREATEROLE"),
+            ("42704", InvalidConfig, "Create what is missing"),
+            ("42710", Conflict, "name template"),
+            ("42P01", InvalidConfig, "Create the table"),
+            ("3F000", InvalidConfig, "Create the schema"),
+            ("53300", Unavailable, "max_connections"),
+            ("55006", Unavailable, "in use"),
+            ("55P03", Unavailable, "pg_locks"),
+            ("57P03", Unavailable, "starting"),
+            ("2BP01", Conflict, "reassign"),
+            ("0LP01", InvalidConfig, "member of itself"),
+            ("42601", InvalidConfig, "Correct the SQL"),
+            ("08006", Unavailable, "server's log"),
+            ("40001", Unavailable, "next try"),
+            ("40P01", Unavailable, "next try"),
+            ("57014", Unavailable, "statement_timeout"),
+            ("25006", InvalidConfig, "primary"),
+            ("25001", InvalidConfig, "inside a transaction"),
+            ("54000", Unavailable, "member_of"),
+            ("01007", Denied, "WITH GRANT OPTION"),
+            ("22007", InvalidConfig, "Correct the lessor role"),
+            ("23505", Conflict, "already there"),
+            ("XX000", Unavailable, "server's log"),
+            ("", Unavailable, "server's log"),
+        ] {
+            let failure = failure(code, "no", &[]);
+            assert_eq!(failure.class(), class, "{code}");
+            assert_eq!(failure.code(), format!("pg_{code}"));
+            assert!(failure.message().contains(advice), "{code}: {failure}");
+            assert!(failure.message().starts_with("creation_statements[1]: no, SQLSTATE"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn no_message_shows_a_password_or_a_piece_of_it() {
+        for (message, secret) in [
+            ("syntax error at or near \"Ab3x\"", "Ab3x-Yz9q"),
+            ("syntax error at or near \"Yz9q\"", "Ab3x-Yz9q"),
+            ("trailing junk after numeric literal at or near \"3x\"", "Ab3x-Yz9q"),
+            ("value Ab3x-Yz9q is wrong", "Ab3x-Yz9q"),
+        ] {
+            let failure = failure("42601", message, &[secret]);
+            for piece in ["Ab3x", "Yz9q", "3x"] {
+                assert!(!failure.message().contains(piece), "{failure}");
+            }
+        }
+        let kept = failure("42704", "role \"readers\" does not exist", &["Ab3x-Yz9q"]);
+        assert!(kept.message().contains("\"readers\""), "{kept}");
+    }
+
+    #[test]
+    fn what_is_no_sqlstate_says_what_to_do_too() {
+        for (error, class, said) in [
+            (Error::TlsNotOffered, FailureClass::InvalidConfig, "ssl = on"),
+            (Error::LoginMethod("cleartext password without TLS"), FailureClass::InvalidConfig, "under TLS"),
+            (Error::LoginMethod("Kerberos (GSSAPI)"), FailureClass::InvalidConfig, "pg_hba.conf"),
+            (Error::Scram("x"), FailureClass::Denied, "may not be the PostgreSQL server"),
+            (Error::Protocol("x"), FailureClass::Unavailable, "name its port"),
+        ] {
+            let failure = Problem::new("the login", error).into_failure(&config(), &[]);
+            assert_eq!(failure.class(), class);
+            assert!(failure.message().contains(said), "{failure}");
+        }
+    }
+}

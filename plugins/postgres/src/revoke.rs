@@ -1,0 +1,155 @@
+//! Ending a role: no new sessions, its open ones ended, what it owns handed to
+//! the root credential's role, its privileges dropped in every database, the
+//! role dropped. Each step may run again; a role that is gone is success.
+
+use lessor_sdk::prelude::*;
+
+use crate::config::Config;
+use crate::ownership::{self, Found, Owner, no_answer};
+use crate::problem::{Cause, Problem};
+use crate::role::Role;
+use crate::session::{Session, with_session};
+use crate::sql::{check_principal, identifier, literal};
+use crate::template::{Statements, Values};
+use crate::transaction::{End, Mode, Step, run};
+
+/// Ends the role `name`. Where only the operation is known, a role without this
+/// operation's mark is somebody else's and stays.
+pub(crate) fn revoke(ctx: &Context, config: &Config, role: Option<&Role>, what: &Revocation) -> Result<()> {
+    config.check()?;
+    let (name, must_be_marked) = match what {
+        Revocation::Credential(id) => (id.as_str(), false),
+        Revocation::UnknownCredential => (ctx.principal_name.as_str(), true),
+        Revocation::FormerRoot(_) => {
+            return Err(Failure::unsupported(
+                "no_former_root",
+                "A PostgreSQL role has one password: rotating the root credential leaves no former one to end.",
+            ));
+        }
+    };
+    check_principal(name)?;
+    let custom = role.map(|role| &role.revocation_statements).filter(|statements| !statements.is_empty());
+    let custom = custom.map(|statements| rendered("revocation_statements", statements, name)).transpose()?;
+    let rollback = match (what, role) {
+        (Revocation::UnknownCredential, Some(role)) => {
+            rendered("rollback_statements", &role.rollback_statements, name)?
+        }
+        _ => Vec::new(),
+    };
+    let ended = with_session(config, &config.database, |session| {
+        let found = ownership::find(session, name)?.filter(|found| match found.owner(ctx) {
+            Owner::ThisOperation => true,
+            Owner::AnotherOperation => false,
+            Owner::Unknown => !must_be_marked,
+        });
+        match found {
+            Some(found) => match end(ctx, config, session, name, &found, custom.as_deref()) {
+                // Another attempt was faster.
+                Err(problem) if problem.sqlstate() == Some(MISSING) && ownership::find(session, name)?.is_none() => Ok(()),
+                outcome => outcome,
+            },
+            None if rollback.is_empty() => Ok(()),
+            None => run(session, mode(ctx, true, true), &rollback),
+        }
+    });
+    ended.map_err(|problem| problem.into_failure(config, &[]))
+}
+
+fn end(
+    ctx: &Context,
+    config: &Config,
+    session: &mut Session,
+    name: &str,
+    found: &Found,
+    custom: Option<&[Step]>,
+) -> Result<(), Problem> {
+    end_sessions(session, name, found)?;
+    if let Some(statements) = custom {
+        return run(session, mode(ctx, true, true), statements);
+    }
+    for database in &found.databases {
+        let clear = clear_steps(name);
+        with_session(config, database, |session| run(session, mode(ctx, true, false), &clear))?;
+    }
+    let mut steps = if found.has_objects { clear_steps(name) } else { Vec::new() };
+    steps.push(drop_step(name));
+    run(session, mode(ctx, found.has_objects, false), &steps)
+}
+
+/// No new session, then none at all. Waits for each to be gone: a credential
+/// whose session still runs a statement is not revoked.
+fn end_sessions(session: &mut Session, name: &str, found: &Found) -> Result<(), Problem> {
+    let mut queries = Vec::new();
+    if !found.at_our_command {
+        queries.push((GRANT, join_statement(name, found.since_16)));
+    }
+    queries.push((CLOSE, close(name)));
+    queries.push((TERMINATE, format!(
+        "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, {SESSION_END_MS})) FROM pg_stat_activity \
+         WHERE usename = {} AND pid <> pg_backend_pid()",
+        literal(name)
+    )));
+    let sql: Vec<_> = queries.iter().map(|(_, sql)| sql).collect();
+    let replies = session.pipeline(&sql).map_err(|error| Problem::new(TERMINATE, error))?;
+    let mut left = None;
+    for (reply, (doing, _)) in replies.into_iter().zip(&queries) {
+        let rows = reply.into_rows().map_err(|error| Problem::new(*doing, error))?;
+        left = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
+    }
+    match left.as_deref() {
+        Some("0") => Ok(()),
+        Some(_) => Err(Problem { doing: name.to_owned(), cause: Cause::SessionsLeft }),
+        None => Err(no_answer(TERMINATE)),
+    }
+}
+
+fn close(name: &str) -> String {
+    format!("ALTER ROLE {} NOLOGIN", identifier(name))
+}
+
+/// Lets nobody log in as the role any more.
+pub(crate) fn close_step(name: &str) -> Step {
+    Step::new(CLOSE, close(name))
+}
+
+/// Makes the role's privileges our own, without which only a superuser may end
+/// its sessions and drop what it owns.
+pub(crate) fn join_statement(name: &str, since_16: bool) -> String {
+    let options = if since_16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+    format!("GRANT {} TO CURRENT_USER{options}", identifier(name))
+}
+
+/// Hands over what the role owns and drops its privileges, in one database.
+pub(crate) fn clear_steps(name: &str) -> Vec<Step> {
+    let name = identifier(name);
+    vec![
+        Step::new("Reassigning what the role owns", format!("REASSIGN OWNED BY {name} TO CURRENT_USER")),
+        Step::new("Dropping the role's privileges", format!("DROP OWNED BY {name}")),
+    ]
+}
+
+pub(crate) fn drop_step(name: &str) -> Step {
+    Step::new("Dropping the role", format!("DROP ROLE IF EXISTS {}", identifier(name)))
+}
+
+/// The operator's statements, as steps.
+pub(crate) fn rendered(field: &str, statements: &Statements, name: &str) -> Result<Vec<Step>> {
+    let values = Values { name, password: None, expiration: None };
+    let rendered = statements.render(field, &values)?.into_iter().enumerate();
+    Ok(rendered.map(|(index, sql)| Step { sql, about: format!("{field}[{index}]") }).collect())
+}
+
+fn mode(ctx: &Context, alone: bool, cleanse: bool) -> Mode {
+    Mode { alone, end: End::Commit, patience: ctx.timeout / 2, cleanse }
+}
+
+/// The SQLSTATE for a role that does not exist.
+const MISSING: &str = "42704";
+
+const GRANT: &str = "Taking over the role's privileges";
+const CLOSE: &str = "Closing the role to logins";
+const TERMINATE: &str = "Ending the role's sessions";
+
+/// Milliseconds to wait for one session to end. A session ends within
+/// milliseconds unless it is stuck in the kernel.
+const SESSION_END_MS: u32 = 5_000;
