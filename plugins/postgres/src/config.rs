@@ -69,7 +69,11 @@ pub enum PasswordAuthentication {
 impl Config {
     /// Refuses what no server could take, naming the field.
     pub fn check(&self) -> Result<()> {
-        for (field, value) in [("host", &self.host), ("database", &self.database), ("username", &self.username)] {
+        for (field, value) in [
+            ("host", &self.host),
+            ("database", &self.database),
+            ("username", &self.username),
+        ] {
             if value.is_empty() || value.contains('\0') {
                 return Err(Failure::invalid_config(
                     "field_empty",
@@ -102,7 +106,10 @@ const RESERVED: [(&str, &str); 5] = [
     ("database", "write the config's `database`"),
     ("replication", "lessor needs an ordinary session"),
     ("client_encoding", "lessor speaks UTF-8"),
-    ("standard_conforming_strings", "lessor's quoting relies on the standard"),
+    (
+        "standard_conforming_strings",
+        "lessor's quoting relies on the standard",
+    ),
 ];
 
 #[cfg(test)]
@@ -110,7 +117,10 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn config() -> Config {
-        serde_json::from_str(r#"{"host": "db.example.com", "username": "lessor", "password": "pw"}"#).unwrap()
+        serde_json::from_str(
+            r#"{"host": "db.example.com", "username": "lessor", "password": "pw"}"#,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -118,13 +128,22 @@ pub(crate) mod tests {
         let config = config();
         assert_eq!((config.port, config.database.as_str()), (5432, "postgres"));
         assert_eq!(config.sslmode, SslMode::VerifyFull);
-        assert_eq!(config.password_authentication, PasswordAuthentication::ScramSha256);
+        assert_eq!(
+            config.password_authentication,
+            PasswordAuthentication::ScramSha256
+        );
         assert!(config.check().is_ok());
     }
 
     #[test]
     fn what_the_provider_sets_itself_is_refused_by_name() {
-        for name in ["user", "database", "replication", "client_encoding", "standard_conforming_strings"] {
+        for name in [
+            "user",
+            "database",
+            "replication",
+            "client_encoding",
+            "standard_conforming_strings",
+        ] {
             let mut config = config();
             config.options.insert(name.into(), "x".into());
             assert!(config.check().unwrap_err().message().contains(name));

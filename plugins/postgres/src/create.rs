@@ -61,8 +61,16 @@ pub(crate) fn create(
         }
         match run(session, mode(ctx, role, End::Commit), &steps) {
             // An earlier attempt, whose answer was lost, or somebody else.
-            Err(problem) if problem.sqlstate().is_some_and(|code| DUPLICATE.contains(&code)) => {
-                if is_ours(session, ctx, name)? { Ok(()) } else { Err(problem) }
+            Err(problem)
+                if problem
+                    .sqlstate()
+                    .is_some_and(|code| DUPLICATE.contains(&code)) =>
+            {
+                if is_ours(session, ctx, name)? {
+                    Ok(())
+                } else {
+                    Err(problem)
+                }
             }
             outcome => outcome,
         }
@@ -84,10 +92,15 @@ pub(crate) fn steps(
     let mut steps = match role.form()? {
         Form::Declared => {
             let verifier = password_verifier(ctx, password);
-            let mut steps = vec![Step::new("Creating the role", create_role(role, name, &verifier, &until))];
+            let mut steps = vec![Step::new(
+                "Creating the role",
+                create_role(role, name, &verifier, &until),
+            )];
             for (index, grant) in role.grants.iter().enumerate() {
                 let commands = grant.commands(name).into_iter();
-                steps.extend(commands.map(|sql| Step::new(format!("The role's grants[{index}]"), sql)));
+                steps.extend(
+                    commands.map(|sql| Step::new(format!("The role's grants[{index}]"), sql)),
+                );
             }
             steps
         }
@@ -96,9 +109,22 @@ pub(crate) fn steps(
                 PasswordAuthentication::ScramSha256 => password_verifier(ctx, password),
                 PasswordAuthentication::Password => Zeroizing::new(password.expose().to_owned()),
             };
-            let values = Values { name, password: Some(&password), expiration: Some(&until) };
-            let rendered = role.creation_statements.render("creation_statements", &values)?.into_iter().enumerate();
-            rendered.map(|(index, sql)| Step { sql, about: format!("creation_statements[{index}]") }).collect()
+            let values = Values {
+                name,
+                password: Some(&password),
+                expiration: Some(&until),
+            };
+            let rendered = role
+                .creation_statements
+                .render("creation_statements", &values)?
+                .into_iter()
+                .enumerate();
+            rendered
+                .map(|(index, sql)| Step {
+                    sql,
+                    about: format!("creation_statements[{index}]"),
+                })
+                .collect()
         }
     };
     steps.push(ownership::mark_step(ctx, name));

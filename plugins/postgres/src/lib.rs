@@ -54,9 +54,13 @@ impl Provider for Postgres {
     type Credential = Credential;
 
     fn about() -> About {
-        About::new("postgres", env!("CARGO_PKG_VERSION"), "PostgreSQL roles, one per lease")
-            .endpoint("tcp://{host}:{port}")
-            .name_limit(63)
+        About::new(
+            "postgres",
+            env!("CARGO_PKG_VERSION"),
+            "PostgreSQL roles, one per lease",
+        )
+        .endpoint("tcp://{host}:{port}")
+        .name_limit(63)
     }
 
     fn validate_config(ctx: &Context, config: &Config, role: Option<&Role>) -> Result<Validation> {
@@ -73,7 +77,12 @@ impl Provider for Postgres {
         create::create(ctx, config, role, expires_at)
     }
 
-    fn revoke(ctx: &Context, config: &Config, role: Option<&Role>, what: &Revocation) -> Result<()> {
+    fn revoke(
+        ctx: &Context,
+        config: &Config,
+        role: Option<&Role>,
+        what: &Revocation,
+    ) -> Result<()> {
         revoke::revoke(ctx, config, role, what)
     }
 
@@ -86,7 +95,13 @@ impl Provider for Postgres {
 }
 
 impl Renewal for Postgres {
-    fn renew(ctx: &Context, config: &Config, role: &Role, id: &str, expires_at: Option<UnixTime>) -> Result<()> {
+    fn renew(
+        ctx: &Context,
+        config: &Config,
+        role: &Role,
+        id: &str,
+        expires_at: Option<UnixTime>,
+    ) -> Result<()> {
         renew::renew(ctx, config, role, id, expires_at)
     }
 }
@@ -98,7 +113,11 @@ impl Inventory for Postgres {
             ownership::list(session, ctx, cursor.unwrap_or_default(), PAGE)
         });
         let ids = listed.map_err(|problem| problem.into_failure(config, &[]))?;
-        let next = if ids.len() < PAGE { None } else { ids.last().cloned() };
+        let next = if ids.len() < PAGE {
+            None
+        } else {
+            ids.last().cloned()
+        };
         Ok(Page { ids, next })
     }
 }

@@ -61,25 +61,41 @@ pub(crate) fn find(session: &mut Session, name: &str) -> Result<Option<Found>, P
            JOIN pg_roles r ON r.oid = s.refobjid WHERE r.rolname = {name} \
            AND s.refclassid = 'pg_authid'::regclass AND s.dbid = d.oid)"
     );
-    let rows = session.query(&sql).map_err(|error| Problem::new("Looking for the role", error))?;
-    let (roles, databases): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.text(0).is_some());
+    let rows = session
+        .query(&sql)
+        .map_err(|error| Problem::new("Looking for the role", error))?;
+    let (roles, databases): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|row| row.text(0).is_some());
     Ok(roles.first().map(|role| Found {
         comment: role.text(1).map(str::to_owned),
         at_our_command: role.is_true(2),
         has_objects: role.is_true(3),
-        databases: databases.iter().filter_map(|row| row.text(1)).map(str::to_owned).collect(),
+        databases: databases
+            .iter()
+            .filter_map(|row| row.text(1))
+            .map(str::to_owned)
+            .collect(),
         since_16: role.is_true(4),
     }))
 }
 
 /// Marks the role as this operation's.
 pub(crate) fn mark_step(ctx: &Context, name: &str) -> Step {
-    let sql = format!("COMMENT ON ROLE {} IS {}", identifier(name), literal(&mark(ctx)));
+    let sql = format!(
+        "COMMENT ON ROLE {} IS {}",
+        identifier(name),
+        literal(&mark(ctx))
+    );
     Step::new("Marking the new role, which must be named {{name}},", sql)
 }
 
 /// One page of the names of this mount's roles, after `cursor`, at most `limit`.
-pub(crate) fn list(session: &mut Session, ctx: &Context, cursor: &str, limit: usize) -> Result<Vec<String>, Problem> {
+pub(crate) fn list(
+    session: &mut Session,
+    ctx: &Context,
+    cursor: &str,
+    limit: usize,
+) -> Result<Vec<String>, Problem> {
     // An operation id has a fixed length, so `left` leaves exactly the prefix
     // and a mount `a` does not see the roles of a mount `a:b`.
     let sql = format!(
@@ -91,14 +107,21 @@ pub(crate) fn list(session: &mut Session, ctx: &Context, cursor: &str, limit: us
         prefix(ctx).chars().count() + OPERATION_ID,
         literal(cursor),
     );
-    let rows = session.query(&sql).map_err(|error| Problem::new("Listing the roles of this mount", error))?;
+    let rows = session
+        .query(&sql)
+        .map_err(|error| Problem::new("Listing the roles of this mount", error))?;
     let name = |row: &crate::protocol::Row| row.text(0).map(str::to_owned);
-    rows.iter().map(|row| name(row).ok_or_else(|| no_answer("the list of roles"))).collect()
+    rows.iter()
+        .map(|row| name(row).ok_or_else(|| no_answer("the list of roles")))
+        .collect()
 }
 
 /// For an answer that lacks what it must hold.
 pub(crate) fn no_answer(doing: &str) -> Problem {
-    Problem { doing: doing.to_owned(), cause: Cause::NoAnswer }
+    Problem {
+        doing: doing.to_owned(),
+        cause: Cause::NoAnswer,
+    }
 }
 
 fn mark(ctx: &Context) -> String {

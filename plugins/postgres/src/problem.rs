@@ -34,7 +34,10 @@ pub(crate) enum Cause {
 
 impl Problem {
     pub(crate) fn new(doing: impl Into<String>, error: Error) -> Self {
-        Self { doing: doing.into(), cause: Cause::Upstream(error) }
+        Self {
+            doing: doing.into(),
+            cause: Cause::Upstream(error),
+        }
     }
 
     /// The SQLSTATE, where the server gave one.
@@ -65,14 +68,16 @@ impl Problem {
                     address(config)
                 ),
             ),
-            Cause::Upstream(Error::LoginMethod("cleartext password without TLS")) => Failure::invalid_config(
-                "cleartext_password",
-                format!(
-                    "The PostgreSQL server at {} asks for the password in the clear, which lessor sends under TLS \
+            Cause::Upstream(Error::LoginMethod("cleartext password without TLS")) => {
+                Failure::invalid_config(
+                    "cleartext_password",
+                    format!(
+                        "The PostgreSQL server at {} asks for the password in the clear, which lessor sends under TLS \
                      only: set `sslmode` to `verify-full` in the mount's config, or `scram-sha-256` in pg_hba.conf.",
-                    address(config)
-                ),
-            ),
+                        address(config)
+                    ),
+                )
+            }
             Cause::Upstream(Error::LoginMethod(method)) => Failure::invalid_config(
                 "login_method",
                 format!(
@@ -91,7 +96,10 @@ impl Problem {
             ),
             Cause::Upstream(error @ Error::Protocol(_)) => Failure::unavailable(
                 "protocol",
-                format!("{error}, at {}: is it a PostgreSQL server, and does `port` name its port?", address(config)),
+                format!(
+                    "{error}, at {}: is it a PostgreSQL server, and does `port` name its port?",
+                    address(config)
+                ),
             ),
             Cause::TransactionEnded => Failure::invalid_config(
                 "transaction_ended",
@@ -107,7 +115,10 @@ impl Problem {
                      will be tried again; pg_stat_activity on the server shows what they wait for."
                 ),
             ),
-            Cause::NoAnswer => Failure::internal("no_answer", format!("PostgreSQL's answer to {doing} holds no row.")),
+            Cause::NoAnswer => Failure::internal(
+                "no_answer",
+                format!("PostgreSQL's answer to {doing} holds no row."),
+            ),
         }
     }
 }
@@ -124,7 +135,11 @@ fn network(error: std::io::Error, config: &Config) -> Failure {
         }
         _ => "",
     };
-    let message = format!("PostgreSQL at {}: {}.{advice}", address(config), failure.message().trim_end_matches('.'));
+    let message = format!(
+        "PostgreSQL at {}: {}.{advice}",
+        address(config),
+        failure.message().trim_end_matches('.')
+    );
     Failure::new(failure.class(), failure.code(), message)
 }
 
@@ -136,7 +151,10 @@ fn refused(doing: &str, error: &ServerError, config: &Config, secrets: &[&str]) 
     let (class, advice) = meaning(&error.code);
     let said = scrub(&error.message, secrets);
     let detail = match &error.detail {
-        Some(detail) => format!(" ({})", scrub(detail.trim_end_matches('.'), secrets).replace('\n', "; ")),
+        Some(detail) => format!(
+            " ({})",
+            scrub(detail.trim_end_matches('.'), secrets).replace('\n', "; ")
+        ),
         None => String::new(),
     };
     let advice = advice
@@ -151,53 +169,107 @@ fn refused(doing: &str, error: &ServerError, config: &Config, secrets: &[&str]) 
 fn meaning(code: &str) -> (FailureClass, &'static str) {
     use FailureClass::{Conflict, Denied, InvalidConfig, Unavailable};
     let exact = match code {
-        "28P01" => (Denied, "Write the password that \"{root}\" has in PostgreSQL to the mount's config."),
+        "28P01" => (
+            Denied,
+            "Write the password that \"{root}\" has in PostgreSQL to the mount's config.",
+        ),
         "28000" => (
             Denied,
             "Let pg_hba.conf on the server admit \"{root}\" to database \"{database}\" from lessor's address, and \
              give the role LOGIN; where it speaks of encryption, look at the config's `sslmode`.",
         ),
-        "3D000" => (InvalidConfig, "Name an existing database in the config's `database`."),
-        "3F000" => (InvalidConfig, "Create the schema in database \"{database}\", or correct the lessor role."),
-        "42P01" => (InvalidConfig, "Create the table in database \"{database}\", or correct the lessor role."),
-        "42704" => (InvalidConfig, "Create what is missing, or correct the lessor role or the config's `options`."),
-        "42710" | "42P07" | "42723" => {
-            (Conflict, "Something of that name exists already: make the lessor role's name template more distinct.")
-        }
+        "3D000" => (
+            InvalidConfig,
+            "Name an existing database in the config's `database`.",
+        ),
+        "3F000" => (
+            InvalidConfig,
+            "Create the schema in database \"{database}\", or correct the lessor role.",
+        ),
+        "42P01" => (
+            InvalidConfig,
+            "Create the table in database \"{database}\", or correct the lessor role.",
+        ),
+        "42704" => (
+            InvalidConfig,
+            "Create what is missing, or correct the lessor role or the config's `options`.",
+        ),
+        "42710" | "42P07" | "42723" => (
+            Conflict,
+            "Something of that name exists already: make the lessor role's name template more distinct.",
+        ),
         "42501" => (
             Denied,
             "Give \"{root}\" what it lacks: CREATEROLE to create roles, ADMIN OPTION on the roles in `member_of`, \
              ownership or GRANT OPTION of what is granted.",
         ),
-        "42601" => (InvalidConfig, "Correct the SQL; names stand in double quotes, values in single ones."),
-        "0LP01" | "0L000" => {
-            (InvalidConfig, "PostgreSQL does not allow this grant; is a role a member of itself?")
-        }
-        "01007" => (Denied, "\"{root}\" may not pass this privilege on: give it WITH GRANT OPTION, or the ownership."),
-        "0A000" => (InvalidConfig, "This version of PostgreSQL cannot do that: correct the lessor role."),
-        "25001" => (InvalidConfig, "That cannot run inside a transaction, and lessor runs all statements in one."),
-        "25006" => (InvalidConfig, "The server is a standby: let the config's `host` name the primary."),
-        "2BP01" => (Conflict, "Drop or reassign what still belongs to the role; \"{root}\" may not or could not."),
-        "40001" | "40P01" => (Unavailable, "Other sessions were in the way; the next try may succeed."),
+        "42601" => (
+            InvalidConfig,
+            "Correct the SQL; names stand in double quotes, values in single ones.",
+        ),
+        "0LP01" | "0L000" => (
+            InvalidConfig,
+            "PostgreSQL does not allow this grant; is a role a member of itself?",
+        ),
+        "01007" => (
+            Denied,
+            "\"{root}\" may not pass this privilege on: give it WITH GRANT OPTION, or the ownership.",
+        ),
+        "0A000" => (
+            InvalidConfig,
+            "This version of PostgreSQL cannot do that: correct the lessor role.",
+        ),
+        "25001" => (
+            InvalidConfig,
+            "That cannot run inside a transaction, and lessor runs all statements in one.",
+        ),
+        "25006" => (
+            InvalidConfig,
+            "The server is a standby: let the config's `host` name the primary.",
+        ),
+        "2BP01" => (
+            Conflict,
+            "Drop or reassign what still belongs to the role; \"{root}\" may not or could not.",
+        ),
+        "40001" | "40P01" => (
+            Unavailable,
+            "Other sessions were in the way; the next try may succeed.",
+        ),
         "53300" => (
             Unavailable,
             "Raise max_connections on the server or the CONNECTION LIMIT of \"{root}\", or close idle sessions.",
         ),
         "53100" => (Unavailable, "Free space on the server's disk."),
-        "53200" => (Unavailable, "The server is out of memory, or max_locks_per_transaction is too low."),
+        "53200" => (
+            Unavailable,
+            "The server is out of memory, or max_locks_per_transaction is too low.",
+        ),
         "54000" => (
             Unavailable,
             "Too many roles hold privileges on one object: use `member_of` with a group role in place of grants, \
              and see that revocation works.",
         ),
         "55006" => (Unavailable, "It is in use; the next try may succeed."),
-        "55P03" => (Unavailable, "Another session holds a lock for too long; pg_locks shows which."),
-        "57014" => (Unavailable, "The server cancelled it: look at statement_timeout, in `options` too."),
-        "57P01" | "57P02" | "57P03" | "57P05" => {
-            (Unavailable, "The server is starting, stopping or closing sessions; the next try may succeed.")
-        }
-        "57P04" => (InvalidConfig, "The database was dropped: name another in the config's `database`."),
-        "P0001" => (InvalidConfig, "A function or trigger in the database refused it."),
+        "55P03" => (
+            Unavailable,
+            "Another session holds a lock for too long; pg_locks shows which.",
+        ),
+        "57014" => (
+            Unavailable,
+            "The server cancelled it: look at statement_timeout, in `options` too.",
+        ),
+        "57P01" | "57P02" | "57P03" | "57P05" => (
+            Unavailable,
+            "The server is starting, stopping or closing sessions; the next try may succeed.",
+        ),
+        "57P04" => (
+            InvalidConfig,
+            "The database was dropped: name another in the config's `database`.",
+        ),
+        "P0001" => (
+            InvalidConfig,
+            "A function or trigger in the database refused it.",
+        ),
         _ => return (by_kind(code), by_kind_advice(code)),
     };
     (exact.0, exact.1)
@@ -216,7 +288,9 @@ fn by_kind(code: &str) -> FailureClass {
 fn by_kind_advice(code: &str) -> &'static str {
     match by_kind(code) {
         FailureClass::InvalidConfig => "Correct the lessor role's statements or the config.",
-        FailureClass::Conflict => "What the statements write is already there, or breaks a constraint.",
+        FailureClass::Conflict => {
+            "What the statements write is already there, or breaks a constraint."
+        }
         FailureClass::Denied => "See that \"{root}\" may log in.",
         _ => "The server's log says more; the next try may succeed.",
     }
@@ -230,9 +304,16 @@ fn scrub(message: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, REDACTED);
     }
-    let part_of_secret = |piece: &str| !piece.is_empty() && secrets.iter().any(|secret| secret.contains(piece));
+    let part_of_secret =
+        |piece: &str| !piece.is_empty() && secrets.iter().any(|secret| secret.contains(piece));
     let pieces = text.split('"').enumerate();
-    let kept = pieces.map(|(index, piece)| if index % 2 == 1 && part_of_secret(piece) { REDACTED } else { piece });
+    let kept = pieces.map(|(index, piece)| {
+        if index % 2 == 1 && part_of_secret(piece) {
+            REDACTED
+        } else {
+            piece
+        }
+    });
     kept.collect::<Vec<_>>().join("\"")
 }
 
@@ -244,7 +325,12 @@ mod tests {
     use crate::config::tests::config;
 
     fn failure(code: &str, message: &str, secrets: &[&str]) -> Failure {
-        let error = ServerError { severity: "ERROR".into(), code: code.into(), message: message.into(), detail: None };
+        let error = ServerError {
+            severity: "ERROR".into(),
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+        };
         Problem::new("creation_statements[1]", error.into()).into_failure(&config(), secrets)
     }
 
@@ -284,7 +370,12 @@ mod tests {
             assert_eq!(failure.class(), class, "{code}");
             assert_eq!(failure.code(), format!("pg_{code}"));
             assert!(failure.message().contains(advice), "{code}: {failure}");
-            assert!(failure.message().starts_with("creation_statements[1]: no, SQLSTATE"), "{failure}");
+            assert!(
+                failure
+                    .message()
+                    .starts_with("creation_statements[1]: no, SQLSTATE"),
+                "{failure}"
+            );
         }
     }
 
@@ -293,7 +384,10 @@ mod tests {
         for (message, secret) in [
             ("syntax error at or near \"Ab3x\"", "Ab3x-Yz9q"),
             ("syntax error at or near \"Yz9q\"", "Ab3x-Yz9q"),
-            ("trailing junk after numeric literal at or near \"3x\"", "Ab3x-Yz9q"),
+            (
+                "trailing junk after numeric literal at or near \"3x\"",
+                "Ab3x-Yz9q",
+            ),
             ("value Ab3x-Yz9q is wrong", "Ab3x-Yz9q"),
         ] {
             let failure = failure("42601", message, &[secret]);
@@ -308,11 +402,31 @@ mod tests {
     #[test]
     fn what_is_no_sqlstate_says_what_to_do_too() {
         for (error, class, said) in [
-            (Error::TlsNotOffered, FailureClass::InvalidConfig, "ssl = on"),
-            (Error::LoginMethod("cleartext password without TLS"), FailureClass::InvalidConfig, "under TLS"),
-            (Error::LoginMethod("Kerberos (GSSAPI)"), FailureClass::InvalidConfig, "pg_hba.conf"),
-            (Error::Scram("x"), FailureClass::Denied, "may not be the PostgreSQL server"),
-            (Error::Protocol("x"), FailureClass::Unavailable, "name its port"),
+            (
+                Error::TlsNotOffered,
+                FailureClass::InvalidConfig,
+                "ssl = on",
+            ),
+            (
+                Error::LoginMethod("cleartext password without TLS"),
+                FailureClass::InvalidConfig,
+                "under TLS",
+            ),
+            (
+                Error::LoginMethod("Kerberos (GSSAPI)"),
+                FailureClass::InvalidConfig,
+                "pg_hba.conf",
+            ),
+            (
+                Error::Scram("x"),
+                FailureClass::Denied,
+                "may not be the PostgreSQL server",
+            ),
+            (
+                Error::Protocol("x"),
+                FailureClass::Unavailable,
+                "name its port",
+            ),
         ] {
             let failure = Problem::new("the login", error).into_failure(&config(), &[]);
             assert_eq!(failure.class(), class);

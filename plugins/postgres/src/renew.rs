@@ -21,12 +21,22 @@ pub(crate) fn renew(
     check_principal(name)?;
     let steps = steps(role, name, &valid_until(expires_at))?;
     let custom = !role.renewal_statements.is_empty();
-    let mode = Mode { alone: false, end: End::Commit, patience: ctx.timeout / 2, cleanse: custom };
-    with_session(config, &config.database, |session| run(session, mode, &steps)).map_err(|problem| {
+    let mode = Mode {
+        alone: false,
+        end: End::Commit,
+        patience: ctx.timeout / 2,
+        cleanse: custom,
+    };
+    with_session(config, &config.database, |session| {
+        run(session, mode, &steps)
+    })
+    .map_err(|problem| {
         if !custom && problem.sqlstate() == Some("42704") {
             return Failure::not_found(
                 "role_missing",
-                format!("The PostgreSQL role {name:?} is gone: somebody dropped it; revoke the lease."),
+                format!(
+                    "The PostgreSQL role {name:?} is gone: somebody dropped it; revoke the lease."
+                ),
             );
         }
         problem.into_failure(config, &[])
@@ -36,10 +46,27 @@ pub(crate) fn renew(
 /// All that moves the end of the role `name`.
 pub(crate) fn steps(role: &Role, name: &str, until: &str) -> Result<Vec<Step>> {
     if role.renewal_statements.is_empty() {
-        let sql = format!("ALTER ROLE {} VALID UNTIL {}", identifier(name), literal(until));
+        let sql = format!(
+            "ALTER ROLE {} VALID UNTIL {}",
+            identifier(name),
+            literal(until)
+        );
         return Ok(vec![Step::new("Moving the role's end", sql)]);
     }
-    let values = Values { name, password: None, expiration: Some(until) };
-    let rendered = role.renewal_statements.render("renewal_statements", &values)?.into_iter().enumerate();
-    Ok(rendered.map(|(index, sql)| Step { sql, about: format!("renewal_statements[{index}]") }).collect())
+    let values = Values {
+        name,
+        password: None,
+        expiration: Some(until),
+    };
+    let rendered = role
+        .renewal_statements
+        .render("renewal_statements", &values)?
+        .into_iter()
+        .enumerate();
+    Ok(rendered
+        .map(|(index, sql)| Step {
+            sql,
+            about: format!("renewal_statements[{index}]"),
+        })
+        .collect())
 }

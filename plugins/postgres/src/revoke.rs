@@ -15,7 +15,12 @@ use crate::transaction::{End, Mode, Step, run};
 
 /// Ends the role `name`. Where only the operation is known, a role without this
 /// operation's mark is somebody else's and stays.
-pub(crate) fn revoke(ctx: &Context, config: &Config, role: Option<&Role>, what: &Revocation) -> Result<()> {
+pub(crate) fn revoke(
+    ctx: &Context,
+    config: &Config,
+    role: Option<&Role>,
+    what: &Revocation,
+) -> Result<()> {
     config.check()?;
     let (name, must_be_marked) = match what {
         Revocation::Credential(id) => (id.as_str(), false),
@@ -28,8 +33,12 @@ pub(crate) fn revoke(ctx: &Context, config: &Config, role: Option<&Role>, what: 
         }
     };
     check_principal(name)?;
-    let custom = role.map(|role| &role.revocation_statements).filter(|statements| !statements.is_empty());
-    let custom = custom.map(|statements| rendered("revocation_statements", statements, name)).transpose()?;
+    let custom = role
+        .map(|role| &role.revocation_statements)
+        .filter(|statements| !statements.is_empty());
+    let custom = custom
+        .map(|statements| rendered("revocation_statements", statements, name))
+        .transpose()?;
     let rollback = match (what, role) {
         (Revocation::UnknownCredential, Some(role)) => {
             rendered("rollback_statements", &role.rollback_statements, name)?
@@ -45,7 +54,12 @@ pub(crate) fn revoke(ctx: &Context, config: &Config, role: Option<&Role>, what: 
         match found {
             Some(found) => match end(ctx, config, session, name, &found, custom.as_deref()) {
                 // Another attempt was faster.
-                Err(problem) if problem.sqlstate() == Some(MISSING) && ownership::find(session, name)?.is_none() => Ok(()),
+                Err(problem)
+                    if problem.sqlstate() == Some(MISSING)
+                        && ownership::find(session, name)?.is_none() =>
+                {
+                    Ok(())
+                }
                 outcome => outcome,
             },
             None if rollback.is_empty() => Ok(()),
@@ -69,9 +83,15 @@ fn end(
     }
     for database in &found.databases {
         let clear = clear_steps(name);
-        with_session(config, database, |session| run(session, mode(ctx, true, false), &clear))?;
+        with_session(config, database, |session| {
+            run(session, mode(ctx, true, false), &clear)
+        })?;
     }
-    let mut steps = if found.has_objects { clear_steps(name) } else { Vec::new() };
+    let mut steps = if found.has_objects {
+        clear_steps(name)
+    } else {
+        Vec::new()
+    };
     steps.push(drop_step(name));
     run(session, mode(ctx, found.has_objects, false), &steps)
 }
@@ -90,15 +110,22 @@ fn end_sessions(session: &mut Session, name: &str, found: &Found) -> Result<(), 
         literal(name)
     )));
     let sql: Vec<_> = queries.iter().map(|(_, sql)| sql).collect();
-    let replies = session.pipeline(&sql).map_err(|error| Problem::new(TERMINATE, error))?;
+    let replies = session
+        .pipeline(&sql)
+        .map_err(|error| Problem::new(TERMINATE, error))?;
     let mut left = None;
     for (reply, (doing, _)) in replies.into_iter().zip(&queries) {
-        let rows = reply.into_rows().map_err(|error| Problem::new(*doing, error))?;
+        let rows = reply
+            .into_rows()
+            .map_err(|error| Problem::new(*doing, error))?;
         left = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
     }
     match left.as_deref() {
         Some("0") => Ok(()),
-        Some(_) => Err(Problem { doing: name.to_owned(), cause: Cause::SessionsLeft }),
+        Some(_) => Err(Problem {
+            doing: name.to_owned(),
+            cause: Cause::SessionsLeft,
+        }),
         None => Err(no_answer(TERMINATE)),
     }
 }
@@ -115,7 +142,11 @@ pub(crate) fn close_step(name: &str) -> Step {
 /// Makes the role's privileges our own, without which only a superuser may end
 /// its sessions and drop what it owns.
 pub(crate) fn join_statement(name: &str, since_16: bool) -> String {
-    let options = if since_16 { " WITH INHERIT TRUE, SET TRUE" } else { "" };
+    let options = if since_16 {
+        " WITH INHERIT TRUE, SET TRUE"
+    } else {
+        ""
+    };
     format!("GRANT {} TO CURRENT_USER{options}", identifier(name))
 }
 
@@ -123,24 +154,47 @@ pub(crate) fn join_statement(name: &str, since_16: bool) -> String {
 pub(crate) fn clear_steps(name: &str) -> Vec<Step> {
     let name = identifier(name);
     vec![
-        Step::new("Reassigning what the role owns", format!("REASSIGN OWNED BY {name} TO CURRENT_USER")),
-        Step::new("Dropping the role's privileges", format!("DROP OWNED BY {name}")),
+        Step::new(
+            "Reassigning what the role owns",
+            format!("REASSIGN OWNED BY {name} TO CURRENT_USER"),
+        ),
+        Step::new(
+            "Dropping the role's privileges",
+            format!("DROP OWNED BY {name}"),
+        ),
     ]
 }
 
 pub(crate) fn drop_step(name: &str) -> Step {
-    Step::new("Dropping the role", format!("DROP ROLE IF EXISTS {}", identifier(name)))
+    Step::new(
+        "Dropping the role",
+        format!("DROP ROLE IF EXISTS {}", identifier(name)),
+    )
 }
 
 /// The operator's statements, as steps.
 pub(crate) fn rendered(field: &str, statements: &Statements, name: &str) -> Result<Vec<Step>> {
-    let values = Values { name, password: None, expiration: None };
+    let values = Values {
+        name,
+        password: None,
+        expiration: None,
+    };
     let rendered = statements.render(field, &values)?.into_iter().enumerate();
-    Ok(rendered.map(|(index, sql)| Step { sql, about: format!("{field}[{index}]") }).collect())
+    Ok(rendered
+        .map(|(index, sql)| Step {
+            sql,
+            about: format!("{field}[{index}]"),
+        })
+        .collect())
 }
 
 fn mode(ctx: &Context, alone: bool, cleanse: bool) -> Mode {
-    Mode { alone, end: End::Commit, patience: ctx.timeout / 2, cleanse }
+    Mode {
+        alone,
+        end: End::Commit,
+        patience: ctx.timeout / 2,
+        cleanse,
+    }
 }
 
 /// The SQLSTATE for a role that does not exist.

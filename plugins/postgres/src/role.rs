@@ -100,7 +100,11 @@ impl Role {
     /// two things.
     pub(crate) fn form(&self) -> Result<Form> {
         let declared = !self.grants.is_empty() || !self.member_of.is_empty();
-        match (&self.username, self.creation_statements.is_empty(), declared) {
+        match (
+            &self.username,
+            self.creation_statements.is_empty(),
+            declared,
+        ) {
             (Some(username), true, false) => Err(refuse(format!(
                 "The role rotates the password of {username:?} and leases no new roles: read its credential \
                  instead, or replace `username` by `grants`, `member_of` or `creation_statements`."
@@ -130,18 +134,29 @@ impl Role {
     pub(crate) fn account(&self) -> Result<&str> {
         match &self.username {
             Some(username) if !username.is_empty() => Ok(username),
-            _ => Err(refuse("The role must name in `username` the existing role whose password is rotated.")),
+            _ => Err(refuse(
+                "The role must name in `username` the existing role whose password is rotated.",
+            )),
         }
     }
 
     /// Refuses what can be seen to be wrong without asking the server.
     pub(crate) fn check(&self) -> Result<()> {
         self.password_policy.check()?;
-        if self.username.is_some() && self.creation_statements.is_empty() && self.grants.is_empty() && self.member_of.is_empty() {
+        if self.username.is_some()
+            && self.creation_statements.is_empty()
+            && self.grants.is_empty()
+            && self.member_of.is_empty()
+        {
             return self.account().map(drop);
         }
-        if self.form()? == Form::Statements && !self.creation_statements.mention("name") && !self.creation_statements.mention("username") {
-            return Err(refuse("The role's `creation_statements` must create the role {{name}}, and do not mention it."));
+        if self.form()? == Form::Statements
+            && !self.creation_statements.mention("name")
+            && !self.creation_statements.mention("username")
+        {
+            return Err(refuse(
+                "The role's `creation_statements` must create the role {{name}}, and do not mention it.",
+            ));
         }
         for (index, grant) in self.grants.iter().enumerate() {
             if grant.privileges.is_empty() && grant.sequences.is_empty() {
@@ -173,18 +188,35 @@ impl Grant {
         );
         let mut commands = vec![format!("DO {}", literal(&usage))];
         if !self.privileges.is_empty() {
-            let privileges: Vec<_> = self.privileges.iter().map(|privilege| privilege.sql()).collect();
+            let privileges: Vec<_> = self
+                .privileges
+                .iter()
+                .map(|privilege| privilege.sql())
+                .collect();
             let tables = if self.tables.is_empty() {
                 format!("ALL TABLES IN SCHEMA {schema}")
             } else {
-                let names = self.tables.iter().map(|table| format!("{schema}.{}", identifier(table)));
+                let names = self
+                    .tables
+                    .iter()
+                    .map(|table| format!("{schema}.{}", identifier(table)));
                 format!("TABLE {}", names.collect::<Vec<_>>().join(", "))
             };
-            commands.push(format!("GRANT {} ON {tables} TO {role}", privileges.join(", ")));
+            commands.push(format!(
+                "GRANT {} ON {tables} TO {role}",
+                privileges.join(", ")
+            ));
         }
         if !self.sequences.is_empty() {
-            let privileges: Vec<_> = self.sequences.iter().map(|privilege| privilege.sql()).collect();
-            commands.push(format!("GRANT {} ON ALL SEQUENCES IN SCHEMA {schema} TO {role}", privileges.join(", ")));
+            let privileges: Vec<_> = self
+                .sequences
+                .iter()
+                .map(|privilege| privilege.sql())
+                .collect();
+            commands.push(format!(
+                "GRANT {} ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+                privileges.join(", ")
+            ));
         }
         commands
     }
@@ -219,7 +251,10 @@ impl SequencePrivilege {
 /// `CREATE ROLE` of the declared form. `verifier` is what the server keeps of
 /// the password.
 pub(crate) fn create_role(role: &Role, name: &str, verifier: &str, valid_until: &str) -> String {
-    let limit = role.connection_limit.map(|limit| format!(" CONNECTION LIMIT {limit}")).unwrap_or_default();
+    let limit = role
+        .connection_limit
+        .map(|limit| format!(" CONNECTION LIMIT {limit}"))
+        .unwrap_or_default();
     let groups = match role.member_of.as_slice() {
         [] => String::new(),
         groups => format!(" IN ROLE {}", identifiers(groups)),
@@ -244,25 +279,55 @@ mod tests {
     fn exactly_one_form_must_be_present() {
         for (json, form) in [
             (r#"{"member_of": ["readers"]}"#, Form::Declared),
-            (r#"{"grants": [{"schema": "public", "privileges": ["SELECT"]}], "connection_limit": 3}"#, Form::Declared),
-            (r#"{"creation_statements": "CREATE ROLE \"{{name}}\""}"#, Form::Statements),
+            (
+                r#"{"grants": [{"schema": "public", "privileges": ["SELECT"]}], "connection_limit": 3}"#,
+                Form::Declared,
+            ),
+            (
+                r#"{"creation_statements": "CREATE ROLE \"{{name}}\""}"#,
+                Form::Statements,
+            ),
         ] {
             assert_eq!(role(json).form().unwrap(), form);
             assert!(role(json).check().is_ok());
         }
         for (json, said) in [
             ("{}", "does not say what to lease"),
-            (r#"{"creation_statements": ["x"], "member_of": ["y"]}"#, "both `creation_statements` and"),
-            (r#"{"username": "app", "member_of": ["y"]}"#, "write two roles"),
-            (r#"{"creation_statements": ["{{name}}"], "connection_limit": 3}"#, "CONNECTION LIMIT"),
-            (r#"{"creation_statements": ["CREATE ROLE x"]}"#, "must create the role {{name}}"),
-            (r#"{"grants": [{"schema": "public"}]}"#, "grants[0] gives nothing"),
+            (
+                r#"{"creation_statements": ["x"], "member_of": ["y"]}"#,
+                "both `creation_statements` and",
+            ),
+            (
+                r#"{"username": "app", "member_of": ["y"]}"#,
+                "write two roles",
+            ),
+            (
+                r#"{"creation_statements": ["{{name}}"], "connection_limit": 3}"#,
+                "CONNECTION LIMIT",
+            ),
+            (
+                r#"{"creation_statements": ["CREATE ROLE x"]}"#,
+                "must create the role {{name}}",
+            ),
+            (
+                r#"{"grants": [{"schema": "public"}]}"#,
+                "grants[0] gives nothing",
+            ),
             (r#"{"username": ""}"#, "must name in `username`"),
         ] {
-            assert!(role(json).check().unwrap_err().message().contains(said), "{json}");
+            assert!(
+                role(json).check().unwrap_err().message().contains(said),
+                "{json}"
+            );
         }
         assert!(role(r#"{"username": "app"}"#).check().is_ok());
-        assert!(role(r#"{"username": "app"}"#).form().unwrap_err().message().contains("leases no new roles"));
+        assert!(
+            role(r#"{"username": "app"}"#)
+                .form()
+                .unwrap_err()
+                .message()
+                .contains("leases no new roles")
+        );
     }
 
     #[test]
@@ -278,8 +343,17 @@ mod tests {
         )
         .unwrap();
         let [usage, tables, sequences] = grant.commands("n").try_into().unwrap();
-        assert!(usage.starts_with("DO 'BEGIN IF NOT has_schema_privilege(''n'', ''a b'', ''USAGE'')"), "{usage}");
-        assert_eq!(tables, r#"GRANT SELECT, INSERT ON TABLE "a b"."t", "a b"."u" TO "n""#);
-        assert_eq!(sequences, r#"GRANT USAGE ON ALL SEQUENCES IN SCHEMA "a b" TO "n""#);
+        assert!(
+            usage.starts_with("DO 'BEGIN IF NOT has_schema_privilege(''n'', ''a b'', ''USAGE'')"),
+            "{usage}"
+        );
+        assert_eq!(
+            tables,
+            r#"GRANT SELECT, INSERT ON TABLE "a b"."t", "a b"."u" TO "n""#
+        );
+        assert_eq!(
+            sequences,
+            r#"GRANT USAGE ON ALL SEQUENCES IN SCHEMA "a b" TO "n""#
+        );
     }
 }

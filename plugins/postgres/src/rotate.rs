@@ -19,18 +19,30 @@ pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Postgres>> 
     let sql = set_password(ctx, "CURRENT_USER", &password);
     let change = |former: &str| -> Result<(), Problem> {
         let mut session = log_in(config, &config.database, former)?;
-        session.query(&sql).map(drop).map_err(|error| Problem::new("Changing the root credential's password", error))
+        session
+            .query(&sql)
+            .map(drop)
+            .map_err(|error| Problem::new("Changing the root credential's password", error))
     };
     let mut changed = change(config.password.expose());
-    if changed.as_ref().is_err_and(|problem| matches!(problem.sqlstate(), Some("28P01" | "28000"))) {
+    if changed
+        .as_ref()
+        .is_err_and(|problem| matches!(problem.sqlstate(), Some("28P01" | "28000")))
+    {
         // Had an earlier attempt changed it, the new one is already in force.
         // Otherwise the first refusal is the one to tell.
         if log_in(config, &config.database, password.expose()).is_ok() {
             changed = Ok(());
         }
     }
-    changed.map_err(|problem| problem.into_failure(config, &[config.password.expose(), password.expose()]))?;
-    Ok(Rotated::root(Config { password, ..config.clone() }).fact("username", config.username.as_str()))
+    changed.map_err(|problem| {
+        problem.into_failure(config, &[config.password.expose(), password.expose()])
+    })?;
+    Ok(Rotated::root(Config {
+        password,
+        ..config.clone()
+    })
+    .fact("username", config.username.as_str()))
 }
 
 /// A new password for the existing role that `role` names.
@@ -50,7 +62,10 @@ pub(crate) fn account(ctx: &Context, config: &Config, role: &Role) -> Result<Rot
     let password = ctx.password_for("account", &role.password_policy)?;
     let sql = set_password(ctx, &identifier(username), &password);
     let changed = with_session(config, &config.database, |session| {
-        session.query(&sql).map(drop).map_err(|error| Problem::new(format!("Changing the password of {username:?}"), error))
+        session
+            .query(&sql)
+            .map(drop)
+            .map_err(|error| Problem::new(format!("Changing the password of {username:?}"), error))
     });
     changed.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
     Ok(Rotated::account(Credential::new(config, username, password)).fact("username", username))
@@ -58,5 +73,8 @@ pub(crate) fn account(ctx: &Context, config: &Config, role: &Role) -> Result<Rot
 
 /// The command that gives a role a new password. `role` is quoted.
 pub(crate) fn set_password(ctx: &Context, role: &str, password: &Secret) -> String {
-    format!("ALTER ROLE {role} PASSWORD '{}'", *password_verifier(ctx, password))
+    format!(
+        "ALTER ROLE {role} PASSWORD '{}'",
+        *password_verifier(ctx, password)
+    )
 }

@@ -43,7 +43,8 @@ pub(crate) fn log_in(config: &Config, database: &str, password: &str) -> Result<
 }
 
 fn open(config: &Config, database: &str, password: &str) -> Result<Session, Error> {
-    let mut connection = Connection::connect(&config.host, config.port).map_err(std::io::Error::from)?;
+    let mut connection =
+        Connection::connect(&config.host, config.port).map_err(std::io::Error::from)?;
     let channel = match config.sslmode {
         SslMode::Disable => Channel::Plain,
         SslMode::Require | SslMode::VerifyFull => {
@@ -54,7 +55,10 @@ fn open(config: &Config, database: &str, password: &str) -> Result<Session, Erro
             Channel::Tls(connection.peer_certificate())
         }
     };
-    let options = config.options.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let options = config
+        .options
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
     let named = config.options.contains_key("application_name");
     let application = (!named).then_some(("application_name", "lessor"));
     let login = Login {
@@ -81,7 +85,10 @@ fn park(session: Session, key: &str) {
 /// Fresh for every login, unlike what the host derives for an operation.
 fn nonce() -> Result<String, Error> {
     let mut bytes = [0; 18];
-    #[expect(clippy::disallowed_methods, reason = "the only randomness in this provider that must not repeat")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only randomness in this provider that must not repeat"
+    )]
     getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -24,7 +24,9 @@ pub(crate) fn identifiers<'a>(names: impl IntoIterator<Item = &'a String>) -> St
 /// Refuses a name that could break out of the quotes in a role's own
 /// statements: there it stands inside `"…"` or `'…'` that the operator wrote.
 pub(crate) fn check_principal(name: &str) -> Result<()> {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if plain && (1..=NAME_LIMIT).contains(&name.len()) {
         return Ok(());
     }
@@ -56,7 +58,10 @@ mod tests {
         assert_eq!(identifier(r#"a"b"#), r#""a""b""#);
         assert_eq!(literal("a'b"), "'a''b'");
         assert_eq!(literal(r"a\b").trim(), r"E'a\\b'");
-        assert_eq!(identifiers(&["a".to_owned(), "b c".to_owned()]), r#""a", "b c""#);
+        assert_eq!(
+            identifiers(&["a".to_owned(), "b c".to_owned()]),
+            r#""a", "b c""#
+        );
     }
 
     #[test]
@@ -64,7 +69,17 @@ mod tests {
         for name in ["db-app-x7", "v_token.1", &"a".repeat(63)] {
             assert!(check_principal(name).is_ok(), "{name}");
         }
-        for name in ["", "a\"b", "a'b", "a b", "a;b", "a\\b", "ä", "a$b", &"a".repeat(64)] {
+        for name in [
+            "",
+            "a\"b",
+            "a'b",
+            "a b",
+            "a;b",
+            "a\\b",
+            "ä",
+            "a$b",
+            &"a".repeat(64),
+        ] {
             assert!(check_principal(name).is_err(), "{name}");
         }
     }
@@ -72,6 +87,9 @@ mod tests {
     #[test]
     fn the_end_is_the_lease_s_or_infinity() {
         assert_eq!(valid_until(None), "infinity");
-        assert_eq!(valid_until(Some(UnixTime::from_seconds(1_795_291_200))), "2026-11-21T20:00:00Z");
+        assert_eq!(
+            valid_until(Some(UnixTime::from_seconds(1_795_291_200))),
+            "2026-11-21T20:00:00Z"
+        );
     }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use lessor_sdk::prelude::*;
-use lessor_sdk::schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use zeroize::Zeroizing;
 
 /// A list of statements; one string is a list of one. A statement may hold
@@ -37,30 +37,49 @@ impl Values<'_> {
 
     fn known(&self) -> String {
         let all = ["name", "username", "password", "expiration"];
-        let known: Vec<_> = all.iter().filter(|name| self.value(name).is_some()).collect();
-        known.iter().map(|name| format!("{{{{{name}}}}}")).collect::<Vec<_>>().join(", ")
+        let known: Vec<_> = all
+            .iter()
+            .filter(|name| self.value(name).is_some())
+            .collect();
+        known
+            .iter()
+            .map(|name| format!("{{{{{name}}}}}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
 impl Statements {
     /// The statements with the values put in, in order. `field` is the role's
     /// field that holds them, for what is refused.
-    pub(crate) fn render(&self, field: &str, values: &Values<'_>) -> Result<Vec<Zeroizing<String>>> {
+    pub(crate) fn render(
+        &self,
+        field: &str,
+        values: &Values<'_>,
+    ) -> Result<Vec<Zeroizing<String>>> {
         let numbered = self.0.iter().enumerate();
-        numbered.map(|(index, text)| render(text, &format!("{field}[{index}]"), values)).collect()
+        numbered
+            .map(|(index, text)| render(text, &format!("{field}[{index}]"), values))
+            .collect()
     }
 
     /// Whether any statement has this placeholder.
     pub(crate) fn mention(&self, placeholder: &str) -> bool {
-        self.0.iter().any(|text| placeholders(text).any(|found| found == placeholder))
+        self.0
+            .iter()
+            .any(|text| placeholders(text).any(|found| found == placeholder))
     }
 
     /// Whether a statement looks as if it changed the privileges on an object:
     /// two transactions that do so for the same object at once fail.
     pub(crate) fn grant_on_objects(&self) -> bool {
         self.0.iter().any(|text| {
-            let words: Vec<_> = text.split_whitespace().map(str::to_ascii_uppercase).collect();
-            words.iter().any(|word| word == "GRANT" || word == "REVOKE") && words.iter().any(|word| word == "ON")
+            let words: Vec<_> = text
+                .split_whitespace()
+                .map(str::to_ascii_uppercase)
+                .collect();
+            words.iter().any(|word| word == "GRANT" || word == "REVOKE")
+                && words.iter().any(|word| word == "ON")
         })
     }
 
@@ -77,7 +96,10 @@ fn render(text: &str, place: &str, values: &Values<'_>) -> Result<Zeroizing<Stri
         let Some(value) = values.value(placeholder) else {
             return Err(Failure::invalid_config(
                 "placeholder_unknown",
-                format!("The role's {place} has {{{{{placeholder}}}}}, which is not known there; known are {}.", values.known()),
+                format!(
+                    "The role's {place} has {{{{{placeholder}}}}}, which is not known there; known are {}.",
+                    values.known()
+                ),
             ));
         };
         if value.contains(['\'', '"', '\\', '\0']) {
@@ -115,7 +137,11 @@ fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
         let inside = text.get(open + 2..)?;
         let close = inside.find("}}")?;
         let name = inside.get(..close)?.trim();
-        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_') {
+        if !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        {
             return Some((text.get(..open)?, name, inside.get(close + 2..)?));
         }
         from = open + 1;
@@ -161,57 +187,103 @@ impl JsonSchema for Statements {
 mod tests {
     use super::*;
 
-    const VALUES: Values<'_> = Values { name: "app-x7", password: Some("pw-1"), expiration: Some("2026-11-21T20:00:00Z") };
+    const VALUES: Values<'_> = Values {
+        name: "app-x7",
+        password: Some("pw-1"),
+        expiration: Some("2026-11-21T20:00:00Z"),
+    };
 
     #[test]
     fn placeholders_are_those_of_vault() {
         for (text, sql) in [
-            (r#"CREATE ROLE "{{name}}" PASSWORD '{{password}}'"#, r#"CREATE ROLE "app-x7" PASSWORD 'pw-1'"#),
+            (
+                r#"CREATE ROLE "{{name}}" PASSWORD '{{password}}'"#,
+                r#"CREATE ROLE "app-x7" PASSWORD 'pw-1'"#,
+            ),
             ("{{username}}{{ name }}", "app-x7app-x7"),
-            ("VALID UNTIL '{{expiration}}'", "VALID UNTIL '2026-11-21T20:00:00Z'"),
-            ("SELECT '{{1,2},{3,4}}'::int[]", "SELECT '{{1,2},{3,4}}'::int[]"),
+            (
+                "VALID UNTIL '{{expiration}}'",
+                "VALID UNTIL '2026-11-21T20:00:00Z'",
+            ),
+            (
+                "SELECT '{{1,2},{3,4}}'::int[]",
+                "SELECT '{{1,2},{3,4}}'::int[]",
+            ),
             ("SELECT '{{{name}}}'", "SELECT '{app-x7}'"),
             ("no end {{name", "no end {{name"),
             ("", ""),
         ] {
-            assert_eq!(*render(text, "creation_statements[0]", &VALUES).unwrap(), sql);
+            assert_eq!(
+                *render(text, "creation_statements[0]", &VALUES).unwrap(),
+                sql
+            );
         }
     }
 
     #[test]
     fn an_unknown_placeholder_is_named_with_those_that_are_known() {
-        let without_password = Values { password: None, ..VALUES };
+        let without_password = Values {
+            password: None,
+            ..VALUES
+        };
         for (text, values, said) in [
             ("DROP ROLE {{nmae}}", &VALUES, "{{nmae}}"),
-            ("{{password}}", &without_password, "known are {{name}}, {{username}}, {{expiration}}"),
+            (
+                "{{password}}",
+                &without_password,
+                "known are {{name}}, {{username}}, {{expiration}}",
+            ),
         ] {
             let statements = Statements(vec!["SELECT 1".into(), text.into()]);
-            let failure = statements.render("revocation_statements", values).unwrap_err();
+            let failure = statements
+                .render("revocation_statements", values)
+                .unwrap_err();
             assert!(failure.message().contains(said), "{failure}");
-            assert!(failure.message().contains("revocation_statements[1]"), "{failure}");
+            assert!(
+                failure.message().contains("revocation_statements[1]"),
+                "{failure}"
+            );
         }
     }
 
     #[test]
     fn a_value_never_breaks_out_of_its_quotes() {
         for password in ["a'b", "a\"b", "a\\b", "a\0b"] {
-            let failure = render("'{{password}}'", "x", &Values { password: Some(password), ..VALUES }).unwrap_err();
+            let failure = render(
+                "'{{password}}'",
+                "x",
+                &Values {
+                    password: Some(password),
+                    ..VALUES
+                },
+            )
+            .unwrap_err();
             assert!(!failure.message().contains(password), "{failure}");
         }
         // A value is not looked at again for placeholders.
-        let values = Values { password: Some("{{name}}"), ..VALUES };
+        let values = Values {
+            password: Some("{{name}}"),
+            ..VALUES
+        };
         assert_eq!(*render("{{password}}", "x", &values).unwrap(), "{{name}}");
     }
 
     #[test]
     fn grants_on_objects_are_recognised() {
         for (text, grants) in [
-            ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{{name}}\"", true),
+            (
+                "GRANT SELECT ON ALL TABLES IN SCHEMA public TO \"{{name}}\"",
+                true,
+            ),
             ("grant select\non t to x", true),
             ("GRANT readers TO \"{{name}}\"", false),
             ("CREATE ROLE \"{{name}}\" LOGIN", false),
         ] {
-            assert_eq!(Statements(vec![text.into()]).grant_on_objects(), grants, "{text}");
+            assert_eq!(
+                Statements(vec![text.into()]).grant_on_objects(),
+                grants,
+                "{text}"
+            );
         }
     }
 

@@ -19,7 +19,10 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn new(about: impl Into<String>, sql: impl Into<String>) -> Self {
-        Self { sql: Zeroizing::new(sql.into()), about: about.into() }
+        Self {
+            sql: Zeroizing::new(sql.into()),
+            about: about.into(),
+        }
     }
 }
 
@@ -51,8 +54,19 @@ pub(crate) fn run(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(
     let mut outcome = attempt(session, mode, steps);
     for _ in 1..ATTEMPTS {
         match &outcome {
-            Err(problem) if problem.sqlstate().is_some_and(|code| COLLISIONS.contains(&code)) => {
-                outcome = attempt(session, Mode { alone: true, ..mode }, steps);
+            Err(problem)
+                if problem
+                    .sqlstate()
+                    .is_some_and(|code| COLLISIONS.contains(&code)) =>
+            {
+                outcome = attempt(
+                    session,
+                    Mode {
+                        alone: true,
+                        ..mode
+                    },
+                    steps,
+                );
             }
             _ => break,
         }
@@ -71,14 +85,18 @@ fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Prob
     if mode.cleanse {
         queries.push("DISCARD ALL");
     }
-    let replies = session.pipeline(&queries).map_err(|error| Problem::new(WHOLE, error))?;
+    let replies = session
+        .pipeline(&queries)
+        .map_err(|error| Problem::new(WHOLE, error))?;
     let abouts = std::iter::once("BEGIN").chain(steps.iter().map(|step| step.about.as_str()));
     for (reply, about) in replies.iter().zip(abouts) {
         check(reply, about)?;
     }
     // What is deferred to the end of the transaction fails here.
     for reply in replies.into_iter().skip(steps.len() + 1) {
-        reply.into_rows().map_err(|error| Problem::new("The end of the transaction", error))?;
+        reply
+            .into_rows()
+            .map_err(|error| Problem::new("The end of the transaction", error))?;
     }
     Ok(())
 }
@@ -87,19 +105,29 @@ fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Prob
 /// has failed. A privilege that was not granted is a mere warning to
 /// PostgreSQL, and an error to whoever waits for that privilege.
 fn check(reply: &Reply, about: &str) -> Result<(), Problem> {
-    let not_granted = reply.notices.iter().find(|notice| notice.code == PRIVILEGE_NOT_GRANTED);
+    let not_granted = reply
+        .notices
+        .iter()
+        .find(|notice| notice.code == PRIVILEGE_NOT_GRANTED);
     if let Some(error) = reply.error.as_ref().or(not_granted) {
         return Err(Problem::new(about, error.clone().into()));
     }
     if reply.transaction != Transaction::Open {
-        return Err(Problem { doing: about.to_owned(), cause: Cause::TransactionEnded });
+        return Err(Problem {
+            doing: about.to_owned(),
+            cause: Cause::TransactionEnded,
+        });
     }
     Ok(())
 }
 
 fn begin(mode: Mode) -> String {
     let patience = mode.patience.as_millis().clamp(1_000, 600_000);
-    let alone = if mode.alone { format!("; SELECT pg_advisory_xact_lock({LOCK})") } else { String::new() };
+    let alone = if mode.alone {
+        format!("; SELECT pg_advisory_xact_lock({LOCK})")
+    } else {
+        String::new()
+    };
     format!("BEGIN; SET LOCAL lock_timeout = {patience}{alone}")
 }
 

@@ -31,10 +31,14 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
     if root.standby {
         return Err(Failure::invalid_config(
             "standby",
-            format!("The PostgreSQL server at {} is a standby and read-only: let `host` name the primary.", config.host),
+            format!(
+                "The PostgreSQL server at {} is a standby and read-only: let `host` name the primary.",
+                config.host
+            ),
         ));
     }
-    let mut validation = Validation::identity(format!("{} (PostgreSQL {})", root.name, root.version));
+    let mut validation =
+        Validation::identity(format!("{} (PostgreSQL {})", root.name, root.version));
     validation.warnings = warnings(config, role, &root);
     if let Some(role) = role {
         let missing = missing(&mut session, role, &root).map_err(told)?;
@@ -61,7 +65,9 @@ struct Root {
 impl Root {
     fn look(session: &mut Session) -> Result<Self, Problem> {
         let doing = "Looking at the root credential's role";
-        let rows = session.query(LOOK_AT_ROOT).map_err(|error| Problem::new(doing, error))?;
+        let rows = session
+            .query(LOOK_AT_ROOT)
+            .map_err(|error| Problem::new(doing, error))?;
         let row = rows.first().ok_or_else(|| no_answer(doing))?;
         let text = |column| row.text(column).unwrap_or_default().to_owned();
         Ok(Self {
@@ -93,7 +99,9 @@ fn warnings(config: &Config, role: Option<&Role>, root: &Root) -> Vec<String> {
         ));
     }
     if let Some(end) = &root.valid_until {
-        warnings.push(format!("The password of {name:?} is valid until {end} only (VALID UNTIL)."));
+        warnings.push(format!(
+            "The password of {name:?} is valid until {end} only (VALID UNTIL)."
+        ));
     }
     if config.sslmode == SslMode::Disable && !is_loopback(&config.host) {
         warnings.push(format!(
@@ -101,15 +109,23 @@ fn warnings(config: &Config, role: Option<&Role>, root: &Root) -> Vec<String> {
             config.host
         ));
     }
-    let statements = role.map(|role| &role.creation_statements).filter(|statements| !statements.is_empty());
+    let statements = role
+        .map(|role| &role.creation_statements)
+        .filter(|statements| !statements.is_empty());
     if statements.is_some_and(|statements| !statements.mention("password")) {
-        warnings.push("The role's `creation_statements` do not set {{password}}: its password will not work.".to_owned());
+        warnings.push(
+            "The role's `creation_statements` do not set {{password}}: its password will not work."
+                .to_owned(),
+        );
     }
     warnings
 }
 
 fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// One thing that stands in the way of a role.
@@ -127,12 +143,29 @@ fn missing(session: &mut Session, role: &Role, root: &Root) -> Result<Vec<Missin
     }
     queries.extend(role.grants.iter().map(missing_grants));
     let mut missing = Vec::new();
-    if role.username.is_none() && role.creation_statements.is_empty() && !root.superuser && !root.may_create_roles {
-        missing.push(Missing { absent: false, text: "the attribute CREATEROLE".to_owned() });
+    if role.username.is_none()
+        && role.creation_statements.is_empty()
+        && !root.superuser
+        && !root.may_create_roles
+    {
+        missing.push(Missing {
+            absent: false,
+            text: "the attribute CREATEROLE".to_owned(),
+        });
     }
-    for reply in session.pipeline(&queries).map_err(|error| Problem::new(LOOKING, error))? {
-        let rows = reply.into_rows().map_err(|error| Problem::new(LOOKING, error))?;
-        missing.extend(rows.iter().filter_map(|row| Some(Missing { absent: row.is_true(0), text: row.text(1)?.to_owned() })));
+    for reply in session
+        .pipeline(&queries)
+        .map_err(|error| Problem::new(LOOKING, error))?
+    {
+        let rows = reply
+            .into_rows()
+            .map_err(|error| Problem::new(LOOKING, error))?;
+        missing.extend(rows.iter().filter_map(|row| {
+            Some(Missing {
+                absent: row.is_true(0),
+                text: row.text(1)?.to_owned(),
+            })
+        }));
     }
     Ok(missing)
 }
@@ -140,7 +173,11 @@ fn missing(session: &mut Session, role: &Role, root: &Root) -> Result<Vec<Missin
 /// Until PostgreSQL 15, CREATEROLE may give any role that is no superuser; from
 /// 16 on it needs ADMIN OPTION.
 fn missing_memberships(role: &Role, root: &Root) -> String {
-    let by_attribute = if root.since_16 { "false" } else { "me.rolcreaterole AND NOT r.rolsuper" };
+    let by_attribute = if root.since_16 {
+        "false"
+    } else {
+        "me.rolcreaterole AND NOT r.rolsuper"
+    };
     format!(
         "SELECT r.oid IS NULL, CASE WHEN r.oid IS NULL THEN format('role %I', g.name) \
            ELSE format('ADMIN OPTION on role %I', g.name) END \
@@ -158,7 +195,11 @@ fn missing_grants(grant: &Grant) -> String {
     let schema = literal(&grant.schema);
     let of_schema = format!("(SELECT oid FROM pg_namespace WHERE nspname = {schema})");
     let tables = array(grant.tables.iter().map(String::as_str));
-    let only = if grant.tables.is_empty() { String::new() } else { format!("AND c.relname = ANY ({tables})") };
+    let only = if grant.tables.is_empty() {
+        String::new()
+    } else {
+        format!("AND c.relname = ANY ({tables})")
+    };
     let privileges = array(grant.privileges.iter().map(|privilege| privilege.sql()));
     let sequences = array(grant.sequences.iter().map(|privilege| privilege.sql()));
     format!(
@@ -184,7 +225,11 @@ fn missing_grants(grant: &Grant) -> String {
 /// the operator's to correct, the rest the database administrator's.
 fn missing_failure(missing: &[Missing], config: &Config) -> Option<Failure> {
     let named = |absent| {
-        let texts: Vec<_> = missing.iter().filter(|one| one.absent == absent).map(|one| one.text.as_str()).collect();
+        let texts: Vec<_> = missing
+            .iter()
+            .filter(|one| one.absent == absent)
+            .map(|one| one.text.as_str())
+            .collect();
         (!texts.is_empty()).then(|| texts.join(", "))
     };
     let absent = named(true).map(|names| format!("Database {:?} has no {names}.", config.database));
@@ -195,7 +240,11 @@ fn missing_failure(missing: &[Missing], config: &Config) -> Option<Failure> {
         (None, None) => None,
         (None, Some(denied)) => Some(Failure::denied("privileges_missing", denied)),
         (Some(absent), denied) => {
-            let message = [Some(absent), denied].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let message = [Some(absent), denied]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" ");
             Some(Failure::invalid_config("object_missing", message))
         }
     }
@@ -203,34 +252,66 @@ fn missing_failure(missing: &[Missing], config: &Config) -> Option<Failure> {
 
 /// Makes, renews and ends a role, or sets the account's password, and rolls all
 /// of it back.
-fn rehearse(ctx: &Context, config: &Config, role: &Role, root: &Root, session: &mut Session) -> Result<()> {
+fn rehearse(
+    ctx: &Context,
+    config: &Config,
+    role: &Role,
+    root: &Root,
+    session: &mut Session,
+) -> Result<()> {
     let password = ctx.password_for("rehearsal", &role.password_policy)?;
     let (steps, mode) = if role.username.is_some() {
         let sql = rotate::set_password(ctx, &identifier(role.account()?), &password);
-        let mode = Mode { alone: false, end: End::Rollback, patience: ctx.timeout / 4, cleanse: false };
+        let mode = Mode {
+            alone: false,
+            end: End::Rollback,
+            patience: ctx.timeout / 4,
+            cleanse: false,
+        };
         (vec![Step::new("Setting the account's password", sql)], mode)
     } else {
-        let mode = Mode { patience: ctx.timeout / 4, cleanse: true, ..create::mode(ctx, role, End::Rollback) };
+        let mode = Mode {
+            patience: ctx.timeout / 4,
+            cleanse: true,
+            ..create::mode(ctx, role, End::Rollback)
+        };
         (life(ctx, config, role, root, &password)?, mode)
     };
-    run(session, mode, &steps).map_err(|problem| problem.into_failure(config, &[password.expose()]).while_doing(REHEARSAL))
+    run(session, mode, &steps).map_err(|problem| {
+        problem
+            .into_failure(config, &[password.expose()])
+            .while_doing(REHEARSAL)
+    })
 }
 
 /// A role's whole life, but for its sessions.
-fn life(ctx: &Context, config: &Config, role: &Role, root: &Root, password: &Secret) -> Result<Vec<Step>> {
+fn life(
+    ctx: &Context,
+    config: &Config,
+    role: &Role,
+    root: &Root,
+    password: &Secret,
+) -> Result<Vec<Step>> {
     let name = format!("lessor-check-{}", ctx.operation_id);
     let end = ctx.now().plus(Duration::from_secs(3_600));
     let mut steps = create::steps(ctx, config, role, &name, password, Some(end))?;
     steps.extend(renew::steps(role, &name, &valid_until(Some(end)))?);
     if !root.superuser {
-        steps.push(Step::new("Taking over the role's privileges", revoke::join_statement(&name, root.since_16)));
+        steps.push(Step::new(
+            "Taking over the role's privileges",
+            revoke::join_statement(&name, root.since_16),
+        ));
     }
     steps.push(revoke::close_step(&name));
     if role.revocation_statements.is_empty() {
         steps.extend(revoke::clear_steps(&name));
         steps.push(revoke::drop_step(&name));
     } else {
-        steps.extend(revoke::rendered("revocation_statements", &role.revocation_statements, &name)?);
+        steps.extend(revoke::rendered(
+            "revocation_statements",
+            &role.revocation_statements,
+            &name,
+        )?);
     }
     // Rendered only: there is nothing to roll back here.
     revoke::rendered("rollback_statements", &role.rollback_statements, &name)?;

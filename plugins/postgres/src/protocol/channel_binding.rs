@@ -10,9 +10,11 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 /// The hash that binds a login to the TLS connection. None where the
 /// signature's algorithm has no single hash (Ed25519) or is not known: then
 /// the login goes without channel binding, as the certificate was verified.
-pub fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(match signature_algorithm(certificate)? {
-        MD5_RSA | SHA1_RSA | SHA1_ECDSA | SHA256_RSA | SHA256_ECDSA => Sha256::digest(certificate).to_vec(),
+        MD5_RSA | SHA1_RSA | SHA1_ECDSA | SHA256_RSA | SHA256_ECDSA => {
+            Sha256::digest(certificate).to_vec()
+        }
         SHA384_RSA | SHA384_ECDSA => Sha384::digest(certificate).to_vec(),
         SHA512_RSA | SHA512_ECDSA => Sha512::digest(certificate).to_vec(),
         _ => return None,
@@ -40,7 +42,12 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         0..=0x7f => (usize::from(length), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            (digits.iter().fold(0, |sum, &digit| sum << 8 | usize::from(digit)), rest)
+            (
+                digits
+                    .iter()
+                    .fold(0, |sum, &digit| sum << 8 | usize::from(digit)),
+                rest,
+            )
         }
         _ => return None,
     };
@@ -67,9 +74,19 @@ mod tests {
     use super::*;
 
     fn certificate(algorithm: &[u8]) -> Vec<u8> {
-        let wrap = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let wrap = |tag: u8, content: &[u8]| {
+            [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+        };
         let identifier = wrap(SEQUENCE, &wrap(OBJECT_IDENTIFIER, algorithm));
-        wrap(SEQUENCE, &[wrap(SEQUENCE, b"to be signed"), identifier, wrap(3, b"signature")].concat())
+        wrap(
+            SEQUENCE,
+            &[
+                wrap(SEQUENCE, b"to be signed"),
+                identifier,
+                wrap(3, b"signature"),
+            ]
+            .concat(),
+        )
     }
 
     #[test]
@@ -82,7 +99,10 @@ mod tests {
             (SHA512_RSA, Some(64)),
             (&b"\x2b\x65\x70"[..], None), // Ed25519
         ] {
-            assert_eq!(server_end_point(&certificate(algorithm)).map(|hash| hash.len()), length);
+            assert_eq!(
+                server_end_point(&certificate(algorithm)).map(|hash| hash.len()),
+                length
+            );
         }
     }
 

@@ -91,7 +91,11 @@ impl<S: Read + Write> Client<S> {
     /// A connection on which nothing was said yet, or one that was left quiet
     /// after a login.
     pub fn new(stream: S) -> Self {
-        Self { stream, incoming: BytesMut::new(), transaction: Transaction::Idle }
+        Self {
+            stream,
+            incoming: BytesMut::new(),
+            transaction: Transaction::Idle,
+        }
     }
 
     /// The stream beneath, where the session is between transactions with no
@@ -142,14 +146,18 @@ impl<S: Read + Write> Client<S> {
                 if usize::try_from(header.len()).is_ok_and(|length| length > LARGEST_MESSAGE) {
                     return Err(Error::Protocol("a message is larger than 1 MiB"));
                 }
-                if let Some(message) = Message::parse(&mut self.incoming).map_err(|_| NOT_A_MESSAGE)? {
+                if let Some(message) =
+                    Message::parse(&mut self.incoming).map_err(|_| NOT_A_MESSAGE)?
+                {
                     return Ok(message);
                 }
             }
             let mut chunk = [0; CHUNK];
             let length = self.stream.read(&mut chunk)?;
             match chunk.get(..length) {
-                None | Some([]) => return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+                None | Some([]) => {
+                    return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+                }
                 Some(bytes) => self.incoming.extend_from_slice(bytes),
             }
         }
@@ -167,8 +175,12 @@ impl<S: Read + Write> Client<S> {
 
     /// Everything up to the next `ReadyForQuery`.
     fn read_reply(&mut self) -> Result<Reply, Error> {
-        let mut reply =
-            Reply { rows: Vec::new(), error: None, notices: Vec::new(), transaction: Transaction::Unknown };
+        let mut reply = Reply {
+            rows: Vec::new(),
+            error: None,
+            notices: Vec::new(),
+            transaction: Transaction::Unknown,
+        };
         loop {
             match self.receive()? {
                 Message::DataRow(body) => reply.rows.push(Row::read(&body)?),
@@ -179,7 +191,9 @@ impl<S: Read + Write> Client<S> {
                     }
                     reply.error = Some(error);
                 }
-                Message::NoticeResponse(body) => reply.notices.push(ServerError::read(body.fields())?),
+                Message::NoticeResponse(body) => {
+                    reply.notices.push(ServerError::read(body.fields())?)
+                }
                 // The statement is COPY … FROM STDIN, and there is nothing to copy.
                 Message::CopyInResponse(_) => {
                     let mut outgoing = BytesMut::new();
@@ -210,7 +224,9 @@ pub fn request_tls<S: Read + Write>(stream: &mut S) -> Result<bool, Error> {
     match answer {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
-        _ => Err(Error::Protocol("the answer to a request for TLS is neither yes nor no")),
+        _ => Err(Error::Protocol(
+            "the answer to a request for TLS is neither yes nor no",
+        )),
     }
 }
 

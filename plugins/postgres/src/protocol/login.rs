@@ -41,7 +41,11 @@ pub enum Channel {
 impl<S: Read + Write> Client<S> {
     /// Logs in. Afterwards the session is between transactions.
     pub fn log_in(&mut self, login: Login<'_>, channel: &Channel) -> Result<(), Error> {
-        let fixed = [("user", login.user), ("database", login.database), ("client_encoding", "UTF8")];
+        let fixed = [
+            ("user", login.user),
+            ("database", login.database),
+            ("client_encoding", "UTF8"),
+        ];
         let parameters = fixed.into_iter().chain(login.parameters.iter().copied());
         let mut outgoing = BytesMut::new();
         frontend::startup_message(parameters, &mut outgoing).map_err(|_| UNSENDABLE)?;
@@ -62,14 +66,20 @@ impl<S: Read + Write> Client<S> {
                 Channel::Plain => return Err(Error::LoginMethod("cleartext password without TLS")),
             },
             Message::AuthenticationMd5Password(body) => {
-                let hash = md5_hash(login.user.as_bytes(), login.password.as_bytes(), body.salt());
+                let hash = md5_hash(
+                    login.user.as_bytes(),
+                    login.password.as_bytes(),
+                    body.salt(),
+                );
                 self.send_password(hash.as_bytes())?;
             }
             Message::AuthenticationSasl(body) => {
                 let offered: Vec<&str> = body.mechanisms().collect()?;
                 self.scram(login, &binding(&offered, channel)?)?;
             }
-            Message::AuthenticationGss | Message::AuthenticationSspi | Message::AuthenticationKerberosV5 => {
+            Message::AuthenticationGss
+            | Message::AuthenticationSspi
+            | Message::AuthenticationKerberosV5 => {
                 return Err(Error::LoginMethod("Kerberos (GSSAPI)"));
             }
             _ => return Err(Error::LoginMethod("a method that lessor does not know")),
@@ -111,7 +121,9 @@ impl<S: Read + Write> Client<S> {
     fn expect(&mut self) -> Result<Message, Error> {
         loop {
             match self.receive()? {
-                Message::ErrorResponse(body) => return Err(ServerError::read(body.fields())?.into()),
+                Message::ErrorResponse(body) => {
+                    return Err(ServerError::read(body.fields())?.into());
+                }
                 Message::NoticeResponse(_) => {}
                 message => return Ok(message),
             }
@@ -130,11 +142,14 @@ fn binding(offered: &[&str], channel: &Channel) -> Result<ChannelBinding, Error>
         (Some(hash), true, _) => Ok(ChannelBinding::ServerEndPoint(hash)),
         (Some(_), false, true) => Ok(ChannelBinding::NotOffered),
         (None, _, true) => Ok(ChannelBinding::Unsupported),
-        _ => Err(Error::LoginMethod("a SASL mechanism other than SCRAM-SHA-256")),
+        _ => Err(Error::LoginMethod(
+            "a SASL mechanism other than SCRAM-SHA-256",
+        )),
     }
 }
 
-const UNSENDABLE: Error = Error::Protocol("user, password, database or an option holds a zero byte");
+const UNSENDABLE: Error =
+    Error::Protocol("user, password, database or an option holds a zero byte");
 
 #[cfg(test)]
 mod tests {
@@ -144,10 +159,19 @@ mod tests {
     fn the_strongest_common_form_of_scram_is_chosen() {
         let certificate = Channel::Tls(Some(vec![0x30]));
         let both = ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"];
-        assert_eq!(binding(&both, &Channel::Plain).unwrap(), ChannelBinding::Unsupported);
-        assert_eq!(binding(&both, &Channel::Tls(None)).unwrap(), ChannelBinding::Unsupported);
+        assert_eq!(
+            binding(&both, &Channel::Plain).unwrap(),
+            ChannelBinding::Unsupported
+        );
+        assert_eq!(
+            binding(&both, &Channel::Tls(None)).unwrap(),
+            ChannelBinding::Unsupported
+        );
         // A certificate whose signature has no single hash.
-        assert_eq!(binding(&both, &certificate).unwrap(), ChannelBinding::Unsupported);
+        assert_eq!(
+            binding(&both, &certificate).unwrap(),
+            ChannelBinding::Unsupported
+        );
         assert!(binding(&["OAUTHBEARER"], &Channel::Plain).is_err());
         assert!(binding(&["SCRAM-SHA-256-PLUS"], &Channel::Plain).is_err());
     }

@@ -15,7 +15,7 @@ use super::error::Error;
 
 /// How the exchange is tied to the TLS connection beneath it (RFC 5929).
 #[derive(Debug, PartialEq, Eq)]
-pub enum ChannelBinding {
+pub(super) enum ChannelBinding {
     /// No TLS, or a certificate that has no binding: not offered.
     Unsupported,
     /// We could, and the server did not offer it. Saying so lets the server
@@ -26,14 +26,14 @@ pub enum ChannelBinding {
 }
 
 /// The exchange after the first message was sent.
-pub struct Exchange<'a> {
+pub(super) struct Exchange<'a> {
     password: Zeroizing<String>,
     binding: &'a ChannelBinding,
     nonce: String,
 }
 
 /// The exchange after the proof was sent: what the server must answer.
-pub struct Proven {
+pub(super) struct Proven {
     server_signature: Vec<u8>,
 }
 
@@ -42,7 +42,7 @@ pub type Pbkdf2 = fn(&[u8], &[u8], u32) -> Zeroizing<Vec<u8>>;
 
 impl ChannelBinding {
     /// The mechanism to name in `SASLInitialResponse`.
-    pub fn mechanism(&self) -> &'static str {
+    pub(super) fn mechanism(&self) -> &'static str {
         match self {
             Self::ServerEndPoint(_) => "SCRAM-SHA-256-PLUS",
             Self::Unsupported | Self::NotOffered => "SCRAM-SHA-256",
@@ -70,30 +70,52 @@ impl<'a> Exchange<'a> {
     /// `nonce` is fresh for every exchange and made of printable ASCII without
     /// a comma. PostgreSQL takes the user's name from the startup message, so
     /// the one here is empty.
-    pub fn new(password: &str, binding: &'a ChannelBinding, nonce: String) -> Self {
-        Self { password: normalize(password), binding, nonce }
+    pub(super) fn new(password: &str, binding: &'a ChannelBinding, nonce: String) -> Self {
+        Self {
+            password: normalize(password),
+            binding,
+            nonce,
+        }
     }
 
     /// The client's first message.
-    pub fn first_message(&self) -> String {
+    pub(super) fn first_message(&self) -> String {
         format!("{}{}", self.binding.header(), self.first_bare())
     }
 
     /// Answers the server's first message with the client's final one.
-    pub fn prove(self, server_first: &[u8], pbkdf2: Pbkdf2) -> Result<(String, Proven), Error> {
+    pub(super) fn prove(
+        self,
+        server_first: &[u8],
+        pbkdf2: Pbkdf2,
+    ) -> Result<(String, Proven), Error> {
         let server_first = std::str::from_utf8(server_first).map_err(|_| NOT_SCRAM)?;
         let challenge = Challenge::parse(server_first)?;
         if challenge.nonce.len() <= self.nonce.len() || !challenge.nonce.starts_with(&self.nonce) {
             return Err(Error::Scram("the server answered with another nonce"));
         }
-        let salted = pbkdf2(self.password.as_bytes(), &challenge.salt, challenge.iterations);
+        let salted = pbkdf2(
+            self.password.as_bytes(),
+            &challenge.salt,
+            challenge.iterations,
+        );
         let keys = Keys::new(&salted);
         let without_proof = format!("c={},r={}", self.binding.input(), challenge.nonce);
         let signed = format!("{},{server_first},{without_proof}", self.first_bare());
         let signature = hmac(&keys.stored, signed.as_bytes());
-        let proof: Vec<u8> = keys.client.iter().zip(&signature).map(|(key, sign)| key ^ sign).collect();
+        let proof: Vec<u8> = keys
+            .client
+            .iter()
+            .zip(&signature)
+            .map(|(key, sign)| key ^ sign)
+            .collect();
         let message = format!("{without_proof},p={}", BASE64.encode(proof));
-        Ok((message, Proven { server_signature: hmac(&keys.server, signed.as_bytes()) }))
+        Ok((
+            message,
+            Proven {
+                server_signature: hmac(&keys.server, signed.as_bytes()),
+            },
+        ))
     }
 
     fn first_bare(&self) -> String {
@@ -104,14 +126,16 @@ impl<'a> Exchange<'a> {
 impl Proven {
     /// Checks that the server knows the verifier too. Only after this is it
     /// the server that we mean.
-    pub fn check(&self, server_final: &[u8]) -> Result<(), Error> {
+    pub(super) fn check(&self, server_final: &[u8]) -> Result<(), Error> {
         let signature = std::str::from_utf8(server_final)
             .ok()
             .and_then(|text| text.split(',').next()?.strip_prefix("v="))
             .and_then(|text| BASE64.decode(text).ok())
             .ok_or(NOT_SCRAM)?;
         if signature != self.server_signature {
-            return Err(Error::Scram("the server does not know this password's verifier"));
+            return Err(Error::Scram(
+                "the server does not know this password's verifier",
+            ));
         }
         Ok(())
     }
@@ -155,14 +179,25 @@ struct Challenge<'a> {
 impl<'a> Challenge<'a> {
     fn parse(message: &'a str) -> Result<Self, Error> {
         let mut parts = message.split(',');
-        let mut attribute = |name| parts.next().and_then(|part| part.strip_prefix(name)).ok_or(NOT_SCRAM);
+        let mut attribute = |name| {
+            parts
+                .next()
+                .and_then(|part| part.strip_prefix(name))
+                .ok_or(NOT_SCRAM)
+        };
         let nonce = attribute("r=")?;
         let salt = BASE64.decode(attribute("s=")?).map_err(|_| NOT_SCRAM)?;
         let iterations = attribute("i=")?.parse().map_err(|_| NOT_SCRAM)?;
         if !(1..=MOST_ITERATIONS).contains(&iterations) {
-            return Err(Error::Scram("the server asks for too many rounds of PBKDF2"));
+            return Err(Error::Scram(
+                "the server asks for too many rounds of PBKDF2",
+            ));
         }
-        Ok(Self { nonce, salt, iterations })
+        Ok(Self {
+            nonce,
+            salt,
+            iterations,
+        })
     }
 }
 
@@ -177,7 +212,11 @@ impl Keys {
         let client = Zeroizing::new(hmac(salted_password, b"Client Key"));
         let stored = Zeroizing::new(Sha256::digest(&*client).to_vec());
         let server = Zeroizing::new(hmac(salted_password, b"Server Key"));
-        Self { client, stored, server }
+        Self {
+            client,
+            stored,
+            server,
+        }
     }
 }
 
@@ -203,14 +242,17 @@ mod tests {
     /// The example of RFC 7677, section 3, but for the empty user name and
     /// the server's final message, which follow from it.
     const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
-    const SERVER_FIRST: &[u8] = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    const SERVER_FIRST: &[u8] =
+        b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
     fn pbkdf2(password: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<Vec<u8>> {
         let mut block = hmac(password, &[salt, &[0, 0, 0, 1]].concat());
         let mut sum = block.clone();
         for _ in 1..rounds {
             block = hmac(password, &block);
-            sum.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
+            sum.iter_mut()
+                .zip(&block)
+                .for_each(|(sum, byte)| *sum ^= byte);
         }
         Zeroizing::new(sum)
     }
@@ -223,8 +265,16 @@ mod tests {
             r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
             c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let signature = hmac(&keys.stored, signed.as_bytes());
-        let proof: Vec<u8> = keys.client.iter().zip(&signature).map(|(key, sign)| key ^ sign).collect();
-        assert_eq!(BASE64.encode(proof), "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        let proof: Vec<u8> = keys
+            .client
+            .iter()
+            .zip(&signature)
+            .map(|(key, sign)| key ^ sign)
+            .collect();
+        assert_eq!(
+            BASE64.encode(proof),
+            "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        );
         let answer = BASE64.encode(hmac(&keys.server, signed.as_bytes()));
         assert_eq!(answer, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
     }
@@ -232,8 +282,18 @@ mod tests {
     #[test]
     fn the_header_says_which_channel_binding_is_used() {
         for (binding, first, input, mechanism) in [
-            (ChannelBinding::Unsupported, "n,,n=,r=x", "biws", "SCRAM-SHA-256"),
-            (ChannelBinding::NotOffered, "y,,n=,r=x", "eSws", "SCRAM-SHA-256"),
+            (
+                ChannelBinding::Unsupported,
+                "n,,n=,r=x",
+                "biws",
+                "SCRAM-SHA-256",
+            ),
+            (
+                ChannelBinding::NotOffered,
+                "y,,n=,r=x",
+                "eSws",
+                "SCRAM-SHA-256",
+            ),
             (
                 ChannelBinding::ServerEndPoint(vec![1, 2]),
                 "p=tls-server-end-point,,n=,r=x",
@@ -241,7 +301,10 @@ mod tests {
                 "SCRAM-SHA-256-PLUS",
             ),
         ] {
-            assert_eq!(Exchange::new("p", &binding, "x".into()).first_message(), first);
+            assert_eq!(
+                Exchange::new("p", &binding, "x".into()).first_message(),
+                first
+            );
             assert_eq!(binding.input(), input);
             assert_eq!(binding.mechanism(), mechanism);
         }
@@ -252,14 +315,30 @@ mod tests {
         let unbound = ChannelBinding::Unsupported;
         let exchange = || Exchange::new("pencil", &unbound, NONCE.into());
         for (challenge, reason) in [
-            (&b"r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"[..], "another nonce"),
-            (b"r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "another nonce"),
-            (b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=99999999", "too many rounds"),
-            (b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0", "too many rounds"),
+            (
+                &b"r=another,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"[..],
+                "another nonce",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+                "another nonce",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=99999999",
+                "too many rounds",
+            ),
+            (
+                b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=0",
+                "too many rounds",
+            ),
             (b"r=rOprNGfwEbeRWgbNEkqOx,i=4096", "cannot be read"),
             (b"\xff", "cannot be read"),
         ] {
-            let error = exchange().prove(challenge, pbkdf2).err().unwrap().to_string();
+            let error = exchange()
+                .prove(challenge, pbkdf2)
+                .err()
+                .unwrap()
+                .to_string();
             assert!(error.contains(reason), "{error}");
         }
         let (_, proven) = exchange().prove(SERVER_FIRST, pbkdf2).unwrap();
