@@ -150,3 +150,136 @@ impl Drop for Connection {
 const READ_AT_ONCE: u32 = 16 * 1024;
 /// Bytes after which written data goes out unasked.
 const HELD_BACK: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Failure, FailureClass};
+    use crate::testing::Script;
+    use crate::testing::host::{TestHost, with};
+
+    fn over<T>(script: Script, test: impl FnOnce(Connection) -> T) -> (T, TestHost) {
+        let mut host = TestHost::default();
+        host.scripts
+            .entry("db:5432".to_owned())
+            .or_default()
+            .push_back(script);
+        let result = with(&mut host, || test(Connection::connect("db", 5432).unwrap()));
+        (result, host)
+    }
+
+    fn finished(host: &TestHost) -> bool {
+        host.peers.iter().all(|peer| !peer.borrow().is_unfinished())
+    }
+
+    #[test]
+    fn what_is_written_goes_out_before_the_next_read_and_at_the_end() {
+        let script = Script::new()
+            .expect("hello")
+            .answer("wor")
+            .answer("ld")
+            .expect("bye");
+        let ((), host) = over(script, |mut connection| {
+            connection.write_all(b"hel").unwrap();
+            connection.write_all(b"lo").unwrap();
+            let mut answer = [0; 5];
+            connection.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"world");
+            connection.write_all(b"bye").unwrap();
+        });
+        assert!(finished(&host));
+    }
+
+    #[test]
+    fn the_end_of_the_stream_reads_as_nothing() {
+        let (count, _) = over(Script::new(), |mut connection| {
+            connection.read(&mut [0; 5]).unwrap()
+        });
+        assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn a_network_error_comes_out_of_read_exact_with_peer_and_cause() {
+        let script = Script::new().answer("x").fail(NetworkCause::TimedOut);
+        let (error, _) = over(script, |mut connection| {
+            connection.read_exact(&mut [0; 2]).unwrap_err()
+        });
+        let failure = Failure::from(error);
+        assert_eq!(
+            (failure.class(), failure.code()),
+            (FailureClass::Unavailable, "timed_out")
+        );
+        assert!(failure.message().contains("db:5432"), "{failure}");
+    }
+
+    #[test]
+    fn a_refused_connection_keeps_the_text_that_says_how_to_grant() {
+        let mut host = TestHost::default();
+        let error = with(&mut host, || Connection::connect("other", 1).err().unwrap());
+        let failure = Failure::from(error);
+        assert_eq!(
+            (failure.class(), failure.code()),
+            (FailureClass::Denied, "network_denied")
+        );
+        assert!(failure.message().contains("tcp://other:1"), "{failure}");
+    }
+
+    #[test]
+    fn tls_starts_after_the_preamble_and_shows_the_certificate() {
+        let script = Script::new()
+            .expect("S")
+            .answer("S")
+            .start_tls(Some(vec![1, 2]))
+            .expect("x");
+        let ((), host) = over(script, |mut connection| {
+            connection.write_all(b"S").unwrap();
+            connection.read_exact(&mut [0; 1]).unwrap();
+            assert_eq!(connection.peer_certificate(), None);
+            connection.start_tls(None).unwrap();
+            assert_eq!(connection.peer_certificate(), Some(vec![1, 2]));
+            connection.write_all(b"x").unwrap();
+        });
+        assert!(finished(&host));
+    }
+
+    /// CVE-2021-23222: bytes that an attacker slips in before the handshake
+    /// must not be read as if TLS had protected them.
+    #[test]
+    fn tls_does_not_start_over_bytes_that_came_in_the_clear() {
+        let script = Script::new()
+            .expect("S")
+            .answer("Sinjected")
+            .start_tls(None);
+        let (error, _) = over(script, |mut connection| {
+            connection.write_all(b"S").unwrap();
+            connection.read_exact(&mut [0; 1]).unwrap();
+            connection.start_tls(None).unwrap_err()
+        });
+        assert!(matches!(error.cause, NetworkCause::Tls(_)), "{error}");
+    }
+
+    #[test]
+    fn a_quiet_connection_is_parked_and_taken_again_and_another_is_closed() {
+        let script = Script::new()
+            .expect("a")
+            .answer("b")
+            .expect("c")
+            .answer("de");
+        let (unparked, host) = over(script, |mut connection| {
+            connection.write_all(b"a").unwrap();
+            connection.read_exact(&mut [0; 1]).unwrap();
+            connection.park("key");
+            assert!(Connection::unpark("other").is_none());
+            let mut connection = Connection::unpark("key").unwrap();
+            connection.write_all(b"c").unwrap();
+            connection.read_exact(&mut [0; 1]).unwrap();
+            connection.park("key");
+            Connection::unpark("key").is_some()
+        });
+        assert!(
+            !unparked,
+            "unread bytes make a connection unfit for the next call"
+        );
+        assert!(finished(&host));
+    }
+}

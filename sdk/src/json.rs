@@ -9,20 +9,30 @@ use crate::failure::{Failure, FailureClass, Result};
 /// Reads `text` as `T`. `what` (`config`, `role`, `request`) starts the path
 /// of the field that the failure names.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, class: FailureClass, text: &str) -> Result<T> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." {
-            what.to_owned()
-        } else {
-            format!("{what}.{path}")
-        };
+    let fail = |field: String, error: &serde_json::Error| {
         Failure::new(
             class,
             format!("invalid_{what}"),
-            format!("{field}: {}", explain(error.inner())),
+            format!("{field}: {}", explain(error)),
         )
-    })
+    };
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let in_a_field = path != "." && error.inner().classify() == Category::Data;
+        fail(
+            if in_a_field {
+                format!("{what}.{path}")
+            } else {
+                what.to_owned()
+            },
+            error.inner(),
+        )
+    })?;
+    reader
+        .end()
+        .map_err(|error| fail(what.to_owned(), &error))?;
+    Ok(value)
 }
 
 /// What serde says, without the value that it says it about.
@@ -90,6 +100,7 @@ mod tests {
                 r#"{"port":1,"modes":["hunter2"]}"#,
                 "config.modes[0]: expected `fast` or `slow`",
             ),
+            (r#"{"port":1} 2"#, "config: not well-formed JSON"),
             (r#"{"port":1"#, "config: not well-formed JSON"),
         ] {
             let failure = read::<Config>("config", FailureClass::InvalidConfig, text).unwrap_err();

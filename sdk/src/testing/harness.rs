@@ -271,27 +271,27 @@ impl<P: Provider> Harness<P> {
         format!("{:0>26}", self.operations)
     }
 
-    fn call<T>(&mut self, call: impl FnOnce(&Context) -> Result<T>) -> Result<T> {
-        let operation_id = self.operation_id();
-        let name = format!("test-tester-{}", self.operations);
-        let limit = P::about().name_limit as usize;
+    /// Runs any code of the provider's crate in a new operation, with this
+    /// harness as its host.
+    pub fn run<T>(&mut self, code: impl FnOnce(&Context) -> T) -> T {
+        self.begin();
+        self.call(code)
+    }
+
+    fn call<T>(&mut self, call: impl FnOnce(&Context) -> T) -> T {
         let ctx = Context {
-            operation_id: operation_id.clone(),
+            operation_id: self.operation_id(),
             attempt: std::mem::replace(&mut self.attempt, 1),
             mount: "test".to_owned(),
             role_name: Some("tester".to_owned()),
-            // The end tells names apart, so the start is what a limit cuts.
-            principal_name: match limit {
-                1.. if name.len() > limit => name
-                    .get(name.len() - limit..)
-                    .unwrap_or_default()
-                    .to_owned(),
-                _ => name,
-            },
+            principal_name: cut(
+                format!("test-tester-{}", self.operations),
+                P::about().name_limit,
+            ),
             requester: self.requester.clone(),
             timeout: Duration::from_secs(60),
         };
-        self.host.operation_id = operation_id;
+        self.host.operation_id.clone_from(&ctx.operation_id);
         host::with(&mut self.host, || call(&ctx))
     }
 }
@@ -374,10 +374,36 @@ fn two<P: Provider>(
     }
 }
 
+/// The last `limit` bytes of a name, because its end tells names apart; 0 is no
+/// limit.
+fn cut(name: String, limit: u32) -> String {
+    match name.len().checked_sub(limit as usize) {
+        Some(start) if limit > 0 => name.get(start..).unwrap_or_default().to_owned(),
+        _ => name,
+    }
+}
+
 fn parsed(text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(Failure::from)
 }
 
 fn number_of(operation_id: &str) -> u32 {
     operation_id.parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn a_name_is_cut_to_its_end() {
+        for (limit, name) in [
+            (0, "test-tester-12"),
+            (14, "test-tester-12"),
+            (4, "r-12"),
+            (99, "test-tester-12"),
+        ] {
+            assert_eq!(cut("test-tester-12".to_owned(), limit), name);
+        }
+    }
 }

@@ -30,17 +30,17 @@ pub struct Logged {
 }
 
 /// All that the test host knows.
-pub(super) struct TestHost {
-    pub(super) operation_id: String,
-    pub(super) now: UnixTime,
-    pub(super) routes: Vec<Route>,
-    pub(super) received: Vec<Received>,
-    pub(super) scripts: HashMap<String, VecDeque<Script>>,
-    pub(super) loopback: bool,
+pub(crate) struct TestHost {
+    pub(crate) operation_id: String,
+    pub(crate) now: UnixTime,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) received: Vec<Received>,
+    pub(crate) scripts: HashMap<String, VecDeque<Script>>,
+    pub(crate) loopback: bool,
     /// Every peer that was connected to, alive as long as the harness.
-    pub(super) peers: Vec<Rc<RefCell<Peer>>>,
-    pub(super) parked: HashMap<String, Vec<Rc<RefCell<Peer>>>>,
-    pub(super) logged: Vec<Logged>,
+    pub(crate) peers: Vec<Rc<RefCell<Peer>>>,
+    pub(crate) parked: HashMap<String, Vec<Rc<RefCell<Peer>>>>,
+    pub(crate) logged: Vec<Logged>,
 }
 
 impl Default for TestHost {
@@ -64,7 +64,7 @@ thread_local! {
 }
 
 /// Runs `call` with `host` in place, and gives the host back afterwards.
-pub(super) fn with<T>(host: &mut TestHost, call: impl FnOnce() -> T) -> T {
+pub(crate) fn with<T>(host: &mut TestHost, call: impl FnOnce() -> T) -> T {
     HOST.with_borrow_mut(|current| std::mem::swap(current, host));
     let result = call();
     HOST.with_borrow_mut(|current| std::mem::swap(current, host));

@@ -60,7 +60,7 @@ impl Script {
 }
 
 /// The other end of a connection.
-pub(super) enum Peer {
+pub(crate) enum Peer {
     Scripted {
         script: Script,
         certificate: Option<Vec<u8>>,
@@ -77,7 +77,7 @@ impl Peer {
     }
 
     /// True where a script has steps that did not happen.
-    pub(super) fn is_unfinished(&self) -> bool {
+    pub(crate) fn is_unfinished(&self) -> bool {
         matches!(self, Self::Scripted { script, .. } if !script.steps.is_empty())
     }
 
