@@ -144,6 +144,11 @@ impl Desk {
         path
     }
 
+    /// A file on it.
+    pub fn read(&self, name: &str) -> String {
+        read(&self.home.path().join(name))
+    }
+
     /// Runs openssl there; gives what it printed.
     ///
     /// # Errors

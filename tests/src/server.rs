@@ -69,20 +69,34 @@ impl Setup {
         server
     }
 
+    /// Starts `server --dev`, as somebody who tries it out would; the root
+    /// token is `root`.
+    pub fn start_dev(self) -> Server {
+        let home = home();
+        let plugins = home.path().join("plugins").display().to_string();
+        let own = [
+            "--dev",
+            "--dev-root-token-id",
+            "root",
+            "--listen",
+            "127.0.0.1:0",
+            "--plugin-dir",
+            &plugins,
+        ];
+        let arguments = [own.map(str::to_owned).to_vec(), self.arguments].concat();
+        let (process, base) = spawn(home.path(), &arguments, &self.environment);
+        Server {
+            process,
+            http: Http::new(&base).with_token("root"),
+            home,
+            arguments,
+        }
+    }
+
     /// Starts the server on a fresh data directory and leaves it at that.
     pub fn start_uninitialised(self) -> Server {
-        let home = tempfile::Builder::new()
-            .prefix("lessor-")
-            .tempdir()
-            .expect("a temporary directory");
+        let home = home();
         let plugins = home.path().join("plugins");
-        fs::create_dir(&plugins).expect("plugin directory");
-        for name in ["postgres.wasm", "certificate.wasm"] {
-            let built = built_plugins().join(name);
-            fs::copy(&built, plugins.join(name)).unwrap_or_else(|error| {
-                panic!("{}: {error}; run `cargo xtask test`", built.display())
-            });
-        }
         let config = format!(
             "listen = \"127.0.0.1:0\"\ndata_dir = {:?}\nplugin_dir = {:?}\n{}\n[audit]\nfile = {:?}\n",
             home.path().join("data"),
@@ -280,6 +294,22 @@ pub fn workspace() -> &'static Path {
 fn built_plugins() -> PathBuf {
     env::var_os("LESSOR_TEST_PLUGINS")
         .map_or_else(|| workspace().join("target/plugins"), PathBuf::from)
+}
+
+/// A place for one server, with the built providers in its plugin directory.
+fn home() -> TempDir {
+    let home = tempfile::Builder::new()
+        .prefix("lessor-")
+        .tempdir()
+        .expect("a temporary directory");
+    let plugins = home.path().join("plugins");
+    fs::create_dir(&plugins).expect("plugin directory");
+    for name in ["postgres.wasm", "certificate.wasm"] {
+        let built = built_plugins().join(name);
+        fs::copy(&built, plugins.join(name))
+            .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", built.display()));
+    }
+    home
 }
 
 fn log_file(home: &Path) -> PathBuf {

@@ -9,7 +9,10 @@
     reason = "the helpers beside the tests fail a test by panicking, too"
 )]
 
+mod certificate;
+mod clients;
 mod crash;
+mod dev;
 mod envelope;
 mod grants;
 mod leases;

@@ -70,8 +70,8 @@ fn bad_mounts_configs_roles_and_requests_are_refused_and_change_nothing() {
         ("no duration in increment", "PUT", "sys/leases/renew", renew(json!("soon")), 400, &["increment"]),
         ("negative increment", "PUT", "sys/leases/renew", renew(json!(-5)), 400, &["increment"]),
         ("TTL of mount over its own", "POST", "sys/mounts/x", postgres(json!({"default_lease_ttl": "2h", "max_lease_ttl": "1h"})), 400, &["default_lease_ttl", "max_lease_ttl"]),
-        ("timeout too short", "POST", "sys/mounts/db/tune", json!({"timeout": "1s"}), 400, &["timeout", "10"]),
-        ("timeout too long", "POST", "sys/mounts/db/tune", json!({"timeout": "25h"}), 400, &["timeout", "24"]),
+        ("timeout too short", "POST", "sys/mounts/db/tune", json!({"timeout": "0s"}), 400, &["timeout", "1s"]),
+        ("timeout too long", "POST", "sys/mounts/db/tune", json!({"timeout": "25h"}), 400, &["timeout", "24h"]),
         // Paths and names.
         ("`..` in a mount path", "POST", "sys/mounts/a/../b", json!({"type": "postgres"}), 400, &[".."]),
         ("`..` as a mount path", "POST", "sys/mounts/..", json!({"type": "postgres"}), 400, &[".."]),
