@@ -219,6 +219,29 @@ fn a_changed_role_applies_to_new_leases_only() {
     fixture.await_exactly(&[after]);
 }
 
+/// A role without limits of its own has those of the mount, and reading and
+/// writing it back, as configuration tools do, must not lift them.
+#[test]
+fn a_role_written_back_as_it_was_read_stays_the_same() {
+    let fixture = Fixture::start();
+    fixture
+        .write_role("reader", &json!({"default_ttl": null, "max_ttl": null}))
+        .ok();
+    let before = fixture.issue("reader");
+    let read = fixture.server.http.get("db/roles/reader").data();
+    fixture.server.http.post("db/roles/reader", &read).ok();
+    assert_eq!(fixture.server.http.get("db/roles/reader").data(), read);
+    let after = fixture.issue("reader");
+    let month = 768 * 3600;
+    assert_eq!((before.seconds, after.seconds), (month, month));
+    let renewed = fixture.renew(&after, 2 * month).ok().json();
+    let seconds = renewed["lease_duration"].as_u64().unwrap();
+    assert!(
+        seconds <= month,
+        "the mount's longest life holds: {renewed}"
+    );
+}
+
 #[test]
 fn deleting_a_role_revokes_its_leases() {
     let fixture = Fixture::start();
