@@ -12,9 +12,12 @@ use crate::{
     wait::eventually_true,
 };
 
-/// Longest provider call of the mount: the shortest that a mount may have, as
-/// recovery waits this long for what a dead process may have sent.
-pub const CALL_TIMEOUT_SECONDS: u64 = 10;
+/// Longest provider call of the mount.
+const CALL_TIMEOUT_SECONDS: u64 = 10;
+
+/// When a call of a dead process can no longer take effect: its timeout, and
+/// ample time for what was already on its way.
+pub const GIVEN_UP_SECONDS: u64 = CALL_TIMEOUT_SECONDS + 20;
 
 /// Server, cluster, mount and role.
 #[derive(Debug)]

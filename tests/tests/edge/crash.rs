@@ -3,7 +3,7 @@
 //! is exactly one working root.
 
 use lessor_tests::{
-    fixture::{CALL_TIMEOUT_SECONDS, Fixture},
+    fixture::{Fixture, GIVEN_UP_SECONDS},
     wait::eventually_true,
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ fn recover(fixture: &mut Fixture) {
         "the fault point was not reached: {status}"
     );
     fixture.server.restart();
-    fixture.server.advance_clock(CALL_TIMEOUT_SECONDS + 1);
+    fixture.server.advance_clock(GIVEN_UP_SECONDS);
 }
 
 /// An issue dies at `point`; the role that it may have made must go.
