@@ -1,4 +1,5 @@
 //! lessor: leases credentials through sandboxed providers.
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod id;

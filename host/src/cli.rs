@@ -1,0 +1,163 @@
+//! The command line: nouns, then verbs, each one HTTP request or few.
+//!
+//! It speaks to a server over HTTP and never opens its database. What was asked
+//! for goes to standard output, everything else to standard error; a refusal of
+//! the server becomes one sentence and exit code 1, a mistake in the words typed
+//! exit code 2. `main` calls [`run`].
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+pub use self::console::Console;
+use self::output::Format;
+use self::session::Session;
+
+mod client;
+mod config;
+mod console;
+mod creds;
+mod lease;
+mod mount;
+mod output;
+mod plugin;
+mod role;
+mod session;
+mod system;
+mod values;
+
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;
+
+/// Leases credentials through sandboxed providers.
+#[derive(Debug, Parser)]
+#[command(name = "lessor", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A request to a running server.
+    #[command(flatten)]
+    Request(Request),
+}
+
+/// What can be asked of a running server.
+#[derive(Debug, Subcommand)]
+pub enum Request {
+    /// Show whether the server serves
+    Status(Plain),
+    /// Make a fresh server usable; prints its root token, once
+    Init(Plain),
+    /// Providers: which files may run, by their digest
+    Plugin(Verbs<plugin::Verb>),
+    /// Mounts: a provider at a path, with what it may reach
+    Mount(Verbs<mount::Verb>),
+    /// The config of a mount: how its provider reaches the upstream system, and as whom
+    Config(Verbs<config::Verb>),
+    /// Roles of a mount: what a leased credential may do
+    Role(Verbs<role::Verb>),
+    /// Lease a credential
+    Creds(With<creds::Creds>),
+    /// Leases: look up, renew, revoke
+    Lease(Verbs<lease::Verb>),
+    /// Replace the root credential of a mount
+    Rotate(With<system::Rotate>),
+    /// The token in use
+    Token(Verbs<system::TokenVerb>),
+}
+
+/// A noun whose verbs follow.
+#[derive(Debug, Args)]
+pub struct Verbs<V: Subcommand> {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    verb: V,
+}
+
+/// A command with arguments and no verbs.
+#[derive(Debug, Args)]
+pub struct With<A: Args> {
+    #[command(flatten)]
+    arguments: A,
+    // Last: its heading would stand over whatever follows.
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// A command without arguments.
+#[derive(Debug, Args)]
+pub struct Plain {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Which server, and how its answer is shown.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server and output")]
+struct Connection {
+    /// The server [default: $LESSOR_ADDR, else $VAULT_ADDR, else http://127.0.0.1:8200].
+    /// The token is taken from $LESSOR_TOKEN, else $VAULT_TOKEN
+    #[arg(long, global = true, value_name = "URL")]
+    address: Option<String>,
+    /// PEM file of the authorities that may vouch for the server
+    /// [default: $LESSOR_CACERT, else $VAULT_CACERT, else the public ones]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_cert: Option<std::path::PathBuf>,
+    /// How to print: a table to read, or the server's answer as JSON
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Performs a request and prints its outcome.
+pub fn run(request: Request, console: &mut Console<'_>) -> ExitCode {
+    match perform(request, console) {
+        Ok(code) => code,
+        Err(error) => {
+            console.note(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
+    match request {
+        Request::Status(Plain { connection }) => {
+            return Session::open(connection, console)?.status();
+        }
+        Request::Init(Plain { connection }) => Session::open(connection, console)?.init(),
+        Request::Plugin(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.plugin(verb)
+        }
+        Request::Mount(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.mount(verb)
+        }
+        Request::Config(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.config(verb)
+        }
+        Request::Role(Verbs { connection, verb }) => Session::open(connection, console)?.role(verb),
+        Request::Creds(With {
+            connection,
+            arguments,
+        }) => Session::open(connection, console)?.creds(arguments),
+        Request::Lease(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.lease(verb)
+        }
+        Request::Rotate(With {
+            connection,
+            arguments,
+        }) => Session::open(connection, console)?.rotate(&arguments),
+        Request::Token(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.token(&verb)
+        }
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,303 @@
+//! The HTTP client of the command line.
+//!
+//! It sends the token to the one server it was given: redirects are not
+//! followed, and a loopback address is never reached through a proxy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use ureq::http::{Method, Request, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::console::Console;
+use crate::secret::Secret;
+
+const DEFAULT_ADDRESS: &str = "http://127.0.0.1:8200";
+
+/// A rotation waits for its upstream system; nothing synchronous takes longer.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The largest answer that is read: a long list of leases fits many times.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// What may stand in a path as it is. A mount's path keeps its slashes.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
+
+/// Why a request brought no answer to show.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    #[error("{0} is no address of a server; write one like {DEFAULT_ADDRESS}")]
+    Address(String),
+    #[error("cannot read the authorities in {file}")]
+    Authorities {
+        file: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error(
+        "cannot reach {address}; is the server running there? ($LESSOR_ADDR or --address names another)"
+    )]
+    Unreachable {
+        address: String,
+        source: Box<ureq::Error>,
+    },
+    #[error("the answer of {address} (status {status}) is not JSON; is it a lessor server?")]
+    NotJson { address: String, status: u16 },
+    #[error("{message}")]
+    Refused { status: u16, message: String },
+    #[error("the server has nothing at {path}")]
+    Missing { path: String },
+}
+
+impl ClientError {
+    /// The error, where a missing thing is named by what the caller calls it.
+    pub(super) fn where_missing(self, sentence: String) -> anyhow::Error {
+        match self {
+            Self::Missing { .. } => anyhow::Error::msg(sentence),
+            other => other.into(),
+        }
+    }
+}
+
+/// The server's answer; the body is `null` where there was none.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    /// The `data` of the envelope, or the whole body where there is none.
+    pub(super) fn data(&self) -> &Value {
+        match self.body.get("data") {
+            Some(data) if !data.is_null() => data,
+            _ => &self.body,
+        }
+    }
+
+    /// The names that a list gives.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self.data().get("keys").and_then(Value::as_array);
+        names
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
+    }
+}
+
+/// A server and the right to ask it.
+pub(super) struct Client {
+    agent: ureq::Agent,
+    address: String,
+    token: Option<Secret<String>>,
+}
+
+impl Client {
+    /// A client for the server that the flags or the environment name.
+    pub(super) fn new(
+        address: Option<String>,
+        ca_cert: Option<PathBuf>,
+        console: &Console<'_>,
+    ) -> Result<Self, ClientError> {
+        let address = address
+            .or_else(|| console.first_set(&["LESSOR_ADDR", "VAULT_ADDR"]))
+            .unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+        let address = address.trim_end_matches('/').to_owned();
+        let uri: Uri = address
+            .parse()
+            .map_err(|_| ClientError::Address(address.clone()))?;
+        let (Some("http" | "https"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(ClientError::Address(address));
+        };
+        let ca_cert = ca_cert.or_else(|| {
+            console
+                .first_set(&["LESSOR_CACERT", "VAULT_CACERT"])
+                .map(PathBuf::from)
+        });
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let mut tls = TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(provider));
+        if let Some(file) = ca_cert {
+            tls = tls.root_certs(authorities(&file)?);
+        }
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_global(Some(PATIENCE))
+            .user_agent(concat!("lessor/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls.build());
+        if is_loopback(host) {
+            config = config.proxy(None);
+        }
+        let token = console
+            .first_set(&["LESSOR_TOKEN", "VAULT_TOKEN"])
+            .map(Secret::new);
+        Ok(Self {
+            agent: config.build().new_agent(),
+            address,
+            token,
+        })
+    }
+
+    /// Where the server is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Reads what is at a path, given without `/v1/`.
+    pub(super) fn get(&self, path: &str) -> Result<Answer, ClientError> {
+        self.accepted(Method::GET, path, "", None)
+    }
+
+    /// The names below a path; nothing there is an empty list.
+    pub(super) fn list(&self, path: &str) -> Result<Answer, ClientError> {
+        match self.accepted(Method::GET, path, "?list=true", None) {
+            Err(ClientError::Missing { .. }) => Ok(Answer {
+                status: 200,
+                body: serde_json::json!({ "data": { "keys": [] } }),
+            }),
+            other => other,
+        }
+    }
+
+    /// Writes to a path.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Answer, ClientError> {
+        self.accepted(Method::POST, path, "", Some(body))
+    }
+
+    /// Removes what is at a path.
+    pub(super) fn delete(&self, path: &str, query: &str) -> Result<Answer, ClientError> {
+        self.accepted(Method::DELETE, path, query, None)
+    }
+
+    /// Reads a path whose status code is part of what it says.
+    pub(super) fn probe(&self, path: &str) -> Result<Answer, ClientError> {
+        self.send(Method::GET, path, "", None)
+    }
+
+    fn accepted(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
+        let answer = self.send(method, path, query, body)?;
+        if answer.status < 300 {
+            return Ok(answer);
+        }
+        Err(self.refusal(path, &answer))
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, ClientError> {
+        let path = utf8_percent_encode(path.trim_matches('/'), PATH);
+        let uri = format!("{}/v1/{path}{query}", self.address);
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(token) = &self.token {
+            request = request.header("X-Vault-Token", token.expose());
+        }
+        let sent = match body {
+            Some(body) => request
+                .header("Content-Type", "application/json")
+                .body(body.to_string())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.agent.run(request)),
+            None => request
+                .body(())
+                .map_err(ureq::Error::from)
+                .and_then(|request| self.agent.run(request)),
+        };
+        let mut response = sent.map_err(|source| self.unreachable(source))?;
+        let status = response.status().as_u16();
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES)
+            .read_to_string()
+            .map_err(|source| self.unreachable(source))?;
+        if text.trim().is_empty() {
+            return Ok(Answer {
+                status,
+                body: Value::Null,
+            });
+        }
+        let body = serde_json::from_str(&text).map_err(|_| ClientError::NotJson {
+            address: self.address.clone(),
+            status,
+        })?;
+        Ok(Answer { status, body })
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> ClientError {
+        ClientError::Unreachable {
+            address: self.address.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    /// The server's own sentences, or what the status says where it has none.
+    fn refusal(&self, path: &str, answer: &Answer) -> ClientError {
+        let errors: Vec<&str> = answer
+            .body
+            .get("errors")
+            .and_then(Value::as_array)
+            .map(|errors| errors.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let path = path.trim_matches('/');
+        let status = answer.status;
+        let message = match status {
+            404 if errors.is_empty() => {
+                return ClientError::Missing {
+                    path: path.to_owned(),
+                };
+            }
+            403 if self.token.is_none() => {
+                "the server wants a token; put it into $LESSOR_TOKEN".to_owned()
+            }
+            _ if errors.is_empty() => format!("the server answered {path} with status {status}"),
+            _ => errors.join("; "),
+        };
+        ClientError::Refused { status, message }
+    }
+}
+
+fn authorities(file: &std::path::Path) -> Result<RootCerts, ClientError> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ClientError::Authorities {
+        file: file.display().to_string(),
+        source,
+    };
+    let pem = std::fs::read(file).map_err(|error| failed(error.into()))?;
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| failed(error.into()))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(failed("it holds no certificate in PEM form".into()));
+    }
+    Ok(certificates.into())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || literal
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

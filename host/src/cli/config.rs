@@ -1,0 +1,58 @@
+//! `lessor config`: the config of a mount, its root credential included.
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use super::Session;
+use super::values::Body;
+
+/// What can be done with the config of a mount.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Prove a config with the upstream system, then keep it
+    Write {
+        /// The mount's path
+        mount: String,
+        #[command(flatten)]
+        body: Body,
+    },
+    /// Show the config, its secrets redacted, and how its rotation stands
+    Show {
+        /// The mount's path
+        mount: String,
+    },
+    /// Remove the config; nothing can be leased until there is a new one
+    Remove {
+        /// The mount's path
+        mount: String,
+    },
+}
+
+impl Session<'_, '_> {
+    pub(super) fn config(&mut self, verb: Verb) -> Result<()> {
+        match verb {
+            Verb::Write { mount, body } => {
+                let body = body.read(self.console)?;
+                self.write(&format!("{mount}/config"), &body.into())?;
+                self.console
+                    .note(&format!("the config of {mount} is proven and kept"));
+            }
+            Verb::Show { mount } => {
+                let answer = self
+                    .client
+                    .get(&format!("{mount}/config"))
+                    .map_err(|error| {
+                        error.where_missing(format!("there is no config at mount {mount}"))
+                    })?;
+                self.show_fields(&answer, answer.data())?;
+            }
+            Verb::Remove { mount } => {
+                let answer = self.client.delete(&format!("{mount}/config"), "")?;
+                self.warnings(&answer);
+                self.console
+                    .note(&format!("the config of {mount} is removed"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! What surrounds a command: where it writes, reads, and finds its settings.
+//!
+//! Passed in, so that a test can look at all of it.
+
+use std::io::{Read, Write};
+
+use anyhow::{Context, Result};
+
+/// The surroundings of one command.
+pub struct Console<'a> {
+    /// Where what was asked for goes.
+    pub out: &'a mut dyn Write,
+    /// Where everything else goes.
+    pub err: &'a mut dyn Write,
+    /// Where values named `-` are read from.
+    pub input: &'a mut dyn Read,
+    /// Looks up an environment variable.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Console<'_> {
+    /// Prints what was asked for; the text brings its own line ends.
+    pub(super) fn data(&mut self, text: &str) -> Result<()> {
+        self.out
+            .write_all(text.as_bytes())
+            .and_then(|()| self.out.flush())
+            .context("cannot write to standard output")
+    }
+
+    /// Tells the person at the terminal something. That nobody reads it is no
+    /// reason to fail.
+    pub(super) fn note(&mut self, text: &str) {
+        let _ = writeln!(self.err, "{text}");
+    }
+
+    /// The first of these environment variables that is set to something.
+    pub(super) fn first_set(&self, names: &[&str]) -> Option<String> {
+        names
+            .iter()
+            .filter_map(|name| (self.variable)(name))
+            .find(|value| !value.is_empty())
+    }
+
+    /// All of standard input, as text.
+    pub(super) fn read_input(&mut self) -> Result<String> {
+        let mut text = String::new();
+        self.input
+            .read_to_string(&mut text)
+            .context("cannot read standard input as text")?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,121 @@
+//! `lessor lease`: what has been handed out, and ending it.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::output::Format;
+use super::{Session, output};
+
+/// What can be done with leases.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the leases that exist, by id
+    List {
+        /// Only those below this path, such as database/creds/app
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Show a lease: its state, times, and what went wrong with it
+    Lookup {
+        /// The lease's id
+        id: String,
+    },
+    /// Extend a lease from now, as far as its role allows
+    Renew {
+        /// The lease's id
+        id: String,
+        /// How long it is to live from now (1h30m, 90s)
+        #[arg(long, value_name = "DURATION")]
+        increment: Option<String>,
+    },
+    /// End leases before their time
+    Revoke(Revoke),
+}
+
+/// One lease or all below a path.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Revoke {
+    /// The lease's id
+    id: Option<String>,
+    /// End every lease below this path, such as database/creds/app
+    #[arg(long)]
+    prefix: Option<String>,
+}
+
+impl Session<'_, '_> {
+    pub(super) fn lease(&mut self, verb: Verb) -> Result<()> {
+        match verb {
+            Verb::List { prefix } => {
+                let mut ids = Vec::new();
+                self.leases_below(prefix.trim_matches('/'), &mut ids)?;
+                let shown = match self.format {
+                    Format::Json => output::json(&json!(ids)),
+                    Format::Table => ids.iter().map(|id| format!("{id}\n")).collect(),
+                };
+                self.console.data(&shown)
+            }
+            Verb::Lookup { id } => {
+                let answer = self
+                    .client
+                    .post("sys/leases/lookup", &json!({ "lease_id": id }))?;
+                self.show_fields(&answer, answer.data())
+            }
+            Verb::Renew { id, increment } => {
+                let mut body = Map::from_iter([("lease_id".to_owned(), Value::from(id))]);
+                if let Some(increment) = increment {
+                    body.insert("increment".to_owned(), increment.into());
+                }
+                let answer = self.client.post("sys/leases/renew", &body.into())?;
+                let mut lease = Map::new();
+                for name in ["lease_id", "lease_duration", "renewable"] {
+                    lease.insert(
+                        name.to_owned(),
+                        answer.body.get(name).cloned().unwrap_or_default(),
+                    );
+                }
+                self.show_fields(&answer, &lease.into())
+            }
+            Verb::Revoke(Revoke { id: Some(id), .. }) => {
+                let answer = self
+                    .client
+                    .post("sys/leases/revoke", &json!({ "lease_id": id }))?;
+                self.warnings(&answer);
+                // 202: the upstream system could not be asked yet.
+                let outcome = match answer.status {
+                    202 => "is marked and will be revoked once the upstream system answers",
+                    _ => "is revoked",
+                };
+                self.console.note(&format!("lease {id} {outcome}"));
+                Ok(())
+            }
+            Verb::Revoke(Revoke { prefix, .. }) => {
+                let prefix = prefix.unwrap_or_default();
+                let path = format!("sys/leases/revoke-prefix/{}", prefix.trim_matches('/'));
+                let answer = self.client.post(&path, &json!({}))?;
+                self.warnings(&answer);
+                self.console
+                    .note(&format!("every lease below {prefix} is being revoked"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the ids below a path: names that end in a slash lead further down.
+    fn leases_below(&mut self, prefix: &str, ids: &mut Vec<String>) -> Result<()> {
+        let answer = self.client.list(&format!("sys/leases/lookup/{prefix}"))?;
+        for name in answer.names() {
+            let path = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}/{name}")
+            };
+            match path.strip_suffix('/') {
+                Some(below) => self.leases_below(below, ids)?,
+                None => ids.push(path),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! `lessor mount`: providers at paths, and what each may reach.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::Session;
+
+/// What can be done with mounts.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Put a provider at a path
+    Add {
+        /// The path; may hold slashes
+        path: String,
+        /// The pinned plugin to run
+        #[arg(long, value_name = "NAME")]
+        plugin: String,
+        #[command(flatten)]
+        tune: Tuning,
+    },
+    /// List the mounts
+    List,
+    /// Show a mount
+    Show {
+        /// The mount's path
+        path: String,
+    },
+    /// Change a mount; what is not named stays as it is
+    Tune {
+        /// The mount's path
+        path: String,
+        #[command(flatten)]
+        tune: Tuning,
+    },
+    /// Remove a mount; its leases are revoked
+    Remove {
+        /// The mount's path
+        path: String,
+    },
+}
+
+/// What can be set on a mount.
+#[derive(Debug, Args)]
+pub struct Tuning {
+    /// A line for the people who see the mount
+    #[arg(long)]
+    description: Option<String>,
+    /// Which pinned version of the plugin runs
+    #[arg(long, value_name = "VERSION")]
+    plugin_version: Option<String>,
+    /// What the provider may connect to, as scheme://host[:port] with scheme tcp,
+    /// https or http; host a name, *.domain, address or range. Repeat for more;
+    /// the list replaces the former one
+    #[arg(long = "allow-host", value_name = "GRANT")]
+    allowed_hosts: Vec<String>,
+    /// PEM file of the authorities that may vouch for upstream servers, beside the
+    /// public ones
+    #[arg(long, value_name = "FILE")]
+    extra_roots: Option<PathBuf>,
+    /// How long leases live where neither role nor request says (1h30m, 90s)
+    #[arg(long, value_name = "DURATION")]
+    default_ttl: Option<String>,
+    /// How long leases may live at most, renewals included
+    #[arg(long, value_name = "DURATION")]
+    max_ttl: Option<String>,
+    /// How many leases there may be at a time; 0 is no limit
+    #[arg(long, value_name = "NUMBER")]
+    max_leases: Option<u64>,
+    /// How many calls of the provider may run at a time
+    #[arg(long, value_name = "NUMBER")]
+    max_concurrency: Option<u64>,
+    /// How long one call of the provider may take
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<String>,
+}
+
+impl Session<'_, '_> {
+    pub(super) fn mount(&mut self, verb: Verb) -> Result<()> {
+        match verb {
+            Verb::Add { path, plugin, tune } => {
+                let mut body = json!({ "type": plugin });
+                let mut config = tune.fields()?;
+                // Vault keeps the description beside the config of a new mount.
+                if let (Some(body), Some(description)) =
+                    (body.as_object_mut(), config.remove("description"))
+                {
+                    body.insert("description".into(), description);
+                }
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("config".into(), config.into());
+                }
+                self.write(&format!("sys/mounts/{path}"), &body)?;
+                self.console.note(&format!("{plugin} is mounted at {path}"));
+            }
+            Verb::List => {
+                let answer = self.client.get("sys/mounts")?;
+                let mounts: Vec<Value> = answer
+                    .data()
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(_, mount)| mount.get("type").is_some())
+                    .map(|(path, mount)| summary(path, mount))
+                    .collect();
+                let columns = ["path", "plugin", "version", "allowed_hosts", "description"];
+                self.show_rows(&answer, &columns, &mounts)?;
+            }
+            Verb::Show { path } => {
+                let answer = self
+                    .client
+                    .get(&format!("sys/mounts/{path}"))
+                    .map_err(|error| error.where_missing(format!("there is no mount at {path}")))?;
+                self.show_fields(&answer, answer.data())?;
+            }
+            Verb::Tune { path, tune } => {
+                self.write(&format!("sys/mounts/{path}/tune"), &tune.fields()?.into())?;
+                self.console.note(&format!("mount {path} is tuned"));
+            }
+            Verb::Remove { path } => {
+                let answer = self.client.delete(&format!("sys/mounts/{path}"), "")?;
+                self.warnings(&answer);
+                self.console.note(&format!(
+                    "mount {path} is removed; its leases are being revoked"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tuning {
+    /// The fields that were given, under the names of the API.
+    fn fields(self) -> Result<Map<String, Value>> {
+        let extra_roots = match self.extra_roots {
+            Some(file) => Some(
+                std::fs::read_to_string(&file)
+                    .with_context(|| format!("cannot read {}", file.display()))?,
+            ),
+            None => None,
+        };
+        let allowed_hosts = (!self.allowed_hosts.is_empty()).then_some(self.allowed_hosts);
+        let given = [
+            ("description", self.description.map(Value::from)),
+            ("plugin_version", self.plugin_version.map(Value::from)),
+            ("allowed_hosts", allowed_hosts.map(Value::from)),
+            ("extra_roots", extra_roots.map(Value::from)),
+            ("default_lease_ttl", self.default_ttl.map(Value::from)),
+            ("max_lease_ttl", self.max_ttl.map(Value::from)),
+            ("max_leases", self.max_leases.map(Value::from)),
+            ("max_concurrency", self.max_concurrency.map(Value::from)),
+            ("timeout", self.timeout.map(Value::from)),
+        ];
+        Ok(given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect())
+    }
+}
+
+fn summary(path: &str, mount: &Value) -> Value {
+    let field = |name: &str| mount.get(name).cloned().unwrap_or(Value::Null);
+    let version = match field("running_plugin_version") {
+        Value::Null => field("running_version"),
+        version => version,
+    };
+    json!({
+        "path": path,
+        "plugin": field("type"),
+        "version": version,
+        "allowed_hosts": mount.pointer("/config/allowed_hosts").cloned().unwrap_or(Value::Null),
+        "description": field("description"),
+    })
+}

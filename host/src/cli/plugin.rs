@@ -1,0 +1,135 @@
+//! `lessor plugin`: which provider files may run, by their digest.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Session;
+use super::client::Answer;
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Allow a file of the server's plugin directory to run under a name
+    Pin {
+        /// The name that mounts refer to
+        name: String,
+        /// The file; its digest is taken from your copy, and it is looked for by the
+        /// same name in the server's plugin directory
+        file: PathBuf,
+        /// The SHA-256 that is expected, in hex; then no copy is read
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+        /// The version to pin it as [default: the provider's own]
+        #[arg(long)]
+        version: Option<String>,
+    },
+    /// List what is pinned and whether it can run
+    List,
+    /// Show a plugin: state, digest, mounts, and what the provider says of itself
+    Show {
+        /// The plugin's name
+        name: String,
+    },
+    /// List files in the plugin directory that no pin names
+    Unpinned,
+    /// Remove a pin; refused while a mount uses it
+    Remove {
+        /// The plugin's name
+        name: String,
+        /// The version to remove, where several are pinned
+        #[arg(long)]
+        version: Option<String>,
+    },
+}
+
+impl Session<'_, '_> {
+    pub(super) fn plugin(&mut self, verb: Verb) -> Result<()> {
+        match verb {
+            Verb::Pin {
+                name,
+                file,
+                sha256,
+                version,
+            } => {
+                let sha256 = match sha256 {
+                    Some(sha256) => sha256,
+                    None => digest(&file)?,
+                };
+                let mut body = json!({ "command": file_name(&file)?, "sha256": sha256 });
+                if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
+                    body.insert("version".into(), version.into());
+                }
+                self.write(&catalog(&name), &body)?;
+                self.console
+                    .note(&format!("plugin {name} is pinned to sha256 {sha256}"));
+            }
+            Verb::List => {
+                let answer = self.client.get("sys/plugins/pins")?;
+                let columns = ["name", "version", "state", "file", "sha256", "mounts"];
+                self.show_rows(&answer, &columns, records(&answer, "pins"))?;
+            }
+            Verb::Show { name } => {
+                let answer = self
+                    .client
+                    .get(&catalog(&name))
+                    .map_err(|error| error.where_missing(format!("no plugin {name} is pinned")))?;
+                self.show_fields(&answer, answer.data())?;
+            }
+            Verb::Unpinned => {
+                let answer = self.client.get("sys/plugins/unpinned")?;
+                let columns = ["file", "size", "sha256", "reason"];
+                self.show_rows(&answer, &columns, records(&answer, "unpinned"))?;
+            }
+            Verb::Remove { name, version } => {
+                let query = version.map_or_else(String::new, |version| {
+                    format!(
+                        "?version={}",
+                        percent_encoding::utf8_percent_encode(
+                            &version,
+                            percent_encoding::NON_ALPHANUMERIC
+                        )
+                    )
+                });
+                let answer = self.client.delete(&catalog(&name), &query)?;
+                self.warnings(&answer);
+                self.console
+                    .note(&format!("plugin {name} is no longer pinned"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list that an answer holds under a name.
+fn records<'a>(answer: &'a Answer, name: &str) -> &'a [Value] {
+    answer
+        .data()
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn catalog(name: &str) -> String {
+    format!("sys/plugins/catalog/secret/{name}")
+}
+
+fn file_name(file: &Path) -> Result<&str> {
+    match file.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok(name),
+        None => bail!("{} names no file", file.display()),
+    }
+}
+
+fn digest(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).with_context(|| {
+        format!(
+            "cannot read {} to take its digest; give the digest with --sha256 if there is no copy here",
+            file.display()
+        )
+    })?;
+    Ok(hex::encode(Sha256::digest(&bytes)))
+}

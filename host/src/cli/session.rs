@@ -1,0 +1,85 @@
+//! One command under way: a server to ask, and where its answer is shown. The
+//! nouns add their own methods, each in its file.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::output::{self, Format};
+use super::{Connection, Console};
+
+/// See the file's header.
+pub(super) struct Session<'a, 'c> {
+    pub(super) client: Client,
+    pub(super) format: Format,
+    pub(super) console: &'a mut Console<'c>,
+}
+
+impl<'a, 'c> Session<'a, 'c> {
+    pub(super) fn open(connection: Connection, console: &'a mut Console<'c>) -> Result<Self> {
+        let Connection {
+            address,
+            ca_cert,
+            output,
+        } = connection;
+        let client = Client::new(address, ca_cert, console)?;
+        Ok(Self {
+            client,
+            format: output,
+            console,
+        })
+    }
+
+    /// Writes, and passes on what the server wants its caller to know.
+    pub(super) fn write(&mut self, path: &str, body: &Value) -> Result<()> {
+        let answer = self.client.post(path, body)?;
+        self.warnings(&answer);
+        Ok(())
+    }
+
+    /// Tells the warnings of an answer.
+    pub(super) fn warnings(&mut self, answer: &Answer) {
+        let warnings = answer.body.get("warnings").and_then(Value::as_array);
+        for warning in warnings.into_iter().flatten().filter_map(Value::as_str) {
+            self.console.note(&format!("warning: {warning}"));
+        }
+    }
+
+    /// Shows one thing: these fields in a table, the answer itself as JSON.
+    pub(super) fn show_fields(&mut self, answer: &Answer, fields: &Value) -> Result<()> {
+        self.warnings(answer);
+        let shown = match self.format {
+            Format::Json => output::json(&answer.body),
+            Format::Table => output::fields(fields),
+        };
+        self.console.data(&shown)
+    }
+
+    /// Shows several things, one a row.
+    pub(super) fn show_rows(
+        &mut self,
+        answer: &Answer,
+        columns: &[&str],
+        rows: &[Value],
+    ) -> Result<()> {
+        self.warnings(answer);
+        let shown = match self.format {
+            Format::Json => output::json(&answer.body),
+            Format::Table => output::rows(columns, rows),
+        };
+        self.console.data(&shown)
+    }
+
+    /// Shows the names that a list answered.
+    pub(super) fn show_names(&mut self, answer: &Answer) -> Result<()> {
+        let shown = match self.format {
+            Format::Json => output::json(&answer.body),
+            Format::Table => answer
+                .names()
+                .into_iter()
+                .map(|name| format!("{name}\n"))
+                .collect(),
+        };
+        self.console.data(&shown)
+    }
+}

@@ -1,0 +1,102 @@
+//! A scripted server for the tests of the command line: it answers each request
+//! with the next answer of the script and keeps what it was asked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::thread::JoinHandle;
+
+use clap::Parser;
+
+use super::{Cli, Command, Console};
+
+/// What a request was.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) line: String,
+    pub(super) token: Option<String>,
+    pub(super) body: String,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) code: ExitCode,
+    pub(super) out: String,
+    pub(super) err: String,
+    pub(super) asked: Vec<Asked>,
+}
+
+/// Runs `lessor <words>` against a server that gives these answers (status and
+/// body) in turn; `input` is its standard input.
+pub(super) fn lessor(words: &[&str], input: &str, answers: &[(u16, &str)]) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answers: Vec<(u16, String)> = answers
+        .iter()
+        .map(|(status, body)| (*status, (*body).to_owned()))
+        .collect();
+    let server = serve(listener, answers);
+    let variable = move |name: &str| match name {
+        "VAULT_ADDR" => Some("http://192.0.2.1:1".to_owned()),
+        "LESSOR_ADDR" => Some(address.clone()),
+        "VAULT_TOKEN" => Some("the-token".to_owned()),
+        _ => None,
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console {
+        out: &mut out,
+        err: &mut err,
+        input: &mut input.as_bytes(),
+        variable: &variable,
+    };
+    let words = std::iter::once("lessor").chain(words.iter().copied());
+    let Command::Request(request) = Cli::try_parse_from(words).unwrap().command;
+    let code = super::run(request, &mut console);
+    Outcome {
+        code,
+        out: String::from_utf8(out).unwrap(),
+        err: String::from_utf8(err).unwrap(),
+        asked: server.join().unwrap(),
+    }
+}
+
+fn serve(listener: TcpListener, answers: Vec<(u16, String)>) -> JoinHandle<Vec<Asked>> {
+    std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for (status, body) in answers {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            reader.read_line(&mut line).unwrap();
+            let (mut token, mut length) = (None, 0);
+            loop {
+                let mut header = String::new();
+                reader.read_line(&mut header).unwrap();
+                let Some((name, value)) = header.trim().split_once(": ") else {
+                    break;
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "x-vault-token" => token = Some(value.to_owned()),
+                    "content-length" => length = value.parse().unwrap(),
+                    _ => {}
+                }
+            }
+            let mut sent = vec![0; length];
+            reader.read_exact(&mut sent).unwrap();
+            let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
+            asked.push(Asked {
+                line,
+                token,
+                body: String::from_utf8(sent).unwrap(),
+            });
+            write!(
+                reader.get_mut(),
+                "HTTP/1.1 {status} \r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+        asked
+    })
+}

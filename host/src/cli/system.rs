@@ -1,0 +1,87 @@
+//! Commands about the server itself and about whole mounts: `status`, `init`,
+//! `token`, `rotate`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::Session;
+
+/// Which mount's root credential is replaced.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The mount's path
+    mount: String,
+}
+
+/// What can be done with the token in use.
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// Show what the token is and may do
+    Lookup,
+}
+
+impl Session<'_, '_> {
+    /// Succeeds where the server serves; otherwise what is shown says why not.
+    pub(super) fn status(&mut self) -> Result<ExitCode> {
+        let health = self.client.probe("sys/health")?;
+        let flag = |name: &str| health.body.get(name).and_then(Value::as_bool);
+        let state = match (flag("initialized"), flag("sealed")) {
+            (Some(false), _) => "not initialised: `lessor init` does it",
+            (_, Some(true)) => "sealed",
+            _ if health.status < 300 => "ready",
+            _ => "not ready",
+        };
+        let mut shown = Map::new();
+        shown.insert("state".to_owned(), state.into());
+        shown.insert("address".to_owned(), self.client.address().into());
+        for name in ["version", "initialized", "sealed", "server_time_utc"] {
+            if let Some(value) = health.body.get(name) {
+                shown.insert(name.to_owned(), value.clone());
+            }
+        }
+        self.show_fields(&health, &shown.into())?;
+        Ok(if health.status < 300 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    pub(super) fn init(&mut self) -> Result<()> {
+        let answer = self.client.post("sys/init", &json!({}))?;
+        let mut shown = Map::new();
+        shown.insert(
+            "root_token".to_owned(),
+            answer.body.get("root_token").cloned().unwrap_or_default(),
+        );
+        self.show_fields(&answer, &shown.into())?;
+        self.console
+            .note("the root token is shown this once; keep it safe");
+        Ok(())
+    }
+
+    pub(super) fn token(&mut self, verb: &TokenVerb) -> Result<()> {
+        let TokenVerb::Lookup = verb;
+        let answer = self.client.get("auth/token/lookup-self")?;
+        let mut shown = answer.data().clone();
+        // The token itself; whoever asks has it already, and a screen is no place for it.
+        if let Some(fields) = shown.as_object_mut() {
+            fields.shift_remove("id");
+        }
+        self.show_fields(&answer, &shown)
+    }
+
+    pub(super) fn rotate(&mut self, rotate: &Rotate) -> Result<()> {
+        let mount = &rotate.mount;
+        let answer = self
+            .client
+            .post(&format!("{mount}/rotate-root"), &json!({}))?;
+        self.show_fields(&answer, answer.data())?;
+        self.console
+            .note(&format!("the root credential of {mount} is replaced"));
+        Ok(())
+    }
+}

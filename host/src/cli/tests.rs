@@ -1,0 +1,387 @@
+//! The command line against a scripted server: what it sends, what it prints
+//! where, and how it ends.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use serde_json::{Value, json};
+
+use super::Cli;
+use super::stub::{Outcome, lessor};
+
+const NO_CONTENT: (u16, &str) = (204, "");
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_and_argument_has_help() {
+    fn missing(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for argument in command.get_arguments() {
+            if argument.get_help().is_none() {
+                found.push(format!("{path} {}", argument.get_id()));
+            }
+        }
+        for verb in command.get_subcommands() {
+            let path = format!("{path} {}", verb.get_name());
+            if verb.get_about().is_none() {
+                found.push(path.clone());
+            }
+            missing(verb, &path, found);
+        }
+    }
+    let mut found = Vec::new();
+    missing(&Cli::command(), "lessor", &mut found);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn mistakes_in_the_words_typed_are_usage_errors() {
+    for words in [
+        "lessor mount add db",
+        "lessor config write db username",
+        "lessor config write db =x",
+        "lessor creds db",
+        "lessor lease revoke",
+        "lessor lease revoke a --prefix b",
+        "lessor lease list --output yaml",
+        "lessor nonsense",
+    ] {
+        let error = Cli::try_parse_from(words.split(' ')).expect_err(words);
+        assert_eq!(error.exit_code(), 2, "{words}");
+    }
+}
+
+/// Each command that only writes: what it sends, and that standard output stays
+/// empty.
+#[test]
+fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
+    let cases: [(&str, &str, Value); 11] = [
+        (
+            "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
+            "POST /v1/sys/plugins/catalog/secret/db",
+            json!({ "command": "db.wasm", "sha256": "ABC", "version": "1.2.0" }),
+        ),
+        (
+            "mount add team/db --plugin postgres --allow-host tcp://db:5432 --allow-host https://x --default-ttl 1h --max-leases 5 --description hers",
+            "POST /v1/sys/mounts/team/db",
+            json!({
+                "type": "postgres",
+                "description": "hers",
+                "config": {
+                    "allowed_hosts": ["tcp://db:5432", "https://x"],
+                    "default_lease_ttl": "1h",
+                    "max_leases": 5,
+                },
+            }),
+        ),
+        (
+            "mount tune team/db --max-ttl 2h --timeout 5s --plugin-version 2",
+            "POST /v1/sys/mounts/team/db/tune",
+            json!({ "plugin_version": "2", "max_lease_ttl": "2h", "timeout": "5s" }),
+        ),
+        (
+            "mount remove team/db",
+            "DELETE /v1/sys/mounts/team/db",
+            Value::Null,
+        ),
+        (
+            "config write team/db port=5432 username=root",
+            "POST /v1/team/db/config",
+            json!({ "port": 5432, "username": "root" }),
+        ),
+        ("config remove db", "DELETE /v1/db/config", Value::Null),
+        (
+            "role write db app default_ttl=1h",
+            "POST /v1/db/roles/app",
+            json!({ "default_ttl": "1h" }),
+        ),
+        ("role remove db app", "DELETE /v1/db/roles/app", Value::Null),
+        (
+            "lease revoke db/creds/app/1",
+            "POST /v1/sys/leases/revoke",
+            json!({ "lease_id": "db/creds/app/1" }),
+        ),
+        (
+            "lease revoke --prefix db/creds/",
+            "POST /v1/sys/leases/revoke-prefix/db/creds",
+            json!({}),
+        ),
+        (
+            "plugin remove db --version 1.0+a",
+            "DELETE /v1/sys/plugins/catalog/secret/db?version=1%2E0%2Ba",
+            Value::Null,
+        ),
+    ];
+    for (words, line, body) in cases {
+        let Outcome {
+            code,
+            out,
+            err,
+            asked,
+        } = lessor(&words.split(' ').collect::<Vec<_>>(), "", &[NO_CONTENT]);
+        assert_eq!(code, ExitCode::SUCCESS, "{words}: {err}");
+        assert_eq!(out, "", "{words}");
+        assert!(!err.is_empty(), "{words}");
+        assert_eq!(asked[0].line, line, "{words}");
+        assert_eq!(asked[0].token.as_deref(), Some("the-token"), "{words}");
+        let sent: Value = serde_json::from_str(&asked[0].body).unwrap_or_default();
+        assert_eq!(sent, body, "{words}");
+    }
+}
+
+#[test]
+fn a_pin_without_a_digest_takes_that_of_the_local_copy() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("db.wasm");
+    std::fs::write(&file, "abc").unwrap();
+    let outcome = lessor(
+        &["plugin", "pin", "db", file.to_str().unwrap()],
+        "",
+        &[NO_CONTENT],
+    );
+    let sent: Value = serde_json::from_str(&outcome.asked[0].body).unwrap();
+    // The SHA-256 of "abc", from FIPS 180-4's own examples.
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(sent, json!({ "command": "db.wasm", "sha256": digest }));
+}
+
+#[test]
+fn a_secret_given_to_a_config_is_never_shown() {
+    let answer = r#"{"warnings": ["the role is a superuser"]}"#;
+    let words = ["config", "write", "db", "username=root", "password=-"];
+    let outcome = lessor(&words, "canary\n", &[(200, answer)]);
+    assert_eq!(
+        outcome.asked[0].body,
+        r#"{"username":"root","password":"canary"}"#
+    );
+    assert!(outcome.err.contains("warning: the role is a superuser"));
+    assert!(!format!("{}{}", outcome.out, outcome.err).contains("canary"));
+
+    let error = Cli::try_parse_from(["lessor", "config", "write", "db", "canary"]).unwrap_err();
+    assert!(!error.to_string().contains("canary"));
+}
+
+const LEASED: &str = r#"{
+    "request_id": "r", "lease_id": "db/creds/app/1", "lease_duration": 3600, "renewable": true,
+    "data": {"username": "app-1", "password": "pw"}, "warnings": null
+}"#;
+
+#[test]
+fn a_credential_is_printed_with_its_lease() {
+    let outcome = lessor(&["creds", "db", "app"], "", &[(200, LEASED)]);
+    assert_eq!(outcome.asked[0].line, "GET /v1/db/creds/app");
+    let expected = "\
+lease_id        db/creds/app/1
+lease_duration  1h
+renewable       true
+username        app-1
+password        pw
+";
+    assert_eq!(outcome.out, expected);
+
+    let outcome = lessor(
+        &["creds", "db", "app", "--output", "json"],
+        "",
+        &[(200, LEASED)],
+    );
+    let shown: Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!(shown, serde_json::from_str::<Value>(LEASED).unwrap());
+}
+
+#[test]
+fn a_request_with_values_or_a_ttl_is_a_write() {
+    let words = [
+        "creds",
+        "pki",
+        "web",
+        "common_name=a.example",
+        "--ttl",
+        "5m",
+    ];
+    let outcome = lessor(&words, "", &[(200, LEASED)]);
+    assert_eq!(outcome.asked[0].line, "POST /v1/pki/creds/web");
+    assert_eq!(
+        outcome.asked[0].body,
+        r#"{"common_name":"a.example","ttl":"5m"}"#
+    );
+}
+
+#[test]
+fn saved_fields_go_into_private_files_and_nowhere_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name);
+    // One that others could read before.
+    std::fs::write(file("password"), "something longer than the password").unwrap();
+    std::fs::set_permissions(file("password"), PermissionsExt::from_mode(0o644)).unwrap();
+    let save = |field: &str| format!("{field}={}", file(field).display());
+    let (password, lease) = (save("password"), save("lease_id"));
+    let words = ["creds", "db", "app", "--save", &password, "--save", &lease];
+    let outcome = lessor(&words, "", &[(200, LEASED)]);
+    assert_eq!(outcome.code, ExitCode::SUCCESS, "{}", outcome.err);
+    assert_eq!(std::fs::read_to_string(file("password")).unwrap(), "pw");
+    assert_eq!(
+        std::fs::read_to_string(file("lease_id")).unwrap(),
+        "db/creds/app/1"
+    );
+    let mode = std::fs::metadata(file("password"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        outcome.out.contains("app-1") && !outcome.out.contains("pw"),
+        "{}",
+        outcome.out
+    );
+
+    let words = ["creds", "db", "app", "--save", "password=/nowhere/at/all"];
+    let outcome = lessor(&words, "", &[]);
+    assert_eq!(
+        outcome.code,
+        ExitCode::FAILURE,
+        "no credential is asked for in vain"
+    );
+
+    let key = format!("private_key={}", file("key").display());
+    let outcome = lessor(
+        &["creds", "db", "app", "--save", &key],
+        "",
+        &[(200, LEASED)],
+    );
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    assert!(
+        outcome.err.contains("lessor lease revoke db/creds/app/1"),
+        "{}",
+        outcome.err
+    );
+    assert!(
+        outcome
+            .err
+            .contains("no field of that name, but username, password")
+    );
+}
+
+#[test]
+fn a_refusal_is_one_sentence_and_exit_code_1() {
+    let cases = [
+        (
+            400,
+            r#"{"errors": ["port: a number was expected"]}"#,
+            "port: a number was expected",
+        ),
+        (502, r#"{"errors": ["a", "b"]}"#, "a; b"),
+        (404, r#"{"errors": []}"#, "there is no config at mount db"),
+        (
+            500,
+            r#"{"errors": []}"#,
+            "the server answered db/config with status 500",
+        ),
+        (502, "<html>", "is not JSON; is it a lessor server?"),
+    ];
+    for (status, body, told) in cases {
+        let outcome = lessor(&["config", "show", "db"], "", &[(status, body)]);
+        assert_eq!(outcome.code, ExitCode::FAILURE);
+        assert_eq!(outcome.out, "");
+        assert!(
+            outcome.err.starts_with("error: ") && outcome.err.contains(told),
+            "{}",
+            outcome.err
+        );
+        assert_eq!(outcome.err.lines().count(), 1, "{}", outcome.err);
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_with_the_way_out() {
+    // Port 1 of loopback: nothing listens there without being root.
+    let words = ["status", "--address", "http://127.0.0.1:1"];
+    let outcome = lessor(&words, "", &[]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    assert!(
+        outcome.err.contains("cannot reach http://127.0.0.1:1"),
+        "{}",
+        outcome.err
+    );
+
+    let outcome = lessor(&["status", "--address", "localhost"], "", &[]);
+    assert!(
+        outcome.err.contains("no address of a server"),
+        "{}",
+        outcome.err
+    );
+}
+
+#[test]
+fn a_list_of_leases_goes_down_to_every_id() {
+    let outcome = lessor(
+        &["lease", "list"],
+        "",
+        &[
+            (200, r#"{"data": {"keys": ["db/", "pki/"]}}"#),
+            (200, r#"{"data": {"keys": ["creds/"]}}"#),
+            (200, r#"{"data": {"keys": ["1", "2"]}}"#),
+            (404, r#"{"errors": []}"#),
+        ],
+    );
+    assert_eq!(outcome.out, "db/creds/1\ndb/creds/2\n", "{}", outcome.err);
+    let asked: Vec<&str> = outcome
+        .asked
+        .iter()
+        .map(|asked| asked.line.as_str())
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /v1/sys/leases/lookup?list=true",
+            "GET /v1/sys/leases/lookup/db?list=true",
+            "GET /v1/sys/leases/lookup/db/creds?list=true",
+            "GET /v1/sys/leases/lookup/pki?list=true",
+        ]
+    );
+}
+
+#[test]
+fn status_tells_why_a_server_does_not_serve() {
+    for (status, body, state, code) in [
+        (
+            200,
+            r#"{"initialized": true, "sealed": false}"#,
+            "ready",
+            ExitCode::SUCCESS,
+        ),
+        (
+            501,
+            r#"{"initialized": false, "sealed": true}"#,
+            "lessor init",
+            ExitCode::FAILURE,
+        ),
+        (
+            503,
+            r#"{"initialized": true, "sealed": true}"#,
+            "sealed",
+            ExitCode::FAILURE,
+        ),
+    ] {
+        let outcome = lessor(&["status"], "", &[(status, body)]);
+        assert!(outcome.out.contains(state), "{}", outcome.out);
+        assert_eq!(outcome.code, code);
+    }
+}
+
+#[test]
+fn a_root_token_is_printed_once_by_init_and_never_by_token_lookup() {
+    let outcome = lessor(
+        &["init"],
+        "",
+        &[(200, r#"{"root_token": "root-1", "keys": []}"#)],
+    );
+    assert_eq!(outcome.out, "root_token  root-1\n");
+
+    let answer = r#"{"data": {"id": "root-1", "policies": ["root"], "ttl": 0}}"#;
+    let outcome = lessor(&["token", "lookup"], "", &[(200, answer)]);
+    assert_eq!(outcome.out, "policies  root\nttl       0s\n");
+}
