@@ -322,6 +322,7 @@ fn the_fields_that_strict_clients_parse_are_there() {
     let ttl = shown["ttl"].as_u64().unwrap();
     assert!((3590..=3600).contains(&ttl), "{shown}");
     assert_eq!(http.list("sys/leases/lookup").keys(), ["db/"]);
+    assert_eq!(http.list("sys/leases/lookup/").keys(), ["db/"]);
     assert_eq!(http.list("sys/leases/lookup/db/").keys(), ["creds/"]);
 
     let count = http.get("sys/leases/count").data();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use lessor_tests::{
     fixture::{Fixture, Lease},
+    server::Server,
     wait::eventually_true,
 };
 use serde_json::json;
@@ -274,6 +275,33 @@ fn unmounting_revokes_the_leases_of_the_mount() {
     assert!((400..500).contains(&refused.status), "{refused:?}");
     fixture.await_exactly(&[kept]);
     fixture.server.await_no_leases("other/db/creds");
+}
+
+/// Sixteen mounts made, and half of them removed, by callers at once: none is
+/// lost from sight and none stays behind.
+#[test]
+fn mounts_made_and_removed_at_once_are_all_seen() {
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        for number in 0..16 {
+            let server = &server;
+            scope.spawn(move || {
+                let mount = format!("sys/mounts/m{number}");
+                let body = json!({"type": "certificate"});
+                server.http.post(&mount, &body).ok();
+                server.http.get(&mount).ok();
+                if number % 2 == 0 {
+                    server.http.delete(&mount).ok();
+                    assert!(server.http.get(&mount).status >= 400);
+                }
+            });
+        }
+    });
+    let mounts = server.http.get("sys/mounts").data();
+    for number in 0..16 {
+        let shown = mounts.get(format!("m{number}/")).is_some();
+        assert_eq!(shown, number % 2 == 1, "m{number}: {mounts}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 mod certificate;
 mod clients;
+mod command_line;
 mod crash;
 mod dev;
 mod envelope;

@@ -1,0 +1,177 @@
+//! The command line against a real server: a newcomer's whole way, and what it
+//! says when something is wrong.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Output, Stdio},
+};
+
+use lessor_tests::{
+    fixture::Lease,
+    postgres::Postgres,
+    server::{Server, binary},
+};
+use serde_json::{Value, json};
+
+/// Runs `lessor` with the words of `line`, which hold no blanks of their own.
+fn lessor(server: &Server, line: &str) -> Output {
+    Command::new(binary())
+        .args(line.split_whitespace())
+        .env("LESSOR_ADDR", server.http.base())
+        .env("LESSOR_TOKEN", server.http.token())
+        .stdin(Stdio::null())
+        .output()
+        .expect("run lessor")
+}
+
+/// What a command that succeeds prints to standard output.
+#[track_caller]
+fn said(server: &Server, line: &str) -> String {
+    let done = lessor(server, line);
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "lessor {line}: {error}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// The same with `--output json`, parsed.
+#[track_caller]
+fn json_of(server: &Server, line: &str) -> Value {
+    let text = said(server, &format!("{line} --output json"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("lessor {line}: {error}: {text}"))
+}
+
+/// What a command that fails prints to standard error.
+#[track_caller]
+fn complained(server: &Server, line: &str) -> String {
+    let done = lessor(server, line);
+    assert_eq!(done.status.code(), Some(1), "lessor {line}: {done:?}");
+    assert!(done.stdout.is_empty(), "lessor {line}: {done:?}");
+    String::from_utf8(done.stderr).unwrap()
+}
+
+#[test]
+fn the_whole_way_from_a_fresh_server_to_a_revoked_lease_can_be_typed() {
+    let postgres = Postgres::start();
+    let root = postgres.superuser();
+    let mut server = Server::setup().start_uninitialised();
+    server.http = server.http.with_token("none");
+    let status = lessor(&server, "status");
+    assert!(!status.status.success(), "{status:?}");
+    let token = json_of(&server, "init")["root_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    server.http = server.http.with_token(&token);
+    assert!(said(&server, "status").contains("ready"));
+
+    let file = server.plugins().join("postgres.wasm").display().to_string();
+    said(&server, &format!("plugin pin postgres {file}"));
+    assert!(said(&server, "plugin list").contains("postgres"));
+    let shown = json_of(&server, "plugin show postgres");
+    assert!(
+        shown.to_string().contains(&server.digest("postgres.wasm")),
+        "{shown}"
+    );
+
+    let grant = postgres.grant();
+    said(
+        &server,
+        &format!("mount add db --plugin postgres --allow-host {grant}"),
+    );
+    assert!(said(&server, "mount list").contains(&grant));
+    let password = server.data().join("../password");
+    fs::write(&password, &root.password).unwrap();
+    said(
+        &server,
+        &format!(
+            "config write db host=127.0.0.1 port={} username={} password=@{} sslmode=disable",
+            postgres.port(),
+            root.username,
+            password.display(),
+        ),
+    );
+    assert!(!said(&server, "config show db").contains(&root.password));
+    said(
+        &server,
+        "role write db reader member_of=[\"pg_read_all_data\"] default_ttl=1h",
+    );
+    assert!(said(&server, "role list db").contains("reader"));
+
+    let issued = json_of(&server, "creds db reader --ttl 30m");
+    let lease = Lease {
+        id: issued["lease_id"].as_str().unwrap().to_owned(),
+        username: issued["data"]["username"].as_str().unwrap().to_owned(),
+        password: issued["data"]["password"].as_str().unwrap().to_owned(),
+        seconds: issued["lease_duration"].as_u64().unwrap(),
+    };
+    assert_eq!(lease.seconds, 1800);
+    assert!(postgres.accepts(&lease.username, &lease.password));
+    assert_eq!(said(&server, "lease list").trim(), lease.id);
+    assert_eq!(json_of(&server, "lease list db"), json!([lease.id]));
+    assert!(said(&server, &format!("lease lookup {}", lease.id)).contains("active"));
+    said(
+        &server,
+        &format!("lease renew {} --increment 50m", lease.id),
+    );
+    said(&server, "rotate db");
+    assert!(!postgres.accepts(&root.username, &root.password));
+    said(&server, &format!("lease revoke {}", lease.id));
+    assert!(!postgres.accepts(&lease.username, &lease.password));
+    assert!(postgres.leased_roles().is_empty());
+    assert_eq!(said(&server, "lease list"), "");
+
+    // A password can go to a file that nobody else reads, and not to the screen.
+    let saved = server.data().join("../saved");
+    let line = format!("creds db reader --save password={}", saved.display());
+    let printed = said(&server, &line);
+    let password = fs::read_to_string(&saved).unwrap();
+    assert!(!password.is_empty() && !printed.contains(&password));
+    assert_eq!(
+        fs::metadata(&saved).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    said(&server, "lease revoke --prefix db");
+    server.await_no_leases("db");
+    said(&server, "mount remove db");
+    assert!(!said(&server, "mount list").contains(&grant));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence_on_standard_error() {
+    let server = Server::start();
+    for (line, says) in [
+        ("mount add db --plugin postgers", "postgres"),
+        ("config show nowhere", "nowhere"),
+        ("creds nowhere reader", "nowhere"),
+        ("role show nowhere reader", "nowhere"),
+        ("lease lookup x", "invalid lease"),
+        ("plugin show nosuch", "nosuch"),
+        (
+            "plugin pin x postgres.wasm --sha256 00",
+            "64 hexadecimal digits",
+        ),
+        ("mount add a/../b --plugin postgres", ".."),
+    ] {
+        let sentence = complained(&server, line);
+        assert!(sentence.starts_with("error: "), "lessor {line}: {sentence}");
+        assert!(sentence.contains(says), "lessor {line}: {sentence}");
+        assert_eq!(
+            sentence.trim().lines().count(),
+            1,
+            "lessor {line}: {sentence}"
+        );
+    }
+    let stranger = Command::new(binary())
+        .args(["mount", "list", "--address", server.http.base()])
+        .env_remove("LESSOR_TOKEN")
+        .env_remove("VAULT_TOKEN")
+        .output()
+        .unwrap();
+    let sentence = String::from_utf8(stranger.stderr).unwrap();
+    assert_eq!(stranger.status.code(), Some(1));
+    assert!(
+        sentence.to_lowercase().contains("token") || sentence.contains("permission denied"),
+        "{sentence}"
+    );
+}
