@@ -74,58 +74,94 @@ fn rotation_comes_round_by_its_period() {
 /// changes the password upstream and stores it in two steps that others see.
 #[test]
 fn rotation_under_load_fails_no_issue_and_never_loses_the_root() {
-    const ISSUERS: usize = 16;
-    const ROTATORS: usize = 4;
-    const ROTATIONS: usize = 20;
+    rotate_under_load(
+        &Fixture::start(),
+        Load {
+            issuers: 16,
+            rotators: 4,
+            rotations: 20,
+        },
+    );
+}
+
+/// With one provider call at a time, issues and rotations wait for each other's
+/// slot and turn; none may wait for what the other holds.
+#[test]
+fn rotation_and_issues_share_a_single_call_slot_without_a_deadlock() {
     let fixture = Fixture::start();
+    fixture
+        .server
+        .http
+        .post("sys/mounts/db/tune", &json!({"max_concurrency": 1}))
+        .ok();
+    rotate_under_load(
+        &fixture,
+        Load {
+            issuers: 4,
+            rotators: 2,
+            rotations: 5,
+        },
+    );
+}
+
+/// Who does what at once.
+#[derive(Clone, Copy)]
+struct Load {
+    issuers: usize,
+    rotators: usize,
+    /// Rotations that each rotator asks for.
+    rotations: usize,
+}
+
+fn rotate_under_load(fixture: &Fixture, load: Load) {
     let issued: Mutex<Vec<Lease>> = Mutex::default();
     let (rotating, rotated) = (AtomicBool::new(true), AtomicUsize::new(0));
-
-    thread::scope(|scope| {
-        for _ in 0..ISSUERS {
-            scope.spawn(|| {
-                let mut round = 0;
-                while round < 5 || rotating.load(Ordering::SeqCst) {
-                    let lease = fixture.issue("reader");
-                    assert!(fixture.works(&lease), "{lease:?} does not log in");
-                    issued.lock().unwrap().push(lease);
-                    round += 1;
-                }
-            });
+    let issue = || {
+        let mut round = 0;
+        while round < 5 || rotating.load(Ordering::SeqCst) {
+            let lease = fixture.issue("reader");
+            assert!(fixture.works(&lease), "{lease:?} does not log in");
+            issued.lock().unwrap().push(lease);
+            round += 1;
         }
-        let rotators: Vec<_> = (0..ROTATORS)
-            .map(|_| {
-                scope.spawn(|| {
-                    for _ in 0..ROTATIONS {
-                        let answer = fixture
-                            .server
-                            .http
-                            .post("db/config/rotate-root", &json!({}));
-                        match answer.status {
-                            200..300 => {
-                                rotated.fetch_add(1, Ordering::SeqCst);
-                            }
-                            // One rotation at a time: the other caller's is under way.
-                            409 => {}
-                            _ => panic!("a rotation failed: {answer:?}"),
-                        }
-                    }
-                })
-            })
-            .collect();
-        let ended: Vec<_> = rotators
+    };
+    let rotate = || {
+        for _ in 0..load.rotations {
+            let answer = fixture
+                .server
+                .http
+                .post("db/config/rotate-root", &json!({}));
+            match answer.status {
+                200..300 => {
+                    rotated.fetch_add(1, Ordering::SeqCst);
+                }
+                // One rotation at a time: another caller's is under way.
+                409 => {}
+                _ => panic!("a rotation failed: {answer:?}"),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..load.issuers {
+            scope.spawn(issue);
+        }
+        let rotators: Vec<_> = (0..load.rotators).map(|_| scope.spawn(rotate)).collect();
+        let ends: Vec<_> = rotators
             .into_iter()
             .map(thread::ScopedJoinHandle::join)
             .collect();
+        // Whatever came of the rotators, the issuers must end too.
         rotating.store(false, Ordering::SeqCst);
-        for end in ended {
+        for end in ends {
             end.expect("a rotator failed");
         }
     });
 
-    let rotated = rotated.into_inner();
-    assert!(rotated >= ROTATIONS, "only {rotated} rotations were made");
-    let issued = issued.into_inner().unwrap();
+    let (rotated, issued) = (rotated.into_inner(), issued.into_inner().unwrap());
+    assert!(
+        rotated >= load.rotations,
+        "only {rotated} rotations were made"
+    );
     let root = &fixture.root;
     assert!(!fixture.postgres.accepts(&root.username, &root.password));
     for lease in issued.iter().step_by(10) {
