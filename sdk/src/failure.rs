@@ -14,6 +14,21 @@ use crate::network::NetworkError;
 /// What every function of a provider returns.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
+/// Ending something is success where it is already gone.
+pub trait OrGone {
+    /// Makes a failure of class `NotFound` a success.
+    fn or_gone(self) -> Result<()>;
+}
+
+impl<T> OrGone for Result<T> {
+    fn or_gone(self) -> Result<()> {
+        match self {
+            Err(failure) if failure.class != FailureClass::NotFound => Err(failure),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why a call did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -229,6 +244,17 @@ mod tests {
         let failure =
             Failure::rate_limited("slow", "Slow down.").with_retry_after(Duration::from_secs(3));
         assert_eq!(Failure::from(io::Error::from(failure.clone())), failure);
+    }
+
+    #[test]
+    fn only_what_is_not_found_is_gone() {
+        assert_eq!(Ok::<_, Failure>(7).or_gone(), Ok(()));
+        assert_eq!(
+            Err::<(), _>(Failure::not_found("role_missing", "No role.")).or_gone(),
+            Ok(())
+        );
+        let denied = Failure::denied("token", "Wrong token.");
+        assert_eq!(Err::<(), _>(denied.clone()).or_gone(), Err(denied));
     }
 
     #[test]

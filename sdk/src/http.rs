@@ -3,10 +3,9 @@
 //!
 //! ```ignore
 //! let user: User = http::post("https://api.example.com/users")
-//!     .bearer(config.token.expose())
+//!     .bearer(&config.token)
 //!     .json(&NewUser { name: &ctx.principal_name })
-//!     .send()?
-//!     .error_for_status()?
+//!     .call()?
 //!     .json()?;
 //! ```
 
@@ -20,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::failure::{Failure, FailureClass, Result};
 use crate::host::{self, HttpCall, HttpError, HttpUrl};
 use crate::network::NetworkError;
+use crate::secret::Secret;
 
 /// A request for the given URL.
 pub fn get(url: impl Into<String>) -> Request {
@@ -86,8 +86,8 @@ impl Request {
     }
 
     /// Adds `authorization: Bearer …` (RFC 6750).
-    pub fn bearer(self, token: &str) -> Self {
-        self.header("authorization", format!("Bearer {token}"))
+    pub fn bearer(self, token: &Secret) -> Self {
+        self.header("authorization", format!("Bearer {}", token.expose()))
     }
 
     /// Adds a parameter to the query, encoded.
@@ -139,6 +139,12 @@ impl Request {
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
         self
+    }
+
+    /// Sends the request and takes an answer with a status of 2xx only; any
+    /// other is the failure that [`Response::failure`] tells.
+    pub fn call(self) -> Result<Response> {
+        self.send()?.error_for_status()
     }
 
     /// Sends the request and reads the whole answer, whatever its status.

@@ -51,7 +51,7 @@ mod time;
 pub use about::About;
 pub use connection::Connection;
 pub use context::{Context, Requester};
-pub use failure::{Failure, FailureClass, Result};
+pub use failure::{Failure, FailureClass, OrGone, Result};
 pub use network::{NetworkCause, NetworkError};
 pub use options::{Document, Inventory, Page, Publication, Renewal, RevokedCredential};
 pub use password::PasswordPolicy;

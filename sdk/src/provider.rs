@@ -74,8 +74,10 @@ pub trait Provider: Sized + 'static {
     }
 }
 
-/// The role, request or config of a provider that takes none: an object
-/// without fields.
+/// No fields.
+//
+// The line above is what the schema shows; for authors: this stands for the
+// config, role or request of a provider that takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
@@ -157,6 +159,17 @@ pub enum Revocation {
     UnknownCredential,
     /// A former root credential, by the id that `rotate` named in `retires`.
     FormerRoot(String),
+}
+
+impl Revocation {
+    /// The id to end, or `principal` where the answer to `create` was lost: for
+    /// providers whose ids are principal names.
+    pub fn id_or<'a>(&'a self, principal: &'a str) -> &'a str {
+        match self {
+            Self::Credential(id) | Self::FormerRoot(id) => id,
+            Self::UnknownCredential => principal,
+        }
+    }
 }
 
 /// What [`Provider::rotate`] is to renew.

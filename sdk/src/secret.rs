@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -43,11 +44,14 @@ impl SecretRef {
     pub fn new(value: impl Into<String>) -> Self {
         Self(Secret::new(value))
     }
+}
 
-    /// The value itself. Call it where the value leaves for upstream, not
-    /// before.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
+impl Deref for SecretRef {
+    type Target = Secret;
+
+    /// A reference that the host has resolved is a secret like any other.
+    fn deref(&self) -> &Secret {
+        &self.0
     }
 }
 

@@ -67,7 +67,7 @@ impl Provider for Keys {
         let body = json!({"key": key.expose(), "scope": role.scope, "ends": ends});
         let url = format!("{}/keys/{}", config.url, http::encode(&ctx.principal_name));
         http::put(url)
-            .bearer(config.token.expose())
+            .bearer(&config.token)
             .json(&body)
             .send()?
             .error_for_status()?;

@@ -1,7 +1,6 @@
-//! Leases accounts of any system that has an HTTP endpoint to make them:
-//! `PUT <url>/<name>` makes one with a password, `DELETE <url>/<name>` ends it.
-//! Both may be repeated, and name and password repeat with the operation, so
-//! a crash at any point leaves nothing behind.
+//! Leases accounts of any system that makes them by `PUT <url>/<name>` and ends
+//! them by `DELETE <url>/<name>`. Name and password are the same when the host
+//! repeats a call, so a crash at any point leaves nothing behind.
 
 use lessor_sdk::{http, prelude::*};
 
@@ -12,11 +11,10 @@ struct Accounts;
 struct Config {
     /// Where accounts live, without a slash at the end.
     url: String,
-    /// Sent as a bearer token.
     token: SecretRef,
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 struct Account {
     username: String,
     password: Secret,
@@ -33,23 +31,32 @@ impl Provider for Accounts {
     }
 
     fn validate_config(_: &Context, config: &Config, _: Option<&Empty>) -> Result<Validation> {
-        http::get(&config.url).bearer(config.token.expose()).send()?.error_for_status()?;
+        http::get(&config.url).bearer(&config.token).call()?;
         Ok(Validation::default())
     }
 
-    fn create(ctx: &Context, config: &Config, _: &Empty, _: &Empty, _: Option<UnixTime>) -> Result<Issued<Account>> {
+    fn create(
+        ctx: &Context,
+        config: &Config,
+        _: &Empty,
+        _: &Empty,
+        _: Option<UnixTime>,
+    ) -> Result<Issued<Account>> {
         let username = ctx.principal_name.clone();
-        let account = Account { username, password: ctx.password(&PasswordPolicy::default())? };
-        let url = format!("{}/{}", config.url, http::encode(&account.username));
-        http::put(url).bearer(config.token.expose()).json(&account).send()?.error_for_status()?;
-        Ok(Issued::new(account.username.clone(), account))
+        let password = ctx.password(&PasswordPolicy::default())?;
+        let account = Account { username, password };
+        let url = format!("{}/{}", config.url, http::encode(&ctx.principal_name));
+        http::put(url).bearer(&config.token).json(&account).call()?;
+        Ok(Issued::new(&ctx.principal_name, account))
     }
 
-    fn revoke(ctx: &Context, config: &Config, _: Option<&Empty>, _: &Revocation) -> Result<()> {
-        let url = format!("{}/{}", config.url, http::encode(&ctx.principal_name));
-        let response = http::delete(url).bearer(config.token.expose()).send()?;
-        if response.status() == 404 { Ok(()) } else { response.error_for_status().map(|_| ()) }
+    fn revoke(ctx: &Context, config: &Config, _: Option<&Empty>, what: &Revocation) -> Result<()> {
+        let url = format!("{}/{}", config.url, http::encode(what.id_or(&ctx.principal_name)));
+        http::delete(url).bearer(&config.token).call().or_gone()
     }
 }
 
 export_provider!(Accounts);
+
+#[cfg(test)]
+mod tests;

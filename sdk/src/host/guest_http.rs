@@ -35,7 +35,9 @@ fn request(call: &HttpCall<'_>) -> Result<OutgoingRequest, HttpError> {
         .iter()
         .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
         .collect();
-    if !call.body.is_empty() {
+    // Without a length the host would announce chunks, which some servers
+    // refuse where a body means nothing.
+    if !call.body.is_empty() || !matches!(call.method, "GET" | "HEAD") {
         headers.push((
             "content-length".to_owned(),
             call.body.len().to_string().into_bytes(),
