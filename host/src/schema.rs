@@ -29,6 +29,8 @@ const PATTERN_SIZE: usize = 1 << 20;
 pub struct Checker {
     schema: Value,
     validator: Validator,
+    /// Fields of the host's own, which were taken out before the check.
+    beside: &'static [&'static str],
 }
 
 impl Checker {
@@ -50,7 +52,18 @@ impl Checker {
         Ok(Self {
             schema: schema.clone(),
             validator,
+            beside: &[],
         })
+    }
+
+    /// The same checker, which offers these fields as well where a field of the
+    /// document is not known: the host takes them out before the check.
+    #[must_use]
+    pub fn beside(self, fields: &'static [&'static str]) -> Self {
+        Self {
+            beside: fields,
+            ..self
+        }
     }
 
     /// Checks `document` and fills in the schema's defaults.
@@ -66,7 +79,7 @@ impl Checker {
             return Err(format!("{root} must be a JSON object"));
         }
         let top = Position::root(&self.schema);
-        refuse_unknown(&top, document, root)?;
+        refuse_unknown(&top, document, root, self.beside)?;
         fill_defaults(&top, document);
         match self.validator.iter_errors(document).next() {
             None => Ok(()),
@@ -77,7 +90,12 @@ impl Checker {
 
 /// Refuses fields that the schema does not name, and references to stored
 /// secrets, which this server does not keep.
-fn refuse_unknown(position: &Position<'_>, instance: &Value, path: &str) -> Result<(), String> {
+fn refuse_unknown(
+    position: &Position<'_>,
+    instance: &Value,
+    path: &str,
+    beside: &[&'static str],
+) -> Result<(), String> {
     let parts = position.parts(&Branches::Applicable(instance));
     let is_reference = |part: &&Value| part.get("format").is_some_and(|f| f == "secret-ref");
     if !instance.is_null() && parts.iter().any(is_reference) {
@@ -94,15 +112,16 @@ fn refuse_unknown(position: &Position<'_>, instance: &Value, path: &str) -> Resu
                 if let Some(known) = &known
                     && !known.contains(&name.as_str())
                 {
-                    return Err(suggest::unknown(&below, name, known.iter().copied()));
+                    let known = known.iter().chain(beside).copied();
+                    return Err(suggest::unknown(&below, name, known));
                 }
-                refuse_unknown(&position.field(&parts, name), value, &below)?;
+                refuse_unknown(&position.field(&parts, name), value, &below, &[])?;
             }
         }
         Value::Array(items) => {
             for (index, value) in items.iter().enumerate() {
                 let below = format!("{path}[{index}]");
-                refuse_unknown(&position.item(&parts, index), value, &below)?;
+                refuse_unknown(&position.item(&parts, index), value, &below, &[])?;
             }
         }
         _ => {}

@@ -250,3 +250,14 @@ fn a_schema_that_could_keep_the_host_busy_is_not_admitted() {
         Err("role.children[0].children[0].x is not known: known are children".to_owned())
     );
 }
+
+#[test]
+fn fields_that_the_host_takes_are_offered_beside_the_schemas() {
+    let closed = json!({"type": "object", "properties": {"a": {"type": "object"}}});
+    let checker = Checker::new(&closed).unwrap().beside(&["ttl"]);
+    assert_eq!(
+        checker.check("request", &mut json!({"tll": 1})),
+        Err("request.tll is not known: did you mean \"ttl\"?".to_owned())
+    );
+    assert!(checker.check("request", &mut json!({"ttl": 1})).is_err());
+}
