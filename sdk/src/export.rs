@@ -13,7 +13,7 @@ pub use guest::Exported;
 
 /// Makes a provider the component's export, with the optional traits listed:
 ///
-/// ```ignore
+/// ```text
 /// export_provider!(MyProvider);
 /// export_provider!(MyProvider: Renewal, Inventory, Publication);
 /// ```

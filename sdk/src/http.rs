@@ -1,12 +1,19 @@
 //! An HTTP client over what the host lends: it has no sockets, no TLS and no
 //! redirects of its own. Every request needs a grant of the mount.
 //!
-//! ```ignore
-//! let user: User = http::post("https://api.example.com/users")
-//!     .bearer(&config.token)
-//!     .json(&NewUser { name: &ctx.principal_name })
-//!     .call()?
-//!     .json()?;
+//! ```
+//! # use lessor_sdk::{http, prelude::*};
+//! # #[derive(Serialize)]
+//! # struct NewUser<'a> { name: &'a str }
+//! # #[derive(Deserialize)]
+//! # struct User { id: String }
+//! fn make_user(ctx: &Context, token: &Secret) -> Result<User> {
+//!     http::post("https://api.example.com/users")
+//!         .bearer(token)
+//!         .json(&NewUser { name: &ctx.principal_name })
+//!         .call()?
+//!         .json()
+//! }
 //! ```
 
 use std::borrow::Cow;
@@ -50,6 +57,16 @@ pub fn delete(url: impl Into<String>) -> Request {
 /// meaning there (RFC 3986): a `/` in a user's name stays in its segment.
 pub fn encode(part: &str) -> Cow<'_, str> {
     utf8_percent_encode(part, RESERVED).into()
+}
+
+/// `base` with path segments added, each encoded.
+pub fn url(base: &str, segments: &[&str]) -> String {
+    let mut url = base.trim_end_matches('/').to_owned();
+    for segment in segments {
+        url.push('/');
+        url.push_str(&encode(segment));
+    }
+    url
 }
 
 /// A request in the making. What is wrong with it is told by [`Request::send`].
@@ -386,6 +403,15 @@ mod tests {
             assert_eq!(failure.class(), FailureClass::InvalidConfig);
             assert!(!failure.message().contains("hunter2"), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_segment_cannot_leave_its_place() {
+        assert_eq!(
+            url("https://a.example/v1/", &["keys", "../x?y#z"]),
+            "https://a.example/v1/keys/..%2Fx%3Fy%23z"
+        );
+        assert_eq!(url("https://a.example", &[]), "https://a.example");
     }
 
     #[test]

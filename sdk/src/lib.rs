@@ -1,13 +1,54 @@
 //! Write a credentials provider for lessor: implement [`Provider`], name it in
 //! [`export_provider!`], build for `wasm32-wasip2`.
 //!
-//! ```ignore
+//! ```
 //! use lessor_sdk::prelude::*;
+//! use lessor_sdk::testing::{Harness, two_creates_differ};
 //!
 //! struct Tokens;
-//! impl Provider for Tokens { /* … */ }
+//!
+//! #[derive(Serialize, JsonSchema)]
+//! struct Token {
+//!     token: Secret,
+//! }
+//!
+//! impl Provider for Tokens {
+//!     type Config = Empty;
+//!     type Role = Empty;
+//!     type Request = Empty;
+//!     type Credential = Token;
+//!
+//!     fn about() -> About {
+//!         About::new("tokens", "0.1.0", "Random tokens").leaves_state(false)
+//!     }
+//!
+//!     fn validate_config(_: &Context, _: &Empty, _: Option<&Empty>) -> Result<Validation> {
+//!         Ok(Validation::default())
+//!     }
+//!
+//!     fn create(
+//!         ctx: &Context,
+//!         _: &Empty,
+//!         _: &Empty,
+//!         _: &Empty,
+//!         _: Option<UnixTime>,
+//!     ) -> Result<Issued<Token>> {
+//!         let token = ctx.password(&PasswordPolicy::with_length(40))?;
+//!         Ok(Issued::new(&ctx.principal_name, Token { token }))
+//!     }
+//!
+//!     fn revoke(_: &Context, _: &Empty, _: Option<&Empty>, _: &Revocation) -> Result<()> {
+//!         Ok(())
+//!     }
+//! }
+//!
 //! export_provider!(Tokens);
+//!
+//! two_creates_differ(&mut Harness::<Tokens>::new());
 //! ```
+//!
+//! `#[derive(Serialize, Deserialize, JsonSchema)]` needs the crates `serde` and
+//! `schemars` in the author's own `Cargo.toml`; nothing else is needed.
 //!
 //! A provider is stateless: the host keeps the root credential, every lease
 //! and every clock, and calls the provider in a fresh instance each time. Two

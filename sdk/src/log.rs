@@ -2,7 +2,9 @@
 //! removes the root credential's secrets and caps the size; a provider still
 //! must not log a secret.
 //!
-//! ```ignore
+//! ```
+//! # use lessor_sdk::log;
+//! # let (name, count) = ("orders", 2);
 //! log::info("created a role", &[("role", &name), ("members", &count)]);
 //! ```
 

@@ -3,13 +3,20 @@
 //! repeat repeats. Calls go through the same JSON as in a component, so a test
 //! sees what the host sees.
 //!
-//! ```ignore
-//! let mut harness = Harness::<MyProvider>::new()
-//!     .config(json!({"url": "https://api.example.com", "token": "t"}))
-//!     .role(json!({"scope": "read"}));
-//! harness.upstream(Route::post("https://api.example.com/keys").answer(201, json!({"id": "k1", "key": "s"})));
-//! let issued = harness.create().unwrap();
-//! assert_eq!(issued.data["key"], "s");
+//! ```
+//! use lessor_sdk::testing::{Harness, Route};
+//! use lessor_sdk::{Failure, Provider, serde_json::json};
+//!
+//! fn a_key_is_issued<P: Provider>() -> Result<(), Failure> {
+//!     let mut harness = Harness::<P>::new()
+//!         .config(json!({"url": "https://api.example.com", "token": "t"}))
+//!         .role(json!({"scope": "read"}));
+//!     let answer = json!({"id": "k1", "key": "s"});
+//!     harness.upstream(Route::post("https://api.example.com/keys").answer(201, answer));
+//!     let issued = harness.create()?;
+//!     assert_eq!(issued.data["key"], "s");
+//!     harness.revoke_issued(&issued)
+//! }
 //! ```
 
 mod crypto;

@@ -9,7 +9,7 @@ struct Accounts;
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// Where accounts live, without a slash at the end.
+    /// Where accounts live.
     url: String,
     token: SecretRef,
 }
@@ -45,13 +45,13 @@ impl Provider for Accounts {
         let username = ctx.principal_name.clone();
         let password = ctx.password(&PasswordPolicy::default())?;
         let account = Account { username, password };
-        let url = format!("{}/{}", config.url, http::encode(&ctx.principal_name));
+        let url = http::url(&config.url, &[&ctx.principal_name]);
         http::put(url).bearer(&config.token).json(&account).call()?;
         Ok(Issued::new(&ctx.principal_name, account))
     }
 
     fn revoke(ctx: &Context, config: &Config, _: Option<&Empty>, what: &Revocation) -> Result<()> {
-        let url = format!("{}/{}", config.url, http::encode(what.id_or(&ctx.principal_name)));
+        let url = http::url(&config.url, &[what.id_or(&ctx.principal_name)]);
         http::delete(url).bearer(&config.token).call().or_gone()
     }
 }
