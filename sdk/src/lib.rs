@@ -107,7 +107,7 @@ pub mod prelude {
     pub use crate::export_provider;
     pub use crate::{
         About, Connection, Context, Document, Empty, Failure, FailureClass, Inventory, Issued,
-        Page, PasswordPolicy, Provider, Publication, Renewal, Result, Revocation,
+        OrGone, Page, PasswordPolicy, Provider, Publication, Renewal, Result, Revocation,
         RevokedCredential, Rotated, Rotation, Secret, SecretRef, UnixTime, Validation,
     };
     pub use schemars::JsonSchema;
