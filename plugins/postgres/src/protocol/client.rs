@@ -125,7 +125,7 @@ impl<S: Read + Write> Client<S> {
         for query in queries {
             frontend::query(query.as_ref(), &mut outgoing).map_err(|_| UNSENDABLE)?;
         }
-        self.transaction = Transaction::Unknown;
+        self.unquiet();
         self.send(&outgoing)?;
         let mut replies = Vec::with_capacity(queries.len());
         for _ in queries {
@@ -163,6 +163,11 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
+    /// From here on an answer is outstanding.
+    pub(super) fn unquiet(&mut self) {
+        self.transaction = Transaction::Unknown;
+    }
+
     pub(super) fn ready(&mut self, status: u8) -> Result<(), Error> {
         self.transaction = match status {
             b'I' => Transaction::Idle,
@@ -193,12 +198,6 @@ impl<S: Read + Write> Client<S> {
                 }
                 Message::NoticeResponse(body) => {
                     reply.notices.push(ServerError::read(body.fields())?)
-                }
-                // The statement is COPY … FROM STDIN, and there is nothing to copy.
-                Message::CopyInResponse(_) => {
-                    let mut outgoing = BytesMut::new();
-                    frontend::copy_fail("there is no data to copy", &mut outgoing)?;
-                    self.send(&outgoing)?;
                 }
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status())?;

@@ -49,6 +49,7 @@ impl<S: Read + Write> Client<S> {
         let parameters = fixed.into_iter().chain(login.parameters.iter().copied());
         let mut outgoing = BytesMut::new();
         frontend::startup_message(parameters, &mut outgoing).map_err(|_| UNSENDABLE)?;
+        self.unquiet();
         self.send(&outgoing)?;
         self.authenticate(login, channel)?;
         loop {
