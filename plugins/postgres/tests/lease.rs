@@ -1,6 +1,14 @@
 //! The life of a leased role on a real server, with a root credential that is
 //! no superuser: what it may do, for how long, and that nothing of it stays.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test"
+)]
+
 mod cluster;
 
 use cluster::{Cluster, column};

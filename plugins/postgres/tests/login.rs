@@ -1,6 +1,14 @@
 //! Every way to log in that a server can ask for, against a real one. TLS is
 //! the test's own here, as it is the host's in earnest.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test"
+)]
+
 mod cluster;
 
 use std::fs;

@@ -1,6 +1,14 @@
 //! New passwords for the root credential and for existing roles, and what
 //! happens when the answer of a rotation is lost.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test"
+)]
+
 mod cluster;
 
 use cluster::{Cluster, ROOT_PASSWORD};

@@ -1,6 +1,14 @@
 //! What is told before anything is leased: wrong configs, missing privileges,
 //! statements that do not work. And that looking leaves no trace.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail the test"
+)]
+
 mod cluster;
 
 use cluster::Cluster;

@@ -254,7 +254,7 @@ fn postgres_user() -> Option<(u32, u32)> {
 fn find(program: &str) -> PathBuf {
     let on_path = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or(Vec::new());
+        .unwrap_or_default();
     let debian = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
