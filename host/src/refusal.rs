@@ -1,0 +1,84 @@
+//! What an engine tells whoever asked: the kinds of "no", each with one sentence.
+//!
+//! `mount`, `role`, `settings`, `lease`, `rotation` and `catalog` answer with
+//! this type, so that `api` maps it to a status in one place and never branches
+//! on text. Details that do not help the caller travel as the source of
+//! [`Refusal::Internal`] and are logged, not answered.
+
+use std::time::Duration;
+
+use crate::{
+    id::InvalidId, keyring::KeyringError, provider::Failure, random::RandomError,
+    storage::StorageError,
+};
+
+/// A request that was not carried out. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request is wrong; the sentence names the field and the way out.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such mount, role, lease or plugin.
+    #[error("{0}")]
+    NotFound(String),
+    /// Something that exists stands in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// A cap is reached.
+    #[error("{message}")]
+    Limit {
+        /// Which cap, and who may raise it.
+        message: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The host cannot do this now: storage refuses writes, a plugin is missing.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The provider, or upstream through it, said no.
+    #[error(transparent)]
+    Provider(#[from] Failure),
+    /// A defect or a broken machine; the source is for the log.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Refusal {
+    /// Wraps an error that the caller can do nothing about.
+    pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(Box::new(source))
+    }
+}
+
+impl From<InvalidId> for Refusal {
+    fn from(error: InvalidId) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        if error.refuses_writes() {
+            tracing::error!(error = %error, "storage refused a write");
+            Self::Unavailable(
+                "storage refuses writes (disk full, read-only or failing); nothing was changed, \
+                 and requests succeed again once it accepts them"
+                    .into(),
+            )
+        } else {
+            Self::internal(error)
+        }
+    }
+}
+
+impl From<KeyringError> for Refusal {
+    fn from(error: KeyringError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<RandomError> for Refusal {
+    fn from(error: RandomError) -> Self {
+        Self::internal(error)
+    }
+}

@@ -1,0 +1,419 @@
+//! SQLite: all that lasts, and all SQL.
+//!
+//! One thread writes. It takes every write that waits, runs each in a savepoint
+//! of one transaction, commits, and only then answers: a group commit, so that
+//! one sync of the disk serves many requests and nothing is acknowledged before
+//! it is durable. Readers have connections of their own. Functions are named by
+//! intent and stand in the submodules, one per table; no provider is ever called
+//! within a transaction.
+
+mod configs;
+mod keys;
+mod leases;
+mod mounts;
+mod pins;
+mod roles;
+mod rotations;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::{clock::Timestamp, id::OperationId};
+
+pub use configs::{ConfigRow, ConfigState, NewConfig, Schedule};
+pub use keys::TokenRow;
+pub use leases::{Activation, Cap, EarlyRevocation, LeaseRow, LeaseState, NewLease};
+pub use mounts::{MountRow, NewMount};
+pub use pins::{PinRow, PinSource};
+pub use roles::RoleRow;
+pub use rotations::{RotationRow, RotationState};
+
+/// The migrations in order; the file's `user_version` counts those applied.
+const MIGRATIONS: [&str; 1] = [include_str!("storage/migrations/0001_ground.sql")];
+
+/// Writes that one commit may carry. Measured: beyond about 64 the commit is
+/// bound by dirtied pages, not by the sync; more would only add latency.
+const BATCH_LIMIT: usize = 128;
+
+/// Writes that may wait. A full queue makes callers wait, which is the
+/// back-pressure wanted when the disk is slow.
+const QUEUE_LIMIT: usize = 4096;
+
+/// Reading connections: queries are short, and two cores serve no more at once.
+const READERS: usize = 4;
+
+type Settle = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+type Job = Box<dyn FnOnce(&Connection) -> Settle + Send>;
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    writer: mpsc::Sender<Job>,
+    readers: Mutex<Vec<Connection>>,
+    free_readers: Semaphore,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Storage")
+    }
+}
+
+impl Storage {
+    /// Opens the database file, made where it is missing, and migrates it.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, is no database of this program, or was
+    /// written by a newer version of it.
+    pub fn open(file: &Path) -> Result<Self, StorageError> {
+        let mut writer = connect(
+            file,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        // Every acknowledged commit survives a crash of the machine.
+        writer.pragma_update(None, "synchronous", "FULL")?;
+        writer.pragma_update(None, "foreign_keys", true)?;
+        migrate(&mut writer)?;
+
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            readers.push(connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+        }
+        let (sender, receiver) = mpsc::channel(QUEUE_LIMIT);
+        thread::Builder::new()
+            .name("lessor-writer".into())
+            .spawn(move || write_loop(&writer, receiver))
+            .map_err(StorageError::Thread)?;
+        Ok(Self(Arc::new(Inner {
+            writer: sender,
+            readers: Mutex::new(readers),
+            free_readers: Semaphore::new(READERS),
+        })))
+    }
+
+    /// Runs `work` in the next commit; answers once that commit is durable. An
+    /// error of `work` undoes only what `work` did.
+    async fn write<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let outcome = in_savepoint(connection, work);
+            Box::new(move |committed| {
+                // Nobody listening means that the caller went away; the write stands.
+                let _ = sender.send(committed.and(outcome));
+            })
+        });
+        self.0
+            .writer
+            .send(job)
+            .await
+            .map_err(|_| StorageError::Closed)?;
+        receiver.await.map_err(|_| StorageError::Closed)?
+    }
+
+    /// Runs a query on a reading connection, off the async threads.
+    async fn read<T, F>(&self, query: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let storage = self.clone();
+        let inner = &self.0;
+        let _permit = inner
+            .free_readers
+            .acquire()
+            .await
+            .map_err(|_| StorageError::Closed)?;
+        tokio::task::spawn_blocking(move || {
+            let readers = &storage.0.readers;
+            let connection = readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+                .ok_or(StorageError::Closed)?;
+            let outcome = query(&connection);
+            readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+            outcome
+        })
+        .await
+        .map_err(|_| StorageError::Closed)?
+    }
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
+    let applied: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if applied > MIGRATIONS.len() {
+        return Err(StorageError::Newer {
+            found: applied,
+            known: MIGRATIONS.len(),
+        });
+    }
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn write_loop(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH_LIMIT);
+    while jobs.blocking_recv_many(&mut batch, BATCH_LIMIT) > 0 {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            let failure = CommitFailure::from(&error);
+            for job in batch.drain(..) {
+                // The job still runs nowhere; its closure answers with the failure.
+                drop(job);
+            }
+            tracing::error!(error = %failure.message, "could not begin a transaction");
+            continue;
+        }
+        let settles: Vec<Settle> = batch.drain(..).map(|job| job(connection)).collect();
+        let committed = connection
+            .execute_batch("COMMIT")
+            .map_err(|error| CommitFailure::from(&error));
+        if committed.is_err() && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for settle in settles {
+            settle(committed.clone().map_err(StorageError::Commit));
+        }
+    }
+}
+
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
+    connection.execute_batch("SAVEPOINT job")?;
+    let outcome = work(connection);
+    if outcome.is_err() {
+        connection.execute_batch("ROLLBACK TO job")?;
+    }
+    connection.execute_batch("RELEASE job")?;
+    outcome
+}
+
+/// A column that holds a moment.
+fn moment(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp)
+}
+
+/// A column that may hold a moment.
+fn maybe_moment(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+    row.get::<_, Option<i64>>(column)
+        .map(|ms| ms.map(Timestamp))
+}
+
+/// A column that holds an operation id.
+fn operation(row: &Row<'_>, column: &str) -> rusqlite::Result<OperationId> {
+    row.get::<_, [u8; 16]>(column).map(OperationId::from_bytes)
+}
+
+/// A column that holds JSON written by this program.
+fn json<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: &'static str,
+) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| unreadable(column, error))
+}
+
+/// The error of a column whose value this program cannot have written.
+fn unreadable(
+    column: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    tracing::error!(column, %error, "a stored value is unreadable");
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// JSON text of a value of this program.
+fn to_json(value: &impl serde::Serialize) -> Result<String, StorageError> {
+    serde_json::to_string(value).map_err(StorageError::Json)
+}
+
+/// The only row of a query, or none.
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StorageError> {
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row(parameters, read)
+        .optional()?)
+}
+
+/// All rows of a query.
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StorageError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(parameters, read)?;
+    rows.collect::<Result<_, _>>().map_err(StorageError::from)
+}
+
+/// Runs a statement; the number of rows it changed.
+fn change(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<usize, StorageError> {
+    Ok(connection.prepare_cached(sql)?.execute(parameters)?)
+}
+
+/// Why a commit failed; every write of the batch is told.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the commit failed: {message}")]
+pub struct CommitFailure {
+    message: String,
+    refuses_writes: bool,
+}
+
+impl From<&rusqlite::Error> for CommitFailure {
+    fn from(error: &rusqlite::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            refuses_writes: refuses_writes(error),
+        }
+    }
+}
+
+fn refuses_writes(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+        )
+    )
+}
+
+/// Why the database did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// SQLite said no.
+    #[error("the database refused a statement")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The batch that held this write did not commit.
+    #[error(transparent)]
+    Commit(CommitFailure),
+    /// A value could not be written as JSON.
+    #[error("a value cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
+    /// A newer version of this program wrote the file.
+    #[error("the database has {found} migrations, this program knows {known}: use a newer lessor")]
+    Newer {
+        /// Migrations in the file.
+        found: usize,
+        /// Migrations of this program.
+        known: usize,
+    },
+    /// The writer could not be started.
+    #[error("cannot start the database writer")]
+    Thread(#[source] std::io::Error),
+    /// The program is shutting down, or the writer could not begin.
+    #[error("the database does not take requests")]
+    Closed,
+}
+
+impl StorageError {
+    /// Whether the disk is the cause: full, read-only or failing. What was asked
+    /// for was not done, and may be asked for again.
+    pub fn refuses_writes(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => refuses_writes(error),
+            Self::Commit(failure) => failure.refuses_writes,
+            Self::Closed => true,
+            Self::Json(_) | Self::Newer { .. } | Self::Thread(_) => false,
+        }
+    }
+
+    /// Whether a uniqueness rule refused the write.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failed_write_undoes_only_itself() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&directory.path().join("lessor.db")).unwrap();
+        let insert = |version: i64, fail: bool| {
+            storage.write(move |connection| {
+                connection.execute(
+                    "INSERT INTO sealed_keys VALUES ('data', ?1, x'00')",
+                    [version],
+                )?;
+                if fail {
+                    Err(StorageError::Closed)
+                } else {
+                    Ok(())
+                }
+            })
+        };
+        let (kept, undone, also_kept) =
+            tokio::join!(insert(1, false), insert(2, true), insert(3, false));
+        assert!(kept.is_ok() && undone.is_err() && also_kept.is_ok());
+        let versions = storage
+            .read(|connection| {
+                all(connection, "SELECT version FROM sealed_keys", [], |row| {
+                    row.get::<_, i64>(0)
+                })
+            })
+            .await
+            .unwrap();
+        assert_eq!(versions, [1, 3]);
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("lessor.db");
+        drop(Storage::open(&file).unwrap());
+        Connection::open(&file)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        assert!(matches!(
+            Storage::open(&file),
+            Err(StorageError::Newer { found: 99, .. })
+        ));
+    }
+}

@@ -1,0 +1,332 @@
+//! Root credentials of mounts, by version, and when they are due to rotate.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+
+use super::{
+    Storage, StorageError, change, json, maybe_moment, moment, one, rotations, to_json, unreadable,
+};
+use crate::clock::Timestamp;
+
+/// Where a version stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigState {
+    /// Made by a rotation, not proven yet.
+    Staged,
+    /// In use.
+    Current,
+    /// Replaced; still valid upstream until the grace period has passed.
+    Retiring,
+    /// Replaced and ended; its secret is erased.
+    Retired,
+}
+
+impl ConfigState {
+    /// The name in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Current => "current",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+        }
+    }
+
+    fn parse(text: &str) -> rusqlite::Result<Self> {
+        [Self::Staged, Self::Current, Self::Retiring, Self::Retired]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| unreadable("state", std::fmt::Error))
+    }
+}
+
+/// A version of a mount's config as stored.
+#[derive(Clone, Debug)]
+pub struct ConfigRow {
+    /// Counts up within the mount.
+    pub version: u32,
+    /// Where it stands.
+    pub state: ConfigState,
+    /// Sealed JSON; absent once retired.
+    pub document: Option<Vec<u8>>,
+    /// Who the root credential is upstream.
+    pub identity: Option<String>,
+    /// What the provider warned of when it was proven.
+    pub warnings: Vec<String>,
+    /// Facts that the rotation which made it told.
+    pub metadata: Value,
+    /// Names its predecessor upstream, where that must be ended.
+    pub retires: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A version to be stored.
+#[derive(Clone, Debug)]
+pub struct NewConfig {
+    /// The mount.
+    pub mount_id: i64,
+    /// One more than the newest.
+    pub version: u32,
+    /// Sealed JSON.
+    pub document: Vec<u8>,
+    /// Who the root credential is upstream.
+    pub identity: Option<String>,
+    /// What the provider warned of.
+    pub warnings: Vec<String>,
+    /// Facts that the rotation told.
+    pub metadata: Value,
+    /// Names the predecessor upstream.
+    pub retires: Option<String>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// When a mount's root credential is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Zero: only on request.
+    pub period: Duration,
+    /// How long a former root credential stays valid.
+    pub grace: Duration,
+    /// Whether a new config is rotated at once.
+    pub on_config: bool,
+    /// When it was last renewed.
+    pub last: Option<Timestamp>,
+    /// When it is next.
+    pub next: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "version, state, document, identity, warnings, metadata, retires, created_at";
+
+impl Storage {
+    /// The version in use.
+    pub async fn current_config(&self, mount_id: i64) -> Result<Option<ConfigRow>, StorageError> {
+        self.read(move |connection| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM configs WHERE mount_id = ?1 AND state = 'current'");
+            one(connection, &sql, [mount_id], config_row)
+        })
+        .await
+    }
+
+    /// One version.
+    pub async fn config(
+        &self,
+        mount_id: i64,
+        version: u32,
+    ) -> Result<Option<ConfigRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM configs WHERE mount_id = ?1 AND version = ?2");
+            one(connection, &sql, params![mount_id, version], config_row)
+        })
+        .await
+    }
+
+    /// The number that the next version takes.
+    pub async fn next_config_version(&self, mount_id: i64) -> Result<u32, StorageError> {
+        self.read(move |connection| next_version(connection, mount_id))
+            .await
+    }
+
+    /// Puts an operator's config in use: the former is retired and erased, an
+    /// open rotation ends, the schedule begins anew. False where another version
+    /// was stored meanwhile.
+    pub async fn replace_config(
+        &self,
+        config: NewConfig,
+        schedule: Schedule,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let mount_id = config.mount_id;
+            if next_version(connection, mount_id)? != config.version {
+                return Ok(false);
+            }
+            rotations::abort_open(connection, mount_id, config.created_at)?;
+            retire_all(connection, mount_id)?;
+            insert(connection, &config, ConfigState::Current)?;
+            change(
+                connection,
+                "INSERT INTO rotation_schedules
+                   (mount_id, period_ms, grace_ms, on_config, last_rotation_at, next_rotation_at)
+                 VALUES (?1, ?2, ?3, ?4, NULL, ?5)
+                 ON CONFLICT (mount_id) DO UPDATE
+                 SET period_ms = excluded.period_ms, grace_ms = excluded.grace_ms,
+                     on_config = excluded.on_config, next_rotation_at = excluded.next_rotation_at",
+                params![
+                    mount_id,
+                    milliseconds(schedule.period),
+                    milliseconds(schedule.grace),
+                    schedule.on_config,
+                    schedule.next.map(|next| next.0)
+                ],
+            )?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Erases a mount's root credentials and ends its rotations. False where
+    /// there was none.
+    pub async fn erase_config(&self, mount_id: i64, now: Timestamp) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            rotations::abort_open(connection, mount_id, now)?;
+            change(
+                connection,
+                "DELETE FROM rotation_schedules WHERE mount_id = ?1",
+                [mount_id],
+            )?;
+            Ok(retire_all(connection, mount_id)? > 0)
+        })
+        .await
+    }
+
+    /// A mount's schedule.
+    pub async fn schedule(&self, mount_id: i64) -> Result<Option<Schedule>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                "SELECT period_ms, grace_ms, on_config, last_rotation_at, next_rotation_at
+                 FROM rotation_schedules WHERE mount_id = ?1",
+                [mount_id],
+                |row| {
+                    Ok(Schedule {
+                        period: span(row.get("period_ms")?),
+                        grace: span(row.get("grace_ms")?),
+                        on_config: row.get("on_config")?,
+                        last: maybe_moment(row, "last_rotation_at")?,
+                        next: maybe_moment(row, "next_rotation_at")?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+
+    /// Mounts whose scheduled rotation is due, and the moment of the next one
+    /// that is not.
+    pub async fn scheduled_rotations(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Vec<i64>, Option<Timestamp>), StorageError> {
+        self.read(move |connection| {
+            let due = super::all(
+                connection,
+                "SELECT mount_id FROM rotation_schedules WHERE next_rotation_at <= ?1 ORDER BY next_rotation_at",
+                [now.0],
+                |row| row.get(0),
+            )?;
+            let next = one(
+                connection,
+                "SELECT next_rotation_at FROM rotation_schedules WHERE next_rotation_at > ?1
+                 ORDER BY next_rotation_at LIMIT 1",
+                [now.0],
+                |row| row.get(0).map(Timestamp),
+            )?;
+            Ok((due, next))
+        })
+        .await
+    }
+
+    /// Moves a mount's next scheduled rotation.
+    pub async fn postpone_rotation(
+        &self,
+        mount_id: i64,
+        until: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE mount_id = ?1",
+                params![mount_id, until.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn next_version(connection: &Connection, mount_id: i64) -> Result<u32, StorageError> {
+    let newest: Option<u32> = one(
+        connection,
+        "SELECT max(version) FROM configs WHERE mount_id = ?1",
+        [mount_id],
+        |row| row.get(0),
+    )?
+    .flatten();
+    Ok(newest.unwrap_or(0).saturating_add(1))
+}
+
+/// Stores a version within a transaction.
+pub(super) fn insert(
+    connection: &Connection,
+    config: &NewConfig,
+    state: ConfigState,
+) -> Result<(), StorageError> {
+    change(
+        connection,
+        "INSERT INTO configs
+           (mount_id, version, state, document, identity, warnings, metadata, retires, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            config.mount_id,
+            config.version,
+            state.as_str(),
+            config.document,
+            config.identity,
+            to_json(&config.warnings)?,
+            to_json(&config.metadata)?,
+            config.retires,
+            config.created_at.0
+        ],
+    )?;
+    Ok(())
+}
+
+fn retire_all(connection: &Connection, mount_id: i64) -> Result<usize, StorageError> {
+    change(
+        connection,
+        "UPDATE configs SET state = 'retired', document = NULL WHERE mount_id = ?1 AND state <> 'retired'",
+        [mount_id],
+    )
+}
+
+/// Moves one version within a transaction; `retired` erases its secret.
+pub(super) fn set_state(
+    connection: &Connection,
+    mount_id: i64,
+    version: u32,
+    state: ConfigState,
+) -> Result<(), StorageError> {
+    change(
+        connection,
+        "UPDATE configs SET state = ?3, document = CASE ?3 WHEN 'retired' THEN NULL ELSE document END
+         WHERE mount_id = ?1 AND version = ?2",
+        params![mount_id, version, state.as_str()],
+    )?;
+    Ok(())
+}
+
+fn milliseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn span(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+fn config_row(row: &Row<'_>) -> rusqlite::Result<ConfigRow> {
+    let state: String = row.get("state")?;
+    Ok(ConfigRow {
+        version: row.get("version")?,
+        state: ConfigState::parse(&state)?,
+        document: row.get("document")?,
+        identity: row.get("identity")?,
+        warnings: json(row, "warnings")?,
+        metadata: json(row, "metadata")?,
+        retires: row.get("retires")?,
+        created_at: moment(row, "created_at")?,
+    })
+}

@@ -1,0 +1,162 @@
+//! Mounts.
+
+use rusqlite::{Row, params};
+
+use super::{Storage, StorageError, all, change, json, one, to_json};
+use crate::{clock::Timestamp, id::MountPath, mount::Tune};
+
+/// A mount to be made.
+#[derive(Clone, Debug)]
+pub struct NewMount {
+    /// Where.
+    pub path: MountPath,
+    /// Public handle, `<plugin>_<random>`.
+    pub accessor: String,
+    /// Names the mount for ever; a mount made again at the path has another.
+    pub uuid: String,
+    /// Name of the pinned plugin.
+    pub plugin: String,
+    /// Version of the pin; absent: the newest.
+    pub plugin_version: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Its settings.
+    pub tune: Tune,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A mount as stored.
+#[derive(Clone, Debug)]
+pub struct MountRow {
+    /// Names the mount in other tables.
+    pub id: i64,
+    /// False once it is unmounted and only waits for its leases to end.
+    pub live: bool,
+    /// The rest.
+    pub mount: NewMount,
+}
+
+const COLUMNS: &str =
+    "id, path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
+
+impl Storage {
+    /// Stores a mount; the path must be free (`is_duplicate` otherwise).
+    pub async fn record_mount(&self, mount: NewMount) -> Result<i64, StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "INSERT INTO mounts (path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8)",
+                params![
+                    mount.path.as_str(),
+                    mount.accessor,
+                    mount.uuid,
+                    mount.plugin,
+                    mount.plugin_version,
+                    mount.description,
+                    to_json(&mount.tune)?,
+                    mount.created_at.0
+                ],
+            )?;
+            Ok(connection.last_insert_rowid())
+        })
+        .await
+    }
+
+    /// All mounts, draining ones included, by path.
+    pub async fn mounts(&self) -> Result<Vec<MountRow>, StorageError> {
+        self.read(|connection| {
+            all(
+                connection,
+                &format!("SELECT {COLUMNS} FROM mounts ORDER BY path, id"),
+                [],
+                mount_row,
+            )
+        })
+        .await
+    }
+
+    /// Replaces what may change of a mount; false where it is gone.
+    pub async fn change_mount(
+        &self,
+        id: i64,
+        plugin_version: Option<String>,
+        description: String,
+        tune: Tune,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let changed = change(
+                connection,
+                "UPDATE mounts SET plugin_version = ?2, description = ?3, tune = ?4 WHERE id = ?1 AND state = 'live'",
+                params![id, plugin_version, description, to_json(&tune)?],
+            )?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Unmounts: in one transaction the mount leaves its path, its open
+    /// rotations end, and all its leases are marked for revocation.
+    pub async fn drain_mount(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE mounts SET state = 'draining' WHERE id = ?1",
+                [id],
+            )?;
+            super::rotations::abort_open(connection, id, now)?;
+            change(
+                connection,
+                "DELETE FROM rotation_schedules WHERE mount_id = ?1",
+                [id],
+            )?;
+            super::leases::mark_for_revocation(connection, id, None, now)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a draining mount that has no lease left, with its root
+    /// credentials and roles. False while something is left.
+    pub async fn remove_drained_mount(&self, id: i64) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let busy = one(
+                connection,
+                "SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL LIMIT 1",
+                [id],
+                |_| Ok(()),
+            )?;
+            if busy.is_some() {
+                return Ok(false);
+            }
+            Ok(change(
+                connection,
+                "DELETE FROM mounts WHERE id = ?1 AND state = 'draining'",
+                [id],
+            )? > 0)
+        })
+        .await
+    }
+}
+
+fn mount_row(row: &Row<'_>) -> rusqlite::Result<MountRow> {
+    let path: String = row.get("path")?;
+    let state: String = row.get("state")?;
+    Ok(MountRow {
+        id: row.get("id")?,
+        live: state == "live",
+        mount: NewMount {
+            path: path
+                .parse()
+                .map_err(|error| super::unreadable("path", error))?,
+            accessor: row.get("accessor")?,
+            uuid: row.get("uuid")?,
+            plugin: row.get("plugin")?,
+            plugin_version: row.get("plugin_version")?,
+            description: row.get("description")?,
+            tune: json(row, "tune")?,
+            created_at: super::moment(row, "created_at")?,
+        },
+    })
+}

@@ -1,0 +1,147 @@
+//! Roles. A change makes a new row, so that every lease keeps the one it was
+//! made with; a former row goes when its last lease has gone.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{Storage, StorageError, all, change, json, leases, one, to_json};
+use crate::{clock::Timestamp, id::RoleName, role::HostFields};
+
+/// A role as stored.
+#[derive(Clone, Debug)]
+pub struct RoleRow {
+    /// Names this version of the role.
+    pub id: i64,
+    /// The role's name.
+    pub name: RoleName,
+    /// The host's own fields.
+    pub host: HostFields,
+    /// The provider's document, sealed.
+    pub document: Vec<u8>,
+}
+
+const COLUMNS: &str = "id, name, host, document";
+
+impl Storage {
+    /// The role that new leases are made with.
+    pub async fn current_role(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+    ) -> Result<Option<RoleRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1"
+            );
+            one(connection, &sql, params![mount_id, name.as_str()], role_row)
+        })
+        .await
+    }
+
+    /// The version of a role that a lease was made with.
+    pub async fn role(&self, id: i64) -> Result<Option<RoleRow>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                &format!("SELECT {COLUMNS} FROM roles WHERE id = ?1"),
+                [id],
+                role_row,
+            )
+        })
+        .await
+    }
+
+    /// Names of a mount's roles, in order.
+    pub async fn role_names(&self, mount_id: i64) -> Result<Vec<String>, StorageError> {
+        self.read(move |connection| {
+            all(
+                connection,
+                "SELECT name FROM roles WHERE mount_id = ?1 AND current = 1 ORDER BY name",
+                [mount_id],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Puts a role in use for new leases.
+    pub async fn replace_role(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+        host: HostFields,
+        document: Vec<u8>,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            set_aside(connection, mount_id, &name)?;
+            change(
+                connection,
+                "INSERT INTO roles (mount_id, name, current, host, document, created_at)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5)",
+                params![mount_id, name.as_str(), to_json(&host)?, document, now.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a role and marks its leases for revocation, in one transaction.
+    /// False where there was none.
+    pub async fn remove_role(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            leases::mark_for_revocation(connection, mount_id, Some(name.as_str()), now)?;
+            set_aside(connection, mount_id, &name)
+        })
+        .await
+    }
+}
+
+/// Takes the current version of a role out of use, and away where no lease was
+/// made with it. Whether there was one.
+fn set_aside(
+    connection: &Connection,
+    mount_id: i64,
+    name: &RoleName,
+) -> Result<bool, StorageError> {
+    let changed = change(
+        connection,
+        "UPDATE roles SET current = 0 WHERE mount_id = ?1 AND name = ?2 AND current = 1",
+        params![mount_id, name.as_str()],
+    )?;
+    change(
+        connection,
+        "DELETE FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 0
+           AND NOT EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id)",
+        params![mount_id, name.as_str()],
+    )?;
+    Ok(changed > 0)
+}
+
+/// Removes a former version of a role with its last lease, within the
+/// transaction that removes the lease.
+pub(super) fn forget_unused(connection: &Connection, role_id: i64) -> Result<(), StorageError> {
+    change(
+        connection,
+        "DELETE FROM roles WHERE id = ?1 AND current = 0
+           AND NOT EXISTS (SELECT 1 FROM leases WHERE role_id = ?1)",
+        [role_id],
+    )?;
+    Ok(())
+}
+
+fn role_row(row: &Row<'_>) -> rusqlite::Result<RoleRow> {
+    let name: String = row.get("name")?;
+    Ok(RoleRow {
+        id: row.get("id")?,
+        name: name
+            .parse()
+            .map_err(|error| super::unreadable("name", error))?,
+        host: json(row, "host")?,
+        document: row.get("document")?,
+    })
+}

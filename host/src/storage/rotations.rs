@@ -1,0 +1,342 @@
+//! Rotations of root credentials: each step that must survive a crash.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    ConfigState, NewConfig, Storage, StorageError, all, change, configs, maybe_moment, one,
+    operation, unreadable,
+};
+use crate::{clock::Timestamp, id::OperationId};
+
+/// Where a rotation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationState {
+    /// Upstream is asked for a new root credential, and may have made one.
+    Rotating,
+    /// The new one is stored and waits for its proof.
+    Proving,
+    /// The new one could not be proven; the operator decides.
+    Failed,
+    /// The new one is in use; the former waits for its end upstream.
+    Retiring,
+    /// Over.
+    Done,
+    /// Given up before anything was promoted.
+    Aborted,
+}
+
+impl RotationState {
+    /// The name in storage and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotating => "rotating",
+            Self::Proving => "proving",
+            Self::Failed => "failed",
+            Self::Retiring => "retiring",
+            Self::Done => "done",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    fn parse(text: &str) -> rusqlite::Result<Self> {
+        [
+            Self::Rotating,
+            Self::Proving,
+            Self::Failed,
+            Self::Retiring,
+            Self::Done,
+            Self::Aborted,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| unreadable("state", std::fmt::Error))
+    }
+}
+
+/// A rotation as stored.
+#[derive(Clone, Debug)]
+pub struct RotationRow {
+    /// Its operation, the same for every attempt.
+    pub operation: OperationId,
+    /// The mount.
+    pub mount_id: i64,
+    /// Where it stands.
+    pub state: RotationState,
+    /// Config version that it replaces.
+    pub former_version: u32,
+    /// Config version that it made.
+    pub new_version: Option<u32>,
+    /// Attempts at the present step.
+    pub attempts: u32,
+    /// When the scheduler goes on with it.
+    pub due_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+const COLUMNS: &str =
+    "operation, mount_id, state, former_version, new_version, attempts, due_at, last_error";
+
+impl Storage {
+    /// Opens a rotation before upstream is asked for anything. False where one
+    /// is open, or `former_version` is no longer current.
+    pub async fn open_rotation(
+        &self,
+        id: OperationId,
+        mount_id: i64,
+        former_version: u32,
+        due_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let opened = self
+            .write(move |connection| {
+                Ok(change(
+                    connection,
+                    "INSERT INTO rotations
+                       (operation, mount_id, state, former_version, attempts, due_at, opened_at)
+                     SELECT ?1, ?2, 'rotating', ?3, 0, ?4, ?5
+                     WHERE EXISTS (SELECT 1 FROM configs WHERE mount_id = ?2 AND version = ?3 AND state = 'current')",
+                    params![id.to_bytes(), mount_id, former_version, due_at.0, now.0],
+                )? > 0)
+            })
+            .await;
+        match opened {
+            Err(error) if error.is_duplicate() => Ok(false),
+            other => other,
+        }
+    }
+
+    /// A mount's open rotation: not promoted, not given up.
+    pub async fn unsettled_rotation(
+        &self,
+        mount_id: i64,
+    ) -> Result<Option<RotationRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM rotations
+                 WHERE mount_id = ?1 AND state IN ('rotating', 'proving', 'failed')"
+            );
+            one(connection, &sql, [mount_id], rotation_row)
+        })
+        .await
+    }
+
+    /// Rotations whose next step is due, and the moment of the next one that is
+    /// not.
+    pub async fn due_rotations(
+        &self,
+        now: Timestamp,
+    ) -> Result<(Vec<RotationRow>, Option<Timestamp>), StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM rotations WHERE due_at <= ?1 ORDER BY due_at");
+            let due = all(connection, &sql, [now.0], rotation_row)?;
+            let next = one(
+                connection,
+                "SELECT due_at FROM rotations WHERE due_at > ?1 ORDER BY due_at LIMIT 1",
+                [now.0],
+                |row| row.get(0).map(Timestamp),
+            )?;
+            Ok((due, next))
+        })
+        .await
+    }
+
+    /// Records that an attempt begins; `due_at` is when it may be taken for dead.
+    pub async fn begin_rotation_attempt(
+        &self,
+        id: OperationId,
+        due_at: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations SET attempts = attempts + 1, due_at = ?2 WHERE operation = ?1 AND due_at IS NOT NULL",
+                params![id.to_bytes(), due_at.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes every rotation that was under way due now.
+    pub async fn wake_rotations(&self, now: Timestamp) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations SET due_at = ?1 WHERE state IN ('rotating', 'proving') AND due_at > ?1",
+                [now.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores the new root credential as staged. False where the rotation was
+    /// ended meanwhile (an operator wrote a config).
+    pub async fn stage_rotation(
+        &self,
+        id: OperationId,
+        config: NewConfig,
+        due_at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let moved = change(
+                connection,
+                "UPDATE rotations SET state = 'proving', new_version = ?2, attempts = 0, due_at = ?3, last_error = NULL
+                 WHERE operation = ?1 AND state = 'rotating'",
+                params![id.to_bytes(), config.version, due_at.0],
+            )?;
+            if moved == 0 {
+                return Ok(false);
+            }
+            configs::insert(connection, &config, ConfigState::Staged)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Puts the proven root credential in use, and the next scheduled rotation a
+    /// period ahead. Where `retire_at` is given, the former one stays valid
+    /// until then; otherwise it is retired and erased. False where the rotation
+    /// was ended meanwhile.
+    pub async fn promote_rotation(
+        &self,
+        rotation: RotationRow,
+        identity: Option<String>,
+        warnings: Vec<String>,
+        retire_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let Some(new_version) = rotation.new_version else { return Ok(false) };
+            let (state, ended_at) = match retire_at {
+                Some(_) => (RotationState::Retiring, None),
+                None => (RotationState::Done, Some(now.0)),
+            };
+            let moved = change(
+                connection,
+                "UPDATE rotations SET state = ?2, attempts = 0, due_at = ?3, last_error = NULL, ended_at = ?4
+                 WHERE operation = ?1 AND state IN ('proving', 'failed')",
+                params![rotation.operation.to_bytes(), state.as_str(), retire_at.map(|at| at.0), ended_at],
+            )?;
+            if moved == 0 {
+                return Ok(false);
+            }
+            let former = if retire_at.is_some() { ConfigState::Retiring } else { ConfigState::Retired };
+            configs::set_state(connection, rotation.mount_id, rotation.former_version, former)?;
+            configs::set_state(connection, rotation.mount_id, new_version, ConfigState::Current)?;
+            change(
+                connection,
+                "UPDATE configs SET identity = ?3, warnings = ?4 WHERE mount_id = ?1 AND version = ?2",
+                params![rotation.mount_id, new_version, identity, super::to_json(&warnings)?],
+            )?;
+            change(
+                connection,
+                "UPDATE rotation_schedules
+                 SET last_rotation_at = ?2, next_rotation_at = CASE period_ms WHEN 0 THEN NULL ELSE ?2 + period_ms END
+                 WHERE mount_id = ?1",
+                params![rotation.mount_id, now.0],
+            )?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Records that the former root credential is ended upstream, and erases it.
+    pub async fn finish_rotation(
+        &self,
+        rotation: RotationRow,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations SET state = 'done', due_at = NULL, ended_at = ?2, last_error = NULL
+                 WHERE operation = ?1 AND state = 'retiring'",
+                params![rotation.operation.to_bytes(), now.0],
+            )?;
+            configs::set_state(connection, rotation.mount_id, rotation.former_version, ConfigState::Retired)
+        })
+        .await
+    }
+
+    /// Records a failed attempt: tried again at `due_at`, or, without one, left
+    /// to the operator.
+    pub async fn record_rotation_failure(
+        &self,
+        id: OperationId,
+        due_at: Option<Timestamp>,
+        error: String,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations
+                 SET state = CASE WHEN ?2 IS NULL THEN 'failed' ELSE state END, due_at = ?2, last_error = ?3
+                 WHERE operation = ?1 AND due_at IS NOT NULL",
+                params![id.to_bytes(), due_at.map(|due| due.0), error],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes up a failed rotation again at the step where it failed.
+    pub async fn reopen_rotation(
+        &self,
+        id: OperationId,
+        due_at: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations
+                 SET state = CASE WHEN new_version IS NULL THEN 'rotating' ELSE 'proving' END, due_at = ?2, attempts = 0
+                 WHERE operation = ?1 AND state = 'failed'",
+                params![id.to_bytes(), due_at.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a mount's open rotation up; its staged credential is erased.
+    pub async fn abort_rotation(&self, mount_id: i64, now: Timestamp) -> Result<(), StorageError> {
+        self.write(move |connection| abort_open(connection, mount_id, now))
+            .await
+    }
+}
+
+/// Ends an open rotation within a transaction.
+pub(super) fn abort_open(
+    connection: &Connection,
+    mount_id: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    change(
+        connection,
+        "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2
+         WHERE mount_id = ?1 AND state IN ('rotating', 'proving', 'failed')",
+        params![mount_id, now.0],
+    )?;
+    change(
+        connection,
+        "UPDATE configs SET state = 'retired', document = NULL WHERE mount_id = ?1 AND state = 'staged'",
+        [mount_id],
+    )?;
+    Ok(())
+}
+
+fn rotation_row(row: &Row<'_>) -> rusqlite::Result<RotationRow> {
+    let state: String = row.get("state")?;
+    Ok(RotationRow {
+        operation: operation(row, "operation")?,
+        mount_id: row.get("mount_id")?,
+        state: RotationState::parse(&state)?,
+        former_version: row.get("former_version")?,
+        new_version: row.get("new_version")?,
+        attempts: row.get("attempts")?,
+        due_at: maybe_moment(row, "due_at")?,
+        last_error: row.get("last_error")?,
+    })
+}
