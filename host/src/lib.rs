@@ -1,11 +1,62 @@
-//! lessor: leases credentials through sandboxed providers.
+//! lessor leases credentials: an operator mounts a sandboxed *provider* and hands
+//! the host that system's root credential; callers get short-lived credentials of
+//! their own, made on request and ended on time.
+//!
+//! # Layout, in order of dependency
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`] | time, randomness, values that must not show, names, spans, "did you mean" |
+//! | [`keyring`] | seals stored values, derives and hashes |
+//! | [`storage`] | SQLite; all SQL |
+//! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits, network grants |
+//! | [`provider`] | a provider as the rest of the host sees it |
+//! | [`schema`] | checks and redacts documents |
+//! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
+//! | [`rotation`], [`settings`] | root credentials: rotated, written |
+//! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |
+//! | [`backoff`], [`scheduler`] | when to try again; due work |
+//! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
+//! | [`config`] | what the operator wrote |
+//!
+//! # Invariants
+//!
+//! 1. **No unknown credential.** Whatever may exist upstream has a row first. A
+//!    crash at any instruction leaves a row that leads to its revocation.
+//! 2. **Rotation never loses the last working root.** The new one is on disk, or
+//!    derivable again, before upstream changes; the former is ended only after
+//!    the new one has proven itself.
+//! 3. **A root credential is visible to exactly one call.** Decrypted just before
+//!    it, passed by value into a fresh instance, zeroed with it.
+//! 4. **Only pinned bytes run.** The bytes that are hashed are the bytes that are
+//!    compiled; a mismatch disables that plugin's mounts, never the host.
+//! 5. **A provider reaches only what it was granted**, checked on the resolved
+//!    address of every connection.
+//! 6. **The restart path is the normal path.** Memory holds only what can be
+//!    dropped at any line; the scheduler reads due rows.
+
+pub mod backoff;
+pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod duration;
+pub mod fault;
 pub mod id;
+pub mod keyring;
+pub mod lease;
+pub mod mount;
+pub mod plugin_store;
+pub mod principal;
 pub mod provider;
 pub mod random;
+pub mod refusal;
+pub mod role;
+pub mod rotation;
 pub mod sandbox;
+pub mod scheduler;
 pub mod schema;
 pub mod secret;
+pub mod settings;
+pub mod storage;
 pub mod suggest;

@@ -1,0 +1,233 @@
+//! Leases by prefix: listing them, and revoking all of them in one transaction.
+//!
+//! A prefix is the beginning of a lease id that ends at a slash: of a mount's
+//! path, a mount, its `creds`, a role, or a whole id.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{Leases, RevokeOutcome};
+use crate::{
+    id::{LeaseId, OperationId, RoleName},
+    mount::Mount,
+    refusal::Refusal,
+};
+
+/// Most ids that one list answers: what a person or a client can use.
+const LIST_LIMIT: usize = 10_000;
+
+/// What a prefix covers of one mount.
+#[derive(Debug, PartialEq, Eq)]
+enum Cover {
+    Nothing,
+    Everything,
+    Role(RoleName),
+    One(LeaseId),
+}
+
+impl Leases {
+    /// Marks every lease under a prefix for revocation, in one transaction per
+    /// mount, and answers at once with their number; they are ended in the
+    /// background.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty prefix; where storage fails.
+    pub async fn revoke_prefix(self: &Arc<Self>, prefix: &str) -> Result<usize, Refusal> {
+        if prefix.trim_matches('/').is_empty() {
+            return Err(Refusal::Invalid(
+                "prefix must not be empty; name a mount such as db, or a role such as db/creds/reader".into(),
+            ));
+        }
+        let now = self.clock.now();
+        let mut marked = 0;
+        for mount in self.mounts.every() {
+            marked += match cover(mount.path().as_str(), prefix) {
+                Cover::Nothing => 0,
+                Cover::Everything => self.storage.mark_leases(mount.id, None, now).await?,
+                Cover::Role(role) => self.storage.mark_leases(mount.id, Some(role), now).await?,
+                Cover::One(id) => usize::from(self.revoke(&id).await? != RevokeOutcome::Unknown),
+            };
+        }
+        tracing::info!(prefix, marked, "marked leases for revocation");
+        self.nudge.notify_one();
+        Ok(marked)
+    }
+
+    /// Waits until no lease under a prefix that exists now is left, or until
+    /// `limit` has passed. Whether none is left.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn drained(&self, prefix: &str, limit: Duration) -> Result<bool, Refusal> {
+        let newest = OperationId::new(self.clock.now())?;
+        let left = async {
+            loop {
+                let ended = self.ended.notified();
+                if !self.any_before(prefix, newest).await? {
+                    return Ok(true);
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(limit, left).await.unwrap_or(Ok(false))
+    }
+
+    async fn any_before(&self, prefix: &str, newest: OperationId) -> Result<bool, Refusal> {
+        for mount in self.mounts.every() {
+            let any = match cover(mount.path().as_str(), prefix) {
+                Cover::Nothing => false,
+                Cover::Everything => {
+                    self.storage
+                        .has_leases_before(mount.id, None, newest)
+                        .await?
+                }
+                Cover::Role(role) => {
+                    self.storage
+                        .has_leases_before(mount.id, Some(role), newest)
+                        .await?
+                }
+                Cover::One(id) => self.storage.lease(id.operation).await?.is_some(),
+            };
+            if any {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What stands right under a prefix: names that end in a slash, or the last
+    /// segments of lease ids.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, Refusal> {
+        let prefix = prefix.trim_matches('/');
+        let mut keys = BTreeSet::new();
+        for mount in self.mounts.every() {
+            let path = mount.path().as_str();
+            if prefix.is_empty()
+                || path
+                    .strip_prefix(prefix)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            {
+                let rest = path
+                    .strip_prefix(prefix)
+                    .unwrap_or(path)
+                    .trim_start_matches('/');
+                if !self.storage.leased_role_names(mount.id).await?.is_empty()
+                    && let Some(first) = rest.split('/').next()
+                {
+                    keys.insert(format!("{first}/"));
+                }
+            } else if let Some(rest) = below(path, prefix) {
+                self.list_within(&mount, rest, &mut keys).await?;
+            }
+        }
+        Ok(keys.into_iter().collect())
+    }
+
+    async fn list_within(
+        &self,
+        mount: &Mount,
+        rest: &str,
+        keys: &mut BTreeSet<String>,
+    ) -> Result<(), Refusal> {
+        if rest.is_empty() {
+            if !self.storage.leased_role_names(mount.id).await?.is_empty() {
+                keys.insert("creds/".into());
+            }
+        } else if rest == "creds" {
+            let roles = self.storage.leased_role_names(mount.id).await?;
+            keys.extend(roles.into_iter().map(|role| format!("{role}/")));
+        } else if let Some(role) = rest
+            .strip_prefix("creds/")
+            .and_then(|role| role.parse::<RoleName>().ok())
+        {
+            let ids = self.storage.lease_ids(mount.id, role, LIST_LIMIT).await?;
+            keys.extend(ids.into_iter().map(|id| id.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Number of leases by mount and state.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn count(&self) -> Result<Vec<(String, String, u64)>, Refusal> {
+        let mut counts = Vec::new();
+        for mount in self.mounts.every() {
+            for (state, number) in self.storage.count_leases(mount.id).await? {
+                counts.push((mount.path().to_string(), state, number));
+            }
+        }
+        counts.sort();
+        Ok(counts)
+    }
+}
+
+/// What is left of `prefix` below a mount's path.
+fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
+    let rest = prefix.strip_prefix(path)?;
+    if rest.is_empty() {
+        Some(rest)
+    } else {
+        rest.strip_prefix('/')
+    }
+}
+
+fn cover(path: &str, prefix: &str) -> Cover {
+    let prefix = prefix.trim_matches('/');
+    if path
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.starts_with('/'))
+    {
+        return Cover::Everything;
+    }
+    let Some(rest) = below(path, prefix) else {
+        return Cover::Nothing;
+    };
+    if rest.is_empty() || rest == "creds" {
+        return Cover::Everything;
+    }
+    let Some(rest) = rest.strip_prefix("creds/") else {
+        return Cover::Nothing;
+    };
+    if let Ok(role) = rest.parse() {
+        return Cover::Role(role);
+    }
+    prefix.parse().map_or(Cover::Nothing, Cover::One)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_covers_whole_segments_only() {
+        let role = |name: &str| Cover::Role(name.parse().unwrap());
+        for (path, prefix, covered) in [
+            ("db", "db", Cover::Everything),
+            ("db", "db/", Cover::Everything),
+            ("db", "db/creds", Cover::Everything),
+            ("db", "db/creds/", Cover::Everything),
+            ("db", "db/creds/reader", role("reader")),
+            ("db", "/db/creds/reader/", role("reader")),
+            ("db/orders", "db", Cover::Everything),
+            ("db", "d", Cover::Nothing),
+            ("db", "db/cred", Cover::Nothing),
+            ("db", "db/orders", Cover::Nothing),
+            ("db2", "db", Cover::Nothing),
+            (
+                "db",
+                "db/creds/reader/00000000000000000000000000",
+                Cover::One(
+                    "db/creds/reader/00000000000000000000000000"
+                        .parse()
+                        .unwrap(),
+                ),
+            ),
+            ("db", "db/creds/reader/0", Cover::Nothing),
+        ] {
+            assert_eq!(cover(path, prefix), covered, "{path} {prefix}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Public documents of a mount, such as a revocation list: made by the provider
+//! from what the host remembers, kept for as long as the provider allows.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::Leases;
+use crate::{
+    clock::Timestamp,
+    id::{MountPath, OperationId},
+    provider::Document,
+    refusal::Refusal,
+};
+
+/// Documents kept; names are chosen by anonymous callers, so their number is
+/// bounded and the whole is dropped beyond.
+const CACHE_LIMIT: usize = 256;
+
+/// Documents that were made, by mount and name.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Mutex<HashMap<(i64, String), Kept>>);
+
+#[derive(Clone, Debug)]
+struct Kept {
+    document: Option<Document>,
+    version: u32,
+    until: Timestamp,
+}
+
+impl Cache {
+    /// Drops a mount's documents: the next reader gets new ones.
+    pub(super) fn forget(&self, mount_id: i64) {
+        self.entries().retain(|(mount, _), _| *mount != mount_id);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<(i64, String), Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leases {
+    /// A mount's public document; none where the provider makes none of that
+    /// name.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no mount; the provider's failure.
+    pub async fn publish(&self, path: &MountPath, name: &str) -> Result<Option<Document>, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let offered = &plugin.provider.descriptor().abilities.publication;
+        let serves = |known: &String| {
+            known == name || (known.ends_with('/') && name.starts_with(known.as_str()))
+        };
+        if !offered.iter().any(serves) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let mut root = self.rotations.root_for(&mount, &plugin).await?;
+        let key = (mount.id, name.to_owned());
+        if let Some(kept) = self.published.entries().get(&key)
+            && kept.version == root.root.version
+            && kept.until > now
+        {
+            return Ok(kept.document.clone());
+        }
+
+        self.storage.prune_early_revocations(mount.id, now).await?;
+        let revoked = self.storage.early_revocations(mount.id, now).await?;
+        let _slot = mount.slot().await?;
+        let operation = OperationId::new(now)?;
+        let mut attempt = 1;
+        let document = loop {
+            let call = mount.call(operation, attempt, "publish", &root.root);
+            match plugin
+                .provider
+                .publish(&call, &root.config, name, &revoked)
+                .await
+            {
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                other => break other?,
+            }
+        };
+        let until = document
+            .as_ref()
+            .map_or(now, |document| now.plus(document.valid_for));
+        // A revocation that came meanwhile dropped what was kept; what was made
+        // before it must not come back.
+        if self.storage.early_revocations(mount.id, now).await? == revoked {
+            let mut entries = self.published.entries();
+            if entries.len() >= CACHE_LIMIT {
+                entries.clear();
+            }
+            entries.insert(
+                key,
+                Kept {
+                    document: document.clone(),
+                    version: root.root.version,
+                    until,
+                },
+            );
+        }
+        Ok(document)
+    }
+}

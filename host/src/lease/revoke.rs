@@ -1,0 +1,183 @@
+//! Ending leases: one by one, by the scheduler, or at a caller's request.
+
+use std::sync::Arc;
+
+use super::{Leases, after_failed_revocation};
+use crate::{
+    clock::Timestamp,
+    fault,
+    id::LeaseId,
+    mount::{Mount, give_up_at},
+    provider::{Failure, FailureClass, Revocation},
+    refusal::Refusal,
+    storage::{EarlyRevocation, LeaseRow},
+};
+
+/// How a request to revoke went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokeOutcome {
+    /// The credential is ended upstream.
+    Revoked,
+    /// There is no such lease; it may have ended before.
+    Unknown,
+    /// It is marked and will be tried again; why it is not ended yet.
+    Queued(String),
+}
+
+impl Leases {
+    /// Revokes a lease and waits for upstream. Where upstream fails, the lease
+    /// stays marked and is tried again for ever.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn revoke(self: &Arc<Self>, id: &LeaseId) -> Result<RevokeOutcome, Refusal> {
+        let mount = match self.find(id).await {
+            Err(Refusal::NotFound(_)) => return Ok(RevokeOutcome::Unknown),
+            other => other?.0,
+        };
+        let now = self.clock.now();
+        if self.storage.mark_lease(id.operation, now).await?.is_none() {
+            return Ok(RevokeOutcome::Unknown);
+        }
+        fault::point("revoke.after_mark");
+        let Some(row) = self
+            .storage
+            .claim_lease(id.operation, now, give_up_at(&mount, now))
+            .await?
+        else {
+            return Ok(RevokeOutcome::Queued(
+                "it is still being made, and is revoked right after".into(),
+            ));
+        };
+        // To the end even where the caller goes away: the claim would otherwise
+        // hold the lease back until its time is over.
+        let leases = Arc::clone(self);
+        let ended = tokio::spawn(async move { leases.end(&mount, row).await }).await;
+        Ok(match ended.map_err(Refusal::internal)? {
+            Ok(()) => RevokeOutcome::Revoked,
+            Err(reason) => RevokeOutcome::Queued(reason),
+        })
+    }
+
+    /// Takes a mount's due leases, at most `limit`, for one attempt each.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn claim_due(
+        &self,
+        mount: &Mount,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<LeaseRow>, Refusal> {
+        Ok(self
+            .storage
+            .claim_due(mount.id, now, give_up_at(mount, now), limit)
+            .await?)
+    }
+
+    /// When a mount's next lease is due.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn next_due(&self, mount: &Mount) -> Result<Option<Timestamp>, Refusal> {
+        Ok(self.storage.next_due(mount.id).await?)
+    }
+
+    /// One attempt to end a claimed lease upstream, recorded either way.
+    ///
+    /// # Errors
+    /// Why it is not ended; it is tried again.
+    pub async fn end(&self, mount: &Arc<Mount>, row: LeaseRow) -> Result<(), String> {
+        let id = LeaseId {
+            mount: mount.path().clone(),
+            role: row.role_name.clone(),
+            operation: row.operation,
+        };
+        let failure = match self.end_upstream(mount, &row).await {
+            Ok(early) => {
+                fault::point("revoke.after_provider");
+                return match self.storage.record_revoked(row.operation, early).await {
+                    Ok(()) => {
+                        self.published.forget(mount.id);
+                        self.ended.notify_waiters();
+                        tracing::info!(lease = %id, attempts = row.attempts, "revoked a lease");
+                        Ok(())
+                    }
+                    Err(error) => Err(error.to_string()),
+                };
+            }
+            Err(failure) => failure,
+        };
+        let (transient, reason) = match &failure {
+            Refusal::Provider(failure) => (failure.class.is_transient(), failure.to_string()),
+            other => (true, other.to_string()),
+        };
+        let (state, delay) = after_failed_revocation(row.attempts, transient, row.state);
+        let asked = match &failure {
+            Refusal::Provider(Failure {
+                retry_after: Some(span),
+                ..
+            }) => *span,
+            _ => std::time::Duration::ZERO,
+        };
+        let due = self.clock.now().plus(delay.max(asked));
+        tracing::warn!(lease = %id, attempts = row.attempts, state = state.as_str(), next = %due, %reason, "could not revoke a lease");
+        if let Err(error) = self
+            .storage
+            .record_revocation_failure(row.operation, state, due, reason.clone())
+            .await
+        {
+            // The claim ends by itself, and the lease is due again then.
+            tracing::error!(lease = %id, %error, "could not record a failed revocation");
+        }
+        self.nudge.notify_one();
+        Err(reason)
+    }
+
+    /// Has the provider end a credential. Answers what a revocation list needs.
+    async fn end_upstream(
+        &self,
+        mount: &Arc<Mount>,
+        row: &LeaseRow,
+    ) -> Result<Option<EarlyRevocation>, Refusal> {
+        let plugin = self.mounts.plugin(mount).await?;
+        let descriptor = plugin.provider.descriptor();
+        let now = self.clock.now();
+        let outlives = row.upstream_expires_at.is_none_or(|end| end > now);
+        let early = (!descriptor.abilities.publication.is_empty() && outlives)
+            .then_some(EarlyRevocation { revoked_at: now });
+        if !descriptor.leaves_state {
+            return Ok(early);
+        }
+
+        let role = self.roles.version(row.role_id).await?;
+        let document = self.roles.open(mount, &role)?;
+        let mut root = self.rotations.root_for(mount, &plugin).await?;
+        let _slot = mount.slot().await?;
+        let what = match &row.credential_id {
+            Some(id) => Revocation::Credential(id.clone()),
+            None => Revocation::UnknownCredential,
+        };
+        let mut attempt = row.attempts;
+        loop {
+            let call = self.call(
+                mount,
+                &root.root,
+                row.operation,
+                attempt,
+                &row.principal,
+                &row.role_name,
+            );
+            match plugin
+                .provider
+                .revoke(&call, &root.config, Some(&document), &what)
+                .await
+            {
+                Ok(()) => return Ok(early),
+                Err(failure) if failure.class == FailureClass::NotFound => return Ok(early),
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+}

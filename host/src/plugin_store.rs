@@ -1,0 +1,422 @@
+//! The plugin directory: which files it holds and which bytes may run.
+//!
+//! A [`VerifiedPlugin`] is bytes together with the digest that they were checked
+//! against, and [`PluginStore::verify`] is its only constructor: whoever holds
+//! one compiles the very bytes that were hashed, whatever happens to the file
+//! meanwhile. Nothing here runs or keeps a plugin.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use crate::{id::Digest, provider::Failure};
+
+/// The plugin directory.
+#[derive(Clone, Debug)]
+pub struct PluginStore {
+    dir: PathBuf,
+    max_bytes: u64,
+}
+
+/// The bytes of a component whose digest was checked.
+pub struct VerifiedPlugin {
+    digest: Digest,
+    bytes: Vec<u8>,
+}
+
+/// A file of the plugin directory.
+#[derive(Debug)]
+pub struct PluginFile {
+    /// Its plain name, ending in `.wasm`.
+    pub file: String,
+    /// Its size in bytes; 0 where it cannot be read.
+    pub size: u64,
+    /// Its digest, or why it has none.
+    pub digest: Result<Digest, PluginError>,
+}
+
+/// Why a file cannot serve as a provider. Each is one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The directory itself cannot be listed.
+    #[error("the plugin directory {dir} cannot be read")]
+    Directory {
+        /// The directory.
+        dir: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The name is not that of a file in the directory.
+    #[error(
+        "{file:?} is not the name of a plugin file: \
+         it is one name in the plugin directory, without slashes"
+    )]
+    BadName {
+        /// The name, shortened.
+        file: String,
+    },
+    /// There is no such file.
+    #[error("the plugin directory holds no file {file:?}")]
+    Missing {
+        /// Its name.
+        file: String,
+    },
+    /// A link leads out of the directory.
+    #[error("{file:?} is a link that leaves the plugin directory: copy the file there instead")]
+    LeavesDirectory {
+        /// Its name.
+        file: String,
+    },
+    /// A directory, device or the like.
+    #[error("{file:?} is not a regular file")]
+    NotAFile {
+        /// Its name.
+        file: String,
+    },
+    /// Larger than the limit.
+    #[error("{file:?} is larger than the {limit} bytes that a plugin may have")]
+    TooLarge {
+        /// Its name.
+        file: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is there but cannot be read.
+    #[error("{file:?} cannot be read")]
+    Unreadable {
+        /// Its name.
+        file: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Its bytes are not the pinned ones.
+    #[error("{file:?} has the digest {found}, but {pinned} is pinned: pin it anew or restore it")]
+    Mismatch {
+        /// Its name.
+        file: String,
+        /// The digest of its bytes.
+        found: Digest,
+        /// The digest that was asked for.
+        pinned: Digest,
+    },
+    /// The bytes are no component.
+    #[error("this is not a WebAssembly component: {reason}")]
+    NotAComponent {
+        /// What it is instead, or what is wrong.
+        reason: String,
+    },
+    /// It is a component, but not of the provider world.
+    #[error("this component is not a provider: {reason}")]
+    ForeignWorld {
+        /// The import or export that is missing or unknown.
+        reason: String,
+    },
+    /// It was built for another version of the contract.
+    #[error("this provider was built for {found}, this host speaks {speaks}")]
+    WrongVersion {
+        /// The interface as the component names it.
+        found: String,
+        /// The interface as the host names it.
+        speaks: &'static str,
+    },
+    /// `describe` failed.
+    #[error("the provider could not describe itself")]
+    Describe(#[source] Failure),
+    /// What it says of itself is wrong.
+    #[error("the provider describes itself wrongly: {field} {reason}")]
+    Descriptor {
+        /// The field of the descriptor.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The host could not compile it for a reason of its own.
+    #[error("the provider could not be prepared: {reason}")]
+    Prepare {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl PluginStore {
+    /// The directory `dir`, whose files may have up to `max_bytes` bytes.
+    pub fn new(dir: PathBuf, max_bytes: u64) -> Self {
+        Self { dir, max_bytes }
+    }
+
+    /// Reads a file and checks its digest.
+    ///
+    /// # Errors
+    /// See [`PluginError`]; a mismatch names both digests.
+    pub fn verify(&self, file: &str, expected: Digest) -> Result<VerifiedPlugin, PluginError> {
+        let bytes = self.read(file)?;
+        let digest = Digest::of(&bytes);
+        if digest != expected {
+            return Err(PluginError::Mismatch {
+                file: file.to_owned(),
+                found: digest,
+                pinned: expected,
+            });
+        }
+        Ok(VerifiedPlugin { digest, bytes })
+    }
+
+    /// The digest of a file's bytes now.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    pub fn digest_of(&self, file: &str) -> Result<Digest, PluginError> {
+        self.read(file).map(|bytes| Digest::of(&bytes))
+    }
+
+    /// Every `*.wasm` in the directory, sorted by name.
+    ///
+    /// # Errors
+    /// Where the directory cannot be listed; a file that cannot be read is an
+    /// entry with its error.
+    pub fn files(&self) -> Result<Vec<PluginFile>, PluginError> {
+        let directory = |source| PluginError::Directory {
+            dir: self.dir.display().to_string(),
+            source,
+        };
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(directory)? {
+            let name = entry.map_err(directory)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.ends_with(".wasm")) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names
+            .into_iter()
+            .map(|file| {
+                let bytes = self.read(&file);
+                PluginFile {
+                    size: bytes.as_ref().map_or(0, |bytes| length(bytes)),
+                    digest: bytes.map(|bytes| Digest::of(&bytes)),
+                    file,
+                }
+            })
+            .collect())
+    }
+
+    /// The bytes of a file, read once through one handle.
+    fn read(&self, file: &str) -> Result<Vec<u8>, PluginError> {
+        let path = self.locate(file)?;
+        let unreadable = |source| PluginError::Unreadable {
+            file: file.to_owned(),
+            source,
+        };
+        let handle = File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        handle
+            .take(self.max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if length(&bytes) > self.max_bytes {
+            return Err(PluginError::TooLarge {
+                file: file.to_owned(),
+                limit: self.max_bytes,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// The path of a regular file within the directory, links resolved.
+    fn locate(&self, file: &str) -> Result<PathBuf, PluginError> {
+        let plain = !file.is_empty()
+            && file.len() <= 255
+            && !matches!(file, "." | "..")
+            && !file.contains(['/', '\\', '\0'])
+            && !file.chars().any(char::is_control);
+        if !plain {
+            return Err(PluginError::BadName {
+                file: file.chars().take(255).collect(),
+            });
+        }
+        let dir = self
+            .dir
+            .canonicalize()
+            .map_err(|source| PluginError::Directory {
+                dir: self.dir.display().to_string(),
+                source,
+            })?;
+        let path = dir
+            .join(file)
+            .canonicalize()
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => PluginError::Missing {
+                    file: file.to_owned(),
+                },
+                _ => PluginError::Unreadable {
+                    file: file.to_owned(),
+                    source,
+                },
+            })?;
+        if path.parent() != Some(dir.as_path()) {
+            return Err(PluginError::LeavesDirectory {
+                file: file.to_owned(),
+            });
+        }
+        self.check_metadata(file, &path)?;
+        Ok(path)
+    }
+
+    /// Looks before opening: opening a pipe would wait for its writer.
+    fn check_metadata(&self, file: &str, path: &Path) -> Result<(), PluginError> {
+        let metadata = fs::metadata(path).map_err(|source| PluginError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?;
+        if !metadata.is_file() {
+            return Err(PluginError::NotAFile {
+                file: file.to_owned(),
+            });
+        }
+        if metadata.len() > self.max_bytes {
+            return Err(PluginError::TooLarge {
+                file: file.to_owned(),
+                limit: self.max_bytes,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl VerifiedPlugin {
+    /// The digest that the bytes have.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The bytes that were hashed.
+    #[allow(dead_code, reason = "read by the sandbox")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for VerifiedPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedPlugin")
+            .field("digest", &self.digest)
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const LIMIT: u64 = 16;
+
+    fn store() -> (tempfile::TempDir, PluginStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = PluginStore::new(dir.path().to_path_buf(), LIMIT);
+        (dir, store)
+    }
+
+    #[test]
+    fn a_file_with_the_pinned_digest_is_verified() {
+        let (dir, store) = store();
+        fs::write(dir.path().join("a.wasm"), b"bytes").unwrap();
+        let digest = Digest::of(b"bytes");
+        assert_eq!(store.digest_of("a.wasm").unwrap(), digest);
+        let plugin = store.verify("a.wasm", digest).unwrap();
+        assert_eq!(plugin.bytes(), b"bytes");
+        assert_eq!(plugin.digest(), digest);
+    }
+
+    #[test]
+    fn a_mismatch_names_both_digests() {
+        let (dir, store) = store();
+        fs::write(dir.path().join("a.wasm"), b"other").unwrap();
+        let pinned = Digest::of(b"bytes");
+        let error = store.verify("a.wasm", pinned).unwrap_err().to_string();
+        assert!(error.contains(&pinned.to_string()), "{error}");
+        assert!(error.contains(&Digest::of(b"other").to_string()), "{error}");
+    }
+
+    #[test]
+    fn each_bad_file_has_its_own_error() {
+        let (dir, store) = store();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("x.wasm"), b"x").unwrap();
+        symlink(outside.path().join("x.wasm"), dir.path().join("link.wasm")).unwrap();
+        fs::create_dir(dir.path().join("dir.wasm")).unwrap();
+        fs::write(dir.path().join("big.wasm"), [0; 17]).unwrap();
+
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x.wasm",
+            "a/b.wasm",
+            "/etc/passwd",
+            "a\0b",
+            "a\nb",
+        ] {
+            let error = store.digest_of(name).unwrap_err();
+            assert!(matches!(error, PluginError::BadName { .. }), "{name:?}");
+        }
+        assert!(matches!(
+            store.digest_of("none.wasm").unwrap_err(),
+            PluginError::Missing { .. }
+        ));
+        assert!(matches!(
+            store.digest_of("link.wasm").unwrap_err(),
+            PluginError::LeavesDirectory { .. }
+        ));
+        assert!(matches!(
+            store.digest_of("dir.wasm").unwrap_err(),
+            PluginError::NotAFile { .. }
+        ));
+        assert!(matches!(
+            store.digest_of("big.wasm").unwrap_err(),
+            PluginError::TooLarge { limit: LIMIT, .. }
+        ));
+    }
+
+    #[test]
+    fn a_link_within_the_directory_is_followed() {
+        let (dir, store) = store();
+        fs::write(dir.path().join("v1.wasm"), b"one").unwrap();
+        symlink("v1.wasm", dir.path().join("current.wasm")).unwrap();
+        assert_eq!(store.digest_of("current.wasm").unwrap(), Digest::of(b"one"));
+    }
+
+    #[test]
+    fn the_listing_is_sorted_and_keeps_what_cannot_be_read() {
+        let (dir, store) = store();
+        fs::write(dir.path().join("b.wasm"), b"bb").unwrap();
+        fs::write(dir.path().join("a.wasm"), [0; 17]).unwrap();
+        fs::write(dir.path().join("notes.txt"), b"no").unwrap();
+        let files = store.files().unwrap();
+        let names: Vec<_> = files.iter().map(|file| file.file.as_str()).collect();
+        assert_eq!(names, ["a.wasm", "b.wasm"]);
+        assert!(files[0].digest.is_err());
+        assert_eq!(
+            (files[1].size, *files[1].digest.as_ref().unwrap()),
+            (2, Digest::of(b"bb"))
+        );
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error_that_names_it() {
+        let store = PluginStore::new(PathBuf::from("/nonexistent/plugins"), LIMIT);
+        let error = store.files().unwrap_err().to_string();
+        assert!(error.contains("/nonexistent/plugins"), "{error}");
+    }
+}

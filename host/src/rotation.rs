@@ -1,0 +1,629 @@
+//! Rotation of root credentials, and calls that survive one.
+//!
+//! The steps, each committed before the next begins:
+//!
+//! ```text
+//! open ─▶ rotate(root) ─▶ stage ─▶ validate-config(staged) ─▶ promote ─▶ grace ─▶ revoke(former) ─▶ done
+//! ```
+//!
+//! A crash anywhere goes on at the first step that is not committed, with the
+//! same operation id, from which a provider computes the same new credential
+//! again. Where upstream holds only one credential, calls with the former one
+//! are refused between `rotate` and promotion; [`RootUse::renewed_after`] makes
+//! them wait for the rotation and try again, so that no caller notices.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::{
+    backoff,
+    catalog::Plugin,
+    clock::{Clock, Timestamp},
+    fault,
+    id::{MountPath, OperationId},
+    keyring::Keyring,
+    mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
+    provider::{Failure, FailureClass, Requester, Revocation, Rotation, Validation},
+    refusal::Refusal,
+    secret::Secret,
+    storage::{NewConfig, RotationRow, RotationState, Storage},
+};
+
+/// How long a new root credential is tried again at once where upstream is slow
+/// to honour it, beyond what the provider said of itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// First pause between two proofs of a staged credential.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long until a scheduled rotation that could not begin is tried again.
+const SCHEDULE_RETRY: Duration = Duration::from_secs(60);
+
+/// The name under which rotations appear where a principal's is wanted.
+const PRINCIPAL: &str = "root";
+
+/// A rotation that came to its end.
+#[derive(Clone, Debug)]
+pub struct RotationOutcome {
+    /// The config version now in use.
+    pub version: u32,
+    /// Facts that the provider told.
+    pub metadata: Value,
+}
+
+/// Rotations of all mounts.
+#[derive(Debug)]
+pub struct Rotations {
+    storage: Storage,
+    keyring: Keyring,
+    mounts: Arc<Mounts>,
+    clock: Clock,
+    /// Wakes the scheduler.
+    nudge: Arc<Notify>,
+}
+
+impl Rotations {
+    /// Rotations over a storage; `nudge` wakes the scheduler.
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        mounts: Arc<Mounts>,
+        clock: Clock,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        Self {
+            storage,
+            keyring,
+            mounts,
+            clock,
+            nudge,
+        }
+    }
+
+    /// Renews a mount's root credential. An open rotation that a crash or a
+    /// fault interrupted is brought to its end instead. It runs on where the
+    /// caller goes away.
+    ///
+    /// # Errors
+    /// The provider's failure; `Conflict` where a failed rotation waits for the
+    /// operator. The root credential in use stays until a new one is proven.
+    pub async fn rotate_root(
+        self: &Arc<Self>,
+        path: &MountPath,
+        requester: Option<Requester>,
+    ) -> Result<RotationOutcome, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let rotations = Arc::clone(self);
+        tokio::spawn(async move {
+            let turn = mount.rotation_turn().await;
+            rotations.rotate_in_turn(&mount, requester, &turn).await
+        })
+        .await
+        .map_err(Refusal::internal)?
+    }
+
+    /// Takes up a failed rotation again.
+    ///
+    /// # Errors
+    /// `Conflict` where none has failed; otherwise as [`Self::rotate_root`].
+    pub async fn retry(self: &Arc<Self>, path: &MountPath) -> Result<RotationOutcome, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let turn = mount.rotation_turn().await;
+        let rotation = self.failed(&mount).await?;
+        self.storage
+            .reopen_rotation(rotation.operation, self.clock.now())
+            .await?;
+        self.drive_open(&mount, None, &turn)
+            .await?
+            .ok_or_else(|| no_failed_rotation(path))
+    }
+
+    /// Gives a failed rotation up: the staged credential is erased and the one
+    /// in use stays.
+    ///
+    /// # Errors
+    /// `Conflict` where none has failed, or where upstream may hold nothing but
+    /// the new credential: giving that up would lose the root.
+    pub async fn abort(&self, path: &MountPath) -> Result<(), Refusal> {
+        let mount = self.mounts.open(path)?;
+        let _turn = mount.rotation_turn().await;
+        let rotation = self.failed(&mount).await?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let root = self.mounts.root(&mount, &plugin).await?;
+        // Whether the former still works is a question to upstream, not to us.
+        self.prove(&mount, &plugin, &root, rotation.operation).await.map_err(|failure| {
+            Refusal::Conflict(format!(
+                "the rotation of {path} cannot be given up, because the former root credential is not accepted \
+                 upstream ({failure}); retry it, or write a config that works"
+            ))
+        })?;
+        self.storage
+            .abort_rotation(mount.id, self.clock.now())
+            .await?;
+        Ok(())
+    }
+
+    /// Goes on with what is due: scheduled rotations, interrupted ones, former
+    /// credentials whose grace is over. The moment of the next one.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn run_due(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        let (mounts, next_scheduled) = self.storage.scheduled_rotations(now).await?;
+        for id in mounts {
+            // Moved before it runs: it cannot run twice, nor stop the others.
+            self.storage
+                .postpone_rotation(id, now.plus(SCHEDULE_RETRY))
+                .await?;
+            let Some(mount) = self.mounts.by_id(id).filter(|mount| mount.live) else {
+                continue;
+            };
+            let rotations = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = rotations.rotate_root(mount.path(), None).await {
+                    tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
+                }
+                rotations.nudge.notify_one();
+            });
+        }
+        let (due, next_due) = self.storage.due_rotations(now).await?;
+        for rotation in due {
+            let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
+                continue;
+            };
+            // As a claim: until then nobody else takes it up.
+            self.storage
+                .begin_rotation_attempt(rotation.operation, give_up_at(&mount, now))
+                .await?;
+            let rotations = Arc::clone(self);
+            tokio::spawn(async move {
+                let turn = mount.rotation_turn().await;
+                let outcome = match rotation.state {
+                    RotationState::Retiring => rotations.retire(&mount, &rotation).await,
+                    _ => rotations.drive_open(&mount, None, &turn).await.map(|_| ()),
+                };
+                if let Err(error) = outcome {
+                    tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
+                }
+                rotations.nudge.notify_one();
+            });
+        }
+        Ok([next_scheduled, next_due].into_iter().flatten().min())
+    }
+
+    /// Makes every interrupted rotation due: called once at start, when no call
+    /// of this process can be under way.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
+        Ok(self.storage.wake_rotations(self.clock.now()).await?)
+    }
+
+    /// The root credential for one operation on a mount.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config.
+    pub async fn root_for(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+    ) -> Result<RootUse<'_>, Refusal> {
+        let root = self.mounts.root(mount, plugin).await?;
+        let config = self.mounts.unseal(&root)?;
+        Ok(RootUse {
+            rotations: self,
+            mount: Arc::clone(mount),
+            plugin: Arc::clone(plugin),
+            root,
+            config,
+            turn: None,
+        })
+    }
+
+    async fn rotate_in_turn(
+        &self,
+        mount: &Arc<Mount>,
+        requester: Option<Requester>,
+        turn: &RotationTurn,
+    ) -> Result<RotationOutcome, Refusal> {
+        if let Some(outcome) = self.drive_open(mount, requester.clone(), turn).await? {
+            return Ok(outcome);
+        }
+        let plugin = self.mounts.plugin(mount).await?;
+        let root = self.mounts.root(mount, &plugin).await?;
+        let now = self.clock.now();
+        let operation = OperationId::new(now)?;
+        if !self
+            .storage
+            .open_rotation(
+                operation,
+                mount.id,
+                root.version,
+                give_up_at(mount, now),
+                now,
+            )
+            .await?
+        {
+            return Err(Refusal::Conflict(format!(
+                "another rotation of {} was begun; try again",
+                mount.path()
+            )));
+        }
+        fault::point("rotate.after_open");
+        self.drive_open(mount, requester, turn)
+            .await?
+            .ok_or_else(|| {
+                Refusal::Conflict(format!(
+                    "the rotation of {} was ended by a new config",
+                    mount.path()
+                ))
+            })
+    }
+
+    /// Brings a mount's open rotation as far as it goes; none where none is open.
+    async fn drive_open(
+        &self,
+        mount: &Arc<Mount>,
+        requester: Option<Requester>,
+        _turn: &RotationTurn,
+    ) -> Result<Option<RotationOutcome>, Refusal> {
+        let Some(rotation) = self.storage.unsettled_rotation(mount.id).await? else {
+            return Ok(None);
+        };
+        let plugin = self.mounts.plugin(mount).await?;
+        // Takes no call slot: calls that hold one may be waiting for this very
+        // rotation, and a mount has one rotation at a time anyway.
+        let rotation = match rotation.state {
+            RotationState::Rotating => {
+                match self.make(mount, &plugin, rotation, requester).await? {
+                    Some(staged) => staged,
+                    None => return Ok(None),
+                }
+            }
+            RotationState::Proving => rotation,
+            _ => {
+                return Err(Refusal::Conflict(format!(
+                    "a rotation of {path} failed ({reason}); retry it with POST /v1/{path}/rotate-root/retry \
+                     or give it up with POST /v1/{path}/rotate-root/abort",
+                    path = mount.path(),
+                    reason = rotation
+                        .last_error
+                        .as_deref()
+                        .unwrap_or("no reason recorded")
+                )));
+            }
+        };
+        let outcome = self.prove_and_promote(mount, &plugin, rotation).await;
+        self.nudge.notify_one();
+        outcome.map(Some)
+    }
+
+    /// `rotating`: asks upstream for a new root credential and stores it.
+    async fn make(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        rotation: RotationRow,
+        requester: Option<Requester>,
+    ) -> Result<Option<RotationRow>, Refusal> {
+        let root = self.mounts.root(mount, plugin).await?;
+        let config = self.mounts.unseal(&root)?;
+        self.storage
+            .begin_rotation_attempt(rotation.operation, give_up_at(mount, self.clock.now()))
+            .await?;
+        let attempt = rotation.attempts.saturating_add(1);
+        let mut call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
+        call.requester = requester;
+        let rotated = match plugin
+            .provider
+            .rotate(&call, &config, &Rotation::Root)
+            .await
+        {
+            Ok(rotated) => rotated,
+            Err(failure) => {
+                let untouched = rotation.attempts == 0 && !failure.reached_upstream;
+                if untouched || failure.class == FailureClass::Unsupported {
+                    // Nothing happened upstream, in this attempt or an earlier one.
+                    self.storage
+                        .abort_rotation(mount.id, self.clock.now())
+                        .await?;
+                } else {
+                    self.record_failure(&rotation, attempt, &failure).await?;
+                }
+                return Err(failure.into());
+            }
+        };
+        fault::point("rotate.after_provider");
+
+        let document = self.with_defaults(mount, plugin, rotated.secret);
+        let version = self.storage.next_config_version(mount.id).await?;
+        let sealed = self.keyring.seal(
+            &config_context(mount.id, version),
+            document.expose().as_bytes(),
+        )?;
+        let now = self.clock.now();
+        let config = NewConfig {
+            mount_id: mount.id,
+            version,
+            document: sealed,
+            identity: None,
+            warnings: Vec::new(),
+            metadata: rotated.metadata,
+            retires: rotated.retires,
+            created_at: now,
+        };
+        let staged = self
+            .storage
+            .stage_rotation(rotation.operation, config, give_up_at(mount, now))
+            .await?;
+        fault::point("rotate.after_staged");
+        Ok(staged.then_some(RotationRow {
+            state: RotationState::Proving,
+            new_version: Some(version),
+            attempts: 0,
+            ..rotation
+        }))
+    }
+
+    /// `proving`: shows that the staged credential works, then puts it in use.
+    async fn prove_and_promote(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        rotation: RotationRow,
+    ) -> Result<RotationOutcome, Refusal> {
+        let gone = || {
+            Refusal::Conflict(format!(
+                "the rotation of {} was ended meanwhile",
+                mount.path()
+            ))
+        };
+        let version = rotation.new_version.ok_or_else(gone)?;
+        let row = self
+            .storage
+            .config(mount.id, version)
+            .await?
+            .ok_or_else(gone)?;
+        let staged = self.mounts.root_of(mount, plugin, &row)?;
+        let validation = match self
+            .prove_patiently(mount, plugin, &staged, rotation.operation)
+            .await
+        {
+            Ok(validation) => validation,
+            Err(failure) => {
+                self.record_failure(&rotation, rotation.attempts.saturating_add(1), &failure)
+                    .await?;
+                return Err(failure.into());
+            }
+        };
+        fault::point("rotate.after_proven");
+
+        let now = self.clock.now();
+        let schedule = self.storage.schedule(mount.id).await?;
+        let grace = schedule.map_or(Duration::ZERO, |schedule| schedule.grace);
+        let retire_at = row.retires.is_some().then(|| now.plus(grace));
+        let promoted = self
+            .storage
+            .promote_rotation(
+                rotation,
+                validation.identity,
+                validation.warnings,
+                retire_at,
+                now,
+            )
+            .await?;
+        mount.forget_root();
+        if !promoted {
+            return Err(gone());
+        }
+        fault::point("rotate.after_promoted");
+        tracing::info!(mount = %mount.path(), version, "rotated a root credential");
+        Ok(RotationOutcome {
+            version,
+            metadata: row.metadata,
+        })
+    }
+
+    /// `retiring`: ends the former root credential upstream.
+    async fn retire(&self, mount: &Arc<Mount>, rotation: &RotationRow) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        if mount.uses_root(rotation.former_version) {
+            let reason = "a call under way still uses the former root credential".to_owned();
+            let due = now.plus(Duration::from_secs(1));
+            self.storage
+                .record_rotation_failure(rotation.operation, Some(due), reason)
+                .await?;
+            return Ok(());
+        }
+        let gone = || Refusal::Conflict("the rotated config is gone".into());
+        let version = rotation.new_version.ok_or_else(gone)?;
+        let retires = self
+            .storage
+            .config(mount.id, version)
+            .await?
+            .and_then(|row| row.retires)
+            .ok_or_else(gone)?;
+        let plugin = self.mounts.plugin(mount).await?;
+        let root = self.mounts.root(mount, &plugin).await?;
+        let config = self.mounts.unseal(&root)?;
+        let attempt = rotation.attempts.saturating_add(1);
+        let call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
+        let ended = plugin
+            .provider
+            .revoke(&call, &config, None, &Revocation::FormerRoot(retires))
+            .await;
+        match ended {
+            Ok(()) => {}
+            Err(failure) if failure.class == FailureClass::NotFound => {}
+            Err(failure) => {
+                // Never given up: a former root credential that works is a leak.
+                let delay = if attempt < backoff::SOON {
+                    backoff::jittered(attempt)
+                } else {
+                    backoff::DAILY
+                };
+                self.storage
+                    .record_rotation_failure(
+                        rotation.operation,
+                        Some(now.plus(delay)),
+                        failure.to_string(),
+                    )
+                    .await?;
+                return Err(failure.into());
+            }
+        }
+        self.storage
+            .finish_rotation(rotation.clone(), self.clock.now())
+            .await?;
+        tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
+        Ok(())
+    }
+
+    async fn prove(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        root: &Root,
+        operation: OperationId,
+    ) -> Result<Validation, Refusal> {
+        let config = self.mounts.unseal(root)?;
+        let call = mount.call(operation, 1, PRINCIPAL, root);
+        Ok(plugin
+            .provider
+            .validate_config(&call, &config, None)
+            .await?)
+    }
+
+    /// Proves a staged credential, again and again over the time that upstream
+    /// may need to honour it.
+    async fn prove_patiently(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        staged: &Root,
+        operation: OperationId,
+    ) -> Result<Validation, Failure> {
+        let propagation = Duration::from_secs(plugin.provider.descriptor().propagation_s.into());
+        let patience = (propagation + PATIENCE).min(mount.spec.tune.timeout);
+        let mut waited = Duration::ZERO;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match self.prove(mount, plugin, staged, operation).await {
+                Ok(validation) => return Ok(validation),
+                Err(Refusal::Provider(failure)) => failure,
+                Err(other) => {
+                    return Err(Failure {
+                        class: FailureClass::Internal,
+                        code: "host".into(),
+                        message: other.to_string(),
+                        retry_after: None,
+                        reached_upstream: false,
+                    });
+                }
+            };
+            if !failure.class.is_transient() || waited >= patience {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn record_failure(
+        &self,
+        rotation: &RotationRow,
+        attempt: u32,
+        failure: &Failure,
+    ) -> Result<(), Refusal> {
+        let again = failure.class.is_transient() && attempt < backoff::SOON;
+        let due = again.then(|| self.clock.now().plus(backoff::jittered(attempt)));
+        self.storage
+            .record_rotation_failure(rotation.operation, due, failure.to_string())
+            .await?;
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    /// The new config with defaults filled in. One that its own schema refuses
+    /// is kept as it is: upstream may already know no other.
+    fn with_defaults(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        document: Secret<String>,
+    ) -> Secret<String> {
+        let Ok(mut parsed) = serde_json::from_str::<Value>(document.expose()) else {
+            return document;
+        };
+        match plugin.config.check("config", &mut parsed) {
+            Ok(()) => Secret::new(parsed.to_string()),
+            Err(_) => {
+                tracing::error!(mount = %mount.path(), "a rotation made a config that its own schema refuses");
+                document
+            }
+        }
+    }
+
+    async fn failed(&self, mount: &Mount) -> Result<RotationRow, Refusal> {
+        self.storage
+            .unsettled_rotation(mount.id)
+            .await?
+            .filter(|rotation| rotation.state == RotationState::Failed)
+            .ok_or_else(|| no_failed_rotation(mount.path()))
+    }
+}
+
+fn no_failed_rotation(path: &MountPath) -> Refusal {
+    Refusal::Conflict(format!(
+        "no rotation of {path} has failed; there is nothing to retry or to give up"
+    ))
+}
+
+/// The root credential lent to one operation.
+#[derive(Debug)]
+pub struct RootUse<'a> {
+    rotations: &'a Rotations,
+    mount: Arc<Mount>,
+    plugin: Arc<Plugin>,
+    /// The version in use.
+    pub root: Arc<Root>,
+    /// The config, opened for this operation's calls.
+    pub config: Secret<String>,
+    /// Held for the second try: no rotation can come between again.
+    turn: Option<RotationTurn>,
+}
+
+impl RootUse<'_> {
+    /// After a call failed: whether it was refused because the root credential
+    /// was being rotated. Then a newer one is in `self`, and no other rotation
+    /// begins until `self` is dropped.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn renewed_after(&mut self, failure: &Failure) -> Result<bool, Refusal> {
+        if failure.class != FailureClass::Denied || self.turn.is_some() {
+            return Ok(false);
+        }
+        let turn = self.mount.rotation_turn().await;
+        // One that a crash left open has no driver yet; then this is the one.
+        if let Err(error) = self.rotations.drive_open(&self.mount, None, &turn).await {
+            tracing::debug!(mount = %self.mount.path(), %error, "an open rotation did not advance");
+        }
+        let newer = self
+            .rotations
+            .mounts
+            .root(&self.mount, &self.plugin)
+            .await?;
+        if newer.version == self.root.version {
+            return Ok(false);
+        }
+        self.config = self.rotations.mounts.unseal(&newer)?;
+        self.root = newer;
+        self.turn = Some(turn);
+        Ok(true)
+    }
+}

@@ -1,0 +1,158 @@
+//! The scheduler: finds what is due in storage and has it done.
+//!
+//! It keeps nothing in memory that a restart would miss. It sleeps until the
+//! next due moment or a nudge, then takes from each mount at most as much as
+//! that mount has free call slots: a mount whose upstream hangs fills its own
+//! slots and delays nobody else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{
+    clock::{Clock, Timestamp},
+    lease::Leases,
+    mount::{Mount, Mounts},
+    refusal::Refusal,
+    rotation::Rotations,
+};
+
+/// Revocations under way at a time, over all mounts.
+const TOTAL: usize = 256;
+
+/// Leases taken from one mount in one transaction.
+const BATCH: usize = 64;
+
+/// How long the scheduler sleeps at most. Everything it does is due at a known
+/// moment; this bounds the harm of a nudge that was forgotten.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long until the scheduler tries again after storage failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A running scheduler.
+#[derive(Debug)]
+pub struct Scheduler {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Scheduler {
+    /// Starts it. `nudge` is the one that the engines were given.
+    pub fn start(
+        mounts: Arc<Mounts>,
+        leases: Arc<Leases>,
+        rotations: Arc<Rotations>,
+        clock: Clock,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let work = Work {
+            mounts,
+            leases,
+            rotations,
+            clock,
+            nudge,
+            total: Arc::new(Semaphore::new(TOTAL)),
+        };
+        Self {
+            stop,
+            task: tokio::spawn(work.run(stopped)),
+        }
+    }
+
+    /// Takes no more work and waits for what is under way. What is left is due
+    /// at the next start.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        if self.task.await.is_err() {
+            tracing::error!("the scheduler ended badly");
+        }
+    }
+}
+
+struct Work {
+    mounts: Arc<Mounts>,
+    leases: Arc<Leases>,
+    rotations: Arc<Rotations>,
+    clock: Clock,
+    nudge: Arc<Notify>,
+    total: Arc<Semaphore>,
+}
+
+impl Work {
+    async fn run(self, mut stopped: watch::Receiver<bool>) {
+        if let Err(error) = self.rotations.resume_interrupted().await {
+            tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
+        }
+        let mut under_way = JoinSet::new();
+        loop {
+            let nudged = self.nudge.notified();
+            let next = match self.run_once(&mut under_way).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::error!(%error, "the scheduler could not read or claim due work");
+                    Some(self.clock.now().plus(PAUSE))
+                }
+            };
+            let latest = self.clock.now().plus(LONGEST_SLEEP);
+            let wake = next.map_or(latest, |next| next.min(latest));
+            tokio::select! {
+                () = self.clock.sleep_until(wake) => {}
+                () = nudged => {}
+                // An attempt that ended has freed a slot.
+                Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+                _ = stopped.changed() => break,
+            }
+            while under_way.try_join_next().is_some() {}
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Begins all due work there is room for; the moment of the next.
+    async fn run_once(&self, under_way: &mut JoinSet<()>) -> Result<Option<Timestamp>, Refusal> {
+        let now = self.clock.now();
+        let mut next = self.rotations.run_due(now).await?;
+        for mount in self.mounts.every() {
+            match self.leases.next_due(&mount).await? {
+                Some(due) if due <= now => self.begin(&mount, now, under_way).await?,
+                Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
+                None if !mount.live => {
+                    self.mounts.remove_drained(&mount).await?;
+                }
+                None => {}
+            }
+        }
+        Ok(next)
+    }
+
+    async fn begin(
+        &self,
+        mount: &Arc<Mount>,
+        now: Timestamp,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<(), Refusal> {
+        let room = BATCH
+            .min(mount.free_slots())
+            .min(self.total.available_permits());
+        if room == 0 {
+            return Ok(());
+        }
+        for row in self.leases.claim_due(mount, now, room).await? {
+            let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {
+                break;
+            };
+            let (leases, mount) = (Arc::clone(&self.leases), Arc::clone(mount));
+            under_way.spawn(async move {
+                // Recorded either way; the reason is in the log and the row.
+                let _ = leases.end(&mount, row).await;
+                drop(permit);
+            });
+        }
+        // More may be due: look again as soon as one of these has ended.
+        Ok(())
+    }
+}

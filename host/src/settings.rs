@@ -1,0 +1,267 @@
+//! A mount's config: the root credential as the operator writes it, proven
+//! before it is stored.
+//!
+//! The host's own fields in the body (`rotate_on_config`, `rotation_period`,
+//! `rotation_grace`) are split off; the rest belongs to the provider's config
+//! schema. Writing a config replaces the root credential: the former one is
+//! erased and an open rotation ends.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    clock::{Clock, Timestamp},
+    duration,
+    id::{MountPath, OperationId},
+    keyring::Keyring,
+    mount::{Mount, Mounts, config_context},
+    provider::{Call, Requester},
+    refusal::Refusal,
+    rotation::Rotations,
+    schema,
+    secret::Secret,
+    storage::{NewConfig, RotationRow, Schedule, Storage},
+};
+
+/// How long a former root credential stays valid where upstream can hold two:
+/// long enough for every call that began with it.
+const DEFAULT_GRACE: Duration = Duration::from_secs(60);
+
+/// Shortest rotation period: below, rotations would run into each other.
+const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
+
+/// The host's field names in a config body.
+pub const HOST_FIELDS: [&str; 3] = ["rotate_on_config", "rotation_period", "rotation_grace"];
+
+/// A mount's config as shown.
+#[derive(Clone, Debug)]
+pub struct ConfigView {
+    /// The provider's part, secrets redacted.
+    pub config: Value,
+    /// Who the root credential is upstream.
+    pub identity: Option<String>,
+    /// Counts up with every new root credential.
+    pub version: u32,
+    /// What the provider warned of when it was proven.
+    pub warnings: Vec<String>,
+    /// When it rotates, and last did.
+    pub schedule: Schedule,
+    /// A rotation that is open.
+    pub rotation: Option<RotationRow>,
+}
+
+/// The configs of all mounts.
+#[derive(Debug)]
+pub struct Settings {
+    storage: Storage,
+    keyring: Keyring,
+    mounts: Arc<Mounts>,
+    rotations: Arc<Rotations>,
+    clock: Clock,
+}
+
+impl Settings {
+    /// Settings over a storage.
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        mounts: Arc<Mounts>,
+        rotations: Arc<Rotations>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            storage,
+            keyring,
+            mounts,
+            rotations,
+            clock,
+        }
+    }
+
+    /// Proves a config against upstream and puts it in use. With
+    /// `rotate_on_config` the root credential is rotated at once, so that only
+    /// the host knows it.
+    ///
+    /// # Errors
+    /// One sentence that names the field, or the provider's failure; the former
+    /// config then stays.
+    pub async fn write(
+        &self,
+        path: &MountPath,
+        body: Value,
+        requester: Requester,
+    ) -> Result<ConfigView, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let Value::Object(mut document) = body else {
+            return Err(Refusal::Invalid("config must be a JSON object".into()));
+        };
+        let now = self.clock.now();
+        let schedule = take_schedule(&mut document, now).map_err(Refusal::Invalid)?;
+        let mut document = Value::Object(document);
+        plugin
+            .config
+            .check("config", &mut document)
+            .map_err(Refusal::Invalid)?;
+        let document = Secret::new(document.to_string());
+
+        // No rotation may stage a successor of a config that is being replaced.
+        let turn = mount.rotation_turn().await;
+        let version = self.storage.next_config_version(mount.id).await?;
+        let call = Call {
+            operation: OperationId::new(now)?,
+            attempt: 1,
+            role_name: None,
+            principal_name: "validate-config".into(),
+            requester: Some(requester.clone()),
+            timeout: mount.spec.tune.timeout,
+            scope: self.mounts.scope(&mount, &plugin, version, &document)?,
+        };
+        let validation = plugin
+            .provider
+            .validate_config(&call, &document, None)
+            .await?;
+
+        let sealed = self.keyring.seal(
+            &config_context(mount.id, version),
+            document.expose().as_bytes(),
+        )?;
+        let config = NewConfig {
+            mount_id: mount.id,
+            version,
+            document: sealed,
+            identity: validation.identity,
+            warnings: validation.warnings,
+            metadata: json!({}),
+            retires: None,
+            created_at: now,
+        };
+        if !self.storage.replace_config(config, schedule).await? {
+            return Err(Refusal::Conflict(format!(
+                "the config of {path} was changed meanwhile; write it again"
+            )));
+        }
+        mount.forget_root();
+        self.mounts.drop_parked(&mount);
+        drop(turn);
+        tracing::info!(mount = %path, version, "wrote a config");
+
+        if schedule.on_config {
+            self.rotations.rotate_root(path, Some(requester)).await?;
+        }
+        self.read(path).await
+    }
+
+    /// The config in use, secrets redacted.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no mount or no config.
+    pub async fn read(&self, path: &MountPath) -> Result<ConfigView, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let missing = || Refusal::NotFound(format!("mount {path} has no config"));
+        let row = self
+            .storage
+            .current_config(mount.id)
+            .await?
+            .ok_or_else(missing)?;
+        let root = self.mounts.root_of(&mount, &plugin, &row)?;
+        let document = self.mounts.unseal(&root)?;
+        let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
+        let schedule = self.storage.schedule(mount.id).await?.unwrap_or(Schedule {
+            period: Duration::ZERO,
+            grace: DEFAULT_GRACE,
+            on_config: false,
+            last: None,
+            next: None,
+        });
+        Ok(ConfigView {
+            config: schema::redact(&plugin.provider.descriptor().config_schema, &parsed),
+            identity: row.identity,
+            version: row.version,
+            warnings: row.warnings,
+            schedule,
+            rotation: self.storage.unsettled_rotation(mount.id).await?,
+        })
+    }
+
+    /// Erases the root credential. Leases stay, and can be revoked once there is
+    /// a config again.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no mount or no config.
+    pub async fn remove(&self, path: &MountPath) -> Result<(), Refusal> {
+        let mount: Arc<Mount> = self.mounts.open(path)?;
+        let _turn = mount.rotation_turn().await;
+        if !self
+            .storage
+            .erase_config(mount.id, self.clock.now())
+            .await?
+        {
+            return Err(Refusal::NotFound(format!("mount {path} has no config")));
+        }
+        mount.forget_root();
+        self.mounts.drop_parked(&mount);
+        tracing::info!(mount = %path, "erased a config");
+        Ok(())
+    }
+}
+
+/// Takes the host's fields out of a config body.
+fn take_schedule(document: &mut Map<String, Value>, now: Timestamp) -> Result<Schedule, String> {
+    let on_config = match document.remove("rotate_on_config") {
+        Some(value) => value
+            .as_bool()
+            .ok_or("rotate_on_config must be true or false")?,
+        None => false,
+    };
+    let mut span = |field: &str, default| match document.remove(field) {
+        Some(value) => duration::of_value(field, &value).map(|span| span.unwrap_or(default)),
+        None => Ok(default),
+    };
+    let period = span("rotation_period", Duration::ZERO)?;
+    let grace = span("rotation_grace", DEFAULT_GRACE)?;
+    if !period.is_zero() && period < SHORTEST_PERIOD {
+        return Err(format!(
+            "rotation_period must be 0 (only on request) or at least {} s",
+            SHORTEST_PERIOD.as_secs()
+        ));
+    }
+    let next = (!period.is_zero()).then(|| now.plus(period));
+    Ok(Schedule {
+        period,
+        grace,
+        on_config,
+        last: None,
+        next,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_is_split_from_the_providers_config() {
+        let mut body = json!({"rotation_period": "1d", "rotate_on_config": true, "host": "db"});
+        let schedule = take_schedule(body.as_object_mut().unwrap(), Timestamp(0)).unwrap();
+        assert_eq!(schedule.next, Some(Timestamp(86_400_000)));
+        assert!(schedule.on_config);
+        assert_eq!(body, json!({"host": "db"}));
+    }
+
+    #[test]
+    fn wrong_schedules_are_named() {
+        for (body, field) in [
+            (json!({"rotation_period": "1s"}), "rotation_period"),
+            (json!({"rotation_period": -5}), "rotation_period"),
+            (json!({"rotation_grace": "x"}), "rotation_grace"),
+            (json!({"rotate_on_config": 1}), "rotate_on_config"),
+        ] {
+            let error =
+                take_schedule(body.clone().as_object_mut().unwrap(), Timestamp(0)).unwrap_err();
+            assert!(error.contains(field), "{error}");
+        }
+    }
+}
