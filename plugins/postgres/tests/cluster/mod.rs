@@ -252,7 +252,7 @@ fn postgres_user() -> Option<(u32, u32)> {
 
 /// On PATH, or where Debian puts it.
 fn find(program: &str) -> PathBuf {
-    let on_path = std::env::var_os("PATH")
+    let on_path: Vec<PathBuf> = std::env::var_os("PATH")
         .map(|path| std::env::split_paths(&path).collect())
         .unwrap_or_default();
     let debian = fs::read_dir("/usr/lib/postgresql")
