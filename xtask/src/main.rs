@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod demo;
 mod plugins;
 mod say;
 mod servers;
@@ -15,6 +16,7 @@ mod workspace;
 const USAGE: &str = "\
 The commands of this workspace.
 
+  cargo xtask demo              lease real credentials before your eyes
   cargo xtask test [ARGS]       set up what the tests need and run them all;
                                 ARGS go to the test runner (a filter, for one)
   cargo xtask plugins           build the providers into target/plugins and
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = words.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let outcome = match (command.as_deref(), rest.as_slice()) {
+        (Some("demo"), []) => demo::perform(),
         (Some("test"), arguments) => test::run_command(arguments),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),

@@ -1,13 +1,13 @@
 //! The servers that tests and the demo start: where they are, and how they get
 //! onto a machine that lacks them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::say;
-use crate::workspace::{on_path, run};
+use crate::workspace::{Workspace, on_path, run};
 
 /// The one package that brings a PostgreSQL server and its client.
 const PACKAGE: &str = "postgresql";
@@ -49,38 +49,76 @@ pub(crate) fn how_to_install_postgres() -> String {
     }
 }
 
-/// Sees to it that PostgreSQL is there: installs it with apt where that needs
-/// no password, and says so before; otherwise fails with the command to type.
+/// Sees to it that PostgreSQL is there.
 pub(crate) fn ensure_postgres() -> Result<()> {
     if postgres().is_some() {
         return Ok(());
     }
+    install(&[PACKAGE], "PostgreSQL", &how_to_install_postgres())?;
+    postgres()
+        .map(drop)
+        .context("PostgreSQL was installed, yet there is no `initdb`")
+}
+
+/// Sees to it that openssl is there.
+pub(crate) fn ensure_openssl() -> Result<()> {
+    if on_path("openssl").is_some() {
+        return Ok(());
+    }
+    install(&["openssl"], "openssl", "sudo apt-get install openssl")
+}
+
+/// Sees to it that a Python with the Vault client hvac is in `target/python`.
+pub(crate) fn ensure_hvac(workspace: &Workspace) -> Result<()> {
+    let environment = workspace.target().join("python");
+    let python = environment.join("bin/python");
+    let usable = |program: &Path, statement: &str| {
+        let run = Command::new(program).args(["-c", statement]).output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    if usable(&python, "import hvac") {
+        return Ok(());
+    }
+    if !usable(Path::new("python3"), "import venv, ensurepip") {
+        install(
+            &["python3", "python3-venv"],
+            "Python 3 with venv",
+            "sudo apt-get install python3 python3-venv",
+        )?;
+    }
+    say::step("Preparing a Python environment with hvac in target/python");
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&environment))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "hvac"]))
+        .context("the tests run hvac, a Vault client, which pip could not install")
+}
+
+/// Installs packages with apt where that needs no password, and says so before;
+/// otherwise fails with the command to type.
+fn install(packages: &[&str], what: &str, by_hand: &str) -> Result<()> {
     let Some(apt) = apt_without_password() else {
-        bail!(
-            "the tests need PostgreSQL, which is not installed; type this, then try again:\n\n  {}\n",
-            how_to_install_postgres()
-        );
+        bail!("the tests need {what}; type this, then try again:\n\n  {by_hand}\n");
     };
     say::step(&format!(
-        "Installing {PACKAGE} with apt, which the tests need"
+        "Installing {} with apt, which the tests need",
+        packages.join(" ")
     ));
     let get = |arguments: &[&str]| {
-        let mut command = Command::new(apt.first().map_or("apt-get", |program| program));
+        let mut command = Command::new(apt.first().copied().unwrap_or("apt-get"));
         command
             .args(apt.iter().skip(1))
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive");
         run(&mut command)
     };
-    let install = ["install", "--yes", "--no-install-recommends", PACKAGE];
+    let install = [&["install", "--yes", "--no-install-recommends"], packages].concat();
     if get(&install).is_err() {
         // A fresh machine has no package lists, an old one has stale ones.
         get(&["update"])?;
         get(&install)?;
     }
-    postgres()
-        .map(drop)
-        .context("PostgreSQL was installed, yet there is no `initdb`")
+    Ok(())
 }
 
 /// The words that run apt-get as root without asking for a password.

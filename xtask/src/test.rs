@@ -16,6 +16,8 @@ use crate::{plugins, say, servers};
 /// examples in the documentation are left out: a filter means a few tests.
 pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<ExitCode> {
     servers::ensure_postgres()?;
+    servers::ensure_openssl()?;
+    servers::ensure_hvac(workspace)?;
     plugins::build(workspace)?;
     plugins::build_test_guests(workspace)?;
 

@@ -1,0 +1,121 @@
+//! `cargo xtask demo`: leases real credentials before your eyes.
+//!
+//! Every command is run as it is shown, and every claim is checked against the
+//! real system: one that does not hold ends the demo with a failure. Servers
+//! and files are removed at the end, after a failure and after Ctrl-C too.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use self::cluster::Cluster;
+use self::server::Server;
+use self::stage::Stage;
+use crate::workspace::{Workspace, on_path, run};
+use crate::{plugins, say, servers};
+
+mod certificate;
+mod cluster;
+mod database;
+mod server;
+mod stage;
+
+/// `cargo xtask demo`.
+pub(crate) fn perform() -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    plugins::build(&workspace)?;
+    say::step("Building lessor (the first time takes a few minutes)");
+    run(&mut workspace.cargo(&["build", "--workspace", "--bin", "lessor"]))?;
+
+    let started = Instant::now();
+    let mut stage = Stage::new(&workspace)?;
+    let told = tell(&workspace, &mut stage);
+    // Said before the cleaning up, which is silent.
+    if let Err(error) = &told {
+        say::line(&format!("\nThe demo failed: {error:#}"));
+    }
+    let claims = stage.claims();
+    stage.clear_away()?;
+    if told.is_err() {
+        return Ok(ExitCode::FAILURE);
+    }
+    say::line(&format!(
+        "\nAll {claims} claims held; {} seconds. Everything that was started has been removed.",
+        started.elapsed().as_secs()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
+    say::step("A server for trying out");
+    let _server = Server::start(workspace, stage).context("lessor did not start")?;
+    stage.perform(&server::STEPS)?;
+
+    say::step("Certificates of an authority that nobody can copy");
+    certificate::tell(stage)?;
+
+    let Some(programs) = servers::postgres() else {
+        say::step("PostgreSQL: left out");
+        say::line(&format!(
+            "There is no PostgreSQL here (no `initdb`). To see its part too, type\n\n  {}\n\n\
+             and start the demo again.",
+            servers::how_to_install_postgres()
+        ));
+        return Ok(());
+    };
+    say::step("Roles of a PostgreSQL server");
+    let _cluster = Cluster::start(&programs, stage)?;
+    database::tell(stage)
+}
+
+/// Whether a program that only a proof needs is there; says so where not.
+fn available(program: &str, proof: &str) -> bool {
+    if on_path(program).is_some() {
+        return true;
+    }
+    say::line(&format!(
+        "\n!! NOT PROVEN: {proof}, for `{program}` is not installed."
+    ));
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{certificate, database, server};
+    use crate::workspace::Workspace;
+
+    /// The commands of the README's tour are commands of the demo, in its
+    /// order, so whoever runs the demo has tried the README.
+    #[test]
+    fn the_tour_of_the_readme_is_part_of_the_demo() {
+        let readme = Workspace::find().unwrap().root().join("README.md");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        let tour = readme
+            .split("\n## ")
+            .find(|section| section.starts_with("A tour"))
+            .unwrap();
+        let commands: Vec<&str> = tour
+            .split("```")
+            .filter_map(|block| block.strip_prefix("sh\n"))
+            .flat_map(str::lines)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
+        assert!(commands.len() > 10, "the tour has shrunk to {commands:?}");
+        let mut performed = std::iter::once(server::COMMAND)
+            .chain(
+                [&server::STEPS[..], certificate::STEPS, database::STEPS]
+                    .concat()
+                    .iter()
+                    .map(|step| step.command),
+            )
+            .collect::<Vec<_>>()
+            .into_iter();
+        for command in commands {
+            assert!(
+                performed.any(|step| step == command),
+                "the demo does not run `{command}`, or not in this order"
+            );
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The PostgreSQL provider: a role that is leased, used, renewed, revoked, one
+//! that expires, and a root password that nobody knows any more.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::stage::{Claim, Stage, Step};
+
+/// What is shown.
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        story: "A mount that was granted nothing reaches nothing.",
+        command: "lessor mount add ungranted --plugin postgres",
+        claim: Claim::Prints(&["mounted at ungranted"]),
+    },
+    Step {
+        story: "The sentence says what to grant; nothing was dialled.",
+        command: "lessor config write ungranted host=$PGHOST port=$PGPORT username=lessor password=@root-password sslmode=disable",
+        claim: Claim::Fails("tcp://127.0.0.1:"),
+    },
+    Step {
+        story: "So it goes away again,",
+        command: "lessor mount remove ungranted",
+        claim: Claim::Prints(&["removed"]),
+    },
+    Step {
+        story: "and this one is granted the one address that it needs.",
+        command: "lessor mount add database --plugin postgres --allow-host tcp://$PGHOST:$PGPORT",
+        claim: Claim::Prints(&["mounted at database"]),
+    },
+    Step {
+        story: "The config is proven against the server before it is kept.",
+        command: "lessor config write database host=$PGHOST port=$PGPORT database=$PGDATABASE username=lessor password=@root-password sslmode=disable",
+        claim: Claim::Prints(&["config of database is proven and kept"]),
+    },
+    Step {
+        story: "Nobody is shown the password again.",
+        command: "lessor config show database",
+        claim: Claim::Prints(&["<redacted>"]),
+    },
+    Step {
+        story: "A role: whoever leases it may read what the group `readers` may, for an hour.",
+        command: "lessor role write database reader member_of='[\"readers\"]' default_ttl=1h max_ttl=24h",
+        claim: Claim::Prints(&["role reader"]),
+    },
+    Step {
+        story: "A login is leased: a PostgreSQL role that did not exist before.",
+        command: LEASE,
+        claim: Claim::Prints(&["password is in password"]),
+    },
+    Step {
+        story: "psql logs in with it and reads,",
+        command: "PGPASSWORD=$(cat password) psql -XwU $(cat username) -c 'SELECT * FROM orders'",
+        claim: Claim::Prints(&["butter", "(3 rows)"]),
+    },
+    Step {
+        story: "and may do nothing else.",
+        command: "PGPASSWORD=$(cat password) psql -XwU $(cat username) -c 'DELETE FROM orders'",
+        claim: Claim::Fails("permission denied"),
+    },
+    Step {
+        story: "The lease, as lessor knows it.",
+        command: "lessor lease lookup $(cat lease)",
+        claim: Claim::Prints(&["expire_time"]),
+    },
+    BEFORE_RENEWAL,
+    Step {
+        story: "It is renewed,",
+        command: "lessor lease renew $(cat lease) --increment 8h",
+        claim: Claim::Prints(&["lease_duration"]),
+    },
+    AFTER_RENEWAL,
+    Step {
+        story: "It is revoked,",
+        command: "lessor lease revoke $(cat lease)",
+        claim: Claim::Prints(&["is revoked"]),
+    },
+    Step {
+        story: "and psql is refused from now on.",
+        command: "PGPASSWORD=$(cat password) psql -XwU $(cat username) -c 'SELECT * FROM orders'",
+        claim: Claim::Fails("authentication failed"),
+    },
+    Step {
+        story: "A lease of three seconds,",
+        command: "lessor creds database reader --ttl 3s --save username=username --save password=password --save lease_id=lease",
+        claim: Claim::Prints(&["password is in password"]),
+    },
+    Step {
+        story: "whose role exists,",
+        command: "psql -XAtwU postgres -c \"SELECT count(*) FROM pg_roles WHERE rolname = '$(cat username)'\"",
+        claim: Claim::Prints(&["1"]),
+    },
+    Step {
+        story: "ends without anybody's doing: the role is gone.",
+        command: "psql -XAtwU postgres -c \"SELECT count(*) FROM pg_roles WHERE rolname = '$(cat username)'\"",
+        claim: Claim::Becomes("0", Duration::from_secs(20)),
+    },
+    Step {
+        story: "Today the root password is one that a person has seen, and it works.",
+        command: ROOT_LOGIN,
+        claim: Claim::Prints(&["lessor"]),
+    },
+    Step {
+        story: "It is replaced by one that no person has seen.",
+        command: "lessor rotate database",
+        claim: Claim::Prints(&["root credential of database is replaced"]),
+    },
+    Step {
+        story: "The old one no longer works,",
+        command: ROOT_LOGIN,
+        claim: Claim::Fails("authentication failed"),
+    },
+    Step {
+        story: "the new one does: lessor leases with it,",
+        command: LEASE,
+        claim: Claim::Prints(&["password is in password"]),
+    },
+    Step {
+        story: "and what it leases logs in.",
+        command: "PGPASSWORD=$(cat password) psql -XAtwU $(cat username) -c 'SELECT count(*) FROM orders'",
+        claim: Claim::Prints(&["3"]),
+    },
+    Step {
+        story: "Everything that was ever leased here is ended at once,",
+        command: "lessor lease revoke --prefix database",
+        claim: Claim::Prints(&["is being revoked"]),
+    },
+    Step {
+        story: "and the server has no leased role left.",
+        command: "psql -XAtwU postgres -c \"SELECT count(*) FROM pg_auth_members WHERE roleid = 'readers'::regrole AND member <> 'lessor'::regrole\"",
+        claim: Claim::Becomes("0", Duration::from_secs(20)),
+    },
+];
+
+const LEASE: &str = "lessor creds database reader --save username=username --save password=password --save lease_id=lease";
+
+const ROOT_LOGIN: &str =
+    "PGPASSWORD=$(cat root-password) psql -XAtwU lessor -c 'SELECT current_user'";
+
+const VALID_UNTIL: &str = "psql -XAtwU postgres -c \"SELECT rolvaliduntil FROM pg_roles WHERE rolname = '$(cat username)'\"";
+
+const BEFORE_RENEWAL: Step = Step {
+    story: "PostgreSQL itself knows the role's end,",
+    command: VALID_UNTIL,
+    claim: Claim::Prints(&["20"]),
+};
+
+const AFTER_RENEWAL: Step = Step {
+    story: "and PostgreSQL knows the later end.",
+    command: VALID_UNTIL,
+    claim: Claim::Prints(&["20"]),
+};
+
+/// Plays the PostgreSQL part.
+pub(super) fn tell(stage: &mut Stage) -> Result<()> {
+    let mut end_before: Option<String> = None;
+    for step in STEPS {
+        let printed = stage.step(step)?;
+        if step.command == VALID_UNTIL {
+            if let Some(before) = &end_before {
+                // In one time zone, so the text orders as time does.
+                stage.claim(&printed > before, "the end has moved")?;
+            }
+            end_before = Some(printed);
+        }
+    }
+    Ok(())
+}
