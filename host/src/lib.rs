@@ -60,3 +60,6 @@ pub mod secret;
 pub mod settings;
 pub mod storage;
 pub mod suggest;
+
+#[cfg(test)]
+mod testing;

@@ -627,3 +627,6 @@ impl RootUse<'_> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

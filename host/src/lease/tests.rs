@@ -1,0 +1,283 @@
+//! The state machine over a fake upstream.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+
+use super::{IssueRequest, RevokeOutcome};
+use crate::{
+    refusal::Refusal,
+    storage::LeaseState,
+    testing::{House, Step, db, reader, requester},
+};
+
+#[tokio::test]
+async fn a_lease_is_issued_renewed_and_ends_with_its_time() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let issued = engine.issue().await.unwrap();
+    assert_eq!(house.principals(), 1);
+    let end = issued.lease.expire_time.unwrap();
+    house.clock.advance(Duration::from_secs(600));
+    let renewed = engine.leases.renew(&issued.lease.id, None).await.unwrap();
+    assert!(renewed.expire_time.unwrap() > end);
+    house.clock.advance(Duration::from_secs(3700));
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+    assert!(matches!(
+        engine.leases.lookup(&issued.lease.id).await,
+        Err(Refusal::NotFound(_))
+    ));
+    assert_eq!(
+        engine.leases.revoke(&issued.lease.id).await.unwrap(),
+        RevokeOutcome::Unknown
+    );
+}
+
+#[tokio::test]
+async fn a_renewal_never_passes_the_longest_life() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let issued = engine.issue().await.unwrap();
+    house.clock.advance(Duration::from_secs(3500));
+    engine.leases.renew(&issued.lease.id, None).await.unwrap();
+    house.clock.advance(Duration::from_secs(3000));
+    let renewed = engine.leases.renew(&issued.lease.id, None).await.unwrap();
+    assert_eq!(
+        renewed.expire_time.unwrap(),
+        issued.lease.issue_time.plus(Duration::from_secs(7200))
+    );
+    assert!(!renewed.renewable);
+    let refused = engine
+        .leases
+        .renew(&issued.lease.id, None)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("not renewable"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_failure_that_reached_nothing_leaves_no_lease() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::Unreached]);
+    assert!(matches!(engine.issue().await, Err(Refusal::Provider(_))));
+    assert!(engine.leases.count().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_credential_whose_answer_was_lost_is_found_and_ended() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::FailAfter]);
+    assert!(matches!(engine.issue().await, Err(Refusal::Provider(_))));
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn an_intent_of_a_dead_process_is_revoked_after_its_call_must_have_ended() {
+    let house = House::new();
+    {
+        let engine = house.open(false).await;
+        house.script(&[Step::FailAfter]);
+        let _ = engine.issue().await;
+        assert_eq!(house.principals(), 1);
+    }
+    let engine = house.open(true).await;
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_delays_a_revocation_and_never_loses_it() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let issued = engine.issue().await.unwrap();
+    house.script(&[Step::FailBefore; 9]);
+    let outcome = engine.leases.revoke(&issued.lease.id).await.unwrap();
+    assert!(matches!(outcome, RevokeOutcome::Queued(_)));
+    let shown = engine.leases.lookup(&issued.lease.id).await.unwrap();
+    assert_eq!((shown.state, shown.attempts), (LeaseState::Revoking, 1));
+    assert!(shown.last_error.is_some() && shown.next_attempt.is_some());
+    house.clock.advance(Duration::from_secs(24 * 3600));
+    for _ in 0..8 {
+        house.clock.advance(Duration::from_secs(25 * 3600));
+        tokio::task::yield_now().await;
+    }
+    while !engine
+        .leases
+        .drained("db", Duration::from_millis(50))
+        .await
+        .unwrap()
+    {
+        house.clock.advance(Duration::from_secs(25 * 3600));
+    }
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn a_prefix_ends_all_its_leases_and_no_other() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .roles
+        .write(&db(), &"writer".parse().unwrap(), json!({}), requester())
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        engine.issue().await.unwrap();
+    }
+    let request = IssueRequest {
+        body: json!({}),
+        ttl: None,
+        requester: requester(),
+    };
+    let kept = engine
+        .leases
+        .issue(&db(), &"writer".parse().unwrap(), request)
+        .await
+        .unwrap();
+    assert_eq!(
+        engine.leases.list("db/creds/reader").await.unwrap().len(),
+        20
+    );
+    assert_eq!(engine.leases.list("").await.unwrap(), ["db/"]);
+    assert_eq!(
+        engine.leases.list("db/creds").await.unwrap(),
+        ["reader/", "writer/"]
+    );
+    assert_eq!(
+        engine
+            .leases
+            .revoke_prefix("db/creds/reader")
+            .await
+            .unwrap(),
+        20
+    );
+    assert!(
+        engine
+            .leases
+            .drained("db/creds/reader", Duration::from_secs(10))
+            .await
+            .unwrap()
+    );
+    assert_eq!(house.principals(), 1);
+    assert!(engine.leases.lookup(&kept.lease.id).await.is_ok());
+    assert!(matches!(
+        engine.leases.revoke_prefix("/").await,
+        Err(Refusal::Invalid(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_unmounted_provider_ends_its_leases_and_then_its_row() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for _ in 0..5 {
+        engine.issue().await.unwrap();
+    }
+    engine.mounts.remove(&db()).await.unwrap();
+    assert!(matches!(engine.issue().await, Err(Refusal::NotFound(_))));
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+    while !engine.storage.mounts().await.unwrap().is_empty() {
+        house.clock.advance(Duration::from_secs(61));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_removed_role_ends_its_leases_and_a_changed_one_does_not() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine.issue().await.unwrap();
+    engine
+        .roles
+        .write(&db(), &reader(), json!({"default_ttl": "5m"}), requester())
+        .await
+        .unwrap();
+    let newer = engine.issue().await.unwrap();
+    assert_eq!(
+        newer.lease.ttl(newer.lease.issue_time),
+        Duration::from_secs(300)
+    );
+    assert_eq!(
+        engine.leases.list("db/creds/reader").await.unwrap().len(),
+        2
+    );
+    engine.roles.remove(&db(), &reader()).await.unwrap();
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn a_cap_refuses_and_makes_nothing() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .roles
+        .write(&db(), &reader(), json!({"max_leases": 2}), requester())
+        .await
+        .unwrap();
+    engine.issue().await.unwrap();
+    engine.issue().await.unwrap();
+    let refused = engine.issue().await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Limit { message, .. } if message.contains("max_leases")),
+        "{refused}"
+    );
+    assert_eq!(house.principals(), 2);
+}
+
+#[tokio::test]
+async fn unknown_names_suggest_the_nearest_known_one() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let request = || IssueRequest {
+        body: json!({}),
+        ttl: None,
+        requester: requester(),
+    };
+    let role = engine
+        .leases
+        .issue(&db(), &"raeder".parse().unwrap(), request())
+        .await
+        .unwrap_err();
+    assert!(role.to_string().contains("\"reader\""), "{role}");
+    let mount = engine
+        .leases
+        .issue(&"bd".parse().unwrap(), &reader(), request())
+        .await
+        .unwrap_err();
+    assert!(mount.to_string().contains("\"db\""), "{mount}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
+    let house = House::new();
+    let engine = Arc::new(house.open(true).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let engine = Arc::clone(&engine);
+        tasks.spawn(async move {
+            for _ in 0..25 {
+                engine.issue().await.unwrap();
+            }
+        });
+    }
+    for _ in 0..4 {
+        let engine = Arc::clone(&engine);
+        tasks.spawn(async move {
+            for _ in 0..20 {
+                engine.rotations.rotate_root(&db(), None).await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    assert_eq!(house.principals(), 400);
+    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 81);
+    engine.issue().await.unwrap();
+}

@@ -1,0 +1,140 @@
+//! Rotations over an upstream that holds one root password at a time.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    refusal::Refusal,
+    storage::RotationState,
+    testing::{House, Step, db, requester},
+};
+
+#[tokio::test]
+async fn an_answer_lost_after_the_password_changed_is_recovered_by_derivation() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::FailAfter]);
+    assert!(matches!(
+        engine.rotations.rotate_root(&db(), None).await,
+        Err(Refusal::Provider(_))
+    ));
+    // The root in use no longer works upstream; the next caller drives the open
+    // rotation to its end and notices nothing.
+    engine.issue().await.unwrap();
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert_eq!(shown.version, 2);
+    assert!(shown.rotation.is_none());
+}
+
+#[tokio::test]
+async fn a_rotation_of_a_dead_process_goes_on_at_the_next_start() {
+    let house = House::new();
+    {
+        let engine = house.open(false).await;
+        house.script(&[Step::FailAfter]);
+        let _ = engine.rotations.rotate_root(&db(), None).await;
+    }
+    let engine = house.open(true).await;
+    while engine.settings.read(&db()).await.unwrap().version != 2 {
+        tokio::task::yield_now().await;
+    }
+    engine.issue().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotation_that_reached_nothing_leaves_nothing_open() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::Unreached]);
+    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert!(shown.rotation.is_none());
+    assert_eq!(shown.version, 1);
+}
+
+#[tokio::test]
+async fn a_rotation_is_never_given_up_where_that_would_lose_the_root() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.script(&[
+        Step::FailAfter,
+        Step::FailBefore,
+        Step::FailBefore,
+        Step::FailBefore,
+        Step::FailBefore,
+        Step::FailBefore,
+    ]);
+    for _ in 0..6 {
+        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    }
+    let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
+    assert_eq!(open.state, RotationState::Failed);
+    let refused = engine.rotations.abort(&db()).await.unwrap_err();
+    assert!(refused.to_string().contains("retry it"), "{refused}");
+    engine.rotations.retry(&db()).await.unwrap();
+    engine.issue().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_rotation_that_changed_nothing_can_be_given_up() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.script(&[Step::FailBefore; 6]);
+    for _ in 0..6 {
+        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    }
+    engine.rotations.abort(&db()).await.unwrap();
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert!(shown.rotation.is_none());
+    assert_eq!(shown.version, 1);
+    assert!(matches!(
+        engine.rotations.abort(&db()).await,
+        Err(Refusal::Conflict(_))
+    ));
+}
+
+#[tokio::test]
+async fn scheduled_rotations_come_by_themselves() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let config = json!({"password": "initial", "rotation_period": "1h", "rotate_on_config": true});
+    assert_eq!(
+        engine
+            .settings
+            .write(&db(), config, requester())
+            .await
+            .unwrap()
+            .version,
+        3
+    );
+    house.clock.advance(Duration::from_secs(3601));
+    while engine.settings.read(&db()).await.unwrap().version != 4 {
+        tokio::task::yield_now().await;
+    }
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert!(shown.schedule.next.unwrap() > house.clock.now());
+}
+
+#[tokio::test]
+async fn a_config_that_does_not_work_is_not_stored() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    assert!(
+        engine
+            .settings
+            .write(&db(), json!({"password": "wrong"}), requester())
+            .await
+            .is_err()
+    );
+    let unknown = engine
+        .settings
+        .write(&db(), json!({"pasword": "x"}), requester())
+        .await
+        .unwrap_err();
+    assert!(unknown.to_string().contains("password"), "{unknown}");
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert_eq!(shown.version, 1);
+    assert_eq!(shown.config, json!({"password": "<redacted>"}));
+    engine.issue().await.unwrap();
+}

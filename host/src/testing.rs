@@ -1,0 +1,482 @@
+//! An engine over a fake upstream, for the tests of `lease` and `rotation`.
+//!
+//! The fake keeps the truth of what exists upstream and of which root password
+//! works. It can be told to fail before or after a call took effect. An engine
+//! can be dropped and opened again on the same storage, as after a crash.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::{
+    catalog::{Catalog, PinSpec},
+    clock::{Clock, Timestamp},
+    id::{Digest, MountPath, RoleName},
+    keyring::Keyring,
+    lease::{IssueRequest, Issued, Leases},
+    mount::{MountSpec, Mounts, Tune},
+    provider::{
+        Abilities, Call, Credential, Descriptor, Document, Failure, FailureClass, Page, Provider,
+        Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
+    },
+    refusal::Refusal,
+    role::Roles,
+    rotation::Rotations,
+    scheduler::Scheduler,
+    secret::Secret,
+    settings::Settings,
+    storage::{PinSource, Storage},
+};
+
+/// The truth upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    pub(crate) principals: BTreeSet<String>,
+    pub(crate) password: String,
+    pub(crate) created: u32,
+    /// How the next calls go, in order; all well once it is empty.
+    pub(crate) script: Vec<Step>,
+}
+
+/// How one call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// As it should.
+    Well,
+    /// Fails without reaching upstream.
+    Unreached,
+    /// Fails after reaching upstream, before anything took effect.
+    FailBefore,
+    /// Takes effect, then the answer is lost.
+    FailAfter,
+}
+
+/// A provider of the fake upstream, which holds one root password at a time.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    descriptor: Descriptor,
+    pub(crate) upstream: Arc<Mutex<Upstream>>,
+}
+
+impl Fake {
+    pub(crate) fn new(upstream: Arc<Mutex<Upstream>>) -> Self {
+        let anything = json!({"type": "object"});
+        Self {
+            descriptor: Descriptor {
+                name: "fake".into(),
+                version: "1.0.0".into(),
+                summary: "A fake".into(),
+                config_schema: json!({
+                    "type": "object", "required": ["password"], "additionalProperties": false,
+                    "properties": {"password": {"type": "string", "writeOnly": true}}
+                }),
+                role_schema: anything.clone(),
+                request_schema: anything.clone(),
+                credential_schema: anything,
+                endpoints: vec![],
+                name_limit: 40,
+                leaves_state: true,
+                propagation_s: 0,
+                abilities: Abilities {
+                    renewal: true,
+                    inventory: false,
+                    publication: vec![],
+                },
+            },
+            upstream,
+        }
+    }
+
+    /// Logs in, and takes the next step of the script.
+    fn begin(
+        &self,
+        config: &Secret<String>,
+    ) -> Result<(Step, std::sync::MutexGuard<'_, Upstream>), Failure> {
+        let mut upstream = self.upstream.lock().unwrap();
+        let step = if upstream.script.is_empty() {
+            Step::Well
+        } else {
+            upstream.script.remove(0)
+        };
+        match step {
+            Step::Unreached => return Err(failure(FailureClass::Unavailable, false)),
+            Step::FailBefore => return Err(failure(FailureClass::Unavailable, true)),
+            Step::Well | Step::FailAfter => {}
+        }
+        if password(config) != upstream.password {
+            return Err(failure(FailureClass::Denied, true));
+        }
+        Ok((step, upstream))
+    }
+}
+
+fn after<T>(step: Step, value: T) -> Result<T, Failure> {
+    if step == Step::FailAfter {
+        Err(failure(FailureClass::Unavailable, true))
+    } else {
+        Ok(value)
+    }
+}
+
+fn failure(class: FailureClass, reached_upstream: bool) -> Failure {
+    Failure {
+        class,
+        code: "fake".into(),
+        message: "scripted".into(),
+        retry_after: None,
+        reached_upstream,
+    }
+}
+
+fn password(config: &Secret<String>) -> String {
+    let parsed: Value = serde_json::from_str(config.expose()).unwrap();
+    parsed["password"].as_str().unwrap().to_owned()
+}
+
+#[async_trait]
+impl Provider for Fake {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn digest(&self) -> Digest {
+        Digest::of(b"fake")
+    }
+
+    async fn validate_config(
+        &self,
+        _call: &Call,
+        config: &Secret<String>,
+        _role: Option<&Secret<String>>,
+    ) -> Result<Validation, Failure> {
+        let step = self.begin(config)?.0;
+        after(
+            step,
+            Validation {
+                identity: Some("root@fake".into()),
+                warnings: vec![],
+            },
+        )
+    }
+
+    async fn create(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        _role: &Secret<String>,
+        _request: &Secret<String>,
+        _expires_at: Option<Timestamp>,
+    ) -> Result<Credential, Failure> {
+        tokio::task::yield_now().await;
+        let (step, mut upstream) = self.begin(config)?;
+        upstream.principals.insert(call.principal_name.clone());
+        upstream.created += 1;
+        after(
+            step,
+            Credential {
+                id: call.principal_name.clone(),
+                data: Secret::new(json!({"username": call.principal_name}).to_string()),
+                metadata: json!({"made": upstream.created}),
+                expires_in: None,
+            },
+        )
+    }
+
+    async fn revoke(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        _role: Option<&Secret<String>>,
+        what: &Revocation,
+    ) -> Result<(), Failure> {
+        let (step, mut upstream) = self.begin(config)?;
+        let name = match what {
+            Revocation::Credential(id) => id,
+            _ => &call.principal_name,
+        };
+        upstream.principals.remove(name);
+        after(step, ())
+    }
+
+    async fn rotate(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        _what: &Rotation,
+    ) -> Result<Rotated, Failure> {
+        tokio::task::yield_now().await;
+        let derived = format!("derived-{}", call.operation);
+        let step = {
+            let mut upstream = self.upstream.lock().unwrap();
+            let step = if upstream.script.is_empty() {
+                Step::Well
+            } else {
+                upstream.script.remove(0)
+            };
+            match step {
+                Step::Unreached => return Err(failure(FailureClass::Unavailable, false)),
+                Step::FailBefore => return Err(failure(FailureClass::Unavailable, true)),
+                Step::Well | Step::FailAfter => {}
+            }
+            if upstream.password != password(config) && upstream.password != derived {
+                return Err(failure(FailureClass::Denied, true));
+            }
+            upstream.password.clone_from(&derived);
+            step
+        };
+        tokio::task::yield_now().await;
+        after(
+            step,
+            Rotated {
+                secret: Secret::new(json!({"password": derived}).to_string()),
+                retires: None,
+                metadata: json!({"rotated": true}),
+            },
+        )
+    }
+
+    async fn renew(
+        &self,
+        _call: &Call,
+        config: &Secret<String>,
+        _role: &Secret<String>,
+        _id: &str,
+        _expires_at: Option<Timestamp>,
+    ) -> Result<(), Failure> {
+        let step = self.begin(config)?.0;
+        after(step, ())
+    }
+
+    async fn list_credentials(
+        &self,
+        _: &Call,
+        _: &Secret<String>,
+        _: Option<&str>,
+    ) -> Result<Page, Failure> {
+        Err(failure(FailureClass::Unsupported, false))
+    }
+
+    async fn publish(
+        &self,
+        _: &Call,
+        _: &Secret<String>,
+        _: &str,
+        _: &[RevokedCredential],
+    ) -> Result<Option<Document>, Failure> {
+        Err(failure(FailureClass::Unsupported, false))
+    }
+}
+
+/// An installation on disk that engines are opened on.
+pub(crate) struct House {
+    directory: tempfile::TempDir,
+    root: crate::keyring::RootKey,
+    pub(crate) clock: Clock,
+    pub(crate) upstream: Arc<Mutex<Upstream>>,
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    pub(crate) storage: Storage,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) rotations: Arc<Rotations>,
+    pub(crate) settings: Settings,
+    pub(crate) roles: Arc<Roles>,
+    pub(crate) mounts: Arc<Mounts>,
+    /// Runs until the engine is dropped with its runtime.
+    pub(crate) _scheduler: Option<Scheduler>,
+}
+
+pub(crate) fn db() -> MountPath {
+    "db".parse().unwrap()
+}
+
+pub(crate) fn reader() -> RoleName {
+    "reader".parse().unwrap()
+}
+
+pub(crate) fn requester() -> Requester {
+    Requester {
+        display_name: "tester".into(),
+        accessor: "a".into(),
+        metadata: vec![],
+    }
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root =
+            crate::keyring::RootKey::generate_in(&directory.path().join("root.key")).unwrap();
+        let upstream = Arc::new(Mutex::new(Upstream {
+            password: "initial".into(),
+            ..Upstream::default()
+        }));
+        Self {
+            directory,
+            root,
+            clock: Clock::system(),
+            upstream,
+        }
+    }
+
+    /// Opens the engine; with a mount, config and role the first time.
+    pub(crate) async fn open(&self, schedule: bool) -> Engine {
+        let storage = Storage::open(&self.directory.path().join("lessor.db")).unwrap();
+        let wrapped = storage.wrapped_keys().await.unwrap();
+        let first = wrapped.is_empty();
+        let keyring = if first {
+            let (keyring, wrapped) = Keyring::create(&self.root).unwrap();
+            let token = crate::storage::TokenRow {
+                hash: keyring.token_hash("t"),
+                accessor: "a".into(),
+                display_name: "root".into(),
+                policies: vec!["root".into()],
+                created_at: self.clock.now(),
+                expires_at: None,
+            };
+            assert!(storage.initialise(wrapped, token).await.unwrap());
+            keyring
+        } else {
+            Keyring::load(&self.root, &wrapped).unwrap()
+        };
+        let fake: Arc<dyn Provider> = Arc::new(Fake::new(Arc::clone(&self.upstream)));
+        let catalog = Arc::new(Catalog::fixed(
+            storage.clone(),
+            self.clock.clone(),
+            vec![fake],
+        ));
+        if first {
+            let spec = PinSpec {
+                name: "fake".into(),
+                version: None,
+                file: "fake.wasm".into(),
+                sha256: Digest::of(b"fake"),
+                source: PinSource::Api,
+            };
+            catalog.pin(spec).await.unwrap();
+        }
+        let clock = self.clock.clone();
+        let nudge = Arc::new(Notify::new());
+        let mounts = Mounts::open_all(
+            storage.clone(),
+            keyring.clone(),
+            catalog,
+            clock.clone(),
+            false,
+        )
+        .await
+        .unwrap();
+        let mounts = Arc::new(mounts);
+        let rotations = Arc::new(Rotations::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
+        let settings = Settings::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&rotations),
+            clock.clone(),
+        );
+        let roles = Arc::new(Roles::new(
+            storage.clone(),
+            keyring,
+            Arc::clone(&mounts),
+            clock.clone(),
+        ));
+        let leases = Arc::new(Leases::new(
+            storage.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&roles),
+            Arc::clone(&rotations),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
+        if first {
+            let spec = MountSpec {
+                path: db(),
+                plugin: "fake".into(),
+                version: None,
+                description: String::new(),
+                tune: Tune::default(),
+            };
+            mounts.create(spec).await.unwrap();
+            settings
+                .write(&db(), json!({"password": "initial"}), requester())
+                .await
+                .unwrap();
+            roles
+                .write(
+                    &db(),
+                    &reader(),
+                    json!({"default_ttl": "1h", "max_ttl": "2h"}),
+                    requester(),
+                )
+                .await
+                .unwrap();
+        }
+        let scheduler = schedule.then(|| {
+            Scheduler::start(
+                Arc::clone(&mounts),
+                Arc::clone(&leases),
+                Arc::clone(&rotations),
+                clock,
+                nudge,
+            )
+        });
+        Engine {
+            storage,
+            leases,
+            rotations,
+            settings,
+            roles,
+            mounts,
+            _scheduler: scheduler,
+        }
+    }
+
+    pub(crate) fn script(&self, steps: &[Step]) {
+        self.upstream.lock().unwrap().script = steps.to_vec();
+    }
+
+    pub(crate) fn principals(&self) -> usize {
+        self.upstream.lock().unwrap().principals.len()
+    }
+}
+
+impl Engine {
+    pub(crate) async fn issue(&self) -> Result<Issued, Refusal> {
+        let request = IssueRequest {
+            body: json!({}),
+            ttl: None,
+            requester: requester(),
+        };
+        self.leases.issue(&db(), &reader(), request).await
+    }
+
+    /// Waits until no lease is left, moving the clock to whatever is next.
+    pub(crate) async fn drain(&self, clock: &Clock) {
+        for _ in 0..200 {
+            if self
+                .leases
+                .drained("db", Duration::from_millis(50))
+                .await
+                .unwrap()
+            {
+                return;
+            }
+            clock.advance(Duration::from_secs(60));
+        }
+        panic!("leases are left");
+    }
+}
