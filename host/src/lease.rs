@@ -191,7 +191,7 @@ impl Leases {
             .map_err(Refusal::Invalid)?;
         let body = Secret::new(body.to_string());
         let bounds = Bounds::of(&role.host, &mount);
-        let ttl = requested_ttl(request.ttl, bounds)?;
+        let ttl = requested_ttl("ttl", request.ttl, bounds)?;
         let document = self.roles.open(&mount, &role)?;
         let mut root = self.rotations.root_for(&mount, &plugin).await?;
         let slot = mount.slot().await?;
@@ -381,7 +381,11 @@ impl Leases {
         }
         let role = self.roles.version(row.role_id).await?;
         let bounds = Bounds::of(&role.host, &mount);
-        let ttl = requested_ttl(increment.filter(|increment| !increment.is_zero()), bounds)?;
+        let ttl = requested_ttl(
+            "increment",
+            increment.filter(|increment| !increment.is_zero()),
+            bounds,
+        )?;
         let fixed_end = row.upstream_expires_at.filter(|_| !renews);
         let expires_at = [ttl.map(|ttl| now.plus(ttl)), row.max_expires_at, fixed_end]
             .into_iter()
@@ -483,24 +487,23 @@ impl Leases {
     }
 }
 
-/// The length of a lease; none for one without end.
-fn requested_ttl(requested: Option<Duration>, bounds: Bounds) -> Result<Option<Duration>, Refusal> {
-    match (requested, bounds.max) {
-        (Some(ttl), Some(max)) if ttl > max => Err(Refusal::Invalid(format!(
-            "ttl ({} s) is longer than the max_ttl of {} s; ask for less or raise max_ttl of the role or mount",
+/// The length of a lease, asked for in `field`; none for one without end. A
+/// length of 0 asks for the longest.
+fn requested_ttl(
+    field: &str,
+    requested: Option<Duration>,
+    bounds: Bounds,
+) -> Result<Option<Duration>, Refusal> {
+    let ttl = requested.unwrap_or(bounds.default);
+    match bounds.max {
+        max if ttl.is_zero() => Ok(max),
+        Some(max) if ttl > max => Err(Refusal::Invalid(format!(
+            "{field} ({} s) is longer than the max_ttl of {} s; ask for less or raise max_ttl of the role or mount",
             ttl.as_secs(),
             max.as_secs()
         ))),
-        (Some(ttl), max) if ttl.is_zero() => no_end(max),
-        (Some(ttl), _) => Ok(Some(ttl)),
-        (None, max) if bounds.default.is_zero() => no_end(max),
-        (None, _) => Ok(Some(bounds.default)),
+        _ => Ok(Some(ttl)),
     }
-}
-
-/// A length of 0 asks for the longest: no end where there is no limit.
-fn no_end(max: Option<Duration>) -> Result<Option<Duration>, Refusal> {
-    Ok(max)
 }
 
 /// Whether a lease's end can still be moved: it has one, below its longest life,

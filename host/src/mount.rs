@@ -309,6 +309,9 @@ pub struct Mounts {
     dev: bool,
     /// By storage id; replaced as a whole on every change.
     table: RwLock<Arc<HashMap<i64, Arc<Mount>>>>,
+    /// Held from reading the rows to replacing the table, so that an older
+    /// reading never replaces a newer one.
+    rereading: tokio::sync::Mutex<()>,
 }
 
 impl Mounts {
@@ -330,6 +333,7 @@ impl Mounts {
             clock,
             dev,
             table: RwLock::default(),
+            rereading: tokio::sync::Mutex::default(),
         };
         mounts.reread().await?;
         Ok(mounts)
@@ -679,6 +683,7 @@ impl Mounts {
     }
 
     async fn reread(&self) -> Result<(), Refusal> {
+        let _turn = self.rereading.lock().await;
         let rows = self.storage.mounts().await?;
         let former = self.table();
         let mut table = HashMap::new();

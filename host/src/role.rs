@@ -26,7 +26,7 @@ use crate::{
 /// The host's part of a role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFields {
-    /// Seconds of a lease that asks for no length; absent: the mount's.
+    /// Seconds of a lease that asks for no length; absent or 0: the mount's.
     pub default_ttl: Option<u64>,
     /// Seconds of the longest lease; absent: the mount's; 0: no limit.
     pub max_ttl: Option<u64>,
@@ -105,9 +105,15 @@ impl HostFields {
         }
     }
 
-    fn put_into(&self, document: &mut Map<String, Value>) {
-        document.insert("default_ttl".into(), self.default_ttl.unwrap_or(0).into());
-        document.insert("max_ttl".into(), self.max_ttl.unwrap_or(0).into());
+    /// Adds the fields to a role as shown: in seconds, and where the role leaves
+    /// one to the mount, with what that means now. Written back as it was read,
+    /// a role stays the same.
+    fn put_into(&self, document: &mut Map<String, Value>, bounds: Bounds) {
+        document.insert("default_ttl".into(), bounds.default.as_secs().into());
+        document.insert(
+            "max_ttl".into(),
+            bounds.max.map_or(0, |max| max.as_secs()).into(),
+        );
         document.insert("max_leases".into(), self.max_leases.into());
         document.insert("name_template".into(), self.name_template.clone().into());
         document.insert("bind_to_token".into(), self.bind_to_token.into());
@@ -236,7 +242,7 @@ impl Roles {
         let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
         let mut shown = schema::redact(&plugin.provider.descriptor().role_schema, &parsed);
         if let Value::Object(map) = &mut shown {
-            row.host.put_into(map);
+            row.host.put_into(map, Bounds::of(&row.host, &mount));
         }
         Ok(shown)
     }

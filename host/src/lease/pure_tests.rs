@@ -20,7 +20,7 @@ fn the_length_of_a_lease_follows_request_and_bounds() {
         (None, bounds(0, Some(10)), Ok(Some(10))),
         (Some(99_999_999), bounds(0, None), Ok(Some(99_999_999))),
     ] {
-        let ttl = requested_ttl(requested.map(Duration::from_secs), bounds);
+        let ttl = requested_ttl("ttl", requested.map(Duration::from_secs), bounds);
         let seconds = ttl.map(|ttl| ttl.map(|ttl| ttl.as_secs())).map_err(|_| ());
         assert_eq!(seconds, expected, "{requested:?} {bounds:?}");
     }
