@@ -15,7 +15,7 @@ use crate::secret::Secret;
 /// A password is made in three steps: the required characters of each class,
 /// then characters of all allowed classes up to the length, then a shuffle of
 /// the whole. Where it must start with a letter, one of its letters is swapped
-/// to the front. With the defaults it has more than 180 bits of entropy.
+/// to the front. With the defaults it has about 180 bits of entropy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]

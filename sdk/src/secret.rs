@@ -15,14 +15,14 @@ use zeroize::Zeroize;
 /// It serialises to its real value, because that is how a credential reaches
 /// the caller; everything else (`Debug`, `Display`) shows `****`. Its schema
 /// is `{"type": "string", "writeOnly": true}`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 /// A secret that the operator may give as a reference to a secret stored in
 /// the host. The host puts the value in its place before the call, so a
 /// provider always sees the value. Its schema adds `"format": "secret-ref"`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretRef(Secret);
 

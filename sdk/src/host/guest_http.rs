@@ -154,7 +154,8 @@ fn refused(url: HttpUrl<'_>, code: ErrorCode) -> HttpError {
     let authority = url.authority;
     HttpError::Network(match code {
         ErrorCode::HttpRequestDenied => NetworkCause::Denied(format!(
-            "The mount has no grant for {scheme}://{authority}: add it to the mount's allowed_hosts."
+            "The mount's grants do not cover {scheme}://{authority}: add it to the mount's \
+             allowed_hosts and, where it is there already, the address that the name resolves to."
         )),
         ErrorCode::DestinationIpProhibited => NetworkCause::Denied(format!(
             "{authority} has an address that the mount's grants do not cover: add the address or its range to the \
