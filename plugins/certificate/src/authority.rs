@@ -37,7 +37,8 @@ pub(crate) struct Authority {
 
 /// What a certificate of an authority says of it.
 pub(crate) struct AuthorityProfile {
-    pub(crate) serial_label: &'static str,
+    /// Tells its serial number from others of the same operation.
+    pub(crate) serial_label: String,
     pub(crate) name: Name,
     pub(crate) public_key: SubjectPublicKeyInfoOwned,
     /// What its leaves name it by. An authority from elsewhere may have its own
@@ -233,7 +234,7 @@ impl Authority {
 
     /// Certifies another authority.
     pub(crate) fn certify(&self, ctx: &Context, profile: AuthorityProfile) -> Result<Cert> {
-        let serial = self.serial(ctx, profile.serial_label)?;
+        let serial = self.serial(ctx, &profile.serial_label)?;
         let not_after = profile.not_after.min(self.certificate.not_after());
         let subject = authority_subject(ctx, profile, serial, not_after, &self.key_id)?;
         Cert::sign(subject, self.certificate.subject().clone(), &self.signer())
@@ -249,7 +250,7 @@ impl Authority {
             KeyKind::of(&profile.public_key).ok_or_else(|| defect("a key of unknown kind"))?;
         let serial = serial(
             ctx,
-            profile.serial_label,
+            &profile.serial_label,
             &profile.public_key.to_der().map_err(defect)?,
         )?;
         let (name, not_after, own_id) = (

@@ -85,8 +85,8 @@ pub struct Former {
     pub certificate: String,
     /// Its private key, PEM.
     pub private_key: Secret,
-    /// Its public key certified by its successor, PEM: who trusts only the
-    /// successor verifies older leaves by it.
+    /// Its public key certified by the present authority, PEM: who trusts only
+    /// that one verifies older leaves by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cross_certificate: Option<String>,
     /// Unix seconds at which the last leaf that it can have signed has

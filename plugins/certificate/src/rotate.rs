@@ -1,14 +1,16 @@
-//! Makes a new authority and ties it to the one before in both directions
+//! Makes a new authority and ties it to those before in both directions
 //! (RFC 4210, 4.4, "root CA key update"):
 //!
 //! - the new key certified by the former authority: who trusts only the former
 //!   verifies new leaves. It goes into `chain`, which every leaf comes with.
-//! - the former key certified by the new authority: who trusts only the new
-//!   one verifies older leaves. It is served at `ca_chain`.
+//! - each former key certified by the new authority: who trusts only the new
+//!   one verifies older leaves. These are served at `ca_chain`. They are made
+//!   anew by every rotation, so that one step leads from any former key to the
+//!   authority of the day: verifiers such as OpenSSL do not search for a way.
 //!
-//! The former authority stays in the config until the last leaf that it can
-//! have signed has expired, so that these can still be revoked. It is never
-//! ended by the host: nothing upstream knows of it.
+//! A former authority stays in the config until the last leaf that it can have
+//! signed has expired, so that these can still be revoked. It is never ended by
+//! the host: nothing upstream knows of it.
 
 use const_oid::db::rfc4519;
 use lessor_sdk::{Context, Failure, Result, Rotated, Secret};
@@ -25,8 +27,11 @@ pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Certificate
     let former = Authority::of(config)?;
     let new = make(ctx, config, former.as_ref())?;
     let mut next = config.clone();
-    next.former.retain(|kept| kept.until > ctx.now().seconds());
     next.chain = String::new();
+    next.former.retain(|kept| kept.until > ctx.now().seconds());
+    for kept in &mut next.former {
+        kept.cross_certificate = cross_back(ctx, &new, &Authority::of_former(kept)?)?;
+    }
     if let Some(former) = former.filter(|former| former.certificate.not_after() > ctx.now()) {
         next.chain = chain(ctx, &former, &new)?;
         next.former.insert(0, keep(ctx, config, &former, &new)?);
@@ -47,7 +52,7 @@ fn make(ctx: &Context, config: &Config, former: Option<&Authority>) -> Result<Au
     };
     let (pair, public_key) = keys::generate(config.key_type)?;
     let profile = AuthorityProfile {
-        serial_label: "authority",
+        serial_label: "authority".to_owned(),
         name,
         key_id: key_id(&public_key)?,
         public_key,
@@ -98,7 +103,7 @@ pub(crate) fn configured_name(config: &Config) -> Result<Name> {
 /// What leaves of `new` come with: the way from it up to what `former` was
 /// trusted by.
 fn chain(ctx: &Context, former: &Authority, new: &Authority) -> Result<String> {
-    let Some(cross) = cross(ctx, "cross", former, new)? else {
+    let Some(cross) = cross(ctx, "cross".to_owned(), former, new)? else {
         return Ok(String::new());
     };
     let mut certificates = vec![&cross];
@@ -117,18 +122,23 @@ fn keep(ctx: &Context, config: &Config, former: &Authority, new: &Authority) -> 
     Ok(Former {
         certificate: former.certificate.pem()?,
         private_key: Secret::new(former.private_key_pem()?),
-        cross_certificate: cross(ctx, "cross-former", new, former)?
-            .as_ref()
-            .map(Cert::pem)
-            .transpose()?,
+        cross_certificate: cross_back(ctx, new, former)?,
         until: last_leaf.min(former.certificate.not_after()).seconds(),
     })
+}
+
+fn cross_back(ctx: &Context, new: &Authority, former: &Authority) -> Result<Option<String>> {
+    let label = format!("cross/{}", hex::encode(&former.key_id));
+    cross(ctx, label, new, former)?
+        .as_ref()
+        .map(Cert::pem)
+        .transpose()
 }
 
 /// The key of `subject` certified by `issuer`, where a path may lead that way.
 fn cross(
     ctx: &Context,
-    serial_label: &'static str,
+    serial_label: String,
     issuer: &Authority,
     subject: &Authority,
 ) -> Result<Option<Cert>> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lessor_sdk::{Context, Failure, Result, Validation};
+use x509_cert::ext::pkix::KeyUsage;
 
 use crate::authority::Authority;
 use crate::config::Config;
@@ -43,6 +44,11 @@ pub(crate) fn config(ctx: &Context, config: &Config, role: Option<&Role>) -> Res
         validation = validation.warning(format!(
             "The certificate authority ends at {end}, and no certificate outlives it: make a new one by rotate-root."
         ));
+    }
+    if certificate.extension::<KeyUsage>().is_none() {
+        validation = validation.warning(
+            "The certificate of the authority has no key usage extension, which strict verifiers demand (RFC 5280, 4.2.1.3).",
+        );
     }
     Ok(validation)
 }
