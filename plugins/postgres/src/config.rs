@@ -22,10 +22,12 @@ pub struct Config {
     pub username: String,
     /// Its password.
     pub password: Secret,
-    /// Whether and how the connection is protected by TLS.
+    /// `verify-full` (also `require`): TLS, and the certificate is valid for
+    /// `host`. `disable`: no TLS.
     #[serde(default)]
     pub sslmode: SslMode,
-    /// What `{{password}}` stands for in a role's own statements.
+    /// What `{{password}}` stands for in a role's own statements: the verifier
+    /// that PostgreSQL stores (`scram-sha-256`), or the `password` itself.
     #[serde(default)]
     pub password_authentication: PasswordAuthentication,
     /// Further parameters of every session, as libpq's `options` or a
@@ -35,34 +37,40 @@ pub struct Config {
     pub options: BTreeMap<String, String>,
 }
 
-/// Whether and how the connection is protected by TLS. The certificate is
-/// always verified against the public roots and those of the mount: TLS with
-/// somebody unknown protects nothing.
+/// Whether and how the connection is protected by TLS. `disable`: not at all,
+/// for a server on this machine or behind a tunnel. `verify-full`: TLS, and the
+/// certificate must be valid for `host`, by the public roots or those of the
+/// mount. `require` is the same: TLS with somebody unknown protects nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "told above: a schema with a text per word names no list of words"
+)]
 pub enum SslMode {
-    /// No TLS. For a server on this machine, or behind a tunnel.
     Disable,
-    /// The same as `verify-full`.
     Require,
-    /// TLS, and the certificate is valid for `host`.
     #[default]
     VerifyFull,
 }
 
-/// What `{{password}}` stands for in a role's own statements.
+/// What `{{password}}` stands for in a role's own statements. `scram-sha-256`:
+/// the verifier, which `CREATE ROLE … PASSWORD` stores as it is, so that the
+/// password itself never reaches the server or its log. `password`: the
+/// password itself, for statements that do something else with it; it may
+/// appear in the server's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
+#[expect(
+    missing_docs,
+    reason = "told above: a schema with a text per word names no list of words"
+)]
 pub enum PasswordAuthentication {
-    /// The SCRAM-SHA-256 verifier, which `CREATE ROLE … PASSWORD` stores as it
-    /// is. The password itself never reaches the server or its log.
     #[default]
     #[serde(rename = "scram-sha-256")]
     ScramSha256,
-    /// The password itself. For statements that do something else with it than
-    /// to set it; it may appear in the server's log.
+    #[serde(rename = "password")]
     Password,
 }
 

@@ -200,7 +200,7 @@ fn meaning(code: &str) -> (FailureClass, &'static str) {
         ),
         "42501" => (
             Denied,
-            "Give \"{root}\" what it lacks: CREATEROLE to create roles, ADMIN OPTION on the roles in `member_of`, \
+            "Give \"{root}\" what it lacks: CREATEROLE to create roles, ADMIN OPTION on the roles in `member_of` and `username`, \
              ownership or GRANT OPTION of what is granted.",
         ),
         "42601" => (

@@ -84,7 +84,10 @@ fn an_existing_account_gets_a_new_password_by_the_role_s_policy() {
     let name = "billing \"app\"";
     cluster
         .admin()
-        .query("CREATE ROLE \"billing \"\"app\"\"\" LOGIN PASSWORD 'former'")
+        .query(
+            "CREATE ROLE \"billing \"\"app\"\"\" LOGIN PASSWORD 'former'; \
+             GRANT \"billing \"\"app\"\"\" TO lessor WITH ADMIN OPTION",
+        )
         .unwrap();
     let mut mount = mount(&cluster);
     let role = json!({"username": name, "password_policy": {"length": 48, "symbols": null}});

@@ -300,6 +300,7 @@ const INSTALL: &str = "install PostgreSQL: apt-get install postgresql";
 const SETUP: &str = "
     CREATE ROLE lessor LOGIN CREATEROLE PASSWORD 'root-password';
     CREATE ROLE readers;
+    GRANT readers TO lessor WITH ADMIN OPTION;
     CREATE SCHEMA app AUTHORIZATION lessor;
     SET ROLE lessor;
     CREATE TABLE app.orders (id serial PRIMARY KEY, item text);
