@@ -8,9 +8,10 @@
 //!
 //! A crash anywhere goes on at the first step that is not committed, with the
 //! same operation id, from which a provider computes the same new credential
-//! again. Where upstream holds only one credential, calls with the former one
-//! are refused between `rotate` and promotion; [`RootUse::renewed_after`] makes
-//! them wait for the rotation and try again, so that no caller notices.
+//! again.
+
+mod due;
+mod root_use;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,12 +21,12 @@ use tokio::sync::Notify;
 use crate::{
     backoff,
     catalog::Plugin,
-    clock::{Clock, Timestamp},
+    clock::Clock,
     fault,
     id::{MountPath, OperationId},
     keyring::Keyring,
     mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
-    provider::{Failure, FailureClass, Requester, Revocation, Rotation, Validation},
+    provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
     secret::Secret,
     storage::{NewConfig, RotationRow, RotationState, Storage},
@@ -37,9 +38,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// First pause between two proofs of a staged credential.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long until a scheduled rotation that could not begin is tried again.
-const SCHEDULE_RETRY: Duration = Duration::from_secs(60);
 
 /// The name under which rotations appear where a principal's is wanted.
 const PRINCIPAL: &str = "root";
@@ -143,84 +141,6 @@ impl Rotations {
             .abort_rotation(mount.id, self.clock.now())
             .await?;
         Ok(())
-    }
-
-    /// Goes on with what is due: scheduled rotations, interrupted ones, former
-    /// credentials whose grace is over. The moment of the next one.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn run_due(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-        let (mounts, next_scheduled) = self.storage.scheduled_rotations(now).await?;
-        for id in mounts {
-            // Moved before it runs: it cannot run twice, nor stop the others.
-            self.storage
-                .postpone_rotation(id, now.plus(SCHEDULE_RETRY))
-                .await?;
-            let Some(mount) = self.mounts.by_id(id).filter(|mount| mount.live) else {
-                continue;
-            };
-            let rotations = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = rotations.rotate_root(mount.path(), None).await {
-                    tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
-                }
-                rotations.nudge.notify_one();
-            });
-        }
-        let (due, next_due) = self.storage.due_rotations(now).await?;
-        for rotation in due {
-            let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
-                continue;
-            };
-            // As a claim: until then nobody else takes it up.
-            self.storage
-                .begin_rotation_attempt(rotation.operation, give_up_at(&mount, now))
-                .await?;
-            let rotations = Arc::clone(self);
-            tokio::spawn(async move {
-                let turn = mount.rotation_turn().await;
-                let outcome = match rotation.state {
-                    RotationState::Retiring => rotations.retire(&mount, &rotation).await,
-                    _ => rotations.drive_open(&mount, None, &turn).await.map(|_| ()),
-                };
-                if let Err(error) = outcome {
-                    tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
-                }
-                rotations.nudge.notify_one();
-            });
-        }
-        Ok([next_scheduled, next_due].into_iter().flatten().min())
-    }
-
-    /// Makes every interrupted rotation due: called once at start, when no call
-    /// of this process can be under way.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
-        Ok(self.storage.wake_rotations(self.clock.now()).await?)
-    }
-
-    /// The root credential for one operation on a mount.
-    ///
-    /// # Errors
-    /// `Invalid` where the mount has no config.
-    pub async fn root_for(
-        &self,
-        mount: &Arc<Mount>,
-        plugin: &Arc<Plugin>,
-    ) -> Result<RootUse<'_>, Refusal> {
-        let root = self.mounts.root(mount, plugin).await?;
-        let config = self.mounts.unseal(&root)?;
-        Ok(RootUse {
-            rotations: self,
-            mount: Arc::clone(mount),
-            plugin: Arc::clone(plugin),
-            root,
-            config,
-            turn: None,
-        })
     }
 
     async fn rotate_in_turn(
@@ -427,61 +347,6 @@ impl Rotations {
         })
     }
 
-    /// `retiring`: ends the former root credential upstream.
-    async fn retire(&self, mount: &Arc<Mount>, rotation: &RotationRow) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        if mount.uses_root(rotation.former_version) {
-            let reason = "a call under way still uses the former root credential".to_owned();
-            let due = now.plus(Duration::from_secs(1));
-            self.storage
-                .record_rotation_failure(rotation.operation, Some(due), reason)
-                .await?;
-            return Ok(());
-        }
-        let gone = || Refusal::Conflict("the rotated config is gone".into());
-        let version = rotation.new_version.ok_or_else(gone)?;
-        let retires = self
-            .storage
-            .config(mount.id, version)
-            .await?
-            .and_then(|row| row.retires)
-            .ok_or_else(gone)?;
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
-        let config = self.mounts.unseal(&root)?;
-        let attempt = rotation.attempts.saturating_add(1);
-        let call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
-        let ended = plugin
-            .provider
-            .revoke(&call, &config, None, &Revocation::FormerRoot(retires))
-            .await;
-        match ended {
-            Ok(()) => {}
-            Err(failure) if failure.class == FailureClass::NotFound => {}
-            Err(failure) => {
-                // Never given up: a former root credential that works is a leak.
-                let delay = if attempt < backoff::SOON {
-                    backoff::jittered(attempt)
-                } else {
-                    backoff::DAILY
-                };
-                self.storage
-                    .record_rotation_failure(
-                        rotation.operation,
-                        Some(now.plus(delay)),
-                        failure.to_string(),
-                    )
-                    .await?;
-                return Err(failure.into());
-            }
-        }
-        self.storage
-            .finish_rotation(rotation.clone(), self.clock.now())
-            .await?;
-        tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
-        Ok(())
-    }
-
     async fn prove(
         &self,
         mount: &Mount,
@@ -581,51 +446,6 @@ fn no_failed_rotation(path: &MountPath) -> Refusal {
     Refusal::Conflict(format!(
         "no rotation of {path} has failed; there is nothing to retry or to give up"
     ))
-}
-
-/// The root credential lent to one operation.
-#[derive(Debug)]
-pub struct RootUse<'a> {
-    rotations: &'a Rotations,
-    mount: Arc<Mount>,
-    plugin: Arc<Plugin>,
-    /// The version in use.
-    pub root: Arc<Root>,
-    /// The config, opened for this operation's calls.
-    pub config: Secret<String>,
-    /// Held for the second try: no rotation can come between again.
-    turn: Option<RotationTurn>,
-}
-
-impl RootUse<'_> {
-    /// After a call failed: whether it was refused because the root credential
-    /// was being rotated. Then a newer one is in `self`, and no other rotation
-    /// begins until `self` is dropped.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn renewed_after(&mut self, failure: &Failure) -> Result<bool, Refusal> {
-        if failure.class != FailureClass::Denied || self.turn.is_some() {
-            return Ok(false);
-        }
-        let turn = self.mount.rotation_turn().await;
-        // One that a crash left open has no driver yet; then this is the one.
-        if let Err(error) = self.rotations.drive_open(&self.mount, None, &turn).await {
-            tracing::debug!(mount = %self.mount.path(), %error, "an open rotation did not advance");
-        }
-        let newer = self
-            .rotations
-            .mounts
-            .root(&self.mount, &self.plugin)
-            .await?;
-        if newer.version == self.root.version {
-            return Ok(false);
-        }
-        self.config = self.rotations.mounts.unseal(&newer)?;
-        self.root = newer;
-        self.turn = Some(turn);
-        Ok(true)
-    }
 }
 
 #[cfg(test)]

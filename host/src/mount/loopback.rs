@@ -1,0 +1,74 @@
+//! What `--dev` grants by itself: the endpoints of a config that lie on loopback.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+/// The provider's endpoints, filled in from a config, that lie on loopback.
+pub(super) fn loopback_endpoints(endpoints: &[String], config: &str) -> Vec<String> {
+    let Ok(Value::Object(config)) = serde_json::from_str::<Value>(config) else {
+        return Vec::new();
+    };
+    let fill = |template: &String| {
+        let mut filled = template.clone();
+        for (name, value) in &config {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            filled = filled.replace(&format!("{{{name}}}"), &text);
+        }
+        filled
+    };
+    endpoints
+        .iter()
+        .map(fill)
+        .filter(|endpoint| is_on_loopback(endpoint))
+        .collect()
+}
+
+fn is_on_loopback(endpoint: &str) -> bool {
+    let Some((_, rest)) = endpoint.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6),
+        None => authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_endpoints_are_granted_in_dev() {
+        let endpoints = [
+            "tcp://{host}:{port}".to_owned(),
+            "https://api.example.com".to_owned(),
+        ];
+        for (config, granted) in [
+            (
+                r#"{"host":"127.0.0.1","port":5432}"#,
+                vec!["tcp://127.0.0.1:5432"],
+            ),
+            (
+                r#"{"host":"LOCALHOST","port":5432}"#,
+                vec!["tcp://LOCALHOST:5432"],
+            ),
+            (r#"{"host":"10.0.0.1","port":5432}"#, vec![]),
+            (r#"{"host":"127.0.0.1.example.com","port":1}"#, vec![]),
+            (r#"{"host":"127.0.0.1@evil","port":1}"#, vec![]),
+        ] {
+            assert_eq!(loopback_endpoints(&endpoints, config), granted, "{config}");
+        }
+    }
+}

@@ -1,0 +1,521 @@
+//! The table of mounts: made, found, changed and removed.
+//!
+//! It is small and read into memory as a whole when it changes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tokio::sync::Semaphore;
+
+use super::{
+    Mount, Root, Tune, TunePatch, config_context, loopback::loopback_endpoints, tune::certificates,
+};
+use crate::{
+    catalog::{Catalog, Plugin},
+    clock::Clock,
+    id::{Digest, MountPath, OperationId},
+    keyring::Keyring,
+    provider::Scope,
+    random,
+    refusal::Refusal,
+    sandbox::grants::Grants,
+    secret::Secret,
+    storage::{ConfigRow, MountRow, NewMount, Storage},
+};
+
+/// A mount to be made.
+#[derive(Clone, Debug)]
+pub struct MountSpec {
+    /// Where.
+    pub path: MountPath,
+    /// Name of a pinned plugin.
+    pub plugin: String,
+    /// Version of the pin; absent: follow the newest.
+    pub version: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Its settings.
+    pub tune: Tune,
+}
+
+/// A mount as shown.
+#[derive(Clone, Debug)]
+pub struct MountView {
+    /// Where.
+    pub path: MountPath,
+    /// Public handle.
+    pub accessor: String,
+    /// Names it for ever.
+    pub uuid: String,
+    /// Name of the plugin.
+    pub plugin: String,
+    /// Version asked for.
+    pub plugin_version: Option<String>,
+    /// Version that runs.
+    pub running_version: Option<String>,
+    /// Digest that runs.
+    pub running_sha256: Option<Digest>,
+    /// For people.
+    pub description: String,
+    /// Its settings.
+    pub tune: Tune,
+    /// Why its plugin cannot run, where it cannot.
+    pub problem: Option<String>,
+}
+
+/// All mounts.
+#[derive(Debug)]
+pub struct Mounts {
+    storage: Storage,
+    keyring: Keyring,
+    catalog: Arc<Catalog>,
+    clock: Clock,
+    /// `--dev`: what a config names on loopback is granted.
+    dev: bool,
+    /// By storage id; replaced as a whole on every change.
+    table: RwLock<Arc<HashMap<i64, Arc<Mount>>>>,
+    /// Held from reading the rows to replacing the table, so that an older
+    /// reading never replaces a newer one.
+    rereading: tokio::sync::Mutex<()>,
+}
+
+impl Mounts {
+    /// Reads the mounts.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn open_all(
+        storage: Storage,
+        keyring: Keyring,
+        catalog: Arc<Catalog>,
+        clock: Clock,
+        dev: bool,
+    ) -> Result<Self, Refusal> {
+        let mounts = Self {
+            storage,
+            keyring,
+            catalog,
+            clock,
+            dev,
+            table: RwLock::default(),
+            rereading: tokio::sync::Mutex::default(),
+        };
+        mounts.reread().await?;
+        Ok(mounts)
+    }
+
+    /// Mounts a provider.
+    ///
+    /// # Errors
+    /// A sentence where the path is taken or overlaps, the plugin is not pinned
+    /// or cannot run, or a setting cannot work.
+    pub async fn create(&self, spec: MountSpec) -> Result<MountView, Refusal> {
+        spec.tune.check()?;
+        self.catalog
+            .plugin(&spec.plugin, spec.version.as_deref())
+            .await?;
+        let path = spec.path.clone();
+        if let Some(other) = self.overlapping(&path) {
+            return Err(Refusal::Conflict(format!(
+                "path is already in use at {other}/"
+            )));
+        }
+        let handle = hex::encode(random::bytes::<4>()?);
+        let stored = self
+            .storage
+            .record_mount(NewMount {
+                path: spec.path,
+                accessor: format!("{}_{handle}", spec.plugin),
+                uuid: OperationId::new(self.clock.now())?.to_string(),
+                plugin: spec.plugin,
+                plugin_version: spec.version,
+                description: spec.description,
+                tune: spec.tune,
+                created_at: self.clock.now(),
+            })
+            .await;
+        match stored {
+            Err(error) if error.is_duplicate() => {
+                return Err(Refusal::Conflict(format!(
+                    "path is already in use at {path}/"
+                )));
+            }
+            other => other?,
+        };
+        self.reread().await?;
+        tracing::info!(mount = %path, "mounted a provider");
+        self.view(&path).await
+    }
+
+    /// All live mounts by path.
+    pub async fn list(&self) -> Vec<MountView> {
+        let mut views = Vec::new();
+        for mount in self.live() {
+            views.push(self.view_of(&mount).await);
+        }
+        views.sort_by(|a, b| a.path.cmp(&b.path));
+        views
+    }
+
+    /// One mount.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn view(&self, path: &MountPath) -> Result<MountView, Refusal> {
+        Ok(self.view_of(&*self.open(path)?).await)
+    }
+
+    /// Changes a mount's settings; calls under way keep the former ones.
+    ///
+    /// # Errors
+    /// `NotFound`, or a sentence where a setting cannot work.
+    pub async fn tune(&self, path: &MountPath, patch: TunePatch) -> Result<MountView, Refusal> {
+        let mount = self.open(path)?;
+        let former = &mount.spec.tune;
+        let tune = Tune {
+            default_lease_ttl: patch.default_lease_ttl.unwrap_or(former.default_lease_ttl),
+            max_lease_ttl: patch.max_lease_ttl.unwrap_or(former.max_lease_ttl),
+            allowed_hosts: patch
+                .allowed_hosts
+                .unwrap_or_else(|| former.allowed_hosts.clone()),
+            extra_roots: patch
+                .extra_roots
+                .unwrap_or_else(|| former.extra_roots.clone()),
+            max_leases: patch.max_leases.unwrap_or(former.max_leases),
+            max_concurrency: patch.max_concurrency.unwrap_or(former.max_concurrency),
+            timeout: patch.timeout.unwrap_or(former.timeout),
+        };
+        tune.check()?;
+        let version = match patch.plugin_version {
+            Some(version) if version.is_empty() => None,
+            Some(version) => Some(version),
+            None => mount.spec.plugin_version.clone(),
+        };
+        if version != mount.spec.plugin_version {
+            self.catalog
+                .plugin(&mount.spec.plugin, version.as_deref())
+                .await?;
+        }
+        let description = patch
+            .description
+            .unwrap_or_else(|| mount.spec.description.clone());
+        if !self
+            .storage
+            .change_mount(mount.id, version, description, tune)
+            .await?
+        {
+            return Err(unknown(path.as_str()));
+        }
+        // Grants may have been narrowed: parked connections were made under the
+        // former ones.
+        self.catalog.drop_parked(mount.id);
+        self.reread().await?;
+        tracing::info!(mount = %path, "tuned a mount");
+        self.view(path).await
+    }
+
+    /// Unmounts: refused new work at once; its leases are revoked in the
+    /// background, then its row goes.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn remove(&self, path: &MountPath) -> Result<(), Refusal> {
+        let mount = self.open(path)?;
+        self.storage.drain_mount(mount.id, self.clock.now()).await?;
+        self.reread().await?;
+        tracing::info!(mount = %path, "unmounted a provider");
+        Ok(())
+    }
+
+    /// Removes a mount that was drained. False while leases are left.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn remove_drained(&self, mount: &Mount) -> Result<bool, Refusal> {
+        let removed = self.storage.remove_drained_mount(mount.id).await?;
+        if removed {
+            self.catalog.drop_parked(mount.id);
+            self.reread().await?;
+        }
+        Ok(removed)
+    }
+
+    /// The live mount with the longest path that begins `path`, and the rest
+    /// behind it without a leading slash.
+    pub fn resolve(&self, path: &str) -> Option<(MountPath, String)> {
+        let path = path.trim_matches('/');
+        self.live()
+            .into_iter()
+            .filter_map(|mount| {
+                let rest = path.strip_prefix(mount.path().as_str())?;
+                let rest = if rest.is_empty() {
+                    rest
+                } else {
+                    rest.strip_prefix('/')?
+                };
+                Some((mount.path().clone(), rest.to_owned()))
+            })
+            .max_by_key(|(mount, _)| mount.as_str().len())
+    }
+
+    /// A live mount.
+    ///
+    /// # Errors
+    /// `NotFound`, naming the nearest known path.
+    pub fn open(&self, path: &MountPath) -> Result<Arc<Mount>, Refusal> {
+        self.live()
+            .into_iter()
+            .find(|mount| mount.path() == path)
+            .ok_or_else(|| {
+                let paths: Vec<String> = self
+                    .live()
+                    .iter()
+                    .map(|mount| mount.path().to_string())
+                    .collect();
+                let hint = crate::suggest::nearest(path.as_str(), paths.iter().map(String::as_str))
+                    .map(|near| format!("; did you mean {near:?}?"))
+                    .unwrap_or_default();
+                Refusal::NotFound(format!("no mount at {path:?}{hint}"))
+            })
+    }
+
+    /// A mount by its storage id, draining ones included.
+    pub fn by_id(&self, id: i64) -> Option<Arc<Mount>> {
+        self.table().get(&id).cloned()
+    }
+
+    /// Every mount, draining ones included.
+    pub fn every(&self) -> Vec<Arc<Mount>> {
+        self.table().values().cloned().collect()
+    }
+
+    /// The provider of a mount.
+    ///
+    /// # Errors
+    /// `Unavailable` with a sentence where it cannot run.
+    pub async fn plugin(&self, mount: &Mount) -> Result<Arc<Plugin>, Refusal> {
+        let loaded = self
+            .catalog
+            .plugin(&mount.spec.plugin, mount.spec.plugin_version.as_deref())
+            .await;
+        match loaded {
+            Ok((_, plugin)) => Ok(plugin),
+            Err(Refusal::Invalid(sentence)) => Err(Refusal::Unavailable(sentence)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The root credential in use, still sealed.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config yet.
+    pub async fn root(&self, mount: &Mount, plugin: &Plugin) -> Result<Arc<Root>, Refusal> {
+        let changes = {
+            let cached = mount.cached_root();
+            if let Some(root) = &cached.root {
+                return Ok(Arc::clone(root));
+            }
+            cached.changes
+        };
+        let row = self.storage.current_config(mount.id).await?.ok_or_else(|| {
+            Refusal::Invalid(format!(
+                "mount {path} has no config: write one with `lessor config write {path} …` or POST /v1/{path}/config",
+                path = mount.path()
+            ))
+        })?;
+        let root = self.root_of(mount, plugin, &row)?;
+        let mut cached = mount.cached_root();
+        if cached.changes == changes {
+            cached.root = Some(Arc::clone(&root));
+        }
+        Ok(root)
+    }
+
+    /// A stored version of the root credential, still sealed.
+    ///
+    /// # Errors
+    /// `Conflict` where it is retired.
+    pub fn root_of(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        row: &ConfigRow,
+    ) -> Result<Arc<Root>, Refusal> {
+        let document = row.document.clone().ok_or_else(|| {
+            Refusal::Conflict(format!("version {} of the config is retired", row.version))
+        })?;
+        let plain = self
+            .keyring
+            .open_text(&config_context(mount.id, row.version), &document)?;
+        let scope = self.scope(mount, plugin, row.version, &plain)?;
+        let root = Arc::new(Root {
+            version: row.version,
+            scope,
+            document,
+            mount_id: mount.id,
+        });
+        let mut lent = mount
+            .shared
+            .lent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        lent.retain(|lent| lent.strong_count() > 0);
+        lent.push(Arc::downgrade(&root));
+        Ok(root)
+    }
+
+    /// What calls with a config are bounded by.
+    ///
+    /// # Errors
+    /// Where the config is not JSON, which storing it has ruled out.
+    pub fn scope(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        version: u32,
+        config: &Secret<String>,
+    ) -> Result<Arc<Scope>, Refusal> {
+        let grants = if self.dev {
+            let endpoints = &plugin.provider.descriptor().endpoints;
+            let extra = loopback_endpoints(endpoints, config.expose());
+            if extra.is_empty() {
+                Arc::clone(&mount.grants)
+            } else {
+                tracing::warn!(mount = %mount.path(), granted = ?extra, "granted what the config names on loopback (--dev)");
+                let all: Vec<String> = mount
+                    .spec
+                    .tune
+                    .allowed_hosts
+                    .iter()
+                    .cloned()
+                    .chain(extra)
+                    .collect();
+                Arc::new(Grants::parse(&all).map_err(|error| Refusal::Invalid(error.to_string()))?)
+            }
+        } else {
+            Arc::clone(&mount.grants)
+        };
+        Ok(Arc::new(Scope {
+            mount_id: mount.id,
+            mount: mount.path().clone(),
+            config_version: version,
+            grants,
+            extra_roots: Arc::clone(&mount.extra_roots),
+            derivation_key: Arc::clone(&mount.derivation_key),
+        }))
+    }
+
+    /// Drops the connections that were parked for a mount.
+    pub fn drop_parked(&self, mount: &Mount) {
+        self.catalog.drop_parked(mount.id);
+    }
+
+    /// Opens a root credential for one call.
+    ///
+    /// # Errors
+    /// Where the keyring cannot open it.
+    pub fn unseal(&self, root: &Root) -> Result<Secret<String>, Refusal> {
+        Ok(self
+            .keyring
+            .open_text(&config_context(root.mount_id, root.version), &root.document)?)
+    }
+
+    fn overlapping(&self, path: &MountPath) -> Option<MountPath> {
+        let inside = |outer: &str, inner: &str| {
+            inner == outer
+                || inner
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.live()
+            .into_iter()
+            .map(|mount| mount.path().clone())
+            .find(|other| {
+                inside(other.as_str(), path.as_str()) || inside(path.as_str(), other.as_str())
+            })
+    }
+
+    fn live(&self) -> Vec<Arc<Mount>> {
+        self.table()
+            .values()
+            .filter(|mount| mount.live)
+            .cloned()
+            .collect()
+    }
+
+    fn table(&self) -> Arc<HashMap<i64, Arc<Mount>>> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn reread(&self) -> Result<(), Refusal> {
+        let _turn = self.rereading.lock().await;
+        let rows = self.storage.mounts().await?;
+        let former = self.table();
+        let mut table = HashMap::new();
+        for row in rows {
+            let mount = self.mount_of(row, &former)?;
+            mount.forget_root();
+            table.insert(mount.id, Arc::new(mount));
+        }
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        Ok(())
+    }
+
+    fn mount_of(&self, row: MountRow, former: &HashMap<i64, Arc<Mount>>) -> Result<Mount, Refusal> {
+        let tune = &row.mount.tune;
+        let former = former.get(&row.id);
+        // Another number of slots begins anew: calls under way end on the former.
+        let slots = former
+            .filter(|mount| mount.spec.tune.max_concurrency == tune.max_concurrency)
+            .map(|mount| Arc::clone(&mount.slots))
+            .unwrap_or_else(|| {
+                Arc::new(Semaphore::new(
+                    usize::try_from(tune.max_concurrency).unwrap_or(1),
+                ))
+            });
+        let shared = former
+            .map(|mount| Arc::clone(&mount.shared))
+            .unwrap_or_default();
+        let grants = Grants::parse(&tune.allowed_hosts).map_err(Refusal::internal)?;
+        Ok(Mount {
+            id: row.id,
+            live: row.live,
+            grants: Arc::new(grants),
+            extra_roots: certificates(&tune.extra_roots)?.into(),
+            derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)),
+            slots,
+            shared,
+            spec: row.mount,
+        })
+    }
+
+    async fn view_of(&self, mount: &Mount) -> MountView {
+        let spec = &mount.spec;
+        let running = self
+            .catalog
+            .plugin(&spec.plugin, spec.plugin_version.as_deref())
+            .await;
+        let (running_version, running_sha256, problem) = match running {
+            Ok((pin, _)) => (Some(pin.version), Some(pin.sha256), None),
+            Err(refusal) => (None, None, Some(refusal.to_string())),
+        };
+        MountView {
+            path: spec.path.clone(),
+            accessor: spec.accessor.clone(),
+            uuid: spec.uuid.clone(),
+            plugin: spec.plugin.clone(),
+            plugin_version: spec.plugin_version.clone(),
+            running_version,
+            running_sha256,
+            description: spec.description.clone(),
+            tune: spec.tune.clone(),
+            problem,
+        }
+    }
+}
+
+fn unknown(path: &str) -> Refusal {
+    Refusal::NotFound(format!("no mount at {path:?}"))
+}

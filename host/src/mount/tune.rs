@@ -1,0 +1,191 @@
+//! What an operator sets on a mount, checked before it is stored.
+
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde::{Deserialize, Serialize};
+
+use crate::{refusal::Refusal, sandbox::grants::Grants};
+
+/// Vault's default for both TTLs, 32 days.
+const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
+
+/// Default and longest time for one provider call.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// Calls of one mount at a time, unless tuned. An upstream that hangs then holds
+/// this many sandboxes and no more.
+const DEFAULT_CONCURRENCY: u32 = 64;
+
+/// What an operator sets on a mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tune {
+    /// Length of a lease that asks for none.
+    #[serde(with = "seconds")]
+    pub default_lease_ttl: Duration,
+    /// Longest length of a lease.
+    #[serde(with = "seconds")]
+    pub max_lease_ttl: Duration,
+    /// Where the provider may connect to: `scheme://host[:port]`.
+    pub allowed_hosts: Vec<String>,
+    /// PEM certificates that TLS to upstream trusts beside the public roots.
+    pub extra_roots: String,
+    /// Cap on leases; 0: none.
+    pub max_leases: u64,
+    /// Calls at a time.
+    pub max_concurrency: u32,
+    /// Limit of one call.
+    #[serde(with = "seconds")]
+    pub timeout: Duration,
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Self {
+            default_lease_ttl: DEFAULT_TTL,
+            max_lease_ttl: DEFAULT_TTL,
+            allowed_hosts: Vec::new(),
+            extra_roots: String::new(),
+            max_leases: 0,
+            max_concurrency: DEFAULT_CONCURRENCY,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+}
+
+impl Tune {
+    /// Refuses values that cannot work, naming the field.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let refuse = |sentence: String| Err(Refusal::Invalid(sentence));
+        if self.max_lease_ttl.is_zero() {
+            return refuse("max_lease_ttl must be longer than 0".into());
+        }
+        if self.default_lease_ttl > self.max_lease_ttl {
+            return refuse(format!(
+                "default_lease_ttl ({} s) must not be longer than max_lease_ttl ({} s)",
+                self.default_lease_ttl.as_secs(),
+                self.max_lease_ttl.as_secs()
+            ));
+        }
+        if self.max_concurrency == 0 || self.max_concurrency > 10_000 {
+            return refuse("max_concurrency must be from 1 to 10000".into());
+        }
+        if self.timeout < Duration::from_secs(1) || self.timeout > LONGEST_TIMEOUT {
+            return refuse("timeout must be from 1s to 24h".into());
+        }
+        Grants::parse(&self.allowed_hosts)
+            .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
+        certificates(&self.extra_roots)?;
+        Ok(())
+    }
+}
+
+/// What to change of a mount; absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct TunePatch {
+    /// See [`Tune`].
+    pub default_lease_ttl: Option<Duration>,
+    /// See [`Tune`].
+    pub max_lease_ttl: Option<Duration>,
+    /// See [`Tune`].
+    pub allowed_hosts: Option<Vec<String>>,
+    /// See [`Tune`].
+    pub extra_roots: Option<String>,
+    /// See [`Tune`].
+    pub max_leases: Option<u64>,
+    /// See [`Tune`].
+    pub max_concurrency: Option<u32>,
+    /// See [`Tune`].
+    pub timeout: Option<Duration>,
+    /// For people.
+    pub description: Option<String>,
+    /// Another pinned version; empty: follow the newest.
+    pub plugin_version: Option<String>,
+}
+
+/// The certificates in a PEM text.
+pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+    let refuse = || Refusal::Invalid("extra_roots must be PEM certificates".into());
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| refuse())?;
+    if certificates.is_empty() && !pem.trim().is_empty() {
+        return Err(refuse());
+    }
+    Ok(certificates)
+}
+
+/// Durations in JSON as whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        span: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(span.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_field() {
+        let cases = [
+            (
+                Tune {
+                    max_lease_ttl: Duration::ZERO,
+                    ..Tune::default()
+                },
+                "max_lease_ttl",
+            ),
+            (
+                Tune {
+                    max_lease_ttl: Duration::from_secs(1),
+                    ..Tune::default()
+                },
+                "default_lease_ttl",
+            ),
+            (
+                Tune {
+                    max_concurrency: 0,
+                    ..Tune::default()
+                },
+                "max_concurrency",
+            ),
+            (
+                Tune {
+                    timeout: Duration::ZERO,
+                    ..Tune::default()
+                },
+                "timeout",
+            ),
+            (
+                Tune {
+                    extra_roots: "x".into(),
+                    ..Tune::default()
+                },
+                "extra_roots",
+            ),
+        ];
+        for (tune, field) in cases {
+            assert!(
+                tune.check().unwrap_err().to_string().contains(field),
+                "{field}"
+            );
+        }
+        assert!(Tune::default().check().is_ok());
+    }
+}

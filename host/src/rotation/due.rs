@@ -1,0 +1,131 @@
+//! What the scheduler asks of rotations: begin those whose time has come, go on
+//! with interrupted ones, end former credentials whose grace is over.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{PRINCIPAL, Rotations};
+use crate::{
+    backoff,
+    clock::Timestamp,
+    mount::{Mount, give_up_at},
+    provider::{FailureClass, Revocation},
+    refusal::Refusal,
+    storage::{RotationRow, RotationState},
+};
+
+/// How long until a scheduled rotation that could not begin is tried again.
+const SCHEDULE_RETRY: Duration = Duration::from_secs(60);
+
+impl Rotations {
+    /// Goes on with what is due: scheduled rotations, interrupted ones, former
+    /// credentials whose grace is over. The moment of the next one.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn run_due(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        let (mounts, next_scheduled) = self.storage.scheduled_rotations(now).await?;
+        for id in mounts {
+            // Moved before it runs: it cannot run twice, nor stop the others.
+            self.storage
+                .postpone_rotation(id, now.plus(SCHEDULE_RETRY))
+                .await?;
+            let Some(mount) = self.mounts.by_id(id).filter(|mount| mount.live) else {
+                continue;
+            };
+            let rotations = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = rotations.rotate_root(mount.path(), None).await {
+                    tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
+                }
+                rotations.nudge.notify_one();
+            });
+        }
+        let (due, next_due) = self.storage.due_rotations(now).await?;
+        for rotation in due {
+            let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
+                continue;
+            };
+            // As a claim: until then nobody else takes it up.
+            self.storage
+                .begin_rotation_attempt(rotation.operation, give_up_at(&mount, now))
+                .await?;
+            let rotations = Arc::clone(self);
+            tokio::spawn(async move {
+                let turn = mount.rotation_turn().await;
+                let outcome = match rotation.state {
+                    RotationState::Retiring => rotations.retire(&mount, &rotation).await,
+                    _ => rotations.drive_open(&mount, None, &turn).await.map(|_| ()),
+                };
+                if let Err(error) = outcome {
+                    tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
+                }
+                rotations.nudge.notify_one();
+            });
+        }
+        Ok([next_scheduled, next_due].into_iter().flatten().min())
+    }
+
+    /// Makes every interrupted rotation due: called once at start, when no call
+    /// of this process can be under way.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
+        Ok(self.storage.wake_rotations(self.clock.now()).await?)
+    }
+
+    /// `retiring`: ends the former root credential upstream.
+    async fn retire(&self, mount: &Arc<Mount>, rotation: &RotationRow) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        if mount.uses_root(rotation.former_version) {
+            let reason = "a call under way still uses the former root credential".to_owned();
+            let due = now.plus(Duration::from_secs(1));
+            self.storage
+                .record_rotation_failure(rotation.operation, Some(due), reason)
+                .await?;
+            return Ok(());
+        }
+        let gone = || Refusal::Conflict("the rotated config is gone".into());
+        let version = rotation.new_version.ok_or_else(gone)?;
+        let retires = self
+            .storage
+            .config(mount.id, version)
+            .await?
+            .and_then(|row| row.retires)
+            .ok_or_else(gone)?;
+        let plugin = self.mounts.plugin(mount).await?;
+        let root = self.mounts.root(mount, &plugin).await?;
+        let config = self.mounts.unseal(&root)?;
+        let attempt = rotation.attempts.saturating_add(1);
+        let call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
+        let ended = plugin
+            .provider
+            .revoke(&call, &config, None, &Revocation::FormerRoot(retires))
+            .await;
+        match ended {
+            Ok(()) => {}
+            Err(failure) if failure.class == FailureClass::NotFound => {}
+            Err(failure) => {
+                // Never given up: a former root credential that works is a leak.
+                let delay = if attempt < backoff::SOON {
+                    backoff::jittered(attempt)
+                } else {
+                    backoff::DAILY
+                };
+                self.storage
+                    .record_rotation_failure(
+                        rotation.operation,
+                        Some(now.plus(delay)),
+                        failure.to_string(),
+                    )
+                    .await?;
+                return Err(failure.into());
+            }
+        }
+        self.storage
+            .finish_rotation(rotation.clone(), self.clock.now())
+            .await?;
+        tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
+        Ok(())
+    }
+}

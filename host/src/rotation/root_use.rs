@@ -1,0 +1,84 @@
+//! Calls that survive a rotation.
+//!
+//! Where upstream holds only one credential, calls with the former one are
+//! refused between `rotate` and promotion. A [`RootUse`] lets such a call wait
+//! for the rotation and try again, so that no caller notices.
+
+use std::sync::Arc;
+
+use super::Rotations;
+use crate::{
+    catalog::Plugin,
+    mount::{Mount, Root, RotationTurn},
+    provider::{Failure, FailureClass},
+    refusal::Refusal,
+    secret::Secret,
+};
+
+impl Rotations {
+    /// The root credential for one operation on a mount.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config.
+    pub async fn root_for(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+    ) -> Result<RootUse<'_>, Refusal> {
+        let root = self.mounts.root(mount, plugin).await?;
+        let config = self.mounts.unseal(&root)?;
+        Ok(RootUse {
+            rotations: self,
+            mount: Arc::clone(mount),
+            plugin: Arc::clone(plugin),
+            root,
+            config,
+            turn: None,
+        })
+    }
+}
+
+/// The root credential lent to one operation.
+#[derive(Debug)]
+pub struct RootUse<'a> {
+    rotations: &'a Rotations,
+    mount: Arc<Mount>,
+    plugin: Arc<Plugin>,
+    /// The version in use.
+    pub root: Arc<Root>,
+    /// The config, opened for this operation's calls.
+    pub config: Secret<String>,
+    /// Held for the second try: no rotation can come between again.
+    turn: Option<RotationTurn>,
+}
+
+impl RootUse<'_> {
+    /// After a call failed: whether it was refused because the root credential
+    /// was being rotated. Then a newer one is in `self`, and no other rotation
+    /// begins until `self` is dropped.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn renewed_after(&mut self, failure: &Failure) -> Result<bool, Refusal> {
+        if failure.class != FailureClass::Denied || self.turn.is_some() {
+            return Ok(false);
+        }
+        let turn = self.mount.rotation_turn().await;
+        // One that a crash left open has no driver yet; then this is the one.
+        if let Err(error) = self.rotations.drive_open(&self.mount, None, &turn).await {
+            tracing::debug!(mount = %self.mount.path(), %error, "an open rotation did not advance");
+        }
+        let newer = self
+            .rotations
+            .mounts
+            .root(&self.mount, &self.plugin)
+            .await?;
+        if newer.version == self.root.version {
+            return Ok(false);
+        }
+        self.config = self.rotations.mounts.unseal(&newer)?;
+        self.root = newer;
+        self.turn = Some(turn);
+        Ok(true)
+    }
+}
