@@ -182,9 +182,10 @@ impl Catalog {
         let mounts = self.storage.mounts().await?;
         let mut entries = Vec::new();
         for pin in &pins {
+            // Draining mounts count: their leases are still to be revoked.
             let users = mounts
                 .iter()
-                .filter(|row| row.live && row.mount.plugin == pin.name)
+                .filter(|row| row.mount.plugin == pin.name)
                 .filter(|row| {
                     resolve(&pins, &pin.name, row.mount.plugin_version.as_deref())
                         .is_ok_and(|running| running.version == pin.version)
