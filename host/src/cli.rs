@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::console::Console;
 use self::output::Format;
 use self::session::Session;
+use crate::config::ServerArgs;
 
 mod client;
 mod config;
@@ -44,6 +45,8 @@ pub struct Cli {
 /// The nouns.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the server
+    Server(ServerArgs),
     /// A request to a running server.
     #[command(flatten)]
     Request(Request),

@@ -18,6 +18,10 @@
 //! | [`backoff`], [`scheduler`] | when to try again; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
+//! | [`auth`], [`audit`] | a token's owner; the record of every request and change |
+//! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
+//! | [`api`], [`server`] | HTTP; the composition root |
+//! | [`cli`] | subcommands that speak HTTP to a server |
 //!
 //! # Invariants
 //!
@@ -35,17 +39,23 @@
 //! 6. **The restart path is the normal path.** Memory holds only what can be
 //!    dropped at any line; the scheduler reads due rows.
 
+pub mod api;
+pub mod audit;
+pub mod auth;
 pub mod backoff;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod duration;
+pub mod engine;
 pub mod fault;
 pub mod id;
+pub mod installation;
 pub mod keyring;
 pub mod lease;
 pub mod mount;
+pub mod pinning;
 pub mod plugin_store;
 pub mod principal;
 pub mod provider;
@@ -57,6 +67,7 @@ pub mod sandbox;
 pub mod scheduler;
 pub mod schema;
 pub mod secret;
+pub mod server;
 pub mod settings;
 pub mod storage;
 pub mod suggest;

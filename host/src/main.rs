@@ -4,7 +4,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lessor::cli::{self, Cli, Command, Console};
+use lessor::{
+    cli::{self, Cli, Command, Console},
+    server,
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -15,15 +18,20 @@ fn main() -> ExitCode {
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
+    let mut console = Console {
+        out: &mut std::io::stdout(),
+        err: &mut std::io::stderr(),
+        input: &mut std::io::stdin().lock(),
+        variable: &|name| std::env::var(name).ok(),
+    };
     match cli.command {
-        Command::Request(request) => {
-            let mut console = Console {
-                out: &mut std::io::stdout().lock(),
-                err: &mut std::io::stderr().lock(),
-                input: &mut std::io::stdin().lock(),
-                variable: &|name| std::env::var(name).ok(),
-            };
-            cli::run(request, &mut console)
-        }
+        Command::Request(request) => cli::run(request, &mut console),
+        Command::Server(args) => match server::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                console.note(&format!("error: {:#}", anyhow::Error::new(error)));
+                ExitCode::FAILURE
+            }
+        },
     }
 }

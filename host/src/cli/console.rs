@@ -29,7 +29,7 @@ impl Console<'_> {
 
     /// Tells the person at the terminal something. That nobody reads it is no
     /// reason to fail.
-    pub(super) fn note(&mut self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.err, "{text}");
     }
 

@@ -1,0 +1,341 @@
+//! The HTTP API: Vault's, so that Vault's clients work unchanged.
+//!
+//! A request is taken apart, its caller identified and authorised, one engine
+//! method called, the outcome written to the audit log and encoded. Nothing is
+//! decided here about leases or mounts, and nothing is done that the audit log
+//! did not take. `server` calls [`Api::handle`] once per request.
+
+mod answer;
+mod body;
+mod dispatch;
+mod error;
+mod fields;
+mod json;
+mod leases;
+mod mounted;
+mod mounts;
+mod path;
+mod plugins;
+mod record;
+mod route;
+mod system;
+mod throttle;
+mod token;
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use self::{
+    answer::{Answer, Body, encode_error},
+    dispatch::Ask,
+    error::ApiError,
+    record::Record,
+    route::{Operation, Route, Within},
+    throttle::Throttle,
+};
+use crate::{
+    audit::Audit,
+    auth::Identity,
+    config::Limits,
+    engine::Engine,
+    installation::Installation,
+    random::{self, RandomError},
+    secret::Secret,
+};
+
+/// The API over an installation. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    installation: Arc<Installation>,
+    audit: Audit,
+    limits: Limits,
+    throttle: Throttle,
+}
+
+/// What a request came to, and the lease that its answer carries out, if any.
+type Outcome = Result<Answer, ApiError>;
+
+impl Api {
+    /// An API over `installation`.
+    pub fn new(installation: Arc<Installation>, audit: Audit, limits: Limits) -> Self {
+        let throttle = Throttle::new(limits.requests_per_second);
+        Self(Arc::new(Inner {
+            installation,
+            audit,
+            limits,
+            throttle,
+        }))
+    }
+
+    /// Answers one request from `peer`.
+    ///
+    /// The work is a task of its own: a caller that goes away does not stop it
+    /// half way. A credential that then nobody receives is revoked.
+    pub async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<Full<Bytes>> {
+        let id = match request_id() {
+            Ok(id) => id,
+            Err(error) => return encode_error(&ApiError::internal(error), "none"),
+        };
+        let span = tracing::info_span!("request", request_id = %id);
+        let (sender, receiver) = oneshot::channel();
+        let (inner, task_id) = (Arc::clone(&self.0), id.clone());
+        let work = async move {
+            let (outcome, lease) = inner.perform(request, peer, &task_id).await;
+            if sender.send(outcome).is_err()
+                && let Some(lease) = lease
+            {
+                inner.take_back(lease).await;
+            }
+        };
+        tokio::spawn(work.instrument(span));
+        match receiver.await {
+            Ok(response) => response,
+            Err(_) => encode_error(
+                &ApiError::internal("the handler of the request ended early"),
+                &id,
+            ),
+        }
+    }
+}
+
+impl Inner {
+    /// Answers, and writes down what was answered. Also gives the id of a lease
+    /// whose credential the answer carries.
+    async fn perform(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        id: &str,
+    ) -> (Response<Full<Bytes>>, Option<String>) {
+        let begun = Instant::now();
+        let mut record = Record::new(id, peer, request.method(), request.uri().path());
+        let outcome = match self.audit.ready() {
+            Ok(()) => self.answer(request, &mut record).await,
+            Err(error) if record.is_audited() => Err(ApiError::internal(error)),
+            // What monitors ask stays answered.
+            Err(_) => self.answer(request, &mut record).await,
+        };
+        let outcome = self.write_down(outcome, record, begun).await;
+        match &outcome {
+            Ok(answer) => (answer.encode(id), answer.credential_lease()),
+            Err(error) => (encode_error(error, id), None),
+        }
+    }
+
+    /// Writes the audit line and the log event. Where the line cannot be
+    /// written, the caller gets nothing, and a credential is revoked.
+    async fn write_down(&self, outcome: Outcome, record: Record, begun: Instant) -> Outcome {
+        record.log(&outcome, begun.elapsed());
+        if !record.is_audited() {
+            return outcome;
+        }
+        let engine = self.installation.engine();
+        let line = record.line(
+            &outcome,
+            engine.map(|engine| &engine.keyring),
+            begun.elapsed(),
+        );
+        match self.audit.record("request", line) {
+            Ok(()) => outcome,
+            Err(error) => {
+                if let Some(lease) = outcome.ok().and_then(|answer| answer.credential_lease()) {
+                    self.take_back(lease).await;
+                }
+                Err(ApiError::internal(error))
+            }
+        }
+    }
+
+    /// Revokes a lease whose credential reached nobody.
+    async fn take_back(&self, lease: String) {
+        tracing::warn!(lease, "revoking a lease whose credential reached nobody");
+        let revoked = match (self.installation.engine(), lease.parse()) {
+            (Some(engine), Ok(id)) => engine.leases.revoke(&id).await.err(),
+            _ => None,
+        };
+        if let Some(error) = revoked {
+            // It ends at its time at the latest.
+            tracing::error!(lease, %error, "could not revoke a lease whose credential reached nobody");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, record: &mut Record) -> Outcome {
+        let (parts, body) = request.into_parts();
+        let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
+        let segments = segments.ok_or_else(ApiError::nothing_here)?;
+        let borrowed: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let route = Route::of(&borrowed);
+        let query = parts.uri.query().unwrap_or_default();
+        let operation = Operation::of(&parts.method, query);
+        record.locate(&segments, operation, &route);
+        if !matches!(route, Route::Health) {
+            self.throttle.admit()?;
+        }
+        let operation = operation.ok_or_else(ApiError::wrong_method)?;
+        if parts.headers.contains_key("x-vault-wrap-ttl") {
+            return Err(ApiError::bad_request(
+                "response wrapping is not available: leave out the X-Vault-Wrap-TTL header",
+            ));
+        }
+
+        if route.is_open() {
+            let fields = match operation {
+                Operation::Write => {
+                    body::read(&parts.headers, body, self.limits.body_bytes).await?
+                }
+                _ => body::of_query(query)?,
+            };
+            return system::answer(&self.installation, &route, operation, fields).await;
+        }
+
+        let engine = self
+            .installation
+            .engine()
+            .ok_or_else(system::not_initialised)?;
+        let token = token_of(&parts.headers);
+        let identity = match &token {
+            Some(token) => engine
+                .authenticator
+                .identify(token)
+                .await
+                .map_err(ApiError::internal)?,
+            None => None,
+        };
+        record.caller(token.as_ref(), identity.as_ref(), &engine.keyring);
+        if let Some(document) = public_document(engine, &route, operation).await? {
+            return Ok(document);
+        }
+        let identity = identity
+            .filter(Identity::is_root)
+            .ok_or_else(ApiError::denied)?;
+
+        let fields = match operation {
+            Operation::Write => body::read(&parts.headers, body, self.limits.body_bytes).await?,
+            _ => body::of_query(query)?,
+        };
+        if operation == Operation::Write {
+            record.body(&fields, &engine.keyring);
+        }
+        let ask = Ask {
+            operation,
+            fields,
+            identity,
+            token,
+        };
+        dispatch::answer(engine, route, ask).await
+    }
+}
+
+/// A document that a mount publishes to anybody, where the path names one.
+async fn public_document(
+    engine: &Engine,
+    route: &Route<'_>,
+    operation: Operation,
+) -> Result<Option<Answer>, ApiError> {
+    let (Route::Mounted { path }, Operation::Read) = (route, operation) else {
+        return Ok(None);
+    };
+    let Some((mount, rest)) = engine.mounts.resolve(path) else {
+        return Ok(None);
+    };
+    let Within::Document { name } = route::within_mount(&rest) else {
+        return Ok(None);
+    };
+    match engine.leases.publish(&mount, name).await {
+        Ok(Some(document)) => Ok(Some(Answer {
+            status: http::StatusCode::OK,
+            body: Body::Document {
+                content_type: document.content_type,
+                bytes: document.body,
+            },
+        })),
+        // Strangers are not told what exists; `dispatch` tells the others.
+        Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// The token of a request: `X-Vault-Token`, or `Authorization: Bearer`.
+fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = || {
+        let (scheme, token) = text(header::AUTHORIZATION.as_str())?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let token = text("x-vault-token")
+        .map(str::trim)
+        .filter(|token| !token.is_empty());
+    token
+        .or_else(bearer)
+        .filter(|token| !token.is_empty())
+        .map(|token| Secret::new(token.to_owned()))
+}
+
+/// A new request id: a random UUID (RFC 9562, version 4), as Vault's are.
+fn request_id() -> Result<String, RandomError> {
+    let bits = u128::from_be_bytes(random::bytes::<16>()?);
+    let bits = (bits & !(0xf000 << 64) & !(0xc000 << 48)) | (0x4000 << 64) | (0x8000 << 48);
+    let text = format!("{bits:032x}");
+    let parts: Vec<&str> = [0..8, 8..12, 12..16, 16..20, 20..32]
+        .into_iter()
+        .filter_map(|range| text.get(range))
+        .collect();
+    Ok(parts.join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_a_random_uuid() {
+        let (one, other) = (request_id().unwrap(), request_id().unwrap());
+        assert_ne!(one, other);
+        let parts: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(parts, [8, 4, 4, 4, 12]);
+        assert_eq!(one.as_bytes()[14], b'4');
+        assert!(
+            matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn the_token_is_taken_from_either_header() {
+        for (name, value, expected) in [
+            ("x-vault-token", "t", Some("t")),
+            ("x-vault-token", "", None),
+            ("authorization", "Bearer t", Some("t")),
+            ("authorization", "bearer  t ", Some("t")),
+            ("authorization", "Basic t", None),
+            ("authorization", "Bearer ", None),
+            ("x-other", "t", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            let token = token_of(&headers);
+            assert_eq!(
+                token.as_ref().map(|token| token.expose().as_str()),
+                expected,
+                "{name}: {value}"
+            );
+        }
+        let mut both = HeaderMap::new();
+        both.insert("x-vault-token", "a".parse().unwrap());
+        both.insert("authorization", "Bearer b".parse().unwrap());
+        assert_eq!(token_of(&both).unwrap().expose(), "a");
+    }
+}

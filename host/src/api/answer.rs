@@ -1,0 +1,440 @@
+//! Answers, and how they stand on the wire: Vault's envelope, byte for byte what
+//! its clients look for.
+//!
+//! `Content-Type` is exactly `application/json`, because hvac compares it with
+//! `==`; the first four fields of the envelope are always there, because vaultrs
+//! insists; a write without output is 204 without a body.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use crate::secret::Secret;
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Body,
+}
+
+/// The forms of an answer.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Nothing: 204.
+    Empty,
+    /// Vault's envelope.
+    Envelope(Box<Envelope>),
+    /// JSON as it stands: the few paths that Vault answers without an envelope.
+    Bare(Value),
+    /// A public document of a mount.
+    Document {
+        content_type: String,
+        bytes: Vec<u8>,
+    },
+}
+
+/// The envelope's contents.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    pub(super) data: Data,
+    pub(super) lease: Option<LeaseHead>,
+    pub(super) metadata: Option<Value>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// What stands under `data`.
+#[derive(Debug, Default)]
+pub(super) enum Data {
+    /// null
+    #[default]
+    None,
+    /// Any JSON.
+    Json(Value),
+    /// A credential: JSON text, never parsed here, so that it is not copied
+    /// about.
+    Credential(Secret<String>),
+}
+
+/// The lease at the top of an answer.
+#[derive(Debug)]
+pub(super) struct LeaseHead {
+    pub(super) id: String,
+    /// Seconds.
+    pub(super) duration: u64,
+    pub(super) renewable: bool,
+}
+
+impl Answer {
+    /// 204.
+    pub(super) fn done() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            body: Body::Empty,
+        }
+    }
+
+    /// 200 with data.
+    pub(super) fn data(data: Value) -> Self {
+        Self::envelope(Envelope {
+            data: Data::Json(data),
+            ..Envelope::default()
+        })
+    }
+
+    /// 200 with an envelope.
+    pub(super) fn envelope(envelope: Envelope) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Body::Envelope(Box::new(envelope)),
+        }
+    }
+
+    /// 204, or 200 where there is something to warn of.
+    pub(super) fn done_with(warnings: Vec<String>) -> Self {
+        if warnings.is_empty() {
+            Self::done()
+        } else {
+            Self::envelope(Envelope {
+                warnings,
+                ..Envelope::default()
+            })
+        }
+    }
+
+    /// 202: it goes on in the background.
+    pub(super) fn accepted(data: Data, warnings: Vec<String>) -> Self {
+        let envelope = Envelope {
+            data,
+            warnings,
+            ..Envelope::default()
+        };
+        Self {
+            status: StatusCode::ACCEPTED,
+            body: Body::Envelope(Box::new(envelope)),
+        }
+    }
+
+    /// A list of names; Vault answers 404 where it is empty.
+    pub(super) fn list(keys: Vec<String>) -> Result<Self, ApiError> {
+        if keys.is_empty() {
+            return Err(ApiError::nothing_here());
+        }
+        Ok(Self::data(json!({ "keys": keys })))
+    }
+
+    /// 200 without an envelope.
+    pub(super) fn bare(value: Value) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Body::Bare(value),
+        }
+    }
+
+    /// The same with another status.
+    pub(super) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The id of the lease whose credential this answer hands out, if it does.
+    pub(super) fn credential_lease(&self) -> Option<String> {
+        match &self.body {
+            Body::Envelope(envelope) if matches!(envelope.data, Data::Credential(_)) => {
+                envelope.lease.as_ref().map(|lease| lease.id.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// The answer on the wire.
+    pub(super) fn encode(&self, request_id: &str) -> Response<Full<Bytes>> {
+        match &self.body {
+            Body::Empty => respond(self.status, None, Vec::new()),
+            Body::Bare(value) => json_response(self.status, value.to_string().into_bytes()),
+            Body::Envelope(envelope) => json_response(self.status, envelope.encode(request_id)),
+            Body::Document {
+                content_type,
+                bytes,
+            } => {
+                let kind = HeaderValue::from_str(content_type)
+                    .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+                let mut response = respond(self.status, Some(kind), bytes.clone());
+                // The document is a stranger's: no browser may take it for a page.
+                response.headers_mut().insert(
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    HeaderValue::from_static("nosniff"),
+                );
+                response
+            }
+        }
+    }
+}
+
+impl Envelope {
+    fn encode(&self, request_id: &str) -> Vec<u8> {
+        let (lease_id, duration, renewable) = self.lease.as_ref().map_or(("", 0, false), |lease| {
+            (lease.id.as_str(), lease.duration, lease.renewable)
+        });
+        let text = |value: Value| value.to_string();
+        let none;
+        let data: &str = match &self.data {
+            Data::Credential(credential) => credential.expose(),
+            Data::None => "null",
+            Data::Json(value) => {
+                none = value.to_string();
+                &none
+            }
+        };
+        let mut out = String::with_capacity(256 + data.len());
+        for (name, value) in [
+            ("{\"request_id\":", text(json!(request_id)).as_str()),
+            (",\"lease_id\":", text(json!(lease_id)).as_str()),
+            (",\"renewable\":", text(json!(renewable)).as_str()),
+            (",\"lease_duration\":", text(json!(duration)).as_str()),
+            (",\"data\":", data),
+        ] {
+            out.push_str(name);
+            out.push_str(value);
+        }
+        if let Some(metadata) = &self.metadata {
+            out.push_str(",\"metadata\":");
+            out.push_str(&metadata.to_string());
+        }
+        out.push_str(",\"wrap_info\":null,\"warnings\":");
+        if self.warnings.is_empty() {
+            out.push_str("null");
+        } else {
+            out.push_str(&json!(self.warnings).to_string());
+        }
+        out.push_str(",\"auth\":null}");
+        out.into_bytes()
+    }
+}
+
+/// A refusal on the wire: `{"errors":[…]}`.
+pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "errors": error.sentences(request_id) });
+    let mut response = json_response(error.status(), body.to_string().into_bytes());
+    if let Some(seconds) = error.retry_after_seconds() {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+    respond(
+        status,
+        Some(HeaderValue::from_static("application/json")),
+        body,
+    )
+}
+
+fn respond(
+    status: StatusCode,
+    content_type: Option<HeaderValue>,
+    body: Vec<u8>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    // A credential belongs in no cache on its way.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(content_type) = content_type {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::{
+        provider::{Failure, FailureClass},
+        refusal::Refusal,
+    };
+
+    fn read(response: Response<Full<Bytes>>) -> (u16, Option<String>, String) {
+        let (parts, body) = response.into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
+        let kind = parts
+            .headers
+            .get("content-type")
+            .map(|kind| kind.to_str().unwrap().to_owned());
+        (
+            parts.status.as_u16(),
+            kind,
+            String::from_utf8(bytes.to_vec()).unwrap(),
+        )
+    }
+
+    #[test]
+    fn answers_stand_on_the_wire_as_vault_writes_them() {
+        let lease = LeaseHead {
+            id: "db/creds/ro/1".into(),
+            duration: 3600,
+            renewable: true,
+        };
+        let credential = Envelope {
+            data: Data::Credential(Secret::new(r#"{"username":"u","password":"p"}"#.into())),
+            lease: Some(lease),
+            metadata: Some(json!({"id": "u"})),
+            warnings: vec!["w".into()],
+        };
+        let json = Some("application/json".to_owned());
+        for (answer, status, kind, body) in [
+            (Answer::done(), 204, None, ""),
+            (Answer::done_with(vec![]), 204, None, ""),
+            (
+                Answer::data(json!({"a": 1})),
+                200,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"a":1},"wrap_info":null,"warnings":null,"auth":null}"#,
+            ),
+            (
+                Answer::done_with(vec!["w".into()]),
+                200,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,"warnings":["w"],"auth":null}"#,
+            ),
+            (
+                Answer::envelope(credential),
+                200,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"db/creds/ro/1","renewable":true,"lease_duration":3600,"data":{"username":"u","password":"p"},"metadata":{"id":"u"},"wrap_info":null,"warnings":["w"],"auth":null}"#,
+            ),
+            (
+                Answer::accepted(Data::None, vec!["later".into()]),
+                202,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":null,"wrap_info":null,"warnings":["later"],"auth":null}"#,
+            ),
+            (
+                Answer::list(vec!["a".into()]).unwrap(),
+                200,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"keys":["a"]},"wrap_info":null,"warnings":null,"auth":null}"#,
+            ),
+            (
+                Answer::bare(json!({"sealed": false})),
+                200,
+                json.clone(),
+                r#"{"sealed":false}"#,
+            ),
+        ] {
+            assert_eq!(read(answer.encode("r")), (status, kind, body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn refusals_stand_on_the_wire_as_vault_writes_them() {
+        let failure = |class| {
+            Refusal::Provider(Failure {
+                class,
+                code: "E1".into(),
+                message: "no".into(),
+                retry_after: None,
+                reached_upstream: true,
+            })
+        };
+        let io = std::io::Error::other("disk on fire");
+        for (error, status, body) in [
+            (ApiError::nothing_here(), 404, r#"{"errors":[]}"#),
+            (Answer::list(vec![]).unwrap_err(), 404, r#"{"errors":[]}"#),
+            (
+                ApiError::denied(),
+                403,
+                r#"{"errors":["permission denied"]}"#,
+            ),
+            (
+                Refusal::Invalid("a is wrong".into()).into(),
+                400,
+                r#"{"errors":["a is wrong"]}"#,
+            ),
+            (
+                Refusal::NotFound("no role".into()).into(),
+                404,
+                r#"{"errors":["no role"]}"#,
+            ),
+            (
+                ApiError::from(Refusal::NotFound("no role".into())).without_sentence(),
+                404,
+                r#"{"errors":[]}"#,
+            ),
+            (
+                Refusal::Conflict("in use".into()).into(),
+                409,
+                r#"{"errors":["in use"]}"#,
+            ),
+            (
+                Refusal::Unavailable("full".into()).into(),
+                503,
+                r#"{"errors":["full"]}"#,
+            ),
+            (
+                failure(FailureClass::InvalidConfig).into(),
+                400,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::InvalidRequest).into(),
+                400,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::Denied).into(),
+                502,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::Unavailable).into(),
+                502,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::Internal).into(),
+                502,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::Unsupported).into(),
+                501,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                failure(FailureClass::RateLimited).into(),
+                429,
+                r#"{"errors":["no (E1)"]}"#,
+            ),
+            (
+                Refusal::internal(io).into(),
+                500,
+                r#"{"errors":["internal error: the server's log has the reason under request id r"]}"#,
+            ),
+        ] {
+            let (got, kind, text) = read(encode_error(&error, "r"));
+            assert_eq!((got, text.as_str()), (status, body));
+            assert_eq!(kind.as_deref(), Some("application/json"));
+        }
+        let limit = Refusal::Limit {
+            message: "full".into(),
+            retry_after: Duration::from_millis(1_200),
+        };
+        let response = encode_error(&limit.into(), "r");
+        assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+        let cause =
+            ApiError::from(Refusal::internal(std::io::Error::other("disk on fire"))).cause();
+        assert_eq!(cause.as_deref(), Some("disk on fire"));
+    }
+}

@@ -1,0 +1,90 @@
+//! From a route and an operation to the handler. One table, so that a reader
+//! sees at a glance what there is; what is not in it is 404 or 405.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Outcome,
+    error::ApiError,
+    fields::Fields,
+    leases, mounted, mounts, plugins,
+    route::{Operation, Route},
+    token,
+};
+use crate::{auth::Identity, engine::Engine, provider::Requester, secret::Secret};
+
+/// What an authorised caller asks.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) operation: Operation,
+    /// The body of a write, the query of anything else.
+    pub(super) fields: Map<String, Value>,
+    pub(super) identity: Identity,
+    pub(super) token: Option<Secret<String>>,
+}
+
+impl Ask {
+    /// The fields, to be taken one by one.
+    pub(super) fn into_fields(self) -> Fields {
+        Fields::new(self.fields)
+    }
+
+    /// Who asks, as leases keep it.
+    pub(super) fn requester(&self) -> Requester {
+        self.identity.requester()
+    }
+
+    /// Refuses any field at all.
+    pub(super) fn expect_no_fields(self) -> Result<(), ApiError> {
+        self.into_fields().finish()
+    }
+}
+
+/// Calls the handler of a path that needs a token.
+pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outcome {
+    use Operation::{Delete, List, Read, Write};
+
+    match (route, ask.operation) {
+        (Route::Catalog, Read | List) => plugins::catalog(engine).await,
+        (Route::CatalogType { kind }, Read | List) => plugins::names(engine, kind).await,
+        (Route::CatalogEntry { kind, name }, Read) => plugins::show(engine, kind, name, ask).await,
+        (Route::CatalogEntry { kind, name }, Write) => {
+            plugins::register(engine, kind, name, ask).await
+        }
+        (Route::CatalogEntry { kind, name }, Delete) => {
+            plugins::remove(engine, kind, name, ask).await
+        }
+        (Route::Pins, Read) => plugins::pins(engine).await,
+        (Route::Unpinned, Read) => plugins::unpinned(engine).await,
+        (Route::ReloadPlugins, Write) => plugins::reload(engine, ask),
+
+        (Route::Mounts, Read) => mounts::list(engine).await,
+        (Route::Mount { path }, Read) => mounts::show(engine, &path).await,
+        (Route::Mount { path }, Write) => mounts::create(engine, &path, ask).await,
+        (Route::Mount { path }, Delete) => mounts::remove(engine, &path).await,
+        (Route::MountTune { path }, Read) => mounts::show_tune(engine, &path).await,
+        (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
+        (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path).await,
+
+        (Route::LeaseLookup { prefix }, List) => leases::list(engine, &prefix).await,
+        (Route::LeaseLookup { prefix }, Write) if prefix.is_empty() => {
+            leases::lookup(engine, ask).await
+        }
+        (Route::LeaseRenew { id }, Write) => leases::renew(engine, id, ask).await,
+        (Route::LeaseRevoke { id }, Write) => leases::revoke(engine, id, ask).await,
+        (Route::LeaseRevokePrefix { prefix }, Write) => {
+            leases::revoke_prefix(engine, &prefix, ask).await
+        }
+        (Route::LeaseRevokeForce { .. }, Write) => leases::revoke_force(),
+        (Route::LeaseCount, Read) => leases::count(engine).await,
+        (Route::LeaseTidy, Write) => leases::tidy(ask),
+
+        (Route::TokenLookupSelf, Read | Write) => token::lookup_self(engine, &ask),
+        #[cfg(feature = "test-hooks")]
+        (Route::TestClock, Write) => super::system::advance_clock(engine, ask),
+
+        (Route::Unknown, _) => Err(ApiError::nothing_here()),
+        (Route::Mounted { path }, _) => mounted::answer(engine, &path, ask).await,
+        _ => Err(ApiError::wrong_method()),
+    }
+}

@@ -1,0 +1,173 @@
+//! What becomes of a refusal on the wire: a status, and sentences for the caller.
+//!
+//! One place maps [`Refusal`] to statuses. The text of an internal error goes to
+//! the log; the caller gets the request id to look for it there.
+
+use std::{error::Error, time::Duration};
+
+use http::StatusCode;
+
+use crate::{
+    id::InvalidId,
+    provider::{Failure, FailureClass},
+    refusal::Refusal,
+};
+
+/// An answer that says no.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    errors: Vec<String>,
+    retry_after: Option<Duration>,
+    /// For the log only.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// A status and one sentence.
+    pub(super) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self {
+            status,
+            errors: vec![sentence.into()],
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// 400 and one sentence.
+    pub(super) fn bad_request(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
+    /// Vault's `{"errors":[]}`: an empty list, or a path that nothing answers.
+    pub(super) fn nothing_here() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            errors: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// No token, a wrong one, or one that may not: the caller learns no more.
+    pub(super) fn denied() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission denied")
+    }
+
+    /// The path is known and does not take this method.
+    pub(super) fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "unsupported operation: this path does not take this method",
+        )
+    }
+
+    /// A defect or a broken machine.
+    pub(super) fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            errors: Vec::new(),
+            retry_after: None,
+            cause: Some(cause.into()),
+        }
+    }
+
+    /// The same, without a sentence, where it says that something does not exist
+    /// and Vault answers with an empty list.
+    pub(super) fn without_sentence(mut self) -> Self {
+        if self.status == StatusCode::NOT_FOUND {
+            self.errors.clear();
+        }
+        self
+    }
+
+    /// The same with `Retry-After`.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
+    /// Whole seconds for `Retry-After`, at least one.
+    pub(super) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after
+            .map(|wait| wait.as_millis().div_ceil(1000).max(1))
+            .map(|seconds| u64::try_from(seconds).unwrap_or(u64::MAX))
+    }
+
+    /// The chain of causes, for the log.
+    pub(super) fn cause(&self) -> Option<String> {
+        let mut next: Option<&dyn Error> = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        let mut parts = Vec::new();
+        while let Some(error) = next {
+            parts.push(error.to_string());
+            next = error.source();
+        }
+        (!parts.is_empty()).then(|| parts.join(": "))
+    }
+
+    /// Sentences for the caller, under the id that the log has too.
+    pub(super) fn sentences(&self, request_id: &str) -> Vec<String> {
+        if self.cause.is_some() {
+            vec![format!(
+                "internal error: the server's log has the reason under request id {request_id}"
+            )]
+        } else {
+            self.errors.clone()
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(sentence) => Self::new(StatusCode::BAD_REQUEST, sentence),
+            Refusal::NotFound(sentence) => Self::new(StatusCode::NOT_FOUND, sentence),
+            Refusal::Conflict(sentence) => Self::new(StatusCode::CONFLICT, sentence),
+            Refusal::Limit {
+                message,
+                retry_after,
+            } => Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(retry_after),
+            Refusal::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),
+            Refusal::Provider(failure) => failure.into(),
+            Refusal::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let status = match failure.class {
+            FailureClass::InvalidConfig | FailureClass::InvalidRequest => StatusCode::BAD_REQUEST,
+            FailureClass::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            FailureClass::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            FailureClass::Denied
+            | FailureClass::NotFound
+            | FailureClass::Conflict
+            | FailureClass::Unavailable
+            | FailureClass::Internal => StatusCode::BAD_GATEWAY,
+        };
+        let error = Self::new(status, failure.to_string());
+        match failure.retry_after {
+            Some(wait) => error.retry_after(wait),
+            // 429 without a time is of no use to a client that waits.
+            None if status == StatusCode::TOO_MANY_REQUESTS => {
+                error.retry_after(Duration::from_secs(1))
+            }
+            None => error,
+        }
+    }
+}
+
+impl From<InvalidId> for ApiError {
+    fn from(error: InvalidId) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}

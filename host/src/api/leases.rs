@@ -1,0 +1,200 @@
+//! `sys/leases/…`: looking leases up, moving and making their end.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::{Answer, Data, Envelope, LeaseHead},
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+};
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    id::LeaseId,
+    lease::{LeaseView, RevokeOutcome},
+    refusal::Refusal,
+};
+
+/// How long a caller that asked for `sync` waits for a prefix to be empty.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `PUT sys/leases/lookup`. Vault answers 400 for what is not there.
+pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let id = fields.required("lease_id")?;
+    fields.finish()?;
+    let invalid = || ApiError::bad_request("invalid lease");
+    let id = id.parse::<LeaseId>().map_err(|_| invalid())?;
+    let lease = match engine.leases.lookup(&id).await {
+        Ok(lease) => lease,
+        Err(Refusal::NotFound(_)) => return Err(invalid()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+    Ok(Answer::data(json!({
+        "id": id.to_string(),
+        "path": format!("{}/creds/{}", id.mount, id.role),
+        "issue_time": lease.issue_time.rfc3339(),
+        "expire_time": moment(lease.expire_time),
+        "last_renewal": moment(lease.last_renewal),
+        "renewable": lease.renewable,
+        "ttl": seconds_left(&lease, engine.clock.now()),
+        "state": lease.state.as_str(),
+        "attempts": lease.attempts,
+        "next_attempt": moment(lease.next_attempt),
+        "last_error": lease.last_error,
+        "plugin_sha256": lease.plugin_sha256,
+        "credential_id": lease.credential_id,
+        "metadata": lease.metadata,
+        "requester": lease.requester,
+    })))
+}
+
+/// `LIST sys/leases/lookup/:prefix`
+pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
+    Answer::list(engine.leases.list(prefix).await?)
+}
+
+/// `PUT sys/leases/renew[/:id]`
+pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let id = take_id(&mut fields, id)?;
+    let increment = fields.duration("increment")?;
+    fields.finish()?;
+    let missing = || ApiError::bad_request("lease not found");
+    let id = id.parse::<LeaseId>().map_err(|_| missing())?;
+    let lease = match engine.leases.renew(&id, increment).await {
+        Ok(lease) => lease,
+        Err(Refusal::NotFound(_)) => return Err(missing()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let mut warnings = Vec::new();
+    let left = seconds_left(&lease, engine.clock.now());
+    if let Some(increment) = increment
+        && left.saturating_add(1) < increment.as_secs()
+    {
+        warnings.push(format!(
+            "the lease lives for {left} s instead of {} s: its longest life allows no more",
+            increment.as_secs()
+        ));
+    }
+    let lease = Some(head(&lease, left));
+    Ok(Answer::envelope(Envelope {
+        lease,
+        warnings,
+        ..Envelope::default()
+    }))
+}
+
+/// `PUT sys/leases/revoke[/:id]`: 204 where it is gone, also where it was
+/// already; 202 where upstream could not end it yet. With `sync`, that is 502.
+pub(super) async fn revoke(engine: &Engine, id: String, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let id = take_id(&mut fields, id)?;
+    let sync = fields.truth("sync")?.unwrap_or(false);
+    fields.finish()?;
+    let id = id.parse::<LeaseId>()?;
+    match engine.leases.revoke(&id).await? {
+        RevokeOutcome::Revoked | RevokeOutcome::Unknown => Ok(Answer::done()),
+        RevokeOutcome::Queued(reason) if sync => Err(ApiError::new(
+            StatusCode::BAD_GATEWAY,
+            format!("the lease is marked but not revoked yet, and is tried again: {reason}"),
+        )),
+        RevokeOutcome::Queued(reason) => {
+            let warning = format!("not revoked yet, and tried again: {reason}");
+            Ok(Answer::accepted(Data::None, vec![warning]))
+        }
+    }
+}
+
+/// `PUT sys/leases/revoke-prefix/:prefix`: marks all at once; with `sync`, waits
+/// until none is left.
+pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let sync = fields.truth("sync")?.unwrap_or(false);
+    fields.finish()?;
+    let marked = engine.leases.revoke_prefix(prefix).await?;
+    let mut warnings = Vec::new();
+    if sync {
+        if engine.leases.drained(prefix, PATIENCE).await? {
+            return Ok(Answer::done());
+        }
+        warnings.push(String::from(
+            "leases are left that upstream has not ended yet; they are tried again",
+        ));
+    }
+    Ok(Answer::accepted(
+        Data::Json(json!({ "marked": marked })),
+        warnings,
+    ))
+}
+
+/// `PUT sys/leases/revoke-force/:prefix`: forgetting a credential that may still
+/// work is nothing this server does.
+pub(super) fn revoke_force() -> Outcome {
+    Err(ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "leases cannot be dropped by force: a lease that upstream did not end stays listed and is tried again; \
+         use revoke-prefix",
+    ))
+}
+
+/// `GET sys/leases/count`
+pub(super) async fn count(engine: &Engine) -> Outcome {
+    let mut counts: Map<String, Value> = Map::new();
+    let mut states: Map<String, Value> = Map::new();
+    let mut total: u64 = 0;
+    let add = |map: &mut Map<String, Value>, key: String, number: u64| {
+        let sum = map.get(&key).and_then(Value::as_u64).unwrap_or(0);
+        map.insert(key, sum.saturating_add(number).into());
+    };
+    for (mount, state, number) in engine.leases.count().await? {
+        add(&mut counts, format!("{mount}/"), number);
+        add(&mut states, state, number);
+        total = total.saturating_add(number);
+    }
+    Ok(Answer::data(
+        json!({ "lease_count": total, "counts": counts, "states": states }),
+    ))
+}
+
+/// `POST sys/leases/tidy`: there is nothing to tidy, and Vault's clients expect
+/// to hear that it began.
+pub(super) fn tidy(ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    let warning = "ended leases leave by themselves, so there is nothing to tidy";
+    Ok(Answer::accepted(Data::None, vec![warning.to_owned()]))
+}
+
+/// The lease at the top of an answer.
+pub(super) fn head(lease: &LeaseView, duration: u64) -> LeaseHead {
+    LeaseHead {
+        id: lease.id.to_string(),
+        duration,
+        renewable: lease.renewable,
+    }
+}
+
+/// Whole seconds until the end, rounded up: a lease of an hour shows 3600.
+pub(super) fn seconds_left(lease: &LeaseView, from: Timestamp) -> u64 {
+    let left = lease
+        .expire_time
+        .map_or(0, |end| end.since(from).as_millis());
+    u64::try_from(left.div_ceil(1000))
+        .unwrap_or(u64::MAX)
+        .min(u64::from(u32::MAX))
+}
+
+/// The id in the path, or in the body where the path has none.
+fn take_id(fields: &mut Fields, in_path: String) -> Result<String, ApiError> {
+    if in_path.is_empty() {
+        return fields.required("lease_id");
+    }
+    fields.ignore(&["lease_id"]);
+    Ok(in_path)
+}

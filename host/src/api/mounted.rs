@@ -1,0 +1,201 @@
+//! Paths within a mount: config, rotation, roles, credentials.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::{Answer, Data, Envelope},
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+    leases,
+    route::{Operation, Within, within_mount},
+};
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    id::{MountPath, RoleName},
+    lease::IssueRequest,
+    refusal::Refusal,
+    settings::ConfigView,
+    storage::RotationRow,
+    suggest,
+};
+
+/// Answers a path that no route of the host matches.
+pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    use Operation::{Delete, List, Read, Write};
+
+    let Some((mount, rest)) = engine.mounts.resolve(path) else {
+        return Err(no_mount(engine, path));
+    };
+    match (within_mount(&rest), ask.operation) {
+        (Within::Config, Read) => show_config(engine, &mount).await,
+        (Within::Config, Write) => write_config(engine, &mount, ask).await,
+        (Within::Config, Delete) => gone(engine.settings.remove(&mount).await),
+        (Within::RotateRoot, Write) => rotate(engine, &mount, ask).await,
+        (Within::RotateRootAbort, Write) => {
+            ask.expect_no_fields()?;
+            engine.rotations.abort(&mount).await?;
+            Ok(Answer::done())
+        }
+        (Within::RotateRootRetry, Write) => {
+            ask.expect_no_fields()?;
+            let outcome = engine.rotations.retry(&mount).await?;
+            Ok(rotated(outcome.version, outcome.metadata))
+        }
+        (Within::Roles, List) => Answer::list(engine.roles.list(&mount).await?),
+        (Within::Role { name }, Read) => show_role(engine, &mount, name).await,
+        (Within::Role { name }, Write) => write_role(engine, &mount, name, ask).await,
+        (Within::Role { name }, Delete) => {
+            let outcome = engine
+                .roles
+                .remove(&mount, &name.parse::<RoleName>()?)
+                .await;
+            engine.nudge.notify_one();
+            gone(outcome)
+        }
+        (Within::Creds { role }, Read | Write) => issue(engine, &mount, role, ask).await,
+        (Within::Document { .. }, _) => Err(ApiError::nothing_here()),
+        _ => Err(ApiError::wrong_method()),
+    }
+}
+
+async fn show_config(engine: &Engine, mount: &MountPath) -> Outcome {
+    let view = engine.settings.read(mount).await;
+    let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
+    Ok(Answer::data(config_of(view)))
+}
+
+fn config_of(view: ConfigView) -> Value {
+    let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+    json!({
+        "config": view.config,
+        "identity": view.identity,
+        "version": view.version,
+        "warnings": view.warnings,
+        "rotate_on_config": view.schedule.on_config,
+        "rotation_period": view.schedule.period.as_secs(),
+        "rotation_grace": view.schedule.grace.as_secs(),
+        "last_rotation": moment(view.schedule.last),
+        "next_rotation": moment(view.schedule.next),
+        "rotation": view.rotation.map(|rotation| rotation_of(&rotation)),
+    })
+}
+
+fn rotation_of(rotation: &RotationRow) -> Value {
+    json!({
+        "operation": rotation.operation,
+        "state": rotation.state.as_str(),
+        "attempts": rotation.attempts,
+        "next_attempt": rotation.due_at.map(Timestamp::rfc3339),
+        "last_error": rotation.last_error,
+    })
+}
+
+async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    let requester = ask.requester();
+    let view = engine
+        .settings
+        .write(mount, Value::Object(ask.fields), requester)
+        .await?;
+    Ok(Answer::done_with(view.warnings))
+}
+
+async fn rotate(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    let requester = ask.requester();
+    ask.expect_no_fields()?;
+    let outcome = engine.rotations.rotate_root(mount, Some(requester)).await?;
+    Ok(rotated(outcome.version, outcome.metadata))
+}
+
+/// The provider's metadata, beside the version that is now in use.
+fn rotated(version: u32, metadata: Value) -> Answer {
+    let mut data = Map::from_iter([("version".to_owned(), Value::from(version))]);
+    if let Value::Object(metadata) = metadata {
+        data.extend(metadata);
+    }
+    Answer::data(data.into())
+}
+
+async fn show_role(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
+    let role = engine.roles.read(mount, &name.parse::<RoleName>()?).await;
+    role.map(Answer::data)
+        .map_err(|refusal| ApiError::from(refusal).without_sentence())
+}
+
+async fn write_role(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
+    let name = name.parse::<RoleName>()?;
+    let requester = ask.requester();
+    let warnings = engine
+        .roles
+        .write(mount, &name, Value::Object(ask.fields), requester)
+        .await?;
+    Ok(Answer::done_with(warnings))
+}
+
+/// Issues a credential. It stands in `data` once, and nowhere else.
+async fn issue(engine: &Engine, mount: &MountPath, role: &str, ask: Ask) -> Outcome {
+    let role = role.parse::<RoleName>()?;
+    let requester = ask.requester();
+    let mut fields = Fields::new(ask.fields);
+    let ttl = fields.duration("ttl")?;
+    let request = IssueRequest {
+        body: fields.rest(),
+        ttl,
+        requester,
+    };
+    let issued = engine.leases.issue(mount, &role, request).await?;
+    let lease = issued.lease;
+    let mut metadata = Map::from_iter([
+        ("id".to_owned(), json!(lease.credential_id)),
+        (
+            "expire_time".to_owned(),
+            json!(lease.expire_time.map(Timestamp::rfc3339)),
+        ),
+    ]);
+    if let Value::Object(facts) = &lease.metadata {
+        for (name, fact) in facts {
+            metadata.entry(name.clone()).or_insert_with(|| fact.clone());
+        }
+    }
+    Ok(Answer::envelope(Envelope {
+        data: Data::Credential(issued.data),
+        lease: Some(leases::head(
+            &lease,
+            leases::seconds_left(&lease, lease.issue_time),
+        )),
+        metadata: Some(metadata.into()),
+        warnings: issued.warnings,
+    }))
+}
+
+/// What is gone already is as gone as it was asked to be.
+fn gone(outcome: Result<(), Refusal>) -> Outcome {
+    match outcome {
+        Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// 404 with a sentence that names the nearest mount: a path is longer than its
+/// mount, so as many segments of it are compared as the mount has.
+fn no_mount(engine: &Engine, path: &str) -> ApiError {
+    let mounts: Vec<String> = engine
+        .mounts
+        .every()
+        .iter()
+        .filter(|mount| mount.live)
+        .map(|mount| mount.path().to_string())
+        .collect();
+    let near = mounts.iter().find(|mount| {
+        let length = mount.split('/').count();
+        let head: Vec<&str> = path.split('/').take(length).collect();
+        suggest::nearest(&head.join("/"), [mount.as_str()]).is_some()
+    });
+    let hint = near
+        .map(|near| format!("; did you mean {near:?}?"))
+        .unwrap_or_default();
+    let sentence = format!("nothing is mounted at {:?}{hint}", suggest::shown(path));
+    ApiError::new(http::StatusCode::NOT_FOUND, sentence)
+}

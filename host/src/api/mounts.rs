@@ -1,0 +1,197 @@
+//! `sys/mounts/…`: providers at paths, with what they may reach.
+
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields};
+use crate::{
+    engine::Engine,
+    id::MountPath,
+    mount::{MountSpec, MountView, Tune, TunePatch},
+    refusal::Refusal,
+};
+
+/// Fields beside a mount that Vault's clients send and that mean nothing here.
+const IGNORED_BESIDE: [&str; 6] = [
+    "options",
+    "local",
+    "seal_wrap",
+    "external_entropy_access",
+    "accessor",
+    "uuid",
+];
+
+/// Fields of a mount's config that Vault's clients send and that mean nothing here.
+const IGNORED_WITHIN: [&str; 14] = [
+    "force_no_cache",
+    "options",
+    "audit_non_hmac_request_keys",
+    "audit_non_hmac_response_keys",
+    "listing_visibility",
+    "passthrough_request_headers",
+    "allowed_response_headers",
+    "token_type",
+    "allowed_managed_keys",
+    "user_lockout_config",
+    "identity_token_key",
+    "delegated_auth_accessors",
+    "override_pinned_version",
+    "trim_request_trailing_slashes",
+];
+
+/// `GET sys/mounts`: by path, with the slash that Vault puts behind it.
+pub(super) async fn list(engine: &Engine) -> Outcome {
+    let views = engine.mounts.list().await;
+    let entry = |view: &MountView| (format!("{}/", view.path), entry(view));
+    Ok(Answer::data(Value::Object(
+        views.iter().map(entry).collect(),
+    )))
+}
+
+/// `GET sys/mounts/:path`
+pub(super) async fn show(engine: &Engine, path: &str) -> Outcome {
+    let view = engine.mounts.view(&path.parse::<MountPath>()?).await?;
+    Ok(Answer::data(entry(&view)))
+}
+
+/// `GET sys/mounts/:path/tune`
+pub(super) async fn show_tune(engine: &Engine, path: &str) -> Outcome {
+    let view = engine.mounts.view(&path.parse::<MountPath>()?).await?;
+    let mut shown = tune_of(&view);
+    shown.insert("description".into(), view.description.into());
+    shown.insert(
+        "plugin_version".into(),
+        view.plugin_version.unwrap_or_default().into(),
+    );
+    Ok(Answer::data(shown.into()))
+}
+
+/// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path.
+pub(super) async fn show_for_path(engine: &Engine, path: &str) -> Outcome {
+    let (mount, _) = engine.mounts.resolve(path).ok_or_else(ApiError::denied)?;
+    let view = engine.mounts.view(&mount).await?;
+    let mut shown = entry(&view);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("path".into(), format!("{mount}/").into());
+    }
+    Ok(Answer::data(shown))
+}
+
+/// `POST sys/mounts/:path`
+pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    let path = path.parse::<MountPath>()?;
+    let mut fields = ask.into_fields();
+    let mut plugin = fields.required("type")?;
+    // Older clients say type "plugin" and name it beside.
+    let named = fields.text("plugin_name")?.filter(|name| !name.is_empty());
+    if let (true, Some(named)) = (plugin == "plugin", named) {
+        plugin = named;
+    }
+    let description = fields.text("description")?.unwrap_or_default();
+    let beside = fields
+        .text("plugin_version")?
+        .filter(|version| !version.is_empty());
+    let within = fields.object("config")?;
+    fields.ignore(&IGNORED_BESIDE);
+    fields.finish()?;
+    let patch = match within {
+        Some(config) => take_patch(config)?,
+        None => TunePatch::default(),
+    };
+    let defaults = Tune::default();
+    let max_lease_ttl = patch.max_lease_ttl.unwrap_or(defaults.max_lease_ttl);
+    let tune = Tune {
+        // A shorter maximum alone is no contradiction to a default nobody chose.
+        default_lease_ttl: patch
+            .default_lease_ttl
+            .unwrap_or(defaults.default_lease_ttl.min(max_lease_ttl)),
+        max_lease_ttl,
+        allowed_hosts: patch.allowed_hosts.unwrap_or(defaults.allowed_hosts),
+        extra_roots: patch.extra_roots.unwrap_or(defaults.extra_roots),
+        max_leases: patch.max_leases.unwrap_or(defaults.max_leases),
+        max_concurrency: patch.max_concurrency.unwrap_or(defaults.max_concurrency),
+        timeout: patch.timeout.unwrap_or(defaults.timeout),
+    };
+    let version = beside.or(patch.plugin_version.filter(|version| !version.is_empty()));
+    let description = patch.description.unwrap_or(description);
+    engine
+        .mounts
+        .create(MountSpec {
+            path,
+            plugin,
+            version,
+            description,
+            tune,
+        })
+        .await?;
+    Ok(Answer::done())
+}
+
+/// `POST sys/mounts/:path/tune`
+pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    let patch = take_patch(ask.into_fields())?;
+    engine
+        .mounts
+        .tune(&path.parse::<MountPath>()?, patch)
+        .await?;
+    Ok(Answer::done())
+}
+
+/// `DELETE sys/mounts/:path`; gone already is done.
+pub(super) async fn remove(engine: &Engine, path: &str) -> Outcome {
+    match engine.mounts.remove(&path.parse::<MountPath>()?).await {
+        Ok(()) => {
+            // Its leases are revoked by whoever takes up what is due.
+            engine.nudge.notify_one();
+            Ok(Answer::done())
+        }
+        Err(Refusal::NotFound(_)) => Ok(Answer::done()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
+    let concurrency = fields.number("max_concurrency")?;
+    let patch = TunePatch {
+        default_lease_ttl: fields.duration("default_lease_ttl")?,
+        max_lease_ttl: fields.duration("max_lease_ttl")?,
+        allowed_hosts: fields.list("allowed_hosts")?,
+        extra_roots: fields.text("extra_roots")?,
+        max_leases: fields.number("max_leases")?,
+        // What does not fit is above every limit, and refused as such.
+        max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
+        timeout: fields.duration("timeout")?,
+        description: fields.text("description")?,
+        plugin_version: fields.text("plugin_version")?,
+    };
+    fields.ignore(&IGNORED_WITHIN);
+    fields.finish()?;
+    Ok(patch)
+}
+
+/// A mount as Vault shows one; vaultrs insists on every field above the last four.
+fn entry(view: &MountView) -> Value {
+    json!({
+        "accessor": view.accessor,
+        "config": tune_of(view),
+        "description": view.description,
+        "external_entropy_access": false,
+        "local": false,
+        "options": Value::Null,
+        "seal_wrap": false,
+        "type": view.plugin,
+        "uuid": view.uuid,
+        "plugin_version": view.plugin_version.clone().unwrap_or_default(),
+        "running_plugin_version": view.running_version.clone().unwrap_or_default(),
+        "running_sha256": view.running_sha256.map(|digest| digest.to_string()).unwrap_or_default(),
+        "problem": view.problem,
+    })
+}
+
+fn tune_of(view: &MountView) -> Map<String, Value> {
+    let mut shown = match json!(view.tune) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    shown.insert("force_no_cache".into(), false.into());
+    shown
+}

@@ -1,0 +1,175 @@
+//! What is remembered of a request while it is answered: the material of its
+//! audit line and of its log event.
+//!
+//! Bodies and credentials enter only as keyed hashes. The path stands in clear,
+//! cut to a readable length.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::{Body, Data},
+    route::{Operation, Route},
+};
+use crate::{audit, auth::Identity, keyring::Keyring, secret::Secret, suggest};
+
+/// One request, as far as it is known.
+#[derive(Debug)]
+pub(super) struct Record {
+    id: String,
+    peer: SocketAddr,
+    method: String,
+    path: String,
+    operation: Option<Operation>,
+    audited: bool,
+    caller: Value,
+    body: Value,
+}
+
+impl Record {
+    pub(super) fn new(id: &str, peer: SocketAddr, method: &Method, path: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            peer,
+            method: suggest::shown(method.as_str()),
+            path: path.chars().take(512).filter(|c| !c.is_control()).collect(),
+            operation: None,
+            // Known only once the path was understood, and these three are exact.
+            audited: !matches!(
+                path,
+                "/v1/sys/health" | "/v1/sys/seal-status" | "/v1/sys/leader"
+            ),
+            caller: Value::Null,
+            body: Value::Null,
+        }
+    }
+
+    /// Notes what the path turned out to be.
+    pub(super) fn locate(
+        &mut self,
+        segments: &[String],
+        operation: Option<Operation>,
+        route: &Route<'_>,
+    ) {
+        self.path = segments.join("/");
+        self.operation = operation;
+        self.audited = route.is_audited();
+    }
+
+    /// Notes who asked.
+    pub(super) fn caller(
+        &mut self,
+        token: Option<&Secret<String>>,
+        identity: Option<&Identity>,
+        keyring: &Keyring,
+    ) {
+        let token = token.map(|token| keyring.audit_hash(token.expose()));
+        self.caller = match identity {
+            Some(identity) => json!({
+                "display_name": identity.display_name,
+                "accessor": identity.accessor,
+                "policies": identity.policies,
+                "token": token,
+            }),
+            None => json!({ "token": token }),
+        };
+    }
+
+    /// Notes the body of a write.
+    pub(super) fn body(&mut self, fields: &Map<String, Value>, keyring: &Keyring) {
+        let hashed = fields
+            .iter()
+            .map(|(name, value)| (name.clone(), audit::hashed(keyring, value)));
+        self.body = Value::Object(hashed.collect());
+    }
+
+    /// Whether an audit line is due.
+    pub(super) fn is_audited(&self) -> bool {
+        self.audited
+    }
+
+    /// The fields of the audit line.
+    pub(super) fn line(
+        &self,
+        outcome: &Outcome,
+        keyring: Option<&Keyring>,
+        took: Duration,
+    ) -> Map<String, Value> {
+        let (status, response) = match outcome {
+            Ok(answer) => (answer.status, response_of(&answer.body, keyring)),
+            Err(error) => (
+                error.status(),
+                json!({ "errors": error.sentences(&self.id) }),
+            ),
+        };
+        let line = json!({
+            "request_id": self.id,
+            "remote_address": self.peer.to_string(),
+            "operation": self.operation.map(Operation::as_str),
+            "method": self.method,
+            "path": self.path,
+            "auth": self.caller,
+            "request": self.body,
+            "status": status.as_u16(),
+            "response": response,
+            "duration_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        });
+        match line {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        }
+    }
+
+    /// Writes the log event.
+    pub(super) fn log(&self, outcome: &Outcome, took: Duration) {
+        let (method, path, peer) = (&self.method, &self.path, self.peer);
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        match outcome {
+            Err(error) if let Some(cause) = error.cause() => {
+                let status = error.status().as_u16();
+                tracing::error!(%peer, method, path, status, ms, cause, "failed a request");
+            }
+            Err(error) => {
+                let status = error.status().as_u16();
+                let sentence = error.errors().first().map_or("", String::as_str);
+                tracing::info!(%peer, method, path, status, ms, sentence, "refused a request");
+            }
+            Ok(answer) if self.audited => {
+                tracing::info!(%peer, method, path, status = answer.status.as_u16(), ms, "answered a request");
+            }
+            Ok(answer) => {
+                tracing::debug!(%peer, method, path, status = answer.status.as_u16(), ms, "answered a request");
+            }
+        }
+    }
+}
+
+/// What of an answer is worth keeping: the lease, and hashes of what was handed
+/// out, so that a found secret can be traced to the request that gave it.
+fn response_of(body: &Body, keyring: Option<&Keyring>) -> Value {
+    let hashed = |value: &Value| keyring.map(|keyring| audit::hashed(keyring, value));
+    match body {
+        Body::Envelope(envelope) => {
+            let mut response = Map::new();
+            if let Some(lease) = &envelope.lease {
+                response.insert("lease_id".into(), lease.id.clone().into());
+                response.insert("lease_duration".into(), lease.duration.into());
+            }
+            if let Data::Credential(credential) = &envelope.data
+                && let Ok(parsed) = serde_json::from_str::<Value>(credential.expose())
+            {
+                response.insert("data".into(), hashed(&parsed).unwrap_or_default());
+            }
+            if !envelope.warnings.is_empty() {
+                response.insert("warnings".into(), json!(envelope.warnings));
+            }
+            Value::Object(response)
+        }
+        Body::Bare(value) => hashed(value).unwrap_or_default(),
+        Body::Document { bytes, .. } => json!({ "bytes": bytes.len() }),
+        Body::Empty => Value::Null,
+    }
+}

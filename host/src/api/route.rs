@@ -1,0 +1,351 @@
+//! Which path means what. Pure: text in, a [`Route`] out.
+//!
+//! Paths of the host itself stand in one table here. Everything else belongs to
+//! a mount, whose path may hold slashes: the caller resolves the longest one and
+//! asks [`within_mount`] about the rest.
+
+use http::Method;
+
+/// What a method asks for. PUT and POST are one write; `LIST` and
+/// `GET ?list=true` are one list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Read,
+    List,
+    Write,
+    Delete,
+}
+
+impl Operation {
+    /// The operation of a method and query; none for a method that no path takes.
+    pub(super) fn of(method: &Method, query: &str) -> Option<Self> {
+        match method.as_str() {
+            "GET" | "HEAD" if asks_for_list(query) => Some(Self::List),
+            "GET" | "HEAD" => Some(Self::Read),
+            "LIST" => Some(Self::List),
+            "PUT" | "POST" => Some(Self::Write),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// Vault's name of it, as audit lines have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Write => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// `list=true` in any case: hvac sends `list=True`.
+fn asks_for_list(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        pair.split_once('=').is_some_and(|(name, value)| {
+            name == "list" && (value.eq_ignore_ascii_case("true") || value == "1")
+        })
+    })
+}
+
+/// A path of the host itself, or of some mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route<'p> {
+    Health,
+    SealStatus,
+    Init,
+    Leader,
+    Catalog,
+    CatalogType {
+        kind: &'p str,
+    },
+    CatalogEntry {
+        kind: &'p str,
+        name: &'p str,
+    },
+    Pins,
+    Unpinned,
+    ReloadPlugins,
+    Mounts,
+    Mount {
+        path: String,
+    },
+    MountTune {
+        path: String,
+    },
+    UiMount {
+        path: String,
+    },
+    LeaseLookup {
+        prefix: String,
+    },
+    LeaseRenew {
+        id: String,
+    },
+    LeaseRevoke {
+        id: String,
+    },
+    LeaseRevokePrefix {
+        prefix: String,
+    },
+    LeaseRevokeForce {
+        prefix: String,
+    },
+    LeaseCount,
+    LeaseTidy,
+    TokenLookupSelf,
+    #[cfg(feature = "test-hooks")]
+    TestClock,
+    /// Below `sys` or `auth`, and nothing answers there.
+    Unknown,
+    /// Everything else: the path of a mount and what is below it.
+    Mounted {
+        path: String,
+    },
+}
+
+impl<'p> Route<'p> {
+    /// The route of a path's segments below `/v1/`.
+    pub(super) fn of(segments: &[&'p str]) -> Self {
+        match segments {
+            ["sys", rest @ ..] => Self::of_system(rest),
+            ["auth", "token", "lookup-self"] => Self::TokenLookupSelf,
+            ["auth", ..] | [] => Self::Unknown,
+            path => Self::Mounted {
+                path: path.join("/"),
+            },
+        }
+    }
+
+    fn of_system(segments: &[&'p str]) -> Self {
+        match segments {
+            ["health"] => Self::Health,
+            ["seal-status"] => Self::SealStatus,
+            ["init"] => Self::Init,
+            ["leader"] => Self::Leader,
+            ["plugins", "catalog"] => Self::Catalog,
+            ["plugins", "catalog", kind] => Self::CatalogType { kind },
+            ["plugins", "catalog", kind, name] => Self::CatalogEntry { kind, name },
+            ["plugins", "pins"] => Self::Pins,
+            ["plugins", "unpinned"] => Self::Unpinned,
+            ["plugins", "reload", "backend"] => Self::ReloadPlugins,
+            ["mounts"] => Self::Mounts,
+            ["mounts", path @ .., "tune"] if !path.is_empty() => Self::MountTune {
+                path: path.join("/"),
+            },
+            ["mounts", path @ ..] => Self::Mount {
+                path: path.join("/"),
+            },
+            ["internal", "ui", "mounts", path @ ..] if !path.is_empty() => Self::UiMount {
+                path: path.join("/"),
+            },
+            ["leases", "lookup", prefix @ ..] => Self::LeaseLookup {
+                prefix: prefix.join("/"),
+            },
+            ["leases", "renew", id @ ..] => Self::LeaseRenew { id: id.join("/") },
+            ["leases", "revoke", id @ ..] => Self::LeaseRevoke { id: id.join("/") },
+            ["leases", "revoke-prefix", prefix @ ..] => Self::LeaseRevokePrefix {
+                prefix: prefix.join("/"),
+            },
+            ["leases", "revoke-force", prefix @ ..] => Self::LeaseRevokeForce {
+                prefix: prefix.join("/"),
+            },
+            ["leases", "count"] => Self::LeaseCount,
+            ["leases", "tidy"] => Self::LeaseTidy,
+            #[cfg(feature = "test-hooks")]
+            ["test", "clock"] => Self::TestClock,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether anybody may ask, without a token.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Health | Self::SealStatus | Self::Init | Self::Leader
+        )
+    }
+
+    /// Whether a request is worth an audit line: what monitors ask every second
+    /// and must learn also when no audit line can be written is not.
+    pub(super) fn is_audited(&self) -> bool {
+        !matches!(self, Self::Health | Self::SealStatus | Self::Leader)
+    }
+}
+
+/// What a path within a mount means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Within<'p> {
+    Config,
+    RotateRoot,
+    RotateRootAbort,
+    RotateRootRetry,
+    Roles,
+    Role {
+        name: &'p str,
+    },
+    Creds {
+        role: &'p str,
+    },
+    /// A public document, where the provider makes one of this name.
+    Document {
+        name: &'p str,
+    },
+}
+
+/// Reads what is left of a path behind the mount's own.
+pub(super) fn within_mount(rest: &str) -> Within<'_> {
+    let segments: Vec<&str> = rest.split('/').collect();
+    match segments.as_slice() {
+        ["config"] => Within::Config,
+        ["rotate-root"] | ["config", "rotate-root"] => Within::RotateRoot,
+        ["rotate-root", "abort"] | ["config", "rotate-root", "abort"] => Within::RotateRootAbort,
+        ["rotate-root", "retry"] | ["config", "rotate-root", "retry"] => Within::RotateRootRetry,
+        ["roles"] => Within::Roles,
+        ["roles", name] => Within::Role { name },
+        ["creds", role] => Within::Creds { role },
+        _ => Within::Document { name: rest },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str) -> Route<'_> {
+        let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        Route::of(&segments)
+    }
+
+    #[test]
+    fn each_path_of_the_host_has_its_route() {
+        let text = String::from;
+        for (path, expected) in [
+            ("sys/health", Route::Health),
+            ("sys/seal-status", Route::SealStatus),
+            ("sys/init", Route::Init),
+            ("sys/leader", Route::Leader),
+            ("sys/plugins/catalog", Route::Catalog),
+            (
+                "sys/plugins/catalog/secret",
+                Route::CatalogType { kind: "secret" },
+            ),
+            (
+                "sys/plugins/catalog/secret/pg",
+                Route::CatalogEntry {
+                    kind: "secret",
+                    name: "pg",
+                },
+            ),
+            ("sys/plugins/catalog/secret/pg/x", Route::Unknown),
+            ("sys/plugins/pins", Route::Pins),
+            ("sys/plugins/unpinned", Route::Unpinned),
+            ("sys/plugins/reload/backend", Route::ReloadPlugins),
+            ("sys/mounts", Route::Mounts),
+            ("sys/mounts/db", Route::Mount { path: text("db") }),
+            (
+                "sys/mounts/db/orders",
+                Route::Mount {
+                    path: text("db/orders"),
+                },
+            ),
+            (
+                "sys/mounts/db/orders/tune",
+                Route::MountTune {
+                    path: text("db/orders"),
+                },
+            ),
+            ("sys/mounts/tune", Route::Mount { path: text("tune") }),
+            (
+                "sys/internal/ui/mounts/db/x",
+                Route::UiMount { path: text("db/x") },
+            ),
+            ("sys/leases", Route::Unknown),
+            ("sys/leases/lookup", Route::LeaseLookup { prefix: text("") }),
+            (
+                "sys/leases/lookup/db/creds",
+                Route::LeaseLookup {
+                    prefix: text("db/creds"),
+                },
+            ),
+            ("sys/leases/renew", Route::LeaseRenew { id: text("") }),
+            (
+                "sys/leases/renew/db/creds/r/1",
+                Route::LeaseRenew {
+                    id: text("db/creds/r/1"),
+                },
+            ),
+            (
+                "sys/leases/revoke/db/creds/r/1",
+                Route::LeaseRevoke {
+                    id: text("db/creds/r/1"),
+                },
+            ),
+            (
+                "sys/leases/revoke-prefix/db",
+                Route::LeaseRevokePrefix { prefix: text("db") },
+            ),
+            (
+                "sys/leases/revoke-force/db",
+                Route::LeaseRevokeForce { prefix: text("db") },
+            ),
+            ("sys/leases/count", Route::LeaseCount),
+            ("sys/leases/tidy", Route::LeaseTidy),
+            ("auth/token/lookup-self", Route::TokenLookupSelf),
+            ("auth/token/create", Route::Unknown),
+            ("sys", Route::Unknown),
+            ("sys/raw", Route::Unknown),
+            ("", Route::Unknown),
+            (
+                "db/orders/creds/ro",
+                Route::Mounted {
+                    path: text("db/orders/creds/ro"),
+                },
+            ),
+        ] {
+            assert_eq!(route(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_within_a_mount_are_told_apart() {
+        for (rest, expected) in [
+            ("config", Within::Config),
+            ("rotate-root", Within::RotateRoot),
+            ("config/rotate-root", Within::RotateRoot),
+            ("rotate-root/abort", Within::RotateRootAbort),
+            ("rotate-root/retry", Within::RotateRootRetry),
+            ("roles", Within::Roles),
+            ("roles/ro", Within::Role { name: "ro" }),
+            ("creds/ro", Within::Creds { role: "ro" }),
+            ("creds", Within::Document { name: "creds" }),
+            ("roles/a/b", Within::Document { name: "roles/a/b" }),
+            ("crl/pem", Within::Document { name: "crl/pem" }),
+            ("", Within::Document { name: "" }),
+        ] {
+            assert_eq!(within_mount(rest), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn methods_mean_what_vaults_clients_mean() {
+        let list = Method::from_bytes(b"LIST").unwrap();
+        for (method, query, expected) in [
+            (Method::GET, "", Some(Operation::Read)),
+            (Method::HEAD, "", Some(Operation::Read)),
+            (Method::GET, "list=true", Some(Operation::List)),
+            (Method::GET, "a=b&list=True", Some(Operation::List)),
+            (Method::GET, "list=false", Some(Operation::Read)),
+            (Method::GET, "listing=true", Some(Operation::Read)),
+            (list, "", Some(Operation::List)),
+            (Method::PUT, "", Some(Operation::Write)),
+            (Method::POST, "list=true", Some(Operation::Write)),
+            (Method::DELETE, "", Some(Operation::Delete)),
+            (Method::PATCH, "", None),
+            (Method::OPTIONS, "", None),
+        ] {
+            assert_eq!(Operation::of(&method, query), expected, "{method} {query}");
+        }
+    }
+}

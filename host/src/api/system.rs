@@ -1,0 +1,153 @@
+//! `sys/health`, `seal-status`, `init` and `leader`: what anybody may ask, also
+//! of a server that is not initialised yet. Vault answers these without its
+//! envelope.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::Answer,
+    error::ApiError,
+    fields::Fields,
+    route::{Operation, Route},
+};
+use crate::installation::Installation;
+
+/// What is reported as the version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The answer of any path while there is no installation.
+pub(super) fn not_initialised() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the server is not initialised: `lessor init`, or PUT /v1/sys/init, does it and gives the root token",
+    )
+}
+
+/// Answers a path that needs no token.
+pub(super) async fn answer(
+    installation: &Installation,
+    route: &Route<'_>,
+    operation: Operation,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let initialised = installation.engine().is_some();
+    match (route, operation) {
+        (Route::Health, Operation::Read) => health(installation, initialised, fields),
+        (Route::SealStatus, Operation::Read) => Ok(seal_status(initialised)),
+        (Route::Leader, Operation::Read) => Ok(leader()),
+        (Route::Init, Operation::Read) => Ok(Answer::bare(json!({ "initialized": initialised }))),
+        (Route::Init, Operation::Write) => init(installation, fields).await,
+        _ => Err(ApiError::wrong_method()),
+    }
+}
+
+/// 200 where it serves, 501 where it is not initialised; `activecode` and
+/// `uninitcode` choose other codes. What a standby or a sealed server would
+/// answer is accepted and never applies: there is one server, and it unseals
+/// itself.
+fn health(installation: &Installation, initialised: bool, fields: Map<String, Value>) -> Outcome {
+    let (parameter, default) = if initialised {
+        ("activecode", 200)
+    } else {
+        ("uninitcode", 501)
+    };
+    let code = match fields.get(parameter).and_then(Value::as_str) {
+        None => Some(default),
+        Some(text) => text
+            .parse::<u16>()
+            .ok()
+            .filter(|code| (200..600).contains(code)),
+    };
+    let status = code
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| {
+            ApiError::bad_request(format!("{parameter} must be a status code from 200 to 599"))
+        })?;
+    let body = json!({
+        "initialized": initialised,
+        "sealed": !initialised,
+        "standby": false,
+        "performance_standby": false,
+        "replication_performance_mode": "disabled",
+        "replication_dr_mode": "disabled",
+        "server_time_utc": installation.clock().now().unix_seconds(),
+        "version": VERSION,
+        "cluster_name": "lessor",
+        "cluster_id": "",
+    });
+    Ok(Answer::bare(body).with_status(status))
+}
+
+fn seal_status(initialised: bool) -> Answer {
+    Answer::bare(json!({
+        "type": "file",
+        "initialized": initialised,
+        "sealed": !initialised,
+        "t": 0,
+        "n": 0,
+        "progress": 0,
+        "nonce": "",
+        "version": VERSION,
+        "build_date": "",
+        "migration": false,
+        "cluster_name": "lessor",
+        "cluster_id": "",
+        "recovery_seal": false,
+        "storage_type": "sqlite",
+    }))
+}
+
+fn leader() -> Answer {
+    Answer::bare(json!({
+        "ha_enabled": false,
+        "is_self": true,
+        "active_time": "0001-01-01T00:00:00Z",
+        "leader_address": "",
+        "leader_cluster_address": "",
+        "performance_standby": false,
+        "performance_standby_last_remote_wal": 0,
+    }))
+}
+
+/// Makes the installation. The root key is in a file, so there are no shares to
+/// hand out; what clients ask about shares is accepted and means nothing.
+async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome {
+    let mut fields = Fields::new(body);
+    let reason = "must be empty: what this server hands out is not encrypted to PGP keys";
+    fields.empty("pgp_keys", reason)?;
+    fields.empty("recovery_pgp_keys", reason)?;
+    fields.empty("root_token_pgp_key", reason)?;
+    fields.ignore(&[
+        "secret_shares",
+        "secret_threshold",
+        "stored_shares",
+        "recovery_shares",
+        "recovery_threshold",
+    ]);
+    fields.finish()?;
+    let token = installation
+        .initialise(None)
+        .await
+        .map_err(ApiError::internal)?;
+    let Some(token) = token else {
+        return Err(ApiError::bad_request("the server is already initialised"));
+    };
+    Ok(Answer::bare(json!({
+        "keys": [],
+        "keys_base64": [],
+        "root_token": token.expose(),
+    })))
+}
+
+/// Moves the clock forward, so that tests need not wait for an expiry.
+#[cfg(feature = "test-hooks")]
+pub(super) fn advance_clock(engine: &crate::engine::Engine, ask: super::dispatch::Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let span = fields.duration("advance")?;
+    fields.finish()?;
+    let span = span.ok_or_else(|| ApiError::bad_request("advance is required"))?;
+    engine.clock.advance(span);
+    Ok(Answer::done())
+}

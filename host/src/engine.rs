@@ -1,0 +1,160 @@
+//! The running engines of an installation, wired to each other.
+//!
+//! Made once, when the keyring is open. Handlers and the server hold it behind
+//! an `Arc`; whatever lasts is in storage, so dropping it loses nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
+
+use crate::{
+    auth::Authenticator,
+    catalog::Catalog,
+    clock::Clock,
+    config::Config,
+    keyring::Keyring,
+    lease::Leases,
+    mount::Mounts,
+    plugin_store::PluginStore,
+    refusal::Refusal,
+    role::Roles,
+    rotation::Rotations,
+    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
+    scheduler::Scheduler,
+    settings::Settings,
+    storage::Storage,
+};
+
+/// Largest provider file in bytes. The largest known, with a JavaScript engine
+/// inside, has 12 MiB.
+const PLUGIN_BYTES: u64 = 64 << 20;
+
+/// Everything a request may need.
+#[derive(Debug)]
+pub struct Engine {
+    /// The clock that all of them read.
+    pub clock: Clock,
+    /// Seals and hashes.
+    pub keyring: Keyring,
+    /// The database.
+    pub storage: Storage,
+    /// Tells who a token belongs to.
+    pub authenticator: Authenticator,
+    /// Pins and providers.
+    pub catalog: Arc<Catalog>,
+    /// Providers at paths.
+    pub mounts: Arc<Mounts>,
+    /// Root credentials as written.
+    pub settings: Settings,
+    /// What may be asked.
+    pub roles: Arc<Roles>,
+    /// Credentials on loan.
+    pub leases: Arc<Leases>,
+    /// Root credentials as rotated.
+    pub rotations: Arc<Rotations>,
+    /// Wakes the scheduler after a change that makes work due.
+    pub nudge: Arc<Notify>,
+    scheduler: Mutex<Option<Scheduler>>,
+}
+
+impl Engine {
+    /// Wires the engines and starts the scheduler.
+    ///
+    /// # Errors
+    /// Where the sandbox cannot be set up or the mounts cannot be read.
+    pub async fn start(
+        storage: Storage,
+        keyring: Keyring,
+        clock: Clock,
+        config: &Config,
+    ) -> Result<Self, EngineError> {
+        let sandbox = Sandbox::new(SandboxSettings {
+            clock: clock.clone(),
+            code_cache: Some(CodeCacheSettings {
+                dir: config.data_dir.join("code"),
+                key: keyring.code_cache_key(),
+            }),
+            limits: Limits::default(),
+        })?;
+        let store = PluginStore::new(config.plugin_dir.clone(), PLUGIN_BYTES);
+        let catalog = Arc::new(Catalog::new(storage.clone(), clock.clone(), store, sandbox));
+        let mounts = Mounts::open_all(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&catalog),
+            clock.clone(),
+            config.dev.is_some(),
+        );
+        let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
+        let nudge = Arc::new(Notify::new());
+        let roles = Arc::new(Roles::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            clock.clone(),
+        ));
+        let rotations = Arc::new(Rotations::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
+        let settings = Settings::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&rotations),
+            clock.clone(),
+        );
+        let leases = Arc::new(Leases::new(
+            storage.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&roles),
+            Arc::clone(&rotations),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
+        let scheduler = Scheduler::start(
+            Arc::clone(&mounts),
+            Arc::clone(&leases),
+            Arc::clone(&rotations),
+            clock.clone(),
+            Arc::clone(&nudge),
+        );
+        Ok(Self {
+            authenticator: Authenticator::new(keyring.clone(), storage.clone(), clock.clone()),
+            clock,
+            keyring,
+            storage,
+            catalog,
+            mounts,
+            settings,
+            roles,
+            leases,
+            rotations,
+            nudge,
+            scheduler: Mutex::new(Some(scheduler)),
+        })
+    }
+
+    /// Stops the scheduler once what it has begun is done. What is left is due
+    /// at the next start.
+    pub async fn shutdown(&self) {
+        let scheduler = self.scheduler.lock().await.take();
+        if let Some(scheduler) = scheduler {
+            scheduler.shutdown().await;
+        }
+    }
+}
+
+/// The engines could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No sandbox.
+    #[error("the sandbox could not be set up")]
+    Sandbox(#[from] SandboxError),
+    /// No mounts.
+    #[error("the mounts could not be read")]
+    Mounts(#[source] Refusal),
+}

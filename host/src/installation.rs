@@ -1,0 +1,181 @@
+//! A data directory, from empty to running engines.
+//!
+//! Fresh, it has no keys: then the API answers 501 and 503 until
+//! [`Installation::initialise`] makes them. From then on the root key is read
+//! from its file at every start, and nobody has to unseal anything.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::{Mutex, Notify};
+
+use crate::{
+    auth,
+    clock::Clock,
+    config::Config,
+    engine::{Engine, EngineError},
+    keyring::{Keyring, KeyringError, RootKey},
+    random::RandomError,
+    secret::Secret,
+    storage::{Storage, StorageError},
+};
+
+/// The database's name in the data directory.
+const DATABASE: &str = "lessor.db";
+
+/// An installation, initialised or not.
+#[derive(Debug)]
+pub struct Installation {
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    engine: OnceLock<Arc<Engine>>,
+    /// Held while it is being initialised: two callers must not both get a token.
+    turn: Mutex<()>,
+    started: Notify,
+}
+
+impl Installation {
+    /// Opens the data directory, makes it where it is missing, and starts the
+    /// engines where there are keys.
+    ///
+    /// # Errors
+    /// Where the directory, the database or the root key cannot be used.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, InstallationError> {
+        make_private(&config.data_dir)?;
+        let file = config.data_dir.join(DATABASE);
+        let storage = Storage::open(&file)?;
+        let installation = Self {
+            config,
+            clock,
+            storage,
+            engine: OnceLock::new(),
+            turn: Mutex::new(()),
+            started: Notify::new(),
+        };
+        let wrapped = installation.storage.wrapped_keys().await?;
+        if !wrapped.is_empty() {
+            let root = RootKey::from_file(&installation.config.seal_file)?;
+            installation.run(Keyring::load(&root, &wrapped)?).await?;
+        }
+        Ok(installation)
+    }
+
+    /// Makes keys and a root token, and starts the engines. None where that was
+    /// done before. `token` is the root token, where `--dev` was given one.
+    ///
+    /// # Errors
+    /// Where the root key cannot be written or storage fails; nothing is then
+    /// initialised, and it can be tried again.
+    pub async fn initialise(
+        &self,
+        token: Option<Secret<String>>,
+    ) -> Result<Option<Secret<String>>, InstallationError> {
+        let _turn = self.turn.lock().await;
+        if self.engine.get().is_some() {
+            return Ok(None);
+        }
+        let seal_file = &self.config.seal_file;
+        // A file that is there was left by an attempt that ended before the
+        // database knew of it; the database refers to no other.
+        let root = if seal_file.exists() {
+            RootKey::from_file(seal_file)?
+        } else {
+            RootKey::generate_in(seal_file)?
+        };
+        let (keyring, wrapped) = Keyring::create(&root)?;
+        let token = match token {
+            Some(token) => token,
+            None => auth::new_token()?,
+        };
+        let row = auth::root_row(&keyring, &token, self.clock.now())?;
+        if !self.storage.initialise(wrapped, row).await? {
+            return Ok(None);
+        }
+        self.run(keyring).await?;
+        tracing::info!("initialised the installation");
+        Ok(Some(token))
+    }
+
+    /// The engines, once there are keys.
+    pub fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.get()
+    }
+
+    /// Waits until there are keys.
+    pub async fn ready(&self) -> Arc<Engine> {
+        loop {
+            let started = self.started.notified();
+            if let Some(engine) = self.engine.get() {
+                return Arc::clone(engine);
+            }
+            started.await;
+        }
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The configuration it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    async fn run(&self, keyring: Keyring) -> Result<(), InstallationError> {
+        let (storage, clock) = (self.storage.clone(), self.clock.clone());
+        let engine = Engine::start(storage, keyring, clock, &self.config).await?;
+        // The turn, or being the only one that knows `self`, excludes a second.
+        let _ = self.engine.set(Arc::new(engine));
+        self.started.notify_waiters();
+        Ok(())
+    }
+}
+
+/// Makes a directory for this user alone, or makes sure that it is.
+pub(crate) fn make_private(directory: &Path) -> Result<(), InstallationError> {
+    let failed = |source| InstallationError::Directory {
+        path: directory.to_owned(),
+        source,
+    };
+    if !directory.exists() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).map_err(failed)
+}
+
+/// An installation that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// The data directory cannot be made or closed to others.
+    #[error("the data directory {} cannot be used", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error("the database cannot be used")]
+    Storage(#[from] StorageError),
+    /// The root key cannot be used.
+    #[error("the root key cannot be used")]
+    Keyring(#[from] KeyringError),
+    /// No randomness.
+    #[error("no secrets can be made")]
+    Random(#[from] RandomError),
+    /// The engines did not start.
+    #[error("the engines could not be started")]
+    Engine(#[from] EngineError),
+}

@@ -1,0 +1,166 @@
+//! Pins that nobody asks for by API: those of the configuration file, and in
+//! `--dev` those of every file that turns up in the plugin directory.
+//!
+//! The directory is watched. A change makes every provider be verified again at
+//! its next call, and gives declared pins whose file was missing another try. A
+//! file that cannot be pinned is a warning in the log; it stops nothing.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use notify::{RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+use crate::{
+    catalog::PinSpec, config::Config, engine::Engine, id::Digest, installation::Installation,
+    storage::PinSource,
+};
+
+/// How long the directory must be quiet before it is looked at: a file that is
+/// being copied raises many events.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Pins what is declared and, in `--dev`, what is there; warns where it cannot.
+pub async fn pin_all(engine: &Engine, config: &Config) {
+    pin_declared(engine, config).await;
+    drop_undeclared(engine, config).await;
+    if config.dev.is_some() {
+        pin_on_sight(engine, &mut HashSet::new()).await;
+    }
+}
+
+/// Watches the plugin directory until the task is dropped.
+pub async fn watch(installation: Arc<Installation>) {
+    let directory = installation.config().plugin_dir.clone();
+    let (sender, mut changed) = mpsc::channel::<()>(1);
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading a file, as verifying does, is no change of it.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // A full channel means that a look is due anyway.
+            let _ = sender.try_send(());
+        }
+    });
+    let watching = watcher.and_then(|mut watcher| {
+        watcher
+            .watch(&directory, RecursiveMode::NonRecursive)
+            .map(|()| watcher)
+    });
+    let _watcher = match watching {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(
+                directory = %directory.display(), %error,
+                "the plugin directory cannot be watched; a changed file is noticed after \
+                 sys/plugins/reload/backend or a restart"
+            );
+            return;
+        }
+    };
+    let engine = installation.ready().await;
+    let mut refused = HashSet::new();
+    if installation.config().dev.is_some() {
+        pin_on_sight(&engine, &mut refused).await;
+    }
+    while changed.recv().await.is_some() {
+        while tokio::time::timeout(QUIET, changed.recv())
+            .await
+            .is_ok_and(|more| more.is_some())
+        {}
+        tracing::debug!("the plugin directory changed");
+        engine.catalog.reload();
+        pin_declared(&engine, installation.config()).await;
+        if installation.config().dev.is_some() {
+            pin_on_sight(&engine, &mut refused).await;
+        }
+    }
+}
+
+/// Pins what the configuration file declares.
+async fn pin_declared(engine: &Engine, config: &Config) {
+    let known = engine.storage.pins().await.unwrap_or_default();
+    for declared in &config.plugins {
+        // The configuration was checked when it was read.
+        let Ok(sha256) = declared.digest() else {
+            continue;
+        };
+        let is_known = known.iter().any(|pin| {
+            pin.name == declared.name
+                && pin.file == declared.file
+                && pin.sha256 == sha256
+                && declared
+                    .version
+                    .as_ref()
+                    .is_none_or(|version| *version == pin.version)
+        });
+        if is_known {
+            continue;
+        }
+        let pin = PinSpec {
+            name: declared.name.clone(),
+            version: declared.version.clone(),
+            file: declared.file.clone(),
+            sha256,
+            source: PinSource::Config,
+        };
+        if let Err(refusal) = engine.catalog.pin(pin).await {
+            tracing::warn!(plugin = declared.name, reason = %refusal, "a declared plugin cannot be pinned");
+        }
+    }
+}
+
+/// Removes pins that the configuration file made once and declares no more.
+async fn drop_undeclared(engine: &Engine, config: &Config) {
+    for pin in engine.storage.pins().await.unwrap_or_default() {
+        let declared = config.plugins.iter().any(|declared| {
+            declared.name == pin.name && declared.digest().is_ok_and(|digest| digest == pin.sha256)
+        });
+        if pin.source != PinSource::Config || declared {
+            continue;
+        }
+        let removed = engine.catalog.remove(&pin.name, Some(&pin.version)).await;
+        if let Err(refusal) = removed {
+            tracing::warn!(
+                plugin = pin.name, version = pin.version, reason = %refusal,
+                "the configuration declares this plugin no more, and its pin stays"
+            );
+        }
+    }
+}
+
+/// Pins every file that no pin names, under the file's name. `refused` keeps
+/// what was warned of already.
+async fn pin_on_sight(engine: &Engine, refused: &mut HashSet<Digest>) {
+    let unpinned = match engine.catalog.unpinned().await {
+        Ok(unpinned) => unpinned,
+        Err(refusal) => {
+            tracing::warn!(reason = %refusal, "the plugin directory cannot be read");
+            return;
+        }
+    };
+    for found in unpinned {
+        let Some(sha256) = found.sha256.filter(|digest| !refused.contains(digest)) else {
+            continue;
+        };
+        let name = found
+            .file
+            .strip_suffix(".wasm")
+            .unwrap_or(&found.file)
+            .to_owned();
+        let pin = PinSpec {
+            name,
+            version: None,
+            file: found.file.clone(),
+            sha256,
+            source: PinSource::Dev,
+        };
+        match engine.catalog.pin(pin).await {
+            Ok(pin) => tracing::warn!(
+                file = found.file, plugin = pin.name, %sha256,
+                "pinned a file on first sight, because of --dev"
+            ),
+            Err(refusal) => {
+                refused.insert(sha256);
+                tracing::warn!(file = found.file, reason = %refusal, "a file of the plugin directory cannot be pinned");
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! `lessor server`: builds the parts, hands them to each other, serves, and ends
+//! in good order.
+//!
+//! The composition root: no decision about leases, callers or files is made
+//! here. A signal stops the listener; requests under way get their time; then
+//! the scheduler stops, and what is left is due at the next start.
+
+mod hardening;
+mod listener;
+mod logging;
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, lookup_host},
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    api::Api,
+    audit::{Audit, AuditError},
+    clock::Clock,
+    config::{Config, ConfigError, ServerArgs},
+    installation::{Installation, InstallationError},
+    pinning,
+    secret::Secret,
+};
+use listener::{Listener, TlsError};
+
+/// How long requests may go on after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the scheduler may go on with what it had begun. A provider call can
+/// take longer; cut off, it is repeated at the next start.
+const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where it cannot start: the configuration, the data directory, the address.
+pub fn run(args: &ServerArgs) -> Result<(), ServerError> {
+    hardening::keep_files_private();
+    let temporary = if args.dev {
+        let made = tempfile::Builder::new().prefix("lessor-dev-").tempdir();
+        Some(made.map_err(ServerError::Temporary)?)
+    } else {
+        None
+    };
+    let directory = temporary.as_ref().map(tempfile::TempDir::path);
+    let config = Config::load(args, variables(), directory)?;
+    if let Some(directory) = directory {
+        prepare_dev(&config, directory)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(ServerError::Runtime)?;
+    let outcome = runtime.block_on(serve(config));
+    // Nothing that still runs may hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn serve(config: Config) -> Result<(), ServerError> {
+    // Before anything is opened: a bad address should not leave a directory.
+    let sockets = bind(&config).await?;
+    let clock = Clock::system();
+    if let crate::config::AuditTarget::File(file) = &config.audit
+        && file.starts_with(&config.data_dir)
+    {
+        crate::installation::make_private(&config.data_dir)?;
+    }
+    let audit = Audit::open(&config.audit, clock.clone())?;
+    logging::start(&config, &audit)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    hardening::forbid_core_dumps();
+
+    let tls = config.tls.as_ref().map(listener::acceptor).transpose()?;
+    let limits = config.limits;
+    let installation = Arc::new(Installation::open(config, clock).await?);
+    let token = start_dev(&installation).await?;
+    if let Some(engine) = installation.engine() {
+        pinning::pin_all(engine, installation.config()).await;
+    }
+    let watching = tokio::spawn(pinning::watch(Arc::clone(&installation)));
+
+    let api = Api::new(Arc::clone(&installation), audit, limits);
+    let listener = Listener::new(sockets, tls, api);
+    announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
+    listener.serve_until(stop_signal()?, GRACE).await;
+
+    watching.abort();
+    if let Some(engine) = installation.engine() {
+        let stopped = tokio::time::timeout(SCHEDULER_GRACE, engine.shutdown()).await;
+        if stopped.is_err() {
+            tracing::warn!("a provider call did not end in time; it is repeated at the next start");
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The environment, as far as it is text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Makes the directories that `--dev` was not given.
+fn prepare_dev(config: &Config, directory: &Path) -> Result<(), ServerError> {
+    for needed in [&config.data_dir, &config.plugin_dir] {
+        if needed.starts_with(directory) {
+            std::fs::create_dir_all(needed).map_err(ServerError::Temporary)?;
+        }
+    }
+    Ok(())
+}
+
+/// Initialises a `--dev` server; gives its root token.
+async fn start_dev(installation: &Installation) -> Result<Option<Secret<String>>, ServerError> {
+    let Some(dev) = &installation.config().dev else {
+        return Ok(None);
+    };
+    let chosen = dev.root_token_id.clone().map(Secret::new);
+    Ok(installation.initialise(chosen).await?)
+}
+
+/// Binds every address that `listen` names.
+async fn bind(config: &Config) -> Result<Vec<TcpListener>, ServerError> {
+    let listen = &config.listen;
+    let addresses: Vec<SocketAddr> = lookup_host(listen)
+        .await
+        .map_err(|source| ServerError::Address {
+            listen: listen.clone(),
+            source,
+        })?
+        .collect();
+    for address in &addresses {
+        config.admit(address.ip())?;
+    }
+    let mut sockets = Vec::new();
+    let mut failure = None;
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(socket) => sockets.push(socket),
+            Err(source) => failure = Some(ServerError::Bind { address, source }),
+        }
+        // Port 0 would pick another one for each address of a name.
+        if listen.ends_with(":0") && !sockets.is_empty() {
+            break;
+        }
+    }
+    match failure {
+        Some(failure) if sockets.is_empty() => Err(failure),
+        _ if sockets.is_empty() => Err(ServerError::NoAddress {
+            listen: listen.clone(),
+        }),
+        _ => Ok(sockets),
+    }
+}
+
+/// Tells whoever started the server what they need; standard output is theirs.
+fn announce(
+    listener: &Listener,
+    installation: &Installation,
+    token: Option<&Secret<String>>,
+) -> io::Result<()> {
+    let config = installation.config();
+    let mut out = io::stdout().lock();
+    if config.dev.is_some() {
+        writeln!(
+            out,
+            "development server: nothing is kept, plugins run on first sight"
+        )?;
+        writeln!(out, "plugin directory: {}", config.plugin_dir.display())?;
+    }
+    if let Some(token) = token {
+        writeln!(out, "root token: {}", token.expose())?;
+    }
+    for address in listener.addresses()? {
+        writeln!(out, "listening on {}://{address}", listener.scheme())?;
+    }
+    if installation.engine().is_none() {
+        writeln!(
+            out,
+            "not initialised yet: `lessor init` does it and prints the root token"
+        )?;
+    }
+    out.flush()
+}
+
+/// Completes at SIGTERM or SIGINT.
+fn stop_signal() -> Result<impl Future<Output = ()>, ServerError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+/// The server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// What the operator wrote cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory of `--dev` cannot be made.
+    #[error("no temporary directory can be made")]
+    Temporary(#[source] io::Error),
+    /// No threads.
+    #[error("the runtime could not be started")]
+    Runtime(#[source] io::Error),
+    /// The log's filter is no filter.
+    #[error(
+        "log.level {level:?} is not a level or filter: write error, warn, info, debug or trace"
+    )]
+    LogLevel {
+        /// What was given.
+        level: String,
+    },
+    /// The audit device cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address is none.
+    #[error("listen {listen:?} is not an address such as 127.0.0.1:8200")]
+    Address {
+        /// What was given.
+        listen: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The name has no address.
+    #[error("listen {listen:?} names no address")]
+    NoAddress {
+        /// What was given.
+        listen: String,
+    },
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody can be told where it listens.
+    #[error("standard output cannot be written")]
+    Announce(#[source] io::Error),
+    /// No signals.
+    #[error("signals cannot be awaited")]
+    Signal(#[source] io::Error),
+}

@@ -1,0 +1,196 @@
+//! The listener: TCP, TLS where it is configured, HTTP/1.1 and HTTP/2.
+//!
+//! Every wait on a peer is bounded, so that one that says nothing costs a task
+//! and no more.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{api::Api, config::Tls};
+
+/// How long a peer may take for its TLS handshake, and for a request's head.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Pause after `accept` failed: most often there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Largest head of a request, in bytes.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// Bound sockets and what they serve.
+#[derive(Debug)]
+pub(super) struct Listener {
+    sockets: Vec<TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
+    api: Api,
+}
+
+impl Listener {
+    pub(super) fn new(sockets: Vec<TcpListener>, tls: Option<Arc<ServerConfig>>, api: Api) -> Self {
+        Self { sockets, tls, api }
+    }
+
+    /// Where it listens.
+    pub(super) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// `https` or `http`.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Serves until `stop` completes; then takes no connections, and gives the
+    /// requests under way `grace` to end.
+    pub(super) async fn serve_until(self, stop: impl Future<Output = ()>, grace: Duration) {
+        let (sender, mut accepted) = mpsc::channel(16);
+        let accepting: Vec<_> = self
+            .sockets
+            .into_iter()
+            .map(|socket| tokio::spawn(accept(socket, sender.clone())))
+            .collect();
+        let graceful = GracefulShutdown::new();
+        let acceptor = self.tls.map(TlsAcceptor::from);
+        tokio::pin!(stop);
+        loop {
+            let (stream, peer) = tokio::select! {
+                () = &mut stop => break,
+                Some(accepted) = accepted.recv() => accepted,
+            };
+            let (api, watcher) = (self.api.clone(), graceful.watcher());
+            match acceptor.clone() {
+                None => drop(tokio::spawn(converse(stream, peer, api, watcher))),
+                Some(acceptor) => drop(tokio::spawn(async move {
+                    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => converse(stream, peer, api, watcher).await,
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+                    }
+                })),
+            }
+        }
+        for task in accepting {
+            task.abort();
+        }
+        if tokio::time::timeout(grace, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests did not end in time and are cut off");
+        }
+    }
+}
+
+async fn accept(socket: TcpListener, accepted: mpsc::Sender<(TcpStream, SocketAddr)>) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and complete: waiting to fill a packet only delays them.
+                let _ = stream.set_nodelay(true);
+                if accepted.send((stream, peer)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, to its end.
+async fn converse<S>(
+    stream: S,
+    peer: SocketAddr,
+    api: Api,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let api = api.clone();
+        async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_concurrent_streams(128)
+        .keep_alive_interval(Duration::from_secs(60))
+        .keep_alive_timeout(PATIENCE);
+    let connection = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%peer, %error, "a connection ended badly");
+    }
+}
+
+/// Reads certificate and key. TLS 1.3 only: every client that Vault's API has
+/// speaks it.
+pub(super) fn acceptor(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+    let unreadable = |path: &PathBuf| {
+        let path = path.clone();
+        move |source| TlsError::File { path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(&tls.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(unreadable(&tls.cert))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate {
+            path: tls.cert.clone(),
+        });
+    }
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(unreadable(&tls.key))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(TlsError::Unusable)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Certificate or key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or is not PEM.
+    #[error("the file {} of [tls] cannot be read as PEM", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A file without a certificate.
+    #[error("the file {} of [tls] holds no certificate", path.display())]
+    NoCertificate {
+        /// Which.
+        path: PathBuf,
+    },
+    /// They do not belong together, or are of a kind that is not supported.
+    #[error("certificate and key of [tls] cannot be used together")]
+    Unusable(#[source] rustls::Error),
+}
