@@ -3,7 +3,7 @@
     python3 upstream.py 9000
 
 Serves http://127.0.0.1:9000/accounts to whoever sends the token `root`, and
-prints what becomes of the accounts. GET shows the names of those that exist.
+logs each request. GET shows the names of the accounts that exist.
 """
 
 import json
@@ -39,4 +39,6 @@ class Accounts(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Accounts).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Accounts)
+    print(f"listening on http://127.0.0.1:{server.server_port}/accounts", flush=True)
+    server.serve_forever()

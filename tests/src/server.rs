@@ -291,7 +291,8 @@ pub fn workspace() -> &'static Path {
         .expect("the tests stand in the workspace")
 }
 
-fn built_plugins() -> PathBuf {
+/// Where `cargo xtask test` puts the providers that it builds.
+pub fn built_plugins() -> PathBuf {
     env::var_os("LESSOR_TEST_PLUGINS")
         .map_or_else(|| workspace().join("target/plugins"), PathBuf::from)
 }

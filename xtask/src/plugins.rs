@@ -101,6 +101,30 @@ pub(crate) fn build_test_guests(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Builds the example as its author would, with its own lock file and profile,
+/// into `target/plugins/test/accounts.wasm`.
+pub(crate) fn build_example(workspace: &Workspace) -> Result<()> {
+    toolchain::ensure_wasm_target()?;
+    say::step("Building the example provider");
+    let own_target = workspace.target().join("examples");
+    let mut command = workspace.cargo(&["build", "--locked", "--release"]);
+    command
+        .arg("--manifest-path=examples/minimal-provider/Cargo.toml")
+        .arg(format!("--target={WASM_TARGET}"))
+        .arg("--target-dir")
+        .arg(&own_target)
+        .env_remove("RUSTFLAGS");
+    run(&mut command)?;
+    let built = own_target
+        .join(WASM_TARGET)
+        .join("release/minimal_provider.wasm");
+    let directory = workspace.plugin_dir().join("test");
+    fs::create_dir_all(&directory)
+        .and_then(|()| fs::copy(&built, directory.join("accounts.wasm")))
+        .with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(())
+}
+
 fn built(workspace: &Workspace) -> Result<Vec<Plugin>> {
     toolchain::ensure_wasm_target()?;
     let mut plugins = Vec::new();

@@ -20,6 +20,7 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     servers::ensure_hvac(workspace)?;
     plugins::build(workspace)?;
     plugins::build_test_guests(workspace)?;
+    plugins::build_example(workspace)?;
 
     say::step("Building the program and its tests");
     let build = [

@@ -15,6 +15,7 @@ mod command_line;
 mod crash;
 mod dev;
 mod envelope;
+mod example;
 mod grants;
 mod leases;
 mod outage;
