@@ -19,9 +19,11 @@ use zeroize::Zeroize;
 #[serde(transparent)]
 pub struct Secret(String);
 
-/// A secret that the operator may give as a reference to a secret stored in
-/// the host. The host puts the value in its place before the call, so a
-/// provider always sees the value. Its schema adds `"format": "secret-ref"`.
+/// A secret that the operator names instead of giving: what stands in the
+/// config is the name of a secret stored in the host, what the provider sees is
+/// that secret, because the host puts it there before the call. Its schema is
+/// that of [`Secret`] with `"format": "secret-ref"`. A host that stores no such
+/// secrets refuses the field, so offer it beside a [`Secret`], both optional.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretRef(Secret);
@@ -40,7 +42,7 @@ impl Secret {
 }
 
 impl SecretRef {
-    /// Takes ownership of a value that is secret from now on.
+    /// What the host puts in the place of a name; for tests.
     pub fn new(value: impl Into<String>) -> Self {
         Self(Secret::new(value))
     }
@@ -70,18 +72,6 @@ impl From<String> for Secret {
 impl From<&str> for Secret {
     fn from(value: &str) -> Self {
         Self(value.to_owned())
-    }
-}
-
-impl From<Secret> for SecretRef {
-    fn from(value: Secret) -> Self {
-        Self(value)
-    }
-}
-
-impl From<&str> for SecretRef {
-    fn from(value: &str) -> Self {
-        Self(value.into())
     }
 }
 

@@ -14,7 +14,9 @@ struct Keys;
 #[serde(deny_unknown_fields)]
 struct Config {
     url: String,
-    token: SecretRef,
+    token: Secret,
+    #[serde(default)]
+    client_key: Option<SecretRef>,
     #[serde(default = "port")]
     port: u16,
 }
@@ -93,7 +95,7 @@ impl Provider for Keys {
             Rotation::Root => {
                 let token = ctx.password_for("root", &PasswordPolicy::with_length(40))?;
                 Ok(Rotated::root(Config {
-                    token: token.into(),
+                    token,
                     ..config.clone()
                 })
                 .retires("old")
@@ -465,7 +467,7 @@ fn the_description_tells_schemas_and_limits() {
     assert_eq!(described["propagation_s"], 2);
     assert_eq!(described["endpoints"], json!(["{url}"]));
     assert_eq!(
-        described["config_schema"]["properties"]["token"]["format"],
+        described["config_schema"]["properties"]["client_key"]["format"],
         "secret-ref"
     );
     assert_eq!(described["credential_schema"]["required"], json!(["key"]));

@@ -11,7 +11,7 @@ struct Accounts;
 struct Config {
     /// Where accounts live.
     url: String,
-    token: SecretRef,
+    token: Secret,
 }
 
 #[derive(Serialize, JsonSchema)]
