@@ -16,9 +16,12 @@ use crate::{
     plugin_store::{PluginError, PluginStore},
     provider::{Descriptor, Provider},
     refusal::Refusal,
+    role,
     sandbox::Sandbox,
     schema::Checker,
+    settings,
     storage::{PinRow, PinSource, Storage},
+    suggest,
 };
 
 /// A loaded provider with its schemas compiled.
@@ -34,6 +37,9 @@ pub struct Plugin {
     pub request: Checker,
 }
 
+/// The host's field names in a request.
+const REQUEST_FIELDS: [&str; 1] = ["ttl"];
+
 impl Plugin {
     /// Compiles the schemas of a provider.
     ///
@@ -41,14 +47,15 @@ impl Plugin {
     /// One sentence, where a schema is not valid.
     pub fn new(provider: Arc<dyn Provider>) -> Result<Self, String> {
         let descriptor = provider.descriptor();
-        let compile = |name: &str, schema| {
+        let compile = |name: &str, schema, host: &'static [&'static str]| {
             Checker::new(schema)
+                .map(|checker| checker.beside(host))
                 .map_err(|error| format!("the provider's {name} schema is not usable: {error}"))
         };
         Ok(Self {
-            config: compile("config", &descriptor.config_schema)?,
-            role: compile("role", &descriptor.role_schema)?,
-            request: compile("request", &descriptor.request_schema)?,
+            config: compile("config", &descriptor.config_schema, &settings::HOST_FIELDS)?,
+            role: compile("role", &descriptor.role_schema, &role::HOST_FIELDS)?,
+            request: compile("request", &descriptor.request_schema, &REQUEST_FIELDS)?,
             provider,
         })
     }
@@ -247,9 +254,11 @@ impl Catalog {
             )));
         }
         for entry in wanted {
+            let (name, version) = (entry.pin.name, entry.pin.version);
             self.storage
-                .remove_pin(entry.pin.name, entry.pin.version)
+                .remove_pin(name.clone(), version.clone())
                 .await?;
+            tracing::info!(plugin = %name, %version, "removed a pin");
         }
         Ok(())
     }
@@ -383,7 +392,7 @@ fn resolve<'a>(
     let mut named = pins.iter().filter(|pin| pin.name == name).peekable();
     if named.peek().is_none() {
         let known: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
-        let hint = crate::suggest::nearest(name, known)
+        let hint = suggest::nearest(name, known)
             .map(|near| format!("; did you mean {near:?}?"))
             .unwrap_or_default();
         return Err(format!("plugin not found in the catalog: {name}{hint}"));
@@ -416,7 +425,8 @@ fn check_label(field: &str, text: &str) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::Invalid(format!(
-            "{field} must be 1 to 64 letters, digits, `.`, `_`, `+` or `-`"
+            "{field} {:?} cannot be used: write 1 to 64 letters, digits, `.`, `_`, `+` or `-`",
+            suggest::shown(text)
         )))
     }
 }

@@ -17,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use crate::{
     backoff,
@@ -94,12 +95,13 @@ impl Rotations {
     ) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
         let rotations = Arc::clone(self);
-        tokio::spawn(async move {
+        let work = async move {
             let turn = mount.rotation_turn().await;
             rotations.rotate_in_turn(&mount, requester, &turn).await
-        })
-        .await
-        .map_err(Refusal::internal)?
+        };
+        tokio::spawn(work.in_current_span())
+            .await
+            .map_err(Refusal::internal)?
     }
 
     /// Takes up a failed rotation again.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::{IssueRequest, Issued, LeaseView, Leases, is_renewable, requested_ttl};
 use crate::{
@@ -32,7 +33,7 @@ impl Leases {
     ) -> Result<Issued, Refusal> {
         let (leases, path, role) = (Arc::clone(self), path.clone(), role.clone());
         let (answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
+        let work = async move {
             let outcome = leases.make(&path, &role, request).await;
             if let Err(Ok(unseen)) = answer.send(outcome) {
                 let id = unseen.lease.id;
@@ -46,7 +47,8 @@ impl Leases {
                 }
                 leases.nudge.notify_one();
             }
-        });
+        };
+        tokio::spawn(work.in_current_span());
         answered.await.map_err(Refusal::internal)?
     }
 
