@@ -1,6 +1,8 @@
 //! Issues one certificate: checks every name against the role, takes or makes
 //! the key, signs.
 
+use std::time::Duration;
+
 use const_oid::db::{rfc4519, rfc5280};
 use der::asn1::{Ia5String, OctetString};
 use lessor_sdk::{Context, Failure, Issued, Result, Secret, UnixTime};
@@ -87,7 +89,7 @@ pub(crate) fn issue(
         serial_number: id.clone(),
         expiration: not_after.seconds(),
     };
-    let mut issued = Issued::new(id, credential)
+    Ok(Issued::new(id, credential)
         .fact("common_name", names.common_name)
         .fact(
             "alt_names",
@@ -99,11 +101,17 @@ pub(crate) fn issue(
         )
         .fact("not_after", not_after.to_string())
         .fact("fingerprint_sha256", certificate.fingerprint())
-        .fact("authority_key_id", hex::encode(&authority.key_id));
-    if expires_at != Some(not_after) {
-        issued = issued.expires_in(not_after.since(now));
-    }
-    Ok(issued)
+        .fact("authority_key_id", hex::encode(&authority.key_id))
+        .expires_in(time_left(not_after, ctx.now())))
+}
+
+/// What the host may count on. It counts from when the answer arrives, so this
+/// is a second less than there is: a lease must end no later than its
+/// certificate, or the host would think that it can be renewed. The time is
+/// read again because making an RSA key can take seconds.
+fn time_left(not_after: UnixTime, now: UnixTime) -> Duration {
+    let second = Duration::from_secs(1);
+    not_after.since(now).saturating_sub(second).max(second)
 }
 
 /// Checks what a role says, without issuing.
