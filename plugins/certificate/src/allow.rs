@@ -62,15 +62,7 @@ impl Allowed {
 
     /// Whether the role lets `name` in; `field` is where it was asked for.
     pub(crate) fn check(&self, field: &str, name: &AltName) -> Result<()> {
-        if let AltName::Dns(text) = name
-            && text.starts_with("*.")
-            && !self.wildcards
-        {
-            return Err(not_allowed(format!(
-                "{field}: the wildcard name {} is not allowed; the role would need allow_wildcards.",
-                quoted(text)
-            )));
-        }
+        self.check_wildcard(field, name)?;
         if self.takes(name) {
             return Ok(());
         }
@@ -113,22 +105,37 @@ impl Allowed {
             Ok(AltName::Uri(_)) | Err(_) => None,
             Ok(name) => Some(name),
         };
-        if let Some(name) = &name
-            && self.check(field, name).is_ok()
-        {
-            return Ok(Some(name.clone()));
+        if let Some(name) = &name {
+            // Readers of old compare host names with the common name, so it is
+            // no way round.
+            self.check_wildcard(field, name)?;
+            if self.takes(name) {
+                return Ok(Some(name.clone()));
+            }
         }
         if self.any || self.common_names.iter().any(|glob| glob.matches(text)) {
             return Ok(None);
         }
         match name {
-            // The more telling refusal: of a wildcard, or of this kind of name.
+            // The more telling refusal: of this kind of name.
             Some(name) if self.common_names.is_empty() => self.check(field, &name).map(|()| None),
             _ => Err(not_allowed(format!(
                 "{field}: {} is not allowed; {}.",
                 quoted(text),
                 what_is("allowed_common_names", &texts(&self.common_names))
             ))),
+        }
+    }
+
+    fn check_wildcard(&self, field: &str, name: &AltName) -> Result<()> {
+        match name {
+            AltName::Dns(text) if text.starts_with("*.") && !self.wildcards => {
+                Err(not_allowed(format!(
+                    "{field}: the wildcard name {} is not allowed; the role would need allow_wildcards.",
+                    quoted(text)
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -408,6 +415,15 @@ mod tests {
         );
         check(&role, "anything.example.org").unwrap();
         check(&role, "*.example.org").unwrap_err();
+        let failure = allowed
+            .check_common_name("common_name", "*.example.org")
+            .unwrap_err();
+        assert!(
+            failure
+                .message()
+                .ends_with("the role would need allow_wildcards."),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -224,7 +224,8 @@ impl Authority {
 
     /// Whether it signed the certificate with this serial number.
     pub(crate) fn signed(&self, serial: &[u8]) -> Result<bool> {
-        Ok(serial.starts_with(&issuer_tag(&self.public_key_der()?)))
+        let tag = issuer_tag(&self.public_key_der()?);
+        Ok(serial.len() == SERIAL_BYTES && serial.starts_with(&tag))
     }
 
     /// The extension by which its leaves and lists name its key.
@@ -315,11 +316,10 @@ fn octets(bytes: &[u8]) -> Result<der::asn1::OctetString> {
     der::asn1::OctetString::new(bytes).map_err(defect)
 }
 
-/// Twenty bytes, the most that RFC 5280 allows (4.1.2.2): four that name the
-/// issuer's key, sixteen that nobody can guess.
+/// Four bytes that name the issuer's key, sixteen that nobody can guess.
 fn serial(ctx: &Context, label: &str, issuer_public_key: &[u8]) -> Result<Vec<u8>> {
     let mut serial = issuer_tag(issuer_public_key).to_vec();
-    serial.extend(ctx.derive(label, 16).iter());
+    serial.extend(ctx.derive(label, UNGUESSABLE_BYTES).iter());
     Ok(serial)
 }
 
@@ -342,6 +342,10 @@ fn half(missing: &str, present: &str) -> Failure {
     )
 }
 
+/// The most that RFC 5280 allows (4.1.2.2).
+const SERIAL_BYTES: usize = 20;
+/// More than the 64 bits that keep a forged certificate from being prepared.
+const UNGUESSABLE_BYTES: u32 = 16;
 /// How far before now a certificate begins: verifiers whose clock is up to
 /// this far behind accept a new one at once.
 pub(crate) const BACKDATED: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912;
 use der::asn1::Any;
 use der::{Decode, Encode, Sequence};
+use lessor_sdk::crypto::CryptoError;
 use lessor_sdk::{Failure, Result};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::ext::Extension;
@@ -68,12 +69,14 @@ fn prove(signed: &SignedRequest, info: &CertReqInfo, info_der: &[u8]) -> Result<
     let public_key = info.public_key.to_der().map_err(defect)?;
     let signature = signed.signature.as_bytes().ok_or_else(not_a_request)?;
     let algorithm = signed.algorithm.oid;
-    match keys::verify(&public_key, kind, algorithm, info_der, signature)? {
-        Some(true) => Ok(kind),
-        Some(false) => Err(refused(
+    match keys::verify(&public_key, kind, algorithm, info_der, signature) {
+        Ok(Some(true)) => Ok(kind),
+        Ok(Some(false)) => Err(refused(
             "its signature is not by its own key over its own content.",
         )),
-        None => Err(refused(&format!(
+        Err(CryptoError::MalformedKey) => Err(refused("its key is damaged.")),
+        Err(error) => Err(error.into()),
+        Ok(None) => Err(refused(&format!(
             "it is signed by {}, which is not supported for its {kind} key; sign it with SHA-256.",
             name_of(algorithm)
         ))),

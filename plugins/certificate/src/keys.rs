@@ -161,14 +161,15 @@ pub(crate) fn generate(key_type: KeyType) -> Result<(KeyPair, SubjectPublicKeyIn
 
 /// Whether `signature` is one of `message` by `public_key`, a
 /// SubjectPublicKeyInfo in DER, by the algorithm that X.509 calls `algorithm`.
-/// None where key and algorithm do not go together or are not supported.
+/// None where key and algorithm do not go together or are not supported;
+/// `MalformedKey` where the key itself is none.
 pub(crate) fn verify(
     public_key: &[u8],
     kind: KeyKind,
     algorithm: ObjectIdentifier,
     message: &[u8],
     signature: &[u8],
-) -> Result<Option<bool>> {
+) -> Result<Option<bool>, CryptoError> {
     let algorithm = match (kind, algorithm) {
         (KeyKind::Ed25519, rfc8410::ID_ED_25519) => SignatureAlgorithm::Ed25519,
         (KeyKind::EcdsaP256, rfc5912::ECDSA_WITH_SHA_256) => SignatureAlgorithm::EcdsaP256Sha256,
@@ -185,9 +186,7 @@ pub(crate) fn verify(
         }
         _ => return Ok(None),
     };
-    Ok(Some(crypto::verify(
-        public_key, algorithm, message, signature,
-    )?))
+    crypto::verify(public_key, algorithm, message, signature).map(Some)
 }
 
 /// RFC 8017, A.1.1.

@@ -172,7 +172,7 @@ fn intermediate(desk: &Desk) -> Value {
 fn an_intermediate_authority_comes_with_what_is_above_it() {
     let desk = Desk::new();
     let config = intermediate(&desk);
-    let now = real_now(&desk, "root");
+    let now = real_now(&desk, "middle");
     let mut mount = empty_mount(config, role())
         .now(now)
         .request(json!({"common_name": "web.example.com"}));

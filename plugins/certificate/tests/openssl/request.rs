@@ -203,6 +203,15 @@ fn a_csr_not_signed_by_its_own_key_is_refused() {
             "csr: its signature is not by its own key over its own content."
         );
     }
+    // A point of which one coordinate is another is on no curve.
+    let key = der
+        .windows(4)
+        .position(|bytes| bytes == [0x03, 0x42, 0x00, 0x04])
+        .unwrap();
+    assert_eq!(
+        refusal(&mut mount, json!({"csr": tampered(key + 4)})),
+        "csr: its key is damaged."
+    );
 }
 
 #[test]

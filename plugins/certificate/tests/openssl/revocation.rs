@@ -131,7 +131,8 @@ fn the_number_of_a_list_grows_with_time_and_with_revocations() {
 
 #[test]
 fn what_is_not_this_authoritys_stays_out_of_its_list() {
-    let mut mount = mount(config(), role());
+    let mut mount = mount(config(), role()).request(json!({"common_name": "web.example.com"}));
+    let longer = format!("{}:00", mount.create().unwrap().id);
     let foreign = |id: &str| RevokedCredential {
         id: id.into(),
         revoked_at: NOW,
@@ -143,7 +144,12 @@ fn what_is_not_this_authoritys_stays_out_of_its_list() {
         document(
             &mut mount,
             "crl/pem",
-            &[foreign("01:02:03"), foreign("not hex"), foreign("")],
+            &[
+                foreign("01:02:03"),
+                foreign(&longer),
+                foreign("not hex"),
+                foreign(""),
+            ],
         ),
     );
     let shown = desk.openssl(&["crl", "-in", "crl.pem", "-noout", "-text"]);
