@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::{Leases, after_failed_revocation};
 use crate::{
     clock::Timestamp,
@@ -52,7 +54,8 @@ impl Leases {
         // To the end even where the caller goes away: the claim would otherwise
         // hold the lease back until its time is over.
         let leases = Arc::clone(self);
-        let ended = tokio::spawn(async move { leases.end(&mount, row).await }).await;
+        let work = async move { leases.end(&mount, row).await };
+        let ended = tokio::spawn(work.in_current_span()).await;
         Ok(match ended.map_err(Refusal::internal)? {
             Ok(()) => RevokeOutcome::Revoked,
             Err(reason) => RevokeOutcome::Queued(reason),
