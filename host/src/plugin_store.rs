@@ -295,7 +295,6 @@ impl VerifiedPlugin {
     }
 
     /// The bytes that were hashed.
-    #[allow(dead_code, reason = "read by the sandbox")]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -1,58 +1,233 @@
-//! stub
-pub(crate) mod address;
+//! The sandbox: providers as WebAssembly components that reach only what they
+//! are given.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `engine` | the wasmtime engine, its pool, and what guests are linked to |
+//! | `world`, `descriptor` | what a component is and says, checked at its load |
+//! | `component` | a loaded component as a `Provider` |
+//! | `call`, `limits` | one call's store, and what stops it |
+//! | `outcome` | what a guest returned, judged |
+//! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
+//! | `network`, `http`, `parked` | what guests do with connections |
+//! | `host`, `crypto` | log, derivation and native cryptography |
+//! | `journal`, `scrub` | what a guest said, without its secrets |
+//! | `still` | time and entropy for `describe`: none |
+//! | `code_cache` | compiled code on disk, authenticated |
+//!
+//! It knows no lease, no mount table and no SQL; it implements
+//! [`Provider`](crate::provider::Provider) and is told everything by its calls.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{OnceCell, Semaphore};
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+
+use self::{
+    call::CallState, code_cache::CodeCache, component::ComponentProvider, parked::Parked,
+    tls::TlsConfigs,
+};
+pub use self::{code_cache::CodeCacheSettings, limits::Limits};
+use crate::{
+    clock::Clock,
+    id::Digest,
+    plugin_store::{PluginError, VerifiedPlugin},
+    provider::Provider,
+};
+
+mod address;
+mod bindings;
+mod call;
+mod code_cache;
+mod component;
+mod crypto;
+mod descriptor;
+mod engine;
 pub mod grants;
-/// stub
-#[derive(Debug, Clone)]
-pub struct Sandbox;
-impl Sandbox {
-    /// stub
-    pub async fn load(
-        &self,
-        _plugin: crate::plugin_store::VerifiedPlugin,
-    ) -> Result<std::sync::Arc<dyn crate::provider::Provider>, crate::plugin_store::PluginError>
-    {
-        Err(crate::plugin_store::PluginError::Prepare {
-            reason: "stub".into(),
-        })
-    }
-    /// stub
-    pub fn drop_parked(&self, _mount: i64) {}
-}
+mod host;
+mod http;
+mod journal;
+mod limits;
+mod network;
+mod outcome;
+mod parked;
+mod reach;
+mod scrub;
+mod still;
+mod tls;
+mod world;
 
 /// What a sandbox is made with.
 #[derive(Debug)]
 pub struct SandboxSettings {
     /// The clock that guests see.
-    pub clock: crate::clock::Clock,
-    /// Where compiled code is kept.
+    pub clock: Clock,
+    /// Where compiled code is kept; absent, every start compiles.
     pub code_cache: Option<CodeCacheSettings>,
     /// Limits of every call.
     pub limits: Limits,
 }
 
-/// Where compiled code is kept.
-#[derive(Debug)]
-pub struct CodeCacheSettings {
-    /// A directory of its own.
-    pub dir: std::path::PathBuf,
-    /// The key that authenticates entries.
-    pub key: crate::secret::Secret<[u8; 32]>,
+/// Loads providers and runs their calls. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
 }
 
-/// Limits of every call.
-#[derive(Debug, Default)]
-pub struct Limits {}
+struct Inner {
+    engine: Engine,
+    linker: Linker<CallState>,
+    code_cache: Option<CodeCache>,
+    outside: Arc<Outside>,
+    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Arc<ComponentProvider>>>>>,
+}
+
+/// What calls share: nothing of it belongs to one provider.
+struct Outside {
+    limits: Limits,
+    clock: Clock,
+    tls: TlsConfigs,
+    parked: Arc<Parked>,
+    /// Pool slots; a call waits here rather than fail in the pool.
+    slots: Arc<Semaphore>,
+    /// Slow cryptography that runs at once.
+    crypto: Arc<Semaphore>,
+}
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
-pub enum SandboxError {}
+pub enum SandboxError {
+    /// wasmtime refused its settings: most often too little address space.
+    #[error("the WebAssembly engine could not be set up")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No thread for the engine's clock.
+    #[error("the engine's clock could not be started")]
+    Ticker(#[source] io::Error),
+    /// The directory for compiled code cannot be used.
+    #[error("the directory for compiled code cannot be used")]
+    CodeCache(#[source] io::Error),
+}
 
 impl Sandbox {
-    /// stub
+    /// Sets up the engine. Reserves address space for all calls, no memory.
     ///
     /// # Errors
-    /// None.
-    pub fn new(_: SandboxSettings) -> Result<Self, SandboxError> {
-        Ok(Self)
+    /// See [`SandboxError`].
+    pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        let SandboxSettings {
+            clock,
+            code_cache,
+            limits,
+        } = settings;
+        let engine = engine::engine(&limits)?;
+        let linker = engine::linker(&engine).map_err(|error| SandboxError::Engine(error.into()))?;
+        let code_cache = code_cache
+            .map(|settings| CodeCache::new(settings, &engine))
+            .transpose()
+            .map_err(SandboxError::CodeCache)?;
+        let calls = usize::try_from(limits.calls).unwrap_or(usize::MAX);
+        let outside = Outside {
+            slots: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
+            crypto: crypto::slots(),
+            tls: TlsConfigs::default(),
+            parked: Arc::new(Parked::default()),
+            limits,
+            clock,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine,
+                linker,
+                code_cache,
+                outside: Arc::new(outside),
+                loaded: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Compiles a component, or takes its code from the cache, and lets it
+    /// describe itself. A digest is loaded once; later and concurrent loads of
+    /// it get the same provider.
+    ///
+    /// # Errors
+    /// See [`PluginError`]: not a component, of another world or version, or a
+    /// descriptor that is wrong.
+    pub async fn load(&self, plugin: VerifiedPlugin) -> Result<Arc<dyn Provider>, PluginError> {
+        let cell = {
+            let mut loaded = self
+                .inner
+                .loaded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(loaded.entry(plugin.digest()).or_default())
+        };
+        let provider = cell
+            .get_or_try_init(|| async {
+                let digest = plugin.digest();
+                let component = self.compile(plugin).await?;
+                let inner = &self.inner;
+                let outside = Arc::clone(&inner.outside);
+                ComponentProvider::load(digest, &component, &inner.linker, outside)
+                    .await
+                    .map(Arc::new)
+            })
+            .await?;
+        let provider: Arc<dyn Provider> = Arc::<ComponentProvider>::clone(provider);
+        Ok(provider)
+    }
+
+    /// Drops what a mount's calls have parked: its config or grants changed, or
+    /// it is gone.
+    pub fn drop_parked(&self, mount_id: i64) {
+        self.inner.outside.parked.drop_mount(mount_id);
+    }
+
+    /// Compiling takes a fraction of a second for Rust and ten seconds for
+    /// Python: it happens on a blocking thread.
+    async fn compile(&self, plugin: VerifiedPlugin) -> Result<Component, PluginError> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || inner.compile(&plugin))
+            .await
+            .map_err(|error| PluginError::Prepare {
+                reason: error.to_string(),
+            })?
+    }
+}
+
+impl Inner {
+    fn compile(&self, plugin: &VerifiedPlugin) -> Result<Component, PluginError> {
+        world::check_header(plugin.bytes())?;
+        let digest = plugin.digest();
+        let cached = self
+            .code_cache
+            .as_ref()
+            .and_then(|cache| cache.load(&self.engine, digest));
+        if let Some(component) = cached {
+            return Ok(component);
+        }
+        let component = Component::from_binary(&self.engine, plugin.bytes()).map_err(|error| {
+            PluginError::NotAComponent {
+                reason: error.root_cause().to_string().chars().take(512).collect(),
+            }
+        })?;
+        if let Some(cache) = &self.code_cache {
+            cache.store(digest, &component);
+        }
+        Ok(component)
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("limits", &self.inner.outside.limits)
+            .finish_non_exhaustive()
     }
 }

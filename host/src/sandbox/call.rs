@@ -1,0 +1,254 @@
+//! One call: its store, its limits, and the words for how it ended.
+//!
+//! Every call gets a fresh instance in a fresh store and leaves nothing behind
+//! but connections that it parked. A guest that traps, hangs or runs into a
+//! limit ends its own call; the failure names what it was.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{
+    Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline,
+    component::{ResourceTable, ResourceTableError},
+};
+use wasmtime_wasi::{HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use zeroize::Zeroizing;
+
+use super::{
+    Outside,
+    bindings::lessor::provider::types,
+    engine::TICK,
+    http::HttpHooks,
+    journal::Journal,
+    limits::{HANDLES, Limit, MemoryMeter, cpu_time},
+    reach::Reach,
+    still::{StillClock, StillRandom},
+};
+use crate::{
+    clock::Clock,
+    id::{Digest, OperationId},
+    provider::{Call, Failure, FailureClass, Scope},
+};
+
+/// Random bytes that a guest may ask for at once.
+const RANDOM: u64 = 1 << 20;
+
+/// What the functions that a guest calls work on.
+pub(super) struct CallState {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: HttpHooks,
+    pub(super) table: ResourceTable,
+    pub(super) reach: Arc<Reach>,
+    pub(super) journal: Journal,
+    pub(super) plugin: Digest,
+    pub(super) operation: OperationId,
+    /// What `derive` gave, to be scrubbed from what the call says.
+    pub(super) derived: Vec<Zeroizing<Vec<u8>>>,
+    pub(super) memory: MemoryMeter,
+    /// Ticks of the engine at which the guest was computing.
+    ticks: u64,
+}
+
+/// A store while its call runs, and the slot that it holds. In this order: the
+/// slot is free once the store is gone.
+pub(super) struct Session {
+    pub(super) store: Store<CallState>,
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Session {
+    /// A store for `call`.
+    pub(super) fn new(
+        engine: &Engine,
+        outside: &Arc<Outside>,
+        plugin: Digest,
+        call: &Call,
+    ) -> Self {
+        let scope = Some(Arc::clone(&call.scope));
+        let state = CallState::new(outside, scope, plugin, call.operation);
+        Self::with(engine, state, call.timeout)
+    }
+
+    /// A store in which a provider describes itself: the same at every time.
+    pub(super) fn describing(
+        engine: &Engine,
+        outside: &Arc<Outside>,
+        plugin: Digest,
+        timeout: Duration,
+    ) -> Self {
+        let nobody = OperationId::from_bytes([0; 16]);
+        let state = CallState::new(outside, None, plugin, nobody);
+        Self::with(engine, state, timeout)
+    }
+
+    fn with(engine: &Engine, state: CallState, timeout: Duration) -> Self {
+        let copies = state.reach.outside.limits.copies;
+        let mut store = Store::new(engine, state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(copies);
+        store.set_epoch_deadline(1);
+        let ticks = ticks(timeout);
+        store.epoch_deadline_callback(move |mut store| {
+            let state = store.data_mut();
+            state.ticks = state.ticks.saturating_add(1);
+            if state.ticks > ticks {
+                return Err(Limit::Cpu.into());
+            }
+            // Lets the timeout, and every other call, have its turn.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        Self { store, slot: None }
+    }
+
+    /// Why a call that did not answer in time did not.
+    pub(super) fn overdue(&self, timeout: Duration) -> Failure {
+        let state = self.store.data();
+        let limit = if self.slot.is_none() {
+            Limit::Calls
+        } else if state.ticks >= ticks(cpu_time(timeout)) {
+            Limit::Cpu
+        } else {
+            Limit::Timeout
+        };
+        limit.failure(&state.reach.outside.limits, timeout)
+    }
+
+    /// Why a call that broke off did.
+    pub(super) fn broken(&self, error: &wasmtime::Error, timeout: Duration) -> Failure {
+        let state = self.store.data();
+        match limit_of(error, state) {
+            Some(limit) => limit.failure(&state.reach.outside.limits, timeout),
+            None => crash(error),
+        }
+    }
+}
+
+fn ticks(span: Duration) -> u64 {
+    u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The limit that an error of wasmtime comes from, if any.
+fn limit_of(error: &wasmtime::Error, state: &CallState) -> Option<Limit> {
+    if let Some(limit) = error.downcast_ref::<Limit>() {
+        return Some(*limit);
+    }
+    if state.memory.refused {
+        return Some(Limit::Memory);
+    }
+    if state.reach.over_limit() {
+        return Some(Limit::Connections);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Some(Limit::Calls);
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(Limit::Handles);
+    }
+    // wasmtime keeps the type of this error to itself.
+    let copies = error.root_cause().to_string();
+    copies
+        .starts_with("too much data is being copied")
+        .then_some(Limit::Copies)
+}
+
+/// A guest that crashed or broke the contract. What it said last is in the log,
+/// not in the failure: it may hold what no schema marks as secret.
+fn crash(error: &wasmtime::Error) -> Failure {
+    let message = if let Some(trap) = error.downcast_ref::<Trap>() {
+        format!("the provider crashed ({trap}); what it said is in the host's log")
+    } else if error.is::<I32Exit>() {
+        String::from("the provider ended itself; what it said is in the host's log")
+    } else {
+        let cause: String = error.root_cause().to_string().chars().take(256).collect();
+        format!("the provider broke its contract: {cause}")
+    };
+    Failure {
+        class: FailureClass::Internal,
+        code: String::from("trap"),
+        message,
+        retry_after: None,
+        reached_upstream: true,
+    }
+}
+
+impl CallState {
+    fn new(
+        outside: &Arc<Outside>,
+        scope: Option<Arc<Scope>>,
+        plugin: Digest,
+        operation: OperationId,
+    ) -> Self {
+        let limits = &outside.limits;
+        let journal = Journal::new(limits);
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(journal.stdout.clone())
+            .stderr(journal.stderr.clone())
+            .max_random_size(RANDOM)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        if scope.is_some() {
+            wasi.wall_clock(GuestClock(outside.clock.clone()));
+        } else {
+            wasi.wall_clock(StillClock)
+                .monotonic_clock(StillClock)
+                .secure_random(StillRandom::default())
+                .insecure_random(StillRandom::default())
+                .insecure_random_seed(0);
+        }
+        let reach = Arc::new(Reach::new(scope, Arc::clone(outside)));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            hooks: HttpHooks {
+                reach: Arc::clone(&reach),
+            },
+            table,
+            memory: MemoryMeter::new(limits.memory),
+            reach,
+            journal,
+            plugin,
+            operation,
+            derived: Vec::new(),
+            ticks: 0,
+        }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
+
+impl types::Host for CallState {}
+
+/// The host's clock for guests.
+struct GuestClock(Clock);
+
+impl HostWallClock for GuestClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.now().0).unwrap_or(0))
+    }
+}

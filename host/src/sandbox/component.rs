@@ -1,0 +1,566 @@
+//! A loaded component as a [`Provider`]: each call in an instance of its own.
+//!
+//! What is the same for every call is done when it is loaded: compiling,
+//! linking, finding the exports, compiling schemas. A call makes a store and an
+//! instance, calls one function, and has the answer judged (`outcome.rs`).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::time::{error::Elapsed, timeout};
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::{
+    Outside,
+    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
+    call::{CallState, Session},
+    descriptor::{self, Checks},
+    engine::TABLES_PER_CALL,
+    journal::{Speaker, TARGET},
+    limits::Limit,
+    outcome,
+    scrub::Secrets,
+    world::{self, Exports},
+};
+use crate::{
+    clock::Timestamp,
+    id::Digest,
+    plugin_store::PluginError,
+    provider::{
+        Abilities, Call, Credential, Descriptor, Document, Failure, FailureClass, Page, Provider,
+        Revocation, RevokedCredential, Rotated, Rotation, Validation,
+    },
+    secret::Secret,
+};
+
+/// How long a provider may take to describe itself; an interpreter that starts
+/// takes a few milliseconds.
+const DESCRIBE: Duration = Duration::from_secs(10);
+
+/// A component that was compiled, linked and described.
+pub(super) struct ComponentProvider {
+    digest: Digest,
+    descriptor: Descriptor,
+    checks: Checks,
+    runnable: Runnable,
+}
+
+/// What instances are made from.
+struct Runnable {
+    pre: InstancePre<CallState>,
+    exports: Exports,
+    outside: Arc<Outside>,
+    /// Slots that one instance takes of those in `Outside`.
+    weight: u32,
+}
+
+/// Calls one function of a fresh instance: everything between a call and the
+/// guest's own answer, the same for all functions.
+macro_rules! ask {
+    ($self:ident, $call:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
+        let runnable = &$self.runnable;
+        let engine = runnable.pre.engine();
+        let mut session = Session::new(engine, &runnable.outside, $self.digest, $call);
+        let answer = timeout($call.timeout, async {
+            session.slot = Some(runnable.slot().await?);
+            let instance = runnable.pre.instantiate_async(&mut session.store).await?;
+            let $guest = $exports.load(&mut session.store, &instance)?;
+            let $store = &mut session.store;
+            $ask.await
+        })
+        .await;
+        (session, answer)
+    }};
+}
+
+/// How a function call ended: in time, without a trap, with an answer.
+type Answer<R> = Result<wasmtime::Result<Result<R, wit::Failure>>, Elapsed>;
+
+impl ComponentProvider {
+    /// Links a component, lets it describe itself, and checks what it says.
+    pub(super) async fn load(
+        digest: Digest,
+        component: &Component,
+        linker: &Linker<CallState>,
+        outside: Arc<Outside>,
+    ) -> Result<Self, PluginError> {
+        world::check_world(linker.engine(), component)?;
+        let pre = linker
+            .instantiate_pre(component)
+            .map_err(|error| world::malformed(&error))?;
+        let runnable = Runnable {
+            exports: world::find_exports(&pre)?,
+            weight: weight(component, outside.limits.calls),
+            pre,
+            outside,
+        };
+        let (found, publication) = runnable.describe(digest).await?;
+        let abilities = Abilities {
+            renewal: runnable.exports.renewal.is_some(),
+            inventory: runnable.exports.inventory.is_some(),
+            publication,
+        };
+        let (descriptor, checks) = descriptor::check(found, abilities)?;
+        Ok(Self {
+            digest,
+            descriptor,
+            checks,
+            runnable,
+        })
+    }
+
+    /// Judges an answer, explains a failure, and writes down what was said.
+    fn conclude<R: Sized + Measured, T>(
+        &self,
+        call: &Call,
+        (session, answer): (Session, Answer<R>),
+        documents: &[(&Value, &Secret<String>)],
+        judge: impl FnOnce(R, &mut Secrets<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let limits = &self.runnable.outside.limits;
+        let mut secrets = Secrets::of(
+            documents
+                .iter()
+                .map(|(schema, document)| (*schema, document.expose().as_str())),
+        );
+        for derived in &session.store.data().derived {
+            secrets.add(derived);
+        }
+        let result = match answer {
+            Err(_) => Err(session.overdue(call.timeout)),
+            Ok(Err(error)) => Err(session.broken(&error, call.timeout)),
+            Ok(Ok(Err(found))) => Err(outcome::failure(found, &secrets.scrubber())),
+            Ok(Ok(Ok(found))) if found.bytes() > limits.output => {
+                Err(Limit::Output.failure(limits, call.timeout))
+            }
+            Ok(Ok(Ok(found))) => judge(found, &mut secrets),
+        };
+
+        let Session { store, slot } = session;
+        let CallState { journal, reach, .. } = store.into_data();
+        drop(slot);
+        let refusals = reach.refusals();
+        if !(journal.is_empty() && refusals.is_empty()) {
+            let plugin = self.digest.to_string();
+            let operation = call.operation.to_string();
+            let speaker = Speaker {
+                mount: call.scope.mount.as_str(),
+                plugin: &plugin,
+                operation: &operation,
+            };
+            for sentence in &refusals {
+                tracing::warn!(
+                    target: TARGET,
+                    mount = speaker.mount,
+                    plugin,
+                    operation,
+                    "{sentence}"
+                );
+            }
+            journal.write(&secrets.scrubber(), &speaker);
+        }
+        result.map_err(|failure| explain(failure, &refusals, reach.touched()))
+    }
+}
+
+impl Runnable {
+    async fn slot(&self) -> wasmtime::Result<tokio::sync::OwnedSemaphorePermit> {
+        let slots = Arc::clone(&self.outside.slots);
+        Ok(slots.acquire_many_owned(self.weight).await?)
+    }
+
+    /// Runs `describe` and `names` without network, keys and entropy.
+    async fn describe(
+        &self,
+        digest: Digest,
+    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
+        let engine = self.pre.engine();
+        let mut session = Session::describing(engine, &self.outside, digest, DESCRIBE);
+        let described = timeout(DESCRIBE, async {
+            session.slot = Some(self.slot().await?);
+            let store = &mut session.store;
+            let instance = self.pre.instantiate_async(&mut *store).await?;
+            // Checks the types of every function, also of those not called now.
+            let exports = &self.exports;
+            let provider = match self.load_all(&mut *store, &instance) {
+                Ok(provider) => provider,
+                Err(error) => return Ok(Err(world::malformed(&error))),
+            };
+            let descriptor = provider.call_describe(&mut *store).await?;
+            let names = match &exports.publication {
+                Some(publication) => {
+                    let publication = publication.load(&mut *store, &instance)?;
+                    publication.call_names(&mut *store).await?
+                }
+                None => Vec::new(),
+            };
+            Ok(Ok((descriptor, names)))
+        })
+        .await;
+        match described {
+            Ok(Ok(described)) => described,
+            Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, DESCRIBE))),
+            Err(_) => Err(PluginError::Describe(session.overdue(DESCRIBE))),
+        }
+    }
+
+    fn load_all(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+        instance: &wasmtime::component::Instance,
+    ) -> wasmtime::Result<exports::provider::Guest> {
+        let Exports {
+            provider,
+            renewal,
+            inventory,
+            publication,
+        } = &self.exports;
+        if let Some(renewal) = renewal {
+            renewal.load(&mut *store, instance)?;
+        }
+        if let Some(inventory) = inventory {
+            inventory.load(&mut *store, instance)?;
+        }
+        if let Some(publication) = publication {
+            publication.load(&mut *store, instance)?;
+        }
+        provider.load(store, instance)
+    }
+}
+
+#[async_trait]
+impl Provider for ComponentProvider {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    async fn validate_config(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: Option<&Secret<String>>,
+    ) -> Result<Validation, Failure> {
+        let context = context(call);
+        let answer = ask!(
+            self,
+            call,
+            self.runnable.exports.provider,
+            |guest, store| {
+                guest.call_validate_config(
+                    store,
+                    &context,
+                    config.expose(),
+                    role.map(Secret::expose),
+                )
+            }
+        );
+        let documents = self.config_and_role(config, role);
+        self.conclude(call, answer, &documents, |found, secrets| {
+            Ok(outcome::validation(found, &secrets.scrubber()))
+        })
+    }
+
+    async fn create(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: &Secret<String>,
+        request: &Secret<String>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Credential, Failure> {
+        let context = context(call);
+        let expires_at = expires_at.map(Timestamp::unix_seconds);
+        let answer = ask!(
+            self,
+            call,
+            self.runnable.exports.provider,
+            |guest, store| {
+                guest.call_create(
+                    store,
+                    &context,
+                    config.expose(),
+                    role.expose(),
+                    request.expose(),
+                    expires_at,
+                )
+            }
+        );
+        let documents = [
+            (&self.descriptor.config_schema, config),
+            (&self.descriptor.role_schema, role),
+            (&self.descriptor.request_schema, request),
+        ];
+        self.conclude(call, answer, &documents, |found, secrets| {
+            let schema = &self.descriptor.credential_schema;
+            outcome::credential(found, schema, &self.checks.credential, secrets)
+        })
+    }
+
+    async fn revoke(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: Option<&Secret<String>>,
+        what: &Revocation,
+    ) -> Result<(), Failure> {
+        let context = context(call);
+        let what = match what {
+            Revocation::Credential(id) => wit::Revocation::Credential(id.clone()),
+            Revocation::UnknownCredential => wit::Revocation::UnknownCredential,
+            Revocation::FormerRoot(id) => wit::Revocation::FormerRoot(id.clone()),
+        };
+        let answer = ask!(
+            self,
+            call,
+            self.runnable.exports.provider,
+            |guest, store| {
+                guest.call_revoke(
+                    store,
+                    &context,
+                    config.expose(),
+                    role.map(Secret::expose),
+                    &what,
+                )
+            }
+        );
+        let documents = self.config_and_role(config, role);
+        self.conclude(call, answer, &documents, |(), _| Ok(()))
+    }
+
+    async fn rotate(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        what: &Rotation,
+    ) -> Result<Rotated, Failure> {
+        let context = context(call);
+        let mut documents = vec![(&self.descriptor.config_schema, config)];
+        let (asked, schema, validator, name) = match what {
+            Rotation::Root => (
+                wit::Rotation::Root,
+                &self.descriptor.config_schema,
+                &self.checks.config,
+                "config-schema",
+            ),
+            Rotation::Account(role) => {
+                documents.push((&self.descriptor.role_schema, role));
+                (
+                    wit::Rotation::Account(role.expose().clone()),
+                    &self.descriptor.credential_schema,
+                    &self.checks.credential,
+                    "credential-schema",
+                )
+            }
+        };
+        let answer = ask!(
+            self,
+            call,
+            self.runnable.exports.provider,
+            |guest, store| { guest.call_rotate(store, &context, config.expose(), &asked) }
+        );
+        if let wit::Rotation::Account(mut role) = asked {
+            zeroize::Zeroize::zeroize(&mut role);
+        }
+        self.conclude(call, answer, &documents, |found, secrets| {
+            outcome::rotated(found, schema, validator, name, secrets)
+        })
+    }
+
+    async fn renew(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: &Secret<String>,
+        id: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), Failure> {
+        let Some(renewal) = &self.runnable.exports.renewal else {
+            return Err(self.unsupported("renewal"));
+        };
+        let context = context(call);
+        let expires_at = expires_at.map(Timestamp::unix_seconds);
+        let answer = ask!(self, call, renewal, |guest, store| {
+            guest.call_renew(
+                store,
+                &context,
+                config.expose(),
+                role.expose(),
+                id,
+                expires_at,
+            )
+        });
+        let documents = self.config_and_role(config, Some(role));
+        self.conclude(call, answer, &documents, |(), _| Ok(()))
+    }
+
+    async fn list_credentials(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        cursor: Option<&str>,
+    ) -> Result<Page, Failure> {
+        let Some(inventory) = &self.runnable.exports.inventory else {
+            return Err(self.unsupported("inventory"));
+        };
+        let context = context(call);
+        let answer = ask!(self, call, inventory, |guest, store| {
+            guest.call_list_credentials(store, &context, config.expose(), cursor)
+        });
+        let documents = self.config_and_role(config, None);
+        self.conclude(call, answer, &documents, |found, _| outcome::page(found))
+    }
+
+    async fn publish(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        name: &str,
+        revoked: &[RevokedCredential],
+    ) -> Result<Option<Document>, Failure> {
+        let Some(publication) = &self.runnable.exports.publication else {
+            return Err(self.unsupported("publication"));
+        };
+        let context = context(call);
+        let revoked: Vec<_> = revoked
+            .iter()
+            .map(|revoked| exports::publication::RevokedCredential {
+                id: revoked.id.clone(),
+                revoked_at: revoked.revoked_at.unix_seconds(),
+                expires_at: revoked.expires_at.map(Timestamp::unix_seconds),
+            })
+            .collect();
+        let answer = ask!(self, call, publication, |guest, store| {
+            guest.call_publish(store, &context, config.expose(), name, &revoked)
+        });
+        let documents = self.config_and_role(config, None);
+        self.conclude(call, answer, &documents, |found, _| {
+            found.map(outcome::document).transpose()
+        })
+    }
+}
+
+impl ComponentProvider {
+    fn config_and_role<'d>(
+        &'d self,
+        config: &'d Secret<String>,
+        role: Option<&'d Secret<String>>,
+    ) -> Vec<(&'d Value, &'d Secret<String>)> {
+        std::iter::once((&self.descriptor.config_schema, config))
+            .chain(role.map(|role| (&self.descriptor.role_schema, role)))
+            .collect()
+    }
+
+    fn unsupported(&self, interface: &'static str) -> Failure {
+        Failure {
+            class: FailureClass::Unsupported,
+            code: String::from("unsupported"),
+            message: format!(
+                "the provider {} does not export the interface {interface}",
+                self.descriptor.name
+            ),
+            retry_after: None,
+            reached_upstream: false,
+        }
+    }
+}
+
+impl fmt::Debug for ComponentProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ComponentProvider")
+            .field("name", &self.descriptor.name)
+            .field("version", &self.descriptor.version)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of the texts in an answer.
+trait Measured {
+    fn bytes(&self) -> usize;
+}
+
+impl Measured for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Measured for wit::Validation {
+    fn bytes(&self) -> usize {
+        self.identity.as_ref().map_or(0, String::len)
+            + self.warnings.iter().map(String::len).sum::<usize>()
+    }
+}
+
+impl Measured for wit::Credential {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.data.len() + self.metadata.len()
+    }
+}
+
+impl Measured for wit::Rotated {
+    fn bytes(&self) -> usize {
+        self.secret.len() + self.metadata.len() + self.retires.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Measured for exports::inventory::Page {
+    fn bytes(&self) -> usize {
+        self.ids.iter().map(String::len).sum::<usize>() + self.next.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Measured for Option<exports::publication::Document> {
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, |document| {
+            document.content_type.len() + document.body.len()
+        })
+    }
+}
+
+/// A missing grant is the first thing to mend in a call that failed, whatever
+/// the provider made of the refusal.
+fn explain(mut failure: Failure, refusals: &[String], touched: bool) -> Failure {
+    failure.reached_upstream = touched;
+    let stopped = failure.code == "timeout" || failure.code.starts_with("limit_");
+    if let Some(sentence) = refusals.first().filter(|_| !stopped) {
+        failure.class = FailureClass::InvalidConfig;
+        failure.code = String::from("grant_missing");
+        if !failure.message.contains(sentence.as_str()) {
+            failure.message = format!("{sentence} (the provider says: {})", failure.message);
+        }
+    }
+    failure
+}
+
+fn context(call: &Call) -> wit::Context {
+    wit::Context {
+        operation_id: call.operation.to_string(),
+        attempt: call.attempt,
+        mount: call.scope.mount.as_str().to_owned(),
+        role_name: call.role_name.as_ref().map(ToString::to_string),
+        principal_name: call.principal_name.clone(),
+        requester: call.requester.as_ref().map(|requester| wit::Requester {
+            display_name: requester.display_name.clone(),
+            accessor: requester.accessor.clone(),
+            metadata: requester.metadata.clone(),
+        }),
+        timeout_ms: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// How many of the pool's slots an instance takes: its memories, and its tables
+/// by the number that belongs to a slot.
+fn weight(component: &Component, most: u32) -> u32 {
+    component.resources_required().map_or(1, |required| {
+        required
+            .num_memories
+            .max(required.num_tables.div_ceil(TABLES_PER_CALL))
+            .clamp(1, most.max(1))
+    })
+}

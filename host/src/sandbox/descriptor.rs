@@ -1,0 +1,324 @@
+//! Checks what a provider says of itself, once, when it is loaded: the rest of
+//! the host trusts a [`Descriptor`] without looking again. Pure.
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+use super::{bindings::lessor::provider::types as wit, grants::Scheme};
+use crate::{
+    plugin_store::PluginError,
+    provider::{Abilities, Descriptor},
+};
+
+/// Names that the host itself serves below a mount.
+const RESERVED: [&str; 9] = [
+    "config",
+    "creds",
+    "roles",
+    "rotate-role",
+    "rotate-root",
+    "static-creds",
+    "static-roles",
+    "tidy",
+    "issue",
+];
+
+/// Compiled schemas of what a provider returns.
+#[derive(Debug)]
+pub(super) struct Checks {
+    pub(super) config: Validator,
+    pub(super) credential: Validator,
+}
+
+/// The descriptor as the host keeps it, and its compiled schemas.
+pub(super) fn check(
+    found: wit::Descriptor,
+    abilities: Abilities,
+) -> Result<(Descriptor, Checks), PluginError> {
+    require("name", is_name(&found.name), || {
+        format!(
+            "{:?} is not a name: up to 64 of a-z, 0-9, `-` and `_`, beginning with a letter",
+            clip(&found.name)
+        )
+    })?;
+    require("version", is_semantic_version(&found.version), || {
+        format!(
+            "{:?} is not a semantic version such as 1.2.0",
+            clip(&found.version)
+        )
+    })?;
+    let summary_fits = found.summary.len() <= 256 && !found.summary.chars().any(char::is_control);
+    require("summary", summary_fits, || {
+        String::from("is longer than one line of 256 bytes")
+    })?;
+    require("endpoints", found.endpoints.len() <= 64, || {
+        String::from("has more than 64 entries")
+    })?;
+    for endpoint in &found.endpoints {
+        require("endpoints", is_endpoint(endpoint), || {
+            format!(
+                "has {:?}, which is not like tcp://{{host}}:{{port}} or https://api.example.com",
+                clip(endpoint)
+            )
+        })?;
+    }
+    check_publication(&abilities.publication)?;
+
+    let (config_schema, config) = schema("config-schema", &found.config_schema)?;
+    let (role_schema, _) = schema("role-schema", &found.role_schema)?;
+    let (request_schema, _) = schema("request-schema", &found.request_schema)?;
+    let (credential_schema, credential) = schema("credential-schema", &found.credential_schema)?;
+    let requires = credential_schema
+        .get("required")
+        .and_then(Value::as_array)
+        .is_some_and(|required| !required.is_empty());
+    require("credential-schema", requires, || {
+        String::from(
+            "requires no property, so that nothing could be checked: name one in `required`",
+        )
+    })?;
+
+    let descriptor = Descriptor {
+        name: found.name,
+        version: found.version,
+        summary: found.summary,
+        config_schema,
+        role_schema,
+        request_schema,
+        credential_schema,
+        endpoints: found.endpoints,
+        name_limit: found.name_limit,
+        leaves_state: found.leaves_state,
+        propagation_s: found.propagation_s,
+        abilities,
+    };
+    Ok((descriptor, Checks { config, credential }))
+}
+
+/// Parses and compiles one schema. Its patterns run in linear time: a schema
+/// comes from the plugin, and what it checks comes from anywhere.
+fn schema(field: &'static str, text: &str) -> Result<(Value, Validator), PluginError> {
+    let wrong = |reason: String| PluginError::Descriptor { field, reason };
+    let schema: Value =
+        serde_json::from_str(text).map_err(|error| wrong(format!("is not JSON: {error}")))?;
+    if !schema.is_object() {
+        return Err(wrong(String::from("is not a JSON object")));
+    }
+    if let Some(declared) = schema.get("type")
+        && declared != "object"
+    {
+        return Err(wrong(format!("describes {declared}, not an object")));
+    }
+    jsonschema::draft202012::meta::validate(&schema).map_err(|error| {
+        wrong(format!(
+            "is not a JSON Schema: {}",
+            clip(&error.to_string())
+        ))
+    })?;
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex())
+        .build(&schema)
+        .map_err(|error| wrong(format!("cannot be used: {}", clip(&error.to_string()))))?;
+    Ok((schema, validator))
+}
+
+fn check_publication(names: &[String]) -> Result<(), PluginError> {
+    require("publication names", names.len() <= 64, || {
+        String::from("are more than 64")
+    })?;
+    for name in names {
+        require("publication names", is_publication_name(name), || {
+            format!(
+                "have {:?}, which is not a path below the mount, or is one of the host's own",
+                clip(name)
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn require(
+    field: &'static str,
+    holds: bool,
+    reason: impl FnOnce() -> String,
+) -> Result<(), PluginError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(PluginError::Descriptor {
+            field,
+            reason: reason(),
+        })
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+fn is_semantic_version(text: &str) -> bool {
+    let (core, extra) = match text.find(['-', '+']) {
+        Some(end) => text.split_at(end),
+        None => (text, ""),
+    };
+    let is_number = |part: &str| {
+        (1..=9).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    let extra_fits = extra.is_empty()
+        || (extra.len() > 1
+            && extra
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')));
+    text.len() <= 64 && core.split('.').count() == 3 && core.split('.').all(is_number) && extra_fits
+}
+
+/// `scheme://authority`, whose parts may be `{placeholders}` over the config.
+fn is_endpoint(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let known = [Scheme::Https, Scheme::Http, Scheme::Tcp]
+        .iter()
+        .any(|known| known.as_str() == scheme);
+    let plain = rest
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-_*:[]{}/".contains(&byte));
+    let (mut open, mut length) = (false, 0_usize);
+    for character in rest.chars() {
+        match character {
+            '{' if open => return false,
+            '{' => (open, length) = (true, 0),
+            '}' if !open || length == 0 => return false,
+            '}' => open = false,
+            _ => length += 1,
+        }
+    }
+    let has_port = scheme != "tcp" || rest.contains(':');
+    known && plain && !open && !rest.is_empty() && text.len() <= 512 && has_port
+}
+
+fn is_publication_name(text: &str) -> bool {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let segments_fit = path.split('/').all(|segment| {
+        !matches!(segment, "" | "." | "..")
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    });
+    let first = path.split('/').next().unwrap_or_default();
+    path.len() <= 128 && segments_fit && !RESERVED.contains(&first)
+}
+
+fn clip(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn good() -> wit::Descriptor {
+        let object = json!({"type": "object"}).to_string();
+        wit::Descriptor {
+            name: String::from("postgres"),
+            version: String::from("0.1.0"),
+            summary: String::from("Roles of a PostgreSQL server."),
+            config_schema: object.clone(),
+            role_schema: object.clone(),
+            request_schema: object,
+            credential_schema: json!({"type": "object", "required": ["password"]}).to_string(),
+            endpoints: vec![String::from("tcp://{host}:{port}")],
+            name_limit: 63,
+            leaves_state: true,
+            propagation_s: 0,
+        }
+    }
+
+    #[test]
+    fn a_good_descriptor_passes() {
+        let abilities = Abilities {
+            publication: vec![String::from("ca/pem"), String::from("crl/")],
+            ..Abilities::default()
+        };
+        let (descriptor, checks) = check(good(), abilities).unwrap();
+        assert_eq!(descriptor.name, "postgres");
+        assert!(!checks.credential.is_valid(&json!({})));
+    }
+
+    #[test]
+    fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
+        type Change = fn(&mut wit::Descriptor);
+        let cases: [(&str, Change); 16] = [
+            ("name", |d| d.name = String::new()),
+            ("name", |d| d.name = String::from("Postgres")),
+            ("version", |d| d.version = String::from("1.0")),
+            ("version", |d| d.version = String::from("01.0.0")),
+            ("version", |d| d.version = String::from("1.0.0-")),
+            ("summary", |d| d.summary = String::from("two\nlines")),
+            ("endpoints", |d| {
+                d.endpoints = vec![String::from("tcp://{host}")]
+            }),
+            ("endpoints", |d| {
+                d.endpoints = vec![String::from("ldap://{host}:1")]
+            }),
+            ("endpoints", |d| {
+                d.endpoints = vec![String::from("https://{}")]
+            }),
+            ("endpoints", |d| {
+                d.endpoints = vec![String::from("https://a b")]
+            }),
+            ("config-schema", |d| d.config_schema = String::from("{")),
+            ("role-schema", |d| d.role_schema = String::from("true")),
+            ("request-schema", |d| {
+                d.request_schema = String::from(r#"{"type": "array"}"#)
+            }),
+            ("config-schema", |d| {
+                d.config_schema = String::from(r#"{"type": 7}"#)
+            }),
+            ("config-schema", |d| {
+                d.config_schema = String::from(r#"{"$ref": "https://evil.example/schema"}"#);
+            }),
+            ("credential-schema", |d| {
+                d.credential_schema = String::from(r#"{"type": "object", "required": []}"#);
+            }),
+        ];
+        for (expected, change) in cases {
+            let mut descriptor = good();
+            change(&mut descriptor);
+            match check(descriptor, Abilities::default()) {
+                Err(PluginError::Descriptor { field, .. }) => assert_eq!(field, expected),
+                other => panic!("{expected}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn publication_names_stay_below_the_mount_and_off_the_hosts_own() {
+        for (name, fits) in [
+            ("ca", true),
+            ("crl/pem", true),
+            ("crl/", true),
+            ("", false),
+            ("/", false),
+            ("/ca", false),
+            ("a//b", false),
+            ("../x", false),
+            ("a/./b", false),
+            ("a b", false),
+            ("ca?x", false),
+            ("config", false),
+            ("creds/x", false),
+        ] {
+            assert_eq!(is_publication_name(name), fits, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The `host` interface: log events, and secrets that repeat.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{
+    bindings::lessor::provider::host::{Host, Level},
+    call::CallState,
+};
+use crate::id::OperationId;
+
+/// Bytes that one `derive` gives (the contract's limit).
+const DERIVED: u32 = 1024;
+
+/// What is derived is for providers, whatever else the key may be used for.
+const DOMAIN: &[u8] = b"lessor provider derive 1";
+
+impl Host for CallState {
+    async fn log(
+        &mut self,
+        level: Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
+        self.journal.log(level, message, fields);
+        Ok(())
+    }
+
+    async fn derive(&mut self, label: String, length: u32) -> wasmtime::Result<Vec<u8>> {
+        let scope = self.reach.scope()?;
+        if length > DERIVED {
+            return Err(TooLong(length).into());
+        }
+        let length = usize::try_from(length).unwrap_or_default();
+        let key = scope.derivation_key.expose();
+        let bytes = derive(key, self.operation, &label, length).ok_or(TooLong(DERIVED))?;
+        self.derived.push(Zeroizing::new(bytes.clone()));
+        Ok(bytes)
+    }
+}
+
+/// More bytes than `derive` gives; stops the call, as the contract says.
+#[derive(Debug, thiserror::Error)]
+#[error("host.derive was asked for {0} bytes; it gives at most {DERIVED}")]
+struct TooLong(u32);
+
+/// HKDF-SHA256 (RFC 5869); every part of the info is preceded by its length, so
+/// that no two (operation, label) pairs share one.
+fn derive(key: &[u8; 32], operation: OperationId, label: &str, length: usize) -> Option<Vec<u8>> {
+    let operation = operation.to_string();
+    let mut info = Vec::with_capacity(96 + label.len());
+    for part in [DOMAIN, operation.as_bytes(), label.as_bytes()] {
+        info.extend_from_slice(&u32::try_from(part.len()).ok()?.to_be_bytes());
+        info.extend_from_slice(part);
+    }
+    let mut bytes = vec![0; length];
+    Hkdf::<Sha256>::new(None, key)
+        .expand(&info, &mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_bytes_repeat_for_the_same_operation_and_label_only() {
+        let operation = |byte| OperationId::from_bytes([byte; 16]);
+        let first = derive(&[1; 32], operation(1), "password", 32).unwrap();
+        assert_eq!(first.len(), 32);
+        assert_eq!(
+            Some(&first),
+            derive(&[1; 32], operation(1), "password", 32).as_ref()
+        );
+        for other in [
+            derive(&[2; 32], operation(1), "password", 32),
+            derive(&[1; 32], operation(2), "password", 32),
+            derive(&[1; 32], operation(1), "passwor", 32),
+        ] {
+            assert_ne!(Some(&first), other.as_ref());
+        }
+    }
+}

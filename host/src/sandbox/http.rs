@@ -1,0 +1,233 @@
+//! `wasi:http` for guests: one request on one connection that the grants allow.
+//!
+//! The feature of wasmtime-wasi-http that sends requests by itself is switched
+//! off, so nothing goes past this. Redirects are the guest's business: each hop
+//! is a request of its own and is checked like the first.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{
+    body::{Body, Incoming},
+    client::conn::http1,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
+
+use super::{
+    grants::Scheme,
+    reach::{DialError, Reach},
+    tls::TlsError,
+};
+
+/// The body type of requests and responses in wasmtime-wasi-http.
+type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
+
+/// What is left to do on a connection while its response body is read.
+type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Where the request options give no limit, the call's timeout is the limit.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Sends the requests of one call.
+pub(super) struct HttpHooks {
+    pub(super) reach: Arc<Reach>,
+}
+
+impl WasiHttpHooks for HttpHooks {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Driver,
+    ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Driver), Error>> + Send> {
+        let reach = Arc::clone(&self.reach);
+        Box::new(async move { send(&reach, request, options).await })
+    }
+}
+
+async fn send(
+    reach: &Reach,
+    mut request: Request<WasiBody>,
+    options: Option<RequestOptions>,
+) -> Result<(Response<WasiBody>, Driver), Error> {
+    let (connect_limit, answer_limit) = options.map_or((NO_LIMIT, NO_LIMIT), |options| {
+        (
+            options.connect_timeout.unwrap_or(NO_LIMIT),
+            options.first_byte_timeout.unwrap_or(NO_LIMIT),
+        )
+    });
+    let target = Target::of(request.uri())?;
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = Uri::from(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
+
+    let (sender, driver) = timeout(connect_limit, open(reach, &target))
+        .await
+        .map_err(|_| Error::ConnectionTimeout)??;
+    let (response, driver) = timeout(answer_limit, exchange(sender, driver, request))
+        .await
+        .map_err(|_| Error::ConnectionReadTimeout)??;
+    let limit = reach.outside.limits.response;
+    let response = response.map(|body| capped(body, limit));
+    Ok((response, Box::new(driver)))
+}
+
+/// Where a request goes.
+struct Target {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+impl Target {
+    fn of(uri: &Uri) -> Result<Self, Error> {
+        let scheme = match uri.scheme_str() {
+            Some("https") => Scheme::Https,
+            Some("http") => Scheme::Http,
+            _ => return Err(Error::HttpProtocolError),
+        };
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        let port = match authority.port() {
+            Some(port) => port.as_u16(),
+            None => scheme.default_port().ok_or(Error::HttpRequestUriInvalid)?,
+        };
+        Ok(Self {
+            scheme,
+            host: authority.host().to_owned(),
+            port,
+        })
+    }
+}
+
+type Sender = http1::SendRequest<WasiBody>;
+type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
+
+async fn open(reach: &Reach, target: &Target) -> Result<(Sender, Connection), Error> {
+    let dialled = reach
+        .dial(target.scheme, &target.host, target.port)
+        .await
+        .map_err(|error| match error {
+            DialError::Denied(_) => Error::HttpRequestDenied,
+            DialError::Unresolved => Error::DestinationNotFound,
+            DialError::Unreachable(_) => Error::ConnectionRefused,
+            DialError::TimedOut => Error::ConnectionTimeout,
+            DialError::TooMany => Error::ConnectionLimitReached,
+        })?;
+    match target.scheme {
+        Scheme::Http | Scheme::Tcp => handshake(dialled.stream).await,
+        Scheme::Https => {
+            let scope = reach.scope().map_err(|_| Error::HttpRequestDenied)?;
+            let name = dialled.destination.host.to_string();
+            let secured = reach
+                .outside
+                .tls
+                .connect(&scope.extra_roots, &name, dialled.stream)
+                .await
+                .map_err(|error| match error {
+                    TlsError::Refused(reason) => {
+                        tracing::info!(host = name, reason, "upstream failed the TLS check");
+                        Error::TlsCertificateError
+                    }
+                    TlsError::Broken => Error::ConnectionTerminated,
+                    TlsError::Name(_) | TlsError::Root(_) | TlsError::Setup(_) => {
+                        Error::ConfigurationError
+                    }
+                })?;
+            handshake(secured).await
+        }
+    }
+}
+
+async fn handshake<S>(stream: S) -> Result<(Sender, Connection), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    Ok((sender, Box::pin(connection)))
+}
+
+/// Sends the request and waits for the head of its response, driving the
+/// connection meanwhile; gives back what remains to be driven.
+async fn exchange(
+    mut sender: Sender,
+    mut connection: Connection,
+    request: Request<WasiBody>,
+) -> Result<
+    (
+        Response<Incoming>,
+        impl Future<Output = Result<(), Error>> + Send + use<>,
+    ),
+    Error,
+> {
+    let mut response = std::pin::pin!(sender.send_request(request));
+    let mut driven = false;
+    let response = loop {
+        tokio::select! {
+            response = &mut response => break response?,
+            ended = &mut connection, if !driven => {
+                ended?;
+                driven = true;
+            }
+        }
+    };
+    Ok((response, async move {
+        if driven {
+            return Ok(());
+        }
+        connection.await.map_err(Error::from)
+    }))
+}
+
+/// A response body that fails once it is longer than `limit` bytes.
+fn capped(body: Incoming, limit: usize) -> WasiBody {
+    let too_long = Error::HttpResponseBodySize(u64::try_from(limit).ok());
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return http_body_util::StreamBody::new(futures_util::stream::iter([Err(too_long)]))
+            .boxed_unsync();
+    }
+    Limited::new(body, limit)
+        .map_err(move |error| {
+            if error.is::<LengthLimitError>() {
+                return Error::HttpResponseBodySize(u64::try_from(limit).ok());
+            }
+            match error.downcast::<hyper::Error>() {
+                Ok(error) => Error::Hyper(*error),
+                Err(_) => Error::HttpProtocolError,
+            }
+        })
+        .boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_scheme_host_and_port() {
+        for (uri, expected) in [
+            (
+                "https://a.example/x",
+                Some((Scheme::Https, "a.example", 443)),
+            ),
+            ("http://a.example", Some((Scheme::Http, "a.example", 80))),
+            ("https://[::1]:8443/", Some((Scheme::Https, "[::1]", 8443))),
+            ("https://user@a.example/", None),
+            ("https://user:pw@a.example/", None),
+            ("ftp://a.example/", None),
+            ("/x", None),
+        ] {
+            let target = Target::of(&uri.parse().unwrap()).ok();
+            let found = target.as_ref().map(|t| (t.scheme, t.host.as_str(), t.port));
+            assert_eq!(found, expected, "{uri}");
+        }
+    }
+}

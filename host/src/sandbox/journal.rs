@@ -1,0 +1,313 @@
+//! What a guest said during a call: log events, standard output and error.
+//!
+//! It is kept until the call ends and written to the host's log then, because
+//! only then are all its secrets known: the credential is one of them. Both
+//! are capped while they come in; what is over is counted and dropped.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::{
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamResult},
+};
+
+use super::{bindings::lessor::provider::host::Level, limits::Limits, scrub::Scrubber};
+
+/// Bytes of one log line; longer ones are cut.
+const LINE: usize = 4096;
+
+/// Bytes that a guest may write at once; what it then writes is still capped.
+const WRITE_PERMIT: usize = 64 << 10;
+
+/// What one call said.
+#[derive(Debug)]
+pub(super) struct Journal {
+    started: Instant,
+    events: Vec<Event>,
+    room_events: usize,
+    room_bytes: usize,
+    dropped: u64,
+    pub(super) stdout: Captured,
+    pub(super) stderr: Captured,
+}
+
+#[derive(Debug)]
+struct Event {
+    level: Level,
+    at_ms: u64,
+    message: String,
+    fields: Vec<(String, String)>,
+}
+
+/// Whose words these are.
+pub(super) struct Speaker<'c> {
+    pub(super) mount: &'c str,
+    pub(super) plugin: &'c str,
+    pub(super) operation: &'c str,
+}
+
+impl Journal {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            started: Instant::now(),
+            events: Vec::new(),
+            room_events: limits.log_events,
+            room_bytes: limits.log_bytes,
+            dropped: 0,
+            stdout: Captured::new(limits.log_bytes),
+            stderr: Captured::new(limits.log_bytes),
+        }
+    }
+
+    /// Keeps one event, if there is room for it.
+    pub(super) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
+        let size = fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>()
+            .saturating_add(message.len());
+        if self.room_events == 0 || size > self.room_bytes {
+            self.dropped = self.dropped.saturating_add(1);
+            return;
+        }
+        self.room_events -= 1;
+        self.room_bytes -= size;
+        self.events.push(Event {
+            level,
+            at_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            message,
+            fields,
+        });
+    }
+
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.dropped == 0
+            && self.stdout.is_empty()
+            && self.stderr.is_empty()
+    }
+
+    /// Writes everything to the host's log.
+    pub(super) fn write(self, scrubber: &Scrubber, speaker: &Speaker<'_>) {
+        for event in self.events {
+            let message = scrubber.line(&event.message, LINE);
+            let fields = event
+                .fields
+                .iter()
+                .map(|(name, value)| {
+                    format!("{}={}", scrubber.line(name, 64), scrubber.line(value, LINE))
+                })
+                .collect::<Vec<_>>()
+                .join(" ");
+            emit(event.level, speaker, event.at_ms, &fields, &message);
+        }
+        for (stream, captured) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            let captured = captured.lock();
+            // Scrubbed as a whole first: a secret may span lines.
+            let text = String::from_utf8_lossy(&captured.bytes);
+            for line in scrubber
+                .scrub(&text)
+                .lines()
+                .filter(|line| !line.is_empty())
+            {
+                tracing::warn!(
+                    target: TARGET,
+                    mount = speaker.mount,
+                    plugin = speaker.plugin,
+                    operation = speaker.operation,
+                    stream,
+                    "{}",
+                    scrubber.line(line, LINE)
+                );
+            }
+            if captured.dropped > 0 {
+                tracing::warn!(
+                    target: TARGET,
+                    mount = speaker.mount,
+                    plugin = speaker.plugin,
+                    operation = speaker.operation,
+                    stream,
+                    "the provider wrote {} bytes more than are kept (limit `log_bytes`)",
+                    captured.dropped
+                );
+            }
+        }
+        if self.dropped > 0 {
+            tracing::warn!(
+                target: TARGET,
+                mount = speaker.mount,
+                plugin = speaker.plugin,
+                operation = speaker.operation,
+                "the provider logged {} events more than are kept \
+                 (limits `log_events` and `log_bytes`)",
+                self.dropped
+            );
+        }
+    }
+}
+
+/// Where a provider's words stand in the host's log.
+pub(super) const TARGET: &str = "lessor::provider";
+
+fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {
+    macro_rules! event {
+        ($level:expr) => {
+            tracing::event!(
+                target: TARGET,
+                $level,
+                mount = speaker.mount,
+                plugin = speaker.plugin,
+                operation = speaker.operation,
+                at_ms,
+                fields,
+                "{message}"
+            )
+        };
+    }
+    match level {
+        Level::Trace => event!(tracing::Level::TRACE),
+        Level::Debug => event!(tracing::Level::DEBUG),
+        Level::Info => event!(tracing::Level::INFO),
+        Level::Warn => event!(tracing::Level::WARN),
+        Level::Error => event!(tracing::Level::ERROR),
+    }
+}
+
+/// The first bytes that a guest wrote to one of its standard streams. Writing
+/// never fails: a guest that prints too much should not die of it.
+#[derive(Clone, Debug)]
+pub(super) struct Captured {
+    shared: Arc<Mutex<Capture>>,
+}
+
+#[derive(Debug)]
+struct Capture {
+    bytes: Vec<u8>,
+    limit: usize,
+    dropped: u64,
+}
+
+impl Captured {
+    fn new(limit: usize) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(Capture {
+                bytes: Vec::new(),
+                limit,
+                dropped: 0,
+            })),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Capture> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().bytes.is_empty()
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        let mut capture = self.lock();
+        let room = capture.limit.saturating_sub(capture.bytes.len());
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        capture.bytes.extend_from_slice(kept);
+        let over = u64::try_from(bytes.len() - kept.len()).unwrap_or(u64::MAX);
+        capture.dropped = capture.dropped.saturating_add(over);
+    }
+}
+
+impl IsTerminal for Captured {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Captured {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for Captured {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.append(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_PERMIT)
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Captured {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Captured {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.append(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_capped_and_counted() {
+        let mut journal = Journal::new(&Limits {
+            log_events: 3,
+            log_bytes: 10,
+            ..Limits::default()
+        });
+        assert!(journal.is_empty());
+        for _ in 0..2 {
+            journal.log(Level::Info, String::from("four"), Vec::new());
+        }
+        journal.log(Level::Info, String::from("four"), Vec::new());
+        journal.log(Level::Info, String::from("x"), Vec::new());
+        journal.log(Level::Info, String::from("x"), Vec::new());
+        assert_eq!((journal.events.len(), journal.dropped), (3, 2));
+
+        journal.stderr.append(b"0123456");
+        journal.stderr.append(b"789abc");
+        let capture = journal.stderr.lock();
+        assert_eq!(
+            (capture.bytes.as_slice(), capture.dropped),
+            (b"0123456789".as_slice(), 3)
+        );
+    }
+}

@@ -1,0 +1,268 @@
+//! The `network` interface: byte streams to granted hosts, TLS by the host.
+
+use std::{io, net::SocketAddr};
+
+use rustix::net::RecvFlags;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use wasmtime::component::Resource;
+
+use super::{
+    bindings::lessor::provider::network::{Error, Host, HostConnection},
+    call::CallState,
+    grants::{Destination, Scheme},
+    limits::Limit,
+    parked::Owner,
+    reach::{DialError, Dialled, reason},
+};
+
+/// Most bytes that one `read` returns, whatever the guest asks for.
+const READ: usize = 256 << 10;
+
+/// A connection in the hands of a guest, or parked.
+#[expect(
+    unreachable_pub,
+    reason = "the generated bindings re-export it within their private module"
+)]
+pub struct Connection {
+    stream: Stream,
+    destination: Destination,
+    peer: SocketAddr,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// An error ended it; nothing more will be read or written.
+    Closed,
+}
+
+impl Connection {
+    pub(super) fn new(dialled: Dialled) -> Self {
+        Self {
+            stream: Stream::Plain(dialled.stream),
+            destination: dialled.destination,
+            peer: dialled.peer,
+        }
+    }
+
+    /// Whether upstream keeps it open and has said nothing more. Asks the
+    /// socket itself: the runtime may not have noticed a close yet.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let socket = match &mut self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => {
+                let (socket, tls) = stream.get_mut();
+                let buffered = tls
+                    .process_new_packets()
+                    .map_or(usize::MAX, |state| state.plaintext_bytes_to_read());
+                if buffered > 0 {
+                    return false;
+                }
+                socket
+            }
+            Stream::Closed => return false,
+        };
+        let mut byte = [0; 1];
+        let peeked = rustix::net::recv(&*socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        matches!(peeked, Err(rustix::io::Errno::AGAIN))
+    }
+
+    async fn read(&mut self, limit: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; limit.min(READ)];
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut bytes).await?,
+            Stream::Tls(stream) => stream.read(&mut bytes).await?,
+            Stream::Closed => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(bytes).await,
+            Stream::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Stream::Closed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// An error as the guest sees it. The connection ends with it.
+    fn fail(&mut self, error: &io::Error) -> Error {
+        self.stream = Stream::Closed;
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted => Error::Closed,
+            io::ErrorKind::TimedOut => Error::TimedOut,
+            io::ErrorKind::InvalidData => Error::Tls(error.to_string()),
+            _ => Error::Unreachable(reason(error)),
+        }
+    }
+}
+
+impl Host for CallState {}
+
+impl HostConnection for CallState {
+    async fn connect(
+        &mut self,
+        host: String,
+        port: u16,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        self.reach.scope()?;
+        let error = match self.reach.dial(Scheme::Tcp, &host, port).await {
+            Ok(dialled) => return Ok(Ok(self.table.push(Connection::new(dialled))?)),
+            Err(DialError::Denied(sentence)) => Error::Denied(sentence),
+            Err(DialError::Unresolved) => Error::Unresolved,
+            Err(DialError::Unreachable(reason)) => Error::Unreachable(reason),
+            Err(DialError::TimedOut) => Error::TimedOut,
+            Err(DialError::TooMany) => return Err(Limit::Connections.into()),
+        };
+        Ok(Err(error))
+    }
+
+    async fn start_tls(
+        &mut self,
+        this: Resource<Connection>,
+        server_name: Option<String>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let scope = self.reach.scope()?;
+        let connection = self.table.get_mut(&this)?;
+        let stream = match std::mem::replace(&mut connection.stream, Stream::Closed) {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(_) => {
+                return Ok(Err(Error::Tls(String::from("TLS is already up"))));
+            }
+            Stream::Closed => return Ok(Err(Error::Closed)),
+        };
+        let name = server_name.unwrap_or_else(|| connection.destination.host.to_string());
+        let secured = self
+            .reach
+            .outside
+            .tls
+            .connect(&scope.extra_roots, &name, stream)
+            .await;
+        Ok(match secured {
+            Ok(stream) => {
+                connection.stream = Stream::Tls(Box::new(stream));
+                Ok(())
+            }
+            Err(error) => Err(Error::Tls(error.to_string())),
+        })
+    }
+
+    async fn peer_certificate(
+        &mut self,
+        this: Resource<Connection>,
+    ) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(match &self.table.get(&this)?.stream {
+            Stream::Tls(stream) => stream
+                .get_ref()
+                .1
+                .peer_certificates()
+                .and_then(|chain| chain.first())
+                .map(|leaf| leaf.to_vec()),
+            Stream::Plain(_) | Stream::Closed => None,
+        })
+    }
+
+    async fn read(
+        &mut self,
+        this: Resource<Connection>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let connection = self.table.get_mut(&this)?;
+        let limit = usize::try_from(limit).unwrap_or(READ);
+        let read = connection.read(limit).await;
+        Ok(read.map_err(|error| connection.fail(&error)))
+    }
+
+    async fn write(
+        &mut self,
+        this: Resource<Connection>,
+        bytes: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let connection = self.table.get_mut(&this)?;
+        let written = connection.write(&bytes).await;
+        Ok(written.map_err(|error| connection.fail(&error)))
+    }
+
+    async fn unpark(&mut self, key: String) -> wasmtime::Result<Option<Resource<Connection>>> {
+        let owner = self.owner(key)?;
+        let Some(connection) = self.reach.outside.parked.unpark(&owner) else {
+            return Ok(None);
+        };
+        // The grants may have changed while it waited.
+        if !self
+            .reach
+            .still_permits(&connection.destination, connection.peer)
+        {
+            return Ok(None);
+        }
+        if self.reach.count_connection().is_err() {
+            return Err(Limit::Connections.into());
+        }
+        self.reach.touch();
+        Ok(Some(self.table.push(connection)?))
+    }
+
+    async fn park(
+        &mut self,
+        connection: Resource<Connection>,
+        key: String,
+    ) -> wasmtime::Result<()> {
+        let owner = self.owner(key)?;
+        let connection = self.table.delete(connection)?;
+        self.reach.outside.parked.park(owner, connection);
+        Ok(())
+    }
+
+    async fn drop(&mut self, this: Resource<Connection>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl CallState {
+    /// This call's mount, plugin and config, as the owner of a parked connection.
+    fn owner(&self, key: String) -> wasmtime::Result<Owner> {
+        let scope = self.reach.scope()?;
+        Ok(Owner {
+            mount_id: scope.mount_id,
+            plugin: self.plugin,
+            config_version: scope.config_version,
+            key,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// A connection as a call would leave it.
+    pub(super) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
+        Self {
+            stream: Stream::Plain(stream),
+            destination: Destination {
+                scheme: Scheme::Tcp,
+                host: super::grants::Host::Address(peer.ip()),
+                port: peer.port(),
+            },
+            peer,
+        }
+    }
+
+    pub(super) fn local_port(&self) -> Option<u16> {
+        match &self.stream {
+            Stream::Plain(stream) => stream.local_addr().ok().map(|address| address.port()),
+            _ => None,
+        }
+    }
+}

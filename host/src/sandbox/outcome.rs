@@ -1,0 +1,377 @@
+//! Judges what a guest returned, and turns it into the host's own types.
+//!
+//! A guest's answer is as foreign as a request from the network: every text is
+//! capped, freed of control characters and of the call's secrets before
+//! anything is kept, shown or logged. Pure.
+
+use std::time::Duration;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::{
+    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
+    scrub::{Scrubber, Secrets, wipe},
+};
+use crate::{
+    provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
+    secret::Secret,
+};
+
+/// Bytes of a failure's message; more would be a dump, not a sentence.
+const MESSAGE: usize = 2048;
+/// Bytes of a credential's id: it becomes part of rows and requests.
+const ID: usize = 512;
+/// Bytes of a credential's metadata, which every listing of leases reads.
+const METADATA: usize = 64 << 10;
+/// Longest wait that upstream can ask for.
+const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Later ends than a hundred years are no ends.
+const EXPIRES_IN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+/// A credential's own secret this long has no innocent reason to be in its id.
+const TELLING: usize = 8;
+
+/// A defect in the provider's answer, as a failure of the call.
+fn defect(code: &'static str, message: String) -> Failure {
+    Failure {
+        class: FailureClass::Internal,
+        code: code.to_owned(),
+        message,
+        retry_after: None,
+        reached_upstream: true,
+    }
+}
+
+/// The guest's own failure.
+pub(super) fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
+    let class = match found.class {
+        wit::FailureClass::InvalidConfig => FailureClass::InvalidConfig,
+        wit::FailureClass::InvalidRequest => FailureClass::InvalidRequest,
+        wit::FailureClass::Denied => FailureClass::Denied,
+        wit::FailureClass::NotFound => FailureClass::NotFound,
+        wit::FailureClass::Conflict => FailureClass::Conflict,
+        wit::FailureClass::RateLimited => FailureClass::RateLimited,
+        wit::FailureClass::Unavailable => FailureClass::Unavailable,
+        wit::FailureClass::Unsupported => FailureClass::Unsupported,
+        wit::FailureClass::Internal => FailureClass::Internal,
+    };
+    let code_fits = (1..=64).contains(&found.code.len())
+        && found
+            .code
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+    let code = if code_fits {
+        scrubber.scrub(&found.code).into_owned()
+    } else {
+        String::from("unnamed")
+    };
+    let message = match scrubber.line(&found.message, MESSAGE) {
+        empty if empty.is_empty() => String::from("the provider gave no reason"),
+        message => message,
+    };
+    Failure {
+        class,
+        code,
+        message,
+        retry_after: found
+            .retry_after_ms
+            .map(|ms| Duration::from_millis(ms).min(RETRY_AFTER)),
+        reached_upstream: true,
+    }
+}
+
+pub(super) fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
+    Validation {
+        identity: found.identity.map(|identity| scrubber.line(&identity, ID)),
+        warnings: found
+            .warnings
+            .iter()
+            .take(32)
+            .map(|warning| scrubber.line(warning, MESSAGE))
+            .collect(),
+    }
+}
+
+/// The credential, once it is what its schema says. `secrets` has those of the
+/// call; the credential's own are added, so that they are scrubbed as well.
+pub(super) fn credential(
+    found: wit::Credential,
+    schema: &Value,
+    validator: &Validator,
+    secrets: &mut Secrets<'_>,
+) -> Result<Credential, Failure> {
+    let data = Secret::new(found.data);
+    let own = conforming(&data, schema, validator, "credential", "credential-schema")?;
+    id(&found.id, "credential_id", "the id of the credential")?;
+    if own.appear_in(&found.id, TELLING) {
+        return Err(defect(
+            "credential_id",
+            String::from("the id of the credential holds a secret of the credential"),
+        ));
+    }
+    secrets.append(own);
+    if found.expires_in_s == Some(0) {
+        return Err(defect(
+            "credential_expired",
+            String::from("the provider returned a credential that has already expired"),
+        ));
+    }
+    Ok(Credential {
+        metadata: metadata(&found.metadata, secrets)?,
+        id: found.id,
+        data,
+        expires_in: found
+            .expires_in_s
+            .map(|seconds| Duration::from_secs(seconds).min(EXPIRES_IN)),
+    })
+}
+
+/// The new root or account credential, once it is what `schema` says.
+pub(super) fn rotated(
+    found: wit::Rotated,
+    schema: &Value,
+    validator: &Validator,
+    schema_name: &'static str,
+    secrets: &mut Secrets<'_>,
+) -> Result<Rotated, Failure> {
+    let secret = Secret::new(found.secret);
+    let own = conforming(&secret, schema, validator, "rotated", schema_name)?;
+    if let Some(retires) = &found.retires {
+        id(
+            retires,
+            "rotated_retires",
+            "the id of the former credential",
+        )?;
+    }
+    secrets.append(own);
+    Ok(Rotated {
+        metadata: metadata(&found.metadata, secrets)?,
+        secret,
+        retires: found.retires,
+    })
+}
+
+pub(super) fn page(found: exports::inventory::Page) -> Result<Page, Failure> {
+    for found in &found.ids {
+        id(found, "inventory_id", "an id of the inventory")?;
+    }
+    Ok(Page {
+        ids: found.ids,
+        next: found.next,
+    })
+}
+
+pub(super) fn document(found: exports::publication::Document) -> Result<Document, Failure> {
+    let content_type = found.content_type;
+    // It becomes a header: no line break may be in it.
+    let fits = content_type.len() <= 128
+        && content_type.contains('/')
+        && content_type
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !fits {
+        return Err(defect(
+            "document_type",
+            format!(
+                "the provider named no media type for its document: {:?}",
+                content_type.chars().take(64).collect::<String>()
+            ),
+        ));
+    }
+    Ok(Document {
+        content_type,
+        body: found.body,
+        valid_for: Duration::from_secs(found.valid_for_s),
+    })
+}
+
+/// The secrets of a document that conforms to its schema; without its values
+/// in the message where it does not.
+fn conforming(
+    document: &Secret<String>,
+    schema: &Value,
+    validator: &Validator,
+    code: &'static str,
+    schema_name: &'static str,
+) -> Result<Secrets<'static>, Failure> {
+    let Ok(mut value) = serde_json::from_str::<Value>(document.expose()) else {
+        return Err(defect(
+            code,
+            format!("the provider returned something other than JSON for its {schema_name}"),
+        ));
+    };
+    let mut secrets = Secrets::default();
+    let checked = if value.is_object() {
+        secrets.collect(schema, &value);
+        validator.validate(&value).map_err(|error| {
+            let place = match error.instance_path().to_string() {
+                top if top.is_empty() => String::from("at its top"),
+                place => format!("at {place}"),
+            };
+            format!(
+                "the provider's answer does not fit its own {schema_name} {place}: {}",
+                error.masked()
+            )
+        })
+    } else {
+        Err(format!(
+            "the provider returned something other than a JSON object for its {schema_name}"
+        ))
+    };
+    wipe(&mut value);
+    checked
+        .map(|()| secrets)
+        .map_err(|message| defect(code, message.chars().take(MESSAGE).collect()))
+}
+
+fn id(text: &str, code: &'static str, what: &'static str) -> Result<(), Failure> {
+    let problem = if text.is_empty() {
+        "is empty"
+    } else if text.len() > ID {
+        "is longer than 512 bytes"
+    } else if text.chars().any(char::is_control) {
+        "has control characters"
+    } else {
+        return Ok(());
+    };
+    Err(defect(code, format!("{what} {problem}")))
+}
+
+fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
+    if text.len() > METADATA {
+        return Err(defect(
+            "metadata",
+            String::from("the metadata is longer than 65536 bytes"),
+        ));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Object(members)) if members.is_empty() => Ok(Value::Object(members)),
+        Ok(object @ Value::Object(_)) => Ok(secrets.scrubber().scrub_json(object)),
+        _ => Err(defect(
+            "metadata",
+            String::from("the metadata is not a JSON object"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "username": {"type": "string"},
+                "password": {"type": "string", "writeOnly": true}
+            },
+            "required": ["username", "password"]
+        })
+    }
+
+    fn judge(change: impl FnOnce(&mut wit::Credential)) -> Result<Credential, Failure> {
+        let mut found = wit::Credential {
+            id: String::from("app"),
+            data: json!({"username": "app", "password": "canary-password"}).to_string(),
+            metadata: String::from("{}"),
+            expires_in_s: None,
+        };
+        change(&mut found);
+        let schema = schema();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        credential(found, &schema, &validator, &mut Secrets::default())
+    }
+
+    #[test]
+    fn a_credential_that_is_wrong_is_a_failure_without_its_values() {
+        type Change = fn(&mut wit::Credential);
+        let cases: [(&str, Change); 12] = [
+            ("credential", |c| c.data = String::from("canary-not-json")),
+            ("credential", |c| c.data = String::from(r#"["canary"]"#)),
+            ("credential", |c| {
+                c.data = String::from(r#"{"username": "canary-x"}"#)
+            }),
+            ("credential", |c| {
+                c.data = String::from(r#"{"username": ["canary-x"], "password": "canary-y"}"#);
+            }),
+            ("credential_id", |c| c.id = String::new()),
+            ("credential_id", |c| c.id = "x".repeat(513)),
+            ("credential_id", |c| c.id = String::from("a\u{7f}b")),
+            ("credential_id", |c| {
+                c.id = String::from("app/canary-password")
+            }),
+            ("credential_expired", |c| c.expires_in_s = Some(0)),
+            ("metadata", |c| c.metadata = String::new()),
+            ("metadata", |c| c.metadata = String::from("[]")),
+            ("metadata", |c| {
+                c.metadata = format!("{{\"x\": \"{}\"}}", "x".repeat(METADATA))
+            }),
+        ];
+        for (code, change) in cases {
+            let failure = judge(change).unwrap_err();
+            assert_eq!(failure.code, code, "{}", failure.message);
+            assert_eq!(failure.class, FailureClass::Internal);
+            assert!(!failure.message.contains("canary"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn the_message_says_where_the_credential_is_wrong() {
+        let failure = judge(|c| c.data = String::from(r#"{"username": "x"}"#)).unwrap_err();
+        assert!(failure.message.contains("password"), "{}", failure.message);
+        let failure =
+            judge(|c| c.data = String::from(r#"{"username": 7, "password": "x"}"#)).unwrap_err();
+        assert!(failure.message.contains("/username"), "{}", failure.message);
+    }
+
+    #[test]
+    fn metadata_is_freed_of_the_credentials_secrets() {
+        let judged = judge(|c| {
+            c.metadata = json!({"note": "pw canary-password", "n": 1}).to_string();
+            c.expires_in_s = Some(u64::MAX);
+        })
+        .unwrap();
+        assert_eq!(judged.metadata, json!({"note": "pw ****", "n": 1}));
+        assert_eq!(judged.expires_in, Some(EXPIRES_IN));
+    }
+
+    #[test]
+    fn a_failure_is_one_capped_line_with_a_code_for_programs() {
+        let mut secrets = Secrets::default();
+        secrets.add(b"canary-root");
+        let failure = failure(
+            wit::Failure {
+                class: wit::FailureClass::RateLimited,
+                code: String::from("no spaces\n"),
+                message: format!("login as canary-root failed\n{}", "x".repeat(5000)),
+                retry_after_ms: Some(u64::MAX),
+            },
+            &secrets.scrubber(),
+        );
+        assert_eq!(failure.class, FailureClass::RateLimited);
+        assert_eq!(failure.code, "unnamed");
+        assert!(failure.message.starts_with("login as **** failed x"));
+        assert!(failure.message.len() < MESSAGE + 8);
+        assert_eq!(failure.retry_after, Some(RETRY_AFTER));
+    }
+
+    #[test]
+    fn a_document_type_cannot_end_a_header() {
+        for (content_type, fits) in [
+            ("application/pkix-crl", true),
+            ("text/plain; charset=utf-8", true),
+            ("", false),
+            ("text", false),
+            ("text/plain\r\nset-cookie: x", false),
+        ] {
+            let judged = document(exports::publication::Document {
+                content_type: content_type.to_owned(),
+                body: Vec::new(),
+                valid_for_s: 1,
+            });
+            assert_eq!(judged.is_ok(), fits, "{content_type:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Connections that wait between calls, held by the host and never by a guest.
+//!
+//! A connection is found again only by the mount, plugin digest and config
+//! version that left it, under the same key: it is authenticated as that
+//! config's root credential. It is dropped when it has idled, when upstream has
+//! closed it or said anything, when the mount's config changes, and when its
+//! grant is gone. Losing one costs a new connection, nothing else.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::network::Connection;
+use crate::id::Digest;
+
+/// How long a connection may wait. Servers and firewalls cut idle connections
+/// after minutes; a burst of calls comes within seconds.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How often idle ones are looked for while there are any.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Connections of one mount: as many calls at once as usually reuse one.
+const PER_MOUNT: usize = 8;
+
+/// Connections in total, so that many mounts do not use up file descriptors.
+const TOTAL: usize = 512;
+
+/// Bytes of a key.
+const KEY: usize = 1024;
+
+/// The parked connections of a host.
+#[derive(Default)]
+pub(super) struct Parked {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    mounts: HashMap<i64, Vec<Entry>>,
+    total: usize,
+    sweeping: bool,
+}
+
+struct Entry {
+    owner: Owner,
+    since: Instant,
+    connection: Connection,
+}
+
+/// Who may take a connection back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) mount_id: i64,
+    pub(super) plugin: Digest,
+    pub(super) config_version: u32,
+    pub(super) key: String,
+}
+
+impl Parked {
+    /// Leaves a connection. Must be called within the async runtime.
+    pub(super) fn park(self: &Arc<Self>, owner: Owner, connection: Connection) {
+        if owner.key.len() > KEY {
+            return;
+        }
+        let mut state = self.lock();
+        let mount = state.mounts.entry(owner.mount_id).or_default();
+        let crowded = mount.len() >= PER_MOUNT;
+        if crowded {
+            mount.remove(0);
+        }
+        mount.push(Entry {
+            owner,
+            since: Instant::now(),
+            connection,
+        });
+        state.total += usize::from(!crowded);
+        if state.total > TOTAL {
+            state.drop_oldest();
+        }
+        if !std::mem::replace(&mut state.sweeping, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// Takes back the one left last that is still quiet.
+    pub(super) fn unpark(&self, owner: &Owner) -> Option<Connection> {
+        loop {
+            let mut entry = self.lock().take(owner)?;
+            if entry.since.elapsed() < IDLE && entry.connection.is_quiet() {
+                return Some(entry.connection);
+            }
+        }
+    }
+
+    /// Drops the connections of a mount.
+    pub(super) fn drop_mount(&self, mount_id: i64) {
+        let mut state = self.lock();
+        if let Some(dropped) = state.mounts.remove(&mount_id) {
+            state.total -= dropped.len();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops what has idled; whether there is anything left to look at.
+    fn sweep_once(&self) -> bool {
+        let mut state = self.lock();
+        state.mounts.retain(|_, mount| {
+            mount.retain(|entry| entry.since.elapsed() < IDLE);
+            !mount.is_empty()
+        });
+        state.total = state.mounts.values().map(Vec::len).sum();
+        state.sweeping = state.total > 0;
+        state.sweeping
+    }
+}
+
+impl State {
+    fn take(&mut self, owner: &Owner) -> Option<Entry> {
+        let mount = self.mounts.get_mut(&owner.mount_id)?;
+        let index = mount.iter().rposition(|entry| entry.owner == *owner)?;
+        let entry = mount.remove(index);
+        if mount.is_empty() {
+            self.mounts.remove(&owner.mount_id);
+        }
+        self.total -= 1;
+        Some(entry)
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self
+            .mounts
+            .iter()
+            .filter_map(|(mount, entries)| Some((entries.first()?.since, *mount)))
+            .min();
+        if let Some((_, mount)) = oldest
+            && let Some(entries) = self.mounts.get_mut(&mount)
+        {
+            entries.remove(0);
+            self.total -= 1;
+            if entries.is_empty() {
+                self.mounts.remove(&mount);
+            }
+        }
+    }
+}
+
+/// Runs while there are parked connections.
+async fn sweep(parked: Weak<Parked>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        match parked.upgrade() {
+            Some(parked) if parked.sweep_once() => {}
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "parked_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+//! What one call may reach outside, and the one way to open a connection.
+//!
+//! Everything that leaves a call (HTTP, byte streams, parked connections) goes
+//! through its [`Reach`]: the grants of the mount, checked by name and by every
+//! resolved address, the number of connections, and what was refused. The name
+//! is resolved once and the checked addresses are dialled, so nobody can answer
+//! differently in between. Where there is no scope (`describe`), nothing may be
+//! reached at all.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{
+    Outside,
+    grants::{Destination, Host, Refusal, Scheme},
+    limits::Limit,
+};
+use crate::provider::Scope;
+
+/// How long one address may take to answer before the next one is tried.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 8;
+
+/// What one call may reach.
+pub(super) struct Reach {
+    /// Absent while a provider describes itself.
+    scope: Option<Arc<Scope>>,
+    pub(super) outside: Arc<Outside>,
+    connections: AtomicUsize,
+    over_limit: AtomicBool,
+    touched: AtomicBool,
+    refused: Mutex<Vec<String>>,
+}
+
+/// A TCP connection that the grants allow.
+pub(super) struct Dialled {
+    pub(super) stream: TcpStream,
+    pub(super) destination: Destination,
+    pub(super) peer: SocketAddr,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// No grant; the sentence says which to add.
+    #[error("{0}")]
+    Denied(String),
+    /// The name has no address.
+    #[error("the name could not be resolved")]
+    Unresolved,
+    /// No address answered.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An address did not answer in time, and no other did.
+    #[error("the connection timed out")]
+    TimedOut,
+    /// The call opened too many connections.
+    #[error("too many connections")]
+    TooMany,
+}
+
+/// A guest used what it may not use while it describes itself.
+#[derive(Debug, thiserror::Error)]
+#[error("describe has no network, no keys and no secrets")]
+pub(super) struct NoScope;
+
+impl Reach {
+    pub(super) fn new(scope: Option<Arc<Scope>>, outside: Arc<Outside>) -> Self {
+        Self {
+            scope,
+            outside,
+            connections: AtomicUsize::new(0),
+            over_limit: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
+            refused: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// What the mount lends to the call.
+    pub(super) fn scope(&self) -> Result<&Arc<Scope>, NoScope> {
+        self.scope.as_ref().ok_or(NoScope)
+    }
+
+    /// Whether anything upstream was reached.
+    pub(super) fn touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a connection is in the guest's hands.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the call wanted more connections than it may have.
+    pub(super) fn over_limit(&self) -> bool {
+        self.over_limit.load(Ordering::Relaxed)
+    }
+
+    /// The sentences of what was refused, in order.
+    pub(super) fn refusals(&self) -> Vec<String> {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a connection made earlier is still granted.
+    pub(super) fn still_permits(&self, destination: &Destination, peer: SocketAddr) -> bool {
+        let Ok(scope) = self.scope() else {
+            return false;
+        };
+        let Destination { scheme, host, port } = destination;
+        scope
+            .grants
+            .permits(*scheme, &host.to_string(), *port)
+            .and_then(|again| scope.grants.permits_address(&again, peer.ip()))
+            .is_ok()
+    }
+
+    /// Opens TCP to a host, if the grants allow the name and an address of it.
+    pub(super) async fn dial(
+        &self,
+        scheme: Scheme,
+        host: &str,
+        port: u16,
+    ) -> Result<Dialled, DialError> {
+        let scope = self
+            .scope()
+            .map_err(|error| DialError::Denied(error.to_string()))?;
+        let destination = scope
+            .grants
+            .permits(scheme, host, port)
+            .map_err(|refusal| self.refuse(&refusal))?;
+        self.count_connection()?;
+        let mut addresses = resolve(&destination).await?;
+        let mut refusal = None;
+        addresses.retain(|address| {
+            scope
+                .grants
+                .permits_address(&destination, *address)
+                .map_err(|refused| refusal = Some(refused))
+                .is_ok()
+        });
+        if addresses.is_empty() {
+            return Err(match refusal {
+                Some(refusal) => self.refuse(&refusal),
+                None => DialError::Unresolved,
+            });
+        }
+        let (stream, peer) = connect(&addresses, port).await?;
+        self.touch();
+        Ok(Dialled {
+            stream,
+            destination,
+            peer,
+        })
+    }
+
+    /// Counts one connection, parked ones that are taken back included.
+    pub(super) fn count_connection(&self) -> Result<(), DialError> {
+        let opened = self.connections.fetch_add(1, Ordering::Relaxed);
+        if opened >= self.outside.limits.connections {
+            self.over_limit.store(true, Ordering::Relaxed);
+            return Err(DialError::TooMany);
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> DialError {
+        let mount = self.scope.as_ref().map_or("", |scope| scope.mount.as_str());
+        let sentence = refusal.sentence(mount);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < self.outside.limits.connections && !refused.contains(&sentence) {
+            refused.push(sentence.clone());
+        }
+        DialError::Denied(sentence)
+    }
+}
+
+impl From<DialError> for Option<Limit> {
+    fn from(error: DialError) -> Self {
+        matches!(error, DialError::TooMany).then_some(Limit::Connections)
+    }
+}
+
+/// The addresses of a host, in the resolver's order.
+async fn resolve(destination: &Destination) -> Result<Vec<IpAddr>, DialError> {
+    let name = match &destination.host {
+        Host::Address(address) => return Ok(vec![*address]),
+        Host::Name(name) => name.as_str(),
+    };
+    let addresses = tokio::net::lookup_host((name, destination.port))
+        .await
+        .map_err(|_| DialError::Unresolved)?;
+    Ok(addresses
+        .map(|address| address.ip())
+        .take(ADDRESSES)
+        .collect())
+}
+
+/// The first of the checked addresses that answers.
+async fn connect(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, SocketAddr), DialError> {
+    let mut failure = DialError::Unresolved;
+    for address in addresses {
+        let peer = SocketAddr::new(*address, port);
+        match timeout(CONNECT, TcpStream::connect(peer)).await {
+            Ok(Ok(stream)) => {
+                // Small packets back and forth: waiting to fill one only costs.
+                let _ = stream.set_nodelay(true);
+                return Ok((stream, peer));
+            }
+            Ok(Err(error)) => failure = DialError::Unreachable(reason(&error)),
+            Err(_) => failure = DialError::TimedOut,
+        }
+    }
+    Err(failure)
+}
+
+/// The kind of an I/O error in words, without the machine's own texts.
+pub(super) fn reason(error: &io::Error) -> String {
+    error.kind().to_string()
+}

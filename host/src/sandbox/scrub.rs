@@ -1,0 +1,453 @@
+//! Removes the secrets of a call from what leaves it by a side door: log
+//! events, standard output, failure messages, metadata.
+//!
+//! Secrets are the strings that the provider's schemas mark `writeOnly` (or as
+//! secret references) in the documents of the call, and what `derive` gave.
+//! Each is masked as it stands and as base64 (at any alignment), hex, JSON
+//! string and URL would write it. This is the second line of defence: it knows
+//! neither secrets that a schema does not mark nor ones that were cut in two.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+/// What stands where a secret stood.
+const MASK: &str = "****";
+
+/// Shorter strings are too common to be masked: `yes`, a port, a region's letter.
+const SHORTEST: usize = 4;
+
+/// A shorter piece of base64 would also match innocent text.
+const SHORTEST_BASE64: usize = 6;
+
+/// Deeper schemas are not followed; recursive ones end here.
+const DEPTH: usize = 48;
+
+/// What RFC 3986 leaves unescaped beside letters and digits.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The secrets of one call. The documents that came with it are read only when
+/// there is something to scrub: most calls say nothing.
+#[derive(Default)]
+pub(super) struct Secrets<'d> {
+    unread: Vec<(&'d Value, &'d str)>,
+    values: Vec<Zeroizing<Vec<u8>>>,
+}
+
+/// Masks a call's secrets in texts.
+#[derive(Default)]
+pub(super) struct Scrubber {
+    /// Longest first, so that a secret within another does not spoil it.
+    needles: Vec<Zeroizing<String>>,
+}
+
+impl<'d> Secrets<'d> {
+    /// The secrets of documents, each with its schema.
+    pub(super) fn of(documents: impl IntoIterator<Item = (&'d Value, &'d str)>) -> Self {
+        Self {
+            unread: documents.into_iter().collect(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Adds the strings of `document` that `schema` marks as secret.
+    pub(super) fn collect(&mut self, schema: &Value, document: &Value) {
+        self.walk(schema, schema, document, 0);
+    }
+
+    /// Adds a secret that no document holds.
+    pub(super) fn add(&mut self, secret: &[u8]) {
+        if secret.len() >= SHORTEST {
+            self.values.push(Zeroizing::new(secret.to_vec()));
+        }
+    }
+
+    /// Adds the secrets of another document.
+    pub(super) fn append(&mut self, mut other: Secrets<'d>) {
+        self.values.append(&mut other.values);
+        self.unread.append(&mut other.unread);
+    }
+
+    /// Whether `text` holds one of the secrets of at least `length` bytes.
+    pub(super) fn appear_in(&self, text: &str, length: usize) -> bool {
+        self.values
+            .iter()
+            .filter(|secret| secret.len() >= length)
+            .filter_map(|secret| std::str::from_utf8(secret).ok())
+            .any(|secret| text.contains(secret))
+    }
+
+    /// Prepares the masking of what was collected.
+    pub(super) fn scrubber(&mut self) -> Scrubber {
+        for (schema, text) in std::mem::take(&mut self.unread) {
+            if let Ok(mut document) = serde_json::from_str(text) {
+                self.collect(schema, &document);
+                wipe(&mut document);
+            }
+        }
+        let mut needles = Vec::new();
+        for secret in &self.values {
+            add_needles(&mut needles, secret);
+            // A key in PEM is logged line by line.
+            for line in secret.split(|byte| *byte == b'\n') {
+                if line.len() >= 16 && line.len() < secret.len() && !line.starts_with(b"-----") {
+                    add_needles(&mut needles, line);
+                }
+            }
+        }
+        needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.dedup();
+        Scrubber { needles }
+    }
+
+    /// Follows every branch of the schema, matching or not: to mask too much
+    /// is harmless.
+    fn walk(&mut self, root: &Value, schema: &Value, value: &Value, depth: usize) {
+        if depth > DEPTH {
+            return;
+        }
+        if is_secret(schema) {
+            self.add_strings(value);
+            return;
+        }
+        if let Some(target) = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|reference| reference.strip_prefix('#'))
+            .and_then(|pointer| root.pointer(pointer))
+        {
+            self.walk(root, target, value, depth + 1);
+        }
+        for keyword in ["allOf", "anyOf", "oneOf"] {
+            for branch in schema
+                .get(keyword)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                self.walk(root, branch, value, depth + 1);
+            }
+        }
+        for keyword in ["if", "then", "else", "not"] {
+            if let Some(branch) = schema.get(keyword) {
+                self.walk(root, branch, value, depth + 1);
+            }
+        }
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    for keyword in ["properties", "dependentSchemas"] {
+                        if let Some(inner) = schema.get(keyword).and_then(|all| all.get(name)) {
+                            self.walk(root, inner, member, depth + 1);
+                        }
+                    }
+                    for keyword in ["additionalProperties", "unevaluatedProperties"] {
+                        if let Some(inner) = schema.get(keyword) {
+                            self.walk(root, inner, member, depth + 1);
+                        }
+                    }
+                    for inner in schema
+                        .get("patternProperties")
+                        .and_then(Value::as_object)
+                        .into_iter()
+                        .flat_map(|patterns| patterns.values())
+                    {
+                        self.walk(root, inner, member, depth + 1);
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let prefix = schema.get("prefixItems").and_then(|all| all.get(index));
+                    for inner in prefix.into_iter().chain(schema.get("items")) {
+                        self.walk(root, inner, item, depth + 1);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_strings(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.add(text.as_bytes()),
+            Value::Array(items) => items.iter().for_each(|item| self.add_strings(item)),
+            Value::Object(members) => members.values().for_each(|item| self.add_strings(item)),
+            _ => {}
+        }
+    }
+}
+
+impl Scrubber {
+    /// `text` with every secret masked.
+    pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for needle in &self.needles {
+            if text.contains(needle.as_str()) {
+                text = Cow::Owned(text.replace(needle.as_str(), MASK));
+            }
+        }
+        text
+    }
+
+    /// One line of at most `limit` bytes: secrets masked, control characters
+    /// replaced, the rest cut off.
+    pub(super) fn line(&self, text: &str, limit: usize) -> String {
+        let scrubbed = self.scrub(text);
+        let mut line = String::with_capacity(scrubbed.len().min(limit));
+        for character in scrubbed.chars() {
+            let character = match character {
+                '\n' | '\r' | '\t' => ' ',
+                control if control.is_control() => char::REPLACEMENT_CHARACTER,
+                other => other,
+            };
+            if line.len() + character.len_utf8() > limit {
+                line.push('…');
+                break;
+            }
+            line.push(character);
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    /// `value` with every secret masked, in names too.
+    pub(super) fn scrub_json(&self, value: Value) -> Value {
+        if self.needles.is_empty() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.scrub(&text).into_owned()),
+            Value::Array(items) => Value::Array(
+                items
+                    .into_iter()
+                    .map(|item| self.scrub_json(item))
+                    .collect(),
+            ),
+            Value::Object(members) => Value::Object(
+                members
+                    .into_iter()
+                    .map(|(name, item)| (self.scrub(&name).into_owned(), self.scrub_json(item)))
+                    .collect(),
+            ),
+            other => other,
+        }
+    }
+}
+
+/// Overwrites the strings of a document that held secrets.
+pub(super) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => zeroize::Zeroize::zeroize(text),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        _ => {}
+    }
+}
+
+/// Whether a schema marks its value as secret. The value behind a `secret-ref`
+/// was put in place of the reference by the host.
+fn is_secret(schema: &Value) -> bool {
+    schema.get("writeOnly") == Some(&Value::Bool(true))
+        || matches!(
+            schema.get("format").and_then(Value::as_str),
+            Some("secret-ref" | "password")
+        )
+}
+
+/// The ways in which a secret may be written.
+fn add_needles(needles: &mut Vec<Zeroizing<String>>, secret: &[u8]) {
+    let mut add = |needle: String| needles.push(Zeroizing::new(needle));
+    add(hex::encode(secret));
+    add(hex::encode_upper(secret));
+    for shift in 0..3 {
+        for needle in base64_core(secret, shift) {
+            if needle.len() >= SHORTEST_BASE64 {
+                add(needle);
+            }
+        }
+    }
+    let Ok(text) = std::str::from_utf8(secret) else {
+        return;
+    };
+    let url = utf8_percent_encode(text, UNRESERVED).to_string();
+    let strict = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    add(url.replace("%20", "+"));
+    add(lower_escapes(&url));
+    add(lower_escapes(&strict));
+    add(url);
+    add(strict);
+    if let Ok(json) = serde_json::to_string(text) {
+        add(json.trim_matches('"').to_owned());
+    }
+    add(text.to_owned());
+}
+
+/// The characters of base64 that depend on `secret` alone where it starts
+/// `shift` bytes into a group of three.
+fn base64_core(secret: &[u8], shift: usize) -> [String; 2] {
+    let mut shifted = Zeroizing::new(vec![0; shift]);
+    shifted.extend_from_slice(secret);
+    let skip = [0, 2, 3].get(shift).copied().unwrap_or(0);
+    let partial = usize::from(!shifted.len().is_multiple_of(3));
+    let cut = |encoded: String| {
+        encoded
+            .get(skip..encoded.len().saturating_sub(partial))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    [
+        cut(STANDARD_NO_PAD.encode(&*shifted)),
+        cut(URL_SAFE_NO_PAD.encode(&*shifted)),
+    ]
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(text: &str) -> String {
+    let mut since_percent = usize::MAX;
+    text.chars()
+        .map(|character| {
+            since_percent = match character {
+                '%' => 0,
+                _ => since_percent.saturating_add(1),
+            };
+            if since_percent <= 2 {
+                character.to_ascii_lowercase()
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
+
+    use super::*;
+
+    fn scrubber(secrets: &[&str]) -> Scrubber {
+        let mut all = Secrets::default();
+        for secret in secrets {
+            all.add(secret.as_bytes());
+        }
+        all.scrubber()
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_every_form() {
+        let secret = "p\u{e4}ss/w\"rd+ 1";
+        let scrubber = scrubber(&[secret]);
+        for form in [
+            secret.to_owned(),
+            hex::encode(secret),
+            hex::encode_upper(secret),
+            serde_json::to_string(secret).unwrap(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+            utf8_percent_encode(secret, NON_ALPHANUMERIC)
+                .to_string()
+                .replace("%C3%A4", "%c3%a4")
+                .replace("%2F", "%2f")
+                .replace("%2B", "%2b"),
+            utf8_percent_encode(secret, UNRESERVED)
+                .to_string()
+                .replace("%20", "+"),
+        ] {
+            let scrubbed = scrubber.scrub(&form).into_owned();
+            assert!(scrubbed.trim_matches('"') == MASK, "{form} -> {scrubbed}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_masked_within_longer_base64() {
+        let secret = "correct-horse-battery";
+        let scrubber = scrubber(&[secret]);
+        for prefix in ["", "u", "us", "user:", "admin:"] {
+            let text = STANDARD.encode(format!("{prefix}{secret}\u{1}"));
+            let scrubbed = scrubber.scrub(&text);
+            assert!(scrubbed.contains(MASK), "{prefix}");
+            assert!(
+                scrubbed.len() < MASK.len() + prefix.len() * 2 + 8,
+                "{scrubbed}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_of_a_key_are_masked_one_by_one() {
+        let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7";
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{line}\n-----END PRIVATE KEY-----\n");
+        assert_eq!(
+            scrubber(&[&pem]).scrub(&format!("bad line {line}")),
+            "bad line ****"
+        );
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_a_schema_marks_them() {
+        let schema = json!({
+            "$defs": {"token": {"type": "string", "writeOnly": true}},
+            "properties": {
+                "plain": {"type": "string"},
+                "password": {"type": "string", "writeOnly": true},
+                "reference": {"type": "string", "format": "secret-ref"},
+                "token": {"$ref": "#/$defs/token"},
+                "tree": {"$ref": "#"},
+                "list": {"items": {"$ref": "#/$defs/token"}},
+                "pair": {"prefixItems": [{}, {"writeOnly": true}]},
+                "any": {"anyOf": [{"type": "null"}, {"writeOnly": true}]},
+                "map": {"additionalProperties": {"writeOnly": true}},
+                "whole": {"writeOnly": true}
+            }
+        });
+        let document = json!({
+            "plain": "visible",
+            "password": "secret-1", "reference": "secret-2", "token": "secret-3",
+            "tree": {"tree": {"password": "secret-4"}},
+            "list": ["secret-5", "secret-6"],
+            "pair": ["shown", "secret-7"],
+            "any": "secret-8",
+            "map": {"x": "secret-9"},
+            "whole": {"deep": ["secret-10"]}
+        });
+        let mut secrets = Secrets::default();
+        secrets.collect(&schema, &document);
+        let scrubber = secrets.scrubber();
+        let scrubbed = scrubber.scrub_json(document.clone()).to_string();
+        assert!(!scrubbed.contains("secret-"), "{scrubbed}");
+        assert!(
+            scrubbed.contains("visible") && scrubbed.contains("shown"),
+            "{scrubbed}"
+        );
+    }
+
+    #[test]
+    fn the_longer_of_two_nested_secrets_leaves_nothing() {
+        assert_eq!(
+            scrubber(&["abcd", "abcdefgh"]).scrub("x abcdefgh y"),
+            "x **** y"
+        );
+    }
+
+    #[test]
+    fn a_line_holds_no_control_characters_and_ends_at_its_limit() {
+        let scrubber = scrubber(&["hunter22"]);
+        assert_eq!(
+            scrubber.line("a\nb\x1b[31m hunter22\n", 100),
+            "a b\u{fffd}[31m ****"
+        );
+        assert_eq!(scrubber.line("abcdef", 4), "abcd…");
+        assert_eq!(scrubber.line("äöü", 3), "ä…");
+    }
+}

@@ -1,0 +1,189 @@
+//! A sandbox with the misbehaving guest in it, and what was logged.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use lessor::{
+    clock::Clock,
+    id::{MountPath, OperationId},
+    plugin_store::PluginStore,
+    provider::{Call, Credential, Failure, Provider, Scope},
+    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
+    secret::Secret,
+};
+use rustls_pki_types::CertificateDer;
+use serde_json::{Value, json};
+use tracing::instrument::WithSubscriber;
+
+/// The root credential that must be seen nowhere.
+pub(crate) const ROOT: &str = "canary-root-credential";
+
+pub(crate) struct Harness {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) clock: Clock,
+    pub(crate) mount_id: i64,
+    pub(crate) config_version: u32,
+    pub(crate) timeout: Duration,
+    pub(crate) operation: OperationId,
+    pub(crate) roots: Vec<CertificateDer<'static>>,
+    grants: Vec<String>,
+    log: Log,
+}
+
+impl Harness {
+    pub(crate) async fn start() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let clock = Clock::system();
+        let sandbox = Sandbox::new(SandboxSettings {
+            clock: clock.clone(),
+            code_cache: Some(CodeCacheSettings {
+                // Shared by the tests, each of which is a process of its own.
+                dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache"),
+                key: Secret::new([7; 32]),
+            }),
+            limits: Limits { calls: 8, ..limits },
+        })
+        .unwrap();
+        let provider = sandbox.load(guest()).await.unwrap();
+        Self {
+            sandbox,
+            provider,
+            operation: OperationId::new(clock.now()).unwrap(),
+            clock,
+            mount_id: 1,
+            config_version: 1,
+            timeout: Duration::from_secs(20),
+            roots: Vec::new(),
+            grants: Vec::new(),
+            log: Log::default(),
+        }
+    }
+
+    pub(crate) fn grant(mut self, grants: &[String]) -> Self {
+        self.grants.extend_from_slice(grants);
+        self
+    }
+
+    pub(crate) fn call(&self) -> Call {
+        Call {
+            operation: self.operation,
+            attempt: 1,
+            role_name: Some("app".parse().unwrap()),
+            principal_name: String::from("db-app-x"),
+            requester: None,
+            timeout: self.timeout,
+            scope: Arc::new(Scope {
+                mount_id: self.mount_id,
+                mount: "db".parse::<MountPath>().unwrap(),
+                config_version: self.config_version,
+                grants: Arc::new(Grants::parse(&self.grants).unwrap()),
+                extra_roots: self.roots.clone().into(),
+                derivation_key: Arc::new(Secret::new([9; 32])),
+            }),
+        }
+    }
+
+    pub(crate) fn config(&self) -> Secret<String> {
+        Secret::new(json!({"root": ROOT}).to_string())
+    }
+
+    /// Lets the guest do `act`.
+    pub(crate) async fn act(&self, act: &str) -> Result<Credential, Failure> {
+        self.act_on(act, "", 0).await
+    }
+
+    pub(crate) async fn act_on(
+        &self,
+        act: &str,
+        target: &str,
+        number: u32,
+    ) -> Result<Credential, Failure> {
+        let role = json!({"act": act, "target": target, "number": number}).to_string();
+        self.provider
+            .create(
+                &self.call(),
+                &self.config(),
+                &Secret::new(role),
+                &Secret::new(String::from("{}")),
+                None,
+            )
+            .with_subscriber(self.log.subscriber())
+            .await
+    }
+
+    /// What the guest reported of an act that must succeed.
+    pub(crate) async fn note(&self, act: &str, target: &str, number: u32) -> String {
+        note(&self.act_on(act, target, number).await.unwrap())
+    }
+
+    /// Everything that was logged during the acts.
+    pub(crate) fn logged(&self) -> String {
+        self.log.text()
+    }
+
+    /// The provider still answers, with nothing left of earlier calls.
+    pub(crate) async fn still_behaves(&self) {
+        assert_eq!(self.note("behave", "", 0).await, "calls before: 0");
+    }
+}
+
+pub(crate) fn note(credential: &Credential) -> String {
+    let data: Value = serde_json::from_str(credential.data.expose()).unwrap();
+    data["note"].as_str().unwrap().to_owned()
+}
+
+/// The guest as the plugin store verifies it.
+pub(crate) fn guest() -> lessor::plugin_store::VerifiedPlugin {
+    let store = PluginStore::new(guests(), 64 << 20);
+    let digest = store
+        .digest_of("misbehaving.wasm")
+        .expect("run cargo xtask plugins first");
+    store.verify("misbehaving.wasm", digest).unwrap()
+}
+
+fn guests() -> PathBuf {
+    std::env::var_os("LESSOR_TEST_PLUGINS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/test"),
+        PathBuf::from,
+    )
+}
+
+/// What one test logged, in the format of the server.
+#[derive(Clone, Default)]
+struct Log {
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Log {
+    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let log = self.clone();
+        tracing_subscriber::fmt()
+            .with_env_filter("lessor=trace")
+            .with_ansi(false)
+            .with_writer(move || log.clone())
+            .finish()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
