@@ -159,13 +159,19 @@ impl Authority {
                 &format!("it begins only at {}", self.certificate.not_before()),
             );
         }
-        if !self.signer().fits(&self.public_key_der()?)? {
-            return Err(Failure::invalid_config(
-                "key_mismatch",
-                "config.private_key: it does not belong to the certificate.",
-            ));
+        self.prove_key("config")
+    }
+
+    /// Checks that key and certificate belong together; `place` is where both
+    /// were written.
+    pub(crate) fn prove_key(&self, place: &str) -> Result<()> {
+        if self.signer().fits(&self.public_key_der()?)? {
+            return Ok(());
         }
-        Ok(())
+        Err(Failure::invalid_config(
+            "key_mismatch",
+            format!("{place}.private_key: it does not belong to the certificate."),
+        ))
     }
 
     pub(crate) fn signer(&self) -> Signer<'_> {

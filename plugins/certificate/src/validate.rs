@@ -26,7 +26,7 @@ pub(crate) fn config(ctx: &Context, config: &Config, role: Option<&Role>) -> Res
     let now = ctx.now();
     authority.prove(now)?;
     for former in &config.former {
-        Authority::of_former(former)?;
+        Authority::of_former(former)?.prove_key("config.former")?;
         Cert::all(
             "config.former.cross_certificate",
             former.cross_certificate.as_deref().unwrap_or_default(),

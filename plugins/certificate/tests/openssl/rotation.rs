@@ -293,6 +293,18 @@ fn an_authority_without_leave_to_certify_others_is_still_followed_under_its_own_
 }
 
 #[test]
+fn a_former_authority_whose_key_is_anothers_is_refused() {
+    let first = rotate(&mut empty_mount(config(), role()));
+    let mut second = rotated_at(first, NOW);
+    second["former"][0]["private_key"] = second["private_key"].clone();
+    let failure = empty_mount(second, role()).validate_config().unwrap_err();
+    assert_eq!(
+        failure.message(),
+        "config.former.private_key: it does not belong to the certificate."
+    );
+}
+
+#[test]
 fn only_the_root_can_be_rotated() {
     let failure = mount(config(), role()).rotate_account(&role()).unwrap_err();
     assert_eq!(failure.class(), lessor_sdk::FailureClass::Unsupported);
