@@ -35,13 +35,16 @@ pub enum Verb {
 
 /// One lease or all below a path.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct Revoke {
     /// The lease's id
+    #[arg(required_unless_present = "prefix", conflicts_with = "prefix")]
     id: Option<String>,
     /// End every lease below this path, such as database/creds/app
-    #[arg(long)]
+    #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
+    /// Wait until the upstream systems have ended them
+    #[arg(long)]
+    wait: bool,
 }
 
 impl Session<'_, '_> {
@@ -77,26 +80,33 @@ impl Session<'_, '_> {
                 }
                 self.show_fields(&answer, &lease.into())
             }
-            Verb::Revoke(Revoke { id: Some(id), .. }) => {
-                let answer = self
-                    .client
-                    .post("sys/leases/revoke", &json!({ "lease_id": id }))?;
+            Verb::Revoke(Revoke {
+                id: Some(id), wait, ..
+            }) => {
+                let mut body = json!({ "lease_id": id });
+                wait_for_it(&mut body, wait);
+                let answer = self.client.post("sys/leases/revoke", &body)?;
                 self.warnings(&answer);
-                // 202: the upstream system could not be asked yet.
                 let outcome = match answer.status {
-                    202 => "is marked and will be revoked once the upstream system answers",
+                    ACCEPTED => "is marked, and revoked as soon as the upstream system lets it",
                     _ => "is revoked",
                 };
                 self.console.note(&format!("lease {id} {outcome}"));
                 Ok(())
             }
-            Verb::Revoke(Revoke { prefix, .. }) => {
+            Verb::Revoke(Revoke { prefix, wait, .. }) => {
                 let prefix = prefix.unwrap_or_default();
                 let path = format!("sys/leases/revoke-prefix/{}", prefix.trim_matches('/'));
-                let answer = self.client.post(&path, &json!({}))?;
+                let mut body = json!({});
+                wait_for_it(&mut body, wait);
+                let answer = self.client.post(&path, &body)?;
                 self.warnings(&answer);
+                let outcome = match answer.status {
+                    ACCEPTED => "is marked and being revoked",
+                    _ => "is revoked",
+                };
                 self.console
-                    .note(&format!("every lease below {prefix} is being revoked"));
+                    .note(&format!("every lease below {prefix} {outcome}"));
                 Ok(())
             }
         }
@@ -117,5 +127,14 @@ impl Session<'_, '_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The server has taken it up, and it is not done.
+const ACCEPTED: u16 = 202;
+
+fn wait_for_it(body: &mut Value, wait: bool) {
+    if let (true, Some(body)) = (wait, body.as_object_mut()) {
+        body.insert("sync".to_owned(), true.into());
     }
 }

@@ -113,7 +113,7 @@ impl Session<'_, '_> {
                     .client
                     .get(&format!("sys/mounts/{path}"))
                     .map_err(|error| error.where_missing(format!("there is no mount at {path}")))?;
-                self.show_fields(&answer, answer.data())?;
+                self.show_fields(&answer, &without_noise(answer.data()))?;
             }
             Verb::Tune { path, tune } => {
                 self.write(&format!("sys/mounts/{path}/tune"), &tune.fields()?.into())?;
@@ -162,15 +162,31 @@ impl Tuning {
 
 fn summary(path: &str, mount: &Value) -> Value {
     let field = |name: &str| mount.get(name).cloned().unwrap_or(Value::Null);
-    let version = match field("running_plugin_version") {
-        Value::Null => field("running_version"),
-        version => version,
-    };
     json!({
         "path": path,
         "plugin": field("type"),
-        "version": version,
+        "version": field("running_plugin_version"),
         "allowed_hosts": mount.pointer("/config/allowed_hosts").cloned().unwrap_or(Value::Null),
         "description": field("description"),
     })
+}
+
+/// A mount without the fields that Vault's clients want to see and that mean
+/// nothing here.
+fn without_noise(mount: &Value) -> Value {
+    let mut mount = mount.clone();
+    for (object, names) in [
+        (
+            "",
+            &["external_entropy_access", "local", "options", "seal_wrap"][..],
+        ),
+        ("/config", &["force_no_cache"]),
+    ] {
+        if let Some(fields) = mount.pointer_mut(object).and_then(Value::as_object_mut) {
+            for name in names {
+                fields.shift_remove(*name);
+            }
+        }
+    }
+    mount
 }

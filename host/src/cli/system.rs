@@ -14,6 +14,12 @@ use super::Session;
 pub struct Rotate {
     /// The mount's path
     mount: String,
+    /// Take up a rotation again that has failed
+    #[arg(long, conflicts_with = "abort")]
+    retry: bool,
+    /// Give up a rotation that has failed; the former root credential stays
+    #[arg(long)]
+    abort: bool,
 }
 
 /// What can be done with the token in use.
@@ -37,7 +43,7 @@ impl Session<'_, '_> {
         let mut shown = Map::new();
         shown.insert("state".to_owned(), state.into());
         shown.insert("address".to_owned(), self.client.address().into());
-        for name in ["version", "initialized", "sealed", "server_time_utc"] {
+        for name in ["version", "initialized", "sealed"] {
             if let Some(value) = health.body.get(name) {
                 shown.insert(name.to_owned(), value.clone());
             }
@@ -75,10 +81,21 @@ impl Session<'_, '_> {
     }
 
     pub(super) fn rotate(&mut self, rotate: &Rotate) -> Result<()> {
-        let mount = &rotate.mount;
+        let Rotate {
+            mount,
+            retry,
+            abort,
+        } = rotate;
+        if *abort {
+            self.write(&format!("{mount}/rotate-root/abort"), &json!({}))?;
+            self.console
+                .note(&format!("the rotation of {mount} is given up"));
+            return Ok(());
+        }
+        let again = if *retry { "/retry" } else { "" };
         let answer = self
             .client
-            .post(&format!("{mount}/rotate-root"), &json!({}))?;
+            .post(&format!("{mount}/rotate-root{again}"), &json!({}))?;
         self.show_fields(&answer, answer.data())?;
         self.console
             .note(&format!("the root credential of {mount} is replaced"));

@@ -58,7 +58,7 @@ fn mistakes_in_the_words_typed_are_usage_errors() {
 /// empty.
 #[test]
 fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
-    let cases: [(&str, &str, Value); 11] = [
+    let cases: [(&str, &str, Value); 14] = [
         (
             "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
             "POST /v1/sys/plugins/catalog/secret/db",
@@ -107,6 +107,21 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
         (
             "lease revoke --prefix db/creds/",
             "POST /v1/sys/leases/revoke-prefix/db/creds",
+            json!({}),
+        ),
+        (
+            "lease revoke --prefix db --wait",
+            "POST /v1/sys/leases/revoke-prefix/db",
+            json!({ "sync": true }),
+        ),
+        (
+            "lease revoke db/creds/app/1 --wait",
+            "POST /v1/sys/leases/revoke",
+            json!({ "lease_id": "db/creds/app/1", "sync": true }),
+        ),
+        (
+            "rotate team/db --abort",
+            "POST /v1/team/db/rotate-root/abort",
             json!({}),
         ),
         (

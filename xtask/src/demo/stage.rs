@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
@@ -33,13 +33,42 @@ pub(super) struct Step {
 /// What must come of a command.
 #[derive(Clone, Copy)]
 pub(super) enum Claim {
-    /// It succeeds and prints each of these.
+    /// It succeeds and prints each of these, among other things.
     Prints(&'static [&'static str]),
-    /// It fails and prints this.
+    /// It succeeds and prints exactly this line.
+    Answers(&'static str),
+    /// It fails and prints this, among other things.
     Fails(&'static str),
-    /// It comes to succeed and print this within the time, as seen by asking
-    /// again and again.
+    /// It comes to succeed and print exactly this line within the time, as seen
+    /// by asking again and again.
     Becomes(&'static str, Duration),
+}
+
+impl Claim {
+    /// Whether it holds; if not, what is wrong with the command.
+    fn judge(&self, succeeded: bool, printed: &str) -> Result<(), String> {
+        match (self, succeeded) {
+            (Self::Fails(_), true) => Err("was to fail, and succeeded".to_owned()),
+            (Self::Fails(expected), false) if printed.contains(expected) => Ok(()),
+            (Self::Fails(expected), false) => {
+                Err(format!("failed, but without saying \"{expected}\""))
+            }
+            (_, false) => Err("failed".to_owned()),
+            (Self::Prints(expected), true) => {
+                match expected.iter().find(|text| !printed.contains(**text)) {
+                    Some(missing) => Err(format!("did not print \"{missing}\"")),
+                    None => Ok(()),
+                }
+            }
+            (Self::Answers(expected) | Self::Becomes(expected, _), true) => {
+                if printed.trim() == *expected {
+                    Ok(())
+                } else {
+                    Err(format!("was to print \"{expected}\""))
+                }
+            }
+        }
+    }
 }
 
 /// No command of the demo takes longer.
@@ -125,44 +154,20 @@ impl Stage {
             claim,
         } = step;
         say::line(&format!("\n{story}\n  $ {command}"));
-        let printed = match claim {
-            Claim::Prints(expected) => {
-                let (succeeded, printed) = self.run(command)?;
+        let patience = match claim {
+            Claim::Becomes(_, patience) => *patience,
+            _ => Duration::ZERO,
+        };
+        let deadline = Instant::now() + patience;
+        let printed = loop {
+            let (succeeded, printed) = self.run(command)?;
+            let verdict = claim.judge(succeeded, &printed);
+            if verdict.is_ok() || Instant::now() >= deadline {
                 show(&printed);
-                if !succeeded {
-                    bail!("`{command}` failed");
-                }
-                if let Some(missing) = expected.iter().find(|text| !printed.contains(**text)) {
-                    bail!("`{command}` did not print \"{missing}\"");
-                }
-                printed
+                verdict.map_err(|problem| anyhow!("`{command}` {problem}"))?;
+                break printed;
             }
-            Claim::Fails(expected) => {
-                let (succeeded, printed) = self.run(command)?;
-                show(&printed);
-                if succeeded {
-                    bail!("`{command}` was to fail and succeeded");
-                }
-                if !printed.contains(expected) {
-                    bail!("`{command}` was to fail with \"{expected}\"");
-                }
-                printed
-            }
-            Claim::Becomes(expected, patience) => {
-                let deadline = Instant::now() + *patience;
-                loop {
-                    let (succeeded, printed) = self.run(command)?;
-                    if succeeded && printed.contains(expected) {
-                        show(&printed);
-                        break printed;
-                    }
-                    if Instant::now() > deadline {
-                        show(&printed);
-                        bail!("`{command}` did not come to print \"{expected}\" in {patience:?}");
-                    }
-                    self.wait(PAUSE * 10)?;
-                }
-            }
+            self.wait(PAUSE * 10)?;
         };
         self.claims += 1;
         Ok(printed)
