@@ -120,10 +120,7 @@ pub(crate) fn steps(
                 .into_iter()
                 .enumerate();
             rendered
-                .map(|(index, sql)| Step {
-                    sql,
-                    about: format!("creation_statements[{index}]"),
-                })
+                .map(|(index, sql)| Step::written(format!("creation_statements[{index}]"), sql))
                 .collect()
         }
     };
@@ -137,7 +134,6 @@ pub(crate) fn mode(ctx: &Context, role: &Role, end: End) -> Mode {
         alone: role.grants_on_objects(),
         end,
         patience: ctx.timeout / 2,
-        cleanse: !role.creation_statements.is_empty(),
     }
 }
 

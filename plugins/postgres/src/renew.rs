@@ -25,7 +25,6 @@ pub(crate) fn renew(
         alone: false,
         end: End::Commit,
         patience: ctx.timeout / 2,
-        cleanse: custom,
     };
     with_session(config, &config.database, |session| {
         run(session, mode, &steps)
@@ -64,9 +63,6 @@ pub(crate) fn steps(role: &Role, name: &str, until: &str) -> Result<Vec<Step>> {
         .into_iter()
         .enumerate();
     Ok(rendered
-        .map(|(index, sql)| Step {
-            sql,
-            about: format!("renewal_statements[{index}]"),
-        })
+        .map(|(index, sql)| Step::written(format!("renewal_statements[{index}]"), sql))
         .collect())
 }

@@ -63,7 +63,7 @@ pub(crate) fn revoke(
                 outcome => outcome,
             },
             None if rollback.is_empty() => Ok(()),
-            None => run(session, mode(ctx, true, true), &rollback),
+            None => run(session, mode(ctx, true), &rollback),
         }
     });
     ended.map_err(|problem| problem.into_failure(config, &[]))
@@ -79,12 +79,12 @@ fn end(
 ) -> Result<(), Problem> {
     end_sessions(session, name, found)?;
     if let Some(statements) = custom {
-        return run(session, mode(ctx, true, true), statements);
+        return run(session, mode(ctx, true), statements);
     }
     for database in &found.databases {
         let clear = clear_steps(name);
         with_session(config, database, |session| {
-            run(session, mode(ctx, true, false), &clear)
+            run(session, mode(ctx, true), &clear)
         })?;
     }
     let mut steps = if found.has_objects {
@@ -93,31 +93,37 @@ fn end(
         Vec::new()
     };
     steps.push(drop_step(name));
-    run(session, mode(ctx, found.has_objects, false), &steps)
+    run(session, mode(ctx, found.has_objects), &steps)
 }
 
 /// No new session, then none at all. Waits for each to be gone: a credential
 /// whose session still runs a statement is not revoked.
 fn end_sessions(session: &mut Session, name: &str, found: &Found) -> Result<(), Problem> {
-    let mut queries = Vec::new();
+    let (mut close_doing, mut close_sql) = (Vec::new(), Vec::new());
     if !found.at_our_command {
-        queries.push((GRANT, join_statement(name, found.since_16)));
+        close_doing.push(GRANT);
+        close_sql.push(join_statement(name, found.since_16));
     }
-    queries.push((CLOSE, close(name)));
-    queries.push((TERMINATE, format!(
-        "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, {SESSION_END_MS})) FROM pg_stat_activity \
-         WHERE usename = {} AND pid <> pg_backend_pid()",
+    close_doing.push(CLOSE);
+    close_sql.push(close(name));
+    let terminate = format!(
+        "SELECT count(*) FILTER (WHERE NOT pg_terminate_backend(pid, {SESSION_END_MS})) \
+         FROM pg_stat_activity WHERE usename = {} AND pid <> pg_backend_pid()",
         literal(name)
-    )));
-    let sql: Vec<_> = queries.iter().map(|(_, sql)| sql).collect();
+    );
+    // Two queries, so that the role is closed when its sessions are counted.
     let replies = session
-        .pipeline(&sql)
+        .pipeline(&[close_sql.join("; "), terminate])
         .map_err(|error| Problem::new(TERMINATE, error))?;
     let mut left = None;
-    for (reply, (doing, _)) in replies.into_iter().zip(&queries) {
+    for (reply, doing) in replies
+        .into_iter()
+        .zip([close_doing.as_slice(), &[TERMINATE]])
+    {
+        let doing = doing.get(reply.completed).copied().unwrap_or(TERMINATE);
         let rows = reply
             .into_rows()
-            .map_err(|error| Problem::new(*doing, error))?;
+            .map_err(|error| Problem::new(doing, error))?;
         left = rows.first().and_then(|row| row.text(0)).map(str::to_owned);
     }
     match left.as_deref() {
@@ -181,19 +187,15 @@ pub(crate) fn rendered(field: &str, statements: &Statements, name: &str) -> Resu
     };
     let rendered = statements.render(field, &values)?.into_iter().enumerate();
     Ok(rendered
-        .map(|(index, sql)| Step {
-            sql,
-            about: format!("{field}[{index}]"),
-        })
+        .map(|(index, sql)| Step::written(format!("{field}[{index}]"), sql))
         .collect())
 }
 
-fn mode(ctx: &Context, alone: bool, cleanse: bool) -> Mode {
+fn mode(ctx: &Context, alone: bool) -> Mode {
     Mode {
         alone,
         end: End::Commit,
         patience: ctx.timeout / 2,
-        cleanse,
     }
 }
 

@@ -1,27 +1,45 @@
 //! Several statements as one transaction and one round trip: all queries go
 //! out in one write, `BEGIN` first and `COMMIT` last, and after a failure the
-//! server itself refuses the rest.
+//! server itself refuses the rest. Our own commands share one query, because
+//! each answer that the server has to send by itself costs time; what the
+//! operator wrote has a query per statement, so that a failure names it.
 
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::problem::{Cause, Problem};
-use crate::protocol::{Reply, Transaction};
+use crate::protocol::{Reply, ServerError, Transaction};
 use crate::session::Session;
 
-/// One query of a transaction.
+/// One statement of a transaction.
 pub(crate) struct Step {
-    pub(crate) sql: Zeroizing<String>,
+    sql: Zeroizing<String>,
     /// For messages, without any value: `creation_statements[0]`.
-    pub(crate) about: String,
+    about: String,
+    /// Whether the operator wrote it: it may then hold several commands, and
+    /// do anything to the session.
+    written: bool,
 }
 
 impl Step {
+    /// One command of our own.
     pub(crate) fn new(about: impl Into<String>, sql: impl Into<String>) -> Self {
+        let (sql, about) = (Zeroizing::new(sql.into()), about.into());
         Self {
-            sql: Zeroizing::new(sql.into()),
-            about: about.into(),
+            sql,
+            about,
+            written: false,
+        }
+    }
+
+    /// A statement that the operator wrote.
+    pub(crate) fn written(about: impl Into<String>, sql: Zeroizing<String>) -> Self {
+        let about = about.into();
+        Self {
+            sql,
+            about,
+            written: true,
         }
     }
 }
@@ -37,8 +55,6 @@ pub(crate) struct Mode {
     pub(crate) end: End,
     /// Longest wait for a lock.
     pub(crate) patience: Duration,
-    /// Whether statements of the operator may have changed the session.
-    pub(crate) cleanse: bool,
 }
 
 /// How a transaction ends.
@@ -75,60 +91,115 @@ pub(crate) fn run(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(
 }
 
 fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Problem> {
-    let begin = begin(mode);
-    let mut queries = vec![begin.as_str()];
-    queries.extend(steps.iter().map(|step| step.sql.as_str()));
-    queries.push(match mode.end {
-        End::Commit => "COMMIT",
-        End::Rollback => "ROLLBACK",
-    });
-    if mode.cleanse {
-        queries.push("DISCARD ALL");
+    let (first, last) = (first_steps(mode), last_step(mode));
+    let all = first.iter().chain(steps).chain([&last]);
+    let mut queries: Vec<Query<'_>> = Vec::new();
+    for step in all {
+        match queries.last_mut() {
+            Some(query) if !query.written && !step.written => query.push(step),
+            _ => queries.push(Query::of(step)),
+        }
+    }
+    let cleanse = steps.iter().any(|step| step.written);
+    let mut sql: Vec<_> = queries.iter().map(|query| query.sql.as_str()).collect();
+    if cleanse {
+        sql.push(CLEANSE);
     }
     let replies = session
-        .pipeline(&queries)
+        .pipeline(&sql)
         .map_err(|error| Problem::new(WHOLE, error))?;
-    let abouts = std::iter::once("BEGIN").chain(steps.iter().map(|step| step.about.as_str()));
-    for (reply, about) in replies.iter().zip(abouts) {
-        check(reply, about)?;
-    }
-    // What is deferred to the end of the transaction fails here.
-    for reply in replies.into_iter().skip(steps.len() + 1) {
-        reply
-            .into_rows()
-            .map_err(|error| Problem::new("The end of the transaction", error))?;
-    }
-    Ok(())
-}
-
-/// The first error is the cause; those after it only say that the transaction
-/// has failed. A privilege that was not granted is a mere warning to
-/// PostgreSQL, and an error to whoever waits for that privilege.
-fn check(reply: &Reply, about: &str) -> Result<(), Problem> {
-    let not_granted = reply
-        .notices
-        .iter()
-        .find(|notice| notice.code == PRIVILEGE_NOT_GRANTED);
-    if let Some(error) = reply.error.as_ref().or(not_granted) {
-        return Err(Problem::new(about, error.clone().into()));
-    }
-    if reply.transaction != Transaction::Open {
-        return Err(Problem {
-            doing: about.to_owned(),
-            cause: Cause::TransactionEnded,
+    if session.transaction() != Transaction::Idle {
+        // Where this fails the session is not quiet, and is not used again.
+        let _ = session.pipeline(if cleanse {
+            &["ROLLBACK", CLEANSE]
+        } else {
+            &["ROLLBACK"][..]
         });
     }
-    Ok(())
+    // The first error is the cause; those after it only say that the
+    // transaction has failed.
+    replies
+        .iter()
+        .zip(&queries)
+        .try_for_each(|(reply, query)| query.check(reply))
 }
 
-fn begin(mode: Mode) -> String {
+/// Steps that go out as one query.
+struct Query<'a> {
+    sql: Zeroizing<String>,
+    abouts: Vec<&'a str>,
+    written: bool,
+}
+
+impl<'a> Query<'a> {
+    fn of(step: &'a Step) -> Self {
+        Self {
+            sql: step.sql.clone(),
+            abouts: vec![&step.about],
+            written: step.written,
+        }
+    }
+
+    fn push(&mut self, step: &'a Step) {
+        self.sql.push_str("; ");
+        self.sql.push_str(&step.sql);
+        self.abouts.push(&step.about);
+    }
+
+    fn check(&self, reply: &Reply) -> Result<(), Problem> {
+        if let Some((command, error)) = failed(reply) {
+            // Steps of our own are a command each.
+            let step = if self.written { 0 } else { command };
+            let about = self.abouts.get(step).copied().unwrap_or(WHOLE);
+            return Err(Problem::new(about, error.clone().into()));
+        }
+        if self.written && reply.transaction != Transaction::Open {
+            let doing = self.abouts.concat();
+            return Err(Problem {
+                doing,
+                cause: Cause::TransactionEnded,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The command that failed, and why. A privilege that was not granted is a mere
+/// warning to PostgreSQL, and an error to whoever waits for that privilege.
+fn failed(reply: &Reply) -> Option<(usize, &ServerError)> {
+    let warned = reply
+        .notices
+        .iter()
+        .find(|notice| notice.said.code == PRIVILEGE_NOT_GRANTED);
+    let error = reply.error.as_ref().map(|error| (reply.completed, error));
+    error.or(warned.map(|notice| (notice.command, &notice.said)))
+}
+
+fn first_steps(mode: Mode) -> Vec<Step> {
     let patience = mode.patience.as_millis().clamp(1_000, 600_000);
-    let alone = if mode.alone {
-        format!("; SELECT pg_advisory_xact_lock({LOCK})")
-    } else {
-        String::new()
-    };
-    format!("BEGIN; SET LOCAL lock_timeout = {patience}{alone}")
+    let mut steps = vec![
+        Step::new(WHOLE, "BEGIN"),
+        Step::new(WHOLE, format!("SET LOCAL lock_timeout = {patience}")),
+    ];
+    if mode.alone {
+        let lock = format!("SELECT pg_advisory_xact_lock({LOCK})");
+        steps.push(Step::new(
+            "Waiting for another lease that changes privileges",
+            lock,
+        ));
+    }
+    steps
+}
+
+fn last_step(mode: Mode) -> Step {
+    // What is deferred to the end of the transaction fails there.
+    Step::new(
+        "The end of the transaction",
+        match mode.end {
+            End::Commit => "COMMIT",
+            End::Rollback => "ROLLBACK",
+        },
+    )
 }
 
 /// Tries in all of a transaction that collides with others.
@@ -144,3 +215,6 @@ const PRIVILEGE_NOT_GRANTED: &str = "01007";
 const LOCK: u64 = 0x6c65_7373_6f72;
 
 const WHOLE: &str = "The transaction";
+
+/// Undoes what the operator's statements changed in the session.
+const CLEANSE: &str = "DISCARD ALL";

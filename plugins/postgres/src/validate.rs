@@ -11,7 +11,7 @@ use lessor_sdk::prelude::*;
 use crate::config::{Config, SslMode};
 use crate::create;
 use crate::ownership::no_answer;
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use crate::revoke;
 use crate::role::{Grant, Role};
 use crate::session::{Session, log_in};
@@ -259,6 +259,7 @@ fn rehearse(
     root: &Root,
     session: &mut Session,
 ) -> Result<()> {
+    let name = format!("lessor-check-{}", ctx.operation_id);
     let password = ctx.password_for("rehearsal", &role.password_policy)?;
     let (steps, mode) = if role.username.is_some() {
         let sql = rotate::set_password(ctx, &identifier(role.account()?), &password);
@@ -266,18 +267,26 @@ fn rehearse(
             alone: false,
             end: End::Rollback,
             patience: ctx.timeout / 4,
-            cleanse: false,
         };
         (vec![Step::new("Setting the account's password", sql)], mode)
     } else {
         let mode = Mode {
             patience: ctx.timeout / 4,
-            cleanse: true,
             ..create::mode(ctx, role, End::Rollback)
         };
-        (life(ctx, config, role, root, &password)?, mode)
+        (life(ctx, config, role, root, &name, &password)?, mode)
     };
     run(session, mode, &steps).map_err(|problem| {
+        if matches!(problem.cause, Cause::TransactionEnded) {
+            // There is something to take back after all. Where that fails, the
+            // role can do no harm: nobody has its password.
+            let mode = Mode {
+                alone: true,
+                end: End::Commit,
+                ..mode
+            };
+            let _ = run(session, mode, &end(root, &name));
+        }
         problem
             .into_failure(config, &[password.expose()])
             .while_doing(REHEARSAL)
@@ -290,32 +299,38 @@ fn life(
     config: &Config,
     role: &Role,
     root: &Root,
+    name: &str,
     password: &Secret,
 ) -> Result<Vec<Step>> {
-    let name = format!("lessor-check-{}", ctx.operation_id);
-    let end = ctx.now().plus(Duration::from_secs(3_600));
-    let mut steps = create::steps(ctx, config, role, &name, password, Some(end))?;
-    steps.extend(renew::steps(role, &name, &valid_until(Some(end)))?);
-    if !root.superuser {
-        steps.push(Step::new(
-            "Taking over the role's privileges",
-            revoke::join_statement(&name, root.since_16),
-        ));
-    }
-    steps.push(revoke::close_step(&name));
+    let until = ctx.now().plus(Duration::from_secs(3_600));
+    let mut steps = create::steps(ctx, config, role, name, password, Some(until))?;
+    steps.extend(renew::steps(role, name, &valid_until(Some(until)))?);
     if role.revocation_statements.is_empty() {
-        steps.extend(revoke::clear_steps(&name));
-        steps.push(revoke::drop_step(&name));
+        steps.extend(end(root, name));
     } else {
+        steps.push(revoke::close_step(name));
         steps.extend(revoke::rendered(
             "revocation_statements",
             &role.revocation_statements,
-            &name,
+            name,
         )?);
     }
     // Rendered only: there is nothing to roll back here.
-    revoke::rendered("rollback_statements", &role.rollback_statements, &name)?;
+    revoke::rendered("rollback_statements", &role.rollback_statements, name)?;
     Ok(steps)
+}
+
+/// The end of a role that has no sessions.
+fn end(root: &Root, name: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if !root.superuser {
+        let join = revoke::join_statement(name, root.since_16);
+        steps.push(Step::new("Taking over the role's privileges", join));
+    }
+    steps.push(revoke::close_step(name));
+    steps.extend(revoke::clear_steps(name));
+    steps.push(revoke::drop_step(name));
+    steps
 }
 
 fn array<'a>(values: impl Iterator<Item = &'a str>) -> String {

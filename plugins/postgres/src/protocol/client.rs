@@ -40,9 +40,20 @@ pub struct Reply {
     /// Why the query failed, where it did.
     pub error: Option<ServerError>,
     /// Notices and warnings, in order.
-    pub notices: Vec<ServerError>,
+    pub notices: Vec<Notice>,
+    /// How many of its commands were carried out.
+    pub completed: usize,
     /// Where the session stands after it.
     pub transaction: Transaction,
+}
+
+/// A notice or warning.
+#[derive(Debug)]
+pub struct Notice {
+    /// Which of the query's commands it is about, counted from 0.
+    pub command: usize,
+    /// What the server says.
+    pub said: ServerError,
 }
 
 /// One row; values in PostgreSQL's text format.
@@ -184,6 +195,7 @@ impl<S: Read + Write> Client<S> {
             rows: Vec::new(),
             error: None,
             notices: Vec::new(),
+            completed: 0,
             transaction: Transaction::Unknown,
         };
         loop {
@@ -196,9 +208,11 @@ impl<S: Read + Write> Client<S> {
                     }
                     reply.error = Some(error);
                 }
-                Message::NoticeResponse(body) => {
-                    reply.notices.push(ServerError::read(body.fields())?)
-                }
+                Message::NoticeResponse(body) => reply.notices.push(Notice {
+                    command: reply.completed,
+                    said: ServerError::read(body.fields())?,
+                }),
+                Message::CommandComplete(_) | Message::EmptyQueryResponse => reply.completed += 1,
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status())?;
                     reply.transaction = self.transaction;

@@ -10,7 +10,7 @@ mod error;
 mod login;
 mod scram;
 
-pub use client::{Client, Reply, Row, Transaction, request_tls};
+pub use client::{Client, Notice, Reply, Row, Transaction, request_tls};
 pub use error::{Error, ServerError};
 pub use login::{Channel, Login};
 pub use scram::{Pbkdf2, SALT_LENGTH, verifier};
