@@ -31,6 +31,8 @@ pub(crate) struct Authority {
     kind: KeyKind,
     /// Names the key in extensions and in the addresses of documents.
     pub(crate) key_id: Vec<u8>,
+    /// How the serial numbers of what it signs begin.
+    tag: [u8; 4],
     /// Certificates that a server presents beside it.
     chain: Vec<Cert>,
 }
@@ -106,11 +108,13 @@ impl Authority {
             )
         })?;
         let key_id = certificate.key_id()?;
+        let tag = issuer_tag(certificate.public_key())?;
         Ok(Self {
             certificate,
             private_key,
             kind,
             key_id,
+            tag,
             chain: Vec::new(),
         })
     }
@@ -224,14 +228,13 @@ impl Authority {
 
     /// The serial number of something that it signs: the same for every
     /// attempt of an operation.
-    pub(crate) fn serial(&self, ctx: &Context, label: &str) -> Result<Vec<u8>> {
-        serial(ctx, label, &self.public_key_der()?)
+    pub(crate) fn serial(&self, ctx: &Context, label: &str) -> Vec<u8> {
+        serial(ctx, label, self.tag)
     }
 
     /// Whether it signed the certificate with this serial number.
-    pub(crate) fn signed(&self, serial: &[u8]) -> Result<bool> {
-        let tag = issuer_tag(&self.public_key_der()?);
-        Ok(serial.len() == SERIAL_BYTES && serial.starts_with(&tag))
+    pub(crate) fn signed(&self, serial: &[u8]) -> bool {
+        serial.len() == SERIAL_BYTES && serial.starts_with(&self.tag)
     }
 
     /// The extension by which its leaves and lists name its key.
@@ -241,7 +244,7 @@ impl Authority {
 
     /// Certifies another authority.
     pub(crate) fn certify(&self, ctx: &Context, profile: AuthorityProfile) -> Result<Cert> {
-        let serial = self.serial(ctx, &profile.serial_label)?;
+        let serial = self.serial(ctx, &profile.serial_label);
         let not_after = profile.not_after.min(self.certificate.not_after());
         let subject = authority_subject(ctx, profile, serial, not_after, &self.key_id)?;
         Cert::sign(subject, self.certificate.subject().clone(), &self.signer())
@@ -255,11 +258,8 @@ impl Authority {
     ) -> Result<Self> {
         let kind =
             KeyKind::of(&profile.public_key).ok_or_else(|| defect("a key of unknown kind"))?;
-        let serial = serial(
-            ctx,
-            &profile.serial_label,
-            &profile.public_key.to_der().map_err(defect)?,
-        )?;
+        let tag = issuer_tag(&profile.public_key)?;
+        let serial = serial(ctx, &profile.serial_label, tag);
         let (name, not_after, own_id) = (
             profile.name.clone(),
             profile.not_after,
@@ -323,22 +323,23 @@ fn octets(bytes: &[u8]) -> Result<der::asn1::OctetString> {
 }
 
 /// Four bytes that name the issuer's key, sixteen that nobody can guess.
-fn serial(ctx: &Context, label: &str, issuer_public_key: &[u8]) -> Result<Vec<u8>> {
-    let mut serial = issuer_tag(issuer_public_key).to_vec();
+fn serial(ctx: &Context, label: &str, issuer: [u8; 4]) -> Vec<u8> {
+    let mut serial = issuer.to_vec();
     serial.extend(ctx.derive(label, UNGUESSABLE_BYTES).iter());
-    Ok(serial)
+    serial
 }
 
 /// Four bytes of the hash of a public key, made positive and of fixed length:
 /// the first bit is 0 and the second 1.
-fn issuer_tag(public_key: &[u8]) -> [u8; 4] {
+fn issuer_tag(public_key: &SubjectPublicKeyInfoOwned) -> Result<[u8; 4]> {
+    let hash = Sha256::digest(public_key.to_der().map_err(defect)?);
     let mut tag = [0; 4];
-    for (byte, hashed) in tag.iter_mut().zip(Sha256::digest(public_key)) {
+    for (byte, hashed) in tag.iter_mut().zip(hash) {
         *byte = hashed;
     }
     let [first, ..] = &mut tag;
     *first = *first & 0x3f | 0x40;
-    tag
+    Ok(tag)
 }
 
 fn half(missing: &str, present: &str) -> Failure {

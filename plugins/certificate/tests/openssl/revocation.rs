@@ -157,6 +157,34 @@ fn what_is_not_this_authoritys_stays_out_of_its_list() {
 }
 
 #[test]
+fn a_long_list_is_whole_and_fits_what_the_host_takes() {
+    let mut mount = mount(config(), role()).request(json!({"common_name": "web.example.com"}));
+    let first = mount.create().unwrap();
+    let prefix = &first.id[..first.id.len() - 9];
+    let all: Vec<_> = (0_u32..25_000)
+        .map(|number| {
+            let [_, high, middle, low] = number.to_be_bytes();
+            let id = format!("{prefix}:{high:02x}:{middle:02x}:{low:02x}");
+            RevokedCredential {
+                id,
+                revoked_at: NOW,
+                expires_at: None,
+            }
+        })
+        .collect();
+    let list = document(&mut mount, "crl", &all);
+    assert!(list.len() < 1 << 20, "{} bytes", list.len());
+    let desk = Desk::new();
+    desk.put("crl.der", list);
+    desk.put("ca.pem", first.data["issuing_ca"].as_str().unwrap());
+    let shown = desk.openssl(&[
+        "crl", "-inform", "DER", "-in", "crl.der", "-noout", "-text", "-CAfile", "ca.pem",
+    ]);
+    assert!(shown.contains("verify OK"));
+    assert_eq!(shown.matches("Serial Number").count(), all.len());
+}
+
+#[test]
 fn a_document_that_is_not_there_is_none() {
     let mut mount = mount(config(), role());
     for name in [
