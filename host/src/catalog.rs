@@ -160,9 +160,9 @@ impl Catalog {
     pub async fn pin(&self, spec: PinSpec) -> Result<PinRow, Refusal> {
         check_label("name", &spec.name)?;
         let plugin = self
-            .load_file(&spec.file, spec.sha256)
+            .read_and_load(&spec.file, spec.sha256)
             .await
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| Refusal::Invalid(about_file(&spec.file, &error)))?;
         let version = spec
             .version
             .unwrap_or_else(|| plugin.provider.descriptor().version.clone());
@@ -351,6 +351,11 @@ impl Catalog {
         if let Some(plugin) = self.loaded().get(&sha256) {
             return Ok(Arc::clone(plugin));
         }
+        self.read_and_load(file, sha256).await
+    }
+
+    /// Reads the file anew, also where a provider of that digest is loaded.
+    async fn read_and_load(&self, file: &str, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
         let provider = match &self.source {
             Source::Directory { store, sandbox } => {
                 let (store, file) = (store.clone(), file.to_owned());
@@ -438,8 +443,22 @@ fn not_found(name: &str, version: Option<&str>) -> Refusal {
     })
 }
 
-fn refused(error: &PluginError) -> Refusal {
-    Refusal::Invalid(sentence(error))
+/// A sentence about a file, which errors about its contents do not name.
+fn about_file(file: &str, error: &PluginError) -> String {
+    let names_it = !matches!(
+        error,
+        PluginError::NotAComponent { .. }
+            | PluginError::ForeignWorld { .. }
+            | PluginError::WrongVersion { .. }
+            | PluginError::Describe(_)
+            | PluginError::Descriptor { .. }
+            | PluginError::Prepare { .. }
+    );
+    if names_it {
+        sentence(error)
+    } else {
+        format!("{:?}: {}", suggest::shown(file), sentence(error))
+    }
 }
 
 fn state_of(error: &PluginError) -> &'static str {
