@@ -77,6 +77,12 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         crate::installation::make_private(&config.data_dir)?;
     }
     let audit = Audit::open(&config.audit, clock.clone())?;
+    // A device that takes no lines is found here, not after the first change.
+    let version = serde_json::Value::from(env!("CARGO_PKG_VERSION"));
+    audit.record(
+        "started",
+        std::iter::once(("version".to_owned(), version)).collect(),
+    )?;
     logging::start(&config, &audit)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -182,8 +188,15 @@ fn announce(
         )?;
         writeln!(out, "plugin directory: {}", config.plugin_dir.display())?;
     }
-    if let Some(token) = token {
-        writeln!(out, "root token: {}", token.expose())?;
+    match token {
+        Some(token) => writeln!(out, "root token: {}", token.expose())?,
+        None if config.dev.is_some() => {
+            writeln!(
+                out,
+                "the data directory was initialised before: its root token still holds"
+            )?;
+        }
+        None => {}
     }
     for address in listener.addresses()? {
         writeln!(out, "listening on {}://{address}", listener.scheme())?;

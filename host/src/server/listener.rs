@@ -22,8 +22,13 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{api::Api, config::Tls};
 
-/// How long a peer may take for its TLS handshake, and for a request's head.
+/// How long a peer may take for its TLS handshake, and to answer a ping.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a connection may be idle, and a request's head may take. Longer than
+/// the 90 s after which Go's clients drop an idle connection, so that the server
+/// does not close one that is just being used.
+const IDLE: Duration = Duration::from_secs(120);
 
 /// Pause after `accept` failed: most often there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -130,7 +135,7 @@ async fn converse<S>(
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES);
     builder
         .http2()
