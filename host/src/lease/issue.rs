@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
-use super::{IssueRequest, Issued, LeaseView, Leases, is_renewable, requested_ttl};
+use super::{IssueRequest, Issued, LeaseView, Leases, is_renewable, requested_ttl, shown_end};
 use crate::{
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
@@ -190,7 +190,7 @@ impl Leases {
                 "lease {id} was revoked while it was being made"
             )));
         }
-        tracing::info!(lease = %id, expires = ?expires_at, "issued a credential");
+        tracing::info!(lease = %id, expires = %shown_end(expires_at), "issued a credential");
         Ok(Issued {
             lease: view,
             data: credential.data,

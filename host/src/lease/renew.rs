@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LeaseView, Leases, is_renewable, requested_ttl, view};
+use super::{LeaseView, Leases, is_renewable, requested_ttl, shown_end, view};
 use crate::{
     fault,
     id::LeaseId,
@@ -92,7 +92,7 @@ impl Leases {
             )));
         }
         self.nudge.notify_one();
-        tracing::info!(lease = %id, expires = ?expires_at, "renewed a lease");
+        tracing::info!(lease = %id, expires = %shown_end(expires_at), "renewed a lease");
         let renewed = LeaseRow {
             expires_at,
             renewed_at: Some(now),
