@@ -58,11 +58,16 @@ pub(super) fn rows<'v>(columns: &[&str], rows: impl IntoIterator<Item = &'v Valu
     finished(&table)
 }
 
+/// What stands where nothing is.
+const NOTHING: &str = "-";
+
 /// A value as a person reads it: no quotes, lists with commas, seconds as a
 /// duration where the field's name says that it is one.
 fn cell(name: &str, value: &Value) -> String {
     match value {
-        Value::Null => "-".to_owned(),
+        Value::Null => NOTHING.to_owned(),
+        Value::String(text) if text.is_empty() => NOTHING.to_owned(),
+        Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::String(text) => text.trim_end().to_owned(),
         Value::Number(number) if is_duration(name) => {
             number.as_u64().map_or_else(|| number.to_string(), duration)
@@ -154,6 +159,7 @@ mod tests {
             "ttl": 60,
             "config": { "max_lease_ttl": 3600, "allowed_hosts": ["tcp://a:1", "tcp://b:2"] },
             "expire_time": null,
+            "warnings": [],
             "certificate": "-----BEGIN-----\nabc\n-----END-----\n",
         }));
         let expected = "\
@@ -162,6 +168,7 @@ ttl                   1m
 config.max_lease_ttl  1h
 config.allowed_hosts  tcp://a:1, tcp://b:2
 expire_time           -
+warnings              -
 certificate           -----BEGIN-----
                       abc
                       -----END-----
