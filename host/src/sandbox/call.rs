@@ -4,7 +4,13 @@
 //! but connections that it parked. A guest that traps, hangs or runs into a
 //! limit ends its own call; the failure names what it was.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{
@@ -18,10 +24,9 @@ use zeroize::Zeroizing;
 use super::{
     Outside,
     bindings::lessor::provider::types,
-    engine::TICK,
     http::HttpHooks,
     journal::Journal,
-    limits::{HANDLES, Limit, MemoryMeter, cpu_time},
+    limits::{HANDLES, Limit, MemoryMeter},
     reach::Reach,
     still::{StillClock, StillRandom},
 };
@@ -47,8 +52,8 @@ pub(super) struct CallState {
     /// What `derive` gave, to be scrubbed from what the call says.
     pub(super) derived: Vec<Zeroizing<Vec<u8>>>,
     pub(super) memory: MemoryMeter,
-    /// Ticks of the engine at which the guest was computing.
-    ticks: u64,
+    /// Whether the guest was interrupted in the middle of computing.
+    computing: Arc<AtomicBool>,
 }
 
 /// A store while its call runs, and the slot that it holds. In this order: the
@@ -68,36 +73,31 @@ impl Session {
     ) -> Self {
         let scope = Some(Arc::clone(&call.scope));
         let state = CallState::new(outside, scope, plugin, call.operation);
-        Self::with(engine, state, call.timeout)
+        Self::with(engine, state)
     }
 
     /// A store in which a provider describes itself: the same at every time.
-    pub(super) fn describing(
-        engine: &Engine,
-        outside: &Arc<Outside>,
-        plugin: Digest,
-        timeout: Duration,
-    ) -> Self {
+    pub(super) fn describing(engine: &Engine, outside: &Arc<Outside>, plugin: Digest) -> Self {
         let nobody = OperationId::from_bytes([0; 16]);
         let state = CallState::new(outside, None, plugin, nobody);
-        Self::with(engine, state, timeout)
+        Self::with(engine, state)
     }
 
-    fn with(engine: &Engine, state: CallState, timeout: Duration) -> Self {
+    fn with(engine: &Engine, state: CallState) -> Self {
         let copies = state.reach.outside.limits.copies;
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(copies);
         store.set_epoch_deadline(1);
-        let ticks = ticks(timeout);
-        store.epoch_deadline_callback(move |mut store| {
-            let state = store.data_mut();
-            state.ticks = state.ticks.saturating_add(1);
-            if state.ticks > ticks {
-                return Err(Limit::Cpu.into());
-            }
+        store.epoch_deadline_callback(|store| {
             // Lets the timeout, and every other call, have its turn.
-            Ok(UpdateDeadline::Yield(1))
+            let computing = Arc::clone(&store.data().computing);
+            let interruption = async move {
+                computing.store(true, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                computing.store(false, Ordering::Relaxed);
+            };
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(interruption)))
         });
         Self { store, slot: None }
     }
@@ -107,7 +107,7 @@ impl Session {
         let state = self.store.data();
         let limit = if self.slot.is_none() {
             Limit::Calls
-        } else if state.ticks >= ticks(cpu_time(timeout)) {
+        } else if state.computing.load(Ordering::Relaxed) {
             Limit::Cpu
         } else {
             Limit::Timeout
@@ -123,10 +123,6 @@ impl Session {
             None => crash(error),
         }
     }
-}
-
-fn ticks(span: Duration) -> u64 {
-    u64::try_from(span.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The limit that an error of wasmtime comes from, if any.
@@ -214,7 +210,7 @@ impl CallState {
             plugin,
             operation,
             derived: Vec::new(),
-            ticks: 0,
+            computing: Arc::default(),
         }
     }
 }

@@ -176,7 +176,7 @@ impl Runnable {
         digest: Digest,
     ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
         let engine = self.pre.engine();
-        let mut session = Session::describing(engine, &self.outside, digest, DESCRIBE);
+        let mut session = Session::describing(engine, &self.outside, digest);
         let described = timeout(DESCRIBE, async {
             session.slot = Some(self.slot().await?);
             let store = &mut session.store;

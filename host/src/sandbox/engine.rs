@@ -23,7 +23,7 @@ use super::{
 
 /// How often a computing guest is looked at. Finer costs idle wake-ups, coarser
 /// makes a guest that computes hog its thread for longer at a time.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(10);
 
 /// What stays resident of a used slot instead of going back to the kernel:
 /// twice what the measured guests touch.

@@ -56,7 +56,7 @@ pub(super) enum Limit {
     /// It waited longer than the call's timeout.
     #[error("timeout")]
     Timeout,
-    /// It computed for longer than half of the call's timeout.
+    /// It was still computing when the call's timeout ran out.
     #[error("cpu")]
     Cpu,
     /// It asked for more memory.
@@ -83,26 +83,17 @@ pub(super) enum Limit {
 /// Python holds a dozen; each may stand for 128 KiB of the host's memory.
 pub(super) const HANDLES: usize = 256;
 
-/// How much of a call's timeout it may spend computing.
-const CPU_SHARE: u32 = 2;
-
-/// The computing time that a call with this timeout has.
-pub(super) fn cpu_time(timeout: Duration) -> Duration {
-    timeout / CPU_SHARE
-}
-
 impl Limit {
     /// The failure of a call that this limit stopped.
     pub(super) fn failure(self, limits: &Limits, timeout: Duration) -> Failure {
         let seconds = timeout.as_secs_f64();
-        let computing = cpu_time(timeout).as_secs_f64();
         let message = match self {
             Self::Timeout => format!(
                 "the provider did not answer within the call's timeout of {seconds} s \
                  (setting `timeout` of the mount)"
             ),
             Self::Cpu => format!(
-                "the provider computed for longer than {computing} s, half of the call's timeout \
+                "the provider was still computing when the call's timeout of {seconds} s ran out \
                  (setting `timeout` of the mount)"
             ),
             Self::Memory => format!(
