@@ -132,21 +132,12 @@ impl Sandbox {
             .map(|settings| CodeCache::new(settings, &engine))
             .transpose()
             .map_err(SandboxError::CodeCache)?;
-        let calls = usize::try_from(limits.calls).unwrap_or(usize::MAX);
-        let outside = Outside {
-            slots: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
-            crypto: crypto::slots(),
-            tls: TlsConfigs::default(),
-            parked: Arc::new(Parked::default()),
-            limits,
-            clock,
-        };
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
                 linker,
                 code_cache,
-                outside: Arc::new(outside),
+                outside: Arc::new(Outside::new(clock, limits)),
                 loaded: Mutex::default(),
             }),
         })
@@ -198,6 +189,20 @@ impl Sandbox {
             .map_err(|error| PluginError::Prepare {
                 reason: error.to_string(),
             })?
+    }
+}
+
+impl Outside {
+    fn new(clock: Clock, limits: Limits) -> Self {
+        let calls = usize::try_from(limits.calls).unwrap_or(usize::MAX);
+        Self {
+            slots: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
+            crypto: crypto::slots(),
+            tls: TlsConfigs::default(),
+            parked: Arc::new(Parked::default()),
+            limits,
+            clock,
+        }
     }
 }
 

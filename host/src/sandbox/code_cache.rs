@@ -12,7 +12,7 @@ use std::{
     hash::{Hash, Hasher},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -129,7 +129,21 @@ impl CodeCache {
             .tempfile_in(&self.dir)?;
         file.write_all(&self.mac(digest, code).finalize().into_bytes())?;
         file.write_all(code)?;
-        file.persist(self.path(digest))?;
+        let path = self.path(digest);
+        file.persist(&path)?;
+        self.drop_others(digest, &path)
+    }
+
+    /// Removes what earlier versions of the host kept of the same component.
+    fn drop_others(&self, digest: Digest, kept: &Path) -> io::Result<()> {
+        let prefix = format!("{digest}-");
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let same = entry.file_name().to_string_lossy().starts_with(&prefix);
+            if same && entry.path() != kept {
+                fs::remove_file(entry.path())?;
+            }
+        }
         Ok(())
     }
 
@@ -206,6 +220,12 @@ mod tests {
         assert!(foreign.load(&other, digest).is_none());
         fs::copy(cache.path(digest), foreign.path(digest)).unwrap();
         assert!(foreign.load(&other, digest).is_none());
+
+        // Keeping the new engine's code drops what the former one left.
+        let bytes = wat::parse_str("(component)").unwrap();
+        foreign.store(digest, &Component::from_binary(&other, &bytes).unwrap());
+        assert!(foreign.load(&other, digest).is_some());
+        assert!(!cache.path(digest).exists());
     }
 
     #[test]

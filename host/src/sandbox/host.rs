@@ -13,6 +13,9 @@ use crate::id::OperationId;
 /// Bytes that one `derive` gives (the contract's limit).
 const DERIVED: u32 = 1024;
 
+/// Different secrets that one call may derive; providers need one or two.
+const REMEMBERED: usize = 64;
+
 /// What is derived is for providers, whatever else the key may be used for.
 const DOMAIN: &[u8] = b"lessor provider derive 1";
 
@@ -35,7 +38,12 @@ impl Host for CallState {
         let length = usize::try_from(length).unwrap_or_default();
         let key = scope.derivation_key.expose();
         let bytes = derive(key, self.operation, &label, length).ok_or(TooLong(DERIVED))?;
-        self.derived.push(Zeroizing::new(bytes.clone()));
+        if !self.derived.iter().any(|known| **known == bytes) {
+            if self.derived.len() >= REMEMBERED {
+                return Err(TooMany.into());
+            }
+            self.derived.push(Zeroizing::new(bytes.clone()));
+        }
         Ok(bytes)
     }
 }
@@ -44,6 +52,11 @@ impl Host for CallState {
 #[derive(Debug, thiserror::Error)]
 #[error("host.derive was asked for {0} bytes; it gives at most {DERIVED}")]
 struct TooLong(u32);
+
+/// More different secrets than are remembered for scrubbing; stops the call.
+#[derive(Debug, thiserror::Error)]
+#[error("host.derive was asked for more than {REMEMBERED} different secrets in one call")]
+struct TooMany;
 
 /// HKDF-SHA256 (RFC 5869); every part of the info is preceded by its length, so
 /// that no two (operation, label) pairs share one.

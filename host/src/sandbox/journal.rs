@@ -23,6 +23,9 @@ use super::{bindings::lessor::provider::host::Level, limits::Limits, scrub::Scru
 /// Bytes of one log line; longer ones are cut.
 const LINE: usize = 4096;
 
+/// What a field costs beside its text: without it, a million empty ones are free.
+const OVERHEAD: usize = 48;
+
 /// Bytes that a guest may write at once; what it then writes is still capped.
 const WRITE_PERMIT: usize = 64 << 10;
 
@@ -70,7 +73,7 @@ impl Journal {
     pub(super) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         let size = fields
             .iter()
-            .map(|(name, value)| name.len() + value.len())
+            .map(|(name, value)| name.len() + value.len() + OVERHEAD)
             .sum::<usize>()
             .saturating_add(message.len());
         if self.room_events == 0 || size > self.room_bytes {
@@ -301,6 +304,19 @@ mod tests {
         journal.log(Level::Info, String::from("x"), Vec::new());
         journal.log(Level::Info, String::from("x"), Vec::new());
         assert_eq!((journal.events.len(), journal.dropped), (3, 2));
+
+        let mut journal = Journal::new(&Limits::default());
+        journal.log(
+            Level::Info,
+            String::new(),
+            vec![Default::default(); 100_000],
+        );
+        assert_eq!((journal.events.len(), journal.dropped), (0, 1));
+
+        let journal = Journal::new(&Limits {
+            log_bytes: 10,
+            ..Limits::default()
+        });
 
         journal.stderr.append(b"0123456");
         journal.stderr.append(b"789abc");

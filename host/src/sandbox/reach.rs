@@ -22,7 +22,6 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     Outside,
     grants::{Destination, Host, Refusal, Scheme},
-    limits::Limit,
 };
 use crate::provider::Scope;
 
@@ -185,12 +184,6 @@ impl Reach {
     }
 }
 
-impl From<DialError> for Option<Limit> {
-    fn from(error: DialError) -> Self {
-        matches!(error, DialError::TooMany).then_some(Limit::Connections)
-    }
-}
-
 /// The addresses of a host, in the resolver's order.
 async fn resolve(destination: &Destination) -> Result<Vec<IpAddr>, DialError> {
     let name = match &destination.host {
@@ -227,4 +220,20 @@ async fn connect(addresses: &[IpAddr], port: u16) -> Result<(TcpStream, SocketAd
 /// The kind of an I/O error in words, without the machine's own texts.
 pub(super) fn reason(error: &io::Error) -> String {
     error.kind().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, sandbox::Limits};
+
+    #[tokio::test]
+    async fn a_provider_that_describes_itself_reaches_nothing() {
+        let outside = Arc::new(Outside::new(Clock::system(), Limits::default()));
+        let reach = Reach::new(None, outside);
+        let dialled = reach.dial(Scheme::Tcp, "127.0.0.1", 1).await;
+        assert!(matches!(dialled, Err(DialError::Denied(_))));
+        assert!(reach.scope().is_err());
+        assert!(!reach.touched());
+    }
 }

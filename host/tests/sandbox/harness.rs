@@ -22,6 +22,9 @@ use tracing::instrument::WithSubscriber;
 /// The root credential that must be seen nowhere.
 pub(crate) const ROOT: &str = "canary-root-credential";
 
+/// Calls at once: few, so that a test can use them up.
+pub(crate) const CALLS: u32 = 8;
+
 pub(crate) struct Harness {
     pub(crate) sandbox: Sandbox,
     pub(crate) provider: Arc<dyn Provider>,
@@ -49,7 +52,10 @@ impl Harness {
                 dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache"),
                 key: Secret::new([7; 32]),
             }),
-            limits: Limits { calls: 8, ..limits },
+            limits: Limits {
+                calls: CALLS,
+                ..limits
+            },
         })
         .unwrap();
         let provider = sandbox.load(guest()).await.unwrap();
@@ -93,6 +99,20 @@ impl Harness {
 
     pub(crate) fn config(&self) -> Secret<String> {
         Secret::new(json!({"root": ROOT}).to_string())
+    }
+
+    /// The same provider and sandbox, with another timeout.
+    pub(crate) fn within(&self, timeout: Duration) -> Self {
+        Self {
+            sandbox: self.sandbox.clone(),
+            provider: Arc::clone(&self.provider),
+            clock: self.clock.clone(),
+            roots: self.roots.clone(),
+            grants: self.grants.clone(),
+            log: self.log.clone(),
+            timeout,
+            ..*self
+        }
     }
 
     /// Lets the guest do `act`.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lessor::{provider::FailureClass, sandbox::Limits};
 
-use crate::harness::Harness;
+use crate::harness::{CALLS, Harness};
 
 /// Lets the guest run into a limit and checks what the failure says.
 async fn stopped(harness: &Harness, act: &str, number: u32, code: &str, says: &str) {
@@ -37,6 +37,24 @@ async fn sleeping_ends_with_the_timeout() {
     let mut harness = Harness::start().await;
     harness.timeout = Duration::from_millis(300);
     stopped(&harness, "sleep", 0, "timeout", "0.3 s").await;
+}
+
+#[tokio::test]
+async fn a_call_waits_for_a_slot_no_longer_than_its_timeout() {
+    let harness = Harness::start().await;
+    let sleepers = futures_util::future::join_all((0..CALLS).map(|_| harness.act("sleep")));
+    let hasty = harness.within(Duration::from_millis(300));
+    tokio::select! {
+        biased;
+        _ = sleepers => unreachable!("they sleep for an hour"),
+        refused = hasty.act("behave") => {
+            let failure = refused.unwrap_err();
+            assert_eq!(failure.code, "limit_calls", "{}", failure.message);
+            assert_eq!(failure.class, FailureClass::Unavailable);
+        }
+    }
+    // The sleepers were given up, which frees their slots.
+    harness.still_behaves().await;
 }
 
 #[tokio::test]

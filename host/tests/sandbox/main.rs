@@ -16,4 +16,5 @@ mod leaks;
 mod limits;
 mod network;
 mod ordinary;
+mod tls;
 mod worlds;

@@ -8,38 +8,31 @@ use std::{
     },
 };
 
-use lessor::provider::{Failure, FailureClass};
+use lessor::{
+    provider::{Failure, FailureClass},
+    sandbox::Limits,
+};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpListener,
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
 };
 
 use crate::harness::Harness;
 
 /// An upstream on loopback that answers `ping` with `pong` and counts.
-struct Upstream {
-    address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     accepted: Arc<AtomicUsize>,
 }
 
 impl Upstream {
     async fn start() -> Self {
-        Self::serve(|stream| async move {
-            let mut lines = BufReader::new(stream);
-            let mut line = String::new();
-            while matches!(lines.read_line(&mut line).await, Ok(1..)) {
-                if lines.get_mut().write_all(b"pong\n").await.is_err() {
-                    return;
-                }
-                line.clear();
-            }
-        })
-        .await
+        Self::serve("127.0.0.1", pong).await
     }
 
     /// Answers each HTTP request with this head and body, then closes.
     async fn http(head: &'static str, body: usize) -> Self {
-        Self::serve(move |mut stream| async move {
+        Self::serve("127.0.0.1", move |mut stream| async move {
             let mut request = [0; 4096];
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(head.as_bytes()).await;
@@ -49,11 +42,14 @@ impl Upstream {
         .await
     }
 
-    async fn serve<F>(answer: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> Self
+    pub(crate) async fn serve<F>(
+        address: &str,
+        answer: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);
@@ -66,16 +62,29 @@ impl Upstream {
         Self { address, accepted }
     }
 
-    fn port(&self) -> u32 {
+    pub(crate) fn port(&self) -> u32 {
         self.address.port().into()
     }
 
-    fn grant(&self, scheme: &str, host: &str) -> String {
+    pub(crate) fn grant(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}", self.address.port())
     }
 
     fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
+    }
+}
+
+/// Answers every line with `pong`.
+pub(crate) async fn pong(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    while matches!(lines.read_line(&mut line).await, Ok(1..)) {
+        let answered = lines.get_mut().write_all(b"pong\n").await;
+        if answered.is_err() || lines.get_mut().flush().await.is_err() {
+            return;
+        }
+        line.clear();
     }
 }
 
@@ -200,6 +209,23 @@ async fn a_call_opens_only_so_many_connections() {
     assert_eq!(failure.code, "limit_connections", "{}", failure.message);
     assert!(failure.reached_upstream);
     assert!(upstream.accepted() <= 32);
+    harness.still_behaves().await;
+}
+
+#[tokio::test]
+async fn a_call_holds_only_so_many_handles() {
+    let upstream = Upstream::start().await;
+    let harness = Harness::with(Limits {
+        connections: 1000,
+        ..Limits::default()
+    })
+    .await
+    .grant(&[upstream.grant("tcp", "127.0.0.1")]);
+    let failure = harness
+        .act_on("connect all", "127.0.0.1", upstream.port())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.code, "limit_handles", "{}", failure.message);
     harness.still_behaves().await;
 }
 
