@@ -35,7 +35,8 @@ impl About {
     }
 
     /// Adds what the provider wants to reach, as a URI template over the
-    /// config: `tcp://{host}:{port}`. A wish: the operator's grant decides.
+    /// config: `tcp://{host}:{port}`, or `{url}` for a field that holds a whole
+    /// URL. A wish: the operator's grant decides.
     #[must_use]
     pub fn endpoint(mut self, template: impl Into<String>) -> Self {
         self.endpoints.push(template.into());

@@ -25,7 +25,19 @@ pub(super) fn loopback_endpoints(endpoints: &[String], config: &str) -> Vec<Stri
         .iter()
         .map(fill)
         .filter(|endpoint| is_on_loopback(endpoint))
+        .map(|endpoint| without_path(&endpoint))
         .collect()
+}
+
+/// A grant is for a whole server: `scheme://host[:port]`.
+fn without_path(endpoint: &str) -> String {
+    match endpoint.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+            format!("{scheme}://{authority}")
+        }
+        None => endpoint.to_owned(),
+    }
 }
 
 fn is_on_loopback(endpoint: &str) -> bool {
@@ -54,6 +66,7 @@ mod tests {
         let endpoints = [
             "tcp://{host}:{port}".to_owned(),
             "https://api.example.com".to_owned(),
+            "{url}".to_owned(),
         ];
         for (config, granted) in [
             (
@@ -64,6 +77,12 @@ mod tests {
                 r#"{"host":"LOCALHOST","port":5432}"#,
                 vec!["tcp://LOCALHOST:5432"],
             ),
+            (
+                r#"{"url":"http://[::1]:9000/accounts?x#y"}"#,
+                vec!["http://[::1]:9000"],
+            ),
+            (r#"{"url":"http://10.0.0.1/127.0.0.1"}"#, vec![]),
+            (r#"{"url":"127.0.0.1"}"#, vec![]),
             (r#"{"host":"10.0.0.1","port":5432}"#, vec![]),
             (r#"{"host":"127.0.0.1.example.com","port":1}"#, vec![]),
             (r#"{"host":"127.0.0.1@evil","port":1}"#, vec![]),

@@ -57,7 +57,7 @@ pub(super) fn check(
     for endpoint in &found.endpoints {
         require("endpoints", is_endpoint(endpoint), || {
             format!(
-                "has {:?}, which is not like tcp://{{host}}:{{port}} or https://api.example.com",
+                "has {:?}, which is not like tcp://{{host}}:{{port}}, https://api.example.com or {{url}}",
                 clip(endpoint)
             )
         })?;
@@ -179,8 +179,19 @@ fn is_semantic_version(text: &str) -> bool {
     text.len() <= 64 && core.split('.').count() == 3 && core.split('.').all(is_number) && extra_fits
 }
 
-/// `scheme://authority`, whose parts may be `{placeholders}` over the config.
+/// `scheme://authority`, whose parts may be `{placeholders}` over the config, or
+/// one `{placeholder}` alone for a field that holds a whole URL.
 fn is_endpoint(text: &str) -> bool {
+    let field = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    if let Some(field) = field {
+        let named = !field.is_empty() && field.len() <= 64;
+        return named
+            && field
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    }
     let Some((scheme, rest)) = text.split_once("://") else {
         return false;
     };
@@ -236,7 +247,7 @@ mod tests {
             role_schema: object.clone(),
             request_schema: object,
             credential_schema: json!({"type": "object", "required": ["password"]}).to_string(),
-            endpoints: vec![String::from("tcp://{host}:{port}")],
+            endpoints: vec![String::from("tcp://{host}:{port}"), String::from("{url}")],
             name_limit: 63,
             leaves_state: true,
             propagation_s: 0,
@@ -257,7 +268,7 @@ mod tests {
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
         type Change = fn(&mut wit::Descriptor);
-        let cases: [(&str, Change); 16] = [
+        let cases: [(&str, Change); 18] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
@@ -276,6 +287,8 @@ mod tests {
             ("endpoints", |d| {
                 d.endpoints = vec![String::from("https://a b")]
             }),
+            ("endpoints", |d| d.endpoints = vec![String::from("{}")]),
+            ("endpoints", |d| d.endpoints = vec![String::from("{a}{b}")]),
             ("config-schema", |d| d.config_schema = String::from("{")),
             ("role-schema", |d| d.role_schema = String::from("true")),
             ("request-schema", |d| {

@@ -147,19 +147,17 @@ fn read_body(incoming: &IncomingBody, limit: usize) -> Result<Vec<u8>, HttpError
     }
 }
 
-/// The host refuses without a text of its own in wasi:http, so the sentence
-/// that says how to grant is made here.
+/// wasi:http has no place for the host's own sentence about a refusal; the host
+/// adds it to the failure of the call.
 fn refused(url: HttpUrl<'_>, code: ErrorCode) -> HttpError {
     let scheme = if url.https { "https" } else { "http" };
     let authority = url.authority;
     HttpError::Network(match code {
         ErrorCode::HttpRequestDenied => NetworkCause::Denied(format!(
-            "The mount's grants do not cover {scheme}://{authority}: add it to the mount's \
-             allowed_hosts and, where it is there already, the address that the name resolves to."
+            "the mount's allowed_hosts do not cover {scheme}://{authority}"
         )),
         ErrorCode::DestinationIpProhibited => NetworkCause::Denied(format!(
-            "{authority} has an address that the mount's grants do not cover: add the address or its range to the \
-             mount's allowed_hosts."
+            "the mount's allowed_hosts do not cover the address of {scheme}://{authority}"
         )),
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
             NetworkCause::Unresolved

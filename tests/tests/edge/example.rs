@@ -117,7 +117,7 @@ fn without_a_grant_the_refusal_says_which_to_add() {
     let upstream = Upstream::start();
     let server = server(&json!([]));
     let config = json!({"url": upstream.url, "token": "root"});
-    let sentence = server.http.post("accounts/config", &config).refused(502);
+    let sentence = server.http.post("accounts/config", &config).refused(400);
     assert!(sentence.contains(upstream.origin()), "{sentence}");
     assert!(sentence.contains("allowed_hosts"), "{sentence}");
 }
