@@ -157,7 +157,7 @@ impl Owner {
     }
 
     fn command(&self, stage: &Stage, program: &Path) -> Command {
-        let mut command = stage.command(&program.to_string_lossy());
+        let mut command = stage.server(&program.to_string_lossy());
         if let Self(Some((user, group))) = self {
             command.uid(*user).gid(*group).current_dir("/");
         }

@@ -50,7 +50,7 @@ impl Server {
             .context("the target directory's path is no text")?;
         let command = COMMAND.replace("target/plugins", &format!("'{plugins}'"));
         let process = stage
-            .command("sh")
+            .server("sh")
             .args(["-c", &format!("exec {command}")])
             .env("LESSOR_LISTEN", "127.0.0.1:0")
             .stdout(output.try_clone()?)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -204,12 +205,27 @@ impl Stage {
         command
     }
 
+    /// A server of the demo, ready to be started. Ctrl-C does not reach it: it is
+    /// asked to end when the demo does.
+    pub(super) fn server(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        // What it leaves in a temporary directory goes with the scratch directory.
+        command.process_group(0).env("TMPDIR", self.directory());
+        command
+    }
+
     /// Waits a moment; fails where the demo was interrupted.
-    pub(super) fn wait(&self, moment: Duration) -> Result<()> {
+    fn wait(&self, moment: Duration) -> Result<()> {
+        self.go_on()?;
+        sleep(moment);
+        Ok(())
+    }
+
+    /// Fails where the demo was interrupted.
+    fn go_on(&self) -> Result<()> {
         if self.interrupted.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
-        sleep(moment);
         Ok(())
     }
 
@@ -256,6 +272,8 @@ impl Stage {
             let _ = child.kill();
             let _ = child.wait();
         }
+        // Ctrl-C reaches the command as well; that it failed says nothing then.
+        self.go_on()?;
         let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         Ok((ended?.success(), printed))
     }
