@@ -99,6 +99,7 @@ async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
         .settings
         .write(mount, Value::Object(ask.fields), requester)
         .await?;
+    engine.nudge.notify_one();
     Ok(Answer::done_with(view.warnings))
 }
 

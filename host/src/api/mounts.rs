@@ -133,6 +133,8 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         .mounts
         .tune(&path.parse::<MountPath>()?, patch)
         .await?;
+    // Leases that could not be revoked are tried again at once.
+    engine.nudge.notify_one();
     Ok(Answer::done())
 }
 

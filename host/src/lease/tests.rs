@@ -281,3 +281,24 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
     assert_eq!(engine.settings.read(&db()).await.unwrap().version, 81);
     engine.issue().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_mended_config_has_failed_revocations_tried_at_once() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let issued = engine.issue().await.unwrap();
+    house.script(&[Step::FailBefore]);
+    assert!(matches!(
+        engine.leases.revoke(&issued.lease.id).await.unwrap(),
+        RevokeOutcome::Queued(_)
+    ));
+    let config = json!({"password": "initial"});
+    engine
+        .settings
+        .write(&db(), config, requester())
+        .await
+        .unwrap();
+    let shown = engine.leases.lookup(&issued.lease.id).await;
+    let due_now = |time: crate::clock::Timestamp| time <= house.clock.now();
+    assert!(shown.is_err() || shown.unwrap().next_attempt.is_some_and(due_now));
+}

@@ -212,6 +212,10 @@ impl Mounts {
         // former ones.
         self.catalog.drop_parked(mount.id);
         self.reread().await?;
+        // A missing grant may have been what kept leases from being revoked.
+        self.storage
+            .wake_revocations(mount.id, self.clock.now())
+            .await?;
         tracing::info!(mount = %path, "tuned a mount");
         self.view(path).await
     }

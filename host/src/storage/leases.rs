@@ -371,6 +371,27 @@ impl Storage {
         .await
     }
 
+    /// Makes the failed revocations of a mount due now, since what stood in their
+    /// way may have been mended. One that is under way may be doubled, which a
+    /// provider bears; one whose creation may still land keeps its time.
+    pub async fn wake_revocations(
+        &self,
+        mount_id: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE leases SET due_at = ?2
+                 WHERE mount_id = ?1 AND due_at > ?2 AND state IN ('revoking', 'out-of-sync')
+                   AND last_error IS NOT NULL AND attempts > 0",
+                params![mount_id, now.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Moves the end of an active lease; false where it is no longer active.
     pub async fn record_renewed(
         &self,
