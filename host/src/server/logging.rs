@@ -3,8 +3,12 @@
 
 use std::io;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, Registry,
+    filter::{FilterExt as _, FilterFn, LevelFilter, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::ServerError;
@@ -30,8 +34,62 @@ pub(super) fn start(config: &Config, audit: &Audit) -> Result<(), ServerError> {
     };
     // A second start within one process, as tests do it, keeps the first log.
     let _ = tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(filter.and(without_foreign_traces())))
         .with(Changes::new(audit.clone()).filtered())
         .try_init();
     Ok(())
+}
+
+/// Leaves out what libraries trace, whatever level was asked for: wasmtime
+/// traces every argument and result of WASI, the random bytes that became a
+/// password among them, and HTTP libraries trace headers.
+fn without_foreign_traces() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    let own_or_coarse: fn(&Metadata<'_>) -> bool =
+        |event| *event.level() != Level::TRACE || event.target().starts_with("lessor");
+    // The hint leaves it to the operator's level what is not even looked at.
+    filter_fn(own_or_coarse).with_max_level_hint(LevelFilter::TRACE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn traces_of_libraries_are_left_out_at_every_level() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = {
+            let log = Arc::clone(&log);
+            move || Lines(Arc::clone(&log))
+        };
+        let filter = EnvFilter::builder().parse("trace").unwrap();
+        let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(writer);
+        let subscriber = tracing_subscriber::registry()
+            .with(lines.with_filter(filter.and(without_foreign_traces())));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "wasmtime_wasi::p2::bindings", "random bytes");
+            tracing::trace!(target: "lessor::provider", "own trace");
+            tracing::debug!(target: "hyper::proto", "a library's debug");
+        });
+        let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("random bytes"), "{text}");
+        assert!(
+            text.contains("own trace") && text.contains("a library's debug"),
+            "{text}"
+        );
+    }
+
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 }
