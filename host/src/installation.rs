@@ -179,3 +179,85 @@ pub enum InstallationError {
     #[error("the engines could not be started")]
     Engine(#[from] EngineError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerArgs;
+
+    fn config(home: &Path) -> Config {
+        let args = ServerArgs {
+            data_dir: Some(home.join("data")),
+            plugin_dir: Some(home.to_owned()),
+            ..ServerArgs::default()
+        };
+        Config::load(&args, [], None).unwrap()
+    }
+
+    async fn open(home: &Path) -> Installation {
+        Installation::open(config(home), Clock::system())
+            .await
+            .unwrap()
+    }
+
+    async fn knows(installation: &Installation, token: &str) -> bool {
+        let engine = installation.engine().unwrap();
+        let identity = engine
+            .authenticator
+            .identify(&Secret::new(token.to_owned()))
+            .await
+            .unwrap();
+        identity.is_some_and(|identity| identity.is_root())
+    }
+
+    #[tokio::test]
+    async fn it_is_initialised_once_and_opens_by_itself_afterwards() {
+        let home = tempfile::tempdir().unwrap();
+        let token = {
+            let fresh = open(home.path()).await;
+            assert!(fresh.engine().is_none());
+            let (one, other) = tokio::join!(fresh.initialise(None), fresh.initialise(None));
+            let tokens: Vec<_> = [one, other]
+                .into_iter()
+                .filter_map(Result::unwrap)
+                .collect();
+            assert_eq!(tokens.len(), 1, "two callers, one token");
+            tokens[0].duplicate()
+        };
+        let again = open(home.path()).await;
+        assert!(knows(&again, token.expose()).await);
+        assert!(!knows(&again, &format!("{}x", token.expose())).await);
+        assert!(!knows(&again, "").await);
+        assert!(again.initialise(None).await.unwrap().is_none());
+
+        let mode = fs::metadata(home.path().join("data"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn a_key_file_that_a_crash_left_behind_is_used() {
+        let home = tempfile::tempdir().unwrap();
+        make_private(&home.path().join("data")).unwrap();
+        RootKey::generate_in(&config(home.path()).seal_file).unwrap();
+        let fresh = open(home.path()).await;
+        let chosen = Secret::new(String::from("chosen"));
+        let token = fresh.initialise(Some(chosen)).await.unwrap().unwrap();
+        assert_eq!(token.expose(), "chosen");
+        assert!(knows(&open(home.path()).await, "chosen").await);
+    }
+
+    #[tokio::test]
+    async fn keys_without_their_file_are_an_error_that_names_it() {
+        let home = tempfile::tempdir().unwrap();
+        open(home.path()).await.initialise(None).await.unwrap();
+        fs::remove_file(home.path().join("data/root.key")).unwrap();
+        let error = Installation::open(config(home.path()), Clock::system())
+            .await
+            .unwrap_err();
+        let error = format!("{:#}", anyhow::Error::new(error));
+        assert!(error.contains("root.key"), "{error}");
+    }
+}

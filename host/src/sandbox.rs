@@ -16,7 +16,7 @@
 //! | `code_cache` | compiled code on disk, authenticated |
 //!
 //! It knows no lease, no mount table and no SQL; it implements
-//! [`Provider`](crate::provider::Provider) and is told everything by its calls.
+//! [`Provider`] and is told everything by its calls.
 
 use std::{
     collections::HashMap,
