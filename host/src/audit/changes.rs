@@ -22,8 +22,9 @@ use tracing_subscriber::{
 use super::Audit;
 
 /// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 8] = [
+const ENGINES: [&str; 9] = [
     "lessor::catalog",
+    "lessor::grant",
     "lessor::lease",
     "lessor::mount",
     "lessor::role",

@@ -17,7 +17,7 @@ use super::{
     call::{CallState, Session},
     descriptor::{self, Checks},
     engine::TABLES_PER_CALL,
-    journal::{Speaker, TARGET},
+    journal::Speaker,
     limits::Limit,
     outcome,
     scrub::Secrets,
@@ -150,12 +150,14 @@ impl ComponentProvider {
                 operation: &operation,
             };
             for sentence in &refusals {
+                // Not the provider's words: the audit log keeps these.
                 tracing::warn!(
-                    target: TARGET,
+                    target: "lessor::grant",
                     mount = speaker.mount,
                     plugin,
                     operation,
-                    "{sentence}"
+                    reason = sentence,
+                    "refused a connection that no grant allows"
                 );
             }
             journal.write(&secrets.scrubber(), &speaker);

@@ -158,7 +158,7 @@ impl Journal {
 }
 
 /// Where a provider's words stand in the host's log.
-pub(super) const TARGET: &str = "lessor::provider";
+const TARGET: &str = "lessor::provider";
 
 fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {
     macro_rules! event {
