@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `engine` | the wasmtime engine, its pool, and what guests are linked to |
 //! | `world`, `descriptor` | what a component is and says, checked at its load |
-//! | `component` | a loaded component as a `Provider` |
+//! | `runnable`, `component` | a linked component; the same as a `Provider` |
 //! | `call`, `limits` | one call's store, and what stops it |
-//! | `outcome` | what a guest returned, judged |
+//! | `outcome`, `measured` | what a guest returned, judged |
 //! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
 //! | `network`, `http`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
@@ -55,10 +55,12 @@ mod host;
 mod http;
 mod journal;
 mod limits;
+mod measured;
 mod network;
 mod outcome;
 mod parked;
 mod reach;
+mod runnable;
 mod scrub;
 mod still;
 mod tls;

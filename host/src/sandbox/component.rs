@@ -4,24 +4,24 @@
 //! linking, finding the exports, compiling schemas. A call makes a store and an
 //! instance, calls one function, and has the answer judged (`outcome.rs`).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::{error::Elapsed, timeout};
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, Linker};
 
 use super::{
     Outside,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{CallState, Session},
     descriptor::{self, Checks},
-    engine::TABLES_PER_CALL,
     journal::Speaker,
     limits::Limit,
+    measured::Measured,
     outcome,
+    runnable::Runnable,
     scrub::Secrets,
-    world::{self, Exports},
 };
 use crate::{
     clock::Timestamp,
@@ -34,25 +34,12 @@ use crate::{
     secret::Secret,
 };
 
-/// How long a provider may take to describe itself; an interpreter that starts
-/// takes a few milliseconds.
-const DESCRIBE: Duration = Duration::from_secs(10);
-
 /// A component that was compiled, linked and described.
 pub(super) struct ComponentProvider {
     digest: Digest,
     descriptor: Descriptor,
     checks: Checks,
     runnable: Runnable,
-}
-
-/// What instances are made from.
-struct Runnable {
-    pre: InstancePre<CallState>,
-    exports: Exports,
-    outside: Arc<Outside>,
-    /// Slots that one instance takes of those in `Outside`.
-    weight: u32,
 }
 
 /// Calls one function of a fresh instance: everything between a call and the
@@ -85,16 +72,7 @@ impl ComponentProvider {
         linker: &Linker<CallState>,
         outside: Arc<Outside>,
     ) -> Result<Self, PluginError> {
-        world::check_world(linker.engine(), component)?;
-        let pre = linker
-            .instantiate_pre(component)
-            .map_err(|error| world::malformed(&error))?;
-        let runnable = Runnable {
-            exports: world::find_exports(&pre)?,
-            weight: weight(component, outside.limits.calls),
-            pre,
-            outside,
-        };
+        let runnable = Runnable::new(component, linker, outside)?;
         let (found, publication) = runnable.describe(digest).await?;
         let abilities = Abilities {
             renewal: runnable.exports.renewal.is_some(),
@@ -163,71 +141,6 @@ impl ComponentProvider {
             journal.write(&secrets.scrubber(), &speaker);
         }
         result.map_err(|failure| explain(failure, &refusals, reach.touched()))
-    }
-}
-
-impl Runnable {
-    async fn slot(&self) -> wasmtime::Result<tokio::sync::OwnedSemaphorePermit> {
-        let slots = Arc::clone(&self.outside.slots);
-        Ok(slots.acquire_many_owned(self.weight).await?)
-    }
-
-    /// Runs `describe` and `names` without network, keys and entropy.
-    async fn describe(
-        &self,
-        digest: Digest,
-    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
-        let engine = self.pre.engine();
-        let mut session = Session::describing(engine, &self.outside, digest);
-        let described = timeout(DESCRIBE, async {
-            session.slot = Some(self.slot().await?);
-            let store = &mut session.store;
-            let instance = self.pre.instantiate_async(&mut *store).await?;
-            // Checks the types of every function, also of those not called now.
-            let exports = &self.exports;
-            let provider = match self.load_all(&mut *store, &instance) {
-                Ok(provider) => provider,
-                Err(error) => return Ok(Err(world::malformed(&error))),
-            };
-            let descriptor = provider.call_describe(&mut *store).await?;
-            let names = match &exports.publication {
-                Some(publication) => {
-                    let publication = publication.load(&mut *store, &instance)?;
-                    publication.call_names(&mut *store).await?
-                }
-                None => Vec::new(),
-            };
-            Ok(Ok((descriptor, names)))
-        })
-        .await;
-        match described {
-            Ok(Ok(described)) => described,
-            Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, DESCRIBE))),
-            Err(_) => Err(PluginError::Describe(session.overdue(DESCRIBE))),
-        }
-    }
-
-    fn load_all(
-        &self,
-        store: &mut wasmtime::Store<CallState>,
-        instance: &wasmtime::component::Instance,
-    ) -> wasmtime::Result<exports::provider::Guest> {
-        let Exports {
-            provider,
-            renewal,
-            inventory,
-            publication,
-        } = &self.exports;
-        if let Some(renewal) = renewal {
-            renewal.load(&mut *store, instance)?;
-        }
-        if let Some(inventory) = inventory {
-            inventory.load(&mut *store, instance)?;
-        }
-        if let Some(publication) = publication {
-            publication.load(&mut *store, instance)?;
-        }
-        provider.load(store, instance)
     }
 }
 
@@ -481,50 +394,6 @@ impl fmt::Debug for ComponentProvider {
     }
 }
 
-/// Bytes of the texts in an answer.
-trait Measured {
-    fn bytes(&self) -> usize;
-}
-
-impl Measured for () {
-    fn bytes(&self) -> usize {
-        0
-    }
-}
-
-impl Measured for wit::Validation {
-    fn bytes(&self) -> usize {
-        self.identity.as_ref().map_or(0, String::len)
-            + self.warnings.iter().map(String::len).sum::<usize>()
-    }
-}
-
-impl Measured for wit::Credential {
-    fn bytes(&self) -> usize {
-        self.id.len() + self.data.len() + self.metadata.len()
-    }
-}
-
-impl Measured for wit::Rotated {
-    fn bytes(&self) -> usize {
-        self.secret.len() + self.metadata.len() + self.retires.as_ref().map_or(0, String::len)
-    }
-}
-
-impl Measured for exports::inventory::Page {
-    fn bytes(&self) -> usize {
-        self.ids.iter().map(String::len).sum::<usize>() + self.next.as_ref().map_or(0, String::len)
-    }
-}
-
-impl Measured for Option<exports::publication::Document> {
-    fn bytes(&self) -> usize {
-        self.as_ref().map_or(0, |document| {
-            document.content_type.len() + document.body.len()
-        })
-    }
-}
-
 /// A missing grant is the first thing to mend in a call that failed, whatever
 /// the provider made of the refusal.
 fn explain(mut failure: Failure, refusals: &[String], touched: bool) -> Failure {
@@ -554,15 +423,4 @@ fn context(call: &Call) -> wit::Context {
         }),
         timeout_ms: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
     }
-}
-
-/// How many of the pool's slots an instance takes: its memories, and its tables
-/// by the number that belongs to a slot.
-fn weight(component: &Component, most: u32) -> u32 {
-    component.resources_required().map_or(1, |required| {
-        required
-            .num_memories
-            .max(required.num_tables.div_ceil(TABLES_PER_CALL))
-            .clamp(1, most.max(1))
-    })
 }

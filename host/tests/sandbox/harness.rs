@@ -165,7 +165,7 @@ pub(crate) fn guest() -> lessor::plugin_store::VerifiedPlugin {
     let store = PluginStore::new(guests(), 64 << 20);
     let digest = store
         .digest_of("misbehaving.wasm")
-        .expect("run cargo xtask plugins first");
+        .expect("run cargo xtask test, which builds it");
     store.verify("misbehaving.wasm", digest).unwrap()
 }
 

@@ -1,0 +1,48 @@
+//! How long an answer of a guest is, for the limit `output`.
+
+use super::bindings::{exports::lessor::provider as exports, lessor::provider::types as wit};
+
+/// An answer whose texts can be counted.
+pub(super) trait Measured {
+    /// Bytes of all its texts.
+    fn bytes(&self) -> usize;
+}
+
+impl Measured for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+impl Measured for wit::Validation {
+    fn bytes(&self) -> usize {
+        self.identity.as_ref().map_or(0, String::len)
+            + self.warnings.iter().map(String::len).sum::<usize>()
+    }
+}
+
+impl Measured for wit::Credential {
+    fn bytes(&self) -> usize {
+        self.id.len() + self.data.len() + self.metadata.len()
+    }
+}
+
+impl Measured for wit::Rotated {
+    fn bytes(&self) -> usize {
+        self.secret.len() + self.metadata.len() + self.retires.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Measured for exports::inventory::Page {
+    fn bytes(&self) -> usize {
+        self.ids.iter().map(String::len).sum::<usize>() + self.next.as_ref().map_or(0, String::len)
+    }
+}
+
+impl Measured for Option<exports::publication::Document> {
+    fn bytes(&self) -> usize {
+        self.as_ref().map_or(0, |document| {
+            document.content_type.len() + document.body.len()
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! A linked component: what instances are made from, and its own description.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use wasmtime::{
+    Store,
+    component::{Component, Instance, InstancePre, Linker},
+};
+
+use super::{
+    Outside,
+    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
+    call::{CallState, Session},
+    engine::TABLES_PER_CALL,
+    world::{self, Exports},
+};
+use crate::{id::Digest, plugin_store::PluginError};
+
+/// How long a provider may take to describe itself; an interpreter that starts
+/// takes a few milliseconds.
+const DESCRIBE: Duration = Duration::from_secs(10);
+
+/// What instances are made from.
+pub(super) struct Runnable {
+    pub(super) pre: InstancePre<CallState>,
+    pub(super) exports: Exports,
+    pub(super) outside: Arc<Outside>,
+    /// Slots that one instance takes of those in `Outside`.
+    weight: u32,
+}
+
+impl Runnable {
+    /// Links a component of the provider world.
+    pub(super) fn new(
+        component: &Component,
+        linker: &Linker<CallState>,
+        outside: Arc<Outside>,
+    ) -> Result<Self, PluginError> {
+        world::check_world(linker.engine(), component)?;
+        let pre = linker
+            .instantiate_pre(component)
+            .map_err(|error| world::malformed(&error))?;
+        Ok(Self {
+            exports: world::find_exports(&pre)?,
+            weight: weight(component, outside.limits.calls),
+            pre,
+            outside,
+        })
+    }
+
+    /// Waits until there is room for one more instance in the pool.
+    pub(super) async fn slot(&self) -> wasmtime::Result<OwnedSemaphorePermit> {
+        let slots = Arc::clone(&self.outside.slots);
+        Ok(slots.acquire_many_owned(self.weight).await?)
+    }
+
+    /// Runs `describe` and `names` without network, keys and entropy.
+    pub(super) async fn describe(
+        &self,
+        digest: Digest,
+    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
+        let engine = self.pre.engine();
+        let mut session = Session::describing(engine, &self.outside, digest);
+        let described = timeout(DESCRIBE, async {
+            session.slot = Some(self.slot().await?);
+            let store = &mut session.store;
+            let instance = self.pre.instantiate_async(&mut *store).await?;
+            // Checks the types of every function, also of those not called now.
+            let exports = &self.exports;
+            let provider = match self.load_all(&mut *store, &instance) {
+                Ok(provider) => provider,
+                Err(error) => return Ok(Err(world::malformed(&error))),
+            };
+            let descriptor = provider.call_describe(&mut *store).await?;
+            let names = match &exports.publication {
+                Some(publication) => {
+                    let publication = publication.load(&mut *store, &instance)?;
+                    publication.call_names(&mut *store).await?
+                }
+                None => Vec::new(),
+            };
+            Ok(Ok((descriptor, names)))
+        })
+        .await;
+        match described {
+            Ok(Ok(described)) => described,
+            Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, DESCRIBE))),
+            Err(_) => Err(PluginError::Describe(session.overdue(DESCRIBE))),
+        }
+    }
+
+    fn load_all(
+        &self,
+        store: &mut Store<CallState>,
+        instance: &Instance,
+    ) -> wasmtime::Result<exports::provider::Guest> {
+        let Exports {
+            provider,
+            renewal,
+            inventory,
+            publication,
+        } = &self.exports;
+        if let Some(renewal) = renewal {
+            renewal.load(&mut *store, instance)?;
+        }
+        if let Some(inventory) = inventory {
+            inventory.load(&mut *store, instance)?;
+        }
+        if let Some(publication) = publication {
+            publication.load(&mut *store, instance)?;
+        }
+        provider.load(store, instance)
+    }
+}
+
+/// How many of the pool's slots an instance takes: its memories, and its tables
+/// by the number that belongs to a slot.
+fn weight(component: &Component, most: u32) -> u32 {
+    component.resources_required().map_or(1, |required| {
+        required
+            .num_memories
+            .max(required.num_tables.div_ceil(TABLES_PER_CALL))
+            .clamp(1, most.max(1))
+    })
+}
