@@ -70,10 +70,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let sandbox = Sandbox::new(SandboxSettings {
             clock: clock.clone(),
-            code_cache: Some(CodeCacheSettings {
-                dir: config.data_dir.join("code"),
-                key: keyring.code_cache_key(),
-            }),
+            code_cache: Some(code_cache(config, &keyring)),
             limits: Limits::default(),
         })?;
         let store = PluginStore::new(config.plugin_dir.clone(), PLUGIN_BYTES);
@@ -145,6 +142,23 @@ impl Engine {
         if let Some(scheduler) = scheduler {
             scheduler.shutdown().await;
         }
+    }
+}
+
+/// Where compiled code is kept, and the key that vouches for it.
+fn code_cache(config: &Config, keyring: &Keyring) -> CodeCacheSettings {
+    // Tests start many servers with keys of their own; compiling the providers
+    // for each of them would be most of what the tests do.
+    #[cfg(feature = "test-hooks")]
+    if let Ok(dir) = std::env::var("LESSOR_TEST_CODE_CACHE") {
+        return CodeCacheSettings {
+            dir: dir.into(),
+            key: crate::secret::Secret::new([0; 32]),
+        };
+    }
+    CodeCacheSettings {
+        dir: config.data_dir.join("code"),
+        key: keyring.code_cache_key(),
     }
 }
 

@@ -210,18 +210,15 @@ fn requested_ttl(
     }
 }
 
-/// Whether a lease's end can still be moved: it has one, below its longest life,
-/// and upstream's own end is not in the way.
+/// Whether a lease can be renewed: it has an end, and upstream's own end is not
+/// in the way. One that has reached its longest life can be renewed to no effect,
+/// as clients of Vault expect.
 fn is_renewable(
     expires_at: Option<Timestamp>,
-    max_expires_at: Option<Timestamp>,
     upstream_end: Option<Timestamp>,
     renews: bool,
 ) -> bool {
-    let Some(end) = expires_at else { return false };
-    let below_max = max_expires_at.is_none_or(|max| end < max);
-    let upstream_allows = renews || upstream_end.is_none_or(|upstream| end < upstream);
-    below_max && upstream_allows
+    expires_at.is_some_and(|end| renews || upstream_end.is_none_or(|upstream| end < upstream))
 }
 
 /// The end of a lease as the log shows it.
@@ -231,12 +228,7 @@ fn shown_end(expires_at: Option<Timestamp>) -> String {
 
 fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
     let renewable = row.state == LeaseState::Active
-        && is_renewable(
-            row.expires_at,
-            row.max_expires_at,
-            row.upstream_expires_at,
-            renews,
-        );
+        && is_renewable(row.expires_at, row.upstream_expires_at, renews);
     LeaseView {
         id: LeaseId {
             mount: mount.path().clone(),

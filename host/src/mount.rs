@@ -16,6 +16,7 @@ use std::{
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
+pub(crate) use self::loopback::endpoints;
 pub use self::{
     table::{MountSpec, MountView, Mounts},
     tune::{Tune, TunePatch},

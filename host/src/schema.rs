@@ -10,6 +10,7 @@
 //! bounded time (`admission`).
 
 mod admission;
+mod lists;
 mod redaction;
 mod sentence;
 mod shape;
@@ -17,7 +18,7 @@ mod shape;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-pub use self::redaction::{REDACTED, redact};
+pub use self::redaction::{REDACTED, is_redacted, redact, restore};
 use self::shape::{Branches, Position};
 use crate::suggest;
 
@@ -79,6 +80,7 @@ impl Checker {
             return Err(format!("{root} must be a JSON object"));
         }
         let top = Position::root(&self.schema);
+        lists::split(&top, document);
         refuse_unknown(&top, document, root, self.beside)?;
         fill_defaults(&top, document);
         match self.validator.iter_errors(document).next() {

@@ -11,11 +11,12 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    catalog::Plugin,
     clock::{Clock, Timestamp},
     duration,
     id::{MountPath, OperationId},
     keyring::Keyring,
-    mount::{Mount, Mounts, config_context},
+    mount::{Mount, Mounts, config_context, endpoints},
     provider::{Call, Requester},
     refusal::Refusal,
     rotation::Rotations,
@@ -100,14 +101,20 @@ impl Settings {
         let now = self.clock.now();
         let schedule = take_schedule(&mut document, now).map_err(Refusal::Invalid)?;
         let mut document = Value::Object(document);
+        // No rotation may stage a successor of a config that is being replaced.
+        let turn = mount.rotation_turn().await;
+        let stored = match schema::is_redacted(&document) {
+            true => self.restore(&mount, &plugin, &mut document).await?,
+            false => None,
+        };
         plugin
             .config
             .check("config", &mut document)
             .map_err(Refusal::Invalid)?;
+        if let Some(stored) = stored {
+            same_system(&plugin.provider.descriptor().endpoints, &stored, &document)?;
+        }
         let document = Secret::new(document.to_string());
-
-        // No rotation may stage a successor of a config that is being replaced.
-        let turn = mount.rotation_turn().await;
         let version = self.storage.next_config_version(mount.id).await?;
         let call = Call {
             operation: OperationId::new(now)?,
@@ -152,6 +159,27 @@ impl Settings {
             self.rotations.rotate_root(path, Some(requester)).await?;
         }
         self.read(path).await
+    }
+
+    /// Puts the stored secrets where a config that was read is written back.
+    /// Answers the stored config.
+    async fn restore(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        document: &mut Value,
+    ) -> Result<Option<Value>, Refusal> {
+        let stored = match self.storage.current_config(mount.id).await? {
+            Some(row) => {
+                let root = self.mounts.root_of(mount, plugin, &row)?;
+                let text = self.mounts.unseal(&root)?;
+                Some(serde_json::from_str::<Value>(text.expose()).map_err(Refusal::internal)?)
+            }
+            None => None,
+        };
+        let schema = &plugin.provider.descriptor().config_schema;
+        schema::restore(schema, "config", document, stored.as_ref()).map_err(Refusal::Invalid)?;
+        Ok(stored)
     }
 
     /// The config in use, secrets redacted.
@@ -209,6 +237,20 @@ impl Settings {
     }
 }
 
+/// Refuses to reuse stored secrets for another system than the one they are for:
+/// whoever may write a config must not be able to send the root credential to a
+/// place of their own.
+fn same_system(templates: &[String], stored: &Value, document: &Value) -> Result<(), Refusal> {
+    if endpoints(templates, stored) == endpoints(templates, document) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!(
+        "config names another system than the stored one, so {:?} cannot stand for its secrets: \
+         give the values themselves",
+        schema::REDACTED
+    )))
+}
+
 /// Takes the host's fields out of a config body.
 fn take_schedule(document: &mut Map<String, Value>, now: Timestamp) -> Result<Schedule, String> {
     let on_config = match document.remove("rotate_on_config") {
@@ -250,6 +292,21 @@ mod tests {
         assert_eq!(schedule.next, Some(Timestamp(86_400_000)));
         assert!(schedule.on_config);
         assert_eq!(body, json!({"host": "db"}));
+    }
+
+    #[test]
+    fn stored_secrets_are_not_sent_to_another_system() {
+        let templates = ["tcp://{host}:{port}".to_owned()];
+        let stored = json!({"host": "db", "port": 5432, "password": "canary"});
+        let moved = json!({"host": "elsewhere", "port": 5432, "password": "canary"});
+        assert!(same_system(&templates, &stored, &stored).is_ok());
+        let refused = same_system(&templates, &stored, &moved)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("another system") && !refused.contains("canary"),
+            "{refused}"
+        );
     }
 
     #[test]

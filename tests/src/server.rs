@@ -284,6 +284,12 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// Compiled providers, shared by the servers of all tests: compiling them for
+/// each would be most of what the tests do.
+fn code_cache() -> PathBuf {
+    binary().with_file_name("test-code-cache")
+}
+
 /// The root of this workspace.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -329,6 +335,7 @@ fn spawn(home: &Path, arguments: &[String], environment: &[(String, String)]) ->
         .arg("server")
         .args(arguments)
         .env_remove("LESSOR_FAULT")
+        .env("LESSOR_TEST_CODE_CACHE", code_cache())
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("log"))

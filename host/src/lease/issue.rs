@@ -166,7 +166,7 @@ impl Leases {
             issue_time: lease.issued_at,
             expire_time: expires_at,
             last_renewal: None,
-            renewable: is_renewable(expires_at, lease.max_expires_at, upstream_end, renews),
+            renewable: is_renewable(expires_at, upstream_end, renews),
             credential_id: Some(credential.id.clone()),
             metadata: credential.metadata.clone(),
             requester: lease.requester.clone(),

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use super::Leases;
@@ -17,6 +18,9 @@ use crate::{
 /// Documents kept; names are chosen by anonymous callers, so their number is
 /// bounded and the whole is dropped beyond.
 const CACHE_LIMIT: usize = 256;
+
+/// How long a name is known to have no document.
+const NOTHING: Duration = Duration::from_secs(60);
 
 /// Documents that were made, by mount and name.
 #[derive(Debug, Default)]
@@ -82,9 +86,10 @@ impl Leases {
                 other => break other?,
             }
         };
-        let until = document
+        let valid_for = document
             .as_ref()
-            .map_or(now, |document| now.plus(document.valid_for));
+            .map_or(NOTHING, |document| document.valid_for);
+        let until = now.plus(valid_for);
         // A revocation that came meanwhile dropped what was kept; what was made
         // before it must not come back.
         if self.storage.early_revocations(mount.id, now).await? == revoked {

@@ -31,14 +31,9 @@ impl Leases {
         }
         let plugin = self.mounts.plugin(&mount).await?;
         let renews = plugin.provider.descriptor().abilities.renewal;
-        if !is_renewable(
-            row.expires_at,
-            row.max_expires_at,
-            row.upstream_expires_at,
-            renews,
-        ) {
+        if !is_renewable(row.expires_at, row.upstream_expires_at, renews) {
             return refuse(
-                "is not renewable: its end is fixed by its max_ttl or by upstream; ask for a new one",
+                "is not renewable: upstream ends the credential by itself; ask for a new one",
             );
         }
         let role = self.roles.version(row.role_id).await?;

@@ -5,13 +5,23 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 /// The provider's endpoints, filled in from a config, that lie on loopback.
-pub(super) fn loopback_endpoints(endpoints: &[String], config: &str) -> Vec<String> {
-    let Ok(Value::Object(config)) = serde_json::from_str::<Value>(config) else {
+pub(super) fn loopback_endpoints(templates: &[String], config: &str) -> Vec<String> {
+    let Ok(config) = serde_json::from_str::<Value>(config) else {
         return Vec::new();
     };
+    endpoints(templates, &config)
+        .into_iter()
+        .filter(|endpoint| is_on_loopback(endpoint))
+        .map(|endpoint| without_path(&endpoint))
+        .collect()
+}
+
+/// The provider's endpoints, filled in from a config. A field that the config
+/// leaves to its default stays a placeholder.
+pub(crate) fn endpoints(templates: &[String], config: &Value) -> Vec<String> {
     let fill = |template: &String| {
         let mut filled = template.clone();
-        for (name, value) in &config {
+        for (name, value) in config.as_object().into_iter().flatten() {
             let text = match value {
                 Value::String(text) => text.clone(),
                 Value::Number(number) => number.to_string(),
@@ -21,12 +31,7 @@ pub(super) fn loopback_endpoints(endpoints: &[String], config: &str) -> Vec<Stri
         }
         filled
     };
-    endpoints
-        .iter()
-        .map(fill)
-        .filter(|endpoint| is_on_loopback(endpoint))
-        .map(|endpoint| without_path(&endpoint))
-        .collect()
+    templates.iter().map(fill).collect()
 }
 
 /// A grant is for a whole server: `scheme://host[:port]`.

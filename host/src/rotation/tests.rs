@@ -138,3 +138,20 @@ async fn a_config_that_does_not_work_is_not_stored() {
     assert_eq!(shown.config, json!({"password": "<redacted>"}));
     engine.issue().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_config_that_was_read_can_be_written_back_after_a_rotation() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    let mut shown = engine.settings.read(&db()).await.unwrap().config;
+    shown["rotation_period"] = json!("1d");
+    let written = engine
+        .settings
+        .write(&db(), shown, requester())
+        .await
+        .unwrap();
+    assert_eq!(written.version, 3);
+    assert!(written.schedule.next.is_some());
+    engine.issue().await.unwrap();
+}
