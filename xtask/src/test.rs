@@ -50,6 +50,9 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     if on_path("cargo-nextest").is_some() {
         let mut command = prepared(workspace, &["nextest", "run"]);
         command.args(selection).args(arguments);
+        if arguments.is_empty() {
+            command.arg("--no-fail-fast");
+        }
         let status = command
             .stdin(Stdio::null())
             .status()

@@ -170,10 +170,12 @@ pub(crate) fn guest() -> lessor::plugin_store::VerifiedPlugin {
 }
 
 fn guests() -> PathBuf {
-    std::env::var_os("LESSOR_TEST_PLUGINS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/test"),
-        PathBuf::from,
-    )
+    std::env::var_os("LESSOR_TEST_PLUGINS")
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"),
+            PathBuf::from,
+        )
+        .join("test")
 }
 
 /// What one test logged, in the format of the server.
