@@ -12,6 +12,7 @@ mod keys;
 mod leases;
 mod mounts;
 mod pins;
+mod revocations;
 mod roles;
 mod rotations;
 
@@ -29,9 +30,10 @@ use crate::{clock::Timestamp, id::OperationId};
 
 pub use configs::{ConfigRow, ConfigState, NewConfig, Schedule};
 pub use keys::TokenRow;
-pub use leases::{Activation, Cap, EarlyRevocation, LeaseRow, LeaseState, NewLease};
+pub use leases::{Activation, Cap, LeaseRow, LeaseState, NewLease};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
+pub use revocations::EarlyRevocation;
 pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 

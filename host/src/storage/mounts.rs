@@ -111,7 +111,7 @@ impl Storage {
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
                 [id],
             )?;
-            super::leases::mark_for_revocation(connection, id, None, now)?;
+            super::revocations::mark_for_revocation(connection, id, None, now)?;
             Ok(())
         })
         .await

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Storage, StorageError, all, change, json, leases, one, to_json};
+use super::{Storage, StorageError, all, change, json, one, revocations, to_json};
 use crate::{clock::Timestamp, id::RoleName, role::HostFields};
 
 /// A role as stored.
@@ -94,7 +94,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            leases::mark_for_revocation(connection, mount_id, Some(name.as_str()), now)?;
+            revocations::mark_for_revocation(connection, mount_id, Some(name.as_str()), now)?;
             set_aside(connection, mount_id, &name)
         })
         .await
