@@ -18,6 +18,7 @@ mod envelope;
 mod example;
 mod grants;
 mod leases;
+mod limits;
 mod outage;
 mod plugin_files;
 mod refusals;

@@ -72,3 +72,23 @@ fn an_issue_that_finds_postgresql_down_fails_and_leaves_nothing() {
     let lease = fixture.issue("reader");
     fixture.await_exactly(&[lease]);
 }
+
+#[test]
+fn a_root_password_changed_behind_the_servers_back_is_mended_by_a_new_config() {
+    let fixture = Fixture::start();
+    let lease = fixture.issue("reader");
+    let root = &fixture.root.username;
+    fixture.postgres.sql(&format!(
+        "alter role {root} password 'changed-by-hand'; \
+         select pg_terminate_backend(pid) from pg_stat_activity where usename = '{root}'"
+    ));
+    let sentence = fixture.server.http.get("db/creds/reader").refused(502);
+    assert!(sentence.contains("password"), "{sentence}");
+    let mut config = fixture.config();
+    config["password"] = json!("changed-by-hand");
+    fixture.server.http.post("db/config", &config).ok();
+    let after = fixture.issue("reader");
+    fixture.revoke(&lease).ok();
+    fixture.server.advance_clock(60);
+    fixture.await_exactly(&[after]);
+}
