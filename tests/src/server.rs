@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::{
     http::{Answer, Http},
+    installation,
     wait::{eventually, eventually_true},
 };
 
@@ -55,17 +56,12 @@ impl Setup {
         self
     }
 
-    /// Starts the server on a fresh data directory, initialises it, and pins
-    /// the first-party providers as `postgres` and `certificate`.
+    /// Starts the server on an initialised data directory with the first-party
+    /// providers pinned as `postgres` and `certificate`.
     pub fn start(self) -> Server {
-        let mut server = self.start_uninitialised();
-        let answer = server.http.put("sys/init", &json!({})).ok().json();
-        let token = answer["root_token"].as_str().expect("init gives a token");
-        server.http = server.http.with_token(token);
-        for name in ["postgres", "certificate"] {
-            let file = format!("{name}.wasm");
-            server.pin(name, &file, &server.digest(&file)).ok();
-        }
+        let installation = installation::prepared();
+        let mut server = self.launch(|data| installation.copy_to(data));
+        server.http = server.http.with_token(&installation.token);
         server
     }
 
@@ -95,7 +91,12 @@ impl Setup {
 
     /// Starts the server on a fresh data directory and leaves it at that.
     pub fn start_uninitialised(self) -> Server {
+        self.launch(|_| {})
+    }
+
+    fn launch(self, prepare: impl FnOnce(&Path)) -> Server {
         let home = home();
+        prepare(&home.path().join("data"));
         let plugins = home.path().join("plugins");
         let config = format!(
             "listen = \"127.0.0.1:0\"\ndata_dir = {:?}\nplugin_dir = {:?}\n{}\n[audit]\nfile = {:?}\n",
