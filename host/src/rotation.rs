@@ -338,6 +338,8 @@ impl Rotations {
             )
             .await?;
         mount.forget_root();
+        // Sessions of the former root credential are of no more use to anybody.
+        self.mounts.drop_parked(mount);
         if !promoted {
             return Err(gone());
         }

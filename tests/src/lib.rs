@@ -33,3 +33,9 @@ pub mod postgres;
 pub mod refusal;
 pub mod server;
 pub mod wait;
+
+/// The SHA-256 of `bytes`, in lower-case hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
+}

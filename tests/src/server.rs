@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
@@ -191,7 +190,7 @@ impl Server {
     /// The SHA-256 of a file in the plugin directory, in lower-case hex.
     pub fn digest(&self, file: &str) -> String {
         let bytes = fs::read(self.plugins().join(file)).expect("a plugin file");
-        hex::encode(Sha256::digest(bytes))
+        crate::sha256(&bytes)
     }
 
     /// The plugin directory.

@@ -12,6 +12,7 @@
 mod certificate;
 mod clients;
 mod command_line;
+mod configuration;
 mod crash;
 mod dev;
 mod envelope;

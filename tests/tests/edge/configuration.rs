@@ -1,0 +1,156 @@
+//! What an operator writes into the configuration file, seen from outside.
+
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+use lessor_tests::{
+    openssl::{Authority, Desk},
+    server::{Server, binary, built_plugins},
+};
+use serde_json::json;
+
+/// Runs `lessor` against a server, with or without an authority to trust.
+fn lessor(server: &Server, arguments: &[&str]) -> Output {
+    Command::new(binary())
+        .args(arguments)
+        .args(["--address", server.http.base()])
+        .env("LESSOR_TOKEN", "none")
+        .env_remove("LESSOR_CACERT")
+        .env_remove("VAULT_CACERT")
+        .stdin(Stdio::null())
+        .output()
+        .expect("run lessor")
+}
+
+#[test]
+fn a_server_with_a_certificate_is_reached_over_tls_and_only_by_who_trusts_it() {
+    let authority = Authority::new("Server Authority");
+    let certificate = authority.server_certificate();
+    let desk = Desk::new();
+    let cert = desk.put("server.pem", &certificate.certificate);
+    let key = desk.put("server.key", &certificate.key);
+    let trusted = desk.put("ca.pem", &authority.certificate);
+    let server = Server::setup()
+        .config(&format!("[tls]\ncert = {cert:?}\nkey = {key:?}"))
+        .start_uninitialised();
+    assert!(server.http.base().starts_with("https://"), "{server:?}");
+
+    let known = lessor(&server, &["init", "--ca-cert", trusted.to_str().unwrap()]);
+    assert!(known.status.success(), "{known:?}");
+    let unknown = lessor(&server, &["status"]);
+    let said = String::from_utf8_lossy(&unknown.stderr).to_lowercase();
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
+    assert!(said.contains("certificate"), "{said}");
+}
+
+#[test]
+fn a_declared_pin_is_there_from_the_start_and_only_with_the_right_digest() {
+    let bytes = fs::read(built_plugins().join("certificate.wasm")).unwrap();
+    let right = lessor_tests::sha256(&bytes);
+    let wrong = lessor_tests::sha256(b"other bytes");
+    let pin = |digest: &str| {
+        format!(
+            "[[plugin]]\nname = \"declared\"\nfile = \"certificate.wasm\"\nsha256 = \"{digest}\""
+        )
+    };
+    let server = Server::setup().config(&pin(&right)).start();
+    let shown = server
+        .http
+        .get("sys/plugins/catalog/secret/declared")
+        .data();
+    assert_eq!(shown["state"], json!("ready"), "{shown}");
+    assert_eq!(shown["source"], json!("config"), "{shown}");
+    server
+        .http
+        .post("sys/mounts/ca", &json!({"type": "declared"}))
+        .ok();
+
+    // A wrong digest disables that plugin, and never the server.
+    let server = Server::setup().config(&pin(&wrong)).start();
+    let shown = server
+        .http
+        .get("sys/plugins/catalog/secret/declared")
+        .data();
+    assert_eq!(shown["state"], json!("digest mismatch"), "{shown}");
+    let refused = server
+        .http
+        .post("sys/mounts/ca", &json!({"type": "declared"}));
+    let sentence = refused.clone().refused(refused.status);
+    assert!(sentence.contains("certificate.wasm"), "{sentence}");
+    server
+        .http
+        .post("sys/mounts/ca", &json!({"type": "certificate"}))
+        .ok();
+}
+
+#[test]
+fn a_server_that_cannot_start_says_in_one_sentence_why() {
+    let desk = Desk::new();
+    let data = desk.put("a file", "").display().to_string();
+    let start = |config: &str, arguments: &[&str]| {
+        let file = desk.put("lessor.toml", config);
+        let done = Command::new(binary())
+            .args(["server", "--config", file.to_str().unwrap()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("run lessor");
+        assert!(!done.status.success(), "{config} {arguments:?}");
+        String::from_utf8(done.stderr).unwrap()
+    };
+    for (config, arguments, says) in [
+        ("listn = \"127.0.0.1:0\"", &[][..], vec!["listn", "listen"]),
+        ("[audit]\nfil = \"x\"", &[], vec!["fil", "file"]),
+        ("listen = \"nowhere\"", &[], vec!["listen"]),
+        ("listen = 5", &[], vec!["listen"]),
+        ("data_dir = ", &[], vec!["lessor.toml"]),
+        // Without TLS, only this machine is served.
+        (
+            "listen = \"0.0.0.0:0\"",
+            &["--data-dir", "unused"],
+            vec!["tls"],
+        ),
+        (
+            "[tls]\ncert = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"",
+            &["--data-dir", "unused"],
+            vec!["/nowhere/cert.pem"],
+        ),
+        (
+            "listen = \"127.0.0.1:0\"",
+            &["--data-dir", &data],
+            vec!["a file"],
+        ),
+    ] {
+        let error = start(config, arguments).to_lowercase();
+        for word in says {
+            assert!(
+                error.contains(&word.to_lowercase()),
+                "{config}: no {word} in {error}"
+            );
+        }
+        assert!(!error.contains("panicked"), "{config}: {error}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_data_directory_is_refused() {
+    let server = Server::start();
+    let done = Command::new(binary())
+        .args(["server", "--listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(server.data())
+        .arg("--plugin-dir")
+        .arg(server.plugins())
+        .stdin(Stdio::null())
+        .output()
+        .expect("run lessor");
+    assert!(!done.status.success());
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        said.contains(&server.data().display().to_string()),
+        "{said}"
+    );
+    server.http.get("sys/mounts").ok();
+}
