@@ -5,7 +5,7 @@
 //! from its file at every start, and nobody has to unseal anything.
 
 use std::{
-    fs::{self, DirBuilder},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -25,6 +25,9 @@ use crate::{
     storage::{Storage, StorageError},
 };
 
+/// The file that a running server holds locked.
+const LOCK: &str = "lock";
+
 /// The database's name in the data directory.
 const DATABASE: &str = "lessor.db";
 
@@ -34,6 +37,9 @@ pub struct Installation {
     config: Config,
     clock: Clock,
     storage: Storage,
+    /// Locked for as long as this process lives: two servers on one database
+    /// would each rotate and revoke what the other does.
+    _lock: File,
     engine: OnceLock<Arc<Engine>>,
     /// Held while it is being initialised: two callers must not both get a token.
     turn: Mutex<()>,
@@ -48,12 +54,14 @@ impl Installation {
     /// Where the directory, the database or the root key cannot be used.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, InstallationError> {
         make_private(&config.data_dir)?;
+        let lock = lock(&config.data_dir)?;
         let file = config.data_dir.join(DATABASE);
         let storage = Storage::open(&file)?;
         let installation = Self {
             config,
             clock,
             storage,
+            _lock: lock,
             engine: OnceLock::new(),
             turn: Mutex::new(()),
             started: Notify::new(),
@@ -138,6 +146,23 @@ impl Installation {
     }
 }
 
+/// Takes the data directory for this process; the system gives it back when the
+/// process ends, however it ends.
+fn lock(directory: &Path) -> Result<File, InstallationError> {
+    let failed = |source| InstallationError::Directory {
+        path: directory.to_owned(),
+        source,
+    };
+    let file = File::create(directory.join(LOCK)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(InstallationError::InUse {
+            path: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 /// Makes a directory for this user alone, or makes sure that it is.
 pub(crate) fn make_private(directory: &Path) -> Result<(), InstallationError> {
     let failed = |source| InstallationError::Directory {
@@ -165,6 +190,12 @@ pub enum InstallationError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// Another server has it.
+    #[error("the data directory {} is in use by another server: stop that one first", path.display())]
+    InUse {
+        /// Which.
+        path: PathBuf,
     },
     /// The database cannot be used.
     #[error("the database cannot be used")]

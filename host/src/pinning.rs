@@ -56,6 +56,8 @@ pub async fn watch(installation: Arc<Installation>) {
         }
     };
     let engine = installation.ready().await;
+    // A server that was initialised after it started has pinned nothing yet.
+    pin_declared(&engine, installation.config()).await;
     let mut refused = HashSet::new();
     if installation.config().dev.is_some() {
         pin_on_sight(&engine, &mut refused).await;

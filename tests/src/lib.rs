@@ -12,7 +12,6 @@
 //! - [`wait`]: poll a condition until a deadline; the only waiting there is
 //! - [`http`]: the HTTP client and what a test asks of an answer
 //! - [`refusal`]: tables of bad requests and what a refusal must be
-//! - `installation`: a data directory to begin with, made once per build
 //! - [`server`]: the server process: start, kill, start again on the same data
 //! - [`postgres`]: a cluster of its own, `psql`, roles to be root with
 //! - [`openssl`]: certificates for tests and judgements about leased ones
@@ -27,7 +26,6 @@
 
 pub mod fixture;
 pub mod http;
-mod installation;
 pub mod openssl;
 pub mod postgres;
 pub mod refusal;

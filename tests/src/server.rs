@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 use crate::{
     http::{Answer, Http},
-    installation,
     wait::{eventually, eventually_true},
 };
 
@@ -55,12 +54,15 @@ impl Setup {
         self
     }
 
-    /// Starts the server on an initialised data directory with the first-party
-    /// providers pinned as `postgres` and `certificate`.
+    /// Starts the server on a fresh data directory, initialises it, and pins
+    /// the first-party providers as `postgres` and `certificate`.
     pub fn start(self) -> Server {
-        let installation = installation::prepared();
-        let mut server = self.launch(|data| installation.copy_to(data));
-        server.http = server.http.with_token(&installation.token);
+        let mut server = self.start_uninitialised();
+        server.initialise();
+        for name in ["postgres", "certificate"] {
+            let file = format!("{name}.wasm");
+            server.pin(name, &file, &server.digest(&file)).ok();
+        }
         server
     }
 
@@ -90,12 +92,7 @@ impl Setup {
 
     /// Starts the server on a fresh data directory and leaves it at that.
     pub fn start_uninitialised(self) -> Server {
-        self.launch(|_| {})
-    }
-
-    fn launch(self, prepare: impl FnOnce(&Path)) -> Server {
         let home = home();
-        prepare(&home.path().join("data"));
         let plugins = home.path().join("plugins");
         let config = format!(
             "listen = \"127.0.0.1:0\"\ndata_dir = {:?}\nplugin_dir = {:?}\n{}\n[audit]\nfile = {:?}\n",
@@ -147,6 +144,13 @@ impl Server {
     /// A fresh, initialised server with the first-party providers pinned.
     pub fn start() -> Self {
         Self::setup().start()
+    }
+
+    /// Makes its keys, and keeps the root token that it answers.
+    pub fn initialise(&mut self) {
+        let answer = self.http.put("sys/init", &json!({})).ok().json();
+        let token = answer["root_token"].as_str().expect("init gives a token");
+        self.http = self.http.with_token(token);
     }
 
     /// `kill -9`, and nothing of it left.

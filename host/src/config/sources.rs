@@ -67,7 +67,10 @@ pub(super) fn merge(
     overlay_flags(&mut table, args);
     let written = Value::Table(table)
         .try_into()
-        .map_err(|source: toml::de::Error| ConfigError::Value(source.message().to_owned()))?;
+        .map_err(|source: toml::de::Error| {
+            // The whole text, as only it names the key.
+            ConfigError::Value(source.to_string().trim().replace('\n', " "))
+        })?;
     Ok(Sources { written, warnings })
 }
 
