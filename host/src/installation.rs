@@ -277,6 +277,7 @@ mod tests {
         let chosen = Secret::new(String::from("chosen"));
         let token = fresh.initialise(Some(chosen)).await.unwrap().unwrap();
         assert_eq!(token.expose(), "chosen");
+        drop(fresh);
         assert!(knows(&open(home.path()).await, "chosen").await);
     }
 
