@@ -96,7 +96,7 @@ impl Postgres {
         // Throw-away data: what a crash of the machine would lose is worth nothing.
         append(
             &data.join("postgresql.conf"),
-            "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 100\n",
+            "fsync = off\nfull_page_writes = off\nmax_connections = 100\n",
         );
         let port = free_port();
         let process = launch(home.path(), port);
