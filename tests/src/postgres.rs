@@ -94,6 +94,7 @@ impl Postgres {
             fs::write(data.join("pg_hba.conf"), rules).expect("pg_hba.conf");
         }
         // Throw-away data: what a crash of the machine would lose is worth nothing.
+        // What is committed survives a crash of PostgreSQL all the same.
         append(
             &data.join("postgresql.conf"),
             "fsync = off\nfull_page_writes = off\nmax_connections = 100\n",

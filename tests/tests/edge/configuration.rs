@@ -121,6 +121,7 @@ fn a_declared_pin_is_there_from_the_start_and_only_with_the_right_digest() {
 fn a_server_that_cannot_start_says_in_one_sentence_why() {
     let desk = Desk::new();
     let data = desk.put("a file", "").display().to_string();
+    let unused = data.replace("a file", "unused");
     let start = |config: &str, arguments: &[&str]| {
         let file = desk.put("lessor.toml", config);
         refuses_to_start(
@@ -138,12 +139,12 @@ fn a_server_that_cannot_start_says_in_one_sentence_why() {
         // Without TLS, only this machine is served.
         (
             "listen = \"0.0.0.0:0\"",
-            &["--data-dir", "unused"],
+            &["--data-dir", &unused],
             vec!["tls"],
         ),
         (
             "[tls]\ncert = \"/nowhere/cert.pem\"\nkey = \"/nowhere/key.pem\"",
-            &["--data-dir", "unused"],
+            &["--data-dir", &unused],
             vec!["/nowhere/cert.pem"],
         ),
         (
