@@ -144,3 +144,40 @@ fn a_root_that_is_no_superuser_leases_and_revokes_and_rotates() {
     session.await_end();
     fixture.await_exactly(&[]);
 }
+
+/// What `GET config` shows can be written back, as configuration tools do. But
+/// nobody may send the root credential elsewhere without knowing it.
+#[test]
+fn a_config_written_back_keeps_its_password_and_never_for_another_host() {
+    let fixture = Fixture::start();
+    let shown = fixture.config_view()["config"].clone();
+    assert_eq!(shown["password"], json!("<redacted>"));
+    fixture.server.http.post("db/config", &shown).ok();
+    let lease = fixture.issue("reader");
+    assert!(fixture.works(&lease));
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    fixture
+        .server
+        .http
+        .post(
+            "sys/mounts/db/tune",
+            &json!({"allowed_hosts": [fixture.postgres.grant(), format!("tcp://127.0.0.1:{port}")]}),
+        )
+        .ok();
+    let mut elsewhere = shown.clone();
+    elsewhere["port"] = json!(port);
+    let sentence = fixture
+        .server
+        .http
+        .post("db/config", &elsewhere)
+        .refused(400);
+    assert!(sentence.contains("<redacted>"), "{sentence}");
+    assert_eq!(
+        offered(&listener),
+        0,
+        "the password may have been sent there"
+    );
+    assert_eq!(fixture.config_view()["config"], shown);
+}
