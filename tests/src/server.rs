@@ -338,6 +338,8 @@ fn spawn(home: &Path, arguments: &[String], environment: &[(String, String)]) ->
     let mut process = Command::new(binary())
         .arg("server")
         .args(arguments)
+        // What a killed development server leaves goes with the rest.
+        .env("TMPDIR", home)
         .env_remove("LESSOR_FAULT")
         .env("LESSOR_TEST_CODE_CACHE", code_cache())
         .envs(environment.iter().map(|(name, value)| (name, value)))

@@ -32,7 +32,7 @@ fn python_with_hvac() -> PathBuf {
         run(Command::new("python3")
             .args(["-m", "venv"])
             .arg(&environment));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "hvac"]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "hvac==2.4.0"]));
     }
     python
 }
