@@ -17,7 +17,6 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::sync::Notify;
-use tracing::Instrument as _;
 
 use crate::{
     backoff,
@@ -82,33 +81,58 @@ impl Rotations {
     }
 
     /// Renews a mount's root credential. An open rotation that a crash or a
-    /// fault interrupted is brought to its end instead. It runs on where the
-    /// caller goes away.
+    /// fault interrupted is brought to its end instead. Dropped half way, it
+    /// stays open and goes on when it is due.
     ///
     /// # Errors
     /// The provider's failure; `Conflict` where a failed rotation waits for the
     /// operator. The root credential in use stays until a new one is proven.
     pub async fn rotate_root(
-        self: &Arc<Self>,
+        &self,
         path: &MountPath,
         requester: Option<Requester>,
     ) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
-        let rotations = Arc::clone(self);
-        let work = async move {
-            let turn = mount.rotation_turn().await;
-            rotations.rotate_in_turn(&mount, requester, &turn).await
-        };
-        tokio::spawn(work.in_current_span())
-            .await
-            .map_err(Refusal::internal)?
+        let turn = mount.rotation_turn().await;
+        if let Some(outcome) = self.drive_open(&mount, requester.clone(), &turn).await? {
+            return Ok(outcome);
+        }
+        let plugin = self.mounts.plugin(&mount).await?;
+        let root = self.mounts.root(&mount, &plugin).await?;
+        let now = self.clock.now();
+        let operation = OperationId::new(now)?;
+        if !self
+            .storage
+            .open_rotation(
+                operation,
+                mount.id,
+                root.version,
+                give_up_at(&mount, now),
+                now,
+            )
+            .await?
+        {
+            return Err(Refusal::Conflict(format!(
+                "another rotation of {} was begun; try again",
+                mount.path()
+            )));
+        }
+        fault::point("rotate.after_open");
+        self.drive_open(&mount, requester, &turn)
+            .await?
+            .ok_or_else(|| {
+                Refusal::Conflict(format!(
+                    "the rotation of {} was ended by a new config",
+                    mount.path()
+                ))
+            })
     }
 
     /// Takes up a failed rotation again.
     ///
     /// # Errors
     /// `Conflict` where none has failed; otherwise as [`Self::rotate_root`].
-    pub async fn retry(self: &Arc<Self>, path: &MountPath) -> Result<RotationOutcome, Refusal> {
+    pub async fn retry(&self, path: &MountPath) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
         let turn = mount.rotation_turn().await;
         let rotation = self.failed(&mount).await?;
@@ -143,46 +167,6 @@ impl Rotations {
             .abort_rotation(mount.id, self.clock.now())
             .await?;
         Ok(())
-    }
-
-    async fn rotate_in_turn(
-        &self,
-        mount: &Arc<Mount>,
-        requester: Option<Requester>,
-        turn: &RotationTurn,
-    ) -> Result<RotationOutcome, Refusal> {
-        if let Some(outcome) = self.drive_open(mount, requester.clone(), turn).await? {
-            return Ok(outcome);
-        }
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
-        let now = self.clock.now();
-        let operation = OperationId::new(now)?;
-        if !self
-            .storage
-            .open_rotation(
-                operation,
-                mount.id,
-                root.version,
-                give_up_at(mount, now),
-                now,
-            )
-            .await?
-        {
-            return Err(Refusal::Conflict(format!(
-                "another rotation of {} was begun; try again",
-                mount.path()
-            )));
-        }
-        fault::point("rotate.after_open");
-        self.drive_open(mount, requester, turn)
-            .await?
-            .ok_or_else(|| {
-                Refusal::Conflict(format!(
-                    "the rotation of {} was ended by a new config",
-                    mount.path()
-                ))
-            })
     }
 
     /// Brings a mount's open rotation as far as it goes; none where none is open.

@@ -1,9 +1,6 @@
 //! Issuing: intent, provider call, outcome, each committed before the next.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::sync::oneshot;
-use tracing::Instrument as _;
+use std::time::Duration;
 
 use super::{IssueRequest, Issued, LeaseView, Leases, is_renewable, requested_ttl, shown_end};
 use crate::{
@@ -19,40 +16,14 @@ use crate::{
 };
 
 impl Leases {
-    /// Makes a credential. It is made to the end even where the caller goes away
-    /// meanwhile, and then revoked, because nobody has seen it.
+    /// Makes a credential. To be run to its end: where its caller goes away
+    /// meanwhile, whoever drives it revokes what nobody received (`api` does).
+    /// Dropped half way, it leaves an intent that is revoked in time.
     ///
     /// # Errors
     /// One sentence that names the field; the provider's failure; `Limit` where
     /// a cap is reached. No lease is left, or one that is being revoked.
     pub async fn issue(
-        self: &Arc<Self>,
-        path: &MountPath,
-        role: &RoleName,
-        request: IssueRequest,
-    ) -> Result<Issued, Refusal> {
-        let (leases, path, role) = (Arc::clone(self), path.clone(), role.clone());
-        let (answer, answered) = oneshot::channel();
-        let work = async move {
-            let outcome = leases.make(&path, &role, request).await;
-            if let Err(Ok(unseen)) = answer.send(outcome) {
-                let id = unseen.lease.id;
-                tracing::info!(lease = %id, "revoking a credential whose caller went away");
-                if let Err(error) = leases
-                    .storage
-                    .mark_lease(id.operation, leases.clock.now())
-                    .await
-                {
-                    tracing::error!(lease = %id, %error, "could not mark an unseen credential; it ends at its expiry");
-                }
-                leases.nudge.notify_one();
-            }
-        };
-        tokio::spawn(work.in_current_span());
-        answered.await.map_err(Refusal::internal)?
-    }
-
-    async fn make(
         &self,
         path: &MountPath,
         role_name: &RoleName,

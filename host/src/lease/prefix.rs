@@ -3,7 +3,7 @@
 //! A prefix is the beginning of a lease id that ends at a slash: of a mount's
 //! path, a mount, its `creds`, a role, or a whole id.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
@@ -31,7 +31,7 @@ impl Leases {
     ///
     /// # Errors
     /// `Invalid` for an empty prefix; where storage fails.
-    pub async fn revoke_prefix(self: &Arc<Self>, prefix: &str) -> Result<usize, Refusal> {
+    pub async fn revoke_prefix(&self, prefix: &str) -> Result<usize, Refusal> {
         if prefix.trim_matches('/').is_empty() {
             return Err(Refusal::Invalid(
                 "prefix must not be empty; name a mount such as db, or a role such as db/creds/reader".into(),

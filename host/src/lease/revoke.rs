@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tracing::Instrument;
-
 use super::{Leases, after_failed_revocation};
 use crate::{
     clock::Timestamp,
@@ -32,7 +30,7 @@ impl Leases {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn revoke(self: &Arc<Self>, id: &LeaseId) -> Result<RevokeOutcome, Refusal> {
+    pub async fn revoke(&self, id: &LeaseId) -> Result<RevokeOutcome, Refusal> {
         let mount = match self.find(id).await {
             Err(Refusal::NotFound(_)) => return Ok(RevokeOutcome::Unknown),
             other => other?.0,
@@ -51,12 +49,7 @@ impl Leases {
                 "it is still being made, and is revoked right after".into(),
             ));
         };
-        // To the end even where the caller goes away: the claim would otherwise
-        // hold the lease back until its time is over.
-        let leases = Arc::clone(self);
-        let work = async move { leases.end(&mount, row).await };
-        let ended = tokio::spawn(work.in_current_span()).await;
-        Ok(match ended.map_err(Refusal::internal)? {
+        Ok(match self.end(&mount, row).await {
             Ok(()) => RevokeOutcome::Revoked,
             Err(reason) => RevokeOutcome::Queued(reason),
         })
