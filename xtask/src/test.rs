@@ -26,7 +26,9 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     let build = [
         "build",
         "--workspace",
-        "--all-targets",
+        "--lib",
+        "--bins",
+        "--tests",
         "--features",
         TEST_FEATURES,
     ];
