@@ -58,7 +58,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Wires the engines and starts the scheduler.
+    /// Sets the sandbox up over the plugin directory, wires the engines and
+    /// starts the scheduler.
     ///
     /// # Errors
     /// Where the sandbox cannot be set up or the mounts cannot be read.
@@ -74,13 +75,27 @@ impl Engine {
             limits: Limits::default(),
         })?;
         let store = PluginStore::new(config.plugin_dir.clone(), PLUGIN_BYTES);
-        let catalog = Arc::new(Catalog::new(storage.clone(), clock.clone(), store, sandbox));
+        let catalog = Catalog::new(storage.clone(), clock.clone(), store, sandbox);
+        let engine = Self::over(storage, keyring, clock, catalog, config.dev.is_some()).await?;
+        engine.start_scheduler().await;
+        Ok(engine)
+    }
+
+    /// Wires the engines over a catalog. `dev` grants loopback endpoints.
+    pub(crate) async fn over(
+        storage: Storage,
+        keyring: Keyring,
+        clock: Clock,
+        catalog: Catalog,
+        dev: bool,
+    ) -> Result<Self, EngineError> {
+        let catalog = Arc::new(catalog);
         let mounts = Mounts::open_all(
             storage.clone(),
             keyring.clone(),
             Arc::clone(&catalog),
             clock.clone(),
-            config.dev.is_some(),
+            dev,
         );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
         let nudge = Arc::new(Notify::new());
@@ -112,13 +127,6 @@ impl Engine {
             clock.clone(),
             Arc::clone(&nudge),
         ));
-        let scheduler = Scheduler::start(
-            Arc::clone(&mounts),
-            Arc::clone(&leases),
-            Arc::clone(&rotations),
-            clock.clone(),
-            Arc::clone(&nudge),
-        );
         Ok(Self {
             authenticator: Authenticator::new(keyring.clone(), storage.clone(), clock.clone()),
             clock,
@@ -131,8 +139,19 @@ impl Engine {
             leases,
             rotations,
             nudge,
-            scheduler: Mutex::new(Some(scheduler)),
+            scheduler: Mutex::new(None),
         })
+    }
+
+    /// Starts the work that comes by time.
+    pub(crate) async fn start_scheduler(&self) {
+        *self.scheduler.lock().await = Some(Scheduler::start(
+            Arc::clone(&self.mounts),
+            Arc::clone(&self.leases),
+            Arc::clone(&self.rotations),
+            self.clock.clone(),
+            Arc::clone(&self.nudge),
+        ));
     }
 
     /// Stops the scheduler once what it has begun is done. What is left is due

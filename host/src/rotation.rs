@@ -294,14 +294,17 @@ impl Rotations {
             .await?
             .ok_or_else(gone)?;
         let staged = self.mounts.root_of(mount, plugin, &row)?;
+        let attempt = rotation.attempts.saturating_add(1);
+        self.storage
+            .begin_rotation_attempt(rotation.operation, give_up_at(mount, self.clock.now()))
+            .await?;
         let validation = match self
             .prove_patiently(mount, plugin, &staged, rotation.operation)
             .await
         {
             Ok(validation) => validation,
             Err(failure) => {
-                self.record_failure(&rotation, rotation.attempts.saturating_add(1), &failure)
-                    .await?;
+                self.record_failure(&rotation, attempt, &failure).await?;
                 return Err(failure.into());
             }
         };

@@ -126,6 +126,16 @@ impl Storage {
         receiver.await.map_err(|_| StorageError::Closed)?
     }
 
+    /// [`Self::write`] of one statement.
+    async fn execute(
+        &self,
+        sql: &'static str,
+        parameters: impl rusqlite::Params + Send + 'static,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| change(connection, sql, parameters).map(drop))
+            .await
+    }
+
     /// Runs a query on a reading connection, off the async threads.
     async fn read<T, F>(&self, query: F) -> Result<T, StorageError>
     where

@@ -10,29 +10,24 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use serde_json::{Value, json};
-use tokio::sync::Notify;
-
 use crate::{
     catalog::{Catalog, PinSpec},
     clock::{Clock, Timestamp},
+    engine::Engine,
     id::{Digest, MountPath, RoleName},
     keyring::Keyring,
-    lease::{IssueRequest, Issued, Leases},
-    mount::{MountSpec, Mounts, Tune},
+    lease::{IssueRequest, Issued},
+    mount::{MountSpec, Tune},
     provider::{
         Abilities, Call, Credential, Descriptor, Document, Failure, FailureClass, Page, Provider,
         Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
     },
     refusal::Refusal,
-    role::Roles,
-    rotation::Rotations,
-    scheduler::Scheduler,
     secret::Secret,
-    settings::Settings,
     storage::{PinSource, Storage},
 };
+use async_trait::async_trait;
+use serde_json::{Value, json};
 
 /// The truth upstream.
 #[derive(Debug, Default)]
@@ -281,18 +276,6 @@ pub(crate) struct House {
     pub(crate) upstream: Arc<Mutex<Upstream>>,
 }
 
-/// A running engine.
-pub(crate) struct Engine {
-    pub(crate) storage: Storage,
-    pub(crate) leases: Arc<Leases>,
-    pub(crate) rotations: Arc<Rotations>,
-    pub(crate) settings: Settings,
-    pub(crate) roles: Arc<Roles>,
-    pub(crate) mounts: Arc<Mounts>,
-    /// Runs until the engine is dropped with its runtime.
-    pub(crate) _scheduler: Option<Scheduler>,
-}
-
 pub(crate) fn db() -> MountPath {
     "db".parse().unwrap()
 }
@@ -347,11 +330,7 @@ impl House {
             Keyring::load(&self.root, &wrapped).unwrap()
         };
         let fake: Arc<dyn Provider> = Arc::new(Fake::new(Arc::clone(&self.upstream)));
-        let catalog = Arc::new(Catalog::fixed(
-            storage.clone(),
-            self.clock.clone(),
-            vec![fake],
-        ));
+        let catalog = Catalog::fixed(storage.clone(), self.clock.clone(), vec![fake]);
         if first {
             let spec = PinSpec {
                 name: "fake".into(),
@@ -362,46 +341,9 @@ impl House {
             };
             catalog.pin(spec).await.unwrap();
         }
-        let clock = self.clock.clone();
-        let nudge = Arc::new(Notify::new());
-        let mounts = Mounts::open_all(
-            storage.clone(),
-            keyring.clone(),
-            catalog,
-            clock.clone(),
-            false,
-        )
-        .await
-        .unwrap();
-        let mounts = Arc::new(mounts);
-        let rotations = Arc::new(Rotations::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            clock.clone(),
-            Arc::clone(&nudge),
-        ));
-        let settings = Settings::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            Arc::clone(&rotations),
-            clock.clone(),
-        );
-        let roles = Arc::new(Roles::new(
-            storage.clone(),
-            keyring,
-            Arc::clone(&mounts),
-            clock.clone(),
-        ));
-        let leases = Arc::new(Leases::new(
-            storage.clone(),
-            Arc::clone(&mounts),
-            Arc::clone(&roles),
-            Arc::clone(&rotations),
-            clock.clone(),
-            Arc::clone(&nudge),
-        ));
+        let engine = Engine::over(storage, keyring, self.clock.clone(), catalog, false)
+            .await
+            .unwrap();
         if first {
             let spec = MountSpec {
                 path: db(),
@@ -410,12 +352,14 @@ impl House {
                 description: String::new(),
                 tune: Tune::default(),
             };
-            mounts.create(spec).await.unwrap();
-            settings
+            engine.mounts.create(spec).await.unwrap();
+            engine
+                .settings
                 .write(&db(), json!({"password": "initial"}), requester())
                 .await
                 .unwrap();
-            roles
+            engine
+                .roles
                 .write(
                     &db(),
                     &reader(),
@@ -425,28 +369,18 @@ impl House {
                 .await
                 .unwrap();
         }
-        let scheduler = schedule.then(|| {
-            Scheduler::start(
-                Arc::clone(&mounts),
-                Arc::clone(&leases),
-                Arc::clone(&rotations),
-                clock,
-                nudge,
-            )
-        });
-        Engine {
-            storage,
-            leases,
-            rotations,
-            settings,
-            roles,
-            mounts,
-            _scheduler: scheduler,
+        if schedule {
+            engine.start_scheduler().await;
         }
+        engine
     }
 
     pub(crate) fn script(&self, steps: &[Step]) {
         self.upstream.lock().unwrap().script = steps.to_vec();
+    }
+
+    pub(crate) fn script_left(&self) -> usize {
+        self.upstream.lock().unwrap().script.len()
     }
 
     pub(crate) fn principals(&self) -> usize {

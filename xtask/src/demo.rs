@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use self::cluster::Cluster;
 use self::server::Server;
 use self::stage::Stage;
-use crate::workspace::{Workspace, on_path, run};
+use crate::workspace::{Workspace, beside, on_path, run};
 use crate::{plugins, say, servers};
 
 mod certificate;
@@ -24,9 +24,11 @@ mod stage;
 /// `cargo xtask demo`.
 pub(crate) fn perform() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
-    plugins::build(&workspace)?;
-    say::step("Building lessor (the first time takes a few minutes)");
-    run(&mut workspace.cargo(&["build", "--workspace", "--bin", "lessor"]))?;
+    let program = || {
+        say::step("Building lessor (the first time takes a few minutes)");
+        run(&mut workspace.cargo(&["build", "--workspace", "--bin", "lessor"]))
+    };
+    beside(|| plugins::build(&workspace), program)?;
 
     let started = Instant::now();
     let mut stage = Stage::new(&workspace)?;

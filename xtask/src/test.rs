@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{TEST_FEATURES, Workspace, on_path, run};
+use crate::workspace::{TEST_FEATURES, Workspace, beside, on_path, run};
 use crate::{plugins, say, servers};
 
 /// Sets up, builds and runs; `arguments` go to the runner. With any, the
@@ -18,21 +18,25 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     servers::ensure_postgres()?;
     servers::ensure_openssl()?;
     servers::ensure_hvac(workspace)?;
-    plugins::build(workspace)?;
-    plugins::build_test_guests(workspace)?;
-    plugins::build_example(workspace)?;
-
-    say::step("Building the program and its tests");
-    let build = [
-        "build",
-        "--workspace",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--features",
-        TEST_FEATURES,
-    ];
-    run(&mut workspace.cargo(&build))?;
+    let providers = || {
+        plugins::build(workspace)?;
+        plugins::build_test_guests(workspace)?;
+        plugins::build_example(workspace)
+    };
+    let program = || {
+        say::step("Building the program and its tests");
+        let build = [
+            "build",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--features",
+            TEST_FEATURES,
+        ];
+        run(&mut workspace.cargo(&build))
+    };
+    beside(providers, program)?;
 
     if arguments.is_empty() {
         say::step("Running the examples in the documentation");

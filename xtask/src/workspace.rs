@@ -60,6 +60,24 @@ impl Workspace {
     }
 }
 
+/// Does two things beside each other, and waits for both. Of two builds that
+/// share no directory this fills the cores: linking a provider takes one.
+///
+/// # Errors
+/// The first one's failure, else the second one's.
+pub(crate) fn beside(
+    one: impl FnOnce() -> Result<()> + Send,
+    other: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join(), other)
+    });
+    one.unwrap_or_else(|_| bail!("a build panicked"))?;
+    other
+}
+
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command

@@ -45,9 +45,8 @@ impl Rotations {
             let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
                 continue;
             };
-            // As a claim: until then nobody else takes it up.
             self.storage
-                .begin_rotation_attempt(rotation.operation, give_up_at(&mount, now))
+                .claim_rotation(rotation.operation, give_up_at(&mount, now))
                 .await?;
             let rotations = Arc::clone(self);
             tokio::spawn(async move {
@@ -97,6 +96,9 @@ impl Rotations {
         let root = self.mounts.root(mount, &plugin).await?;
         let config = self.mounts.unseal(&root)?;
         let attempt = rotation.attempts.saturating_add(1);
+        self.storage
+            .begin_rotation_attempt(rotation.operation, give_up_at(mount, now))
+            .await?;
         let call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
         let ended = plugin
             .provider

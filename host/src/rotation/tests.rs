@@ -94,6 +94,27 @@ async fn a_failed_rotation_that_changed_nothing_can_be_given_up() {
     ));
 }
 
+/// An attempt that the scheduler drove used to be counted twice, so that a
+/// rotation was left to the operator after three of the six.
+#[tokio::test]
+async fn the_scheduler_makes_six_attempts_before_it_leaves_a_rotation_to_the_operator() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::FailBefore; 7]);
+    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    let rotation = loop {
+        let shown = engine.settings.read(&db()).await.unwrap();
+        let rotation = shown.rotation.unwrap();
+        if rotation.state == RotationState::Failed {
+            break rotation;
+        }
+        house.clock.advance(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(rotation.attempts, 6);
+    assert_eq!(house.script_left(), 1);
+}
+
 #[tokio::test]
 async fn scheduled_rotations_come_by_themselves() {
     let house = House::new();

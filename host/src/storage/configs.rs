@@ -236,14 +236,10 @@ impl Storage {
         mount_id: i64,
         until: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE mount_id = ?1",
-                params![mount_id, until.0],
-            )?;
-            Ok(())
-        })
+        self.execute(
+            "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE mount_id = ?1",
+            (mount_id, until.0),
+        )
         .await
     }
 }

@@ -77,12 +77,6 @@ impl Storage {
         .await
     }
 
-    /// Stores a token.
-    pub async fn record_token(&self, token: TokenRow) -> Result<(), StorageError> {
-        self.write(move |connection| insert_token(connection, &token))
-            .await
-    }
-
     /// The token of a hash.
     pub async fn token_by_hash(&self, hash: [u8; 32]) -> Result<Option<TokenRow>, StorageError> {
         self.read(move |connection| {

@@ -47,17 +47,13 @@ pub struct PinRow {
 impl Storage {
     /// Stores a pin; one of the same name and version is replaced.
     pub async fn record_pin(&self, pin: PinRow) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "INSERT INTO pins (name, version, file, sha256, source, pinned_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        self.execute(
+            "INSERT INTO pins (name, version, file, sha256, source, pinned_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (name, version) DO UPDATE
                  SET file = excluded.file, sha256 = excluded.sha256, source = excluded.source,
                      pinned_at = excluded.pinned_at",
-                params![pin.name, pin.version, pin.file, pin.sha256.to_bytes(), pin.source.as_str(), pin.pinned_at.0],
-            )?;
-            Ok(())
-        })
+            (pin.name, pin.version, pin.file, pin.sha256.to_bytes(), pin.source.as_str(), pin.pinned_at.0),
+        )
         .await
     }
 

@@ -156,14 +156,10 @@ impl Storage {
         due_at: Timestamp,
         error: String,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE leases SET state = ?2, due_at = ?3, last_error = ?4 WHERE operation = ?1",
-                params![id.to_bytes(), state.as_str(), due_at.0, error],
-            )?;
-            Ok(())
-        })
+        self.execute(
+            "UPDATE leases SET state = ?2, due_at = ?3, last_error = ?4 WHERE operation = ?1",
+            (id.to_bytes(), state.as_str(), due_at.0, error),
+        )
         .await
     }
 
@@ -175,16 +171,12 @@ impl Storage {
         mount_id: i64,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE leases SET due_at = ?2
+        self.execute(
+            "UPDATE leases SET due_at = ?2
                  WHERE mount_id = ?1 AND due_at > ?2 AND state IN ('revoking', 'out-of-sync')
                    AND last_error IS NOT NULL AND attempts > 0",
-                params![mount_id, now.0],
-            )?;
-            Ok(())
-        })
+            (mount_id, now.0),
+        )
         .await
     }
 
@@ -218,14 +210,10 @@ impl Storage {
         mount_id: i64,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "DELETE FROM early_revocations WHERE mount_id = ?1 AND expires_at <= ?2",
-                params![mount_id, now.0],
-            )?;
-            Ok(())
-        })
+        self.execute(
+            "DELETE FROM early_revocations WHERE mount_id = ?1 AND expires_at <= ?2",
+            (mount_id, now.0),
+        )
         .await
     }
 }

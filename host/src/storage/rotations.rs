@@ -141,33 +141,38 @@ impl Storage {
         .await
     }
 
+    /// Keeps others from taking a due rotation up until `due_at`.
+    pub async fn claim_rotation(
+        &self,
+        id: OperationId,
+        due_at: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE rotations SET due_at = ?2 WHERE operation = ?1 AND due_at IS NOT NULL",
+            (id.to_bytes(), due_at.0),
+        )
+        .await
+    }
+
     /// Records that an attempt begins; `due_at` is when it may be taken for dead.
     pub async fn begin_rotation_attempt(
         &self,
         id: OperationId,
         due_at: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotations SET attempts = attempts + 1, due_at = ?2 WHERE operation = ?1 AND due_at IS NOT NULL",
-                params![id.to_bytes(), due_at.0],
-            )?;
-            Ok(())
-        })
+        self.execute(
+            "UPDATE rotations SET attempts = attempts + 1, due_at = ?2 WHERE operation = ?1 AND due_at IS NOT NULL",
+            (id.to_bytes(), due_at.0),
+        )
         .await
     }
 
     /// Makes every rotation that was under way due now.
     pub async fn wake_rotations(&self, now: Timestamp) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotations SET due_at = ?1 WHERE state IN ('rotating', 'proving') AND due_at > ?1",
-                [now.0],
-            )?;
-            Ok(())
-        })
+        self.execute(
+            "UPDATE rotations SET due_at = ?1 WHERE state IN ('rotating', 'proving') AND due_at > ?1",
+            (now.0,),
+        )
         .await
     }
 
@@ -268,16 +273,12 @@ impl Storage {
         due_at: Option<Timestamp>,
         error: String,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotations
+        self.execute(
+            "UPDATE rotations
                  SET state = CASE WHEN ?2 IS NULL THEN 'failed' ELSE state END, due_at = ?2, last_error = ?3
                  WHERE operation = ?1 AND due_at IS NOT NULL",
-                params![id.to_bytes(), due_at.map(|due| due.0), error],
-            )?;
-            Ok(())
-        })
+            (id.to_bytes(), due_at.map(|due| due.0), error),
+        )
         .await
     }
 
@@ -287,16 +288,12 @@ impl Storage {
         id: OperationId,
         due_at: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotations
+        self.execute(
+            "UPDATE rotations
                  SET state = CASE WHEN new_version IS NULL THEN 'rotating' ELSE 'proving' END, due_at = ?2, attempts = 0
                  WHERE operation = ?1 AND state = 'failed'",
-                params![id.to_bytes(), due_at.0],
-            )?;
-            Ok(())
-        })
+            (id.to_bytes(), due_at.0),
+        )
         .await
     }
 
