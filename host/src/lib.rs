@@ -7,6 +7,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`] | time, randomness, values that must not show, names, spans, "did you mean" |
+//! | [`schedule`] | when something is renewed by itself |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`storage`] | SQLite; all SQL |
 //! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits, network grants |
@@ -64,6 +65,7 @@ pub mod refusal;
 pub mod role;
 pub mod rotation;
 pub mod sandbox;
+pub mod schedule;
 pub mod scheduler;
 pub mod schema;
 pub mod secret;

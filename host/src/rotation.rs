@@ -94,11 +94,21 @@ impl Rotations {
     ) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
         let turn = mount.rotation_turn().await;
-        if let Some(outcome) = self.drive_open(&mount, requester.clone(), &turn).await? {
+        self.rotate_in_turn(&mount, requester, &turn).await
+    }
+
+    /// [`Self::rotate_root`] by whoever has the turn.
+    async fn rotate_in_turn(
+        &self,
+        mount: &Arc<Mount>,
+        requester: Option<Requester>,
+        turn: &RotationTurn,
+    ) -> Result<RotationOutcome, Refusal> {
+        if let Some(outcome) = self.drive_open(mount, requester.clone(), turn).await? {
             return Ok(outcome);
         }
-        let plugin = self.mounts.plugin(&mount).await?;
-        let root = self.mounts.root(&mount, &plugin).await?;
+        let plugin = self.mounts.plugin(mount).await?;
+        let root = self.mounts.root(mount, &plugin).await?;
         let now = self.clock.now();
         let operation = OperationId::new(now)?;
         if !self
@@ -107,7 +117,7 @@ impl Rotations {
                 operation,
                 mount.id,
                 root.version,
-                give_up_at(&mount, now),
+                give_up_at(mount, now),
                 now,
             )
             .await?
@@ -118,7 +128,7 @@ impl Rotations {
             )));
         }
         fault::point("rotate.after_open");
-        self.drive_open(&mount, requester, &turn)
+        self.drive_open(mount, requester, turn)
             .await?
             .ok_or_else(|| {
                 Refusal::Conflict(format!(
@@ -312,17 +322,13 @@ impl Rotations {
 
         let now = self.clock.now();
         let schedule = self.storage.schedule(mount.id).await?;
-        let grace = schedule.map_or(Duration::ZERO, |schedule| schedule.grace);
+        let (grace, next) = schedule.map_or((Duration::ZERO, None), |found| {
+            (found.grace, found.schedule.next(Some(now), now))
+        });
         let retire_at = row.retires.is_some().then(|| now.plus(grace));
         let promoted = self
             .storage
-            .promote_rotation(
-                rotation,
-                validation.identity,
-                validation.warnings,
-                retire_at,
-                now,
-            )
+            .promote_rotation(rotation, validation, retire_at, next, now)
             .await?;
         mount.forget_root();
         // Sessions of the former root credential are of no more use to anybody.

@@ -1,8 +1,7 @@
 //! A mount's config: the root credential as the operator writes it, proven
 //! before it is stored.
 //!
-//! The host's own fields in the body (`rotate_on_config`, `rotation_period`,
-//! `rotation_grace`) are split off; the rest belongs to the provider's config
+//! The host's own fields in the body ([`HOST_FIELDS`]) are split off; the rest belongs to the provider's config
 //! schema. Writing a config replaces the root credential: the former one is
 //! erased and an open rotation ends.
 
@@ -20,9 +19,10 @@ use crate::{
     provider::{Call, Requester},
     refusal::Refusal,
     rotation::Rotations,
+    schedule::Schedule,
     schema,
     secret::Secret,
-    storage::{NewConfig, RotationRow, Schedule, Storage},
+    storage::{NewConfig, RootSchedule, RotationRow, Storage},
 };
 
 /// How long a former root credential stays valid where upstream can hold two:
@@ -33,7 +33,13 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
 
 /// The host's field names in a config body.
-pub const HOST_FIELDS: [&str; 3] = ["rotate_on_config", "rotation_period", "rotation_grace"];
+pub const HOST_FIELDS: [&str; 5] = [
+    "rotate_on_config",
+    "rotation_period",
+    "rotation_schedule",
+    "rotation_window",
+    "rotation_grace",
+];
 
 /// A mount's config as shown.
 #[derive(Clone, Debug)]
@@ -47,7 +53,7 @@ pub struct ConfigView {
     /// What the provider warned of when it was proven.
     pub warnings: Vec<String>,
     /// When it rotates, and last did.
-    pub schedule: Schedule,
+    pub schedule: RootSchedule,
     /// A rotation that is open.
     pub rotation: Option<RotationRow>,
 }
@@ -144,6 +150,7 @@ impl Settings {
             retires: None,
             created_at: now,
         };
+        let rotate_now = schedule.on_config;
         if !self.storage.replace_config(config, schedule).await? {
             return Err(Refusal::Conflict(format!(
                 "the config of {path} was changed meanwhile; write it again"
@@ -155,7 +162,7 @@ impl Settings {
         drop(turn);
         tracing::info!(mount = %path, version, "wrote a config");
 
-        if schedule.on_config {
+        if rotate_now {
             self.rotations.rotate_root(path, Some(requester)).await?;
         }
         self.read(path).await
@@ -198,19 +205,21 @@ impl Settings {
         let root = self.mounts.root_of(&mount, &plugin, &row)?;
         let document = self.mounts.unseal(&root)?;
         let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
-        let schedule = self.storage.schedule(mount.id).await?.unwrap_or(Schedule {
-            period: Duration::ZERO,
+        let unscheduled = || RootSchedule {
+            schedule: Schedule::ByHand,
             grace: DEFAULT_GRACE,
             on_config: false,
             last: None,
             next: None,
-        });
+            last_error: None,
+        };
+        let schedule = self.storage.schedule(mount.id).await?;
         Ok(ConfigView {
             config: schema::redact(&plugin.provider.descriptor().config_schema, &parsed),
             identity: row.identity,
             version: row.version,
             warnings: row.warnings,
-            schedule,
+            schedule: schedule.unwrap_or_else(unscheduled),
             rotation: self.storage.unsettled_rotation(mount.id).await?,
         })
     }
@@ -252,32 +261,28 @@ fn same_system(templates: &[String], stored: &Value, document: &Value) -> Result
 }
 
 /// Takes the host's fields out of a config body.
-fn take_schedule(document: &mut Map<String, Value>, now: Timestamp) -> Result<Schedule, String> {
+fn take_schedule(
+    document: &mut Map<String, Value>,
+    now: Timestamp,
+) -> Result<RootSchedule, String> {
     let on_config = match document.remove("rotate_on_config") {
         Some(value) => value
             .as_bool()
             .ok_or("rotate_on_config must be true or false")?,
         None => false,
     };
-    let mut span = |field: &str, default| match document.remove(field) {
-        Some(value) => duration::of_value(field, &value).map(|span| span.unwrap_or(default)),
-        None => Ok(default),
+    let grace = match document.remove("rotation_grace") {
+        Some(value) => duration::of_value("rotation_grace", &value)?,
+        None => None,
     };
-    let period = span("rotation_period", Duration::ZERO)?;
-    let grace = span("rotation_grace", DEFAULT_GRACE)?;
-    if !period.is_zero() && period < SHORTEST_PERIOD {
-        return Err(format!(
-            "rotation_period must be 0 (only on request) or at least {} s",
-            SHORTEST_PERIOD.as_secs()
-        ));
-    }
-    let next = (!period.is_zero()).then(|| now.plus(period));
-    Ok(Schedule {
-        period,
-        grace,
+    let schedule = Schedule::take(document, SHORTEST_PERIOD, now)?;
+    Ok(RootSchedule {
+        next: schedule.next(None, now),
+        schedule,
+        grace: grace.unwrap_or(DEFAULT_GRACE),
         on_config,
         last: None,
-        next,
+        last_error: None,
     })
 }
 
@@ -316,6 +321,8 @@ mod tests {
             (json!({"rotation_period": -5}), "rotation_period"),
             (json!({"rotation_grace": "x"}), "rotation_grace"),
             (json!({"rotate_on_config": 1}), "rotate_on_config"),
+            (json!({"rotation_schedule": "daily"}), "rotation_schedule"),
+            (json!({"rotation_window": "2h"}), "rotation_window"),
         ] {
             let error =
                 take_schedule(body.clone().as_object_mut().unwrap(), Timestamp(0)).unwrap_err();

@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{clock::Timestamp, id::OperationId};
 
-pub use configs::{ConfigRow, ConfigState, NewConfig, Schedule};
+pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 pub use keys::TokenRow;
 pub use leases::{Activation, Cap, LeaseRow, LeaseState, NewLease};
 pub use mounts::{MountRow, NewMount};
@@ -38,7 +38,10 @@ pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("storage/migrations/0001_ground.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("storage/migrations/0001_ground.sql"),
+    include_str!("storage/migrations/0002_schedules.sql"),
+];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
 /// bound by dirtied pages, not by the sync; more would only add latency.

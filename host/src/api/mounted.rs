@@ -75,10 +75,13 @@ fn config_of(view: ConfigView) -> Value {
         "version": view.version,
         "warnings": view.warnings,
         "rotate_on_config": view.schedule.on_config,
-        "rotation_period": view.schedule.period.as_secs(),
+        "rotation_period": view.schedule.schedule.period().as_secs(),
+        "rotation_schedule": view.schedule.schedule.cron(),
+        "rotation_window": view.schedule.schedule.window().map(|window| window.as_secs()),
         "rotation_grace": view.schedule.grace.as_secs(),
         "last_rotation": moment(view.schedule.last),
         "next_rotation": moment(view.schedule.next),
+        "last_error": view.schedule.last_error,
         "rotation": view.rotation.map(|rotation| rotation_of(&rotation)),
     })
 }

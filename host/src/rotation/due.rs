@@ -10,7 +10,8 @@ use crate::{
     mount::{Mount, give_up_at},
     provider::{FailureClass, Revocation},
     refusal::Refusal,
-    storage::{RotationRow, RotationState},
+    schedule::Due,
+    storage::{DueRotation, RotationRow, RotationState},
 };
 
 /// How long until a scheduled rotation that could not begin is tried again.
@@ -23,22 +24,9 @@ impl Rotations {
     /// # Errors
     /// Where storage fails.
     pub async fn run_due(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-        let (mounts, next_scheduled) = self.storage.scheduled_rotations(now).await?;
-        for id in mounts {
-            // Moved before it runs: it cannot run twice, nor stop the others.
-            self.storage
-                .postpone_rotation(id, now.plus(SCHEDULE_RETRY))
-                .await?;
-            let Some(mount) = self.mounts.by_id(id).filter(|mount| mount.live) else {
-                continue;
-            };
-            let rotations = Arc::clone(self);
-            tokio::spawn(async move {
-                if let Err(error) = rotations.rotate_root(mount.path(), None).await {
-                    tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
-                }
-                rotations.nudge.notify_one();
-            });
+        let (scheduled, next_scheduled) = self.storage.scheduled_rotations(now).await?;
+        for found in scheduled {
+            self.begin_scheduled(found, now).await?;
         }
         let (due, next_due) = self.storage.due_rotations(now).await?;
         for rotation in due {
@@ -62,6 +50,57 @@ impl Rotations {
             });
         }
         Ok([next_scheduled, next_due].into_iter().flatten().min())
+    }
+
+    /// Begins a scheduled rotation, or moves it on where its window is over.
+    async fn begin_scheduled(
+        self: &Arc<Self>,
+        found: DueRotation,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let mount = self.mounts.by_id(found.mount_id).filter(|mount| mount.live);
+        if let Due::Missed { next } = found.schedule.due(now) {
+            self.storage.postpone_rotation(found.mount_id, next).await?;
+            if let Some(mount) = mount {
+                let next = next.map(Timestamp::rfc3339);
+                tracing::warn!(mount = %mount.path(), ?next, "missed the window of a scheduled rotation");
+            }
+            return Ok(());
+        }
+        // Moved before it runs: it cannot run twice, nor stop the others.
+        self.storage
+            .postpone_rotation(found.mount_id, Some(now.plus(SCHEDULE_RETRY)))
+            .await?;
+        let Some(mount) = mount else { return Ok(()) };
+        let rotations = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = rotations.rotate_scheduled(&mount, &found).await {
+                tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
+                let recorded = rotations
+                    .storage
+                    .record_schedule_failure(mount.id, error.to_string());
+                if let Err(error) = recorded.await {
+                    tracing::error!(mount = %mount.path(), %error, "could not record a failed rotation");
+                }
+            }
+            rotations.nudge.notify_one();
+        });
+        Ok(())
+    }
+
+    /// Rotates as scheduled, unless somebody did while this waited for its turn:
+    /// a rotation may take longer than the time to the next try.
+    async fn rotate_scheduled(
+        &self,
+        mount: &Arc<Mount>,
+        found: &DueRotation,
+    ) -> Result<(), Refusal> {
+        let turn = mount.rotation_turn().await;
+        let schedule = self.storage.schedule(mount.id).await?;
+        if schedule.is_some_and(|schedule| schedule.last == found.last) {
+            self.rotate_in_turn(mount, None, &turn).await?;
+        }
+        Ok(())
     }
 
     /// Makes every interrupted rotation due: called once at start, when no call

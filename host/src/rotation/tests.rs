@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
+    clock::Timestamp,
     refusal::Refusal,
     storage::RotationState,
     testing::{House, Step, db, requester},
@@ -135,6 +136,80 @@ async fn scheduled_rotations_come_by_themselves() {
     }
     let shown = engine.settings.read(&db()).await.unwrap();
     assert!(shown.schedule.next.unwrap() > house.clock.now());
+}
+
+/// A schedule that fires `hours` from now, with a window of an hour; the firing
+/// itself.
+fn firing_in(house: &House, hours: u64) -> (serde_json::Value, Timestamp) {
+    let firing = house.clock.now().plus(Duration::from_secs(hours * 3600));
+    let minute = Timestamp(firing.0 - firing.0.rem_euclid(60_000));
+    let text = minute.rfc3339();
+    let (hour, minutes) = (&text[11..13], &text[14..16]);
+    let schedule = json!({
+        "password": "initial", "rotation_schedule": format!("{minutes} {hour} * * *"), "rotation_window": "1h"
+    });
+    (schedule, minute)
+}
+
+#[tokio::test]
+async fn a_missed_window_waits_for_the_next_firing() {
+    let house = House::new();
+    let (schedule, firing) = firing_in(&house, 5);
+    {
+        let engine = house.open(false).await;
+        let written = engine.settings.write(&db(), schedule, requester()).await;
+        assert_eq!(written.unwrap().schedule.next, Some(firing));
+    }
+    // The process was down over the whole window.
+    house.clock.advance(Duration::from_secs(7 * 3600));
+    let engine = house.open(true).await;
+    let day = Duration::from_secs(86_400);
+    let next = loop {
+        let shown = engine.settings.read(&db()).await.unwrap();
+        if shown.schedule.next != Some(firing) {
+            break shown.schedule.next;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(next, Some(firing.plus(day)));
+    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+
+    // Its time has come: once, and not again in the same window.
+    house.clock.advance(Duration::from_secs(22 * 3600 + 600));
+    while engine.settings.read(&db()).await.unwrap().version != 3 {
+        tokio::task::yield_now().await;
+    }
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert_eq!(shown.schedule.next, Some(firing.plus(2 * day)));
+    assert!(shown.schedule.last.is_some());
+}
+
+#[tokio::test]
+async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_window() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let (schedule, _) = firing_in(&house, 5);
+    engine
+        .settings
+        .write(&db(), schedule, requester())
+        .await
+        .unwrap();
+    house.script(&[Step::Unreached]);
+    house.clock.advance(Duration::from_secs(5 * 3600));
+    let error = loop {
+        let shown = engine.settings.read(&db()).await.unwrap();
+        if let Some(error) = shown.schedule.last_error {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(error.contains("scripted"), "{error}");
+    house.clock.advance(Duration::from_secs(61));
+    while engine.settings.read(&db()).await.unwrap().version != 3 {
+        tokio::task::yield_now().await;
+    }
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert_eq!(shown.schedule.last_error, None);
 }
 
 #[tokio::test]

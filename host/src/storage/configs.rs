@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Storage, StorageError, change, json, maybe_moment, moment, one, rotations, to_json, unreadable,
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, schedule::Schedule};
 
 /// Where a version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +85,10 @@ pub struct NewConfig {
 }
 
 /// When a mount's root credential is renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Schedule {
-    /// Zero: only on request.
-    pub period: Duration,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootSchedule {
+    /// When by itself.
+    pub schedule: Schedule,
     /// How long a former root credential stays valid.
     pub grace: Duration,
     /// Whether a new config is rotated at once.
@@ -97,6 +97,19 @@ pub struct Schedule {
     pub last: Option<Timestamp>,
     /// When it is next.
     pub next: Option<Timestamp>,
+    /// Why the last scheduled rotation failed, until one succeeds.
+    pub last_error: Option<String>,
+}
+
+/// A scheduled rotation whose time has come.
+#[derive(Clone, Debug)]
+pub struct DueRotation {
+    /// The mount.
+    pub mount_id: i64,
+    /// Its schedule.
+    pub schedule: Schedule,
+    /// When it last was.
+    pub last: Option<Timestamp>,
 }
 
 const COLUMNS: &str = "version, state, document, identity, warnings, metadata, retires, created_at";
@@ -137,7 +150,7 @@ impl Storage {
     pub async fn replace_config(
         &self,
         config: NewConfig,
-        schedule: Schedule,
+        schedule: RootSchedule,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             let mount_id = config.mount_id;
@@ -150,14 +163,17 @@ impl Storage {
             change(
                 connection,
                 "INSERT INTO rotation_schedules
-                   (mount_id, period_ms, grace_ms, on_config, last_rotation_at, next_rotation_at)
-                 VALUES (?1, ?2, ?3, ?4, NULL, ?5)
+                   (mount_id, period_ms, cron, window_ms, grace_ms, on_config, last_rotation_at, next_rotation_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)
                  ON CONFLICT (mount_id) DO UPDATE
-                 SET period_ms = excluded.period_ms, grace_ms = excluded.grace_ms,
-                     on_config = excluded.on_config, next_rotation_at = excluded.next_rotation_at",
+                 SET period_ms = excluded.period_ms, cron = excluded.cron, window_ms = excluded.window_ms,
+                     grace_ms = excluded.grace_ms, on_config = excluded.on_config,
+                     next_rotation_at = excluded.next_rotation_at, last_error = NULL",
                 params![
                     mount_id,
-                    milliseconds(schedule.period),
+                    milliseconds(schedule.schedule.period()),
+                    schedule.schedule.cron(),
+                    schedule.schedule.window().map(milliseconds),
                     milliseconds(schedule.grace),
                     schedule.on_config,
                     schedule.next.map(|next| next.0)
@@ -184,20 +200,21 @@ impl Storage {
     }
 
     /// A mount's schedule.
-    pub async fn schedule(&self, mount_id: i64) -> Result<Option<Schedule>, StorageError> {
+    pub async fn schedule(&self, mount_id: i64) -> Result<Option<RootSchedule>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT period_ms, grace_ms, on_config, last_rotation_at, next_rotation_at
+                "SELECT period_ms, cron, window_ms, grace_ms, on_config, last_rotation_at, next_rotation_at, last_error
                  FROM rotation_schedules WHERE mount_id = ?1",
                 [mount_id],
                 |row| {
-                    Ok(Schedule {
-                        period: span(row.get("period_ms")?),
+                    Ok(RootSchedule {
+                        schedule: schedule(row)?,
                         grace: span(row.get("grace_ms")?),
                         on_config: row.get("on_config")?,
                         last: maybe_moment(row, "last_rotation_at")?,
                         next: maybe_moment(row, "next_rotation_at")?,
+                        last_error: row.get("last_error")?,
                     })
                 },
             )
@@ -210,13 +227,20 @@ impl Storage {
     pub async fn scheduled_rotations(
         &self,
         now: Timestamp,
-    ) -> Result<(Vec<i64>, Option<Timestamp>), StorageError> {
+    ) -> Result<(Vec<DueRotation>, Option<Timestamp>), StorageError> {
         self.read(move |connection| {
             let due = super::all(
                 connection,
-                "SELECT mount_id FROM rotation_schedules WHERE next_rotation_at <= ?1 ORDER BY next_rotation_at",
+                "SELECT mount_id, period_ms, cron, window_ms, last_rotation_at FROM rotation_schedules
+                 WHERE next_rotation_at <= ?1 ORDER BY next_rotation_at",
                 [now.0],
-                |row| row.get(0),
+                |row| {
+                    Ok(DueRotation {
+                        mount_id: row.get("mount_id")?,
+                        schedule: schedule(row)?,
+                        last: maybe_moment(row, "last_rotation_at")?,
+                    })
+                },
             )?;
             let next = one(
                 connection,
@@ -234,11 +258,24 @@ impl Storage {
     pub async fn postpone_rotation(
         &self,
         mount_id: i64,
-        until: Timestamp,
+        until: Option<Timestamp>,
     ) -> Result<(), StorageError> {
         self.execute(
             "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE mount_id = ?1",
-            (mount_id, until.0),
+            (mount_id, until.map(|until| until.0)),
+        )
+        .await
+    }
+
+    /// Records why a mount's scheduled rotation failed.
+    pub async fn record_schedule_failure(
+        &self,
+        mount_id: i64,
+        error: String,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE rotation_schedules SET last_error = ?2 WHERE mount_id = ?1",
+            (mount_id, error),
         )
         .await
     }
@@ -305,7 +342,16 @@ pub(super) fn set_state(
     Ok(())
 }
 
-fn milliseconds(span: Duration) -> i64 {
+/// The schedule in a row's `period_ms`, `cron` and `window_ms`.
+pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<Schedule> {
+    let cron: Option<String> = row.get("cron")?;
+    let window: Option<i64> = row.get("window_ms")?;
+    let period = span(row.get("period_ms")?);
+    Schedule::of_parts(period, cron.as_deref(), window.map(span))
+        .map_err(|_| unreadable("cron", std::fmt::Error))
+}
+
+pub(super) fn milliseconds(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -6,7 +6,7 @@ use super::{
     ConfigState, NewConfig, Storage, StorageError, all, change, configs, maybe_moment, one,
     operation, unreadable,
 };
-use crate::{clock::Timestamp, id::OperationId};
+use crate::{clock::Timestamp, id::OperationId, provider::Validation};
 
 /// Where a rotation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,16 +200,16 @@ impl Storage {
         .await
     }
 
-    /// Puts the proven root credential in use, and the next scheduled rotation a
-    /// period ahead. Where `retire_at` is given, the former one stays valid
-    /// until then; otherwise it is retired and erased. False where the rotation
-    /// was ended meanwhile.
+    /// Puts the proven root credential in use; the next scheduled rotation is at
+    /// `next`. Where `retire_at` is given, the former one stays valid until
+    /// then; otherwise it is retired and erased. False where the rotation was
+    /// ended meanwhile.
     pub async fn promote_rotation(
         &self,
         rotation: RotationRow,
-        identity: Option<String>,
-        warnings: Vec<String>,
+        validation: Validation,
         retire_at: Option<Timestamp>,
+        next: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
@@ -233,14 +233,13 @@ impl Storage {
             change(
                 connection,
                 "UPDATE configs SET identity = ?3, warnings = ?4 WHERE mount_id = ?1 AND version = ?2",
-                params![rotation.mount_id, new_version, identity, super::to_json(&warnings)?],
+                params![rotation.mount_id, new_version, validation.identity, super::to_json(&validation.warnings)?],
             )?;
             change(
                 connection,
                 "UPDATE rotation_schedules
-                 SET last_rotation_at = ?2, next_rotation_at = CASE period_ms WHEN 0 THEN NULL ELSE ?2 + period_ms END
-                 WHERE mount_id = ?1",
-                params![rotation.mount_id, now.0],
+                 SET last_rotation_at = ?2, next_rotation_at = ?3, last_error = NULL WHERE mount_id = ?1",
+                params![rotation.mount_id, now.0, next.map(|next| next.0)],
             )?;
             Ok(true)
         })

@@ -71,6 +71,13 @@ fn bad_mounts_configs_roles_and_requests_are_refused_and_change_nothing() {
         ("TTL of mount over its own", "POST", "sys/mounts/x", postgres(json!({"default_lease_ttl": "2h", "max_lease_ttl": "1h"})), 400, &["default_lease_ttl", "max_lease_ttl"]),
         ("timeout too short", "POST", "sys/mounts/db/tune", json!({"timeout": "0s"}), 400, &["timeout", "1s"]),
         ("timeout too long", "POST", "sys/mounts/db/tune", json!({"timeout": "25h"}), 400, &["timeout", "24h"]),
+        // Schedules.
+        ("no schedule", "POST", "db/config", config(json!({"rotation_schedule": "every night"})), 400, &["rotation_schedule", "every night", "0 3 * * SUN"]),
+        ("a schedule that never fires", "POST", "db/config", config(json!({"rotation_schedule": "0 0 30 2 *"})), 400, &["rotation_schedule", "never fires"]),
+        ("period and schedule", "POST", "db/config", config(json!({"rotation_schedule": "0 3 * * *", "rotation_period": "1d"})), 400, &["rotation_period", "rotation_schedule"]),
+        ("window without schedule", "POST", "db/config", config(json!({"rotation_window": "2h"})), 400, &["rotation_window", "rotation_schedule"]),
+        ("window too short", "POST", "db/config", config(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "30m"})), 400, &["rotation_window", "1h"]),
+        ("window longer than the schedule's gaps", "POST", "db/config", config(json!({"rotation_schedule": "0 */2 * * *", "rotation_window": "3h"})), 400, &["rotation_window", "7200 s"]),
         // Paths and names.
         ("`..` in a mount path", "POST", "sys/mounts/a/../b", json!({"type": "postgres"}), 400, &[".."]),
         ("`..` as a mount path", "POST", "sys/mounts/..", json!({"type": "postgres"}), 400, &[".."]),

@@ -70,6 +70,39 @@ fn rotation_comes_round_by_its_period() {
     fixture.issue("reader");
 }
 
+#[test]
+fn rotation_comes_by_cron_and_a_restart_neither_skips_nor_repeats_it() {
+    let mut fixture = Fixture::start();
+    let mut config = fixture.config();
+    config["rotation_schedule"] = json!("0 3 * * *");
+    config["rotation_window"] = json!("24h");
+    fixture.server.http.post("db/config", &config).ok();
+    let written = fixture.config_view();
+    assert_eq!(written["rotation_schedule"], "0 3 * * *");
+    assert_eq!(written["rotation_window"], json!(86_400));
+    let next = written["next_rotation"].as_str().unwrap().to_owned();
+    assert!(next.ends_with("T03:00:00.000Z"), "{next}");
+
+    fixture.server.kill();
+    fixture.server.restart();
+    assert_eq!(fixture.config_view(), written);
+    fixture.server.advance_clock(24 * 3600);
+    lessor_tests::wait::eventually_true("the rotation of the night is done", || {
+        fixture.config_view()["version"] == json!(3)
+    });
+    let root = &fixture.root;
+    assert!(!fixture.postgres.accepts(&root.username, &root.password));
+    let rotated = fixture.config_view();
+    assert_ne!(rotated["next_rotation"], next);
+    assert!(rotated["last_rotation"].is_string(), "{rotated}");
+    assert!(rotated["last_error"].is_null(), "{rotated}");
+
+    fixture.server.kill();
+    fixture.server.restart();
+    fixture.issue("reader");
+    assert_eq!(fixture.config_view()["version"], json!(3));
+}
+
 /// OpenBao 2.6.2 loses the root credential in this very case: its rotation
 /// changes the password upstream and stores it in two steps that others see.
 #[test]
