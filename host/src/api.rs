@@ -5,6 +5,7 @@
 //! decided here about leases or mounts, and nothing is done that the audit log
 //! did not take. `server` calls [`Api::handle`] once per request.
 
+mod accounts;
 mod answer;
 mod body;
 mod dispatch;

@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::{
+    account,
     clock::Clock,
     id::Digest,
     plugin_store::{PluginError, PluginStore},
@@ -33,6 +34,8 @@ pub struct Plugin {
     pub config: Checker,
     /// Checks a role.
     pub role: Checker,
+    /// Checks a static role: the same schema, beside other fields of the host's.
+    pub static_role: Checker,
     /// Checks a request.
     pub request: Checker,
 }
@@ -55,6 +58,7 @@ impl Plugin {
         Ok(Self {
             config: compile("config", &descriptor.config_schema, &settings::HOST_FIELDS)?,
             role: compile("role", &descriptor.role_schema, &role::HOST_FIELDS)?,
+            static_role: compile("role", &descriptor.role_schema, &account::HOST_FIELDS)?,
             request: compile("request", &descriptor.request_schema, &REQUEST_FIELDS)?,
             provider,
         })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Notify};
 
 use crate::{
+    account::Accounts,
     auth::Authenticator,
     catalog::Catalog,
     clock::Clock,
@@ -52,6 +53,8 @@ pub struct Engine {
     pub leases: Arc<Leases>,
     /// Root credentials as rotated.
     pub rotations: Arc<Rotations>,
+    /// Existing accounts upstream, renewed.
+    pub accounts: Arc<Accounts>,
     /// Wakes the scheduler after a change that makes work due.
     pub nudge: Arc<Notify>,
     scheduler: Mutex<Option<Scheduler>>,
@@ -127,6 +130,14 @@ impl Engine {
             clock.clone(),
             Arc::clone(&nudge),
         ));
+        let accounts = Arc::new(Accounts::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&rotations),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
         Ok(Self {
             authenticator: Authenticator::new(keyring.clone(), storage.clone(), clock.clone()),
             clock,
@@ -138,6 +149,7 @@ impl Engine {
             roles,
             leases,
             rotations,
+            accounts,
             nudge,
             scheduler: Mutex::new(None),
         })
@@ -149,6 +161,7 @@ impl Engine {
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
+            Arc::clone(&self.accounts),
             self.clock.clone(),
             Arc::clone(&self.nudge),
         ));

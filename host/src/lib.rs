@@ -16,6 +16,7 @@
 //! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
 //! | [`rotation`], [`settings`] | root credentials: rotated, written |
 //! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |
+//! | [`account`] | existing accounts upstream whose credential is renewed |
 //! | [`backoff`], [`scheduler`] | when to try again; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
@@ -40,6 +41,7 @@
 //! 6. **The restart path is the normal path.** Memory holds only what can be
 //!    dropped at any line; the scheduler reads due rows.
 
+pub mod account;
 pub mod api;
 pub mod audit;
 pub mod auth;

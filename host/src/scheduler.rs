@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    account::Accounts,
     clock::{Clock, Timestamp},
     lease::Leases,
     mount::{Mount, Mounts},
@@ -20,11 +21,15 @@ use crate::{
     rotation::Rotations,
 };
 
-/// Revocations under way at a time, over all mounts.
+/// Revocations and rotations of accounts under way at a time, over all mounts.
 const TOTAL: usize = 256;
 
 /// Leases taken from one mount in one transaction.
 const BATCH: usize = 64;
+
+/// Static roles taken from one mount at a time. Each is claimed by a transaction
+/// of its own, and other mounts wait meanwhile.
+const ACCOUNTS: usize = 16;
 
 /// How long the scheduler sleeps at most. Everything it does is due at a known
 /// moment; this bounds the harm of a nudge that was forgotten.
@@ -46,6 +51,7 @@ impl Scheduler {
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
+        accounts: Arc<Accounts>,
         clock: Clock,
         nudge: Arc<Notify>,
     ) -> Self {
@@ -54,6 +60,7 @@ impl Scheduler {
             mounts,
             leases,
             rotations,
+            accounts,
             clock,
             nudge,
             total: Arc::new(Semaphore::new(TOTAL)),
@@ -78,6 +85,7 @@ struct Work {
     mounts: Arc<Mounts>,
     leases: Arc<Leases>,
     rotations: Arc<Rotations>,
+    accounts: Arc<Accounts>,
     clock: Clock,
     nudge: Arc<Notify>,
     total: Arc<Semaphore>,
@@ -86,6 +94,9 @@ struct Work {
 impl Work {
     async fn run(self, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = self.rotations.resume_interrupted().await {
+            tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
+        }
+        if let Err(error) = self.accounts.resume_interrupted().await {
             tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
         }
         let mut under_way = JoinSet::new();
@@ -125,6 +136,11 @@ impl Work {
                 }
                 None => {}
             }
+            match self.accounts.next_due(&mount).await? {
+                Some(due) if due <= now => self.begin_accounts(&mount, now, under_way).await?,
+                Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
+                None => {}
+            }
         }
         Ok(next)
     }
@@ -153,6 +169,36 @@ impl Work {
             });
         }
         // More may be due: look again as soon as one of these has ended.
+        Ok(())
+    }
+
+    async fn begin_accounts(
+        &self,
+        mount: &Arc<Mount>,
+        now: Timestamp,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<(), Refusal> {
+        let room = ACCOUNTS
+            .min(mount.free_slots())
+            .min(self.total.available_permits());
+        if room == 0 {
+            return Ok(());
+        }
+        let claimed = self.accounts.claim_due(mount, now, room).await?;
+        if claimed.is_empty() {
+            // Missed windows were put off: there may be others behind them.
+            self.nudge.notify_one();
+        }
+        for row in claimed {
+            let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {
+                break;
+            };
+            let (accounts, mount) = (Arc::clone(&self.accounts), Arc::clone(mount));
+            under_way.spawn(async move {
+                accounts.advance(&mount, row).await;
+                drop(permit);
+            });
+        }
         Ok(())
     }
 }

@@ -159,6 +159,7 @@ impl Settings {
         mount.forget_root();
         self.mounts.drop_parked(&mount);
         self.storage.wake_revocations(mount.id, now).await?;
+        self.storage.wake_accounts(mount.id, now).await?;
         drop(turn);
         tracing::info!(mount = %path, version, "wrote a config");
 

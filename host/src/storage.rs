@@ -7,6 +7,8 @@
 //! intent and stand in the submodules, one per table; no provider is ever called
 //! within a transaction.
 
+mod account_rotations;
+mod accounts;
 mod configs;
 mod keys;
 mod leases;
@@ -28,6 +30,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{clock::Timestamp, id::OperationId};
 
+pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place};
+pub use accounts::{AccountChange, AccountRow, AccountState, Added, NewAccount};
 pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 pub use keys::TokenRow;
 pub use leases::{Activation, Cap, LeaseRow, LeaseState, NewLease};
@@ -38,9 +42,10 @@ pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
+    include_str!("storage/migrations/0003_static_roles.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

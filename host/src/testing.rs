@@ -1,11 +1,12 @@
-//! An engine over a fake upstream, for the tests of `lease` and `rotation`.
+//! An engine over a fake upstream, for the tests of `lease`, `rotation` and
+//! `account`.
 //!
 //! The fake keeps the truth of what exists upstream and of which root password
 //! works. It can be told to fail before or after a call took effect. An engine
 //! can be dropped and opened again on the same storage, as after a crash.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -34,6 +35,12 @@ use serde_json::{Value, json};
 pub(crate) struct Upstream {
     pub(crate) principals: BTreeSet<String>,
     pub(crate) password: String,
+    /// Passwords of existing accounts.
+    pub(crate) accounts: BTreeMap<String, String>,
+    /// Whether an account has its former password too, until that is ended.
+    pub(crate) two_at_once: bool,
+    /// Former passwords that were ended.
+    pub(crate) ended: Vec<String>,
     pub(crate) created: u32,
     /// How the next calls go, in order; all well once it is empty.
     pub(crate) script: Vec<Step>,
@@ -50,6 +57,8 @@ pub(crate) enum Step {
     FailBefore,
     /// Takes effect, then the answer is lost.
     FailAfter,
+    /// Upstream does not take what is asked.
+    Refuse,
 }
 
 /// A provider of the fake upstream, which holds one root password at a time.
@@ -102,12 +111,37 @@ impl Fake {
         match step {
             Step::Unreached => return Err(failure(FailureClass::Unavailable, false)),
             Step::FailBefore => return Err(failure(FailureClass::Unavailable, true)),
+            Step::Refuse => return Err(failure(FailureClass::InvalidConfig, true)),
             Step::Well | Step::FailAfter => {}
         }
         if password(config) != upstream.password {
             return Err(failure(FailureClass::Denied, true));
         }
         Ok((step, upstream))
+    }
+}
+
+impl Fake {
+    /// Gives an account a password that follows from the operation.
+    fn rotate_account(
+        &self,
+        call: &Call,
+        config: &Secret<String>,
+        role: &Secret<String>,
+    ) -> Result<Rotated, Failure> {
+        let (step, mut upstream) = self.begin(config)?;
+        let role: Value = serde_json::from_str(role.expose()).unwrap();
+        let account = role["username"].as_str().unwrap().to_owned();
+        let derived = format!("derived-{}", call.operation);
+        let former = upstream.accounts.insert(account.clone(), derived.clone());
+        after(
+            step,
+            Rotated {
+                secret: Secret::new(json!({"username": account, "password": derived}).to_string()),
+                retires: former.filter(|_| upstream.two_at_once),
+                metadata: json!({}),
+            },
+        )
     }
 }
 
@@ -193,6 +227,10 @@ impl Provider for Fake {
         let (step, mut upstream) = self.begin(config)?;
         let name = match what {
             Revocation::Credential(id) => id,
+            Revocation::FormerRoot(id) => {
+                upstream.ended.push(id.clone());
+                return after(step, ());
+            }
             _ => &call.principal_name,
         };
         upstream.principals.remove(name);
@@ -203,9 +241,12 @@ impl Provider for Fake {
         &self,
         call: &Call,
         config: &Secret<String>,
-        _what: &Rotation,
+        what: &Rotation,
     ) -> Result<Rotated, Failure> {
         tokio::task::yield_now().await;
+        if let Rotation::Account(role) = what {
+            return self.rotate_account(call, config, role);
+        }
         let derived = format!("derived-{}", call.operation);
         let step = {
             let mut upstream = self.upstream.lock().unwrap();
@@ -217,6 +258,7 @@ impl Provider for Fake {
             match step {
                 Step::Unreached => return Err(failure(FailureClass::Unavailable, false)),
                 Step::FailBefore => return Err(failure(FailureClass::Unavailable, true)),
+                Step::Refuse => return Err(failure(FailureClass::InvalidConfig, true)),
                 Step::Well | Step::FailAfter => {}
             }
             if upstream.password != password(config) && upstream.password != derived {
@@ -299,6 +341,7 @@ impl House {
             crate::keyring::RootKey::generate_in(&directory.path().join("root.key")).unwrap();
         let upstream = Arc::new(Mutex::new(Upstream {
             password: "initial".into(),
+            accounts: BTreeMap::from([("app".into(), "former".into())]),
             ..Upstream::default()
         }));
         Self {

@@ -1,9 +1,10 @@
-//! Paths within a mount: config, rotation, roles, credentials.
+//! Paths within a mount: config, rotation, roles, credentials; those of existing
+//! accounts stand in `accounts`.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome,
+    Outcome, accounts,
     answer::{Answer, Data, Envelope},
     dispatch::Ask,
     error::ApiError,
@@ -56,6 +57,14 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
             gone(outcome)
         }
         (Within::Creds { role }, Read | Write) => issue(engine, &mount, role, ask).await,
+        (Within::StaticRoles, List) => accounts::list(engine, &mount).await,
+        (Within::StaticRole { name }, Read) => accounts::show(engine, &mount, name).await,
+        (Within::StaticRole { name }, Write) => accounts::write(engine, &mount, name, ask).await,
+        (Within::StaticRole { name }, Delete) => accounts::remove(engine, &mount, name).await,
+        (Within::StaticCreds { name }, Read) => {
+            accounts::credential(engine, &mount, name, ask).await
+        }
+        (Within::RotateRole { name }, Write) => accounts::rotate(engine, &mount, name, ask).await,
         (Within::Document { .. }, _) => Err(ApiError::nothing_here()),
         _ => Err(ApiError::wrong_method()),
     }
@@ -175,7 +184,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, ask: Ask) -> Outc
 }
 
 /// What is gone already is as gone as it was asked to be.
-fn gone(outcome: Result<(), Refusal>) -> Outcome {
+pub(super) fn gone(outcome: Result<(), Refusal>) -> Outcome {
     match outcome {
         Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),
         Err(refusal) => Err(refusal.into()),

@@ -188,6 +188,16 @@ pub(super) enum Within<'p> {
     Creds {
         role: &'p str,
     },
+    StaticRoles,
+    StaticRole {
+        name: &'p str,
+    },
+    StaticCreds {
+        name: &'p str,
+    },
+    RotateRole {
+        name: &'p str,
+    },
     /// A public document, where the provider makes one of this name.
     Document {
         name: &'p str,
@@ -205,6 +215,10 @@ pub(super) fn within_mount(rest: &str) -> Within<'_> {
         ["roles"] => Within::Roles,
         ["roles", name] => Within::Role { name },
         ["creds", role] => Within::Creds { role },
+        ["static-roles"] => Within::StaticRoles,
+        ["static-roles", name] => Within::StaticRole { name },
+        ["static-creds", name] => Within::StaticCreds { name },
+        ["rotate-role", name] => Within::RotateRole { name },
         _ => Within::Document { name: rest },
     }
 }
@@ -320,6 +334,16 @@ mod tests {
             ("roles/ro", Within::Role { name: "ro" }),
             ("creds/ro", Within::Creds { role: "ro" }),
             ("creds", Within::Document { name: "creds" }),
+            ("static-roles", Within::StaticRoles),
+            ("static-roles/app", Within::StaticRole { name: "app" }),
+            ("static-creds/app", Within::StaticCreds { name: "app" }),
+            ("rotate-role/app", Within::RotateRole { name: "app" }),
+            (
+                "rotate-role",
+                Within::Document {
+                    name: "rotate-role",
+                },
+            ),
             ("roles/a/b", Within::Document { name: "roles/a/b" }),
             ("crl/pem", Within::Document { name: "crl/pem" }),
             ("", Within::Document { name: "" }),

@@ -22,7 +22,8 @@ use tracing_subscriber::{
 use super::Audit;
 
 /// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 9] = [
+const ENGINES: [&str; 10] = [
+    "lessor::account",
     "lessor::catalog",
     "lessor::grant",
     "lessor::lease",

@@ -212,10 +212,11 @@ impl Mounts {
         // former ones.
         self.catalog.drop_parked(mount.id);
         self.reread().await?;
-        // A missing grant may have been what kept leases from being revoked.
-        self.storage
-            .wake_revocations(mount.id, self.clock.now())
-            .await?;
+        // A missing grant may have been what kept leases from being revoked and
+        // accounts from being rotated.
+        let now = self.clock.now();
+        self.storage.wake_revocations(mount.id, now).await?;
+        self.storage.wake_accounts(mount.id, now).await?;
         tracing::info!(mount = %path, "tuned a mount");
         self.view(path).await
     }

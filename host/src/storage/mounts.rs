@@ -97,7 +97,8 @@ impl Storage {
     }
 
     /// Unmounts: in one transaction the mount leaves its path, its open
-    /// rotations end, and all its leases are marked for revocation.
+    /// rotations end, its static roles are forgotten, and all its leases are
+    /// marked for revocation.
     pub async fn drain_mount(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         self.write(move |connection| {
             change(
@@ -111,6 +112,7 @@ impl Storage {
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
                 [id],
             )?;
+            super::accounts::forget_all(connection, id)?;
             super::revocations::mark_for_revocation(connection, id, None, now)?;
             Ok(())
         })

@@ -25,4 +25,5 @@ mod plugin_files;
 mod refusals;
 mod rotation;
 mod secrets;
+mod static_accounts;
 mod tls;

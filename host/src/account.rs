@@ -1,0 +1,154 @@
+//! Existing accounts upstream whose credential is renewed: static roles.
+//!
+//! ```text
+//!        schedule, by hand          provider answers
+//!  idle ──────────────────▶ rotating ───────────────▶ idle
+//!   ▲                        │  ▲  │                   ▲
+//!   │  window over,          ▼  │  │ a former one      │ ended
+//!   └─ nothing reached   out-of-sync │ is to be ended  │
+//!                                  └──────▶ retiring ──┘
+//! ```
+//!
+//! A rotation is committed with its operation id before the provider is called,
+//! and the provider computes the same credential again from the same id: so a
+//! crash anywhere goes on at the first step that is not committed. What upstream
+//! refuses is tried again under a fresh id, because the value itself may be what
+//! it does not take. The credential in force and the one before it are kept,
+//! sealed; nothing of an account lives in memory.
+
+mod due;
+mod fields;
+mod rotate;
+mod view;
+mod write;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use tokio::sync::{Notify, OwnedMutexGuard};
+
+pub use self::{
+    fields::HOST_FIELDS,
+    view::{AccountCredential, AccountView},
+};
+use crate::{
+    clock::Clock,
+    id::RoleName,
+    keyring::Keyring,
+    mount::{Mount, Mounts},
+    refusal::Refusal,
+    rotation::Rotations,
+    secret::Secret,
+    storage::{AccountRow, Storage},
+};
+
+/// The static roles of all mounts.
+#[derive(Debug)]
+pub struct Accounts {
+    storage: Storage,
+    keyring: Keyring,
+    mounts: Arc<Mounts>,
+    rotations: Arc<Rotations>,
+    clock: Clock,
+    /// Wakes the scheduler.
+    nudge: Arc<Notify>,
+    turns: Turns,
+}
+
+impl Accounts {
+    /// Static roles over a storage; `nudge` wakes the scheduler.
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        mounts: Arc<Mounts>,
+        rotations: Arc<Rotations>,
+        clock: Clock,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        Self {
+            storage,
+            keyring,
+            mounts,
+            rotations,
+            clock,
+            nudge,
+            turns: Turns::default(),
+        }
+    }
+
+    /// A static role as it stands now.
+    async fn find(&self, mount: &Mount, name: &RoleName) -> Result<AccountRow, Refusal> {
+        if let Some(row) = self.storage.account(mount.id, name.clone()).await? {
+            return Ok(row);
+        }
+        let known = self
+            .storage
+            .account_names(mount.id)
+            .await
+            .unwrap_or_default();
+        let hint = crate::suggest::nearest(name.as_str(), known.iter().map(String::as_str))
+            .map(|near| format!("; did you mean {near:?}?"))
+            .unwrap_or_default();
+        Err(Refusal::NotFound(format!(
+            "mount {} has no static role {:?}{hint}",
+            mount.path(),
+            name.as_str()
+        )))
+    }
+
+    /// A static role as it stands after a wait.
+    async fn again(&self, mount: &Mount, row: &AccountRow) -> Result<AccountRow, Refusal> {
+        let found = self.storage.account_by_id(row.id).await?;
+        found.ok_or_else(|| removed(mount, &row.name))
+    }
+
+    /// Opens a role's document for one call.
+    fn document(&self, mount: &Mount, row: &AccountRow) -> Result<Secret<String>, Refusal> {
+        Ok(self
+            .keyring
+            .open_text(&document_context(mount.id, &row.name), &row.document)?)
+    }
+}
+
+fn removed(mount: &Mount, name: &RoleName) -> Refusal {
+    Refusal::NotFound(format!(
+        "static role {name} of {} was removed meanwhile",
+        mount.path()
+    ))
+}
+
+/// Where a static role's document is sealed for.
+fn document_context(mount_id: i64, name: &RoleName) -> String {
+    format!("static_roles/{mount_id}/{name}/document")
+}
+
+/// Where a version of an account's credential is sealed for.
+fn credential_context(id: i64, version: u32) -> String {
+    format!("account_credentials/{id}/{version}/secret")
+}
+
+/// Who may change a static role or drive its rotation: one at a time each.
+#[derive(Debug, Default)]
+struct Turns(Mutex<HashMap<i64, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits until nobody else has the turn.
+    async fn take(&self, id: i64) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| turn.strong_count() > 0);
+            let found = turns.get(&id).and_then(Weak::upgrade);
+            found.unwrap_or_else(|| {
+                let new = Arc::default();
+                turns.insert(id, Arc::downgrade(&new));
+                new
+            })
+        };
+        turn.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests;

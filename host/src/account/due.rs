@@ -1,0 +1,90 @@
+//! What the scheduler asks of static roles: begin those whose time has come, go
+//! on with interrupted ones, end former credentials whose grace is over.
+
+use std::sync::Arc;
+
+use super::Accounts;
+use crate::{
+    clock::Timestamp,
+    mount::{Mount, give_up_at},
+    refusal::Refusal,
+    schedule::Due,
+    storage::{AccountRow, AccountState},
+};
+
+impl Accounts {
+    /// Takes a mount's due static roles, at most `limit`, for one attempt each.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn claim_due(
+        &self,
+        mount: &Mount,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<AccountRow>, Refusal> {
+        let mut claimed = Vec::new();
+        for row in self.storage.due_accounts(mount.id, now, limit).await? {
+            if row.state != AccountState::Idle {
+                let until = give_up_at(mount, now);
+                if self
+                    .storage
+                    .claim_account(row.id, row.due_at, until)
+                    .await?
+                {
+                    let due_at = Some(until);
+                    claimed.push(AccountRow { due_at, ..row });
+                }
+            } else if let Due::Missed { next } = row.schedule.due(now) {
+                self.storage.reschedule_account(row.id, next).await?;
+                tracing::warn!(
+                    mount = %mount.path(), static_role = %row.name, account = row.account,
+                    next = next.map(Timestamp::rfc3339), "missed the window of a scheduled rotation"
+                );
+            } else {
+                match self.open(mount, row).await {
+                    Ok(open) => claimed.push(open),
+                    // Somebody asked for it just now.
+                    Err(Refusal::Conflict(_)) => {}
+                    Err(other) => return Err(other),
+                }
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// When the scheduler must look at a mount's next static role.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn next_due(&self, mount: &Mount) -> Result<Option<Timestamp>, Refusal> {
+        Ok(self.storage.next_account_due(mount.id).await?)
+    }
+
+    /// One attempt at a claimed static role, recorded either way.
+    pub async fn advance(&self, mount: &Arc<Mount>, claimed: AccountRow) {
+        let _turn = self.turns.take(claimed.id).await;
+        let outcome = match self.storage.account_by_id(claimed.id).await {
+            // Whoever had the turn before may have done it, or put it off.
+            Ok(Some(row)) if row.operation == claimed.operation && row.due_at == claimed.due_at => {
+                self.drive(mount, &row, None).await
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(mount = %mount.path(), static_role = %claimed.name, %error, "a rotation did not advance");
+        }
+        self.nudge.notify_one();
+    }
+
+    /// Makes every interrupted rotation due: called once at start, when no call
+    /// of this process can be under way.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        Ok(self.storage.wake_interrupted_accounts(now).await?)
+    }
+}

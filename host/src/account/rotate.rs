@@ -1,0 +1,358 @@
+//! One rotation of an account: intent, provider call, outcome, each committed
+//! before the next.
+
+use std::sync::Arc;
+
+use super::{Accounts, credential_context, removed};
+use crate::{
+    backoff,
+    catalog::Plugin,
+    clock::Timestamp,
+    fault,
+    id::{MountPath, OperationId, RoleName},
+    mount::{Mount, Root, give_up_at},
+    provider::{Call, Failure, FailureClass, Requester, Revocation, Rotated, Rotation},
+    refusal::Refusal,
+    schedule::Due,
+    storage::{AccountFailure, AccountRow, AccountState, NewCredential},
+};
+
+/// How long a former credential stays valid upstream, where upstream can hold
+/// two: time for those who read it just before to read the new one.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Accounts {
+    /// Renews an account's credential. An open rotation is brought to its end
+    /// instead. One that fails is tried again by itself.
+    ///
+    /// # Errors
+    /// `NotFound`; the provider's failure.
+    pub async fn rotate(
+        &self,
+        path: &MountPath,
+        name: &RoleName,
+        requester: Requester,
+    ) -> Result<(), Refusal> {
+        let mount = self.mounts.open(path)?;
+        let row = self.find(&mount, name).await?;
+        let _turn = self.turns.take(row.id).await;
+        let mut row = self.again(&mount, &row).await?;
+        if row.state == AccountState::Retiring {
+            self.drive(&mount, &row, None).await?;
+            row = self.again(&mount, &row).await?;
+        }
+        if row.state == AccountState::Idle {
+            row = self.open(&mount, row).await?;
+        }
+        let outcome = self.drive(&mount, &row, Some(requester)).await;
+        self.nudge.notify_one();
+        outcome
+    }
+
+    /// Opens a rotation of an account that rests.
+    pub(super) async fn open(&self, mount: &Mount, row: AccountRow) -> Result<AccountRow, Refusal> {
+        let now = self.clock.now();
+        let (operation, due_at) = (OperationId::new(now)?, give_up_at(mount, now));
+        if !self
+            .storage
+            .open_account_rotation(row.id, operation, due_at)
+            .await?
+        {
+            return Err(Refusal::Conflict(format!(
+                "another rotation of static role {} of {} was begun; try again",
+                row.name,
+                mount.path()
+            )));
+        }
+        fault::point("rotate-account.after_open");
+        Ok(AccountRow {
+            state: AccountState::Rotating,
+            operation: Some(operation),
+            attempts: 0,
+            reached: 0,
+            due_at: Some(due_at),
+            ..row
+        })
+    }
+
+    /// One attempt at the step that an account's open rotation has come to,
+    /// recorded either way. To be called by whoever has the turn.
+    pub(super) async fn drive(
+        &self,
+        mount: &Arc<Mount>,
+        row: &AccountRow,
+        requester: Option<Requester>,
+    ) -> Result<(), Refusal> {
+        let Some(operation) = row.operation else {
+            return Ok(());
+        };
+        let outcome = if row.state == AccountState::Retiring {
+            self.retire(mount, row, operation).await
+        } else {
+            self.renew(mount, row, operation, requester).await
+        };
+        if let Err(refusal) = &outcome {
+            self.record(mount, row, operation, refusal).await?;
+        }
+        outcome
+    }
+
+    /// `rotating`: has the provider make a new credential, and stores it.
+    async fn renew(
+        &self,
+        mount: &Arc<Mount>,
+        row: &AccountRow,
+        operation: OperationId,
+        requester: Option<Requester>,
+    ) -> Result<(), Refusal> {
+        let plugin = self.mounts.plugin(mount).await?;
+        let rotated = self.ask(mount, &plugin, row, operation, requester).await?;
+        fault::point("rotate-account.after_provider");
+
+        let version = row.version.saturating_add(1);
+        let secret = self.keyring.seal(
+            &credential_context(row.id, version),
+            rotated.secret.expose().as_bytes(),
+        )?;
+        let now = self.clock.now();
+        let new = NewCredential {
+            version,
+            secret,
+            retires: rotated.retires.map(|id| (id, now.plus(GRACE))),
+            next: row.schedule.next(Some(now), now),
+            created_at: now,
+        };
+        if !self
+            .storage
+            .store_account_credential(row.id, operation, new)
+            .await?
+        {
+            return Err(removed(mount, &row.name));
+        }
+        fault::point("rotate-account.after_stored");
+        tracing::info!(
+            mount = %mount.path(), static_role = %row.name, account = row.account, version,
+            "rotated an account's credential"
+        );
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        row: &AccountRow,
+        operation: OperationId,
+        requester: Option<Requester>,
+    ) -> Result<Rotated, Refusal> {
+        let what = Rotation::Account(self.document(mount, row)?);
+        let mut root = self.rotations.root_for(mount, plugin).await?;
+        let _slot = mount.slot().await?;
+        let mut attempt = row.reached;
+        loop {
+            self.begin(mount, row, operation).await?;
+            attempt = attempt.saturating_add(1);
+            let mut call = call(mount, row, &root.root, operation, attempt);
+            call.requester.clone_from(&requester);
+            match plugin.provider.rotate(&call, &root.config, &what).await {
+                Ok(rotated) => return Ok(rotated),
+                Err(failure) if root.renewed_after(&failure).await? => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// `retiring`: ends the former credential upstream.
+    async fn retire(
+        &self,
+        mount: &Arc<Mount>,
+        row: &AccountRow,
+        operation: OperationId,
+    ) -> Result<(), Refusal> {
+        let plugin = self.mounts.plugin(mount).await?;
+        let document = self.document(mount, row)?;
+        let what = Revocation::FormerRoot(row.retires.clone().unwrap_or_default());
+        let mut root = self.rotations.root_for(mount, &plugin).await?;
+        let _slot = mount.slot().await?;
+        let mut attempt = row.attempts;
+        loop {
+            self.begin(mount, row, operation).await?;
+            attempt = attempt.saturating_add(1);
+            let call = call(mount, row, &root.root, operation, attempt);
+            match plugin
+                .provider
+                .revoke(&call, &root.config, Some(&document), &what)
+                .await
+            {
+                Ok(()) => break,
+                Err(failure) if failure.class == FailureClass::NotFound => break,
+                Err(failure) if root.renewed_after(&failure).await? => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        self.storage
+            .finish_account_rotation(row.id, operation)
+            .await?;
+        tracing::info!(
+            mount = %mount.path(), static_role = %row.name, account = row.account,
+            "ended an account's former credential"
+        );
+        Ok(())
+    }
+
+    /// Records that upstream is about to be asked.
+    async fn begin(
+        &self,
+        mount: &Mount,
+        row: &AccountRow,
+        operation: OperationId,
+    ) -> Result<(), Refusal> {
+        let due_at = give_up_at(mount, self.clock.now());
+        let begun = self
+            .storage
+            .begin_account_attempt(row.id, operation, due_at)
+            .await?;
+        if begun {
+            Ok(())
+        } else {
+            Err(removed(mount, &row.name))
+        }
+    }
+
+    /// Records a failed attempt: when it is tried again, and under which id.
+    async fn record(
+        &self,
+        mount: &Mount,
+        row: &AccountRow,
+        operation: OperationId,
+        refusal: &Refusal,
+    ) -> Result<(), Refusal> {
+        let Some(stored) = self.storage.account_by_id(row.id).await? else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let (state, due) = match after_failure(row, stored.reached, refusal, now) {
+            After::Again(again) => {
+                let failure = AccountFailure {
+                    state: again.state,
+                    operation: if again.afresh {
+                        OperationId::new(now)?
+                    } else {
+                        operation
+                    },
+                    attempts: again.attempts,
+                    reached: again.reached,
+                    due_at: again.due_at,
+                    error: refusal.to_string(),
+                };
+                self.storage
+                    .record_account_failure(row.id, operation, failure)
+                    .await?;
+                (again.state, Some(again.due_at))
+            }
+            After::WaitFor(next) => {
+                self.storage
+                    .close_account_rotation(row.id, operation, next, refusal.to_string())
+                    .await?;
+                (AccountState::Idle, next)
+            }
+        };
+        tracing::warn!(
+            mount = %mount.path(), static_role = %row.name, account = row.account, attempts = row.attempts + 1,
+            state = state.as_str(), next = due.map(Timestamp::rfc3339), reason = %refusal,
+            "could not rotate an account's credential"
+        );
+        self.nudge.notify_one();
+        Ok(())
+    }
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// It is tried again.
+    Again(Again),
+    /// Nothing took effect upstream and its window is over: it is given up until
+    /// this firing.
+    WaitFor(Option<Timestamp>),
+}
+
+/// The next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Again {
+    state: AccountState,
+    /// Failed ones until then.
+    attempts: u32,
+    /// Whether it is another operation, and so another value.
+    afresh: bool,
+    /// Attempts of its operation that may have taken effect.
+    reached: u32,
+    due_at: Timestamp,
+}
+
+/// Decides what follows a failed attempt on `row` at `now`. `stored` is how many
+/// attempts may have taken effect, counting this one. Pure but for the spread of
+/// the delay.
+fn after_failure(row: &AccountRow, stored: u32, refusal: &Refusal, now: Timestamp) -> After {
+    let failure = match refusal {
+        Refusal::Provider(failure) => Some(failure),
+        _ => None,
+    };
+    let refused = failure.is_some_and(is_refusal);
+    let reached = match failure {
+        // Nothing took effect, and the same value would be refused again.
+        Some(_) if refused => 0,
+        Some(failure) if !failure.reached_upstream => row.reached,
+        _ => stored,
+    };
+    let attempts = row.attempts.saturating_add(1);
+    let delay = if attempts < backoff::SOON {
+        backoff::jittered(attempts)
+    } else {
+        backoff::DAILY
+    };
+    let asked = failure.and_then(|failure| failure.retry_after);
+    let due_at = now.plus(delay.max(asked.unwrap_or_default()));
+    let state = match row.state {
+        AccountState::Retiring => AccountState::Retiring,
+        _ if attempts < backoff::SOON => AccountState::Rotating,
+        _ => AccountState::OutOfSync,
+    };
+    let renews = state != AccountState::Retiring;
+    match row.schedule.due_again(now, due_at) {
+        // The first rotation waits for nothing: nobody knows a credential yet.
+        Due::Missed { next } if renews && reached == 0 && row.version > 0 => After::WaitFor(next),
+        _ => After::Again(Again {
+            state,
+            attempts,
+            afresh: refused && renews,
+            reached,
+            due_at,
+        }),
+    }
+}
+
+/// Whether a failure is an answer: no, and not: perhaps, or later.
+pub(super) fn is_refusal(failure: &Failure) -> bool {
+    use FailureClass::{
+        Conflict, Denied, Internal, InvalidConfig, InvalidRequest, NotFound, RateLimited,
+        Unavailable, Unsupported,
+    };
+    match failure.class {
+        InvalidConfig | InvalidRequest | Denied | NotFound | Conflict | Unsupported => true,
+        RateLimited | Unavailable | Internal => false,
+    }
+}
+
+fn call(
+    mount: &Mount,
+    row: &AccountRow,
+    root: &Root,
+    operation: OperationId,
+    attempt: u32,
+) -> Call {
+    Call {
+        role_name: Some(row.name.clone()),
+        ..mount.call(operation, attempt, &row.account, root)
+    }
+}

@@ -1,0 +1,423 @@
+//! Static roles over an upstream whose accounts have one password at a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::AccountView;
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    id::RoleName,
+    refusal::Refusal,
+    storage::{AccountState, Place},
+    testing::{House, Step, db, requester},
+};
+
+fn name(name: &str) -> RoleName {
+    name.parse().unwrap()
+}
+
+impl Engine {
+    async fn write_static(&self, role: &str, body: Value) -> Result<Vec<String>, Refusal> {
+        self.accounts
+            .write(&db(), &name(role), body, requester())
+            .await
+    }
+
+    async fn rotate_static(&self, role: &str) -> Result<(), Refusal> {
+        self.accounts.rotate(&db(), &name(role), requester()).await
+    }
+
+    async fn shown(&self, place: Place) -> String {
+        let found = self.accounts.credential(&db(), &name("app"), place).await;
+        let parsed: Value = serde_json::from_str(found.unwrap().secret.expose()).unwrap();
+        parsed["password"].as_str().unwrap().to_owned()
+    }
+
+    async fn view(&self) -> AccountView {
+        self.accounts.read(&db(), &name("app")).await.unwrap()
+    }
+
+    /// Lets one attempt after the other fail, each as soon as it is due.
+    async fn fail_until(&self, house: &House, over: impl Fn(&AccountView) -> bool) -> AccountView {
+        let mut failed = 0;
+        loop {
+            let view = self.view().await;
+            if over(&view) {
+                return view;
+            }
+            if view.attempts > failed {
+                failed = view.attempts;
+                let next = view.next_attempt.unwrap();
+                house.clock.advance(next.since(house.clock.now()));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the account rests with a credential of this version.
+    async fn settled_at(&self, version: u32) {
+        loop {
+            let view = self.view().await;
+            if view.version == version && view.state == AccountState::Idle {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl House {
+    fn account(&self) -> String {
+        self.upstream.lock().unwrap().accounts["app"].clone()
+    }
+}
+
+/// An expression that fires in this many hours, and the firing.
+fn firing_in(house: &House, hours: u64) -> (String, Timestamp) {
+    let firing = house.clock.now().plus(Duration::from_secs(hours * 3600));
+    let minute = Timestamp(firing.0 - firing.0.rem_euclid(60_000));
+    let text = minute.rfc3339();
+    (format!("{} {} * * *", &text[14..16], &text[11..13]), minute)
+}
+
+#[tokio::test]
+async fn a_new_static_role_takes_the_account_over_and_keeps_two_versions() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let body = json!({"username": "app", "note": "kept"});
+    assert!(
+        engine
+            .write_static("app", body.clone())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let first = engine.shown(Place::Current).await;
+    assert_eq!(first, house.account());
+    let none = engine
+        .accounts
+        .credential(&db(), &name("app"), Place::Previous)
+        .await
+        .unwrap_err();
+    assert!(none.to_string().contains("no previous"), "{none}");
+
+    engine.rotate_static("app").await.unwrap();
+    let second = engine.shown(Place::Current).await;
+    assert_eq!(second, house.account());
+    assert_eq!(engine.shown(Place::Previous).await, first);
+    engine.rotate_static("app").await.unwrap();
+    assert_eq!(engine.shown(Place::Previous).await, second);
+
+    let view = engine.view().await;
+    assert_eq!((view.version, view.state), (3, AccountState::Idle));
+    assert_eq!(view.document, body);
+    assert!(view.last.is_some() && view.next.is_none());
+}
+
+#[tokio::test]
+async fn a_role_that_skips_the_import_leaves_the_account_alone_until_it_is_rotated() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let body = json!({"username": "app", "skip_import_rotation": true, "rotation_period": "1h"});
+    engine.write_static("app", body).await.unwrap();
+    assert_eq!(house.account(), "former");
+    let unknown = engine
+        .accounts
+        .credential(&db(), &name("app"), Place::Current)
+        .await
+        .unwrap_err();
+    assert!(matches!(&unknown, Refusal::Conflict(text) if text.contains("first rotated at")));
+    house.clock.advance(Duration::from_secs(3601));
+    engine.settled_at(1).await;
+    assert_eq!(engine.shown(Place::Current).await, house.account());
+}
+
+#[tokio::test]
+async fn a_period_rotates_once_each_time_also_over_a_restart() {
+    let house = House::new();
+    {
+        let engine = house.open(true).await;
+        let body = json!({"username": "app", "rotation_period": "1h"});
+        engine.write_static("app", body).await.unwrap();
+        engine.shutdown().await;
+    }
+    let engine = house.open(true).await;
+    let next = engine.view().await.next.unwrap();
+    house.clock.advance(Duration::from_secs(3 * 3600));
+    engine.settled_at(2).await;
+    let view = engine.view().await;
+    assert!(next < house.clock.now() && view.next.unwrap() > house.clock.now());
+    let credential = engine
+        .accounts
+        .credential(&db(), &name("app"), Place::Current)
+        .await
+        .unwrap();
+    assert!(
+        credential.ttl > Duration::from_secs(3500) && credential.ttl <= Duration::from_secs(3600)
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_recovered_with_the_same_password() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    // The proof goes well; the answer of the first rotation is lost.
+    house.script(&[Step::Well, Step::FailAfter]);
+    let warnings = engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    assert!(warnings[0].contains("tried again"), "{warnings:?}");
+    let upstream = house.account();
+    assert_ne!(upstream, "former");
+    house.clock.advance(Duration::from_secs(10));
+    engine.settled_at(1).await;
+    assert_eq!(engine.shown(Place::Current).await, upstream);
+}
+
+#[tokio::test]
+async fn a_rotation_of_a_dead_process_goes_on_with_its_own_password() {
+    let house = House::new();
+    let upstream = {
+        let engine = house.open(false).await;
+        engine
+            .write_static("app", json!({"username": "app"}))
+            .await
+            .unwrap();
+        house.script(&[Step::FailAfter]);
+        assert!(engine.rotate_static("app").await.is_err());
+        let credential = engine
+            .accounts
+            .credential(&db(), &name("app"), Place::Current)
+            .await
+            .unwrap();
+        assert!(credential.warnings[0].contains("under way"));
+        house.account()
+    };
+    let engine = house.open(true).await;
+    engine.settled_at(2).await;
+    assert_eq!(engine.shown(Place::Current).await, upstream);
+    assert_eq!(house.account(), upstream);
+}
+
+#[tokio::test]
+async fn what_cannot_be_imported_leaves_no_static_role() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for step in [Step::Refuse, Step::Unreached] {
+        house.script(&[Step::Well, step]);
+        assert!(
+            engine
+                .write_static("app", json!({"username": "app"}))
+                .await
+                .is_err()
+        );
+        assert!(engine.accounts.list(&db()).await.unwrap().is_empty());
+        assert_eq!(house.account(), "former");
+    }
+}
+
+/// Vault repeats the very password that the database has refused, for ever.
+#[tokio::test]
+async fn a_refused_value_is_not_offered_again() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    let operation = || async {
+        let mount = engine.mounts.open(&db()).unwrap();
+        let row = engine.storage.account(mount.id, name("app")).await.unwrap();
+        row.unwrap().operation
+    };
+    house.script(&[Step::FailBefore]);
+    assert!(engine.rotate_static("app").await.is_err());
+    let first = operation().await.unwrap();
+    house.script(&[Step::Refuse]);
+    assert!(engine.rotate_static("app").await.is_err());
+    let second = operation().await.unwrap();
+    assert_ne!(first, second);
+    let view = engine.view().await;
+    assert_eq!((view.attempts, view.state), (2, AccountState::Rotating));
+    assert!(view.last_error.unwrap().contains("scripted"));
+    house.clock.advance(Duration::from_secs(20));
+    engine.settled_at(2).await;
+    assert_eq!(house.account(), format!("derived-{second}"));
+    assert_eq!(engine.view().await.last_error, None);
+}
+
+#[tokio::test]
+async fn after_six_attempts_a_rotation_is_out_of_sync_and_tried_daily() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .write_static("app", json!({"username": "app", "rotation_period": "1h"}))
+        .await
+        .unwrap();
+    house.script(&[Step::FailBefore; 6]);
+    house.clock.advance(Duration::from_secs(3600));
+    let view = engine
+        .fail_until(&house, |view| view.state == AccountState::OutOfSync)
+        .await;
+    assert_eq!((view.attempts, view.version), (6, 1));
+    assert_eq!(house.script_left(), 0);
+    let wait = view.next_attempt.unwrap().since(house.clock.now());
+    assert!(wait > Duration::from_secs(20 * 3600), "{wait:?}");
+    house.clock.advance(Duration::from_secs(86_400));
+    engine.settled_at(2).await;
+}
+
+#[tokio::test]
+async fn a_rotation_that_reached_nothing_waits_for_its_next_window() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let (cron, firing) = firing_in(&house, 5);
+    let body = json!({"username": "app", "rotation_schedule": cron, "rotation_window": "1h"});
+    engine.write_static("app", body).await.unwrap();
+    assert_eq!(engine.view().await.next, Some(firing));
+
+    // Upstream cannot be reached over the whole window.
+    house.script(&[Step::Unreached; 40]);
+    house.clock.advance(Duration::from_secs(5 * 3600));
+    let view = engine
+        .fail_until(&house, |view| view.next != Some(firing))
+        .await;
+    assert_eq!((view.state, view.version), (AccountState::Idle, 1));
+    assert_eq!(view.next, Some(firing.plus(Duration::from_secs(86_400))));
+    house.script(&[]);
+    house
+        .clock
+        .advance(view.next.unwrap().since(house.clock.now()));
+    engine.settled_at(2).await;
+}
+
+#[tokio::test]
+async fn an_account_has_one_static_role_and_is_not_the_root() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    let refused = |role: &'static str, account: &'static str| {
+        let engine = &engine;
+        async move {
+            match engine
+                .write_static(role, json!({"username": account}))
+                .await
+            {
+                Err(Refusal::Conflict(sentence)) => sentence,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    assert!(
+        refused("other", "app")
+            .await
+            .contains("belongs to static role app")
+    );
+    assert!(refused("other", "root@fake").await.contains("rotate-root"));
+    assert!(
+        refused("app", "billing")
+            .await
+            .contains("cannot be changed")
+    );
+    assert_eq!(engine.accounts.list(&db()).await.unwrap(), ["app"]);
+
+    engine.accounts.remove(&db(), &name("app")).await.unwrap();
+    assert_ne!(house.account(), "former");
+    engine
+        .write_static("other", json!({"username": "app"}))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_rotation_waits_for_the_root_that_is_being_rotated() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    house.script(&[Step::FailAfter]);
+    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    // The root in use no longer works upstream: this drives its rotation first.
+    engine.rotate_static("app").await.unwrap();
+    assert_eq!(engine.shown(Place::Current).await, house.account());
+    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+}
+
+#[tokio::test]
+async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.upstream.lock().unwrap().two_at_once = true;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    let view = engine.view().await;
+    assert_eq!((view.state, view.version), (AccountState::Retiring, 1));
+    assert_eq!(engine.shown(Place::Current).await, house.account());
+    house.clock.advance(Duration::from_secs(61));
+    engine.settled_at(1).await;
+    assert_eq!(house.upstream.lock().unwrap().ended, ["former"]);
+
+    // By hand there is no waiting: the former is ended first.
+    let second = house.account();
+    engine.rotate_static("app").await.unwrap();
+    engine.rotate_static("app").await.unwrap();
+    assert_eq!(house.upstream.lock().unwrap().ended, ["former", &second]);
+}
+
+#[tokio::test]
+async fn a_changed_schedule_counts_from_the_last_rotation_and_rotates_nothing() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let body = |schedule: Value| {
+        let mut body = json!({"username": "app"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(schedule.as_object().unwrap().clone());
+        body
+    };
+    engine
+        .write_static("app", body(json!({"rotation_period": "10h"})))
+        .await
+        .unwrap();
+    let last = engine.view().await.last.unwrap();
+    house.clock.advance(Duration::from_secs(3600));
+    engine
+        .write_static("app", body(json!({"rotation_period": "2h"})))
+        .await
+        .unwrap();
+    let next = engine.view().await.next.unwrap();
+    assert_eq!(next, last.plus(Duration::from_secs(7200)));
+    let (cron, firing) = firing_in(&house, 5);
+    engine
+        .write_static("app", body(json!({"rotation_schedule": cron})))
+        .await
+        .unwrap();
+    assert_eq!(engine.view().await.next, Some(firing));
+    engine.write_static("app", body(json!({}))).await.unwrap();
+    let view = engine.view().await;
+    assert_eq!((view.next, view.version), (None, 1));
+}
+
+#[tokio::test]
+async fn an_unmounted_provider_takes_its_static_roles_along() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    let mount = engine.mounts.open(&db()).unwrap();
+    engine.mounts.remove(&db()).await.unwrap();
+    let left = engine.storage.account(mount.id, name("app")).await.unwrap();
+    assert!(left.is_none());
+}

@@ -1,0 +1,161 @@
+//! Static roles as shown, and their credentials.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Accounts, credential_context};
+use crate::{
+    clock::Timestamp,
+    id::{MountPath, RoleName},
+    mount::Mount,
+    refusal::Refusal,
+    schedule::Schedule,
+    schema,
+    secret::Secret,
+    storage::{AccountRow, AccountState, Place},
+};
+
+/// A static role as shown.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// The provider's part, secrets redacted; the account is its `username`.
+    pub document: Value,
+    /// The account's name upstream.
+    pub account: String,
+    /// A field of Vault's clients without meaning here.
+    pub db_name: Option<String>,
+    /// When it is renewed by itself.
+    pub schedule: Schedule,
+    /// Where it stands.
+    pub state: AccountState,
+    /// Version of the current credential; 0 where there is none yet.
+    pub version: u32,
+    /// Attempts at the open rotation that failed.
+    pub attempts: u32,
+    /// When the open rotation goes on.
+    pub next_attempt: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When the credential was last renewed.
+    pub last: Option<Timestamp>,
+    /// When it is next, by schedule.
+    pub next: Option<Timestamp>,
+}
+
+/// An account's credential.
+#[derive(Debug)]
+pub struct AccountCredential {
+    /// As the provider made it: a JSON object.
+    pub secret: Secret<String>,
+    /// The account's name upstream.
+    pub account: String,
+    /// Its version.
+    pub version: u32,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When the account's credential is renewed by itself.
+    pub schedule: Schedule,
+    /// Until then; zero where it is not, or is overdue.
+    pub ttl: Duration,
+    /// What its reader should know.
+    pub warnings: Vec<String>,
+}
+
+impl Accounts {
+    /// Names of a mount's static roles.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn list(&self, path: &MountPath) -> Result<Vec<String>, Refusal> {
+        Ok(self
+            .storage
+            .account_names(self.mounts.open(path)?.id)
+            .await?)
+    }
+
+    /// A static role, and how its rotation stands.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn read(&self, path: &MountPath, name: &RoleName) -> Result<AccountView, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let row = self.find(&mount, name).await?;
+        let document = self.document(&mount, &row)?;
+        let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
+        Ok(AccountView {
+            document: schema::redact(&plugin.provider.descriptor().role_schema, &parsed),
+            account: row.account,
+            db_name: row.db_name,
+            next_attempt: row.due_at.filter(|_| row.state != AccountState::Idle),
+            schedule: row.schedule,
+            state: row.state,
+            version: row.version,
+            attempts: row.attempts,
+            last_error: row.last_error,
+            last: row.last,
+            next: row.next,
+        })
+    }
+
+    /// An account's credential.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where there is none in that place yet.
+    pub async fn credential(
+        &self,
+        path: &MountPath,
+        name: &RoleName,
+        place: Place,
+    ) -> Result<AccountCredential, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let row = self.find(&mount, name).await?;
+        let found = self.storage.account_credential(row.id, place).await?;
+        let found = found.ok_or_else(|| missing(&mount, &row, place))?;
+        let context = credential_context(row.id, found.version);
+        Ok(AccountCredential {
+            secret: self.keyring.open_text(&context, &found.secret)?,
+            warnings: doubt(&row, place).into_iter().collect(),
+            account: row.account,
+            version: found.version,
+            made_at: found.created_at,
+            schedule: row.schedule,
+            ttl: row
+                .next
+                .map_or(Duration::ZERO, |next| next.since(self.clock.now())),
+        })
+    }
+}
+
+/// Why there is no credential to show.
+fn missing(mount: &Mount, row: &AccountRow, place: Place) -> Refusal {
+    let (name, path, account) = (&row.name, mount.path(), &row.account);
+    Refusal::Conflict(match (place, &row.last_error, row.state) {
+        (Place::Previous, _, _) if row.version > 0 => format!(
+            "static role {name} of {path} has no previous credential: {account:?} was rotated only once"
+        ),
+        (_, Some(error), _) => format!(
+            "the credential of {account:?} is not known yet: its first rotation has failed so far ({error})"
+        ),
+        (_, None, AccountState::Idle) => format!(
+            "the credential of {account:?} is not known yet: it is first rotated {}, or by POST /v1/{path}/rotate-role/{name}",
+            row.next
+                .map_or_else(|| "by hand".into(), |next| format!("at {next}"))
+        ),
+        (_, None, _) => format!(
+            "the credential of {account:?} is not known yet: its first rotation is under way"
+        ),
+    })
+}
+
+/// Upstream may already hold another credential than the one that is shown.
+fn doubt(row: &AccountRow, place: Place) -> Option<String> {
+    let open = matches!(row.state, AccountState::Rotating | AccountState::OutOfSync);
+    (place == Place::Current && open && row.reached > 0).then(|| {
+        format!(
+            "a rotation of {:?} is under way and may already have replaced this credential upstream; read it again",
+            row.account
+        )
+    })
+}

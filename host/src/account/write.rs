@@ -1,0 +1,310 @@
+//! Writing and removing static roles.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Accounts, document_context, fields::Asked, rotate::is_refusal};
+use crate::{
+    catalog::Plugin,
+    fault,
+    id::{MountPath, OperationId, RoleName},
+    mount::{Mount, give_up_at},
+    provider::Requester,
+    refusal::Refusal,
+    schedule::Schedule,
+    secret::Secret,
+    storage::{AccountChange, AccountRow, Added, NewAccount},
+};
+
+impl Accounts {
+    /// Writes a static role, proven against upstream. A new one takes the
+    /// account over by rotating its credential, unless told not to. Answers what
+    /// is to be warned of.
+    ///
+    /// # Errors
+    /// One sentence that names the field; `Conflict` where the account belongs
+    /// to another static role or to the mount's root; the provider's failure.
+    /// A former static role of the name then stays as it was.
+    pub async fn write(
+        &self,
+        path: &MountPath,
+        name: &RoleName,
+        body: Value,
+        requester: Requester,
+    ) -> Result<Vec<String>, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        let Value::Object(mut document) = body else {
+            return Err(Refusal::Invalid("static role must be a JSON object".into()));
+        };
+        let now = self.clock.now();
+        let asked = Asked::take(&mut document, now).map_err(Refusal::Invalid)?;
+        let mut document = Value::Object(document);
+        takes_accounts(&plugin)?;
+        plugin
+            .static_role
+            .check("role", &mut document)
+            .map_err(Refusal::Invalid)?;
+        let document = Secret::new(document.to_string());
+        self.refuse_taken(&mount, &plugin, name, &asked.account)
+            .await?;
+        let mut warnings = self
+            .prove(&mount, &plugin, name, &document, &requester)
+            .await?;
+        let document = self.keyring.seal(
+            &document_context(mount.id, name),
+            document.expose().as_bytes(),
+        )?;
+        match self.storage.account(mount.id, name.clone()).await? {
+            Some(former) => self.change(&mount, former, asked, document).await?,
+            None => {
+                let warning = self.add(&mount, name, asked, document, requester).await?;
+                warnings.extend(warning);
+            }
+        }
+        self.nudge.notify_one();
+        Ok(warnings)
+    }
+
+    /// Forgets a static role. The account stays upstream, with the credential
+    /// that it has.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn remove(&self, path: &MountPath, name: &RoleName) -> Result<(), Refusal> {
+        let mount = self.mounts.open(path)?;
+        let row = self.find(&mount, name).await?;
+        // A call under way would leave a credential that nobody was shown.
+        let _turn = self.turns.take(row.id).await;
+        if self.storage.remove_account(row.id).await? {
+            tracing::info!(mount = %path, static_role = %name, account = row.account, "removed a static role");
+        }
+        Ok(())
+    }
+
+    /// Refuses an account that another static role has, or that is the root.
+    async fn refuse_taken(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        name: &RoleName,
+        account: &str,
+    ) -> Result<(), Refusal> {
+        let owner = self
+            .storage
+            .static_role_of(mount.id, account.to_owned())
+            .await?;
+        if let Some(owner) = owner.filter(|owner| owner != name.as_str()) {
+            return Err(taken(mount, account, &owner));
+        }
+        let Some(row) = self.storage.current_config(mount.id).await? else {
+            return Ok(());
+        };
+        let config = self
+            .mounts
+            .unseal(&*self.mounts.root_of(mount, plugin, &row)?)?;
+        let config: Value = serde_json::from_str(config.expose()).map_err(Refusal::internal)?;
+        let configured = config.get("username").and_then(Value::as_str);
+        if configured == Some(account) || row.identity.is_some_and(|root| names(&root, account)) {
+            return Err(Refusal::Conflict(format!(
+                "username {account:?} is the root credential of {path}, which POST /v1/{path}/rotate-root rotates: \
+                 name another account",
+                path = mount.path()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Has the provider try the document, as roles are tried.
+    async fn prove(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        name: &RoleName,
+        document: &Secret<String>,
+        requester: &Requester,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut root = self.rotations.root_for(mount, plugin).await?;
+        let _slot = mount.slot().await?;
+        let operation = OperationId::new(self.clock.now())?;
+        let mut attempt = 1;
+        loop {
+            let mut call = mount.call(operation, attempt, "validate-config", &root.root);
+            call.role_name = Some(name.clone());
+            call.requester = Some(requester.clone());
+            match plugin
+                .provider
+                .validate_config(&call, &root.config, Some(document))
+                .await
+            {
+                Ok(validation) => return Ok(validation.warnings),
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Changes what a static role says. Its credentials stay, and so does an open
+    /// rotation.
+    async fn change(
+        &self,
+        mount: &Mount,
+        former: AccountRow,
+        asked: Asked,
+        document: Vec<u8>,
+    ) -> Result<(), Refusal> {
+        if former.account != asked.account {
+            return Err(Refusal::Conflict(format!(
+                "username of static role {name} of {path} is {account:?} and cannot be changed: \
+                 write another static role, or remove this one first",
+                name = former.name,
+                path = mount.path(),
+                account = former.account
+            )));
+        }
+        let _turn = self.turns.take(former.id).await;
+        let row = self.again(mount, &former).await?;
+        let fields = AccountChange {
+            db_name: asked.db_name,
+            document,
+            next: match &asked.schedule {
+                same if *same == row.schedule => row.next,
+                // A new expression makes up nothing of before.
+                cron @ Schedule::Cron { .. } => cron.next(None, self.clock.now()),
+                other => other.next(row.last, self.clock.now()),
+            },
+            schedule: asked.schedule,
+        };
+        self.storage.change_account(row.id, fields).await?;
+        tracing::info!(mount = %mount.path(), static_role = %row.name, account = row.account, "changed a static role");
+        Ok(())
+    }
+
+    /// Stores a new static role and makes its first rotation. Where that may
+    /// have changed the account and is not known to be done, it is tried again,
+    /// and that is a warning.
+    async fn add(
+        &self,
+        mount: &Arc<Mount>,
+        name: &RoleName,
+        asked: Asked,
+        document: Vec<u8>,
+        requester: Requester,
+    ) -> Result<Option<String>, Refusal> {
+        let now = self.clock.now();
+        let first = match asked.skip_import_rotation {
+            true => None,
+            false => Some((OperationId::new(now)?, give_up_at(mount, now))),
+        };
+        let new = NewAccount {
+            mount_id: mount.id,
+            name: name.clone(),
+            account: asked.account.clone(),
+            change: AccountChange {
+                db_name: asked.db_name,
+                document,
+                next: asked.schedule.next(None, now),
+                schedule: asked.schedule,
+            },
+            first,
+            created_at: now,
+        };
+        let id = match self.storage.add_account(new).await? {
+            Added::As(id) => id,
+            Added::AccountTaken(owner) => return Err(taken(mount, &asked.account, &owner)),
+            Added::Gone => {
+                return Err(Refusal::Conflict(format!(
+                    "static role {name} of {} was written by somebody else just now; write it again",
+                    mount.path()
+                )));
+            }
+        };
+        tracing::info!(mount = %mount.path(), static_role = %name, account = asked.account, "wrote a static role");
+        if first.is_none() {
+            return Ok(None);
+        }
+        fault::point("rotate-account.after_open");
+        let _turn = self.turns.take(id).await;
+        let Some(row) = self.storage.account_by_id(id).await? else {
+            return Ok(None);
+        };
+        let Err(refusal) = self.drive(mount, &row, Some(requester)).await else {
+            return Ok(None);
+        };
+        if left_alone(&refusal) {
+            // As if it had never been written.
+            self.storage.remove_account(id).await?;
+            tracing::info!(mount = %mount.path(), static_role = %name, account = asked.account, "removed a static role");
+            return Err(refusal);
+        }
+        Ok(Some(format!(
+            "the first rotation of {:?} failed and is tried again by itself ({refusal}); \
+             GET /v1/{}/static-roles/{name} tells how it stands",
+            asked.account,
+            mount.path()
+        )))
+    }
+}
+
+/// Whether a failed first rotation left the account as it was.
+fn left_alone(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Provider(failure) => is_refusal(failure) || !failure.reached_upstream,
+        Refusal::Limit { .. } | Refusal::Invalid(_) => true,
+        Refusal::NotFound(_)
+        | Refusal::Conflict(_)
+        | Refusal::Unavailable(_)
+        | Refusal::Internal(_) => false,
+    }
+}
+
+/// Refuses a provider whose roles name no account.
+fn takes_accounts(plugin: &Plugin) -> Result<(), Refusal> {
+    let descriptor = plugin.provider.descriptor();
+    let known = descriptor
+        .role_schema
+        .get("properties")
+        .and_then(Value::as_object);
+    if known.is_some_and(|known| !known.contains_key("username")) {
+        return Err(Refusal::Invalid(format!(
+            "provider {} has no static roles: its roles take no username of an existing account",
+            descriptor.name
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a validated identity names an account: it begins with the name, and
+/// may tell more behind it, as in `lessor (PostgreSQL 15.4)`.
+fn names(identity: &str, account: &str) -> bool {
+    identity
+        .strip_prefix(account)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+}
+
+fn taken(mount: &Mount, account: &str, owner: &str) -> Refusal {
+    Refusal::Conflict(format!(
+        "username {account:?} belongs to static role {owner} of {}: two of them would end each other's credential; \
+         use that one, or remove it first",
+        mount.path()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_names_the_account_that_it_begins_with() {
+        for (identity, account, same) in [
+            ("lessor (PostgreSQL 15.4)", "lessor", true),
+            ("lessor", "lessor", true),
+            ("lessor2 (PostgreSQL 15.4)", "lessor", false),
+            ("lessor", "less", false),
+            ("root@fake", "root", false),
+        ] {
+            assert_eq!(names(identity, account), same, "{identity} {account}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Rotations of accounts: each step that must survive a crash, and the
+//! credentials that they make.
+
+use rusqlite::params;
+
+use super::{
+    AccountRow, AccountState, Storage, StorageError,
+    accounts::{COLUMNS, account_row},
+    all, change, moment, one,
+};
+use crate::{clock::Timestamp, id::OperationId};
+
+/// A renewed credential to be stored.
+#[derive(Clone, Debug)]
+pub struct NewCredential {
+    /// One more than the current.
+    pub version: u32,
+    /// Sealed JSON.
+    pub secret: Vec<u8>,
+    /// Names the former credential upstream and when it is to be ended, where
+    /// it must be.
+    pub retires: Option<(String, Timestamp)>,
+    /// When it is renewed next, by schedule.
+    pub next: Option<Timestamp>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// A failed attempt to be recorded.
+#[derive(Clone, Debug)]
+pub struct AccountFailure {
+    /// The state to be in.
+    pub state: AccountState,
+    /// Operation of the next attempt.
+    pub operation: OperationId,
+    /// Failed attempts, this one included.
+    pub attempts: u32,
+    /// Attempts of the operation that may have taken effect.
+    pub reached: u32,
+    /// When it is tried again.
+    pub due_at: Timestamp,
+    /// Why.
+    pub error: String,
+}
+
+/// Which of an account's credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The one in force.
+    Current,
+    /// The one before it.
+    Previous,
+}
+
+impl Place {
+    /// The name in storage and requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Previous => "previous",
+        }
+    }
+}
+
+/// A credential as stored.
+#[derive(Clone, Debug)]
+pub struct CredentialRow {
+    /// Its version.
+    pub version: u32,
+    /// Sealed JSON.
+    pub secret: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Storage {
+    /// Opens a rotation before upstream is asked for anything; `due_at` is when
+    /// it may be taken for dead. False where one is open or the role is gone.
+    pub async fn open_account_rotation(
+        &self,
+        id: i64,
+        operation: OperationId,
+        due_at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Ok(change(
+                connection,
+                "UPDATE static_roles SET state = 'rotating', operation = ?2, attempts = 0, reached = 0, due_at = ?3
+                 WHERE id = ?1 AND state = 'idle'",
+                params![id, operation.to_bytes(), due_at.0],
+            )? > 0)
+        })
+        .await
+    }
+
+    /// Takes an open rotation that is due, for one attempt: nobody else does
+    /// until `until`. False where somebody has.
+    pub async fn claim_account(
+        &self,
+        id: i64,
+        due_at: Option<Timestamp>,
+        until: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Ok(change(
+                connection,
+                "UPDATE static_roles SET due_at = ?3 WHERE id = ?1 AND due_at IS ?2 AND state <> 'idle'",
+                params![id, due_at.map(|due| due.0), until.0],
+            )? > 0)
+        })
+        .await
+    }
+
+    /// Moves the next scheduled rotation of an account that rests.
+    pub async fn reschedule_account(
+        &self,
+        id: i64,
+        next: Option<Timestamp>,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles SET next_rotation_at = ?2, due_at = ?2 WHERE id = ?1 AND state = 'idle'",
+            (id, next.map(|next| next.0)),
+        )
+        .await
+    }
+
+    /// Records that upstream is about to be asked; `due_at` is when the attempt
+    /// may be taken for dead. False where the rotation is gone.
+    pub async fn begin_account_attempt(
+        &self,
+        id: i64,
+        operation: OperationId,
+        due_at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Ok(change(
+                connection,
+                "UPDATE static_roles SET reached = reached + 1, due_at = ?3 WHERE id = ?1 AND operation = ?2",
+                params![id, operation.to_bytes(), due_at.0],
+            )? > 0)
+        })
+        .await
+    }
+
+    /// Puts a renewed credential in the place of the current one, which becomes
+    /// the previous; the one before is erased. False where the rotation is gone.
+    pub async fn store_account_credential(
+        &self,
+        id: i64,
+        operation: OperationId,
+        new: NewCredential,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let (retires, retire_at) = new.retires.unzip();
+            let moved = change(
+                connection,
+                "UPDATE static_roles
+                 SET state = CASE WHEN ?3 IS NULL THEN 'idle' ELSE 'retiring' END,
+                     operation = CASE WHEN ?3 IS NULL THEN NULL ELSE operation END,
+                     retires = ?3, attempts = 0, reached = 0, version = ?4, last_error = NULL,
+                     last_rotation_at = ?5, next_rotation_at = ?6, due_at = CASE WHEN ?3 IS NULL THEN ?6 ELSE ?7 END
+                 WHERE id = ?1 AND operation = ?2 AND version = ?4 - 1 AND state IN ('rotating', 'out-of-sync')",
+                params![
+                    id,
+                    operation.to_bytes(),
+                    retires,
+                    new.version,
+                    new.created_at.0,
+                    new.next.map(|next| next.0),
+                    retire_at.map(|at| at.0)
+                ],
+            )?;
+            if moved == 0 {
+                return Ok(false);
+            }
+            change(
+                connection,
+                "DELETE FROM account_credentials WHERE static_role_id = ?1 AND place = 'previous'",
+                [id],
+            )?;
+            change(
+                connection,
+                "UPDATE account_credentials SET place = 'previous' WHERE static_role_id = ?1",
+                [id],
+            )?;
+            change(
+                connection,
+                "INSERT INTO account_credentials (static_role_id, place, version, secret, created_at)
+                 VALUES (?1, 'current', ?2, ?3, ?4)",
+                params![id, new.version, new.secret, new.created_at.0],
+            )?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Records that the former credential is ended upstream.
+    pub async fn finish_account_rotation(
+        &self,
+        id: i64,
+        operation: OperationId,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles
+             SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0, last_error = NULL,
+                 due_at = next_rotation_at
+             WHERE id = ?1 AND operation = ?2 AND state = 'retiring'",
+            (id, operation.to_bytes()),
+        )
+        .await
+    }
+
+    /// Gives up a rotation that has not reached upstream; the next one by
+    /// schedule is at `next`.
+    pub async fn close_account_rotation(
+        &self,
+        id: i64,
+        operation: OperationId,
+        next: Option<Timestamp>,
+        error: String,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles
+             SET state = 'idle', operation = NULL, attempts = 0, reached = 0, last_error = ?4,
+                 next_rotation_at = ?3, due_at = ?3
+             WHERE id = ?1 AND operation = ?2 AND state IN ('rotating', 'out-of-sync')",
+            (id, operation.to_bytes(), next.map(|next| next.0), error),
+        )
+        .await
+    }
+
+    /// Records a failed attempt.
+    pub async fn record_account_failure(
+        &self,
+        id: i64,
+        operation: OperationId,
+        failure: AccountFailure,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles
+             SET state = ?3, operation = ?4, attempts = ?5, reached = ?6, due_at = ?7,
+                 last_error = ?8
+             WHERE id = ?1 AND operation = ?2",
+            (
+                id,
+                operation.to_bytes(),
+                failure.state.as_str(),
+                failure.operation.to_bytes(),
+                failure.attempts,
+                failure.reached,
+                failure.due_at.0,
+                failure.error,
+            ),
+        )
+        .await
+    }
+
+    /// A mount's static roles that the scheduler must look at, the longest due
+    /// first.
+    pub async fn due_accounts(
+        &self,
+        mount_id: i64,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<AccountRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM static_roles WHERE mount_id = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
+            );
+            all(
+                connection,
+                &sql,
+                params![mount_id, now.0, limit],
+                account_row,
+            )
+        })
+        .await
+    }
+
+    /// When the scheduler must look at a mount's next static role.
+    pub async fn next_account_due(&self, mount_id: i64) -> Result<Option<Timestamp>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                "SELECT due_at FROM static_roles WHERE mount_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+                [mount_id],
+                |row| row.get(0).map(Timestamp),
+            )
+        })
+        .await
+    }
+
+    /// Makes every rotation that was under way due now.
+    pub async fn wake_interrupted_accounts(&self, now: Timestamp) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles SET due_at = ?1 WHERE state = 'rotating' AND due_at > ?1",
+            (now.0,),
+        )
+        .await
+    }
+
+    /// Makes a mount's failing rotations due now: what kept them may have gone.
+    pub async fn wake_accounts(&self, mount_id: i64, now: Timestamp) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles SET due_at = ?2
+             WHERE mount_id = ?1 AND state IN ('rotating', 'out-of-sync') AND attempts > 0 AND due_at > ?2",
+            (mount_id, now.0),
+        )
+        .await
+    }
+
+    /// A credential of a static role.
+    pub async fn account_credential(
+        &self,
+        id: i64,
+        place: Place,
+    ) -> Result<Option<CredentialRow>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                "SELECT version, secret, created_at FROM account_credentials WHERE static_role_id = ?1 AND place = ?2",
+                params![id, place.as_str()],
+                |row| {
+                    Ok(CredentialRow {
+                        version: row.get("version")?,
+                        secret: row.get("secret")?,
+                        created_at: moment(row, "created_at")?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+}

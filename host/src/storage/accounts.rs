@@ -1,0 +1,312 @@
+//! Static roles: existing accounts upstream whose credential is renewed.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
+use crate::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    schedule::Schedule,
+};
+
+/// Where a static role stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountState {
+    /// Nothing is under way.
+    Idle,
+    /// A rotation is open: upstream may already hold its credential.
+    Rotating,
+    /// A rotation is open, and its soon attempts have failed.
+    OutOfSync,
+    /// The new credential is stored; the former waits for its end upstream.
+    Retiring,
+}
+
+impl AccountState {
+    const ALL: [Self; 4] = [Self::Idle, Self::Rotating, Self::OutOfSync, Self::Retiring];
+
+    /// The name in storage and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Rotating => "rotating",
+            Self::OutOfSync => "out-of-sync",
+            Self::Retiring => "retiring",
+        }
+    }
+}
+
+/// A static role as stored.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    /// Names it in other tables.
+    pub id: i64,
+    /// The mount.
+    pub mount_id: i64,
+    /// The role's name.
+    pub name: RoleName,
+    /// The account's name upstream.
+    pub account: String,
+    /// A field of Vault's clients without meaning here.
+    pub db_name: Option<String>,
+    /// The provider's document, sealed.
+    pub document: Vec<u8>,
+    /// When it is renewed by itself.
+    pub schedule: Schedule,
+    /// Where it stands.
+    pub state: AccountState,
+    /// The open rotation's operation, the same for every attempt.
+    pub operation: Option<OperationId>,
+    /// Attempts at the present step that failed.
+    pub attempts: u32,
+    /// Attempts of the operation that may have taken effect upstream.
+    pub reached: u32,
+    /// Names the former credential upstream, while it waits for its end.
+    pub retires: Option<String>,
+    /// Version of the current credential; 0 where there is none yet.
+    pub version: u32,
+    /// When the credential was last renewed.
+    pub last: Option<Timestamp>,
+    /// When it is next, by schedule.
+    pub next: Option<Timestamp>,
+    /// When the scheduler must look at it.
+    pub due_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// A static role to be stored.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The mount, which must be live.
+    pub mount_id: i64,
+    /// The role's name.
+    pub name: RoleName,
+    /// The account's name upstream.
+    pub account: String,
+    /// What may change of it later.
+    pub change: AccountChange,
+    /// The first rotation, and when it may be taken for dead.
+    pub first: Option<(OperationId, Timestamp)>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// What may change of a static role.
+#[derive(Clone, Debug)]
+pub struct AccountChange {
+    /// A field of Vault's clients without meaning here.
+    pub db_name: Option<String>,
+    /// The provider's document, sealed.
+    pub document: Vec<u8>,
+    /// When it is renewed by itself.
+    pub schedule: Schedule,
+    /// When it is next, by schedule.
+    pub next: Option<Timestamp>,
+}
+
+/// What became of a static role to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is stored under this id.
+    As(i64),
+    /// The account belongs to this static role.
+    AccountTaken(String),
+    /// There is one of that name, or the mount is gone.
+    Gone,
+}
+
+pub(super) const COLUMNS: &str = "id, mount_id, name, account, db_name, document, period_ms, cron, window_ms, state, operation, \
+     attempts, reached, retires, version, last_rotation_at, next_rotation_at, due_at, last_error";
+
+impl Storage {
+    /// One static role.
+    pub async fn account(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+    ) -> Result<Option<AccountRow>, StorageError> {
+        self.read(move |connection| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM static_roles WHERE mount_id = ?1 AND name = ?2");
+            one(
+                connection,
+                &sql,
+                params![mount_id, name.as_str()],
+                account_row,
+            )
+        })
+        .await
+    }
+
+    /// One static role by its id.
+    pub async fn account_by_id(&self, id: i64) -> Result<Option<AccountRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM static_roles WHERE id = ?1");
+            one(connection, &sql, [id], account_row)
+        })
+        .await
+    }
+
+    /// Names of a mount's static roles, in order.
+    pub async fn account_names(&self, mount_id: i64) -> Result<Vec<String>, StorageError> {
+        self.read(move |connection| {
+            all(
+                connection,
+                "SELECT name FROM static_roles WHERE mount_id = ?1 ORDER BY name",
+                [mount_id],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// The name of the static role that an upstream account belongs to.
+    pub async fn static_role_of(
+        &self,
+        mount_id: i64,
+        account: String,
+    ) -> Result<Option<String>, StorageError> {
+        self.read(move |connection| owner(connection, mount_id, &account))
+            .await
+    }
+
+    /// Stores a static role, and the intent of its first rotation.
+    pub async fn add_account(&self, new: NewAccount) -> Result<Added, StorageError> {
+        self.write(move |connection| {
+            if let Some(other) = owner(connection, new.mount_id, &new.account)?
+                && other != new.name.as_str()
+            {
+                return Ok(Added::AccountTaken(other));
+            }
+            let NewAccount {
+                change: fields,
+                first,
+                ..
+            } = new;
+            let (state, operation, due_at) = match first {
+                Some((operation, due_at)) => {
+                    (AccountState::Rotating, Some(operation.to_bytes()), Some(due_at))
+                }
+                None => (AccountState::Idle, None, fields.next),
+            };
+            let added = change(
+                connection,
+                "INSERT INTO static_roles
+                   (mount_id, name, account, db_name, document, period_ms, cron, window_ms, state, operation,
+                    attempts, reached, version, next_rotation_at, due_at, created_at)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13
+                 WHERE EXISTS (SELECT 1 FROM mounts WHERE id = ?1 AND state = 'live')
+                   AND NOT EXISTS (SELECT 1 FROM static_roles WHERE mount_id = ?1 AND name = ?2)",
+                params![
+                    new.mount_id,
+                    new.name.as_str(),
+                    new.account,
+                    fields.db_name,
+                    fields.document,
+                    configs::milliseconds(fields.schedule.period()),
+                    fields.schedule.cron(),
+                    fields.schedule.window().map(configs::milliseconds),
+                    state.as_str(),
+                    operation,
+                    fields.next.map(|next| next.0),
+                    due_at.map(|due| due.0),
+                    new.created_at.0
+                ],
+            )?;
+            Ok(match added {
+                0 => Added::Gone,
+                _ => Added::As(connection.last_insert_rowid()),
+            })
+        })
+        .await
+    }
+
+    /// Changes a static role; its credentials and an open rotation stay. False
+    /// where it is gone.
+    pub async fn change_account(
+        &self,
+        id: i64,
+        fields: AccountChange,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let changed = change(
+                connection,
+                "UPDATE static_roles
+                 SET db_name = ?2, document = ?3, period_ms = ?4, cron = ?5, window_ms = ?6, next_rotation_at = ?7,
+                     due_at = CASE state WHEN 'idle' THEN ?7 ELSE due_at END
+                 WHERE id = ?1",
+                params![
+                    id,
+                    fields.db_name,
+                    fields.document,
+                    configs::milliseconds(fields.schedule.period()),
+                    fields.schedule.cron(),
+                    fields.schedule.window().map(configs::milliseconds),
+                    fields.next.map(|next| next.0)
+                ],
+            )?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Forgets a static role and its credentials. False where there is none.
+    pub async fn remove_account(&self, id: i64) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            Ok(change(connection, "DELETE FROM static_roles WHERE id = ?1", [id])? > 0)
+        })
+        .await
+    }
+}
+
+/// Forgets a mount's static roles within a transaction.
+pub(super) fn forget_all(connection: &Connection, mount_id: i64) -> Result<(), StorageError> {
+    change(
+        connection,
+        "DELETE FROM static_roles WHERE mount_id = ?1",
+        [mount_id],
+    )?;
+    Ok(())
+}
+
+fn owner(
+    connection: &Connection,
+    mount_id: i64,
+    account: &str,
+) -> Result<Option<String>, StorageError> {
+    one(
+        connection,
+        "SELECT name FROM static_roles WHERE mount_id = ?1 AND account = ?2",
+        params![mount_id, account],
+        |row| row.get(0),
+    )
+}
+
+pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
+    let state: String = row.get("state")?;
+    let name: String = row.get("name")?;
+    let operation: Option<[u8; 16]> = row.get("operation")?;
+    Ok(AccountRow {
+        id: row.get("id")?,
+        mount_id: row.get("mount_id")?,
+        name: name.parse().map_err(|error| unreadable("name", error))?,
+        account: row.get("account")?,
+        db_name: row.get("db_name")?,
+        document: row.get("document")?,
+        schedule: configs::schedule(row)?,
+        state: AccountState::ALL
+            .into_iter()
+            .find(|known| known.as_str() == state)
+            .ok_or_else(|| unreadable("state", std::fmt::Error))?,
+        operation: operation.map(OperationId::from_bytes),
+        attempts: row.get("attempts")?,
+        reached: row.get("reached")?,
+        retires: row.get("retires")?,
+        version: row.get("version")?,
+        last: maybe_moment(row, "last_rotation_at")?,
+        next: maybe_moment(row, "next_rotation_at")?,
+        due_at: maybe_moment(row, "due_at")?,
+        last_error: row.get("last_error")?,
+    })
+}
