@@ -117,6 +117,7 @@ impl Settings {
             .config
             .check("config", &mut document)
             .map_err(Refusal::Invalid)?;
+        self.refuse_account(&mount, &document).await?;
         if let Some(stored) = stored {
             same_system(&plugin.provider.descriptor().endpoints, &stored, &document)?;
         }
@@ -167,6 +168,24 @@ impl Settings {
             self.rotations.rotate_root(path, Some(requester)).await?;
         }
         self.read(path).await
+    }
+
+    /// Refuses a root credential whose account a static role rotates: each would
+    /// end the other's.
+    async fn refuse_account(&self, mount: &Mount, document: &Value) -> Result<(), Refusal> {
+        let Some(account) = document.get("username").and_then(Value::as_str) else {
+            return Ok(());
+        };
+        let owner = self
+            .storage
+            .static_role_of(mount.id, account.to_owned())
+            .await?;
+        owner.map_or(Ok(()), |owner| {
+            Err(Refusal::Conflict(format!(
+                "config.username {account:?} belongs to static role {owner} of {}: name another, or remove it first",
+                mount.path()
+            )))
+        })
     }
 
     /// Puts the stored secrets where a config that was read is written back.

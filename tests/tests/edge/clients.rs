@@ -75,3 +75,42 @@ fn hvac_reads_renews_lists_and_revokes() {
     fixture.await_exactly(&[]);
     assert!(!fixture.works(&lease));
 }
+
+#[test]
+fn hvac_takes_an_account_over_and_rotates_it() {
+    let fixture = Fixture::start();
+    fixture
+        .postgres
+        .sql("create role harness_app login password 'former'");
+    let mut client = Command::new(python_with_hvac())
+        .args(["-c", include_str!("clients/static_roles.py")])
+        .args([fixture.server.http.base(), fixture.server.http.token()])
+        .arg("harness_app")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start python");
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let passwords: Vec<String> = lines
+        .take(2)
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+        .map(|credential| credential["password"].as_str().unwrap().to_owned())
+        .collect();
+    let [first, second] = passwords.as_slice() else {
+        let done = client.wait_with_output().unwrap();
+        panic!("{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let accepts = |password| fixture.postgres.accepts("harness_app", password);
+    assert!(!accepts("former") && !accepts(first) && accepts(second));
+
+    client.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let done = client.wait_with_output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert!(accepts(second));
+}

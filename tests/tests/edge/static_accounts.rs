@@ -327,6 +327,7 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         ("an account that is not there", "POST", "db/static-roles/b", json!({"username": "nobody"}), 400, &["nobody"]),
         ("another role's account", "POST", "db/static-roles/b", json!({"username": "harness_app"}), 409, &["harness_app", "static role app"]),
         ("the root's account", "POST", "db/static-roles/b", json!({"username": root}), 409, &[&root, "rotate-root"]),
+        ("a root that has a static role", "POST", "db/config", changed(fixture.config(), &json!({"username": "harness_app"})), 409, &["config.username", "static role app"]),
         ("another account for a role", "POST", "db/static-roles/app", of_b(json!({})), 409, &["harness_app", "cannot be changed"]),
         ("an unknown field", "POST", "db/static-roles/b", of_b(json!({"rotation_perod": "1d"})), 400, &["rotation_perod", "rotation_period"]),
         ("statements that the provider does not take", "POST", "db/static-roles/b", of_b(json!({"rotation_statements": ["ALTER ROLE x"]})), 400, &["rotation_statements"]),
