@@ -16,6 +16,7 @@
 //! it does not take. The credential in force and the one before it are kept,
 //! sealed; nothing of an account lives in memory.
 
+mod after;
 mod due;
 mod fields;
 mod rotate;

@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, credential_context, removed};
+use super::{
+    Accounts,
+    after::{After, after_failure},
+    credential_context, removed,
+};
 use crate::{
-    backoff,
     catalog::Plugin,
     clock::Timestamp,
     fault,
     id::{MountPath, OperationId, RoleName},
     mount::{Mount, Root, give_up_at},
-    provider::{Call, Failure, FailureClass, Requester, Revocation, Rotated, Rotation},
+    provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
     refusal::Refusal,
-    schedule::Due,
     storage::{AccountFailure, AccountRow, AccountState, NewCredential},
 };
 
@@ -264,83 +266,6 @@ impl Accounts {
         );
         self.nudge.notify_one();
         Ok(())
-    }
-}
-
-/// What follows a failed attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
-    /// It is tried again.
-    Again(Again),
-    /// Nothing took effect upstream and its window is over: it is given up until
-    /// this firing.
-    WaitFor(Option<Timestamp>),
-}
-
-/// The next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Again {
-    state: AccountState,
-    /// Failed ones until then.
-    attempts: u32,
-    /// Whether it is another operation, and so another value.
-    afresh: bool,
-    /// Attempts of its operation that may have taken effect.
-    reached: u32,
-    due_at: Timestamp,
-}
-
-/// Decides what follows a failed attempt on `row` at `now`. `stored` is how many
-/// attempts may have taken effect, counting this one. Pure but for the spread of
-/// the delay.
-fn after_failure(row: &AccountRow, stored: u32, refusal: &Refusal, now: Timestamp) -> After {
-    let failure = match refusal {
-        Refusal::Provider(failure) => Some(failure),
-        _ => None,
-    };
-    let refused = failure.is_some_and(is_refusal);
-    let reached = match failure {
-        // Nothing took effect, and the same value would be refused again.
-        Some(_) if refused => 0,
-        Some(failure) if !failure.reached_upstream => row.reached,
-        _ => stored,
-    };
-    let attempts = row.attempts.saturating_add(1);
-    let delay = if attempts < backoff::SOON {
-        backoff::jittered(attempts)
-    } else {
-        backoff::DAILY
-    };
-    let asked = failure.and_then(|failure| failure.retry_after);
-    let due_at = now.plus(delay.max(asked.unwrap_or_default()));
-    let state = match row.state {
-        AccountState::Retiring => AccountState::Retiring,
-        _ if attempts < backoff::SOON => AccountState::Rotating,
-        _ => AccountState::OutOfSync,
-    };
-    let renews = state != AccountState::Retiring;
-    match row.schedule.due_again(now, due_at) {
-        // The first rotation waits for nothing: nobody knows a credential yet.
-        Due::Missed { next } if renews && reached == 0 && row.version > 0 => After::WaitFor(next),
-        _ => After::Again(Again {
-            state,
-            attempts,
-            afresh: refused && renews,
-            reached,
-            due_at,
-        }),
-    }
-}
-
-/// Whether a failure is an answer: no, and not: perhaps, or later.
-pub(super) fn is_refusal(failure: &Failure) -> bool {
-    use FailureClass::{
-        Conflict, Denied, Internal, InvalidConfig, InvalidRequest, NotFound, RateLimited,
-        Unavailable, Unsupported,
-    };
-    match failure.class {
-        InvalidConfig | InvalidRequest | Denied | NotFound | Conflict | Unsupported => true,
-        RateLimited | Unavailable | Internal => false,
     }
 }
 

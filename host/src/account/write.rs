@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Accounts, document_context, fields::Asked, rotate::is_refusal};
+use super::{Accounts, after::is_refusal, document_context, fields::Asked};
 use crate::{
     catalog::Plugin,
     fault,

@@ -35,7 +35,7 @@ pub struct AccountFailure {
     pub operation: OperationId,
     /// Failed attempts, this one included.
     pub attempts: u32,
-    /// Attempts of the operation that may have taken effect.
+    /// Attempts that may have taken effect.
     pub reached: u32,
     /// When it is tried again.
     pub due_at: Timestamp,

@@ -59,7 +59,8 @@ pub struct AccountRow {
     pub operation: Option<OperationId>,
     /// Attempts at the present step that failed.
     pub attempts: u32,
-    /// Attempts of the operation that may have taken effect upstream.
+    /// Attempts that may have taken effect upstream: of the operation, or of one
+    /// before it that upstream would not repeat.
     pub reached: u32,
     /// Names the former credential upstream, while it waits for its end.
     pub retires: Option<String>,
