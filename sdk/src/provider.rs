@@ -54,6 +54,10 @@ pub trait Provider: Sized + 'static {
 
     /// Ends a credential upstream, open sessions included where upstream can.
     /// Already gone is success.
+    ///
+    /// A credential that the inventory named and that no lease holds comes
+    /// without a role and with an operation id of its own; where it carries this
+    /// mount's mark it must be ended all the same.
     fn revoke(
         ctx: &Context,
         config: &Self::Config,

@@ -45,6 +45,14 @@ impl Found {
             _ => Owner::Unknown,
         }
     }
+
+    /// Whether any operation of the mount of `ctx` made it, as [`list`] sees it.
+    pub(crate) fn is_of_mount(&self, ctx: &Context) -> bool {
+        self.comment
+            .as_deref()
+            .and_then(|comment| comment.strip_prefix(&prefix(ctx)))
+            .is_some_and(|operation| operation.chars().count() == OPERATION_ID)
+    }
 }
 
 /// Looks for the role `name`; none where there is none.

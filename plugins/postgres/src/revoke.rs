@@ -14,7 +14,9 @@ use crate::template::{Statements, Values};
 use crate::transaction::{End, Mode, Step, run};
 
 /// Ends the role `name`. Where only the operation is known, a role without this
-/// operation's mark is somebody else's and stays.
+/// operation's mark is somebody else's and stays. Without a role document it is
+/// one of the inventory that no lease holds: then it must have this mount's mark,
+/// whichever operation made it.
 pub(crate) fn revoke(
     ctx: &Context,
     config: &Config,
@@ -48,8 +50,8 @@ pub(crate) fn revoke(
     let ended = with_session(config, &config.database, |session| {
         let found = ownership::find(session, name)?.filter(|found| match found.owner(ctx) {
             Owner::ThisOperation => true,
-            Owner::AnotherOperation => false,
-            Owner::Unknown => !must_be_marked,
+            Owner::AnotherOperation => role.is_none() && !must_be_marked && found.is_of_mount(ctx),
+            Owner::Unknown => role.is_some() && !must_be_marked,
         });
         match found {
             Some(found) => match end(ctx, config, session, name, &found, custom.as_deref()) {

@@ -319,6 +319,30 @@ fn the_inventory_lists_this_mount_s_roles_page_by_page() {
     assert!(!all.iter().any(|name| name.starts_with("foreign")));
 }
 
+#[test]
+fn an_orphan_is_ended_where_it_carries_the_mount_s_mark_and_no_other_role_is() {
+    let cluster = Cluster::start();
+    let mut mount = mount(&cluster, by_grants());
+    let orphan = mount.create().unwrap();
+    let mut session = cluster.log_in_with(&orphan.data).unwrap();
+    cluster
+        .admin()
+        .query(
+            "CREATE ROLE foreign1; COMMENT ON ROLE foreign1 IS 'lessor:test:x:00000000000000000000000001'; \
+             CREATE ROLE foreign2; COMMENT ON ROLE foreign2 IS 'lessor:tes:00000000000000000000000001'; \
+             CREATE ROLE foreign3",
+        )
+        .unwrap();
+    for foreign in ["foreign1", "foreign2", "foreign3"] {
+        mount.revoke_orphan(foreign).unwrap();
+        assert!(cluster.has_role(foreign), "{foreign}");
+    }
+    mount.revoke_orphan(&orphan.id).unwrap();
+    assert!(!cluster.has_role(&orphan.id));
+    assert!(session.query("SELECT 1").is_err());
+    mount.revoke_orphan(&orphan.id).unwrap();
+}
+
 /// PostgreSQL fails one of two transactions that change the privileges on one
 /// table at the same time ("tuple concurrently updated").
 #[test]

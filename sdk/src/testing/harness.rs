@@ -241,6 +241,14 @@ impl<P: Provider> Harness<P> {
         revoked
     }
 
+    /// Ends a credential of the inventory that no lease holds, as the host does:
+    /// without a role, and with an operation of its own.
+    pub fn revoke_orphan(&mut self, id: &str) -> Result<()> {
+        self.begin();
+        let (config, what) = (self.config.to_string(), Revocation::Credential(id.into()));
+        self.call(|ctx| edge::revoke::<P>(ctx, &config, None, &what))
+    }
+
     /// Rotates the root credential. The config stays as it was: see
     /// [`Harness::set_config`].
     pub fn rotate_root(&mut self) -> Result<Rotated> {
