@@ -16,18 +16,18 @@ mod leases;
 mod mounted;
 mod mounts;
 mod path;
+mod payload;
 mod plugins;
 mod record;
 mod route;
+mod storage;
 mod system;
 mod throttle;
 mod token;
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -36,6 +36,7 @@ use self::{
     answer::{Answer, Body, encode_error},
     dispatch::Ask,
     error::ApiError,
+    payload::Payload,
     record::Record,
     route::{Operation, Route, Within},
     throttle::Throttle,
@@ -81,11 +82,7 @@ impl Api {
     ///
     /// The work is a task of its own: a caller that goes away does not stop it
     /// half way. A credential that then nobody receives is revoked.
-    pub async fn handle(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<Full<Bytes>> {
+    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Payload> {
         let id = match request_id() {
             Ok(id) => id,
             Err(error) => return encode_error(&ApiError::internal(error), "none"),
@@ -120,19 +117,23 @@ impl Inner {
         request: Request<Incoming>,
         peer: SocketAddr,
         id: &str,
-    ) -> (Response<Full<Bytes>>, Option<String>) {
+    ) -> (Response<Payload>, Option<String>) {
         let begun = Instant::now();
         let mut record = Record::new(id, peer, request.method(), request.uri().path());
         let outcome = match self.audit.ready() {
             Ok(()) => self.answer(request, &mut record).await,
-            Err(error) if record.is_audited() => Err(ApiError::internal(error)),
+            Err(_) if record.is_audited() => Err(ApiError::unaudited(
+                "nothing was done, and requests succeed again once it does",
+            )),
             // What monitors ask stays answered.
             Err(_) => self.answer(request, &mut record).await,
         };
-        let outcome = self.write_down(outcome, record, begun).await;
-        match &outcome {
-            Ok(answer) => (answer.encode(id), answer.credential_lease()),
-            Err(error) => (encode_error(error, id), None),
+        match self.write_down(outcome, record, begun).await {
+            Ok(answer) => {
+                let lease = answer.credential_lease();
+                (answer.encode(id), lease)
+            }
+            Err(error) => (encode_error(&error, id), None),
         }
     }
 
@@ -151,11 +152,13 @@ impl Inner {
         );
         match self.audit.record("request", line) {
             Ok(()) => outcome,
-            Err(error) => {
+            Err(_) => {
                 if let Some(lease) = outcome.ok().and_then(|answer| answer.credential_lease()) {
                     self.take_back(lease).await;
                 }
-                Err(ApiError::internal(error))
+                Err(ApiError::unaudited(
+                    "what was asked for may have been done, but no credential is handed out",
+                ))
             }
         }
     }

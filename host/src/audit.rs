@@ -1,7 +1,7 @@
 //! The audit log: one JSON line per request and per change of state.
 //!
 //! A request that cannot be written down is not answered with success: the
-//! caller gets 500, and while the device stays broken nothing is done at all.
+//! caller gets 503, and while the device stays broken nothing is done at all.
 //! Secrets appear only as keyed hashes (`Keyring::audit_hash`), so that a known
 //! value can be looked for and none can be read. Lines are appended with one
 //! `write` each; the file is never truncated or read here.

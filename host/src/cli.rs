@@ -1,6 +1,7 @@
 //! The command line: nouns, then verbs, each one HTTP request or few.
 //!
-//! It speaks to a server over HTTP and never opens its database. What was asked
+//! It speaks to a server over HTTP and never opens its database, but for `backup`
+//! and `restore` of a data directory that no server uses. What was asked
 //! for goes to standard output, everything else to standard error; a refusal of
 //! the server becomes one sentence and exit code 1, a mistake in the words typed
 //! exit code 2. `main` calls [`run`].
@@ -10,11 +11,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+pub use self::backup::{Restore, restore};
 pub use self::console::Console;
 use self::output::Format;
 use self::session::Session;
 use crate::config::ServerArgs;
 
+mod backup;
 mod client;
 mod config;
 mod console;
@@ -23,6 +26,7 @@ mod lease;
 mod mount;
 mod output;
 mod plugin;
+mod reconcile;
 mod role;
 mod session;
 mod system;
@@ -47,6 +51,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Server(ServerArgs),
+    /// Put a backup into a new data directory
+    Restore(Restore),
     /// A request to a running server.
     #[command(flatten)]
     Request(Request),
@@ -69,10 +75,14 @@ pub enum Request {
     Role(Verbs<role::Verb>),
     /// Lease a credential
     Creds(With<creds::Creds>),
-    /// Leases: look up, renew, revoke
+    /// Leases: look up, renew, revoke; those that cannot be read
     Lease(Verbs<lease::Verb>),
     /// Replace the root credential of a mount
     Rotate(With<system::Rotate>),
+    /// Compare what an upstream system holds with the leases, and revoke orphans
+    Reconcile(With<reconcile::Reconcile>),
+    /// Copy a server's database into a file, while it runs
+    Backup(With<backup::Backup>),
     /// The token in use
     Token(Verbs<system::TokenVerb>),
 }
@@ -158,6 +168,14 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
             connection,
             arguments,
         }) => Session::open(connection, console)?.rotate(&arguments),
+        Request::Reconcile(With {
+            connection,
+            arguments,
+        }) => Session::open(connection, console)?.reconcile(&arguments),
+        Request::Backup(With {
+            connection,
+            arguments,
+        }) => backup::back_up(&arguments, connection, console),
         Request::Token(Verbs { connection, verb }) => {
             Session::open(connection, console)?.token(&verb)
         }

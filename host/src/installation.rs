@@ -29,7 +29,7 @@ use crate::{
 const LOCK: &str = "lock";
 
 /// The database's name in the data directory.
-const DATABASE: &str = "lessor.db";
+pub(crate) const DATABASE: &str = "lessor.db";
 
 /// An installation, initialised or not.
 #[derive(Debug)]
@@ -148,7 +148,7 @@ impl Installation {
 
 /// Takes the data directory for this process; the system gives it back when the
 /// process ends, however it ends.
-fn lock(directory: &Path) -> Result<File, InstallationError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, InstallationError> {
     let failed = |source| InstallationError::Directory {
         path: directory.to_owned(),
         source,

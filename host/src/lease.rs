@@ -16,6 +16,8 @@
 mod issue;
 mod prefix;
 mod publish;
+mod quarantine;
+mod reconcile;
 mod renew;
 mod revoke;
 
@@ -37,6 +39,7 @@ use crate::{
     storage::{LeaseRow, LeaseState, Storage},
 };
 
+pub use reconcile::{Reconciliation, Vanished};
 pub use revoke::RevokeOutcome;
 
 /// A request for a credential.
@@ -162,11 +165,7 @@ impl Leases {
     /// may be draining.
     async fn find(&self, id: &LeaseId) -> Result<(Arc<Mount>, LeaseRow), Refusal> {
         let unknown = || Refusal::NotFound(format!("there is no lease {id}"));
-        let row = self
-            .storage
-            .lease(id.operation)
-            .await?
-            .ok_or_else(unknown)?;
+        let row = self.stored(id).await?.ok_or_else(unknown)?;
         let mount = self.mounts.by_id(row.mount_id).ok_or_else(unknown)?;
         if mount.path() == &id.mount && row.role_name == id.role {
             Ok((mount, row))

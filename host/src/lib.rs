@@ -22,6 +22,7 @@
 //! | [`config`] | what the operator wrote |
 //! | [`auth`], [`audit`] | a token's owner; the record of every request and change |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
+//! | [`archive`] | a data directory's backup, and back |
 //! | [`api`], [`server`] | HTTP; the composition root |
 //! | [`cli`] | subcommands that speak HTTP to a server |
 //!
@@ -43,6 +44,7 @@
 
 pub mod account;
 pub mod api;
+pub mod archive;
 pub mod audit;
 pub mod auth;
 pub mod backoff;

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Request(request) => cli::run(request, &mut console),
+        Command::Restore(args) => cli::restore(&args, &mut console),
         Command::Server(args) => match server::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -35,8 +35,12 @@ const ACCOUNTS: usize = 16;
 /// moment; this bounds the harm of a nudge that was forgotten.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long until the scheduler tries again after storage failed.
+/// How long until the scheduler tries again after storage failed for the first
+/// time; then twice as long each time, and at most [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a storage that accepts writes again may go unnoticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// A running scheduler.
 #[derive(Debug)]
@@ -100,20 +104,29 @@ impl Work {
             tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
         }
         let mut under_way = JoinSet::new();
+        let mut failures = 0_u32;
         loop {
             let nudged = self.nudge.notified();
-            let next = match self.run_once(&mut under_way).await {
-                Ok(next) => next,
-                Err(error) => {
-                    tracing::error!(%error, "the scheduler could not read or claim due work");
-                    Some(self.clock.now().plus(PAUSE))
+            let (mut next, failed) = self.run_once(&mut under_way).await;
+            // Each request that fails nudges, too: a storage that takes nothing
+            // is asked after its pause and not for every one of them.
+            let mut takes_nothing = false;
+            match failed {
+                None => failures = 0,
+                Some(error) => {
+                    failures = failures.saturating_add(1);
+                    takes_nothing = matches!(error, Refusal::Unavailable(_));
+                    let pause = pause_after(failures);
+                    tracing::error!(%error, failures, pause_s = pause.as_secs(), "the scheduler could not read or claim due work");
+                    let again = self.clock.now().plus(pause);
+                    next = Some(next.map_or(again, |next| next.min(again)));
                 }
-            };
+            }
             let latest = self.clock.now().plus(LONGEST_SLEEP);
             let wake = next.map_or(latest, |next| next.min(latest));
             tokio::select! {
                 () = self.clock.sleep_until(wake) => {}
-                () = nudged => {}
+                () = nudged, if !takes_nothing => {}
                 // An attempt that ended has freed a slot.
                 Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
                 _ = stopped.changed() => break,
@@ -123,26 +136,58 @@ impl Work {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Begins all due work there is room for; the moment of the next.
-    async fn run_once(&self, under_way: &mut JoinSet<()>) -> Result<Option<Timestamp>, Refusal> {
+    /// Begins all due work there is room for; the moment of the next, and the
+    /// first failure of storage.
+    async fn run_once(&self, under_way: &mut JoinSet<()>) -> (Option<Timestamp>, Option<Refusal>) {
         let now = self.clock.now();
-        let mut next = self.rotations.run_due(now).await?;
+        // What fails for one mount is no reason to leave the others undone.
+        let (mut next, mut failed) = (None::<Timestamp>, None);
+        let mut note = |outcome: Result<Option<Timestamp>, Refusal>| match outcome {
+            Ok(due) => next = [next, due].into_iter().flatten().min(),
+            Err(error) => failed = failed.take().or(Some(error)),
+        };
+        note(self.rotations.run_due(now).await);
         for mount in self.mounts.every() {
-            match self.leases.next_due(&mount).await? {
-                Some(due) if due <= now => self.begin(&mount, now, under_way).await?,
-                Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
-                None if !mount.live => {
-                    self.mounts.remove_drained(&mount).await?;
-                }
-                None => {}
-            }
-            match self.accounts.next_due(&mount).await? {
-                Some(due) if due <= now => self.begin_accounts(&mount, now, under_way).await?,
-                Some(due) => next = Some(next.map_or(due, |next| next.min(due))),
-                None => {}
-            }
+            note(self.look_after_leases(&mount, now, under_way).await);
+            note(self.look_after_accounts(&mount, now, under_way).await);
         }
-        Ok(next)
+        (next, failed)
+    }
+
+    /// Begins the due work on the leases of one mount; the moment of the next.
+    async fn look_after_leases(
+        &self,
+        mount: &Arc<Mount>,
+        now: Timestamp,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        match self.leases.next_due(mount).await? {
+            Some(due) if due <= now => {
+                self.begin(mount, now, under_way).await?;
+                Ok(None)
+            }
+            None if !mount.live => {
+                self.mounts.remove_drained(mount).await?;
+                Ok(None)
+            }
+            next => Ok(next),
+        }
+    }
+
+    /// The same for its accounts.
+    async fn look_after_accounts(
+        &self,
+        mount: &Arc<Mount>,
+        now: Timestamp,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        match self.accounts.next_due(mount).await? {
+            Some(due) if due <= now => {
+                self.begin_accounts(mount, now, under_way).await?;
+                Ok(None)
+            }
+            next => Ok(next),
+        }
     }
 
     async fn begin(
@@ -200,5 +245,25 @@ impl Work {
             });
         }
         Ok(())
+    }
+}
+
+/// How long to wait after so many failures in a row: pure.
+fn pause_after(failures: u32) -> Duration {
+    PAUSE
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_storage_is_asked_less_and_less_often_but_soon_enough() {
+        let pauses: Vec<u64> = [1, 2, 3, 4, 5, 6, u32::MAX]
+            .map(|failures| pause_after(failures).as_secs())
+            .to_vec();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 16, 16]);
     }
 }

@@ -9,18 +9,23 @@
 
 mod account_rotations;
 mod accounts;
+mod backup;
 mod configs;
+#[cfg(any(test, feature = "test-hooks"))]
+mod faults;
+mod holdings;
 mod keys;
 mod leases;
 mod mounts;
 mod pins;
+mod quarantine;
 mod revocations;
 mod roles;
 mod rotations;
 
 use std::{
     fmt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -32,20 +37,26 @@ use crate::{clock::Timestamp, id::OperationId};
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, NewAccount};
+pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
+#[cfg(any(test, feature = "test-hooks"))]
+use faults::Faults;
+pub use holdings::Holding;
 pub use keys::TokenRow;
 pub use leases::{Activation, Cap, LeaseRow, LeaseState, NewLease};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
+pub use quarantine::{Quarantined, Sorted};
 pub use revocations::EarlyRevocation;
 pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
+    include_str!("storage/migrations/0004_quarantine.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
@@ -67,6 +78,10 @@ type Job = Box<dyn FnOnce(&Connection) -> Settle + Send>;
 pub struct Storage(Arc<Inner>);
 
 struct Inner {
+    /// Where the file is.
+    directory: PathBuf,
+    #[cfg(any(test, feature = "test-hooks"))]
+    faults: Faults,
     writer: mpsc::Sender<Job>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Semaphore,
@@ -100,11 +115,29 @@ impl Storage {
             readers.push(connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
         }
         let (sender, receiver) = mpsc::channel(QUEUE_LIMIT);
+        #[cfg(any(test, feature = "test-hooks"))]
+        let faults = Faults::default();
         thread::Builder::new()
             .name("lessor-writer".into())
-            .spawn(move || write_loop(&writer, receiver))
+            .spawn({
+                #[cfg(any(test, feature = "test-hooks"))]
+                let faults = faults.clone();
+                move || {
+                    write_loop(
+                        &writer,
+                        receiver,
+                        #[cfg(any(test, feature = "test-hooks"))]
+                        &faults,
+                    );
+                }
+            })
             .map_err(StorageError::Thread)?;
+        let directory = file.parent().unwrap_or(Path::new(".")).to_owned();
+        backup::remove_partial(&directory);
         Ok(Self(Arc::new(Inner {
+            directory,
+            #[cfg(any(test, feature = "test-hooks"))]
+            faults,
             writer: sender,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
@@ -200,28 +233,53 @@ fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn write_loop(connection: &Connection, mut jobs: mpsc::Receiver<Job>) {
+fn write_loop(
+    connection: &Connection,
+    mut jobs: mpsc::Receiver<Job>,
+    #[cfg(any(test, feature = "test-hooks"))] faults: &Faults,
+) {
     let mut batch = Vec::with_capacity(BATCH_LIMIT);
     while jobs.blocking_recv_many(&mut batch, BATCH_LIMIT) > 0 {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            let failure = CommitFailure::from(&error);
-            for job in batch.drain(..) {
-                // The job still runs nowhere; its closure answers with the failure.
-                drop(job);
-            }
-            tracing::error!(error = %failure.message, "could not begin a transaction");
-            continue;
+        #[cfg(any(test, feature = "test-hooks"))]
+        faults.before_commit(connection);
+        commit(connection, &mut batch);
+    }
+}
+
+/// Runs the writes of a batch in one transaction, and answers all of them.
+fn commit(connection: &Connection, batch: &mut Vec<Job>) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        tracing::error!(%error, "could not begin a transaction");
+        // A job that is dropped answers that the database takes no requests.
+        batch.clear();
+        return;
+    }
+    let mut settles = Vec::with_capacity(batch.len());
+    for job in batch.drain(..) {
+        settles.push(job(connection));
+        if connection.is_autocommit() {
+            // A full or failing disk makes SQLite roll back all of it. What
+            // would run now would run outside any transaction.
+            break;
         }
-        let settles: Vec<Settle> = batch.drain(..).map(|job| job(connection)).collect();
-        let committed = connection
+    }
+    let committed = if connection.is_autocommit() {
+        Err(CommitFailure::rolled_back())
+    } else {
+        connection
             .execute_batch("COMMIT")
-            .map_err(|error| CommitFailure::from(&error));
-        if committed.is_err() && !connection.is_autocommit() {
+            .map_err(|error| CommitFailure::from(&error))
+    };
+    if committed.is_err() {
+        if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        for settle in settles {
-            settle(committed.clone().map_err(StorageError::Commit));
-        }
+        // On a full disk the log cannot grow; taken over into the database, its
+        // own space serves again. Where that fails, too, only space will help.
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+    }
+    for settle in settles {
+        settle(committed.clone().map_err(StorageError::Commit));
     }
 }
 
@@ -231,6 +289,10 @@ fn in_savepoint<T>(
 ) -> Result<T, StorageError> {
     connection.execute_batch("SAVEPOINT job")?;
     let outcome = work(connection);
+    if connection.is_autocommit() {
+        // SQLite has rolled back the whole transaction, and the savepoint with it.
+        return outcome.and(Err(StorageError::Commit(CommitFailure::rolled_back())));
+    }
     if outcome.is_err() {
         connection.execute_batch("ROLLBACK TO job")?;
     }
@@ -269,7 +331,8 @@ fn unreadable(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {
     tracing::error!(column, %error, "a stored value is unreadable");
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+    let named = format!("{column}: {error}");
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, named.into())
 }
 
 /// JSON text of a value of this program.
@@ -328,6 +391,17 @@ impl From<&rusqlite::Error> for CommitFailure {
     }
 }
 
+impl CommitFailure {
+    /// Of a transaction that SQLite ended by itself, because the disk is full or
+    /// failing.
+    fn rolled_back() -> Self {
+        Self {
+            message: "the transaction was rolled back".into(),
+            refuses_writes: true,
+        }
+    }
+}
+
 fn refuses_writes(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -381,6 +455,19 @@ impl StorageError {
         }
     }
 
+    /// Whether a row holds what this program cannot have written.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(
+            self,
+            Self::Sqlite(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                    | rusqlite::Error::IntegralValueOutOfRange(..)
+                    | rusqlite::Error::InvalidColumnType(..)
+                    | rusqlite::Error::Utf8Error(..)
+            )
+        )
+    }
+
     /// Whether a uniqueness rule refused the write.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
@@ -420,6 +507,59 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(versions, [1, 3]);
+    }
+
+    async fn fill(storage: &Storage, bytes: usize) -> Result<(), StorageError> {
+        let key = crate::random::bytes::<8>().map(i64::from_be_bytes).unwrap();
+        storage
+            .write(move |connection| {
+                change(
+                    connection,
+                    "INSERT INTO sealed_keys VALUES ('data', 1 + (?1 & 0xffffffff), zeroblob(?2))",
+                    rusqlite::params![key, bytes],
+                )
+                .map(drop)
+            })
+            .await
+    }
+
+    async fn count(storage: &Storage) -> u32 {
+        let counted = storage.read(|connection| {
+            one(connection, "SELECT count(*) FROM sealed_keys", [], |row| {
+                row.get(0)
+            })
+        });
+        counted.await.unwrap().unwrap()
+    }
+
+    /// A full disk makes SQLite roll back the transaction that others share:
+    /// each is told, none of them is half done, and all goes on afterwards.
+    #[tokio::test]
+    async fn a_full_disk_fails_the_whole_batch_and_only_that() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&directory.path().join("lessor.db")).unwrap();
+        fill(&storage, 10).await.unwrap();
+        storage.fail(1, None);
+        let writes = (0..40).map(|index| fill(&storage, if index % 2 == 0 { 10 } else { 9_000 }));
+        let outcomes = futures_util::future::join_all(writes).await;
+        let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(count(&storage).await as usize, 1 + done);
+        assert!(outcomes.iter().any(Result::is_err));
+        for outcome in outcomes {
+            assert!(outcome.is_ok() || outcome.unwrap_err().refuses_writes());
+        }
+        storage.fail(0, None);
+        fill(&storage, 9_000).await.unwrap();
+
+        storage.fail(0, Some(1));
+        fill(&storage, 10).await.unwrap();
+        let before = count(&storage).await;
+        for _ in 0..3 {
+            assert!(fill(&storage, 10).await.unwrap_err().refuses_writes());
+        }
+        assert_eq!(count(&storage).await, before);
+        storage.fail(0, None);
+        fill(&storage, 10).await.unwrap();
     }
 
     #[test]

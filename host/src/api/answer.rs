@@ -5,12 +5,11 @@
 //! `==`; the first four fields of the envelope are always there, because vaultrs
 //! insists; a write without output is 204 without a body.
 
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::fs::File;
 
-use super::error::ApiError;
+use super::{error::ApiError, payload::Payload};
 use crate::secret::Secret;
 
 /// What a handler answers.
@@ -33,6 +32,12 @@ pub(super) enum Body {
     Document {
         content_type: String,
         bytes: Vec<u8>,
+    },
+    /// A file, sent as it is read.
+    File {
+        content_type: &'static str,
+        file: File,
+        length: u64,
     },
 }
 
@@ -150,8 +155,8 @@ impl Answer {
     }
 
     /// The answer on the wire.
-    pub(super) fn encode(&self, request_id: &str) -> Response<Full<Bytes>> {
-        match &self.body {
+    pub(super) fn encode(self, request_id: &str) -> Response<Payload> {
+        match self.body {
             Body::Empty => respond(self.status, None, Vec::new()),
             Body::Bare(value) => json_response(self.status, value.to_string().into_bytes()),
             Body::Envelope(envelope) => json_response(self.status, envelope.encode(request_id)),
@@ -159,15 +164,23 @@ impl Answer {
                 content_type,
                 bytes,
             } => {
-                let kind = HeaderValue::from_str(content_type)
+                let kind = HeaderValue::from_str(&content_type)
                     .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-                let mut response = respond(self.status, Some(kind), bytes.clone());
+                let mut response = respond(self.status, Some(kind), bytes);
                 // The document is a stranger's: no browser may take it for a page.
                 response.headers_mut().insert(
                     header::X_CONTENT_TYPE_OPTIONS,
                     HeaderValue::from_static("nosniff"),
                 );
                 response
+            }
+            Body::File {
+                content_type,
+                file,
+                length: left,
+            } => {
+                let kind = HeaderValue::from_static(content_type);
+                respond(self.status, Some(kind), Payload::File { file, left })
             }
         }
     }
@@ -215,7 +228,7 @@ impl Envelope {
 }
 
 /// A refusal on the wire: `{"errors":[…]}`.
-pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Full<Bytes>> {
+pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Payload> {
     let body = json!({ "errors": error.sentences(request_id) });
     let mut response = json_response(error.status(), body.to_string().into_bytes());
     if let Some(seconds) = error.retry_after_seconds() {
@@ -226,7 +239,7 @@ pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Full<
     response
 }
 
-fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Payload> {
     respond(
         status,
         Some(HeaderValue::from_static("application/json")),
@@ -237,9 +250,9 @@ fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
 fn respond(
     status: StatusCode,
     content_type: Option<HeaderValue>,
-    body: Vec<u8>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    payload: impl Into<Payload>,
+) -> Response<Payload> {
+    let mut response = Response::new(payload.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     // A credential belongs in no cache on its way.
@@ -262,7 +275,7 @@ mod tests {
         refusal::Refusal,
     };
 
-    fn read(response: Response<Full<Bytes>>) -> (u16, Option<String>, String) {
+    fn read(response: Response<Payload>) -> (u16, Option<String>, String) {
         let (parts, body) = response.into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

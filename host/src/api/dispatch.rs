@@ -9,7 +9,7 @@ use super::{
     fields::Fields,
     leases, mounted, mounts, plugins,
     route::{Operation, Route},
-    token,
+    storage, token,
 };
 use crate::{auth::Identity, engine::Engine, provider::Requester, secret::Secret};
 
@@ -78,10 +78,15 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::LeaseRevokeForce { .. }, Write) => leases::revoke_force(),
         (Route::LeaseCount, Read) => leases::count(engine).await,
         (Route::LeaseTidy, Write) => leases::tidy(ask),
+        (Route::Quarantine, Read) => leases::quarantine(engine).await,
+        (Route::Quarantined { number }, Delete) => leases::forget(engine, number).await,
+        (Route::Backup, Read) => storage::back_up(engine).await,
 
         (Route::TokenLookupSelf, Read | Write) => token::lookup_self(engine, &ask),
         #[cfg(feature = "test-hooks")]
         (Route::TestClock, Write) => super::system::advance_clock(engine, ask),
+        #[cfg(feature = "test-hooks")]
+        (Route::TestStorage, Write) => super::storage::fail(engine, ask).await,
 
         (Route::Unknown, _) => Err(ApiError::nothing_here()),
         (Route::Mounted { path }, _) => mounted::answer(engine, &path, ask).await,

@@ -72,6 +72,15 @@ impl ApiError {
         }
     }
 
+    /// The audit log takes no lines, which its device's owner can mend; the log
+    /// has the reason.
+    pub(super) fn unaudited(consequence: &str) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the audit log takes no lines (disk full, or failing): {consequence}"),
+        )
+    }
+
     /// The same, without a sentence, where it says that something does not exist
     /// and Vault answers with an empty list.
     pub(super) fn without_sentence(mut self) -> Self {

@@ -158,9 +158,43 @@ pub(super) async fn count(engine: &Engine) -> Outcome {
         add(&mut states, state, number);
         total = total.saturating_add(number);
     }
-    Ok(Answer::data(
-        json!({ "lease_count": total, "counts": counts, "states": states }),
-    ))
+    let quarantined = engine.leases.count_quarantined().await?;
+    Ok(Answer::data(json!({
+        "lease_count": total,
+        "counts": counts,
+        "states": states,
+        "quarantined": quarantined,
+    })))
+}
+
+/// `GET sys/leases/quarantine`: leases that could not be read.
+pub(super) async fn quarantine(engine: &Engine) -> Outcome {
+    let (shown, count) = engine.leases.quarantined().await?;
+    let leases: Vec<Value> = shown
+        .iter()
+        .map(|lease| {
+            json!({
+                "number": lease.id,
+                "operation": lease.operation,
+                "mount": lease.mount,
+                "role": lease.role,
+                "principal": lease.principal,
+                "credential_id": lease.credential_id,
+                "reason": lease.reason,
+                "quarantined_at": lease.quarantined_at.rfc3339(),
+            })
+        })
+        .collect();
+    Ok(Answer::data(json!({ "count": count, "leases": leases })))
+}
+
+/// `DELETE sys/leases/quarantine/:number`: somebody has seen to it.
+pub(super) async fn forget(engine: &Engine, number: &str) -> Outcome {
+    let number = number.parse().map_err(|_| {
+        ApiError::bad_request("the number of a quarantined lease is a whole number")
+    })?;
+    engine.leases.forget_quarantined(number).await?;
+    Ok(Answer::done())
 }
 
 /// `POST sys/leases/tidy`: there is nothing to tidy, and Vault's clients expect

@@ -65,6 +65,7 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
             accounts::credential(engine, &mount, name, ask).await
         }
         (Within::RotateRole { name }, Write) => accounts::rotate(engine, &mount, name, ask).await,
+        (Within::Reconcile, Write) => reconcile(engine, &mount, ask).await,
         (Within::Document { .. }, _) => Err(ApiError::nothing_here()),
         _ => Err(ApiError::wrong_method()),
     }
@@ -180,6 +181,64 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, ask: Ask) -> Outc
         )),
         metadata: Some(metadata.into()),
         warnings: issued.warnings,
+    }))
+}
+
+/// Compares upstream with the leases. Only orphans that the caller names are
+/// ended: upstream does not tell which installation made them.
+async fn reconcile(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    let requester = ask.requester();
+    let mut fields = ask.into_fields();
+    let dry_run = fields.truth("dry_run")?.unwrap_or(true);
+    let named = fields.list("revoke")?.unwrap_or_default();
+    fields.finish()?;
+    match (dry_run, named.is_empty()) {
+        (true, false) => {
+            return Err(ApiError::bad_request(
+                "revoke is only done where dry_run is false: add it, or leave revoke out",
+            ));
+        }
+        (false, true) => {
+            return Err(ApiError::bad_request(
+                "revoke is required where dry_run is false: name the orphans to end, as a dry run lists them, \
+                 because another installation with a mount of this path would make what looks like orphans here",
+            ));
+        }
+        _ => {}
+    }
+    let found = engine.leases.reconcile(mount, &named, requester).await?;
+    let mut warnings = Vec::new();
+    if !found.failed.is_empty() {
+        warnings.push(format!(
+            "{} of the orphans named are not revoked; failed says why, and naming them again tries again",
+            found.failed.len()
+        ));
+    }
+    let vanished: Vec<Value> = found
+        .vanished
+        .iter()
+        .map(|gone| json!({ "lease_id": gone.lease.to_string(), "credential_id": gone.credential_id }))
+        .collect();
+    let failed: Vec<Value> = found
+        .failed
+        .iter()
+        .map(|(id, error)| json!({ "credential_id": id, "error": error }))
+        .collect();
+    Ok(Answer::envelope(Envelope {
+        data: Data::Json(json!({
+            "dry_run": dry_run,
+            "upstream_count": found.upstream,
+            "lease_count": found.leases,
+            "orphan_count": found.orphan_count,
+            "orphans": found.orphans,
+            "undecided_count": found.undecided_count,
+            "vanished_count": found.vanished_count,
+            "vanished": vanished,
+            "revoked": found.revoked,
+            "failed": failed,
+        })),
+        warnings,
+        ..Envelope::default()
     }))
 }
 

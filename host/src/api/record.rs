@@ -170,6 +170,7 @@ fn response_of(body: &Body, keyring: Option<&Keyring>) -> Value {
         }
         Body::Bare(value) => hashed(value).unwrap_or_default(),
         Body::Document { bytes, .. } => json!({ "bytes": bytes.len() }),
+        Body::File { length, .. } => json!({ "bytes": length }),
         Body::Empty => Value::Null,
     }
 }

@@ -94,9 +94,16 @@ pub(super) enum Route<'p> {
     },
     LeaseCount,
     LeaseTidy,
+    Quarantine,
+    Quarantined {
+        number: &'p str,
+    },
+    Backup,
     TokenLookupSelf,
     #[cfg(feature = "test-hooks")]
     TestClock,
+    #[cfg(feature = "test-hooks")]
+    TestStorage,
     /// Below `sys` or `auth`, and nothing answers there.
     Unknown,
     /// Everything else: the path of a mount and what is below it.
@@ -153,8 +160,13 @@ impl<'p> Route<'p> {
             },
             ["leases", "count"] => Self::LeaseCount,
             ["leases", "tidy"] => Self::LeaseTidy,
+            ["leases", "quarantine"] => Self::Quarantine,
+            ["leases", "quarantine", number] => Self::Quarantined { number },
+            ["storage", "backup"] => Self::Backup,
             #[cfg(feature = "test-hooks")]
             ["test", "clock"] => Self::TestClock,
+            #[cfg(feature = "test-hooks")]
+            ["test", "storage"] => Self::TestStorage,
             _ => Self::Unknown,
         }
     }
@@ -198,6 +210,7 @@ pub(super) enum Within<'p> {
     RotateRole {
         name: &'p str,
     },
+    Reconcile,
     /// A public document, where the provider makes one of this name.
     Document {
         name: &'p str,
@@ -219,6 +232,7 @@ pub(super) fn within_mount(rest: &str) -> Within<'_> {
         ["static-roles", name] => Within::StaticRole { name },
         ["static-creds", name] => Within::StaticCreds { name },
         ["rotate-role", name] => Within::RotateRole { name },
+        ["reconcile"] => Within::Reconcile,
         _ => Within::Document { name: rest },
     }
 }
@@ -306,6 +320,12 @@ mod tests {
             ),
             ("sys/leases/count", Route::LeaseCount),
             ("sys/leases/tidy", Route::LeaseTidy),
+            ("sys/leases/quarantine", Route::Quarantine),
+            (
+                "sys/leases/quarantine/1",
+                Route::Quarantined { number: "1" },
+            ),
+            ("sys/storage/backup", Route::Backup),
             ("auth/token/lookup-self", Route::TokenLookupSelf),
             ("auth/token/create", Route::Unknown),
             ("sys", Route::Unknown),
@@ -333,6 +353,7 @@ mod tests {
             ("roles", Within::Roles),
             ("roles/ro", Within::Role { name: "ro" }),
             ("creds/ro", Within::Creds { role: "ro" }),
+            ("reconcile", Within::Reconcile),
             ("creds", Within::Document { name: "creds" }),
             ("static-roles", Within::StaticRoles),
             ("static-roles/app", Within::StaticRole { name: "app" }),

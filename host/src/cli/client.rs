@@ -3,13 +3,16 @@
 //! It sends the token to the one server it was given: redirects are not
 //! followed, and a loopback address is never reached through a proxy.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use ureq::http::{Method, Request, Uri};
+use ureq::Body;
+use ureq::http::{Method, Request, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::console::Console;
@@ -169,6 +172,19 @@ impl Client {
         }
     }
 
+    /// Reads what is at a path into a file, as it comes.
+    pub(super) fn download(&self, path: &str, file: &mut File) -> anyhow::Result<()> {
+        let mut response = self.ask(Method::GET, path, "", None)?;
+        let status = response.status().as_u16();
+        if status >= 300 {
+            let answer = self.answer(response)?;
+            return Err(self.refusal(path, &answer).into());
+        }
+        let mut body = response.body_mut().as_reader();
+        std::io::copy(&mut body, file).context("the backup did not arrive whole")?;
+        Ok(())
+    }
+
     /// Writes to a path.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Answer, ClientError> {
         self.accepted(Method::POST, path, "", Some(body))
@@ -205,6 +221,17 @@ impl Client {
         query: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ClientError> {
+        let response = self.ask(method, path, query, body)?;
+        self.answer(response)
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Body>, ClientError> {
         let path = utf8_percent_encode(path.trim_matches('/'), PATH);
         let uri = format!("{}/v1/{path}{query}", self.address);
         let mut request = Request::builder().method(method).uri(uri);
@@ -222,7 +249,10 @@ impl Client {
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.agent.run(request)),
         };
-        let mut response = sent.map_err(|source| self.unreachable(source))?;
+        sent.map_err(|source| self.unreachable(source))
+    }
+
+    fn answer(&self, mut response: Response<Body>) -> Result<Answer, ClientError> {
         let status = response.status().as_u16();
         let text = response
             .body_mut()

@@ -31,6 +31,12 @@ pub enum Verb {
     },
     /// End leases before their time
     Revoke(Revoke),
+    /// Show the leases that cannot be read and were set aside
+    Quarantine {
+        /// Forget the one of this number, once its credential has been seen to
+        #[arg(long, value_name = "NUMBER")]
+        forget: Option<u64>,
+    },
 }
 
 /// One lease or all below a path.
@@ -79,6 +85,29 @@ impl Session<'_, '_> {
                     );
                 }
                 self.show_fields(&answer, &lease.into())
+            }
+            Verb::Quarantine { forget: None } => {
+                let answer = self.client.get("sys/leases/quarantine")?;
+                let leases = answer.data().get("leases").and_then(Value::as_array);
+                let rows: Vec<Value> = leases.cloned().unwrap_or_default();
+                let columns = [
+                    "number",
+                    "operation",
+                    "mount",
+                    "role",
+                    "principal",
+                    "reason",
+                ];
+                self.show_rows(&answer, &columns, &rows)
+            }
+            Verb::Quarantine {
+                forget: Some(number),
+            } => {
+                self.client
+                    .delete(&format!("sys/leases/quarantine/{number}"), "")?;
+                self.console
+                    .note(&format!("quarantined lease {number} is forgotten"));
+                Ok(())
             }
             Verb::Revoke(Revoke {
                 id: Some(id), wait, ..

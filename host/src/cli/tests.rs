@@ -58,7 +58,7 @@ fn mistakes_in_the_words_typed_are_usage_errors() {
 /// empty.
 #[test]
 fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
-    let cases: [(&str, &str, Value); 14] = [
+    let cases: [(&str, &str, Value); 15] = [
         (
             "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
             "POST /v1/sys/plugins/catalog/secret/db",
@@ -118,6 +118,11 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
             "lease revoke db/creds/app/1 --wait",
             "POST /v1/sys/leases/revoke",
             json!({ "lease_id": "db/creds/app/1", "sync": true }),
+        ),
+        (
+            "lease quarantine --forget 7",
+            "DELETE /v1/sys/leases/quarantine/7",
+            Value::Null,
         ),
         (
             "rotate team/db --abort",
@@ -357,6 +362,47 @@ fn a_list_of_leases_goes_down_to_every_id() {
             "GET /v1/sys/leases/lookup/pki?list=true",
         ]
     );
+}
+
+#[test]
+fn reconcile_sends_what_is_named_and_tells_what_does_not_match() {
+    let answer = r#"{"data": {
+        "dry_run": false, "upstream_count": 3, "lease_count": 2, "orphan_count": 2, "orphans": ["a", "b"],
+        "undecided_count": 0, "vanished_count": 1,
+        "vanished": [{"lease_id": "db/creds/app/1", "credential_id": "c"}], "revoked": ["a"], "failed": []
+    }}"#;
+    let words = ["reconcile", "db", "--revoke", "a", "--revoke", "-"];
+    let outcome = lessor(&words, " b \n\n", &[(200, answer)]);
+    assert_eq!(outcome.code, ExitCode::SUCCESS, "{}", outcome.err);
+    assert_eq!(outcome.asked[0].line, "POST /v1/db/reconcile");
+    assert_eq!(
+        outcome.asked[0].body,
+        r#"{"dry_run":false,"revoke":["a","b"]}"#
+    );
+    let expected = "\
+WHAT      CREDENTIAL  LEASE
+revoked   a           -
+orphan    b           -
+vanished  c           db/creds/app/1
+";
+    assert_eq!(outcome.out, expected);
+    assert!(
+        outcome.err.contains("3 credentials of db"),
+        "{}",
+        outcome.err
+    );
+
+    let failed = r#"{"data": {"failed": [{"credential_id": "a", "error": "no"}]}}"#;
+    let outcome = lessor(&["reconcile", "db", "--revoke", "a"], "", &[(200, failed)]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    let outcome = lessor(&["reconcile", "db", "--revoke", "-"], "\n", &[]);
+    assert_eq!(
+        outcome.code,
+        ExitCode::FAILURE,
+        "an empty list asks nothing"
+    );
+    let outcome = lessor(&["reconcile", "db"], "", &[(200, r#"{"data": {}}"#)]);
+    assert_eq!(outcome.asked[0].body, "{}");
 }
 
 #[test]

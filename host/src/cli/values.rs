@@ -54,14 +54,14 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix('@') {
             Some(file) if !file.is_empty() => Some(Self::File(file.into())),
             _ => (text == "-").then_some(Self::Input),
         }
     }
 
-    fn read(&self, console: &mut Console<'_>) -> Result<String> {
+    pub(super) fn read(&self, console: &mut Console<'_>) -> Result<String> {
         match self {
             Self::File(file) => std::fs::read_to_string(file)
                 .with_context(|| format!("cannot read {}", file.display())),

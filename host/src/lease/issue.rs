@@ -12,7 +12,7 @@ use crate::{
     refusal::Refusal,
     role::Bounds,
     secret::Secret,
-    storage::{Activation, Cap, LeaseState, NewLease},
+    storage::{Activation, Cap, LeaseState, NewLease, StorageError},
 };
 
 impl Leases {
@@ -152,10 +152,12 @@ impl Leases {
             expires_at,
             upstream_expires_at: upstream_end,
         };
-        let active = self.storage.record_active(lease, activation, now).await?;
+        let active = self.storage.record_active(lease, activation, now).await;
         fault::point("issue.after_commit");
-        // The end of the new lease may come before whatever the scheduler awaits.
+        // The end of the new lease may come before whatever the scheduler awaits;
+        // so may the time to end what could not be recorded.
         self.nudge.notify_one();
+        let active = active.map_err(|error| not_recorded(&id, error))?;
         if !active {
             return Err(Refusal::Conflict(format!(
                 "lease {id} was revoked while it was being made"
@@ -196,6 +198,20 @@ impl Leases {
         }
         self.nudge.notify_one();
         Refusal::Provider(failure)
+    }
+}
+
+/// The credential exists, and its row still says `creating`: that leads to its
+/// end, and nobody was given it.
+fn not_recorded(id: &LeaseId, error: StorageError) -> Refusal {
+    tracing::error!(lease = %id, %error, "could not record a credential that was made; it is revoked");
+    if error.refuses_writes() {
+        Refusal::Unavailable(format!(
+            "storage refuses writes (disk full, read-only or failing), so lease {id} could not be recorded: \
+             its credential is revoked, and requests succeed again once storage accepts them"
+        ))
+    } else {
+        error.into()
     }
 }
 

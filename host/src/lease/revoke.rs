@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Leases, after_failed_revocation};
+use super::{Leases, after_failed_revocation, quarantine};
 use crate::{
     clock::Timestamp,
     fault,
@@ -65,10 +65,12 @@ impl Leases {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<LeaseRow>, Refusal> {
-        Ok(self
+        let due = self
             .storage
             .claim_due(mount.id, now, give_up_at(mount, now), limit)
-            .await?)
+            .await?;
+        quarantine::report(&due.set_aside);
+        Ok(due.rows)
     }
 
     /// When a mount's next lease is due.
@@ -99,7 +101,14 @@ impl Leases {
                         tracing::info!(lease = %id, attempts = row.attempts, "revoked a lease");
                         Ok(())
                     }
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => {
+                        // Ended upstream, and due again once the claim ends: then
+                        // it is found to be gone.
+                        tracing::error!(lease = %id, %error, "could not record a revocation");
+                        Err(format!(
+                            "it is ended upstream, but that could not be stored: {error}"
+                        ))
+                    }
                 };
             }
             Err(failure) => failure,

@@ -49,7 +49,7 @@ impl LeaseState {
         ]
         .into_iter()
         .find(|state| state.as_str() == text)
-        .ok_or_else(|| unreadable("state", std::fmt::Error))
+        .ok_or_else(|| unreadable("state", std::io::Error::other("there is no such state")))
     }
 }
 
@@ -138,11 +138,12 @@ pub struct LeaseRow {
     pub last_error: Option<String>,
 }
 
-/// Columns of a lease with the name of its role.
+/// Columns of a lease with the name of its role; a lease whose role is not there
+/// is read, and found to be unreadable.
 pub(super) const SELECT: &str = "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, l.state, l.principal,
     l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at, l.max_expires_at,
     l.upstream_expires_at, l.renewed_at, l.attempts, l.due_at, l.last_error
-  FROM leases l JOIN roles r ON r.id = l.role_id";
+  FROM leases l LEFT JOIN roles r ON r.id = l.role_id";
 
 /// Which cap refused an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,6 +280,7 @@ impl Storage {
                 connection,
                 "SELECT operation FROM leases
                  WHERE role_id IN (SELECT id FROM roles WHERE mount_id = ?1 AND name = ?2)
+                   AND length(operation) = 16
                  ORDER BY operation LIMIT ?3",
                 params![mount_id, role.as_str(), limit],
                 |row| operation(row, "operation"),

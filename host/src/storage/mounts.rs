@@ -64,15 +64,21 @@ impl Storage {
         .await
     }
 
-    /// All mounts, draining ones included, by path.
+    /// All mounts, draining ones included, by path. One that cannot be read is
+    /// left out and reported: it stops no other.
     pub async fn mounts(&self) -> Result<Vec<MountRow>, StorageError> {
         self.read(|connection| {
-            all(
-                connection,
-                &format!("SELECT {COLUMNS} FROM mounts ORDER BY path, id"),
-                [],
-                mount_row,
-            )
+            let sql = format!("SELECT {COLUMNS} FROM mounts ORDER BY path, id");
+            let rows = all(connection, &sql, [], |row| {
+                Ok((row.get::<_, i64>("id")?, mount_row(row)))
+            })?;
+            let readable = rows.into_iter().filter_map(|(id, row)| {
+                row.inspect_err(|error| {
+                    tracing::error!(id, %error, "a mount cannot be read, so nothing of it is done");
+                })
+                .ok()
+            });
+            Ok(readable.collect())
         })
         .await
     }

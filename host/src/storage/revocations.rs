@@ -6,7 +6,9 @@ use rusqlite::{Connection, params};
 use super::{
     LeaseRow, LeaseState, Storage, StorageError, all, change,
     leases::{SELECT, lease_row},
-    maybe_moment, moment, one, roles,
+    maybe_moment, moment, one,
+    quarantine::{Sorted, sorted},
+    roles,
 };
 use crate::{
     clock::Timestamp,
@@ -69,22 +71,23 @@ impl Storage {
 
     /// Takes up to `limit` due leases of a mount for one attempt at revoking
     /// them. Until `until` no other attempt takes them; a crash needs no more.
+    /// Those that cannot be read are set aside in the same transaction.
     pub async fn claim_due(
         &self,
         mount_id: i64,
         now: Timestamp,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<LeaseRow>, StorageError> {
+    ) -> Result<Sorted, StorageError> {
         self.write(move |connection| {
             let sql = format!(
                 "{SELECT} WHERE l.mount_id = ?1 AND l.due_at <= ?2 ORDER BY l.due_at LIMIT ?3"
             );
-            let mut rows = all(connection, &sql, params![mount_id, now.0, limit], lease_row)?;
-            for row in &mut rows {
+            let mut due = sorted(connection, &sql, params![mount_id, now.0, limit], now)?;
+            for row in &mut due.rows {
                 claim(connection, row, until)?;
             }
-            Ok(rows)
+            Ok(due)
         })
         .await
     }

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    ConfigState, NewConfig, Storage, StorageError, all, change, configs, maybe_moment, one,
-    operation, unreadable,
+    ConfigState, NewConfig, Storage, StorageError, change, configs, maybe_moment, one, operation,
+    unreadable,
 };
 use crate::{clock::Timestamp, id::OperationId, provider::Validation};
 
@@ -122,23 +122,44 @@ impl Storage {
     }
 
     /// Rotations whose next step is due, and the moment of the next one that is
-    /// not.
+    /// not. One that cannot be read is left to the operator and stops no other.
     pub async fn due_rotations(
         &self,
         now: Timestamp,
     ) -> Result<(Vec<RotationRow>, Option<Timestamp>), StorageError> {
-        self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM rotations WHERE due_at <= ?1 ORDER BY due_at");
-            let due = all(connection, &sql, [now.0], rotation_row)?;
-            let next = one(
-                connection,
-                "SELECT due_at FROM rotations WHERE due_at > ?1 ORDER BY due_at LIMIT 1",
-                [now.0],
-                |row| row.get(0).map(Timestamp),
-            )?;
-            Ok((due, next))
-        })
-        .await
+        let (due, unreadable, next) = self
+            .read(move |connection| {
+                let sql =
+                    format!("SELECT {COLUMNS} FROM rotations WHERE due_at <= ?1 ORDER BY due_at");
+                let (mut due, mut unreadable) = (Vec::new(), Vec::new());
+                let mut statement = connection.prepare_cached(&sql)?;
+                let mut rows = statement.query([now.0])?;
+                while let Some(row) = rows.next()? {
+                    match rotation_row(row) {
+                        Ok(rotation) => due.push(rotation),
+                        Err(error) => unreadable
+                            .push((row.get::<_, Vec<u8>>("operation")?, error.to_string())),
+                    }
+                }
+                let next = one(
+                    connection,
+                    "SELECT due_at FROM rotations WHERE due_at > ?1 ORDER BY due_at LIMIT 1",
+                    [now.0],
+                    |row| row.get(0).map(Timestamp),
+                )?;
+                Ok((due, unreadable, next))
+            })
+            .await?;
+        for (operation, reason) in unreadable {
+            tracing::error!(operation = hex::encode(&operation), %reason, "a rotation cannot be read and is left to the operator");
+            self.execute(
+                "UPDATE OR IGNORE rotations SET state = 'failed', due_at = NULL, attempts = max(attempts, 0), last_error = ?2
+                     WHERE operation = ?1",
+                (operation, format!("it could not be read: {reason}")),
+            )
+            .await?;
+        }
+        Ok((due, next))
     }
 
     /// Keeps others from taking a due rotation up until `due_at`.

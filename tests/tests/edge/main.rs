@@ -9,6 +9,7 @@
     reason = "the helpers beside the tests fail a test by panicking, too"
 )]
 
+mod backup;
 mod certificate;
 mod clients;
 mod command_line;
@@ -22,8 +23,10 @@ mod leases;
 mod limits;
 mod outage;
 mod plugin_files;
+mod reconcile;
 mod refusals;
 mod rotation;
 mod secrets;
 mod static_accounts;
+mod storage;
 mod tls;

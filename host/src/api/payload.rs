@@ -1,0 +1,110 @@
+//! The bytes of an answer: at hand, or a file that is sent as it is read.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::{
+    fs::File,
+    io::{AsyncRead as _, ReadBuf},
+};
+
+/// Bytes read and sent at a time.
+const PIECE: usize = 64 << 10;
+
+/// What follows the head of an answer.
+#[derive(Debug)]
+pub enum Payload {
+    /// All of it at hand.
+    Whole(Full<Bytes>),
+    /// So many bytes of a file, from where it stands.
+    File {
+        /// Where they come from.
+        file: File,
+        /// How many are left.
+        left: u64,
+    },
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Whole(Full::new(Bytes::from(bytes)))
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let (file, left) = match self.get_mut() {
+            Self::Whole(whole) => {
+                let frame = Pin::new(whole).poll_frame(context);
+                return frame.map_err(|never| match never {});
+            }
+            Self::File { left: 0, .. } => return Poll::Ready(None),
+            Self::File { file, left } => (file, left),
+        };
+        let wanted = usize::try_from(*left).unwrap_or(PIECE).min(PIECE);
+        let mut piece = BytesMut::zeroed(wanted);
+        let mut buffer = ReadBuf::new(&mut piece);
+        let read = ready!(Pin::new(file).poll_read(context, &mut buffer));
+        let filled = buffer.filled().len();
+        Poll::Ready(Some(match read {
+            Err(error) => Err(error),
+            Ok(()) if filled == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(()) => {
+                *left = left.saturating_sub(filled as u64);
+                piece.truncate(filled);
+                Ok(Frame::data(piece.freeze()))
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::File { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::File { left, .. } => SizeHint::with_exact(*left),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn sent(bytes: &[u8], left: u64) -> Result<Bytes, io::Error> {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, bytes).unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        let file = File::from_std(file);
+        Ok(Payload::File { file, left }.collect().await?.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_file_is_sent_whole_and_a_short_one_is_an_error() {
+        let bytes: Vec<u8> = (0..3 * PIECE + 7).map(|i| (i % 251) as u8).collect();
+        let length = bytes.len() as u64;
+        assert_eq!(sent(&bytes, length).await.unwrap(), bytes);
+        assert_eq!(sent(&bytes, 5).await.unwrap(), bytes[..5]);
+        assert_eq!(sent(b"", 0).await.unwrap(), Bytes::new());
+        assert!(sent(&bytes, length + 1).await.is_err());
+    }
+}

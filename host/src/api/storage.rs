@@ -1,0 +1,52 @@
+//! `sys/storage/…`: the database as a whole, for operators.
+
+use http::StatusCode;
+use tokio::fs::File;
+
+use super::{
+    Outcome,
+    answer::{Answer, Body},
+    error::ApiError,
+};
+use crate::{engine::Engine, refusal::Refusal, storage::BackupError};
+
+/// `GET sys/storage/backup`: the database as it is now, in one file.
+pub(super) async fn back_up(engine: &Engine) -> Outcome {
+    let copy = match engine.storage.back_up().await {
+        Ok(copy) => copy,
+        Err(BackupError::Storage(error)) => return Err(Refusal::from(error).into()),
+        Err(error @ BackupError::File { .. }) => {
+            tracing::error!(%error, "could not write a backup");
+            return Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "a backup is written to data_dir before it is sent, and that cannot be written: \
+                 see that it has as much free space as the database",
+            ));
+        }
+        Err(error) => return Err(ApiError::internal(error)),
+    };
+    let file = copy.reopen().map_err(ApiError::internal)?;
+    let length = file.metadata().map_err(ApiError::internal)?.len();
+    // Its name goes with `copy`, here; the open file stays until it is sent.
+    tracing::info!(bytes = length, "backed up the database");
+    Ok(Answer {
+        status: StatusCode::OK,
+        body: Body::File {
+            content_type: "application/vnd.sqlite3",
+            file: File::from_std(file),
+            length,
+        },
+    })
+}
+
+/// Makes storage fail as a full or read-only disk does: `max_pages` is the most
+/// pages that the database may have (0: as many as it likes), `writes` how many
+/// more commits succeed (absent: all).
+#[cfg(feature = "test-hooks")]
+pub(super) async fn fail(engine: &Engine, ask: super::dispatch::Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let (max_pages, writes) = (fields.number("max_pages")?, fields.number("writes")?);
+    fields.finish()?;
+    engine.storage.fail(max_pages.unwrap_or(0), writes);
+    Ok(Answer::done())
+}

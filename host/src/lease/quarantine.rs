@@ -1,0 +1,79 @@
+//! Leases that storage cannot read: what is known of them, and letting them go.
+
+use super::Leases;
+use crate::{
+    id::{LeaseId, OperationId},
+    refusal::Refusal,
+    storage::{LeaseRow, Quarantined, StorageError},
+};
+
+impl Leases {
+    /// The leases that were set aside, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn quarantined(&self) -> Result<(Vec<Quarantined>, u64), Refusal> {
+        Ok(self.storage.quarantined().await?)
+    }
+
+    /// How many leases were set aside.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn count_quarantined(&self) -> Result<u64, Refusal> {
+        Ok(self.storage.count_quarantined().await?)
+    }
+
+    /// Forgets a lease that was set aside, once somebody has seen to what it
+    /// left upstream.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn forget_quarantined(&self, id: i64) -> Result<(), Refusal> {
+        match self.storage.forget_quarantined(id).await? {
+            Some(gone) => {
+                tracing::info!(
+                    operation = gone.operation,
+                    mount = gone.mount,
+                    credential = gone.credential_id,
+                    "forgot a quarantined lease"
+                );
+                Ok(())
+            }
+            None => Err(Refusal::NotFound(format!(
+                "nothing is quarantined under number {id}"
+            ))),
+        }
+    }
+
+    /// A lease as stored; one that cannot be read is set aside.
+    pub(super) async fn stored(&self, id: &LeaseId) -> Result<Option<LeaseRow>, Refusal> {
+        match self.storage.lease(id.operation).await {
+            Err(error) if error.is_unreadable() => Err(self.set_aside(id.operation).await?),
+            other => Ok(other?),
+        }
+    }
+
+    async fn set_aside(&self, operation: OperationId) -> Result<Refusal, StorageError> {
+        let now = self.clock.now();
+        report(&self.storage.set_aside_lease(operation, now).await?);
+        Ok(Refusal::Conflict(format!(
+            "the lease {operation} cannot be read and is set aside; GET /v1/sys/leases/quarantine, or \
+             `lessor lease quarantine`, shows what is known of it"
+        )))
+    }
+}
+
+/// Tells of leases that were set aside.
+pub(super) fn report(set_aside: &[Quarantined]) {
+    for lease in set_aside {
+        tracing::error!(
+            operation = lease.operation,
+            mount = lease.mount,
+            role = lease.role,
+            principal = lease.principal,
+            reason = lease.reason,
+            "set aside a lease that cannot be read"
+        );
+    }
+}

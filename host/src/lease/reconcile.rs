@@ -1,0 +1,505 @@
+//! Reconciling: what upstream holds of a mount, against the leases.
+//!
+//! Both change while they are read, so the order of the readings decides what may
+//! be believed. Two facts carry it: a lease's row is committed before upstream is
+//! asked for anything, and leaves only after upstream has ended the credential.
+//!
+//! - An *orphan* is listed upstream, then held by no lease, then listed upstream
+//!   again. Held by none, it is not being made, because its row would have come
+//!   before it; listed again, it is not one whose lease has just ended, because
+//!   upstream had ended it before the row went.
+//! - A *vanished* credential belongs to a lease that is active, then is not
+//!   listed, and its lease is still active afterwards.
+//!
+//! Upstream may name a credential otherwise than it was asked to. Then a lease
+//! that does not know its credential's id yet may stand for any that no lease
+//! knows, and those are *undecided* while the same lease is still without an id.
+//!
+//! An orphan is ended only where the caller names it. The provider knows its own
+//! by the mount's path, so another installation with a mount of this path on the
+//! same upstream system, or the one that this was restored from, looks like a
+//! maker of orphans; nothing here could tell the difference.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::Leases;
+use crate::{
+    catalog::Plugin,
+    clock::Timestamp,
+    id::{LeaseId, MountPath, OperationId},
+    mount::Mount,
+    provider::{Failure, FailureClass, Page, Requester, Revocation},
+    refusal::Refusal,
+    storage::{Holding, LeaseState},
+};
+
+/// Most credentials of a kind that one answer names. Their number is told in
+/// full; the rest shows once the first are dealt with.
+const SHOWN: usize = 1_000;
+
+/// Most credentials of one mount that are taken in: some 200 MB in memory.
+const HELD_LIMIT: usize = 2_000_000;
+
+/// The name under which this appears where a principal's is wanted.
+const PRINCIPAL: &str = "reconcile";
+
+/// How often upstream is listed again for the sake of leases in the making: each
+/// call ends within moments, and one that never does must not be waited for.
+const LOOKS: u32 = 5;
+
+/// Why an orphan is still there that was ended without a failure.
+const STAYS: &str = "the provider reported no failure, and upstream lists it still";
+
+/// How upstream and leases compare.
+#[derive(Debug, Default)]
+pub struct Reconciliation {
+    /// Credentials upstream.
+    pub upstream: usize,
+    /// Leases of the mount.
+    pub leases: usize,
+    /// Credentials upstream without a lease; at most [`SHOWN`].
+    pub orphans: Vec<String>,
+    /// How many there are in all.
+    pub orphan_count: usize,
+    /// Credentials that may belong to leases whose outcome is not known yet.
+    pub undecided_count: usize,
+    /// Active leases without a credential upstream; at most [`SHOWN`].
+    pub vanished: Vec<Vanished>,
+    /// How many there are in all.
+    pub vanished_count: usize,
+    /// Orphans that were ended upstream.
+    pub revoked: Vec<String>,
+    /// Orphans that were to be ended and are not, and why.
+    pub failed: Vec<(String, String)>,
+}
+
+/// A lease whose credential is gone.
+#[derive(Debug)]
+pub struct Vanished {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Its credential.
+    pub credential_id: String,
+}
+
+impl Leases {
+    /// Compares what upstream holds of a mount with its leases, and ends those
+    /// orphans that `revoke` names.
+    ///
+    /// # Errors
+    /// `unsupported` where the provider has no inventory; `Invalid` where
+    /// `revoke` names what is no orphan, and then nothing is ended; the
+    /// provider's failure.
+    pub async fn reconcile(
+        &self,
+        path: &MountPath,
+        revoke: &[String],
+        requester: Requester,
+    ) -> Result<Reconciliation, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        if !plugin.provider.descriptor().abilities.inventory {
+            return Err(no_inventory(&mount).into());
+        }
+        let (mut found, orphans) = self.compare(&mount, &plugin).await?;
+        if let Some(id) = revoke.iter().find(|id| !orphans.contains(*id)) {
+            return Err(Refusal::Invalid(format!(
+                "revoke names {:?}, which is no orphan of {path}: leave it out; nothing was revoked",
+                crate::suggest::shown(id)
+            )));
+        }
+        let named: HashSet<&String> = revoke.iter().collect();
+        for id in named {
+            let ended = self.end_orphan(&mount, &plugin, id, &requester).await;
+            match ended {
+                Ok(()) => found.revoked.push(id.clone()),
+                Err(refusal) => found.failed.push((id.clone(), refusal.to_string())),
+            }
+        }
+        if !found.revoked.is_empty() {
+            // A provider that took the call and did nothing is not believed.
+            let left = self.listed(&mount, &plugin).await?;
+            found.revoked.retain(|id| {
+                let stays = left.contains(id);
+                if stays {
+                    found.failed.push((id.clone(), STAYS.to_owned()));
+                }
+                !stays
+            });
+        }
+        for id in &found.revoked {
+            tracing::info!(mount = %mount.path(), credential = id, "revoked an orphan");
+        }
+        found.revoked.sort();
+        found.failed.sort();
+        Ok(found)
+    }
+
+    /// The comparison, and the orphans in full.
+    async fn compare(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+    ) -> Result<(Reconciliation, HashSet<String>), Refusal> {
+        let settled = Duration::from_secs(plugin.provider.descriptor().propagation_s.into());
+        let before = self.survey(mount, HashSet::new(), settled).await?;
+        let listed = self.listed(mount, plugin).await?;
+        let upstream = listed.len();
+        let mut missing = before.active;
+        missing.retain(|_, credential| !listed.contains(credential));
+
+        let after = self.survey(mount, listed, settled).await?;
+        missing.retain(|operation, _| after.active.contains_key(operation));
+        let (leases, mut orphans, mut undecided_count) = (after.leases, HashSet::new(), 0);
+        let (mut unheld, mut nameless) = (after.unheld, after.nameless);
+        for _ in 0..LOOKS {
+            if unheld.is_empty() {
+                break;
+            }
+            let again = self.listed(mount, plugin).await?;
+            unheld.retain(|id| again.contains(id));
+            let last = self.survey(mount, unheld, settled).await?;
+            nameless.retain(|lease| last.nameless.contains(lease));
+            unheld = last.unheld;
+            if after.names_as_asked || last.names_as_asked || nameless.is_empty() {
+                orphans = std::mem::take(&mut unheld);
+            }
+            undecided_count = unheld.len();
+        }
+        let mut shown: Vec<String> = orphans.iter().cloned().collect();
+        shown.sort();
+        shown.truncate(SHOWN);
+        let found = Reconciliation {
+            upstream,
+            leases,
+            orphans: shown,
+            orphan_count: orphans.len(),
+            undecided_count,
+            vanished_count: missing.len(),
+            vanished: self.shown_vanished(mount, missing).await?,
+            ..Reconciliation::default()
+        };
+        Ok((found, orphans))
+    }
+
+    /// Everything that upstream holds of a mount.
+    async fn listed(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+    ) -> Result<HashSet<String>, Refusal> {
+        let mut root = self.rotations.root_for(mount, plugin).await?;
+        let operation = OperationId::new(self.clock.now())?;
+        let (mut ids, mut cursor, mut attempt) = (HashSet::new(), None::<String>, 1);
+        loop {
+            let slot = mount.slot().await?;
+            let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
+            let page = plugin
+                .provider
+                .list_credentials(&call, &root.config, cursor.as_deref())
+                .await;
+            drop(slot);
+            let Page { ids: more, next } = match page {
+                Ok(page) => page,
+                Err(failure) if root.renewed_after(&failure).await? => {
+                    attempt += 1;
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            let known = ids.len();
+            ids.extend(more);
+            match next {
+                None => return Ok(ids),
+                // A page that brings nothing new would be followed for ever.
+                Some(_) if ids.len() == known => return Err(endless(mount, known).into()),
+                Some(_) if ids.len() > HELD_LIMIT => return Err(endless(mount, known).into()),
+                next => cursor = next,
+            }
+        }
+    }
+
+    /// Reads the leases; `unheld` are the credentials that are looked for.
+    async fn survey(
+        &self,
+        mount: &Mount,
+        unheld: HashSet<String>,
+        settled: Duration,
+    ) -> Result<Survey, Refusal> {
+        // An unmounted mount of this path may still be ending its leases; the
+        // provider cannot tell its credentials from this one's.
+        let here = self
+            .mounts
+            .every()
+            .iter()
+            .filter(|other| other.path() == mount.path())
+            .map(|other| other.id)
+            .collect();
+        let survey = Survey::new(mount.id, here, self.clock.now(), settled, unheld);
+        let survey = self.storage.each_holding(survey, Survey::see).await?;
+        Ok(survey.finished())
+    }
+
+    async fn shown_vanished(
+        &self,
+        mount: &Mount,
+        missing: HashMap<Vec<u8>, String>,
+    ) -> Result<Vec<Vanished>, Refusal> {
+        let mut missing: Vec<_> = missing.into_iter().collect();
+        missing.sort();
+        let mut shown = Vec::new();
+        for (operation, credential_id) in missing.into_iter().take(SHOWN) {
+            let Ok(operation) = operation.try_into().map(OperationId::from_bytes) else {
+                continue;
+            };
+            let row = self.storage.lease(operation).await?;
+            if let Some(row) = row.filter(|row| row.state == LeaseState::Active) {
+                let lease = LeaseId {
+                    mount: mount.path().clone(),
+                    role: row.role_name,
+                    operation,
+                };
+                shown.push(Vanished {
+                    lease,
+                    credential_id,
+                });
+            }
+        }
+        Ok(shown)
+    }
+
+    /// Ends a credential that no lease holds. A repeat finds nothing, which is
+    /// success.
+    async fn end_orphan(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        id: &str,
+        requester: &Requester,
+    ) -> Result<(), Refusal> {
+        let mut root = self.rotations.root_for(mount, plugin).await?;
+        let operation = OperationId::new(self.clock.now())?;
+        let what = Revocation::Credential(id.to_owned());
+        let _slot = mount.slot().await?;
+        let mut attempt = 1;
+        loop {
+            let mut call = mount.call(operation, attempt, id, &root.root);
+            call.requester = Some(requester.clone());
+            let revoked = plugin
+                .provider
+                .revoke(&call, &root.config, None, &what)
+                .await;
+            match revoked {
+                Err(failure) if failure.class == FailureClass::NotFound => break,
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Err(failure) => {
+                    tracing::warn!(mount = %mount.path(), credential = id, reason = %failure, "could not revoke an orphan");
+                    return Err(failure.into());
+                }
+                Ok(()) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One reading of the leases.
+#[derive(Debug)]
+struct Survey {
+    mount_id: i64,
+    /// This mount, and those that were unmounted from its path.
+    here: HashSet<i64>,
+    now: Timestamp,
+    /// How long upstream may take to list a new credential.
+    settled: Duration,
+    /// Credentials that were looked for and belong to no lease.
+    unheld: HashSet<String>,
+    /// Credentials of this mount's active leases, by operation.
+    active: HashMap<Vec<u8>, String>,
+    /// Leases here that do not know their credential's id.
+    nameless: HashSet<Vec<u8>>,
+    /// Leases of this mount.
+    leases: usize,
+    /// Whether upstream names credentials as it is asked to: it does so at least
+    /// once here, and never otherwise.
+    names_as_asked: bool,
+    as_asked: usize,
+    otherwise: usize,
+}
+
+impl Survey {
+    fn new(
+        mount_id: i64,
+        here: HashSet<i64>,
+        now: Timestamp,
+        settled: Duration,
+        unheld: HashSet<String>,
+    ) -> Self {
+        Self {
+            mount_id,
+            here,
+            now,
+            settled,
+            unheld,
+            active: HashMap::new(),
+            nameless: HashSet::new(),
+            leases: 0,
+            names_as_asked: false,
+            as_asked: 0,
+            otherwise: 0,
+        }
+    }
+
+    /// Takes one lease in. Those of other mounts count, too: a credential is
+    /// no orphan while any lease holds it.
+    fn see(&mut self, lease: Holding) {
+        let asked_for = self.unheld.remove(&lease.principal);
+        if let Some(id) = &lease.credential_id {
+            self.unheld.remove(id);
+        }
+        if !self.here.contains(&lease.mount_id) {
+            return;
+        }
+        let own = lease.mount_id == self.mount_id;
+        self.leases += usize::from(own);
+        let Some(id) = lease.credential_id else {
+            if asked_for {
+                self.as_asked += 1;
+            } else {
+                self.nameless.insert(lease.operation);
+            }
+            return;
+        };
+        if id == lease.principal {
+            self.as_asked += 1;
+        } else {
+            self.otherwise += 1;
+        }
+        let lasts = lease.expires_at.is_none_or(|end| end > self.now);
+        let is_settled = self.now.since(lease.issued_at) >= self.settled;
+        if own && lease.active && lasts && is_settled {
+            self.active.insert(lease.operation, id);
+        }
+    }
+
+    fn finished(mut self) -> Self {
+        self.names_as_asked = self.as_asked > 0 && self.otherwise == 0;
+        self
+    }
+}
+
+fn no_inventory(mount: &Mount) -> Failure {
+    Failure {
+        class: FailureClass::Unsupported,
+        code: "no_inventory".into(),
+        message: format!(
+            "The provider of {} does not list what it made, so there is nothing to compare the leases with.",
+            mount.path()
+        ),
+        retry_after: None,
+        reached_upstream: false,
+    }
+}
+
+fn endless(mount: &Mount, known: usize) -> Failure {
+    Failure {
+        class: FailureClass::Internal,
+        code: "endless_inventory".into(),
+        message: format!(
+            "The provider of {} still names a next page after {known} credentials and none that is new, or more than {HELD_LIMIT}.",
+            mount.path()
+        ),
+        retry_after: None,
+        reached_upstream: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn lease(operation: u8, mount_id: i64, principal: &str, id: Option<&str>) -> Holding {
+        Holding {
+            operation: vec![operation],
+            mount_id,
+            active: id.is_some(),
+            principal: principal.into(),
+            credential_id: id.map(str::to_owned),
+            issued_at: Timestamp(0),
+            expires_at: None,
+        }
+    }
+
+    /// A survey of mount 1, where mount 2 was unmounted from the same path.
+    fn survey(unheld: &[&str], leases: Vec<Holding>) -> Survey {
+        let unheld = unheld.iter().map(|id| (*id).to_owned()).collect();
+        let here = HashSet::from([1, 2]);
+        let mut survey = Survey::new(1, here, NOW, Duration::from_secs(10), unheld);
+        for lease in leases {
+            survey.see(lease);
+        }
+        survey.finished()
+    }
+
+    #[test]
+    fn whatever_a_lease_of_any_mount_may_hold_is_held() {
+        let survey = survey(
+            &["a", "b", "c", "d", "x"],
+            vec![
+                lease(1, 1, "a", None),
+                lease(2, 1, "p", Some("b")),
+                lease(3, 2, "c", Some("c")),
+                lease(4, 9, "d", None),
+            ],
+        );
+        assert_eq!(survey.unheld, HashSet::from(["x".to_owned()]));
+        assert_eq!(survey.leases, 2);
+        assert!(!survey.names_as_asked, "one is named otherwise");
+        assert!(survey.nameless.is_empty(), "a and d were asked for by name");
+    }
+
+    #[test]
+    fn a_lease_without_its_credentials_name_leaves_strangers_undecided() {
+        let nameless = survey(&["x"], vec![lease(1, 1, "p", None)]);
+        assert!(!nameless.names_as_asked, "nothing shows how upstream names");
+        assert_eq!(nameless.nameless, HashSet::from([vec![1]]));
+        let shown = survey(
+            &["x"],
+            vec![lease(1, 1, "p", None), lease(2, 1, "q", Some("q"))],
+        );
+        assert!(shown.names_as_asked);
+        let elsewhere = survey(&["x"], vec![lease(1, 9, "p", None)]);
+        assert!(elsewhere.nameless.is_empty(), "another mount's");
+    }
+
+    #[test]
+    fn only_a_settled_active_lease_of_the_mount_itself_can_have_lost_its_credential() {
+        let mut ended = lease(1, 1, "a", Some("a"));
+        ended.expires_at = Some(NOW);
+        let mut young = lease(2, 1, "b", Some("b"));
+        young.issued_at = Timestamp(NOW.0 - 9_999);
+        let mut revoking = lease(3, 1, "c", Some("c"));
+        revoking.active = false;
+        let survey = survey(
+            &[],
+            vec![
+                ended,
+                young,
+                revoking,
+                lease(4, 2, "d", Some("d")),
+                lease(5, 1, "e", Some("e")),
+            ],
+        );
+        assert_eq!(
+            survey.active,
+            HashMap::from([(vec![5], "e".to_owned())]),
+            "{survey:?}"
+        );
+    }
+}

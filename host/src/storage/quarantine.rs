@@ -1,0 +1,185 @@
+//! Leases that cannot be read: set aside in the transaction that met them, so
+//! that one damaged row stops no other, and kept until somebody has seen to it.
+
+use rusqlite::{Connection, Params, Row, params, types::ValueRef};
+
+use super::{LeaseRow, Storage, StorageError, all, change, leases::lease_row, moment, one};
+use crate::{clock::Timestamp, id::OperationId};
+
+/// Most of them that are shown at a time.
+const SHOWN: usize = 1_000;
+
+/// A lease that was set aside.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    /// Its number here.
+    pub id: i64,
+    /// The operation, as it is shown; hexadecimal where it is none.
+    pub operation: String,
+    /// Path of its mount.
+    pub mount: Option<String>,
+    /// Name of its role.
+    pub role: Option<String>,
+    /// The name that upstream was asked to give its credential.
+    pub principal: Option<String>,
+    /// Its credential's id upstream.
+    pub credential_id: Option<String>,
+    /// What cannot be read.
+    pub reason: String,
+    /// When it was met.
+    pub quarantined_at: Timestamp,
+}
+
+/// A reading of leases: those that can be read, and those that were set aside.
+#[derive(Clone, Debug, Default)]
+pub struct Sorted {
+    /// What can be read.
+    pub rows: Vec<LeaseRow>,
+    /// What could not.
+    pub set_aside: Vec<Quarantined>,
+}
+
+impl Storage {
+    /// Sets a lease aside where it cannot be read.
+    pub async fn set_aside_lease(
+        &self,
+        id: OperationId,
+        now: Timestamp,
+    ) -> Result<Vec<Quarantined>, StorageError> {
+        self.write(move |connection| {
+            let sql = format!("{} WHERE l.operation = ?1", super::leases::SELECT);
+            Ok(sorted(connection, &sql, [id.to_bytes()], now)?.set_aside)
+        })
+        .await
+    }
+
+    /// What was set aside, the oldest first, and how many there are in all.
+    pub async fn quarantined(&self) -> Result<(Vec<Quarantined>, u64), StorageError> {
+        self.read(|connection| {
+            let sql = format!("{COLUMNS} ORDER BY id LIMIT ?1");
+            let shown = all(connection, &sql, [SHOWN], quarantined_row)?;
+            Ok((shown, count(connection)?))
+        })
+        .await
+    }
+
+    /// How many leases were set aside.
+    pub async fn count_quarantined(&self) -> Result<u64, StorageError> {
+        self.read(count).await
+    }
+
+    /// Drops what was set aside of an operation; what it was, where there was
+    /// something.
+    pub async fn forget_quarantined(&self, id: i64) -> Result<Option<Quarantined>, StorageError> {
+        self.write(move |connection| {
+            let sql = format!("{COLUMNS} WHERE id = ?1");
+            let found = one(connection, &sql, [id], quarantined_row)?;
+            change(connection, "DELETE FROM quarantine WHERE id = ?1", [id])?;
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// Runs a query of `leases::SELECT` and sets aside what cannot be read of it.
+pub(super) fn sorted(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    now: Timestamp,
+) -> Result<Sorted, StorageError> {
+    let mut sorted = Sorted::default();
+    let mut unreadable = Vec::new();
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        match lease_row(row) {
+            Ok(lease) => sorted.rows.push(lease),
+            Err(error) => unreadable.push((row.get::<_, Vec<u8>>("operation")?, sentence(&error))),
+        }
+    }
+    drop(rows);
+    for (operation, reason) in unreadable {
+        let set_aside = set_aside(connection, &operation, &reason, now)?;
+        sorted.set_aside.extend(set_aside);
+    }
+    Ok(sorted)
+}
+
+/// What cannot be read, in words that hold nothing of it.
+fn sentence(error: &rusqlite::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        if !text.contains(&source.to_string()) {
+            text = format!("{text}: {source}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+fn set_aside(
+    connection: &Connection,
+    operation: &[u8],
+    reason: &str,
+    now: Timestamp,
+) -> Result<Option<Quarantined>, StorageError> {
+    change(
+        connection,
+        "INSERT INTO quarantine (operation, mount, role, principal, credential_id, reason, content, quarantined_at)
+         SELECT l.operation, (SELECT path FROM mounts WHERE id = l.mount_id), (SELECT name FROM roles WHERE id = l.role_id),
+           l.principal, l.credential_id, ?2,
+           json_object('operation', hex(l.operation), 'mount_id', l.mount_id, 'role_id', l.role_id, 'state', l.state,
+             'principal', l.principal, 'credential_id', l.credential_id, 'metadata', l.metadata, 'requester', l.requester,
+             'plugin_sha256', hex(l.plugin_sha256), 'config_version', l.config_version, 'issued_at', l.issued_at,
+             'expires_at', l.expires_at, 'max_expires_at', l.max_expires_at,
+             'upstream_expires_at', l.upstream_expires_at, 'renewed_at', l.renewed_at, 'attempts', l.attempts,
+             'due_at', l.due_at, 'last_error', l.last_error), ?3
+         FROM leases l WHERE l.operation = ?1",
+        params![operation, reason, now.0],
+    )?;
+    let id = connection.last_insert_rowid();
+    change(
+        connection,
+        "DELETE FROM leases WHERE operation = ?1",
+        [operation],
+    )?;
+    one(
+        connection,
+        &format!("{COLUMNS} WHERE id = ?1"),
+        [id],
+        quarantined_row,
+    )
+}
+
+fn count(connection: &Connection) -> Result<u64, StorageError> {
+    let count = one(connection, "SELECT count(*) FROM quarantine", [], |row| {
+        row.get(0)
+    })?;
+    Ok(count.unwrap_or(0))
+}
+
+const COLUMNS: &str = "SELECT id, operation, mount, role, principal, credential_id, reason, quarantined_at FROM quarantine";
+
+/// Reads a row of the quarantine; nothing in it makes that fail.
+fn quarantined_row(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    let text = |column: &str| match row.get_ref(column)? {
+        ValueRef::Text(bytes) => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
+        _ => Ok::<_, rusqlite::Error>(None),
+    };
+    let operation: Vec<u8> = row.get("operation")?;
+    Ok(Quarantined {
+        id: row.get("id")?,
+        operation: match <[u8; 16]>::try_from(operation.as_slice()) {
+            Ok(bytes) => OperationId::from_bytes(bytes).to_string(),
+            Err(_) => hex::encode(&operation),
+        },
+        mount: text("mount")?,
+        role: text("role")?,
+        principal: text("principal")?,
+        credential_id: text("credential_id")?,
+        reason: text("reason")?.unwrap_or_default(),
+        quarantined_at: moment(row, "quarantined_at")?,
+    })
+}

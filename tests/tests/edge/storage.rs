@@ -1,0 +1,356 @@
+//! Storage that fails: full, read-only, or with a row in it that cannot be read.
+//! What was acknowledged stays, what cannot be done is refused, and all goes on
+//! by itself once the disk does.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use lessor_tests::{
+    fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
+    server::Server,
+    wait::eventually_true,
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// Sets a fault of the disk.
+fn fault(server: &Server, wanted: &Value) {
+    server.http.put("sys/test/storage", wanted).ok();
+}
+
+/// Issues until storage refuses; what was handed out before.
+fn fill(fixture: &Fixture) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    for _ in 0..5_000 {
+        let answer = fixture.server.http.get("db/creds/reader");
+        if answer.status == 503 {
+            let sentence = answer.refused(503);
+            assert!(sentence.contains("storage refuses writes"), "{sentence}");
+            return leases;
+        }
+        leases.push(Lease::of(&answer));
+    }
+    panic!("storage took everything");
+}
+
+/// Everything that writes is refused with one sentence; everything that reads
+/// answers.
+fn refuses_writes_and_reads_on(fixture: &Fixture, lease: &Lease) {
+    let http = &fixture.server.http;
+    let writes = [
+        http.get("db/creds/reader"),
+        fixture.revoke(lease),
+        fixture.renew(lease, 7200),
+        http.put("sys/leases/revoke-prefix/db", &json!({})),
+        fixture.write_role("other", &json!({})),
+        fixture.configure("db"),
+        http.post("db/config/rotate-root", &json!({})),
+        fixture.mount("another"),
+        http.delete("db/roles/reader"),
+        http.delete("sys/mounts/db"),
+    ];
+    for answer in writes {
+        let sentence = answer.refused(503);
+        assert!(sentence.contains("storage refuses writes"), "{sentence}");
+    }
+    for read in [
+        "db/config",
+        "db/roles/reader",
+        "sys/mounts",
+        "sys/leases/count",
+        "sys/health",
+    ] {
+        http.get(read).ok();
+    }
+    fixture.server.lookup(&lease.id).ok();
+    http.post("db/reconcile", &json!({})).ok();
+    assert!(fixture.server.leases("db/creds").contains(&lease.id));
+    assert!(fixture.works(lease));
+    http.get("db/roles/other").nothing_here();
+    assert_eq!(fixture.config_view()["version"], 1);
+}
+
+#[test]
+fn a_disk_that_takes_nothing_refuses_writes_and_loses_nothing() {
+    let fixture = Fixture::start();
+    let lease = fixture.issue("reader");
+    fault(&fixture.server, &json!({"writes": 0}));
+    refuses_writes_and_reads_on(&fixture, &lease);
+    fault(&fixture.server, &json!({}));
+    fixture.await_exactly(std::slice::from_ref(&lease));
+    fixture.renew(&lease, 7200).ok();
+    fixture
+        .server
+        .http
+        .post("db/config/rotate-root", &json!({}))
+        .ok();
+    let next = fixture.issue("reader");
+    fixture.revoke(&lease).ok();
+    fixture.await_exactly(&[next]);
+}
+
+/// The intent is stored, the credential made, and then the disk takes no more:
+/// nobody gets it, and it is ended.
+#[test]
+fn a_credential_that_cannot_be_recorded_is_handed_to_nobody_and_ended() {
+    let fixture = Fixture::start();
+    let kept = fixture.issue("reader");
+    fault(&fixture.server, &json!({"writes": 1}));
+    let sentence = fixture.server.http.get("db/creds/reader").refused(503);
+    assert!(sentence.contains("is revoked"), "{sentence}");
+    assert_eq!(fixture.postgres.leased_roles().len(), 2);
+    // While storage fails, its end cannot be begun; it is due all the while.
+    fixture.server.advance_clock(GIVEN_UP_SECONDS);
+    eventually_true("the scheduler has met the failing storage", || {
+        fixture
+            .server
+            .log()
+            .contains("the scheduler could not read or claim due work")
+    });
+    assert_eq!(fixture.postgres.leased_roles().len(), 2);
+    fault(&fixture.server, &json!({}));
+    fixture.server.advance_clock(60);
+    fixture.await_exactly(&[kept]);
+}
+
+/// The credential is ended upstream, and the disk does not take that.
+#[test]
+fn a_revocation_that_cannot_be_recorded_is_done_again() {
+    let fixture = Fixture::start();
+    let (lease, kept) = (fixture.issue("reader"), fixture.issue("reader"));
+    // The mark and the claim are two writes; the third is the end.
+    fault(&fixture.server, &json!({"writes": 2}));
+    let answer = fixture.revoke(&lease);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(!fixture.works(&lease));
+    assert_eq!(fixture.server.lookup(&lease.id).data()["state"], "revoking");
+    fault(&fixture.server, &json!({}));
+    fixture.server.advance_clock(GIVEN_UP_SECONDS);
+    fixture.await_exactly(&[kept]);
+}
+
+/// A rotation meets a failing disk at each of its steps in turn, upstream's
+/// change among them; in the end there is one root credential, and it works.
+#[test]
+fn a_rotation_that_cannot_be_recorded_goes_on_and_loses_no_root() {
+    for writes in 0..6 {
+        let fixture = Fixture::start();
+        let lease = fixture.issue("reader");
+        fault(&fixture.server, &json!({"writes": writes}));
+        let answer = fixture
+            .server
+            .http
+            .post("db/config/rotate-root", &json!({}));
+        assert!(matches!(answer.status, 200 | 503), "{writes}: {answer:?}");
+        fault(&fixture.server, &json!({}));
+        fixture.server.advance_clock(600);
+        eventually_true("no rotation is open", || {
+            fixture.config_view()["rotation"].is_null()
+        });
+        let version = fixture.config_view()["version"].as_u64().unwrap();
+        if answer.status == 200 {
+            assert_eq!(version, 2, "{writes}");
+        }
+        let next = fixture.issue("reader");
+        fixture.await_exactly(&[lease, next]);
+        fixture
+            .server
+            .http
+            .post("db/config/rotate-root", &json!({}))
+            .ok();
+        assert_eq!(fixture.config_view()["version"], version + 1);
+    }
+}
+
+#[test]
+fn a_database_that_may_not_grow_refuses_and_goes_on_when_it_may() {
+    let fixture = Fixture::start();
+    let first = fixture.issue("reader");
+    fault(&fixture.server, &json!({"max_pages": 1}));
+    let mut handed_out = fill(&fixture);
+    handed_out.push(first);
+    for lease in &handed_out {
+        fixture.server.lookup(&lease.id).ok();
+        assert!(fixture.works(lease));
+    }
+    fault(&fixture.server, &json!({"max_pages": 0}));
+    let after = fixture.issue("reader");
+    handed_out.push(after);
+    // What was in the making when the disk was full is ended, nothing else.
+    fixture.server.advance_clock(GIVEN_UP_SECONDS);
+    fixture.await_exactly(&handed_out);
+    fixture.server.advance_clock(3601);
+    fixture.await_exactly(&[]);
+}
+
+/// A tmpfs of this test's own. Only root may mount one.
+struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    fn mount(path: &Path, kilobytes: u32) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let size = format!("size={kilobytes}k,mode=0700");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(path)
+            .output();
+        match mounted {
+            Ok(done) if done.status.success() => Some(Self {
+                path: path.to_owned(),
+            }),
+            other => {
+                eprintln!(
+                    "left out: a real full disk, since this user may not mount one: {other:?}"
+                );
+                None
+            }
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.path).output();
+    }
+}
+
+#[test]
+fn a_disk_that_is_really_full_refuses_writes_and_loses_nothing() {
+    // Until the server is gone: declared first, dropped last.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("disk");
+    let Some(disk) = SmallDisk::mount(&path, 8192) else {
+        return;
+    };
+    let argument = path.join("data").display().to_string();
+    let setup = Server::setup().argument("--data-dir").argument(&argument);
+    let mut fixture = Fixture::with(setup, |postgres| postgres.superuser());
+    let mut handed_out = vec![fixture.issue("reader")];
+
+    let ballast = path.join("ballast");
+    let mut file = File::create(&ballast).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
+    handed_out.extend(fill(&fixture));
+    let lease = handed_out[0].clone();
+    for read in ["db/config", "sys/mounts", "sys/leases/count"] {
+        fixture.server.http.get(read).ok();
+    }
+    assert!(fixture.works(&lease));
+    fs::remove_file(&ballast).unwrap();
+    handed_out.push(fixture.issue("reader"));
+    fixture.server.advance_clock(GIVEN_UP_SECONDS);
+    fixture.await_exactly(&handed_out);
+    fixture.server.kill();
+    fixture.server.restart();
+    fixture.await_exactly(&handed_out);
+    drop(fixture);
+    drop(disk);
+}
+
+/// One row of the table, damaged behind the server's back.
+fn damage(server: &Server, statements: &[&str]) {
+    let connection = Connection::open(server.data().join("lessor.db")).unwrap();
+    connection
+        .execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF")
+        .unwrap();
+    for statement in statements {
+        let changed = connection.execute(statement, []).unwrap();
+        assert_eq!(changed, 1, "{statement}");
+    }
+}
+
+#[test]
+fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
+    let mut fixture = Fixture::start();
+    let leases: Vec<Lease> = (0..8).map(|_| fixture.issue("reader")).collect();
+    fixture.mount("broken").ok();
+    let operation = |lease: &Lease| lease.id.rsplit('/').next().unwrap().to_owned();
+    fixture.server.kill();
+    let damages = [
+        "metadata = 'no json'",
+        "requester = '{}'",
+        "attempts = -1",
+        "state = 'odd'",
+        "plugin_sha256 = x'00'",
+        "role_id = 999999",
+    ];
+    let statements: Vec<String> = leases
+        .iter()
+        .zip(damages)
+        .map(|(lease, damage)| {
+            format!(
+                "UPDATE leases SET {damage} WHERE principal = '{}'",
+                lease.username
+            )
+        })
+        .collect();
+    let mut statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+    // A mount, and a rotation that is due, stop nothing else either.
+    statements.push("UPDATE mounts SET tune = 'no json' WHERE path = 'broken'");
+    statements.push(
+        "INSERT INTO rotations (operation, mount_id, state, former_version, attempts, due_at, opened_at)
+         SELECT zeroblob(16), id, 'rotating', 1, -1, 1, 1 FROM mounts WHERE path = 'broken'",
+    );
+    damage(&fixture.server, &statements);
+    fixture.server.restart();
+
+    // The others are there, and can be looked at, renewed and revoked.
+    let (bad, good) = leases.split_at(damages.len());
+    let http = fixture.server.http.clone();
+    for lease in good {
+        assert_eq!(fixture.server.lookup(&lease.id).data()["state"], "active");
+        fixture.renew(lease, 3600).ok();
+    }
+    assert_eq!(fixture.revoke(&good[0]).status, 204);
+    // Whoever asks for a damaged one is told so; it is then set aside.
+    let sentence = fixture.server.lookup(&bad[0].id).refused(409);
+    assert!(sentence.contains("quarantine"), "{sentence}");
+    assert_eq!(http.get("sys/leases/count").data()["quarantined"], 1);
+    // The rest is found when it is due.
+    fixture.server.advance_clock(3601);
+    fixture.server.await_no_leases("db/creds");
+    eventually_true("all that is damaged is set aside", || {
+        http.get("sys/leases/count").data()["quarantined"] == json!(bad.len())
+    });
+    assert!(!fixture.works(&good[1]));
+    let next = fixture.issue("reader");
+
+    let shown = http.get("sys/leases/quarantine").data();
+    assert_eq!(shown["count"], json!(bad.len()));
+    let log = fixture.server.log();
+    for lease in bad {
+        let found = shown["leases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|shown| shown["operation"] == json!(operation(lease)))
+            .unwrap_or_else(|| panic!("{lease:?} in {shown}"));
+        assert_eq!(found["mount"], "db");
+        assert_eq!(found["principal"], json!(lease.username));
+        assert_eq!(found["credential_id"], json!(lease.username));
+        assert!(!found["reason"].as_str().unwrap().is_empty());
+        assert!(log.contains(&operation(lease)), "the log names it");
+    }
+    // Their credentials live on upstream, as orphans, which is how they end.
+    let names: BTreeSet<String> = bad.iter().map(|lease| lease.username.clone()).collect();
+    let found = http.post("db/reconcile", &json!({})).data();
+    assert_eq!(found["orphans"], json!(names));
+    let body = json!({"dry_run": false, "revoke": names});
+    http.post("db/reconcile", &body).ok();
+    fixture.await_exactly(&[next]);
+    for lease in shown["leases"].as_array().unwrap() {
+        let path = format!("sys/leases/quarantine/{}", lease["number"]);
+        assert_eq!(http.delete(&path).status, 204);
+        http.delete(&path).refused(404);
+    }
+    assert_eq!(http.get("sys/leases/count").data()["quarantined"], 0);
+    http.delete("sys/leases/quarantine/x").refused(400);
+}
