@@ -81,9 +81,13 @@ impl Accounts {
 
     /// A static role as it stands now.
     async fn find(&self, mount: &Mount, name: &RoleName) -> Result<AccountRow, Refusal> {
-        if let Some(row) = self.storage.account(mount.id, name.clone()).await? {
-            return Ok(row);
+        match self.storage.account(mount.id, name.clone()).await? {
+            Some(row) => Ok(row),
+            None => Err(self.unknown(mount, name).await),
         }
+    }
+
+    async fn unknown(&self, mount: &Mount, name: &RoleName) -> Refusal {
         let known = self
             .storage
             .account_names(mount.id)
@@ -92,11 +96,11 @@ impl Accounts {
         let hint = crate::suggest::nearest(name.as_str(), known.iter().map(String::as_str))
             .map(|near| format!("; did you mean {near:?}?"))
             .unwrap_or_default();
-        Err(Refusal::NotFound(format!(
+        Refusal::NotFound(format!(
             "mount {} has no static role {:?}{hint}",
             mount.path(),
             name.as_str()
-        )))
+        ))
     }
 
     /// A static role as it stands after a wait.

@@ -426,6 +426,14 @@ impl House {
         self.upstream.lock().unwrap().script.len()
     }
 
+    /// Damages what is stored, as a failing disk or a careless hand would.
+    pub(crate) fn damage(&self, sql: &str) {
+        let file = self.directory.path().join("lessor.db");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
     pub(crate) fn principals(&self) -> usize {
         self.upstream.lock().unwrap().principals.len()
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Accounts;
 use crate::{
+    backoff,
     clock::Timestamp,
     mount::{Mount, give_up_at},
     refusal::Refusal,
@@ -25,6 +26,18 @@ impl Accounts {
     ) -> Result<Vec<AccountRow>, Refusal> {
         let mut claimed = Vec::new();
         for row in self.storage.due_accounts(mount.id, now, limit).await? {
+            let row = match row {
+                Ok(row) => row,
+                Err(id) => {
+                    let until = now.plus(backoff::DAILY);
+                    self.storage.put_account_off(id, until).await?;
+                    tracing::error!(
+                        mount = %mount.path(), id, until = %until,
+                        "put a static role off that cannot be read; remove it and write it again"
+                    );
+                    continue;
+                }
+            };
             if row.state != AccountState::Idle {
                 let until = give_up_at(mount, now);
                 if self

@@ -421,3 +421,61 @@ async fn an_unmounted_provider_takes_its_static_roles_along() {
     let left = engine.storage.account(mount.id, name("app")).await.unwrap();
     assert!(left.is_none());
 }
+
+#[tokio::test]
+async fn a_static_role_that_cannot_be_read_stops_no_other() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for role in ["broken", "app"] {
+        let body = json!({"username": role, "rotation_period": "1h"});
+        engine.write_static(role, body).await.unwrap();
+    }
+    house.damage(
+        "UPDATE static_roles SET period_ms = 0, cron = 'nonsense' WHERE name = 'broken'; \
+         UPDATE rotation_schedules SET cron = 'nonsense', next_rotation_at = 1",
+    );
+    for version in 2..5 {
+        house.clock.advance(Duration::from_secs(3601));
+        engine.settled_at(version).await;
+    }
+    assert!(engine.accounts.read(&db(), &name("broken")).await.is_err());
+    // It can be removed and written again.
+    engine
+        .accounts
+        .remove(&db(), &name("broken"))
+        .await
+        .unwrap();
+    engine
+        .write_static("broken", json!({"username": "broken"}))
+        .await
+        .unwrap();
+}
+
+/// What is due at the same moment is done once each, however few the slots.
+#[tokio::test]
+async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let patch = crate::mount::TunePatch {
+        max_concurrency: Some(2),
+        ..Default::default()
+    };
+    engine.mounts.tune(&db(), patch).await.unwrap();
+    let roles: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
+    for role in &roles {
+        let body = json!({"username": role, "rotation_period": "1h"});
+        engine.write_static(role, body).await.unwrap();
+    }
+    house.clock.advance(Duration::from_secs(3601));
+    for role in &roles {
+        let view = loop {
+            let view = engine.accounts.read(&db(), &name(role)).await.unwrap();
+            assert_eq!(view.attempts, 0, "{role}: {:?}", view.last_error);
+            if view.version > 1 {
+                break view;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!((view.version, view.state), (2, AccountState::Idle));
+    }
+}

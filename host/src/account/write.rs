@@ -74,11 +74,14 @@ impl Accounts {
     /// `NotFound`.
     pub async fn remove(&self, path: &MountPath, name: &RoleName) -> Result<(), Refusal> {
         let mount = self.mounts.open(path)?;
-        let row = self.find(&mount, name).await?;
+        // Its id alone: one that cannot be read can be removed too.
+        let Some(id) = self.storage.account_id(mount.id, name.clone()).await? else {
+            return Err(self.unknown(&mount, name).await);
+        };
         // A call under way would leave a credential that nobody was shown.
-        let _turn = self.turns.take(row.id).await;
-        if self.storage.remove_account(row.id).await? {
-            tracing::info!(mount = %path, static_role = %name, account = row.account, "removed a static role");
+        let _turn = self.turns.take(id).await;
+        if self.storage.remove_account(id).await? {
+            tracing::info!(mount = %path, static_role = %name, "removed a static role");
         }
         Ok(())
     }

@@ -59,7 +59,23 @@ impl Rotations {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let mount = self.mounts.by_id(found.mount_id).filter(|mount| mount.live);
-        if let Due::Missed { next } = found.schedule.due(now) {
+        let Some(schedule) = &found.schedule else {
+            let error = "the stored schedule cannot be read; write the config again".to_owned();
+            tracing::error!(
+                mount_id = found.mount_id,
+                error,
+                "put a scheduled rotation off"
+            );
+            let until = now.plus(backoff::DAILY);
+            self.storage
+                .postpone_rotation(found.mount_id, Some(until))
+                .await?;
+            self.storage
+                .record_schedule_failure(found.mount_id, error)
+                .await?;
+            return Ok(());
+        };
+        if let Due::Missed { next } = schedule.due(now) {
             self.storage.postpone_rotation(found.mount_id, next).await?;
             if let Some(mount) = mount {
                 let next = next.map(Timestamp::rfc3339);

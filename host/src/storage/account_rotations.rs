@@ -256,24 +256,34 @@ impl Storage {
     }
 
     /// A mount's static roles that the scheduler must look at, the longest due
-    /// first.
+    /// first; of one that cannot be read, its id.
     pub async fn due_accounts(
         &self,
         mount_id: i64,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<AccountRow>, StorageError> {
+    ) -> Result<Vec<Result<AccountRow, i64>>, StorageError> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM static_roles WHERE mount_id = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
             );
-            all(
-                connection,
-                &sql,
-                params![mount_id, now.0, limit],
-                account_row,
-            )
+            let parameters = params![mount_id, now.0, limit];
+            all(connection, &sql, parameters, |row| match account_row(row) {
+                Ok(account) => Ok(Ok(account)),
+                Err(_) => row.get("id").map(Err),
+            })
         })
+        .await
+    }
+
+    /// Puts a static role off that cannot be read: it must not stop the others.
+    pub async fn put_account_off(&self, id: i64, until: Timestamp) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE static_roles
+             SET due_at = ?2, next_rotation_at = CASE state WHEN 'idle' THEN ?2 ELSE next_rotation_at END
+             WHERE id = ?1",
+            (id, until.0),
+        )
         .await
     }
 

@@ -149,6 +149,23 @@ impl Storage {
         .await
     }
 
+    /// The id of a static role.
+    pub async fn account_id(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+    ) -> Result<Option<i64>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                "SELECT id FROM static_roles WHERE mount_id = ?1 AND name = ?2",
+                params![mount_id, name.as_str()],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
     /// Names of a mount's static roles, in order.
     pub async fn account_names(&self, mount_id: i64) -> Result<Vec<String>, StorageError> {
         self.read(move |connection| {

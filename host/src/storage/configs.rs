@@ -106,8 +106,8 @@ pub struct RootSchedule {
 pub struct DueRotation {
     /// The mount.
     pub mount_id: i64,
-    /// Its schedule.
-    pub schedule: Schedule,
+    /// Its schedule; absent where it cannot be read.
+    pub schedule: Option<Schedule>,
     /// When it last was.
     pub last: Option<Timestamp>,
 }
@@ -237,7 +237,7 @@ impl Storage {
                 |row| {
                     Ok(DueRotation {
                         mount_id: row.get("mount_id")?,
-                        schedule: schedule(row)?,
+                        schedule: schedule(row).ok(),
                         last: maybe_moment(row, "last_rotation_at")?,
                     })
                 },
