@@ -9,14 +9,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use self::cluster::Cluster;
 use self::server::Server;
 use self::stage::Stage;
 use crate::workspace::{Workspace, beside, on_path, run};
 use crate::{plugins, say, servers};
 
 mod certificate;
-mod cluster;
 mod database;
 mod server;
 mod stage;
@@ -67,7 +65,7 @@ fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
         return Ok(());
     };
     say::step("Roles of a PostgreSQL server");
-    let _cluster = Cluster::start(&programs, stage)?;
+    let _cluster = database::server(&programs, stage)?;
     database::tell(stage)
 }
 

@@ -5,9 +5,12 @@
 
 use std::process::ExitCode;
 
+mod chaos;
+mod cluster;
 mod demo;
 mod plugins;
 mod say;
+mod scratch;
 mod servers;
 mod test;
 mod toolchain;
@@ -19,6 +22,8 @@ The commands of this workspace.
   cargo xtask demo              lease real credentials before your eyes
   cargo xtask test [ARGS]       set up what the tests need and run them all;
                                 ARGS go to the test runner (a filter, for one)
+  cargo xtask chaos [OPTIONS]   kill the server under load, again and again, and
+                                count what is lost; --help tells the options
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match (command.as_deref(), rest.as_slice()) {
         (Some("demo"), []) => demo::perform(),
         (Some("test"), arguments) => test::run_command(arguments),
+        (Some("chaos"), arguments) => chaos::run_command(arguments),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),
         (Some("help" | "--help" | "-h"), _) => {

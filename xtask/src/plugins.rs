@@ -228,6 +228,12 @@ fn place(workspace: &Workspace, artefact: &str, name: &str) -> Result<String> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
+/// The SHA-256 of a built provider, in lower-case hex.
+pub(crate) fn digest(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(hex(&Sha256::digest(&bytes)))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

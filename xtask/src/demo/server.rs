@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::Child;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::stage::{Claim, Stage, Step};
 use crate::say;
+use crate::scratch::end;
 use crate::workspace::Workspace;
 
 /// Starts the server, from the top of the workspace.
@@ -41,7 +42,7 @@ impl Server {
         say::line(&format!(
             "Everything it keeps is in a temporary directory.\n  $ {COMMAND} &"
         ));
-        let log = stage.directory().join("server.log");
+        let log = stage.scratch.directory().join("server.log");
         let output = File::create(&log)?;
         // A target directory elsewhere has its providers elsewhere.
         let plugins = workspace.plugin_dir();
@@ -50,6 +51,7 @@ impl Server {
             .context("the target directory's path is no text")?;
         let command = COMMAND.replace("target/plugins", &format!("'{plugins}'"));
         let process = stage
+            .scratch
             .server("sh")
             .args(["-c", &format!("exec {command}")])
             .env("LESSOR_LISTEN", "127.0.0.1:0")
@@ -57,13 +59,15 @@ impl Server {
             .stderr(output)
             .spawn()?;
         let mut server = Self { process };
-        let address = stage.wait_for("the server serves", || server.address(&log))?;
+        let address = stage
+            .scratch
+            .wait_for("the server serves", || server.address(&log))?;
         say::line(&format!(
             "    listening on {address}\n\nThe commands that follow find it by these two:\n  \
              $ export LESSOR_ADDR={address} LESSOR_TOKEN=demo"
         ));
-        stage.set("LESSOR_ADDR", address);
-        stage.set("LESSOR_TOKEN", "demo");
+        stage.scratch.set("LESSOR_ADDR", address);
+        stage.scratch.set("LESSOR_TOKEN", "demo");
         Ok(server)
     }
 
@@ -87,12 +91,4 @@ impl Drop for Server {
         // It removes its temporary directory when asked to end, not when killed.
         end(&mut self.process, Signal::TERM);
     }
-}
-
-/// Asks a process to end and waits until it has.
-pub(super) fn end(process: &mut Child, signal: Signal) {
-    if matches!(process.try_wait(), Ok(None)) {
-        let _ = kill_process(Pid::from_child(process), signal);
-    }
-    let _ = process.wait();
 }

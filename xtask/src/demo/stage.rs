@@ -1,23 +1,13 @@
 //! Where the demo plays: a scratch directory and an environment in which each
 //! command is shown, run, and held against what was claimed of it.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use tempfile::TempDir;
 
 use crate::say;
+use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// One command of the demo.
@@ -72,71 +62,27 @@ impl Claim {
     }
 }
 
-/// No command of the demo takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often something is looked at that is being waited for.
-const PAUSE: Duration = Duration::from_millis(25);
+/// How long until a command is run again that has not come to its claim.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the file's header.
 pub(super) struct Stage {
-    directory: TempDir,
-    environment: BTreeMap<&'static str, OsString>,
-    interrupted: Arc<AtomicBool>,
+    /// Where the commands run.
+    pub(super) scratch: Scratch,
     claims: usize,
 }
 
 impl Stage {
     pub(super) fn new(workspace: &Workspace) -> Result<Self> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted))
-                .context("cannot listen for Ctrl-C")?;
-        }
-        let directory = tempfile::Builder::new()
-            .prefix("lessor-demo-")
-            .tempdir()
-            .context("cannot make a temporary directory")?;
-        // PostgreSQL runs as another user where we are root, in a directory
-        // below this one.
-        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
-        let mut stage = Self {
-            directory,
-            environment: BTreeMap::new(),
-            interrupted,
-            claims: 0,
-        };
+        let mut scratch = Scratch::new("lessor-demo-")?;
         let lessor = workspace.lessor();
-        stage.put_on_path(lessor.parent().context("lessor stands nowhere")?)?;
-        Ok(stage)
-    }
-
-    /// Where the commands run.
-    pub(super) fn directory(&self) -> &Path {
-        self.directory.path()
+        scratch.put_on_path(lessor.parent().context("lessor stands nowhere")?)?;
+        Ok(Self { scratch, claims: 0 })
     }
 
     /// How many claims have held.
     pub(super) fn claims(&self) -> usize {
         self.claims
-    }
-
-    /// Sets a variable for all commands that follow.
-    pub(super) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
-        self.environment.insert(name, value.into());
-    }
-
-    /// Finds programs here before anywhere else.
-    pub(super) fn put_on_path(&mut self, directory: &Path) -> Result<()> {
-        let path = match self.environment.get("PATH") {
-            Some(path) => path.clone(),
-            None => std::env::var_os("PATH").unwrap_or_default(),
-        };
-        let directories = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));
-        let path =
-            std::env::join_paths(directories).context("the search path cannot be extended")?;
-        self.set("PATH", path);
-        Ok(())
     }
 
     /// Performs steps one after another.
@@ -168,7 +114,7 @@ impl Stage {
                 verdict.map_err(|problem| anyhow!("`{command}` {problem}"))?;
                 break printed;
             }
-            self.wait(PAUSE * 10)?;
+            self.scratch.wait(PAUSE)?;
         };
         self.claims += 1;
         Ok(printed)
@@ -184,96 +130,33 @@ impl Stage {
         Ok(())
     }
 
-    /// A command of the demo, ready to be started in its surroundings.
-    pub(super) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // A variable of the person's own must not lead a command elsewhere.
-        for (name, _) in std::env::vars_os() {
-            let name_text = name.to_string_lossy();
-            if ["LESSOR_", "VAULT_", "PG"]
-                .iter()
-                .any(|prefix| name_text.starts_with(prefix))
-            {
-                command.env_remove(&name);
-            }
-        }
-        command
-            .current_dir(self.directory())
-            .envs(&self.environment)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// A server of the demo, ready to be started. Ctrl-C does not reach it: it is
-    /// asked to end when the demo does.
-    pub(super) fn server(&self, program: &str) -> Command {
-        let mut command = self.command(program);
-        // What it leaves in a temporary directory goes with the scratch directory.
-        command.process_group(0).env("TMPDIR", self.directory());
-        command
-    }
-
-    /// Waits a moment; fails where the demo was interrupted.
-    fn wait(&self, moment: Duration) -> Result<()> {
-        self.go_on()?;
-        sleep(moment);
-        Ok(())
-    }
-
-    /// Fails where the demo was interrupted.
-    fn go_on(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            bail!("interrupted");
-        }
-        Ok(())
-    }
-
-    /// Waits until `look` gives something.
-    pub(super) fn wait_for<T>(
-        &self,
-        what: &str,
-        mut look: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<T> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look()? {
-                return Ok(found);
-            }
-            if Instant::now() > deadline {
-                bail!("waited {PATIENCE:?} in vain until {what}");
-            }
-            self.wait(PAUSE)?;
-        }
-    }
-
     /// Removes the scratch directory.
     pub(super) fn clear_away(self) -> Result<()> {
-        let path = self.directory.path().to_owned();
-        self.directory
-            .close()
-            .with_context(|| format!("cannot remove {}", path.display()))
+        self.scratch.clear_away()
     }
 
     /// Runs a shell command to its end; what it prints goes through a file, so
     /// that it can be waited for with an eye on Ctrl-C.
     fn run(&self, command: &str) -> Result<(bool, String)> {
-        let log = self.directory().join("command.log");
+        let log = self.scratch.directory().join("command.log");
         let output = File::create(&log)?;
         let mut child = self
+            .scratch
             .command("sh")
             .args(["-c", command])
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
             .context("cannot start a shell")?;
-        let ended = self.wait_for(&format!("`{command}` ended"), || Ok(child.try_wait()?));
+        let ended = self
+            .scratch
+            .wait_for(&format!("`{command}` ended"), || Ok(child.try_wait()?));
         if ended.is_err() {
             let _ = child.kill();
             let _ = child.wait();
         }
         // Ctrl-C reaches the command as well; that it failed says nothing then.
-        self.go_on()?;
+        self.scratch.go_on()?;
         let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         Ok((ended?.success(), printed))
     }

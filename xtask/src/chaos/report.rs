@@ -1,0 +1,126 @@
+//! The tally: a table with a column per system, and a line per system.
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::trial::Outcome;
+
+/// A column: a run, or why there is none.
+pub(super) type Column = Result<Outcome, (String, String)>;
+
+/// A row: what it counts, and how it is found in a run.
+type Row = (&'static str, fn(&Outcome) -> u64);
+
+const DONE: &[Row] = &[
+    ("killed", |it| it.damage.kills),
+    ("… while it was starting", |it| it.damage.early),
+    ("PostgreSQL restarted", |it| it.damage.restarts),
+    ("PostgreSQL paused", |it| it.damage.pauses),
+    ("credentials issued", |it| it.counts.issued),
+    ("renewed", |it| it.counts.renewed),
+    ("logged in meanwhile", |it| it.counts.logins),
+    ("revoked", |it| it.counts.revoked),
+    ("root credential rotated", |it| it.counts.rotated),
+    ("requests refused or failed", |it| {
+        it.counts.refused.values().sum()
+    }),
+    ("requests never answered", |it| it.counts.unanswered),
+    ("leases at the end", |it| number(it.leases)),
+    ("leased roles at the end", |it| number(it.roles)),
+];
+
+const LOST: &[Row] = &[
+    ("ORPHANS: roles without a lease", |it| it.losses.orphans),
+    ("LOST: acknowledged, without lease or role", |it| {
+        it.losses.lost
+    }),
+    ("leases without a role", |it| it.losses.hollow),
+    ("revoked, and still there", |it| it.losses.undead),
+    ("acknowledged, and refused at login", |it| {
+        it.losses.rejected
+    }),
+    ("ROOTS LOST", |it| it.losses.roots),
+    ("roles left after all was revoked", |it| it.losses.left),
+    ("not at rest in the end", |it| it.losses.unrest),
+];
+
+/// The table, and below it what it does not tell.
+pub(super) fn table(columns: &[Column]) -> String {
+    let title = |column: &Column| match column {
+        Ok(outcome) => outcome.title.clone(),
+        Err((title, _)) => title.clone(),
+    };
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(std::iter::once(String::new()).chain(columns.iter().map(title)));
+    for (name, count) in DONE.iter().chain(LOST) {
+        let counts = columns.iter().map(|column| match column {
+            Ok(outcome) => count(outcome).to_string(),
+            Err(_) => "-".to_owned(),
+        });
+        table.add_row(std::iter::once((*name).to_owned()).chain(counts));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n");
+    for column in columns {
+        match column {
+            Ok(outcome) => {
+                for note in &outcome.notes {
+                    text.push_str(&format!("{}: {note}\n", outcome.title));
+                }
+                let mut refused: Vec<_> = outcome.counts.refused.iter().collect();
+                refused.sort_by_key(|(_, times)| std::cmp::Reverse(**times));
+                for (said, times) in refused.into_iter().take(MOST_SAID) {
+                    text.push_str(&format!(
+                        "{}: {times} requests failed with: {said}\n",
+                        outcome.title
+                    ));
+                }
+            }
+            Err((title, reason)) => {
+                text.push_str(&format!("{title} did not take part: {reason}\n"))
+            }
+        }
+    }
+    text
+}
+
+/// How many kinds of refusals are shown.
+const MOST_SAID: usize = 5;
+
+/// A run in one line.
+pub(super) fn line(outcome: &Outcome) -> String {
+    let Outcome {
+        title,
+        damage,
+        counts,
+        losses,
+        took,
+        ..
+    } = outcome;
+    format!(
+        "{title}: {} kills, {} restarts and {} pauses of the database; {} issued, {} revoked, \
+         {} rotations; {} orphans, {} lost leases, {} lost roots, {} dead credentials{}; {} s\n",
+        damage.kills,
+        damage.restarts,
+        damage.pauses,
+        counts.issued,
+        counts.revoked,
+        counts.rotated,
+        losses.orphans.max(losses.left),
+        losses.lost + losses.hollow,
+        losses.roots,
+        losses.rejected + losses.undead,
+        if losses.unrest == 0 {
+            ""
+        } else {
+            ", not at rest"
+        },
+        took.as_secs()
+    )
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
