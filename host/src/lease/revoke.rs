@@ -36,18 +36,19 @@ impl Leases {
             other => other?.0,
         };
         let now = self.clock.now();
-        if self.storage.mark_lease(id.operation, now).await?.is_none() {
-            return Ok(RevokeOutcome::Unknown);
-        }
-        fault::point("revoke.after_mark");
-        let Some(row) = self
+        let claimed = self
             .storage
-            .claim_lease(id.operation, now, give_up_at(&mount, now))
-            .await?
-        else {
-            return Ok(RevokeOutcome::Queued(
-                "it is still being made, and is revoked right after".into(),
-            ));
+            .mark_and_claim(id.operation, now, give_up_at(&mount, now))
+            .await?;
+        fault::point("revoke.after_mark");
+        let Some(row) = claimed else {
+            return match self.find(id).await {
+                Err(Refusal::NotFound(_)) => Ok(RevokeOutcome::Unknown),
+                Err(error) => Err(error),
+                Ok(_) => Ok(RevokeOutcome::Queued(
+                    "it is still being made, and is revoked right after".into(),
+                )),
+            };
         };
         Ok(match self.end(&mount, row).await {
             Ok(()) => RevokeOutcome::Revoked,

@@ -91,6 +91,26 @@ async fn an_intent_of_a_dead_process_is_revoked_after_its_call_must_have_ended()
     assert_eq!(house.principals(), 0);
 }
 
+/// Marking a lease and taking it were two transactions. Where the scheduler was
+/// awake it took the lease in between, and the caller was told that a lease that
+/// it had in its hands was still being made.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_revokes_a_lease_hears_that_it_is_revoked_however_busy_the_scheduler_is() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for _ in 0..200 {
+        let issued = engine.issue().await.unwrap();
+        let (outcome, ()) = tokio::join!(engine.leases.revoke(&issued.lease.id), async {
+            for _ in 0..50 {
+                engine.nudge.notify_one();
+                tokio::task::yield_now().await;
+            }
+        });
+        assert_eq!(outcome.unwrap(), RevokeOutcome::Revoked);
+    }
+    assert_eq!(house.principals(), 0);
+}
+
 #[tokio::test]
 async fn an_upstream_that_is_down_delays_a_revocation_and_never_loses_it() {
     let house = House::new();

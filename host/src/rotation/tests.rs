@@ -68,6 +68,7 @@ async fn a_rotation_is_never_given_up_where_that_would_lose_the_root() {
     ]);
     for _ in 0..6 {
         assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+        house.clock.advance(Duration::from_secs(30));
     }
     let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
     assert_eq!(open.state, RotationState::Failed);
@@ -84,6 +85,7 @@ async fn a_failed_rotation_that_changed_nothing_can_be_given_up() {
     house.script(&[Step::FailBefore; 6]);
     for _ in 0..6 {
         assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+        house.clock.advance(Duration::from_secs(30));
     }
     engine.rotations.abort(&db()).await.unwrap();
     let shown = engine.settings.read(&db()).await.unwrap();
@@ -114,6 +116,26 @@ async fn the_scheduler_makes_six_attempts_before_it_leaves_a_rotation_to_the_ope
     };
     assert_eq!(rotation.attempts, 6);
     assert_eq!(house.script_left(), 1);
+}
+
+/// Every caller who met an open rotation used up one of its six attempts. While
+/// a database restarted, sixteen clients did so within a second, and a rotation
+/// that only had to wait was left to the operator.
+#[tokio::test]
+async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away_for_a_moment() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::FailBefore; 20]);
+    for _ in 0..20 {
+        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    }
+    let shown = engine.settings.read(&db()).await.unwrap();
+    assert_eq!(shown.rotation.unwrap().state, RotationState::Rotating);
+    while engine.settings.read(&db()).await.unwrap().version != 2 {
+        house.clock.advance(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    }
+    engine.issue().await.unwrap();
 }
 
 #[tokio::test]

@@ -24,33 +24,6 @@ pub struct EarlyRevocation {
 }
 
 impl Storage {
-    /// Marks one lease for revocation. A lease that is still being made keeps
-    /// its due time, so that the revocation cannot overtake its creation. None
-    /// where there is no such lease.
-    pub async fn mark_lease(
-        &self,
-        id: OperationId,
-        now: Timestamp,
-    ) -> Result<Option<LeaseState>, StorageError> {
-        self.write(move |connection| {
-            let was = one(
-                connection,
-                "SELECT state FROM leases WHERE operation = ?1",
-                [id.to_bytes()],
-                |row| LeaseState::parse(&row.get::<_, String>(0)?),
-            )?;
-            if was.is_some() {
-                change(
-                    connection,
-                    &format!("UPDATE leases SET {MARK} WHERE operation = ?1"),
-                    params![id.to_bytes(), now.0],
-                )?;
-            }
-            Ok(was)
-        })
-        .await
-    }
-
     /// Marks all leases of a mount, or of one of its roles. The number marked.
     pub async fn mark_leases(
         &self,
@@ -92,14 +65,22 @@ impl Storage {
         .await
     }
 
-    /// Takes one due lease for an attempt, as [`Self::claim_due`].
-    pub async fn claim_lease(
+    /// Marks one lease and takes it for an attempt, as [`Self::claim_due`], at
+    /// once: between a mark and a claim of its own the scheduler, woken by
+    /// whatever else, would take it. None where there is none, or where it is
+    /// still being made and only marked.
+    pub async fn mark_and_claim(
         &self,
         id: OperationId,
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<LeaseRow>, StorageError> {
         self.write(move |connection| {
+            change(
+                connection,
+                &format!("UPDATE leases SET {MARK} WHERE operation = ?1"),
+                params![id.to_bytes(), now.0],
+            )?;
             let sql = format!("{SELECT} WHERE l.operation = ?1 AND l.due_at <= ?2");
             let mut row = one(connection, &sql, params![id.to_bytes(), now.0], lease_row)?;
             if let Some(row) = &mut row {

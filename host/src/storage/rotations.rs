@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    ConfigState, NewConfig, Storage, StorageError, change, configs, maybe_moment, one, operation,
-    unreadable,
+    ConfigState, NewConfig, Storage, StorageError, change, configs, maybe_moment, moment, one,
+    operation, unreadable,
 };
 use crate::{clock::Timestamp, id::OperationId, provider::Validation};
 
@@ -72,10 +72,11 @@ pub struct RotationRow {
     pub due_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
 }
 
-const COLUMNS: &str =
-    "operation, mount_id, state, former_version, new_version, attempts, due_at, last_error";
+const COLUMNS: &str = "operation, mount_id, state, former_version, new_version, attempts, due_at, last_error, opened_at";
 
 impl Storage {
     /// Opens a rotation before upstream is asked for anything. False where one
@@ -355,5 +356,6 @@ fn rotation_row(row: &Row<'_>) -> rusqlite::Result<RotationRow> {
         attempts: row.get("attempts")?,
         due_at: maybe_moment(row, "due_at")?,
         last_error: row.get("last_error")?,
+        opened_at: moment(row, "opened_at")?,
     })
 }
