@@ -64,13 +64,18 @@ pub(super) struct Books {
     pub(super) counts: Counts,
 }
 
+/// Most characters of a refusal that are kept.
+const LONGEST: usize = 240;
+
 /// Most different refusals that are told apart.
 const KINDS: usize = 20;
 
 impl Books {
     /// Counts a request that was answered with something else than success.
     pub(super) fn refuse(&mut self, status: u16, said: &str) {
-        let kind = format!("{status} {}", said.chars().take(200).collect::<String>());
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let said: String = words.join(" ").chars().take(LONGEST).collect();
+        let kind = format!("{status} {said}");
         let refused = &mut self.counts.refused;
         let kind = if refused.len() < KINDS || refused.contains_key(&kind) {
             kind
@@ -107,7 +112,7 @@ mod tests {
         let mut books = Books::default();
         for number in 0..50 {
             books.refuse(500, &format!("problem {number}"));
-            books.refuse(500, "problem 0");
+            books.refuse(500, "problem\n\t0");
         }
         let refused = &books.counts.refused;
         assert_eq!(refused.get("500 problem 0"), Some(&51));

@@ -124,3 +124,66 @@ pub(super) fn line(outcome: &Outcome) -> String {
 fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Counts;
+    use super::super::storm::Damage;
+    use super::super::verdict::Losses;
+    use super::*;
+
+    fn outcome() -> Outcome {
+        Outcome {
+            title: "lessor".to_owned(),
+            damage: Damage {
+                kills: 15,
+                early: 2,
+                restarts: 1,
+                pauses: 3,
+            },
+            counts: Counts {
+                issued: 100,
+                revoked: 40,
+                rotated: 9,
+                refused: [("502 away".to_owned(), 7)].into(),
+                ..Counts::default()
+            },
+            leases: 60,
+            roles: 62,
+            losses: Losses {
+                orphans: 2,
+                roots: 1,
+                ..Losses::default()
+            },
+            notes: vec!["nothing can be issued any more".to_owned()],
+            took: std::time::Duration::from_secs(50),
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_loss_and_says_why_there_is_no_peer() {
+        let absent = ("OpenBao 2.6.2".to_owned(), "no network".to_owned());
+        let text = table(&[Ok(outcome()), Err(absent)]);
+        let row = |name: &str| {
+            let line = text.lines().find(|line| line.contains(name)).unwrap();
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells[2].to_owned(), cells[3].to_owned())
+        };
+        let dash = |count: &str| (count.to_owned(), "-".to_owned());
+        assert_eq!(row("ORPHANS"), dash("2"));
+        assert_eq!(row("ROOTS LOST"), dash("1"));
+        assert_eq!(row("requests refused or failed"), dash("7"));
+        assert!(text.contains("lessor: nothing can be issued any more\n"));
+        assert!(text.contains("lessor: 7 requests failed with: 502 away\n"));
+        assert!(text.contains("OpenBao 2.6.2 did not take part: no network\n"));
+    }
+
+    #[test]
+    fn a_run_is_one_line() {
+        assert_eq!(
+            line(&outcome()),
+            "lessor: 15 kills, 1 restarts and 3 pauses of the database; 100 issued, 40 revoked, 9 rotations; \
+             2 orphans, 0 lost leases, 1 lost roots, 0 dead credentials; 50 s\n"
+        );
+    }
+}
