@@ -99,9 +99,18 @@ pub(super) fn line(outcome: &Outcome) -> String {
         took,
         ..
     } = outcome;
+    let more: String = [
+        (losses.hollow, "leases without a role"),
+        (losses.undead, "revoked and still there"),
+        (losses.unrest, "not at rest"),
+    ]
+    .iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, what)| format!(", {count} {what}"))
+    .collect();
     format!(
         "{title}: {} kills, {} restarts and {} pauses of the database; {} issued, {} revoked, \
-         {} rotations; {} orphans, {} lost leases, {} lost roots, {} dead credentials{}; {} s\n",
+         {} rotations; {} orphans, {} lost leases, {} lost roots, {} dead credentials{more}; {} s\n",
         damage.kills,
         damage.restarts,
         damage.pauses,
@@ -109,14 +118,9 @@ pub(super) fn line(outcome: &Outcome) -> String {
         counts.revoked,
         counts.rotated,
         losses.orphans.max(losses.left),
-        losses.lost + losses.hollow,
+        losses.lost,
         losses.roots,
-        losses.rejected + losses.undead,
-        if losses.unrest == 0 {
-            ""
-        } else {
-            ", not at rest"
-        },
+        losses.rejected,
         took.as_secs()
     )
 }
@@ -152,6 +156,7 @@ mod tests {
             roles: 62,
             losses: Losses {
                 orphans: 2,
+                hollow: 3,
                 roots: 1,
                 ..Losses::default()
             },
@@ -183,7 +188,7 @@ mod tests {
         assert_eq!(
             line(&outcome()),
             "lessor: 15 kills, 1 restarts and 3 pauses of the database; 100 issued, 40 revoked, 9 rotations; \
-             2 orphans, 0 lost leases, 1 lost roots, 0 dead credentials; 50 s\n"
+             2 orphans, 0 lost leases, 1 lost roots, 0 dead credentials, 3 leases without a role; 50 s\n"
         );
     }
 }
