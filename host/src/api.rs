@@ -13,6 +13,7 @@ mod error;
 mod fields;
 mod json;
 mod leases;
+mod metrics;
 mod mounted;
 mod mounts;
 mod path;
@@ -22,6 +23,7 @@ mod record;
 mod route;
 mod storage;
 mod system;
+mod tasks;
 mod throttle;
 mod token;
 
@@ -47,6 +49,7 @@ use crate::{
     config::Limits,
     engine::Engine,
     installation::Installation,
+    lease::IdempotencyKey,
     random::{self, RandomError},
     secret::Secret,
 };
@@ -62,6 +65,9 @@ struct Inner {
     limits: Limits,
     throttle: Throttle,
 }
+
+/// The header by which a caller names a request, to repeat it.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What a request came to, and the lease that its answer carries out, if any.
 type Outcome = Result<Answer, ApiError>;
@@ -90,9 +96,12 @@ impl Api {
         let span = tracing::info_span!("request", request_id = %id);
         let (sender, receiver) = oneshot::channel();
         let (inner, task_id) = (Arc::clone(&self.0), id.clone());
+        // Who named the request can ask for its answer again.
+        let is_repeatable = request.headers().contains_key(IDEMPOTENCY_KEY);
         let work = async move {
             let (outcome, lease) = inner.perform(request, peer, &task_id).await;
             if sender.send(outcome).is_err()
+                && !is_repeatable
                 && let Some(lease) = lease
             {
                 inner.take_back(lease).await;
@@ -189,6 +198,10 @@ impl Inner {
             self.throttle.admit()?;
         }
         let operation = operation.ok_or_else(ApiError::wrong_method)?;
+        // Reading may make a credential, which nobody would see.
+        if parts.method == http::Method::HEAD && !route.is_open() {
+            return Err(ApiError::wrong_method());
+        }
         if parts.headers.contains_key("x-vault-wrap-ttl") {
             return Err(ApiError::bad_request(
                 "response wrapping is not available: leave out the X-Vault-Wrap-TTL header",
@@ -238,6 +251,8 @@ impl Inner {
             fields,
             identity,
             token,
+            key: idempotency_key(&parts.headers)?,
+            prefers_task: prefers_task(&parts.headers),
         };
         dispatch::answer(engine, route, ask).await
     }
@@ -270,6 +285,25 @@ async fn public_document(
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// The caller's own name of a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let key = value.to_str().unwrap_or_default().parse();
+    key.map(Some).map_err(ApiError::bad_request)
+}
+
+/// `Prefer: respond-async` (RFC 7240).
+fn prefers_task(headers: &HeaderMap) -> bool {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
 }
 
 /// The token of a request: `X-Vault-Token`, or `Authorization: Bearer`.

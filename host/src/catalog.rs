@@ -41,7 +41,7 @@ pub struct Plugin {
 }
 
 /// The host's field names in a request.
-const REQUEST_FIELDS: [&str; 1] = ["ttl"];
+const REQUEST_FIELDS: [&str; 2] = ["ttl", "async"];
 
 impl Plugin {
     /// Compiles the schemas of a provider.

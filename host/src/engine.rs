@@ -24,6 +24,7 @@ use crate::{
     scheduler::Scheduler,
     settings::Settings,
     storage::Storage,
+    task::Tasks,
 };
 
 /// Largest provider file in bytes. The largest known, with a JavaScript engine
@@ -55,6 +56,8 @@ pub struct Engine {
     pub rotations: Arc<Rotations>,
     /// Existing accounts upstream, renewed.
     pub accounts: Arc<Accounts>,
+    /// What callers do not wait for.
+    pub tasks: Arc<Tasks>,
     /// Wakes the scheduler after a change that makes work due.
     pub nudge: Arc<Notify>,
     scheduler: Mutex<Option<Scheduler>>,
@@ -124,6 +127,7 @@ impl Engine {
         );
         let leases = Arc::new(Leases::new(
             storage.clone(),
+            keyring.clone(),
             Arc::clone(&mounts),
             Arc::clone(&roles),
             Arc::clone(&rotations),
@@ -138,6 +142,14 @@ impl Engine {
             clock.clone(),
             Arc::clone(&nudge),
         ));
+        let tasks = Arc::new(Tasks::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&leases),
+            Arc::clone(&rotations),
+            clock.clone(),
+        ));
         Ok(Self {
             authenticator: Authenticator::new(keyring.clone(), storage.clone(), clock.clone()),
             clock,
@@ -150,6 +162,7 @@ impl Engine {
             leases,
             rotations,
             accounts,
+            tasks,
             nudge,
             scheduler: Mutex::new(None),
         })
@@ -165,6 +178,7 @@ impl Engine {
             self.clock.clone(),
             Arc::clone(&self.nudge),
         ));
+        self.tasks.resume().await;
     }
 
     /// Stops the scheduler once what it has begun is done. What is left is due

@@ -252,6 +252,12 @@ impl Keyring {
         self.keyed_hash("token", token)
     }
 
+    /// The form in which what a caller names a request by is stored. No two lists
+    /// of parts have the same one.
+    pub fn idempotency_hash(&self, parts: &[&str]) -> [u8; 32] {
+        self.keyed_hash("idempotency", &serde_json::json!(parts).to_string())
+    }
+
     /// The form in which a secret stands in the audit log: whoever knows the
     /// value can look for it, nobody can read it back.
     pub fn audit_hash(&self, value: &str) -> String {

@@ -5,7 +5,7 @@
 //!  creating ──────────────────▶ active ───────────────────────▶ revoking ──▶ (no row)
 //!     │                                                            │  ▲
 //!     │ failure, crash                                             ▼  │ next try, revoke
-//!     └───────────────────────────────────────────────────────▶ out-of-sync
+//!     └───────────────────────────────────────────────────────▶ out-of-sync ──▶ (no row; operator's force)
 //! ```
 //!
 //! The row is committed before the provider is called, and every provider call
@@ -13,12 +13,14 @@
 //! credential's end. The table holds what upstream holds, or may hold; nothing
 //! of a lease lives in memory.
 
+mod force;
 mod issue;
 mod prefix;
 mod publish;
 mod quarantine;
 mod reconcile;
 mod renew;
+mod repeat;
 mod revoke;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -30,6 +32,7 @@ use crate::{
     backoff,
     clock::{Clock, Timestamp},
     id::{Digest, LeaseId, OperationId, RoleName},
+    keyring::Keyring,
     mount::{Mount, Mounts},
     provider::{Call, Requester},
     refusal::Refusal,
@@ -39,7 +42,9 @@ use crate::{
     storage::{LeaseRow, LeaseState, Storage},
 };
 
+pub use force::Forced;
 pub use reconcile::{Reconciliation, Vanished};
+pub use repeat::IdempotencyKey;
 pub use revoke::RevokeOutcome;
 
 /// A request for a credential.
@@ -51,6 +56,11 @@ pub struct IssueRequest {
     pub ttl: Option<Duration>,
     /// Who asks.
     pub requester: Requester,
+    /// The caller's name of the request: a repeat under the same one is the same
+    /// operation.
+    pub key: Option<IdempotencyKey>,
+    /// Limit of the provider's call; the mount's where absent.
+    pub patience: Option<Duration>,
 }
 
 /// A credential and its lease.
@@ -85,6 +95,8 @@ pub struct LeaseView {
     pub metadata: Value,
     /// Who asked for it.
     pub requester: Requester,
+    /// Since when it waits for its end.
+    pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
     /// When it is tried next.
@@ -107,6 +119,7 @@ impl LeaseView {
 /// The leases of all mounts.
 pub struct Leases {
     storage: Storage,
+    keyring: Keyring,
     mounts: Arc<Mounts>,
     roles: Arc<Roles>,
     rotations: Arc<Rotations>,
@@ -116,6 +129,7 @@ pub struct Leases {
     /// Told whenever a lease has ended.
     ended: Notify,
     published: publish::Cache,
+    answering: repeat::Answering,
 }
 
 impl fmt::Debug for Leases {
@@ -128,6 +142,7 @@ impl Leases {
     /// Leases over a storage; `nudge` wakes the scheduler.
     pub fn new(
         storage: Storage,
+        keyring: Keyring,
         mounts: Arc<Mounts>,
         roles: Arc<Roles>,
         rotations: Arc<Rotations>,
@@ -136,6 +151,7 @@ impl Leases {
     ) -> Self {
         Self {
             storage,
+            keyring,
             mounts,
             roles,
             rotations,
@@ -143,6 +159,7 @@ impl Leases {
             nudge,
             ended: Notify::new(),
             published: publish::Cache::default(),
+            answering: repeat::Answering::default(),
         }
     }
 
@@ -220,6 +237,14 @@ fn is_renewable(
     expires_at.is_some_and(|end| renews || upstream_end.is_none_or(|upstream| end < upstream))
 }
 
+fn id_of(mount: &Mount, role: &RoleName, operation: OperationId) -> LeaseId {
+    LeaseId {
+        mount: mount.path().clone(),
+        role: role.clone(),
+        operation,
+    }
+}
+
 /// The end of a lease as the log shows it.
 fn shown_end(expires_at: Option<Timestamp>) -> String {
     expires_at.map_or_else(|| "never".into(), Timestamp::rfc3339)
@@ -229,11 +254,7 @@ fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
     let renewable = row.state == LeaseState::Active
         && is_renewable(row.expires_at, row.upstream_expires_at, renews);
     LeaseView {
-        id: LeaseId {
-            mount: mount.path().clone(),
-            role: row.role_name,
-            operation: row.operation,
-        },
+        id: id_of(mount, &row.role_name, row.operation),
         state: row.state,
         issue_time: row.issued_at,
         expire_time: row.expires_at,
@@ -242,6 +263,7 @@ fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
         credential_id: row.credential_id,
         metadata: row.metadata,
         requester: row.requester,
+        ending_since: row.ending_since,
         attempts: row.attempts,
         next_attempt: row.due_at.filter(|_| row.state != LeaseState::Active),
         last_error: row.last_error,

@@ -17,7 +17,8 @@
 //! | [`rotation`], [`settings`] | root credentials: rotated, written |
 //! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |
 //! | [`account`] | existing accounts upstream whose credential is renewed |
-//! | [`backoff`], [`scheduler`] | when to try again; due work |
+//! | [`task`] | what a caller does not wait for |
+//! | [`backoff`], [`breaker`], [`scheduler`] | when to try again; whether to; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
 //! | [`auth`], [`audit`] | a token's owner; the record of every request and change |
@@ -48,6 +49,7 @@ pub mod archive;
 pub mod audit;
 pub mod auth;
 pub mod backoff;
+pub mod breaker;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
@@ -77,6 +79,7 @@ pub mod server;
 pub mod settings;
 pub mod storage;
 pub mod suggest;
+pub mod task;
 
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,7 @@ pub use self::{
     tune::{Tune, TunePatch},
 };
 use crate::{
+    breaker::{Admission, Breaker},
     clock::Timestamp,
     id::{MountPath, OperationId},
     provider::{Call, Scope},
@@ -57,6 +58,8 @@ struct Shared {
     root: Mutex<CachedRoot>,
     /// All root credentials that calls may still use.
     lent: Mutex<Vec<Weak<Root>>>,
+    /// Whether upstream is worth asking.
+    breaker: Mutex<Breaker>,
 }
 
 /// The root credential in use, where it was read since it last changed.
@@ -114,6 +117,33 @@ impl Mount {
         self.slots.available_permits()
     }
 
+    /// How much of the work that comes by time may be begun.
+    pub fn admit(&self, now: Timestamp) -> Admission {
+        self.breaker().admit(now)
+    }
+
+    /// Whether upstream is taken to be down.
+    pub fn is_upstream_down(&self) -> bool {
+        self.breaker().is_open()
+    }
+
+    /// Upstream answered. Whether it was taken to be down.
+    pub fn upstream_answered(&self) -> bool {
+        self.breaker().succeeded()
+    }
+
+    /// Upstream did not answer. Whether it is taken to be down from now on.
+    pub fn upstream_failed(&self, now: Timestamp) -> bool {
+        self.breaker().failed(now)
+    }
+
+    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+        self.shared
+            .breaker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until nobody else drives a rotation of this mount, and keeps
     /// everybody else from it until the turn is dropped.
     pub async fn rotation_turn(&self) -> RotationTurn {
@@ -169,6 +199,11 @@ pub(crate) fn config_context(mount_id: i64, version: u32) -> String {
 /// When a rotation or lease of this mount, begun now, may be taken for dead:
 /// a request sent just before the timeout may still land a little later.
 pub(crate) fn give_up_at(mount: &Mount, now: Timestamp) -> Timestamp {
+    give_up_after(mount.spec.tune.timeout, now)
+}
+
+/// [`give_up_at`] for a call with a limit of its own.
+pub(crate) fn give_up_after(timeout: Duration, now: Timestamp) -> Timestamp {
     const MARGIN: Duration = Duration::from_secs(5);
-    now.plus(mount.spec.tune.timeout).plus(MARGIN)
+    now.plus(timeout).plus(MARGIN)
 }

@@ -29,8 +29,10 @@ use crate::{
     provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
     secret::Secret,
-    storage::{NewConfig, RotationRow, RotationState, Storage},
+    storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
+
+pub use root_use::RootUse;
 
 /// How long a new root credential is tried again at once where upstream is slow
 /// to honour it, beyond what the provider said of itself.
@@ -142,6 +144,28 @@ impl Rotations {
                     mount.path()
                 ))
             })
+    }
+
+    /// The version of a mount's root credential in use.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config.
+    pub async fn version(&self, path: &MountPath) -> Result<u32, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let plugin = self.mounts.plugin(&mount).await?;
+        Ok(self.mounts.root(&mount, &plugin).await?.version)
+    }
+
+    /// A mount's open rotation, and its schedule.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn standing(
+        &self,
+        mount: &Mount,
+    ) -> Result<(Option<RotationRow>, Option<RootSchedule>), Refusal> {
+        let rotation = self.storage.unsettled_rotation(mount.id).await?;
+        Ok((rotation, self.storage.schedule(mount.id).await?))
     }
 
     /// Takes up a failed rotation again.

@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::{
     account::Accounts,
+    breaker::Admission,
     clock::{Clock, Timestamp},
     lease::Leases,
     mount::{Mount, Mounts},
@@ -162,10 +163,7 @@ impl Work {
         under_way: &mut JoinSet<()>,
     ) -> Result<Option<Timestamp>, Refusal> {
         match self.leases.next_due(mount).await? {
-            Some(due) if due <= now => {
-                self.begin(mount, now, under_way).await?;
-                Ok(None)
-            }
+            Some(due) if due <= now => self.begin(mount, now, under_way).await,
             None if !mount.live => {
                 self.mounts.remove_drained(mount).await?;
                 Ok(None)
@@ -190,18 +188,25 @@ impl Work {
         }
     }
 
+    /// Begins a mount's due work there is room for. Where upstream is taken to be
+    /// down, the moment to look again; otherwise an attempt that ends is a nudge.
     async fn begin(
         &self,
         mount: &Arc<Mount>,
         now: Timestamp,
         under_way: &mut JoinSet<()>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Timestamp>, Refusal> {
         let room = BATCH
             .min(mount.free_slots())
             .min(self.total.available_permits());
         if room == 0 {
-            return Ok(());
+            return Ok(None);
         }
+        let room = match mount.admit(now) {
+            Admission::Free => room,
+            Admission::Probe => 1,
+            Admission::Until(then) => return Ok(Some(then)),
+        };
         for row in self.leases.claim_due(mount, now, room).await? {
             let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {
                 break;
@@ -214,7 +219,7 @@ impl Work {
             });
         }
         // More may be due: look again as soon as one of these has ended.
-        Ok(())
+        Ok(None)
     }
 
     async fn begin_accounts(

@@ -14,6 +14,7 @@ mod configs;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod holdings;
+mod idempotency;
 mod keys;
 mod leases;
 mod mounts;
@@ -22,6 +23,7 @@ mod quarantine;
 mod revocations;
 mod roles;
 mod rotations;
+mod tasks;
 
 use std::{
     fmt,
@@ -42,21 +44,26 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;
+pub use idempotency::IdempotencyRow;
 pub use keys::TokenRow;
-pub use leases::{Activation, Cap, LeaseRow, LeaseState, NewLease};
+pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, NewLease};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
 pub use quarantine::{Quarantined, Sorted};
-pub use revocations::EarlyRevocation;
+pub use revocations::{EarlyRevocation, Lateness, PurgeScope};
 pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
+pub use tasks::{TaskError, TaskRow, TaskState};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
     include_str!("storage/migrations/0004_quarantine.sql"),
+    include_str!("storage/migrations/0005_ending.sql"),
+    include_str!("storage/migrations/0006_idempotency.sql"),
+    include_str!("storage/migrations/0007_tasks.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

@@ -445,6 +445,8 @@ impl Engine {
             body: json!({}),
             ttl: None,
             requester: requester(),
+            key: None,
+            patience: None,
         };
         self.leases.issue(&db(), &reader(), request).await
     }

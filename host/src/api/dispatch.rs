@@ -7,11 +7,13 @@ use super::{
     Outcome,
     error::ApiError,
     fields::Fields,
-    leases, mounted, mounts, plugins,
+    leases, metrics, mounted, mounts, plugins,
     route::{Operation, Route},
-    storage, token,
+    storage, tasks, token,
 };
-use crate::{auth::Identity, engine::Engine, provider::Requester, secret::Secret};
+use crate::{
+    auth::Identity, engine::Engine, lease::IdempotencyKey, provider::Requester, secret::Secret,
+};
 
 /// What an authorised caller asks.
 #[derive(Debug)]
@@ -21,12 +23,33 @@ pub(super) struct Ask {
     pub(super) fields: Map<String, Value>,
     pub(super) identity: Identity,
     pub(super) token: Option<Secret<String>>,
+    /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
+    /// stands.
+    pub(super) key: Option<IdempotencyKey>,
+    /// `Prefer: respond-async`: where a task can do it, a task does.
+    pub(super) prefers_task: bool,
 }
 
 impl Ask {
     /// The fields, to be taken one by one.
     pub(super) fn into_fields(self) -> Fields {
         Fields::new(self.fields)
+    }
+
+    /// Takes the field `async`: whether a task is to do it.
+    pub(super) fn take_async(&mut self) -> Result<bool, ApiError> {
+        let field = match self.fields.remove("async") {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(truth)) => Some(truth),
+            Some(Value::String(text)) => text
+                .to_ascii_lowercase()
+                .parse()
+                .ok()
+                .map(Some)
+                .ok_or_else(unclear)?,
+            Some(_) => return Err(unclear()),
+        };
+        Ok(field.unwrap_or(self.prefers_task))
     }
 
     /// Who asks, as leases keep it.
@@ -38,6 +61,10 @@ impl Ask {
     pub(super) fn expect_no_fields(self) -> Result<(), ApiError> {
         self.into_fields().finish()
     }
+}
+
+fn unclear() -> ApiError {
+    ApiError::bad_request("async must be true or false")
 }
 
 /// Calls the handler of a path that needs a token.
@@ -61,7 +88,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Mounts, Read) => mounts::list(engine).await,
         (Route::Mount { path }, Read) => mounts::show(engine, &path).await,
         (Route::Mount { path }, Write) => mounts::create(engine, &path, ask).await,
-        (Route::Mount { path }, Delete) => mounts::remove(engine, &path).await,
+        (Route::Mount { path }, Delete) => mounts::remove(engine, &path, ask).await,
         (Route::MountTune { path }, Read) => mounts::show_tune(engine, &path).await,
         (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
         (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path).await,
@@ -75,12 +102,19 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::LeaseRevokePrefix { prefix }, Write) => {
             leases::revoke_prefix(engine, &prefix, ask).await
         }
-        (Route::LeaseRevokeForce { .. }, Write) => leases::revoke_force(),
+        (Route::LeaseRevokeForce { prefix }, Write) => {
+            leases::revoke_force(engine, &prefix, ask).await
+        }
+        (Route::Leases, Read | List) => leases::ending(engine, ask).await,
         (Route::LeaseCount, Read) => leases::count(engine).await,
         (Route::LeaseTidy, Write) => leases::tidy(ask),
         (Route::Quarantine, Read) => leases::quarantine(engine).await,
         (Route::Quarantined { number }, Delete) => leases::forget(engine, number).await,
         (Route::Backup, Read) => storage::back_up(engine).await,
+        (Route::Tasks, Read | List) => tasks::list(engine).await,
+        (Route::Task { id }, Read) => tasks::show(engine, id).await,
+        (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
+        (Route::Metrics, Read) => metrics::show(engine, ask).await,
 
         (Route::TokenLookupSelf, Read | Write) => token::lookup_self(engine, &ask),
         #[cfg(feature = "test-hooks")]

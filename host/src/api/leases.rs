@@ -11,6 +11,7 @@ use super::{
     dispatch::Ask,
     error::ApiError,
     fields::Fields,
+    tasks,
 };
 use crate::{
     clock::Timestamp,
@@ -18,6 +19,8 @@ use crate::{
     id::LeaseId,
     lease::{LeaseView, RevokeOutcome},
     refusal::Refusal,
+    storage::LeaseState,
+    task::{Draining, Work},
 };
 
 /// How long a caller that asked for `sync` waits for a prefix to be empty.
@@ -92,14 +95,39 @@ pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
 }
 
 /// `PUT sys/leases/revoke[/:id]`: 204 where it is gone, also where it was
-/// already; 202 where upstream could not end it yet. With `sync`, that is 502.
-pub(super) async fn revoke(engine: &Engine, id: String, ask: Ask) -> Outcome {
-    let mut fields = ask.into_fields();
+/// already; 202 where upstream could not end it yet. With `sync`, that is 502;
+/// with `force` and a `reason`, the lease is dropped then.
+pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome {
+    let is_async = ask.take_async()?;
+    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
     let id = take_id(&mut fields, id)?;
+    if is_async {
+        fields.finish()?;
+        let id = id.parse::<LeaseId>()?;
+        return match engine.leases.mark(&id).await? {
+            true => {
+                tasks::begin(
+                    engine,
+                    &ask,
+                    drain(Draining::Revoke, &id.to_string()),
+                    json!({}),
+                )
+                .await
+            }
+            false => Ok(Answer::done()),
+        };
+    }
     let sync = fields.truth("sync")?.unwrap_or(false);
-    fields.finish()?;
-    let id = id.parse::<LeaseId>()?;
-    match engine.leases.revoke(&id).await? {
+    let outcome = if fields.truth("force")?.unwrap_or(false) {
+        let reason = reason(&mut fields)?;
+        fields.finish()?;
+        let id = id.parse::<LeaseId>()?;
+        engine.leases.revoke_or_purge(&id, &reason).await?
+    } else {
+        fields.finish()?;
+        engine.leases.revoke(&id.parse::<LeaseId>()?).await?
+    };
+    match outcome {
         RevokeOutcome::Revoked | RevokeOutcome::Unknown => Ok(Answer::done()),
         RevokeOutcome::Queued(reason) if sync => Err(ApiError::new(
             StatusCode::BAD_GATEWAY,
@@ -112,49 +140,137 @@ pub(super) async fn revoke(engine: &Engine, id: String, ask: Ask) -> Outcome {
     }
 }
 
-/// `PUT sys/leases/revoke-prefix/:prefix`: marks all at once; with `sync`, waits
-/// until none is left.
-pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, ask: Ask) -> Outcome {
-    let mut fields = ask.into_fields();
+/// `PUT sys/leases/revoke-prefix/:prefix`: marks all at once and answers with a
+/// task that ends when none is left; with `sync`, waits for that itself.
+pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
+    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
     let sync = fields.truth("sync")?.unwrap_or(false);
     fields.finish()?;
     let marked = engine.leases.revoke_prefix(prefix).await?;
-    let mut warnings = Vec::new();
-    if sync {
-        if engine.leases.drained(prefix, PATIENCE).await? {
-            return Ok(Answer::done());
-        }
-        warnings.push(String::from(
-            "leases are left that upstream has not ended yet; they are tried again",
-        ));
+    if !sync {
+        let work = drain(Draining::RevokePrefix, prefix);
+        return tasks::begin(engine, &ask, work, json!({ "marked": marked })).await;
     }
+    if engine.leases.drained(prefix, PATIENCE).await? {
+        return Ok(Answer::done());
+    }
+    let warning = "leases are left that upstream has not ended yet; they are tried again";
     Ok(Answer::accepted(
         Data::Json(json!({ "marked": marked })),
-        warnings,
+        vec![warning.to_owned()],
     ))
 }
 
-/// `PUT sys/leases/revoke-force/:prefix`: forgetting a credential that may still
-/// work is nothing this server does.
-pub(super) fn revoke_force() -> Outcome {
-    Err(ApiError::new(
-        StatusCode::NOT_IMPLEMENTED,
-        "leases cannot be dropped by force: a lease that upstream did not end stays listed and is tried again; \
-         use revoke-prefix",
+/// A task that waits until what was marked is gone.
+pub(super) fn drain(kind: Draining, prefix: &str) -> Work {
+    Work::Drain {
+        kind,
+        prefix: prefix.trim_matches('/').to_owned(),
+    }
+}
+
+/// `PUT sys/leases/revoke-force/:prefix`: drops the leases that upstream failed
+/// to end, and marks the others.
+pub(super) async fn revoke_force(engine: &Engine, prefix: &str, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let reason = reason(&mut fields)?;
+    fields.finish()?;
+    let forced = engine.leases.force_prefix(prefix, &reason).await?;
+    let data = json!({ "purged": forced.purged, "marked": forced.marked });
+    let mut warnings = Vec::new();
+    if forced.purged > 0 {
+        warnings.push(format!(
+            "{} leases were dropped whose credentials may still work upstream; the audit log names them",
+            forced.purged
+        ));
+    }
+    Ok(Answer::accepted(Data::Json(data), warnings))
+}
+
+/// Why a credential that may still work is forgotten: somebody will ask.
+fn reason(fields: &mut Fields) -> Result<String, ApiError> {
+    let reason = fields.text("reason")?.unwrap_or_default();
+    if reason.trim().is_empty() || reason.len() > 1024 {
+        return Err(ApiError::bad_request(
+            "reason is required with force, in at most 1024 bytes: it stands in the audit log \
+             beside the credential that may still work",
+        ));
+    }
+    Ok(reason)
+}
+
+/// `GET sys/leases`: what waits for its end, with the reason. `state` narrows it;
+/// `type=irrevocable` is Vault's word for out of sync.
+pub(super) async fn ending(engine: &Engine, ask: Ask) -> Outcome {
+    const MOST: u64 = 10_000;
+    let mut fields = ask.into_fields();
+    let state = state_filter(&mut fields)?;
+    let limit = fields.number("limit")?.unwrap_or(1000);
+    fields.finish()?;
+    if limit == 0 || limit > MOST {
+        return Err(ApiError::bad_request("limit must be from 1 to 10000"));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let leases = engine.leases.ending(state, limit).await?;
+    let leases: Vec<Value> = leases
+        .iter()
+        .map(|lease| {
+            json!({
+                "lease_id": lease.id.to_string(),
+                "state": lease.state.as_str(),
+                "since": lease.ending_since.map(Timestamp::rfc3339),
+                "attempts": lease.attempts,
+                "next_attempt": lease.next_attempt.map(Timestamp::rfc3339),
+                "last_error": lease.last_error,
+                "credential_id": lease.credential_id,
+            })
+        })
+        .collect();
+    Ok(Answer::data(
+        json!({ "lease_count": leases.len(), "leases": leases }),
     ))
+}
+
+/// `state`, or Vault's `type=irrevocable`.
+fn state_filter(fields: &mut Fields) -> Result<Option<LeaseState>, ApiError> {
+    let state = match fields.text("state")?.as_deref() {
+        None | Some("") => None,
+        Some("revoking") => Some(LeaseState::Revoking),
+        Some("out-of-sync") => Some(LeaseState::OutOfSync),
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "state must be revoking or out-of-sync; active leases are listed at sys/leases/lookup",
+            ));
+        }
+    };
+    match fields.text("type")?.as_deref() {
+        None | Some("") => Ok(state),
+        Some("irrevocable") => Ok(Some(LeaseState::OutOfSync)),
+        Some(_) => Err(ApiError::bad_request(
+            "type must be irrevocable, or left out",
+        )),
+    }
 }
 
 /// `GET sys/leases/count`
 pub(super) async fn count(engine: &Engine) -> Outcome {
     let mut counts: Map<String, Value> = Map::new();
     let mut states: Map<String, Value> = Map::new();
+    let mut by_mount: Map<String, Value> = Map::new();
     let mut total: u64 = 0;
     let add = |map: &mut Map<String, Value>, key: String, number: u64| {
         let sum = map.get(&key).and_then(Value::as_u64).unwrap_or(0);
         map.insert(key, sum.saturating_add(number).into());
     };
     for (mount, state, number) in engine.leases.count().await? {
-        add(&mut counts, format!("{mount}/"), number);
+        let mount = format!("{mount}/");
+        let of_mount = by_mount
+            .entry(mount.clone())
+            .or_insert_with(|| Map::new().into());
+        if let Value::Object(of_mount) = of_mount {
+            add(of_mount, state.clone(), number);
+        }
+        add(&mut counts, mount, number);
         add(&mut states, state, number);
         total = total.saturating_add(number);
     }
@@ -163,6 +279,7 @@ pub(super) async fn count(engine: &Engine) -> Outcome {
         "lease_count": total,
         "counts": counts,
         "states": states,
+        "states_by_mount": by_mount,
         "quarantined": quarantined,
     })))
 }

@@ -11,6 +11,7 @@ use super::{
     fields::Fields,
     leases,
     route::{Operation, Within, within_mount},
+    tasks,
 };
 use crate::{
     clock::Timestamp,
@@ -21,6 +22,7 @@ use crate::{
     settings::ConfigView,
     storage::RotationRow,
     suggest,
+    task::Work,
 };
 
 /// Answers a path that no route of the host matches.
@@ -116,7 +118,16 @@ async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
     Ok(Answer::done_with(view.warnings))
 }
 
-async fn rotate(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
+    if ask.take_async()? {
+        let fields = std::mem::take(&mut ask.fields);
+        Fields::new(fields).finish()?;
+        let work = Work::RotateRoot {
+            mount: mount.to_string(),
+            before: engine.rotations.version(mount).await?,
+        };
+        return tasks::begin(engine, &ask, work, json!({})).await;
+    }
     let requester = ask.requester();
     ask.expect_no_fields()?;
     let outcome = engine.rotations.rotate_root(mount, Some(requester)).await?;
@@ -149,15 +160,28 @@ async fn write_role(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) ->
 }
 
 /// Issues a credential. It stands in `data` once, and nowhere else.
-async fn issue(engine: &Engine, mount: &MountPath, role: &str, ask: Ask) -> Outcome {
+async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> Outcome {
     let role = role.parse::<RoleName>()?;
-    let requester = ask.requester();
-    let mut fields = Fields::new(ask.fields);
+    let is_async = ask.take_async()?;
+    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
     let ttl = fields.duration("ttl")?;
+    if is_async {
+        let work = Work::Issue {
+            mount: mount.to_string(),
+            role: role.to_string(),
+            body: fields.rest(),
+            ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
+            key: ask.key.as_ref().map(ToString::to_string),
+        };
+        return tasks::begin(engine, &ask, work, json!({})).await;
+    }
+    let requester = ask.requester();
     let request = IssueRequest {
         body: fields.rest(),
         ttl,
         requester,
+        key: ask.key,
+        patience: None,
     };
     let issued = engine.leases.issue(mount, &role, request).await?;
     let lease = issued.lease;

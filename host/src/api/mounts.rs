@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields};
+use super::{
+    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, leases, tasks,
+};
 use crate::{
     engine::Engine,
     id::MountPath,
     mount::{MountSpec, MountView, Tune, TunePatch},
     refusal::Refusal,
+    task::Draining,
 };
 
 /// Fields beside a mount that Vault's clients send and that mean nothing here.
@@ -110,6 +113,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         max_leases: patch.max_leases.unwrap_or(defaults.max_leases),
         max_concurrency: patch.max_concurrency.unwrap_or(defaults.max_concurrency),
         timeout: patch.timeout.unwrap_or(defaults.timeout),
+        task_timeout: patch.task_timeout.unwrap_or(defaults.task_timeout),
     };
     let version = beside.or(patch.plugin_version.filter(|version| !version.is_empty()));
     let description = patch.description.unwrap_or(description);
@@ -138,12 +142,18 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     Ok(Answer::done())
 }
 
-/// `DELETE sys/mounts/:path`; gone already is done.
-pub(super) async fn remove(engine: &Engine, path: &str) -> Outcome {
-    match engine.mounts.remove(&path.parse::<MountPath>()?).await {
+/// `DELETE sys/mounts/:path`; gone already is done. Its leases are revoked in the
+/// background; with `async`, a task tells when.
+pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome {
+    let path = path.parse::<MountPath>()?;
+    let is_async = ask.take_async()?;
+    match engine.mounts.remove(&path).await {
         Ok(()) => {
-            // Its leases are revoked by whoever takes up what is due.
             engine.nudge.notify_one();
+            if is_async {
+                let work = leases::drain(Draining::Unmount, path.as_str());
+                return tasks::begin(engine, &ask, work, json!({})).await;
+            }
             Ok(Answer::done())
         }
         Err(Refusal::NotFound(_)) => Ok(Answer::done()),
@@ -162,6 +172,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         // What does not fit is above every limit, and refused as such.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
         timeout: fields.duration("timeout")?,
+        task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
         plugin_version: fields.text("plugin_version")?,
     };

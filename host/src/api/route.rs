@@ -77,6 +77,7 @@ pub(super) enum Route<'p> {
     UiMount {
         path: String,
     },
+    Leases,
     LeaseLookup {
         prefix: String,
     },
@@ -99,6 +100,11 @@ pub(super) enum Route<'p> {
         number: &'p str,
     },
     Backup,
+    Tasks,
+    Task {
+        id: &'p str,
+    },
+    Metrics,
     TokenLookupSelf,
     #[cfg(feature = "test-hooks")]
     TestClock,
@@ -147,6 +153,7 @@ impl<'p> Route<'p> {
             ["internal", "ui", "mounts", path @ ..] if !path.is_empty() => Self::UiMount {
                 path: path.join("/"),
             },
+            ["leases"] => Self::Leases,
             ["leases", "lookup", prefix @ ..] => Self::LeaseLookup {
                 prefix: prefix.join("/"),
             },
@@ -163,6 +170,9 @@ impl<'p> Route<'p> {
             ["leases", "quarantine"] => Self::Quarantine,
             ["leases", "quarantine", number] => Self::Quarantined { number },
             ["storage", "backup"] => Self::Backup,
+            ["tasks"] => Self::Tasks,
+            ["tasks", id] => Self::Task { id },
+            ["metrics"] => Self::Metrics,
             #[cfg(feature = "test-hooks")]
             ["test", "clock"] => Self::TestClock,
             #[cfg(feature = "test-hooks")]
@@ -289,7 +299,7 @@ mod tests {
                 "sys/internal/ui/mounts/db/x",
                 Route::UiMount { path: text("db/x") },
             ),
-            ("sys/leases", Route::Unknown),
+            ("sys/leases", Route::Leases),
             ("sys/leases/lookup", Route::LeaseLookup { prefix: text("") }),
             (
                 "sys/leases/lookup/db/creds",
@@ -326,6 +336,9 @@ mod tests {
                 Route::Quarantined { number: "1" },
             ),
             ("sys/storage/backup", Route::Backup),
+            ("sys/tasks", Route::Tasks),
+            ("sys/tasks/1", Route::Task { id: "1" }),
+            ("sys/metrics", Route::Metrics),
             ("auth/token/lookup-self", Route::TokenLookupSelf),
             ("auth/token/create", Route::Unknown),
             ("sys", Route::Unknown),

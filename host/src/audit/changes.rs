@@ -22,7 +22,7 @@ use tracing_subscriber::{
 use super::Audit;
 
 /// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 10] = [
+const ENGINES: [&str; 11] = [
     "lessor::account",
     "lessor::catalog",
     "lessor::grant",
@@ -32,6 +32,7 @@ const ENGINES: [&str; 10] = [
     "lessor::rotation",
     "lessor::scheduler",
     "lessor::settings",
+    "lessor::task",
     "lessor::installation",
 ];
 

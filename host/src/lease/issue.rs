@@ -1,19 +1,38 @@
 //! Issuing: intent, provider call, outcome, each committed before the next.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{IssueRequest, Issued, LeaseView, Leases, is_renewable, requested_ttl, shown_end};
+use super::{
+    IssueRequest, Issued, LeaseView, Leases, id_of, is_renewable, repeat::early, requested_ttl,
+    shown_end,
+};
 use crate::{
+    catalog::Plugin,
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
-    mount::{Mount, give_up_at},
+    mount::{Mount, give_up_after},
     principal,
     provider::{Credential, Failure},
     refusal::Refusal,
     role::Bounds,
+    rotation::RootUse,
     secret::Secret,
-    storage::{Activation, Cap, LeaseState, NewLease, StorageError},
+    storage::{Activation, Cap, Intent, LeaseState, NewLease, StorageError},
 };
+
+/// What one credential is made from.
+pub(super) struct Making<'a> {
+    pub(super) mount: &'a Arc<Mount>,
+    pub(super) plugin: &'a Arc<Plugin>,
+    pub(super) role_name: &'a RoleName,
+    pub(super) document: Secret<String>,
+    pub(super) body: Secret<String>,
+    pub(super) lease: &'a NewLease,
+    /// Limit of one call.
+    pub(super) patience: Duration,
+    /// 1 where upstream was never asked.
+    pub(super) first_attempt: u32,
+}
 
 impl Leases {
     /// Makes a credential. To be run to its end: where its caller goes away
@@ -30,6 +49,14 @@ impl Leases {
         request: IssueRequest,
     ) -> Result<Issued, Refusal> {
         let mount = self.mounts.open(path)?;
+        let now = self.clock.now();
+        let operation = OperationId::new(now)?;
+        let keyed = self.idempotency_row(&mount, role_name, &request, operation, now);
+        if let Some(asked) = &keyed
+            && let Some(first) = self.storage.idempotency_row(asked.key, now).await?
+        {
+            return self.repeat(&mount, role_name, request, asked, &first).await;
+        }
         let plugin = self.mounts.plugin(&mount).await?;
         let role = self.roles.current(&mount, role_name).await?;
         let mut body = request.body;
@@ -37,7 +64,6 @@ impl Leases {
             .request
             .check("request", &mut body)
             .map_err(Refusal::Invalid)?;
-        let body = Secret::new(body.to_string());
         let bounds = Bounds::of(&role.host, &mount);
         let ttl = requested_ttl("ttl", request.ttl, bounds)?;
         let document = self.roles.open(&mount, &role)?;
@@ -45,7 +71,7 @@ impl Leases {
         let slot = mount.slot().await?;
 
         let now = self.clock.now();
-        let operation = OperationId::new(now)?;
+        let patience = request.patience.unwrap_or(mount.spec.tune.timeout);
         let parts = principal::Parts {
             mount: path.as_str(),
             role: role_name.as_str(),
@@ -66,37 +92,34 @@ impl Leases {
             issued_at: now,
             expires_at: ttl.map(|ttl| now.plus(ttl)),
             max_expires_at: bounds.max.map(|max| now.plus(max)),
-            give_up_at: give_up_at(&mount, now),
+            give_up_at: give_up_after(patience, now),
             role_cap: role.host.max_leases,
             mount_cap: mount.spec.tune.max_leases,
         };
+        let _turn = match &keyed {
+            Some(_) => Some(self.answering.begin(operation).ok_or_else(early)?),
+            None => None,
+        };
         fault::point("issue.before_intent");
-        self.storage
-            .record_intent(lease.clone())
-            .await?
-            .map_err(|cap| full(cap, path, role_name))?;
+        match self.storage.record_intent(lease.clone(), keyed).await? {
+            Intent::Recorded => {}
+            Intent::Full(cap) => return Err(full(cap, path, role_name)),
+            // Another request with the same key was quicker.
+            Intent::KeyTaken => return Err(early()),
+        }
         fault::point("issue.after_intent");
 
-        let mut attempt = 1;
-        let made = loop {
-            let mut call = self.call(
-                &mount,
-                &root.root,
-                operation,
-                attempt,
-                &lease.principal,
-                role_name,
-            );
-            call.requester = Some(lease.requester.clone());
-            let created = plugin
-                .provider
-                .create(&call, &root.config, &document, &body, lease.expires_at)
-                .await;
-            match created {
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                other => break other,
-            }
+        let making = Making {
+            mount: &mount,
+            plugin: &plugin,
+            role_name,
+            document,
+            body: Secret::new(body.to_string()),
+            lease: &lease,
+            patience,
+            first_attempt: 1,
         };
+        let (attempt, made) = self.make(&making, &mut root).await?;
         drop(slot);
         drop(root);
         let credential = match made {
@@ -114,8 +137,53 @@ impl Leases {
         .await
     }
 
+    /// Has the provider make a credential; a call that was refused because the
+    /// root was being rotated is repeated. The last attempt and how it went.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub(super) async fn make(
+        &self,
+        making: &Making<'_>,
+        root: &mut RootUse<'_>,
+    ) -> Result<(u32, Result<Credential, Failure>), Refusal> {
+        let lease = making.lease;
+        let mut attempt = making.first_attempt;
+        loop {
+            let mut call = self.call(
+                making.mount,
+                &root.root,
+                lease.operation,
+                attempt,
+                &lease.principal,
+                making.role_name,
+            );
+            call.requester = Some(lease.requester.clone());
+            call.timeout = making.patience;
+            let created = making
+                .plugin
+                .provider
+                .create(
+                    &call,
+                    &root.config,
+                    &making.document,
+                    &making.body,
+                    lease.expires_at,
+                )
+                .await;
+            match created {
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Ok(credential) => {
+                    self.upstream_answered(making.mount).await;
+                    return Ok((attempt, Ok(credential)));
+                }
+                failed => return Ok((attempt, failed)),
+            }
+        }
+    }
+
     /// Commits a credential before its caller sees it.
-    async fn activate(
+    pub(super) async fn activate(
         &self,
         mount: &Mount,
         role: &RoleName,
@@ -126,11 +194,7 @@ impl Leases {
         let now = self.clock.now();
         let upstream_end = credential.expires_in.map(|span| now.plus(span));
         let expires_at = [lease.expires_at, upstream_end].into_iter().flatten().min();
-        let id = LeaseId {
-            mount: mount.path().clone(),
-            role: role.clone(),
-            operation: lease.operation,
-        };
+        let id = id_of(mount, role, lease.operation);
         let view = LeaseView {
             id: id.clone(),
             state: LeaseState::Active,
@@ -141,6 +205,7 @@ impl Leases {
             credential_id: Some(credential.id.clone()),
             metadata: credential.metadata.clone(),
             requester: lease.requester.clone(),
+            ending_since: None,
             attempts: 0,
             next_attempt: None,
             last_error: None,
@@ -173,20 +238,27 @@ impl Leases {
 
     /// After `create` failed: forgets the intent where upstream was not reached,
     /// has it revoked otherwise.
-    async fn not_made(&self, lease: &NewLease, attempt: u32, failure: Failure) -> Refusal {
+    pub(super) async fn not_made(
+        &self,
+        lease: &NewLease,
+        attempt: u32,
+        failure: Failure,
+    ) -> Refusal {
         let outcome = if attempt == 1 && !failure.reached_upstream {
             self.storage.forget_intent(lease.operation).await
         } else {
             // A request that timed out may still land; any other has ended.
+            let now = self.clock.now();
             let due = if failure.code == "timeout" {
                 lease.give_up_at
             } else {
-                self.clock.now()
+                now
             };
             self.storage
                 .record_revocation_failure(
                     lease.operation,
                     LeaseState::Revoking,
+                    now,
                     due,
                     failure.to_string(),
                 )

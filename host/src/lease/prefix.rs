@@ -3,7 +3,7 @@
 //! A prefix is the beginning of a lease id that ends at a slash: of a mount's
 //! path, a mount, its `creds`, a role, or a whole id.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
@@ -17,8 +17,7 @@ const LIST_LIMIT: usize = 10_000;
 
 /// What a prefix covers of one mount.
 #[derive(Debug, PartialEq, Eq)]
-enum Cover {
-    Nothing,
+pub(super) enum Cover {
     Everything,
     Role(RoleName),
     One(LeaseId),
@@ -32,16 +31,10 @@ impl Leases {
     /// # Errors
     /// `Invalid` for an empty prefix; where storage fails.
     pub async fn revoke_prefix(&self, prefix: &str) -> Result<usize, Refusal> {
-        if prefix.trim_matches('/').is_empty() {
-            return Err(Refusal::Invalid(
-                "prefix must not be empty; name a mount such as db, or a role such as db/creds/reader".into(),
-            ));
-        }
         let now = self.clock.now();
         let mut marked = 0;
-        for mount in self.mounts.every() {
-            marked += match cover(mount.path().as_str(), prefix) {
-                Cover::Nothing => 0,
+        for (mount, cover) in self.covered(prefix)? {
+            marked += match cover {
                 Cover::Everything => self.storage.mark_leases(mount.id, None, now).await?,
                 Cover::Role(role) => self.storage.mark_leases(mount.id, Some(role), now).await?,
                 Cover::One(id) => usize::from(self.revoke(&id).await? != RevokeOutcome::Unknown),
@@ -59,22 +52,44 @@ impl Leases {
     /// Where storage fails.
     pub async fn drained(&self, prefix: &str, limit: Duration) -> Result<bool, Refusal> {
         let newest = OperationId::new(self.clock.now())?;
-        let left = async {
-            loop {
-                let ended = self.ended.notified();
-                if !self.any_before(prefix, newest).await? {
-                    return Ok(true);
-                }
-                ended.await;
+        match tokio::time::timeout(limit, self.drained_before(prefix, newest)).await {
+            Ok(drained) => drained.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Waits until no lease under a prefix is left that was made before `newest`.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn drained_before(&self, prefix: &str, newest: OperationId) -> Result<(), Refusal> {
+        loop {
+            let ended = self.ended.notified();
+            if !self.any_before(prefix, newest).await? {
+                return Ok(());
             }
-        };
-        tokio::time::timeout(limit, left).await.unwrap_or(Ok(false))
+            ended.await;
+        }
+    }
+
+    /// The mounts of which a prefix covers something, and what.
+    pub(super) fn covered(&self, prefix: &str) -> Result<Vec<(Arc<Mount>, Cover)>, Refusal> {
+        if prefix.trim_matches('/').is_empty() {
+            return Err(Refusal::Invalid(
+                "prefix must not be empty; name a mount such as db, or a role such as db/creds/reader".into(),
+            ));
+        }
+        let mounts = self.mounts.every().into_iter();
+        let covered = mounts.filter_map(|mount| {
+            let cover = cover(mount.path().as_str(), prefix)?;
+            Some((mount, cover))
+        });
+        Ok(covered.collect())
     }
 
     async fn any_before(&self, prefix: &str, newest: OperationId) -> Result<bool, Refusal> {
-        for mount in self.mounts.every() {
-            let any = match cover(mount.path().as_str(), prefix) {
-                Cover::Nothing => false,
+        for (mount, cover) in self.covered(prefix)? {
+            let any = match cover {
                 Cover::Everything => {
                     self.storage
                         .has_leases_before(mount.id, None, newest)
@@ -174,27 +189,21 @@ fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
     }
 }
 
-fn cover(path: &str, prefix: &str) -> Cover {
+/// What a prefix covers of the mount at `path`; none for nothing.
+fn cover(path: &str, prefix: &str) -> Option<Cover> {
     let prefix = prefix.trim_matches('/');
-    if path
-        .strip_prefix(prefix)
-        .is_some_and(|rest| rest.starts_with('/'))
-    {
-        return Cover::Everything;
+    let above = path.strip_prefix(prefix);
+    if above.is_some_and(|rest| rest.starts_with('/')) {
+        return Some(Cover::Everything);
     }
-    let Some(rest) = below(path, prefix) else {
-        return Cover::Nothing;
-    };
+    let rest = below(path, prefix)?;
     if rest.is_empty() || rest == "creds" {
-        return Cover::Everything;
+        return Some(Cover::Everything);
     }
-    let Some(rest) = rest.strip_prefix("creds/") else {
-        return Cover::Nothing;
-    };
-    if let Ok(role) = rest.parse() {
-        return Cover::Role(role);
+    match rest.strip_prefix("creds/")?.parse() {
+        Ok(role) => Some(Cover::Role(role)),
+        Err(_) => prefix.parse().ok().map(Cover::One),
     }
-    prefix.parse().map_or(Cover::Nothing, Cover::One)
 }
 
 #[cfg(test)]
@@ -203,29 +212,29 @@ mod tests {
 
     #[test]
     fn a_prefix_covers_whole_segments_only() {
-        let role = |name: &str| Cover::Role(name.parse().unwrap());
+        let role = |name: &str| Some(Cover::Role(name.parse().unwrap()));
         for (path, prefix, covered) in [
-            ("db", "db", Cover::Everything),
-            ("db", "db/", Cover::Everything),
-            ("db", "db/creds", Cover::Everything),
-            ("db", "db/creds/", Cover::Everything),
+            ("db", "db", Some(Cover::Everything)),
+            ("db", "db/", Some(Cover::Everything)),
+            ("db", "db/creds", Some(Cover::Everything)),
+            ("db", "db/creds/", Some(Cover::Everything)),
             ("db", "db/creds/reader", role("reader")),
             ("db", "/db/creds/reader/", role("reader")),
-            ("db/orders", "db", Cover::Everything),
-            ("db", "d", Cover::Nothing),
-            ("db", "db/cred", Cover::Nothing),
-            ("db", "db/orders", Cover::Nothing),
-            ("db2", "db", Cover::Nothing),
+            ("db/orders", "db", Some(Cover::Everything)),
+            ("db", "d", None),
+            ("db", "db/cred", None),
+            ("db", "db/orders", None),
+            ("db2", "db", None),
             (
                 "db",
                 "db/creds/reader/00000000000000000000000000",
-                Cover::One(
+                Some(Cover::One(
                     "db/creds/reader/00000000000000000000000000"
                         .parse()
                         .unwrap(),
-                ),
+                )),
             ),
-            ("db", "db/creds/reader/0", Cover::Nothing),
+            ("db", "db/creds/reader/0", None),
         ] {
             assert_eq!(cover(path, prefix), covered, "{path} {prefix}");
         }

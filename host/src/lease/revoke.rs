@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Leases, after_failed_revocation, quarantine};
+use super::{Leases, after_failed_revocation, id_of, quarantine};
 use crate::{
     clock::Timestamp,
     fault,
@@ -56,6 +56,23 @@ impl Leases {
         })
     }
 
+    /// Marks a lease for revocation and does not wait. False where there is none.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn mark(&self, id: &LeaseId) -> Result<bool, Refusal> {
+        match self.find(id).await {
+            Err(Refusal::NotFound(_)) => return Ok(false),
+            other => other.map(drop)?,
+        }
+        let marked = self
+            .storage
+            .mark_lease(id.operation, self.clock.now())
+            .await?;
+        self.nudge.notify_one();
+        Ok(marked)
+    }
+
     /// Takes a mount's due leases, at most `limit`, for one attempt each.
     ///
     /// # Errors
@@ -87,13 +104,10 @@ impl Leases {
     /// # Errors
     /// Why it is not ended; it is tried again.
     pub async fn end(&self, mount: &Arc<Mount>, row: LeaseRow) -> Result<(), String> {
-        let id = LeaseId {
-            mount: mount.path().clone(),
-            role: row.role_name.clone(),
-            operation: row.operation,
-        };
+        let id = id_of(mount, &row.role_name, row.operation);
         let failure = match self.end_upstream(mount, &row).await {
             Ok(early) => {
+                self.upstream_answered(mount).await;
                 fault::point("revoke.after_provider");
                 return match self.storage.record_revoked(row.operation, early).await {
                     Ok(()) => {
@@ -126,11 +140,15 @@ impl Leases {
             }) => *span,
             _ => std::time::Duration::ZERO,
         };
-        let due = self.clock.now().plus(delay.max(asked));
+        let now = self.clock.now();
+        if is_outage(&failure) && mount.upstream_failed(now) {
+            tracing::warn!(mount = %mount.path(), %reason, "upstream does not answer: leases are tried one at a time until it does");
+        }
+        let due = now.plus(delay.max(asked));
         tracing::warn!(lease = %id, attempts = row.attempts, state = state.as_str(), next = %due, %reason, "could not revoke a lease");
         if let Err(error) = self
             .storage
-            .record_revocation_failure(row.operation, state, due, reason.clone())
+            .record_revocation_failure(row.operation, state, now, due, reason.clone())
             .await
         {
             // The claim ends by itself, and the lease is due again then.
@@ -138,6 +156,20 @@ impl Leases {
         }
         self.nudge.notify_one();
         Err(reason)
+    }
+
+    /// Upstream answered: what failed while it was down is tried again at once.
+    pub(super) async fn upstream_answered(&self, mount: &Mount) {
+        if !mount.upstream_answered() {
+            return;
+        }
+        tracing::info!(mount = %mount.path(), "upstream answers again");
+        let now = self.clock.now();
+        if let Err(error) = self.storage.wake_revocations(mount.id, now).await {
+            // They keep their own times.
+            tracing::error!(mount = %mount.path(), %error, "could not make failed revocations due");
+        }
+        self.nudge.notify_one();
     }
 
     /// Has the provider end a credential. Answers what a revocation list needs.
@@ -186,4 +218,15 @@ impl Leases {
             }
         }
     }
+}
+
+/// Whether a failure speaks of upstream as a whole rather than of one credential.
+fn is_outage(failure: &Refusal) -> bool {
+    matches!(
+        failure,
+        Refusal::Provider(Failure {
+            class: FailureClass::Unavailable | FailureClass::RateLimited,
+            ..
+        })
+    )
 }

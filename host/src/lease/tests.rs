@@ -154,6 +154,8 @@ async fn a_prefix_ends_all_its_leases_and_no_other() {
         body: json!({}),
         ttl: None,
         requester: requester(),
+        key: None,
+        patience: None,
     };
     let kept = engine
         .leases
@@ -260,6 +262,8 @@ async fn unknown_names_suggest_the_nearest_known_one() {
         body: json!({}),
         ttl: None,
         requester: requester(),
+        key: None,
+        patience: None,
     };
     let role = engine
         .leases
@@ -323,4 +327,180 @@ async fn a_mended_config_has_failed_revocations_tried_at_once() {
     let shown = engine.leases.lookup(&issued.lease.id).await;
     let due_now = |time: crate::clock::Timestamp| time <= house.clock.now();
     assert!(shown.is_err() || shown.unwrap().next_attempt.is_some_and(due_now));
+}
+
+fn keyed(key: &str, ttl: u64) -> IssueRequest {
+    IssueRequest {
+        body: json!({}),
+        ttl: Some(Duration::from_secs(ttl)),
+        requester: requester(),
+        key: Some(key.parse().unwrap()),
+        patience: None,
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_under_the_same_key_is_the_same_lease_and_credential() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let (db, reader) = (db(), reader());
+    let issue = |key, ttl| engine.leases.issue(&db, &reader, keyed(key, ttl));
+    let first = issue("a", 600).await.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    let again = issue("a", 600).await.unwrap();
+    assert_eq!(first.lease.id, again.lease.id);
+    assert_eq!(first.lease.expire_time, again.lease.expire_time);
+    assert_eq!(first.data.expose(), again.data.expose());
+    let other = issue("b", 600).await.unwrap();
+    assert_ne!(first.lease.id, other.lease.id);
+    assert_eq!(house.principals(), 2);
+
+    let mixed_up = issue("a", 700).await.unwrap_err();
+    assert!(
+        mixed_up.to_string().contains("another request"),
+        "{mixed_up}"
+    );
+    engine.leases.revoke(&first.lease.id).await.unwrap();
+    let ended = issue("a", 600).await.unwrap_err();
+    assert!(ended.to_string().contains("has ended"), "{ended}");
+    assert_eq!(house.principals(), 1);
+
+    house.clock.advance(Duration::from_secs(24 * 3600));
+    issue("a", 600).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_whose_credential_was_not_made_is_free_again() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for step in [Step::Unreached, Step::FailBefore, Step::FailAfter] {
+        house.script(&[step]);
+        let (db, reader) = (db(), reader());
+        let issue = || engine.leases.issue(&db, &reader, keyed("a", 600));
+        assert!(
+            matches!(issue().await, Err(Refusal::Provider(_))),
+            "{step:?}"
+        );
+        let made = issue().await.unwrap();
+        engine.leases.revoke(&made.lease.id).await.unwrap();
+        engine.drain(&house.clock).await;
+        house.clock.advance(Duration::from_secs(24 * 3600));
+    }
+    assert_eq!(house.principals(), 0);
+}
+
+/// The process dies between the provider's answer and the commit. The caller
+/// comes back with its key and gets the credential that was made then.
+#[tokio::test]
+async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
+    let house = House::new();
+    let operation = {
+        let engine = house.open(false).await;
+        let mount = engine.mounts.open(&db()).unwrap();
+        let role = engine.roles.current(&mount, &reader()).await.unwrap();
+        let now = house.clock.now();
+        let operation = crate::id::OperationId::new(now).unwrap();
+        let key =
+            engine
+                .leases
+                .idempotency_row(&mount, &reader(), &keyed("a", 600), operation, now);
+        let end = now.plus(Duration::from_secs(600));
+        let lease = crate::storage::NewLease {
+            operation,
+            mount_id: mount.id,
+            role_id: role.id,
+            principal: "half-made".into(),
+            requester: requester(),
+            plugin_sha256: crate::id::Digest::of(b"fake"),
+            config_version: 1,
+            issued_at: now,
+            expires_at: Some(end),
+            max_expires_at: Some(end),
+            give_up_at: now.plus(Duration::from_secs(60)),
+            role_cap: 0,
+            mount_cap: 0,
+        };
+        engine.storage.record_intent(lease, key).await.unwrap();
+        house
+            .upstream
+            .lock()
+            .unwrap()
+            .principals
+            .insert("half-made".into());
+        operation
+    };
+    let engine = house.open(true).await;
+    let issued = engine
+        .leases
+        .issue(&db(), &reader(), keyed("a", 600))
+        .await
+        .unwrap();
+    assert_eq!(issued.lease.id.operation, operation);
+    assert_eq!(house.principals(), 1);
+    house.clock.advance(Duration::from_secs(120));
+    let lease = engine.leases.lookup(&issued.lease.id).await.unwrap();
+    assert_eq!(lease.state, LeaseState::Active);
+}
+
+#[tokio::test]
+async fn only_what_upstream_failed_to_end_can_be_dropped_by_force() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let (stuck, well) = (engine.issue().await.unwrap(), engine.issue().await.unwrap());
+    house.script(&[Step::FailBefore]);
+    assert!(matches!(
+        engine.leases.revoke(&stuck.lease.id).await.unwrap(),
+        RevokeOutcome::Queued(_)
+    ));
+    let ending = engine.leases.ending(None, 10).await.unwrap();
+    assert_eq!(ending.len(), 1);
+    assert!(ending[0].last_error.is_some());
+
+    let forced = engine
+        .leases
+        .force_prefix("db", "upstream is gone")
+        .await
+        .unwrap();
+    assert_eq!((forced.purged, forced.marked), (1, 1));
+    assert!(matches!(
+        engine.leases.lookup(&stuck.lease.id).await,
+        Err(Refusal::NotFound(_))
+    ));
+    // Its credential is still there: that is what force means.
+    assert_eq!(house.principals(), 2);
+    let marked = engine.leases.lookup(&well.lease.id).await.unwrap();
+    assert_eq!(marked.state, LeaseState::Revoking);
+
+    house.script(&[Step::FailBefore]);
+    let outcome = engine.leases.revoke_or_purge(&well.lease.id, "same");
+    assert_eq!(outcome.await.unwrap(), RevokeOutcome::Revoked);
+    assert!(engine.leases.count().await.unwrap().is_empty());
+}
+
+/// An upstream that is down costs a few leases their attempts, not all of them,
+/// and what failed meanwhile is ended as soon as it is back.
+#[tokio::test]
+async fn an_outage_holds_revocations_back_until_upstream_answers() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for _ in 0..100 {
+        engine.issue().await.unwrap();
+    }
+    house.script(&[Step::FailBefore; 1000]);
+    let mount = engine.mounts.open(&db()).unwrap();
+    house.clock.advance(Duration::from_secs(3601));
+    while !mount.is_upstream_down() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..60 {
+        house.clock.advance(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    }
+    let asked = 1000 - house.script_left();
+    // The first round may take as many as there are call slots; then probes.
+    assert!(asked < 64 + 100, "{asked} calls to a system that is down");
+    house.script(&[]);
+    engine.drain(&house.clock).await;
+    assert!(!mount.is_upstream_down());
+    assert_eq!(house.principals(), 0);
 }

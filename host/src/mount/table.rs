@@ -186,6 +186,7 @@ impl Mounts {
             max_leases: patch.max_leases.unwrap_or(former.max_leases),
             max_concurrency: patch.max_concurrency.unwrap_or(former.max_concurrency),
             timeout: patch.timeout.unwrap_or(former.timeout),
+            task_timeout: patch.task_timeout.unwrap_or(former.task_timeout),
         };
         tune.check()?;
         let version = match patch.plugin_version {

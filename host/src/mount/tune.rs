@@ -14,6 +14,10 @@ const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// Default and shortest time for a task; the longest is that of a call.
+const DEFAULT_TASK_TIMEOUT: Duration = Duration::from_secs(600);
+const SHORTEST_TASK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Calls of one mount at a time, unless tuned. An upstream that hangs then holds
 /// this many sandboxes and no more.
 const DEFAULT_CONCURRENCY: u32 = 64;
@@ -39,6 +43,14 @@ pub struct Tune {
     /// Limit of one call.
     #[serde(with = "seconds")]
     pub timeout: Duration,
+    /// Limit of a task, and of the call that one makes.
+    #[serde(with = "seconds", default = "default_task_timeout")]
+    pub task_timeout: Duration,
+}
+
+/// For mounts stored before there were tasks, too.
+fn default_task_timeout() -> Duration {
+    DEFAULT_TASK_TIMEOUT
 }
 
 impl Default for Tune {
@@ -51,6 +63,7 @@ impl Default for Tune {
             max_leases: 0,
             max_concurrency: DEFAULT_CONCURRENCY,
             timeout: DEFAULT_TIMEOUT,
+            task_timeout: DEFAULT_TASK_TIMEOUT,
         }
     }
 }
@@ -74,6 +87,9 @@ impl Tune {
         }
         if self.timeout < Duration::from_secs(1) || self.timeout > LONGEST_TIMEOUT {
             return refuse("timeout must be from 1s to 24h".into());
+        }
+        if self.task_timeout < SHORTEST_TASK_TIMEOUT || self.task_timeout > LONGEST_TIMEOUT {
+            return refuse("task_timeout must be from 10s to 24h".into());
         }
         Grants::parse(&self.allowed_hosts)
             .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
@@ -99,6 +115,8 @@ pub struct TunePatch {
     pub max_concurrency: Option<u32>,
     /// See [`Tune`].
     pub timeout: Option<Duration>,
+    /// See [`Tune`].
+    pub task_timeout: Option<Duration>,
     /// For people.
     pub description: Option<String>,
     /// Another pinned version; empty: follow the newest.

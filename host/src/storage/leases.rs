@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::{
-    Storage, StorageError, all, change, json, maybe_moment, moment, one, operation, roles, to_json,
-    unreadable,
+    IdempotencyRow, Storage, StorageError, all, change, idempotency, json, maybe_moment, moment,
+    one, operation, roles, to_json, unreadable,
 };
 use crate::{
     clock::Timestamp,
@@ -84,6 +84,28 @@ pub struct NewLease {
     pub mount_cap: u64,
 }
 
+impl NewLease {
+    /// The intent of a stored lease, to be made once more with a version of the
+    /// root credential. Its caps were counted at the first time.
+    pub fn of_row(row: &LeaseRow, config_version: u32, give_up_at: Timestamp) -> Self {
+        Self {
+            operation: row.operation,
+            mount_id: row.mount_id,
+            role_id: row.role_id,
+            principal: row.principal.clone(),
+            requester: row.requester.clone(),
+            plugin_sha256: row.plugin_sha256,
+            config_version,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            max_expires_at: row.max_expires_at,
+            give_up_at,
+            role_cap: 0,
+            mount_cap: 0,
+        }
+    }
+}
+
 /// What is recorded of a credential that was made.
 #[derive(Clone, Debug)]
 pub struct Activation {
@@ -130,6 +152,8 @@ pub struct LeaseRow {
     pub upstream_expires_at: Option<Timestamp>,
     /// When it was last renewed.
     pub renewed_at: Option<Timestamp>,
+    /// Since when it waits for its end.
+    pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
     /// When the scheduler must look at it.
@@ -142,8 +166,19 @@ pub struct LeaseRow {
 /// is read, and found to be unreadable.
 pub(super) const SELECT: &str = "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, l.state, l.principal,
     l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at, l.max_expires_at,
-    l.upstream_expires_at, l.renewed_at, l.attempts, l.due_at, l.last_error
+    l.upstream_expires_at, l.renewed_at, l.ending_since, l.attempts, l.due_at, l.last_error
   FROM leases l LEFT JOIN roles r ON r.id = l.role_id";
+
+/// How an intent was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It is committed.
+    Recorded,
+    /// A cap refused it.
+    Full(Cap),
+    /// Its key stands for another operation.
+    KeyTaken,
+}
 
 /// Which cap refused an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,17 +190,48 @@ pub enum Cap {
 }
 
 impl Storage {
-    /// Commits the intent, before the provider is called. Refused by a cap.
-    pub async fn record_intent(&self, lease: NewLease) -> Result<Result<(), Cap>, StorageError> {
+    /// Commits the intent, before the provider is called, with the key under which
+    /// the request may be repeated.
+    pub async fn record_intent(
+        &self,
+        lease: NewLease,
+        key: Option<IdempotencyRow>,
+    ) -> Result<Intent, StorageError> {
         self.write(move |connection| {
             if lease.role_cap > 0 && role_is_full(connection, &lease)? {
-                return Ok(Err(Cap::Role));
+                return Ok(Intent::Full(Cap::Role));
             }
             if lease.mount_cap > 0 && mount_is_full(connection, &lease)? {
-                return Ok(Err(Cap::Mount));
+                return Ok(Intent::Full(Cap::Mount));
+            }
+            if let Some(key) = key
+                && !idempotency::insert(connection, &key, lease.issued_at)?
+            {
+                return Ok(Intent::KeyTaken);
             }
             insert_intent(connection, &lease)?;
-            Ok(Ok(()))
+            Ok(Intent::Recorded)
+        })
+        .await
+    }
+
+    /// Gives an intent time until `due_at` for another attempt. The lease, where it
+    /// is being made or active.
+    pub async fn resume_intent(
+        &self,
+        id: OperationId,
+        due_at: Timestamp,
+    ) -> Result<Option<LeaseRow>, StorageError> {
+        self.write(move |connection| {
+            let id = id.to_bytes();
+            change(
+                connection,
+                "UPDATE leases SET due_at = ?2 WHERE operation = ?1 AND state = 'creating'",
+                params![id, due_at.0],
+            )?;
+            let sql =
+                format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
+            one(connection, &sql, [id], lease_row)
         })
         .await
     }
@@ -199,7 +265,7 @@ impl Storage {
             change(
                 connection,
                 "UPDATE leases SET state = 'revoking', credential_id = ?2, metadata = ?3, due_at = ?4,
-                   upstream_expires_at = ?5
+                   upstream_expires_at = ?5, ending_since = coalesce(ending_since, ?4)
                  WHERE operation = ?1",
                 params![id, activation.credential_id, metadata, now.0, upstream_end],
             )?;
@@ -309,6 +375,20 @@ impl Storage {
         .await
     }
 
+    /// Number of leases of a mount, read from an index alone.
+    pub async fn total_leases(&self, mount_id: i64) -> Result<u64, StorageError> {
+        self.read(move |connection| {
+            let total = one(
+                connection,
+                "SELECT count(*) FROM leases WHERE role_id IN (SELECT id FROM roles WHERE mount_id = ?1)",
+                [mount_id],
+                |row| row.get(0),
+            )?;
+            Ok(total.unwrap_or(0))
+        })
+        .await
+    }
+
     /// Number of leases of a mount by state. It reads the mount's leases: for
     /// operators, not for the path of a request.
     pub async fn count_leases(&self, mount_id: i64) -> Result<Vec<(String, u64)>, StorageError> {
@@ -395,6 +475,7 @@ pub(super) fn lease_row(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         max_expires_at: maybe_moment(row, "max_expires_at")?,
         upstream_expires_at: maybe_moment(row, "upstream_expires_at")?,
         renewed_at: maybe_moment(row, "renewed_at")?,
+        ending_since: maybe_moment(row, "ending_since")?,
         attempts: row.get("attempts")?,
         due_at: maybe_moment(row, "due_at")?,
         last_error: row.get("last_error")?,

@@ -23,7 +23,40 @@ pub struct EarlyRevocation {
     pub revoked_at: Timestamp,
 }
 
+/// What may be purged.
+#[derive(Clone, Debug)]
+pub enum PurgeScope {
+    /// All of the mount.
+    Mount,
+    /// A role's.
+    Role(RoleName),
+    /// One lease.
+    One(OperationId),
+}
+
+/// What waits for its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// Leases that are tried again soon.
+    pub revoking: u64,
+    /// Leases that are tried daily.
+    pub out_of_sync: u64,
+    /// Since when the longest waiting one should have ended.
+    pub oldest: Option<Timestamp>,
+}
+
 impl Storage {
+    /// Marks one lease for revocation. A lease that is still being made keeps its
+    /// due time, so that the revocation cannot overtake its creation. False where
+    /// there is no such lease.
+    pub async fn mark_lease(&self, id: OperationId, now: Timestamp) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let sql = format!("UPDATE leases SET {MARK} WHERE operation = ?1");
+            Ok(change(connection, &sql, params![id.to_bytes(), now.0])? > 0)
+        })
+        .await
+    }
+
     /// Marks all leases of a mount, or of one of its roles. The number marked.
     pub async fn mark_leases(
         &self,
@@ -58,7 +91,7 @@ impl Storage {
             );
             let mut due = sorted(connection, &sql, params![mount_id, now.0, limit], now)?;
             for row in &mut due.rows {
-                claim(connection, row, until)?;
+                claim(connection, row, now, until)?;
             }
             Ok(due)
         })
@@ -84,7 +117,7 @@ impl Storage {
             let sql = format!("{SELECT} WHERE l.operation = ?1 AND l.due_at <= ?2");
             let mut row = one(connection, &sql, params![id.to_bytes(), now.0], lease_row)?;
             if let Some(row) = &mut row {
-                claim(connection, row, until)?;
+                claim(connection, row, now, until)?;
             }
             Ok(row)
         })
@@ -132,17 +165,20 @@ impl Storage {
         .await
     }
 
-    /// Records a failed attempt to revoke and when the next one is.
+    /// Records a failed attempt to make or to revoke, at `now`, and when the next
+    /// attempt to revoke is.
     pub async fn record_revocation_failure(
         &self,
         id: OperationId,
         state: LeaseState,
+        now: Timestamp,
         due_at: Timestamp,
         error: String,
     ) -> Result<(), StorageError> {
         self.execute(
-            "UPDATE leases SET state = ?2, due_at = ?3, last_error = ?4 WHERE operation = ?1",
-            (id.to_bytes(), state.as_str(), due_at.0, error),
+            "UPDATE leases SET state = ?2, due_at = ?3, last_error = ?4, ending_since = coalesce(ending_since, ?5)
+             WHERE operation = ?1",
+            (id.to_bytes(), state.as_str(), due_at.0, error, now.0),
         )
         .await
     }
@@ -161,6 +197,93 @@ impl Storage {
                    AND last_error IS NOT NULL AND attempts > 0",
             (mount_id, now.0),
         )
+        .await
+    }
+
+    /// Removes leases of a mount that upstream refused to end at least once: one
+    /// of them, those of a role, or all. At most `limit`; those removed.
+    pub async fn purge_leases(
+        &self,
+        mount_id: i64,
+        which: PurgeScope,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Sorted, StorageError> {
+        self.write(move |connection| {
+            let (role, id) = match which {
+                PurgeScope::Mount => (None, None),
+                PurgeScope::Role(role) => (Some(role), None),
+                PurgeScope::One(id) => (None, Some(id.to_bytes())),
+            };
+            let sql = format!(
+                "{SELECT} WHERE l.mount_id = ?1 AND l.ending_since IS NOT NULL AND l.attempts > 0
+                   AND l.last_error IS NOT NULL AND (?2 IS NULL OR r.name = ?2) AND (?3 IS NULL OR l.operation = ?3)
+                 ORDER BY l.ending_since LIMIT ?4"
+            );
+            let role = role.as_ref().map(RoleName::as_str);
+            let purged = sorted(connection, &sql, params![mount_id, role, id, limit], now)?;
+            for row in &purged.rows {
+                let id = row.operation.to_bytes();
+                change(connection, "DELETE FROM leases WHERE operation = ?1", [id])?;
+                roles::forget_unused(connection, row.role_id)?;
+            }
+            Ok(purged)
+        })
+        .await
+    }
+
+    /// Leases of a mount that wait for their end, the longest waiting first, at
+    /// most `limit`; with a state, only those in it.
+    pub async fn ending_leases(
+        &self,
+        mount_id: i64,
+        state: Option<LeaseState>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Sorted, StorageError> {
+        self.write(move |connection| {
+            let sql = format!(
+                "{SELECT} WHERE l.mount_id = ?1 AND l.ending_since IS NOT NULL AND (?2 IS NULL OR l.state = ?2)
+                 ORDER BY l.ending_since LIMIT ?3"
+            );
+            let state = state.map(LeaseState::as_str);
+            sorted(connection, &sql, params![mount_id, state, limit], now)
+        })
+        .await
+    }
+
+    /// How much of a mount waits for its end at `now`. Reads no lease that is
+    /// well, however many there are.
+    pub async fn lateness(&self, mount_id: i64, now: Timestamp) -> Result<Lateness, StorageError> {
+        self.read(move |connection| {
+            let count = |state: LeaseState| {
+                one(
+                    connection,
+                    "SELECT count(*) FROM leases WHERE mount_id = ?1 AND ending_since IS NOT NULL AND state = ?2",
+                    params![mount_id, state.as_str()],
+                    |row| row.get(0),
+                )
+            };
+            let since = one(
+                connection,
+                "SELECT min(ending_since) FROM leases WHERE mount_id = ?1 AND ending_since IS NOT NULL",
+                [mount_id],
+                |row| row.get(0),
+            )?;
+            // Expired, and not even taken up.
+            let expired = one(
+                connection,
+                "SELECT due_at FROM leases WHERE mount_id = ?1 AND due_at <= ?2 AND state = 'active'
+                 ORDER BY due_at LIMIT 1",
+                params![mount_id, now.0],
+                |row| row.get(0),
+            )?;
+            Ok(Lateness {
+                revoking: count(LeaseState::Revoking)?.unwrap_or(0),
+                out_of_sync: count(LeaseState::OutOfSync)?.unwrap_or(0),
+                oldest: [since.flatten(), expired.flatten()].into_iter().flatten().min().map(Timestamp),
+            })
+        })
         .await
     }
 
@@ -207,7 +330,8 @@ impl Storage {
 /// one that is out of sync keeps its state and is tried at once.
 const MARK: &str =
     "due_at = CASE WHEN credential_id IS NULL AND attempts = 0 THEN due_at ELSE ?2 END,
-    state = CASE state WHEN 'out-of-sync' THEN state ELSE 'revoking' END";
+    state = CASE state WHEN 'out-of-sync' THEN state ELSE 'revoking' END,
+    ending_since = coalesce(ending_since, ?2)";
 
 /// Marks leases within a transaction.
 pub(super) fn mark_for_revocation(
@@ -230,21 +354,26 @@ pub(super) fn mark_for_revocation(
 fn claim(
     connection: &Connection,
     row: &mut LeaseRow,
+    now: Timestamp,
     until: Timestamp,
 ) -> Result<(), StorageError> {
+    // One that expired should have ended then, not when somebody found the time.
+    let since = row.expires_at.filter(|_| row.state == LeaseState::Active);
     if row.state != LeaseState::OutOfSync {
         row.state = LeaseState::Revoking;
     }
+    row.ending_since = row.ending_since.or(since).or(Some(now));
     row.attempts = row.attempts.saturating_add(1);
     row.due_at = Some(until);
     change(
         connection,
-        "UPDATE leases SET state = ?2, attempts = ?3, due_at = ?4 WHERE operation = ?1",
+        "UPDATE leases SET state = ?2, attempts = ?3, due_at = ?4, ending_since = ?5 WHERE operation = ?1",
         params![
             row.operation.to_bytes(),
             row.state.as_str(),
             row.attempts,
-            until.0
+            until.0,
+            row.ending_since.map(|since| since.0)
         ],
     )?;
     Ok(())

@@ -1,0 +1,157 @@
+//! `GET sys/metrics`: gauges in Prometheus' text format (exposition format
+//! 0.0.4). All are read from storage at the moment of asking, so they survive a
+//! restart and need no history.
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+
+use super::{
+    Outcome,
+    answer::{Answer, Body},
+    dispatch::Ask,
+    error::ApiError,
+};
+use crate::{engine::Engine, mount::Mount, storage::RotationState};
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What a mount's metrics are made of.
+struct Sample {
+    mount: String,
+    values: [Option<f64>; FAMILIES.len()],
+}
+
+/// Name and meaning, in the order of [`Sample::values`].
+const FAMILIES: [(&str, &str); 9] = [
+    ("lessor_leases", "Leases in storage."),
+    (
+        "lessor_leases_revoking",
+        "Leases that wait for their end upstream.",
+    ),
+    (
+        "lessor_leases_out_of_sync",
+        "Leases that upstream did not end, tried again daily.",
+    ),
+    (
+        "lessor_oldest_overdue_revocation_seconds",
+        "How long the longest waiting lease should have ended ago; 0 where none waits.",
+    ),
+    (
+        "lessor_upstream_down",
+        "1 while revocations are held back because upstream does not answer.",
+    ),
+    (
+        "lessor_rotation_failed",
+        "1 while a rotation of the root credential waits for the operator.",
+    ),
+    (
+        "lessor_rotation_attempts",
+        "Attempts at the present step of the open rotation; 0 where none is open.",
+    ),
+    (
+        "lessor_rotation_last_timestamp_seconds",
+        "When the root credential was last rotated.",
+    ),
+    (
+        "lessor_rotation_next_timestamp_seconds",
+        "When the root credential is rotated next.",
+    ),
+];
+
+/// `GET sys/metrics`
+pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let format = fields.text("format")?;
+    fields.finish()?;
+    if format.is_some_and(|format| format != "prometheus") {
+        return Err(ApiError::bad_request(
+            "format must be prometheus, or left out",
+        ));
+    }
+    let mut samples = Vec::new();
+    for mount in engine.mounts.every() {
+        samples.push(sample(engine, &mount).await?);
+    }
+    samples.sort_by(|a, b| a.mount.cmp(&b.mount));
+    Ok(Answer {
+        status: StatusCode::OK,
+        body: Body::Document {
+            content_type: CONTENT_TYPE.into(),
+            bytes: render(&samples).into_bytes(),
+        },
+    })
+}
+
+async fn sample(engine: &Engine, mount: &Mount) -> Result<Sample, ApiError> {
+    let now = engine.clock.now();
+    let (total, late) = engine.leases.standing(mount).await?;
+    let (rotation, schedule) = engine.rotations.standing(mount).await?;
+    let failed = rotation
+        .as_ref()
+        .is_some_and(|rotation| rotation.state == RotationState::Failed);
+    let (last, next) = schedule.map_or((None, None), |schedule| (schedule.last, schedule.next));
+    let seconds = |at: crate::clock::Timestamp| at.0 as f64 / 1000.0;
+    Ok(Sample {
+        mount: mount.path().to_string(),
+        values: [
+            Some(total as f64),
+            Some(late.revoking as f64),
+            Some(late.out_of_sync as f64),
+            Some(
+                late.oldest
+                    .map_or(0.0, |since| now.since(since).as_secs_f64()),
+            ),
+            Some(f64::from(u8::from(mount.is_upstream_down()))),
+            Some(f64::from(u8::from(failed))),
+            Some(rotation.map_or(0.0, |rotation| f64::from(rotation.attempts))),
+            last.map(seconds),
+            next.map(seconds),
+        ],
+    })
+}
+
+fn render(samples: &[Sample]) -> String {
+    let mut text = String::new();
+    for (index, (name, help)) in FAMILIES.iter().enumerate() {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for sample in samples {
+            if let Some(Some(value)) = sample.values.get(index) {
+                let mount = label(&sample.mount);
+                let _ = writeln!(text, "{name}{{mount=\"{mount}\"}} {value}");
+            }
+        }
+    }
+    text
+}
+
+/// A label's value: backslash, quote and line feed are escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', r"\\")
+        .replace('"', "\\\"")
+        .replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_is_written_once_with_a_line_for_each_mount() {
+        let sample = |mount: &str, first: Option<f64>| Sample {
+            mount: mount.into(),
+            values: [first, None, None, None, None, None, None, None, Some(1.5)],
+        };
+        let text = render(&[sample("a", Some(3.0)), sample("b\"\\", None)]);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                "lessor_leases{mount=\"a\"} 3",
+                "lessor_rotation_next_timestamp_seconds{mount=\"a\"} 1.5",
+                "lessor_rotation_next_timestamp_seconds{mount=\"b\\\"\\\\\"} 1.5",
+            ]
+        );
+        assert_eq!(text.matches("# TYPE").count(), FAMILIES.len());
+    }
+}

@@ -1,0 +1,89 @@
+//! `sys/tasks/…`: what callers asked for and did not wait for.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::{Answer, Data, Envelope},
+    dispatch::Ask,
+    leases,
+};
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    id::OperationId,
+    secret::Secret,
+    storage::TaskState,
+    task::{TaskView, Work},
+};
+
+/// Queues work and answers 202 with the task; `facts` stand beside its id.
+pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work, facts: Value) -> Outcome {
+    let view = engine.tasks.submit(work, ask.requester()).await?;
+    let mut data = Map::from_iter([
+        ("task_id".to_owned(), json!(view.row.id)),
+        ("state".to_owned(), view.row.state.as_str().into()),
+    ]);
+    if let Value::Object(facts) = facts {
+        data.extend(facts);
+    }
+    Ok(Answer::accepted(Data::Json(data.into()), Vec::new()))
+}
+
+/// `GET sys/tasks/:id`. The credential that a task made stands in the first
+/// answer that can hold it, and in no other.
+pub(super) async fn show(engine: &Engine, id: &str) -> Outcome {
+    let view = engine.tasks.show(id.parse::<OperationId>()?, true).await?;
+    let shown = fields_of(&view);
+    let Some(credential) = view.credential else {
+        return Ok(Answer::data(shown));
+    };
+    // The lease may have ended while nobody asked; the credential went with it.
+    let lease = engine.leases.lookup(&credential.lease).await?;
+    let mut text = shown.to_string();
+    text.pop();
+    let text = format!("{text},\"credential\":{}}}", credential.data.expose());
+    let left = leases::seconds_left(&lease, engine.clock.now());
+    Ok(Answer::envelope(Envelope {
+        data: Data::Credential(Secret::new(text)),
+        lease: Some(leases::head(&lease, left)),
+        ..Envelope::default()
+    }))
+}
+
+/// `LIST sys/tasks`: the newest first.
+pub(super) async fn list(engine: &Engine) -> Outcome {
+    let views = engine.tasks.list().await?;
+    let keys: Vec<String> = views.iter().map(|view| view.row.id.to_string()).collect();
+    if keys.is_empty() {
+        return Answer::list(keys);
+    }
+    let infos = views
+        .iter()
+        .map(|view| (view.row.id.to_string(), fields_of(view)));
+    let infos: Map<String, Value> = infos.collect();
+    Ok(Answer::data(json!({ "keys": keys, "key_info": infos })))
+}
+
+/// `DELETE sys/tasks/:id`
+pub(super) async fn cancel(engine: &Engine, id: &str) -> Outcome {
+    engine.tasks.cancel(id.parse::<OperationId>()?).await?;
+    Ok(Answer::done())
+}
+
+fn fields_of(view: &TaskView) -> Value {
+    let row = &view.row;
+    let waits = row.state == TaskState::Succeeded && view.credential.is_some();
+    json!({
+        "id": row.id,
+        "kind": row.kind,
+        "target": row.target,
+        "state": row.state.as_str(),
+        "errors": row.errors,
+        "requester": row.requester,
+        "creation_time": row.created_at.rfc3339(),
+        "deadline": row.deadline_at.rfc3339(),
+        "end_time": row.ended_at.map(Timestamp::rfc3339),
+        "has_credential": waits,
+    })
+}

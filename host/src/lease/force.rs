@@ -1,0 +1,142 @@
+//! Forgetting leases that upstream does not end: the operator's last resort.
+//!
+//! Only a lease that upstream failed to end at least once can be forgotten, by
+//! somebody who says why. Its credential may still work: what is known of it
+//! goes to the log and to the audit device, so that a person can end it by hand.
+
+use super::{LeaseView, Leases, RevokeOutcome, id_of, prefix::Cover, quarantine, view};
+use crate::{
+    id::LeaseId,
+    mount::Mount,
+    refusal::Refusal,
+    storage::{Lateness, LeaseState, PurgeScope},
+};
+
+/// Leases that are forgotten in one transaction.
+const BATCH: usize = 1000;
+
+/// What forcing a prefix did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forced {
+    /// Leases forgotten.
+    pub purged: usize,
+    /// Leases that upstream was never asked to end: marked, as for a revocation
+    /// without force.
+    pub marked: usize,
+}
+
+impl Leases {
+    /// Revokes a lease, and forgets it where upstream does not end it now.
+    /// `reason` stands in the log and the audit device.
+    ///
+    /// # Errors
+    /// `Conflict` where the lease is still being made; where storage fails.
+    pub async fn revoke_or_purge(
+        &self,
+        id: &LeaseId,
+        reason: &str,
+    ) -> Result<RevokeOutcome, Refusal> {
+        let mount = match self.find(id).await {
+            Err(Refusal::NotFound(_)) => return Ok(RevokeOutcome::Unknown),
+            other => other?.0,
+        };
+        let why = match self.revoke(id).await? {
+            RevokeOutcome::Queued(why) => why,
+            outcome => return Ok(outcome),
+        };
+        let one = PurgeScope::One(id.operation);
+        if self.purge(&mount, one, reason).await? == 0 {
+            return Err(Refusal::Conflict(format!(
+                "lease {id} cannot be dropped yet: {why}; try again when that is over"
+            )));
+        }
+        Ok(RevokeOutcome::Revoked)
+    }
+
+    /// Forgets the leases under a prefix that upstream failed to end, and marks
+    /// the others for revocation.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty prefix; where storage fails.
+    pub async fn force_prefix(&self, prefix: &str, reason: &str) -> Result<Forced, Refusal> {
+        let mut forced = Forced::default();
+        for (mount, cover) in self.covered(prefix)? {
+            let which = match cover {
+                Cover::Everything => PurgeScope::Mount,
+                Cover::Role(role) => PurgeScope::Role(role),
+                Cover::One(id) => PurgeScope::One(id.operation),
+            };
+            forced.purged += self.purge(&mount, which, reason).await?;
+        }
+        forced.marked = self.revoke_prefix(prefix).await?;
+        Ok(forced)
+    }
+
+    async fn purge(
+        &self,
+        mount: &Mount,
+        which: PurgeScope,
+        reason: &str,
+    ) -> Result<usize, Refusal> {
+        let mut purged = 0;
+        loop {
+            let now = self.clock.now();
+            let found = self
+                .storage
+                .purge_leases(mount.id, which.clone(), now, BATCH)
+                .await?;
+            quarantine::report(&found.set_aside);
+            for row in &found.rows {
+                tracing::warn!(
+                    lease = %id_of(mount, &row.role_name, row.operation), principal = row.principal,
+                    credential = row.credential_id.as_deref().unwrap_or("not known"),
+                    attempts = row.attempts, last_error = row.last_error, reason,
+                    "dropped a lease by force: its credential may still work upstream"
+                );
+            }
+            purged += found.rows.len();
+            if found.rows.len() + found.set_aside.len() < BATCH {
+                break;
+            }
+        }
+        if purged > 0 {
+            self.ended.notify_waiters();
+            self.nudge.notify_one();
+        }
+        Ok(purged)
+    }
+
+    /// How many leases a mount has, and how much of it waits for its end.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn standing(&self, mount: &Mount) -> Result<(u64, Lateness), Refusal> {
+        let total = self.storage.total_leases(mount.id).await?;
+        let late = self.storage.lateness(mount.id, self.clock.now()).await?;
+        Ok((total, late))
+    }
+
+    /// Leases that wait for their end, the longest waiting of each mount first,
+    /// at most `limit` in all; with a state, only those in it.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn ending(
+        &self,
+        state: Option<LeaseState>,
+        limit: usize,
+    ) -> Result<Vec<LeaseView>, Refusal> {
+        let mut views = Vec::new();
+        for mount in self.mounts.every() {
+            let left = limit.saturating_sub(views.len());
+            let now = self.clock.now();
+            let found = self
+                .storage
+                .ending_leases(mount.id, state, now, left)
+                .await?;
+            quarantine::report(&found.set_aside);
+            views.extend(found.rows.into_iter().map(|row| view(&mount, row, false)));
+        }
+        Ok(views)
+    }
+}

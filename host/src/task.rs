@@ -1,0 +1,392 @@
+//! Tasks: what a caller asks for and does not wait for.
+//!
+//! A task is a row before anything is done, and every kind of work can be begun
+//! again: an issue is a request with an idempotency key, a rotation or a
+//! revocation goes on where storage says. So a task of a dead process is simply
+//! queued again at the next start. A credential that a task made is kept sealed
+//! until it is asked for, and handed out once.
+
+mod work;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, Semaphore};
+
+pub use self::work::{Draining, Work};
+use crate::{
+    clock::{Clock, Timestamp},
+    fault,
+    id::{LeaseId, MountPath, OperationId},
+    keyring::Keyring,
+    lease::Leases,
+    mount::Mounts,
+    provider::Requester,
+    refusal::Refusal,
+    rotation::Rotations,
+    secret::Secret,
+    storage::{Storage, TaskError, TaskRow, TaskState},
+};
+
+/// Tasks under way at a time, over all mounts.
+const WORKERS: usize = 64;
+
+/// Tasks under way at a time for one mount, so that an upstream that hangs
+/// delays no other.
+const WORKERS_OF_A_MOUNT: usize = 16;
+
+/// How long a task is kept after it was over.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a task that waits for upstream to end credentials may take.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long until a worker looks again after storage failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Most tasks that one list answers.
+const LIST_LIMIT: usize = 1000;
+
+/// A task as shown.
+#[derive(Debug)]
+pub struct TaskView {
+    /// What is stored of it; `input` and `result` are absent.
+    pub row: TaskRow,
+    /// The credential that it made, where it was not handed out before.
+    pub credential: Option<TaskCredential>,
+}
+
+/// A credential that a task made.
+#[derive(Debug)]
+pub struct TaskCredential {
+    /// The lease.
+    pub lease: LeaseId,
+    /// The credential as JSON.
+    pub data: Secret<String>,
+}
+
+/// The tasks of an installation.
+#[derive(Debug)]
+pub struct Tasks {
+    storage: Storage,
+    keyring: Keyring,
+    mounts: Arc<Mounts>,
+    leases: Arc<Leases>,
+    rotations: Arc<Rotations>,
+    clock: Clock,
+    workers: Arc<Semaphore>,
+    /// Something was queued since a worker last looked.
+    queued: AtomicBool,
+    under_way: Mutex<HashMap<OperationId, UnderWay>>,
+}
+
+/// A task that a worker of this process runs.
+#[derive(Debug)]
+struct UnderWay {
+    mount: String,
+    cancelled: Arc<Notify>,
+}
+
+impl Tasks {
+    /// Tasks over a storage.
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        mounts: Arc<Mounts>,
+        leases: Arc<Leases>,
+        rotations: Arc<Rotations>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            storage,
+            keyring,
+            mounts,
+            leases,
+            rotations,
+            clock,
+            workers: Arc::new(Semaphore::new(WORKERS)),
+            queued: AtomicBool::new(false),
+            under_way: Mutex::default(),
+        }
+    }
+
+    /// Takes up what a dead process left. Called once, before anything else.
+    pub async fn resume(self: &Arc<Self>) {
+        if let Err(error) = self.storage.requeue_tasks().await {
+            tracing::error!(%error, "could not queue interrupted tasks again; they wait for the next start");
+        }
+        self.wake();
+    }
+
+    /// Queues work for a caller. What must happen at once (marking leases) was
+    /// done before.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown mount; where storage fails.
+    pub async fn submit(
+        self: &Arc<Self>,
+        work: Work,
+        requester: Requester,
+    ) -> Result<TaskView, Refusal> {
+        let now = self.clock.now();
+        let id = OperationId::new(now)?;
+        let limit = match work.mount() {
+            Some(mount) => {
+                let mount = self.mounts.open(&mount.parse::<MountPath>()?)?;
+                mount.spec.tune.task_timeout
+            }
+            None => LONGEST,
+        };
+        let input = self
+            .keyring
+            .seal(&context(id, "input"), work.to_json()?.expose().as_bytes())?;
+        let row = TaskRow {
+            id,
+            kind: work.kind().to_owned(),
+            target: work.target(),
+            mount: work.mount().unwrap_or_default().to_owned(),
+            requester,
+            state: TaskState::Queued,
+            input: Some(input),
+            result: None,
+            errors: Vec::new(),
+            created_at: now,
+            deadline_at: now.plus(limit),
+            ended_at: None,
+        };
+        let forget_before = Timestamp(now.0.saturating_sub(millis(KEPT)));
+        self.storage.record_task(row.clone(), forget_before).await?;
+        fault::point("task.after_queued");
+        tracing::info!(task = %id, kind = row.kind, target = row.target, "queued a task");
+        self.wake();
+        Ok(view(row, None))
+    }
+
+    /// A task; with `take`, also the credential that it made, which is erased
+    /// here by that.
+    ///
+    /// # Errors
+    /// `NotFound`; where storage fails.
+    pub async fn show(&self, id: OperationId, take: bool) -> Result<TaskView, Refusal> {
+        let found = match take {
+            true => self.storage.take_task(id).await?,
+            false => self.storage.task(id).await?,
+        };
+        let row = found.ok_or_else(|| unknown(id))?;
+        let credential = match &row.result {
+            Some(sealed) if take => {
+                let text = self.keyring.open_text(&context(id, "result"), sealed)?;
+                Some(work::read_credential(&text)?)
+            }
+            _ => None,
+        };
+        Ok(view(row, credential))
+    }
+
+    /// The newest tasks.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn list(&self) -> Result<Vec<TaskView>, Refusal> {
+        let rows = self.storage.tasks(LIST_LIMIT).await?;
+        Ok(rows.into_iter().map(|row| view(row, None)).collect())
+    }
+
+    /// Number of tasks by state.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn count(&self) -> Result<Vec<(String, u64)>, Refusal> {
+        Ok(self.storage.count_tasks().await?)
+    }
+
+    /// Cancels a task. A credential that was being made is ended.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for one that is over, or whose work cannot be
+    /// undone once it has begun.
+    pub async fn cancel(&self, id: OperationId) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        if !self.storage.cancel_task(id, work::ISSUE, now).await? {
+            let row = self.storage.task(id).await?.ok_or_else(|| unknown(id))?;
+            return Err(Refusal::Conflict(match row.state.is_over() {
+                true => format!(
+                    "task {id} is over ({}), so there is nothing to cancel",
+                    row.state.as_str()
+                ),
+                false => format!("task {id} ({}) has begun and cannot be undone", row.kind),
+            }));
+        }
+        if let Some(under_way) = self.under_way().get(&id) {
+            under_way.cancelled.notify_one();
+        }
+        tracing::info!(task = %id, "cancelled a task");
+        Ok(())
+    }
+
+    /// Sees to it that what is queued has a worker.
+    fn wake(self: &Arc<Self>) {
+        self.queued.store(true, Ordering::SeqCst);
+        let Ok(permit) = Arc::clone(&self.workers).try_acquire_owned() else {
+            // Each of those at work looks again before it stops.
+            return;
+        };
+        let tasks = Arc::clone(self);
+        tokio::spawn(async move {
+            while tasks.queued.swap(false, Ordering::SeqCst) {
+                tasks.run_queued().await;
+            }
+            drop(permit);
+            // Queued after the last look, and before the permit was free.
+            if tasks.queued.load(Ordering::SeqCst) {
+                tasks.wake();
+            }
+        });
+    }
+
+    async fn run_queued(self: &Arc<Self>) {
+        loop {
+            match self.storage.claim_task(self.busy_mounts()).await {
+                // Waiting keeps nothing busy, and may last for hours.
+                Ok(Some(row)) if row.mount.is_empty() => {
+                    let tasks = Arc::clone(self);
+                    tokio::spawn(async move { tasks.run(row).await });
+                }
+                Ok(Some(row)) => self.run(row).await,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(%error, "could not take up a task");
+                    self.clock.sleep_until(self.clock.now().plus(PAUSE)).await;
+                }
+            }
+        }
+    }
+
+    /// Paths of the mounts that have as many tasks under way as they may.
+    fn busy_mounts(&self) -> Vec<String> {
+        let mut of_mount: HashMap<String, usize> = HashMap::new();
+        for under_way in self.under_way().values() {
+            *of_mount.entry(under_way.mount.clone()).or_default() += 1;
+        }
+        of_mount.retain(|_, tasks| *tasks >= WORKERS_OF_A_MOUNT);
+        of_mount.into_keys().collect()
+    }
+
+    async fn run(&self, row: TaskRow) {
+        fault::point("task.after_claimed");
+        let cancelled = Arc::new(Notify::new());
+        let under_way = UnderWay {
+            mount: row.mount.clone(),
+            cancelled: Arc::clone(&cancelled),
+        };
+        self.under_way().insert(row.id, under_way);
+        // Cancelled between the claim and here: then storage knows, and `finish`
+        // finds out.
+        let outcome = tokio::select! {
+            outcome = self.perform(&row) => Some(outcome),
+            () = self.clock.sleep_until(row.deadline_at) => Some(Err(vec![TaskError {
+                code: "timeout".into(),
+                description: "the task was not done in time; what it began is gone on with or ended by itself".into(),
+            }])),
+            () = cancelled.notified() => None,
+        };
+        if let Some(outcome) = outcome {
+            fault::point("task.after_work");
+            self.finish(&row, outcome).await;
+        }
+        self.under_way().remove(&row.id);
+    }
+
+    /// Writes down how a task went. A credential of a task that was cancelled
+    /// meanwhile is ended: nobody will ask for it.
+    async fn finish(&self, row: &TaskRow, outcome: Result<Option<TaskCredential>, Vec<TaskError>>) {
+        let (state, credential, errors) = match outcome {
+            Ok(credential) => (TaskState::Succeeded, credential, Vec::new()),
+            Err(errors) => (TaskState::Failed, None, errors),
+        };
+        let seal = |credential: &TaskCredential| -> Result<Vec<u8>, Refusal> {
+            let text = work::credential_text(credential)?;
+            let context = context(row.id, "result");
+            Ok(self.keyring.seal(&context, text.expose().as_bytes())?)
+        };
+        let ended = match credential.as_ref().map(seal).transpose() {
+            Ok(sealed) => {
+                let now = self.clock.now();
+                let ended = self.storage.end_task(row.id, state, sealed, errors, now);
+                ended.await.map_err(Refusal::from)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        fault::point("task.after_finished");
+        match ended {
+            Ok(true) => {
+                tracing::info!(task = %row.id, kind = row.kind, state = state.as_str(), "ended a task");
+            }
+            Ok(false) => {
+                if let Some(credential) = credential
+                    && let Err(error) = self.leases.revoke(&credential.lease).await
+                {
+                    // It ends at its time at the latest.
+                    tracing::error!(lease = %credential.lease, %error, "could not revoke the lease of a cancelled task");
+                }
+            }
+            // It stays `processing` and is queued again at the next start.
+            Err(error) => {
+                tracing::error!(task = %row.id, %error, "could not record how a task went");
+            }
+        }
+    }
+
+    async fn perform(&self, row: &TaskRow) -> Result<Option<TaskCredential>, Vec<TaskError>> {
+        let input = row.input.as_deref().unwrap_or_default();
+        let work = self
+            .keyring
+            .open_text(&context(row.id, "input"), input)
+            .map_err(Refusal::from)
+            .and_then(|text| Work::from_json(&text));
+        let done = match work {
+            Ok(work) => self.carry_out(row, work).await,
+            Err(refusal) => Err(refusal),
+        };
+        done.map_err(|refusal| vec![work::error_of(&refusal)])
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, UnderWay>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a column of a task is sealed for.
+fn context(id: OperationId, column: &str) -> String {
+    format!("tasks/{id}/{column}")
+}
+
+fn view(row: TaskRow, credential: Option<TaskCredential>) -> TaskView {
+    let row = TaskRow {
+        input: None,
+        result: None,
+        ..row
+    };
+    TaskView { row, credential }
+}
+
+fn unknown(id: OperationId) -> Refusal {
+    Refusal::NotFound(format!(
+        "there is no task {id}; tasks are kept for a day after they are over"
+    ))
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! Tasks over a fake upstream.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Draining, TaskView, Work};
+use crate::{
+    engine::Engine,
+    id::OperationId,
+    refusal::Refusal,
+    storage::TaskState,
+    testing::{House, Step, db, requester},
+};
+
+fn issue() -> Work {
+    Work::Issue {
+        mount: "db".into(),
+        role: "reader".into(),
+        body: json!({}),
+        ttl_ms: None,
+        key: None,
+    }
+}
+
+async fn over(engine: &Engine, id: OperationId) -> TaskView {
+    loop {
+        let view = engine.tasks.show(id, false).await.unwrap();
+        if view.row.state.is_over() {
+            return view;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_handed_out_once() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let queued = engine.tasks.submit(issue(), requester()).await.unwrap();
+    let id = queued.row.id;
+    assert_eq!(queued.row.state, TaskState::Queued);
+    let done = over(&engine, id).await;
+    assert_eq!(done.row.state, TaskState::Succeeded);
+    assert!(done.credential.is_none());
+
+    let taken = engine
+        .tasks
+        .show(id, true)
+        .await
+        .unwrap()
+        .credential
+        .unwrap();
+    assert!(taken.data.expose().contains("username"));
+    engine.leases.lookup(&taken.lease).await.unwrap();
+    let again = engine.tasks.show(id, true).await.unwrap();
+    assert!(again.credential.is_none());
+    assert_eq!(house.principals(), 1);
+
+    let late = engine.tasks.cancel(id).await.unwrap_err();
+    assert!(late.to_string().contains("is over"), "{late}");
+}
+
+#[tokio::test]
+async fn a_failure_stands_in_the_task_with_its_code() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.script(&[Step::Unreached]);
+    let id = engine
+        .tasks
+        .submit(issue(), requester())
+        .await
+        .unwrap()
+        .row
+        .id;
+    let done = over(&engine, id).await;
+    assert_eq!(done.row.state, TaskState::Failed);
+    assert_eq!(done.row.errors.len(), 1);
+    assert_eq!(done.row.errors[0].code, "fake");
+}
+
+/// The process dies with the task taken up and, at the second time, with the
+/// credential made: there is never a second one.
+#[tokio::test]
+async fn a_task_of_a_dead_process_goes_on_as_the_same_operation() {
+    let house = House::new();
+    let id = {
+        let engine = house.open(false).await;
+        engine.tasks.workers.close();
+        let id = engine
+            .tasks
+            .submit(issue(), requester())
+            .await
+            .unwrap()
+            .row
+            .id;
+        let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
+        // As far as the work itself goes, and not to its record.
+        engine.tasks.perform(&row).await.unwrap();
+        id
+    };
+    assert_eq!(house.principals(), 1);
+    let engine = house.open(true).await;
+    let done = over(&engine, id).await;
+    assert_eq!(done.row.state, TaskState::Succeeded);
+    let taken = engine
+        .tasks
+        .show(id, true)
+        .await
+        .unwrap()
+        .credential
+        .unwrap();
+    engine.leases.lookup(&taken.lease).await.unwrap();
+    assert_eq!(house.principals(), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_has_begun_can_be_cancelled() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    engine.tasks.workers.close();
+    let id = engine
+        .tasks
+        .submit(issue(), requester())
+        .await
+        .unwrap()
+        .row
+        .id;
+    engine.tasks.cancel(id).await.unwrap();
+    let view = engine.tasks.show(id, true).await.unwrap();
+    assert_eq!(view.row.state, TaskState::Cancelled);
+    assert!(matches!(
+        engine.tasks.cancel(id).await,
+        Err(Refusal::Conflict(_))
+    ));
+    assert!(matches!(
+        engine.tasks.cancel(OperationId::from_bytes([9; 16])).await,
+        Err(Refusal::NotFound(_))
+    ));
+    assert_eq!(house.principals(), 0);
+}
+
+/// Cancelled after the credential was made and before that was written down.
+#[tokio::test]
+async fn the_credential_of_a_cancelled_task_is_ended() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    engine.tasks.workers.close();
+    let id = engine
+        .tasks
+        .submit(issue(), requester())
+        .await
+        .unwrap()
+        .row
+        .id;
+    let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
+    let outcome = engine.tasks.perform(&row).await;
+    engine.tasks.cancel(id).await.unwrap();
+    engine.tasks.finish(&row, outcome).await;
+    assert_eq!(house.principals(), 0);
+    let view = engine.tasks.show(id, true).await.unwrap();
+    assert_eq!(view.row.state, TaskState::Cancelled);
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine.issue().await.unwrap();
+    house.script(&[Step::FailBefore]);
+    engine.leases.revoke_prefix("db").await.unwrap();
+    let drain = Work::Drain {
+        kind: Draining::RevokePrefix,
+        prefix: "db".into(),
+    };
+    let id = engine
+        .tasks
+        .submit(drain, requester())
+        .await
+        .unwrap()
+        .row
+        .id;
+    while house.script_left() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let waiting = engine.tasks.show(id, false).await.unwrap();
+    assert!(!waiting.row.state.is_over());
+    house.clock.advance(Duration::from_secs(60));
+    assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
+
+    let before = engine.rotations.version(&db()).await.unwrap();
+    let rotate = || Work::RotateRoot {
+        mount: "db".into(),
+        before,
+    };
+    for _ in 0..2 {
+        let id = engine
+            .tasks
+            .submit(rotate(), requester())
+            .await
+            .unwrap()
+            .row
+            .id;
+        assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
+        assert_eq!(engine.rotations.version(&db()).await.unwrap(), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_takes_too_long_fails_by_name() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine.issue().await.unwrap();
+    house.script(&[Step::FailBefore; 100]);
+    engine.leases.revoke_prefix("db").await.unwrap();
+    let drain = Work::Drain {
+        kind: Draining::Unmount,
+        prefix: "db".into(),
+    };
+    let id = engine
+        .tasks
+        .submit(drain, requester())
+        .await
+        .unwrap()
+        .row
+        .id;
+    loop {
+        let view = engine.tasks.show(id, false).await.unwrap();
+        if view.row.state.is_over() {
+            assert_eq!(view.row.errors[0].code, "timeout");
+            break;
+        }
+        house.clock.advance(Duration::from_secs(3600));
+        tokio::task::yield_now().await;
+    }
+}

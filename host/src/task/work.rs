@@ -1,0 +1,207 @@
+//! What a task is to do: kept sealed as JSON, and carried out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{TaskCredential, Tasks};
+use crate::{
+    id::{LeaseId, MountPath, RoleName},
+    lease::IssueRequest,
+    refusal::Refusal,
+    secret::Secret,
+    storage::{TaskError, TaskRow},
+};
+
+/// The kind whose work can be cancelled once it has begun.
+pub(super) const ISSUE: &str = "issue";
+
+/// What is to be done.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Work {
+    /// Make a credential.
+    Issue {
+        /// At this mount.
+        mount: String,
+        /// By this role.
+        role: String,
+        /// The provider's part of the request.
+        body: Value,
+        /// Length asked for, in milliseconds.
+        ttl_ms: Option<u64>,
+        /// The caller's own idempotency key.
+        key: Option<String>,
+    },
+    /// Wait until what was marked is ended upstream.
+    Drain {
+        /// `revoke`, `revoke-prefix` or `unmount`.
+        kind: Draining,
+        /// A prefix of lease ids.
+        prefix: String,
+    },
+    /// Renew the root credential.
+    RotateRoot {
+        /// Of this mount.
+        mount: String,
+        /// Version of the config when it was asked for: a newer one in use means
+        /// that it was done.
+        before: u32,
+    },
+}
+
+/// Why leases are being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Draining {
+    /// One lease.
+    Revoke,
+    /// All under a prefix.
+    RevokePrefix,
+    /// All of a mount that is gone.
+    Unmount,
+}
+
+/// The form in which a credential waits for whoever asked for it.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    lease: String,
+    /// JSON as text, so that it stays as the provider wrote it.
+    data: String,
+}
+
+impl Work {
+    /// Its name in storage and answers.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Issue { .. } => ISSUE,
+            Self::Drain { kind, .. } => match kind {
+                Draining::Revoke => "revoke",
+                Draining::RevokePrefix => "revoke-prefix",
+                Draining::Unmount => "unmount",
+            },
+            Self::RotateRoot { .. } => "rotate-root",
+        }
+    }
+
+    /// What it is done to, as a path.
+    pub(super) fn target(&self) -> String {
+        match self {
+            Self::Issue { mount, role, .. } => format!("{mount}/creds/{role}"),
+            Self::Drain { prefix, .. } => prefix.clone(),
+            Self::RotateRoot { mount, .. } => mount.clone(),
+        }
+    }
+
+    /// Path of the mount whose upstream it asks; none for one that only waits.
+    pub(super) fn mount(&self) -> Option<&str> {
+        match self {
+            Self::Issue { mount, .. } | Self::RotateRoot { mount, .. } => Some(mount),
+            Self::Drain { .. } => None,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Result<Secret<String>, Refusal> {
+        serde_json::to_string(self)
+            .map(Secret::new)
+            .map_err(Refusal::internal)
+    }
+
+    pub(super) fn from_json(text: &Secret<String>) -> Result<Self, Refusal> {
+        serde_json::from_str(text.expose()).map_err(Refusal::internal)
+    }
+}
+
+impl Tasks {
+    /// Does the work of a task, from wherever it stands.
+    pub(super) async fn carry_out(
+        &self,
+        row: &TaskRow,
+        work: Work,
+    ) -> Result<Option<TaskCredential>, Refusal> {
+        match work {
+            Work::Issue {
+                mount,
+                role,
+                body,
+                ttl_ms,
+                key,
+            } => {
+                let mount: MountPath = mount.parse()?;
+                let role: RoleName = role.parse()?;
+                // A task is its own key, so that going on is no second issue.
+                let key = key.unwrap_or_else(|| format!("task/{}", row.id));
+                let key = key
+                    .parse()
+                    .map_err(|sentence: &str| Refusal::Invalid(sentence.into()))?;
+                let patience = self.mounts.open(&mount)?.spec.tune.task_timeout;
+                let request = IssueRequest {
+                    body,
+                    ttl: ttl_ms.map(Duration::from_millis),
+                    requester: row.requester.clone(),
+                    key: Some(key),
+                    patience: Some(patience),
+                };
+                let issued = self.leases.issue(&mount, &role, request).await?;
+                Ok(Some(TaskCredential {
+                    lease: issued.lease.id,
+                    data: issued.data,
+                }))
+            }
+            Work::Drain { prefix, .. } => {
+                self.leases.drained_before(&prefix, row.id).await?;
+                Ok(None)
+            }
+            Work::RotateRoot { mount, before } => {
+                let mount: MountPath = mount.parse()?;
+                if self.rotations.version(&mount).await? == before {
+                    let requester = Some(row.requester.clone());
+                    self.rotations.rotate_root(&mount, requester).await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The form in which a credential is sealed.
+pub(super) fn credential_text(credential: &TaskCredential) -> Result<Secret<String>, Refusal> {
+    let waiting = Waiting {
+        lease: credential.lease.to_string(),
+        data: credential.data.expose().clone(),
+    };
+    let text = serde_json::to_string(&waiting).map(Secret::new);
+    drop(Secret::new(waiting.data));
+    text.map_err(Refusal::internal)
+}
+
+/// Reads what [`credential_text`] wrote.
+pub(super) fn read_credential(text: &Secret<String>) -> Result<TaskCredential, Refusal> {
+    let waiting: Waiting = serde_json::from_str(text.expose()).map_err(Refusal::internal)?;
+    let lease: LeaseId = waiting.lease.parse()?;
+    Ok(TaskCredential {
+        lease,
+        data: Secret::new(waiting.data),
+    })
+}
+
+/// What a refusal looks like in a task: the provider's code, or the host's.
+pub(super) fn error_of(refusal: &Refusal) -> TaskError {
+    let code = match refusal {
+        Refusal::Invalid(_) => "invalid",
+        Refusal::NotFound(_) => "not-found",
+        Refusal::Conflict(_) => "conflict",
+        Refusal::Limit { .. } => "limit",
+        Refusal::Unavailable(_) => "unavailable",
+        Refusal::Provider(failure) => &failure.code,
+        Refusal::Internal(source) => {
+            tracing::error!(%source, "a task failed within the host");
+            "internal"
+        }
+    };
+    TaskError {
+        code: code.to_owned(),
+        description: refusal.to_string(),
+    }
+}
