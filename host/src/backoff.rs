@@ -35,9 +35,47 @@ pub fn jittered(attempts: u32) -> Duration {
     )
 }
 
+/// How many attempts fit in the time since the first, one included, at their own
+/// times; at most [`SOON`]. More than that were not asked for by the clock.
+pub fn fitting(age: Duration) -> u32 {
+    // The shortest delays there may be, so that what came by itself always fits.
+    let shortest = FIRST - FIRST / 5;
+    (1..SOON)
+        .take_while(|doubled| age >= shortest * ((1 << doubled) - 1))
+        .last()
+        .map_or(1, |fits| fits + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attempts_that_come_at_their_own_times_fit() {
+        for spread in [0, 700, u64::MAX] {
+            let mut age = Duration::ZERO;
+            for attempt in 1..=SOON {
+                assert!(fitting(age) >= attempt, "{attempt} after {age:?}");
+                age += delay(attempt, spread);
+            }
+        }
+        for (seconds, attempts) in [
+            (0, 1),
+            (3, 1),
+            (4, 2),
+            (11, 2),
+            (12, 3),
+            (123, 5),
+            (124, 6),
+            (9999, 6),
+        ] {
+            assert_eq!(
+                fitting(Duration::from_secs(seconds)),
+                attempts,
+                "{seconds} s"
+            );
+        }
+    }
 
     #[test]
     fn delays_double_within_their_bounds() {

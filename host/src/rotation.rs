@@ -41,12 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// First pause between two proofs of a staged credential.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a rotation that fails for the moment is tried again at least. Each
-/// caller who meets an open rotation makes an attempt too, so under load the
-/// attempts alone are used up within a second of an upstream that restarts. Six
-/// attempts at their own times take longer than this.
-const AT_LEAST: Duration = Duration::from_secs(120);
-
 /// The name under which rotations appear where a principal's is wanted.
 const PRINCIPAL: &str = "root";
 
@@ -432,9 +426,11 @@ impl Rotations {
         failure: &Failure,
     ) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let early = attempt < backoff::SOON || now < rotation.opened_at.plus(AT_LEAST);
-        let again = failure.class.is_transient() && early;
-        let due = again.then(|| now.plus(backoff::jittered(attempt.min(backoff::SOON))));
+        // Each caller who meets an open rotation makes an attempt too; under load
+        // they would use all of them up while upstream restarts.
+        let counted = attempt.min(backoff::fitting(now.since(rotation.opened_at)));
+        let again = failure.class.is_transient() && counted < backoff::SOON;
+        let due = again.then(|| now.plus(backoff::jittered(counted)));
         self.storage
             .record_rotation_failure(rotation.operation, due, failure.to_string())
             .await?;

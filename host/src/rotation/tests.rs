@@ -130,7 +130,10 @@ async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away
         assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
     }
     let shown = engine.settings.read(&db()).await.unwrap();
-    assert_eq!(shown.rotation.unwrap().state, RotationState::Rotating);
+    let rotation = shown.rotation.unwrap();
+    assert_eq!(rotation.state, RotationState::Rotating);
+    let soon = house.clock.now().plus(Duration::from_secs(6));
+    assert!(rotation.due_at.unwrap() <= soon, "{rotation:?}");
     while engine.settings.read(&db()).await.unwrap().version != 2 {
         house.clock.advance(Duration::from_secs(60));
         tokio::task::yield_now().await;
