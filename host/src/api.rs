@@ -131,9 +131,15 @@ impl Inner {
         let mut record = Record::new(id, peer, request.method(), request.uri().path());
         let outcome = match self.audit.ready() {
             Ok(()) => self.answer(request, &mut record).await,
-            Err(_) if record.is_audited() => Err(ApiError::unaudited(
-                "nothing was done, and requests succeed again once it does",
-            )),
+            Err(_) if record.is_audited() => {
+                let refusal = ApiError::unaudited(
+                    "nothing was done, and requests succeed again once it does",
+                );
+                let answer = encode_error(&refusal, id);
+                // Not to the audit log: it was tried this moment.
+                record.log(&Err(refusal), begun.elapsed());
+                return (answer, None);
+            }
             // What monitors ask stays answered.
             Err(_) => self.answer(request, &mut record).await,
         };

@@ -94,6 +94,11 @@ impl Audit {
             .map_err(io::Error::other)
             .and_then(|mut bytes| {
                 bytes.push(b'\n');
+                if self.device.broken.load(Ordering::Relaxed) {
+                    // The last line may stand there in part: it takes no other
+                    // with it.
+                    bytes.insert(0, b'\n');
+                }
                 self.append(&bytes)
             });
         let was_broken = self.device.broken.swap(written.is_err(), Ordering::Relaxed);

@@ -61,8 +61,8 @@ impl From<StorageError> for Refusal {
         if error.refuses_writes() {
             tracing::error!(error = %error, "storage refused a write");
             Self::Unavailable(
-                "storage refuses writes (disk full, read-only or failing); nothing was changed, \
-                 and requests succeed again once it accepts them"
+                "storage refuses writes (disk full, read-only or failing), so what was asked for is not recorded; \
+                 requests succeed again once it accepts them"
                     .into(),
             )
         } else {

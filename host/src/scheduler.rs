@@ -108,7 +108,10 @@ impl Work {
         let mut failures = 0_u32;
         loop {
             let nudged = self.nudge.notified();
-            let (mut next, failed) = self.run_once(&mut under_way).await;
+            // All times count from here: what becomes due while it runs is not
+            // slept over.
+            let now = self.clock.now();
+            let (mut next, failed) = self.run_once(now, &mut under_way).await;
             // Each request that fails nudges, too: a storage that takes nothing
             // is asked after its pause and not for every one of them.
             let mut takes_nothing = false;
@@ -119,11 +122,11 @@ impl Work {
                     takes_nothing = matches!(error, Refusal::Unavailable(_));
                     let pause = pause_after(failures);
                     tracing::error!(%error, failures, pause_s = pause.as_secs(), "the scheduler could not read or claim due work");
-                    let again = self.clock.now().plus(pause);
+                    let again = now.plus(pause);
                     next = Some(next.map_or(again, |next| next.min(again)));
                 }
             }
-            let latest = self.clock.now().plus(LONGEST_SLEEP);
+            let latest = now.plus(LONGEST_SLEEP);
             let wake = next.map_or(latest, |next| next.min(latest));
             tokio::select! {
                 () = self.clock.sleep_until(wake) => {}
@@ -139,8 +142,11 @@ impl Work {
 
     /// Begins all due work there is room for; the moment of the next, and the
     /// first failure of storage.
-    async fn run_once(&self, under_way: &mut JoinSet<()>) -> (Option<Timestamp>, Option<Refusal>) {
-        let now = self.clock.now();
+    async fn run_once(
+        &self,
+        now: Timestamp,
+        under_way: &mut JoinSet<()>,
+    ) -> (Option<Timestamp>, Option<Refusal>) {
         // What fails for one mount is no reason to leave the others undone.
         let (mut next, mut failed) = (None::<Timestamp>, None);
         let mut note = |outcome: Result<Option<Timestamp>, Refusal>| match outcome {

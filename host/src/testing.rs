@@ -42,8 +42,22 @@ pub(crate) struct Upstream {
     /// Former passwords that were ended.
     pub(crate) ended: Vec<String>,
     pub(crate) created: u32,
+    /// Whether upstream names a credential itself, and not as it is asked to.
+    pub(crate) names_itself: bool,
+    /// Whether the inventory names a next page for ever.
+    pub(crate) endless: bool,
+    /// Whether a revocation is taken and nothing done.
+    pub(crate) deaf: bool,
     /// How the next calls go, in order; all well once it is empty.
     pub(crate) script: Vec<Step>,
+}
+
+impl Upstream {
+    /// The id of a principal's credential.
+    fn id_of(&self, principal: &str) -> String {
+        let own = if self.names_itself { "id-of-" } else { "" };
+        format!("{own}{principal}")
+    }
 }
 
 /// How one call goes.
@@ -89,7 +103,7 @@ impl Fake {
                 propagation_s: 0,
                 abilities: Abilities {
                     renewal: true,
-                    inventory: false,
+                    inventory: true,
                     publication: vec![],
                 },
             },
@@ -206,10 +220,11 @@ impl Provider for Fake {
         let (step, mut upstream) = self.begin(config)?;
         upstream.principals.insert(call.principal_name.clone());
         upstream.created += 1;
+        let id = upstream.id_of(&call.principal_name);
         after(
             step,
             Credential {
-                id: call.principal_name.clone(),
+                id,
                 data: Secret::new(json!({"username": call.principal_name}).to_string()),
                 metadata: json!({"made": upstream.created}),
                 expires_in: None,
@@ -233,7 +248,10 @@ impl Provider for Fake {
             }
             _ => &call.principal_name,
         };
-        upstream.principals.remove(name);
+        let name = name.strip_prefix("id-of-").unwrap_or(name);
+        if !upstream.deaf {
+            upstream.principals.remove(name);
+        }
         after(step, ())
     }
 
@@ -293,10 +311,20 @@ impl Provider for Fake {
     async fn list_credentials(
         &self,
         _: &Call,
-        _: &Secret<String>,
-        _: Option<&str>,
+        config: &Secret<String>,
+        cursor: Option<&str>,
     ) -> Result<Page, Failure> {
-        Err(failure(FailureClass::Unsupported, false))
+        let (step, upstream) = self.begin(config)?;
+        let after_cursor = |name: &&String| cursor.is_none_or(|cursor| name.as_str() > cursor);
+        let names = upstream.principals.iter().filter(after_cursor);
+        let page: Vec<&String> = names.take(2).collect();
+        let next = match page.last() {
+            Some(last) if page.len() == 2 => Some((*last).clone()),
+            last if upstream.endless => Some(last.map_or("z", |last| last).to_owned()),
+            _ => None,
+        };
+        let ids = page.iter().map(|name| upstream.id_of(name)).collect();
+        after(step, Page { ids, next })
     }
 
     async fn publish(

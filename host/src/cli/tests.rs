@@ -365,6 +365,21 @@ fn a_list_of_leases_goes_down_to_every_id() {
 }
 
 #[test]
+fn quarantined_leases_are_shown_one_a_row() {
+    let answer = r#"{"data": {"count": 1, "leases": [{
+        "number": 7, "operation": "01m8", "mount": "db", "role": null, "principal": "db-app-1",
+        "credential_id": "db-app-1", "reason": "attempts", "quarantined_at": "2026-11-21T00:00:00.000Z"
+    }]}}"#;
+    let outcome = lessor(&["lease", "quarantine"], "", &[(200, answer)]);
+    assert_eq!(outcome.asked[0].line, "GET /v1/sys/leases/quarantine");
+    let expected = "\
+NUMBER  OPERATION  MOUNT  ROLE  PRINCIPAL  REASON
+7       01m8       db     -     db-app-1   attempts
+";
+    assert_eq!(outcome.out, expected, "{}", outcome.err);
+}
+
+#[test]
 fn reconcile_sends_what_is_named_and_tells_what_does_not_match() {
     let answer = r#"{"data": {
         "dry_run": false, "upstream_count": 3, "lease_count": 2, "orphan_count": 2, "orphans": ["a", "b"],

@@ -504,3 +504,89 @@ async fn an_outage_holds_revocations_back_until_upstream_answers() {
     assert!(!mount.is_upstream_down());
     assert_eq!(house.principals(), 0);
 }
+
+/// What a dry run finds: orphans, and how many are undecided and vanished.
+async fn reconciled(engine: &crate::engine::Engine) -> (Vec<String>, usize, usize) {
+    let found = engine.leases.reconcile(&db(), &[], requester()).await;
+    let found = found.unwrap();
+    assert_eq!(found.orphan_count, found.orphans.len());
+    (found.orphans, found.undecided_count, found.vanished_count)
+}
+
+/// A lease whose credential's name is not known may stand for any that no lease
+/// knows, where upstream does not name as it is asked to.
+#[tokio::test]
+async fn a_lost_answer_leaves_strangers_undecided_where_upstream_names_them_itself() {
+    let house = House::new();
+    house.upstream.lock().unwrap().names_itself = true;
+    let engine = house.open(false).await;
+    for _ in 0..3 {
+        engine.issue().await.unwrap();
+    }
+    assert_eq!(reconciled(&engine).await, (vec![], 0, 0));
+    let stray = |present: bool| {
+        let mut upstream = house.upstream.lock().unwrap();
+        match present {
+            true => upstream.principals.insert("stray".into()),
+            false => upstream.principals.remove("stray"),
+        };
+    };
+    stray(true);
+    let orphan = vec!["id-of-stray".to_owned()];
+    assert_eq!(reconciled(&engine).await, (orphan.clone(), 0, 0));
+    house.script(&[Step::FailAfter]);
+    assert!(engine.issue().await.is_err());
+    assert_eq!(reconciled(&engine).await, (vec![], 2, 0));
+    let refused = engine.leases.reconcile(&db(), &orphan, requester()).await;
+    assert!(matches!(refused, Err(Refusal::Invalid(_))));
+    stray(false);
+    assert_eq!(reconciled(&engine).await, (vec![], 1, 0));
+    stray(true);
+    engine.start_scheduler().await;
+    engine.drain(&house.clock).await;
+    assert_eq!(reconciled(&engine).await, (orphan.clone(), 0, 0));
+    let ended = engine.leases.reconcile(&db(), &orphan, requester()).await;
+    assert_eq!(ended.unwrap().revoked, orphan);
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn where_upstream_names_as_asked_a_lost_answer_leaves_nothing_undecided() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house
+        .upstream
+        .lock()
+        .unwrap()
+        .principals
+        .insert("stray".into());
+    house.script(&[Step::FailAfter]);
+    assert!(engine.issue().await.is_err());
+    let orphan = vec!["stray".to_owned()];
+    assert_eq!(reconciled(&engine).await, (orphan, 0, 0));
+}
+
+#[tokio::test]
+async fn a_provider_that_ends_nothing_or_lists_for_ever_is_not_believed() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let stray = ["stray".to_owned()];
+    {
+        let mut upstream = house.upstream.lock().unwrap();
+        upstream.principals.insert("stray".into());
+        upstream.deaf = true;
+    }
+    let found = engine.leases.reconcile(&db(), &stray, requester()).await;
+    let found = found.unwrap();
+    assert!(found.revoked.is_empty());
+    assert_eq!(found.failed[0].0, "stray");
+    assert!(found.failed[0].1.contains("lists it still"));
+    house.upstream.lock().unwrap().endless = true;
+    let endless = engine.leases.reconcile(&db(), &[], requester()).await;
+    assert!(
+        endless
+            .unwrap_err()
+            .to_string()
+            .contains("endless_inventory")
+    );
+}

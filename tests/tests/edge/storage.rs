@@ -12,6 +12,7 @@ use std::{
 
 use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
+    http::Answer,
     server::Server,
     wait::eventually_true,
 };
@@ -123,8 +124,8 @@ fn a_credential_that_cannot_be_recorded_is_handed_to_nobody_and_ended() {
 fn a_revocation_that_cannot_be_recorded_is_done_again() {
     let fixture = Fixture::start();
     let (lease, kept) = (fixture.issue("reader"), fixture.issue("reader"));
-    // The mark and the claim are two writes; the third is the end.
-    fault(&fixture.server, &json!({"writes": 2}));
+    // The mark and the claim are one write; the second is the end.
+    fault(&fixture.server, &json!({"writes": 1}));
     let answer = fixture.revoke(&lease);
     assert_eq!(answer.status, 202, "{answer:?}");
     assert!(!fixture.works(&lease));
@@ -244,6 +245,14 @@ fn a_disk_that_is_really_full_refuses_writes_and_loses_nothing() {
         fixture.server.http.get(read).ok();
     }
     assert!(fixture.works(&lease));
+    // A backup needs space, too, and leaves none of what it had begun.
+    fixture.server.http.get("sys/storage/backup").refused(503);
+    let left = fs::read_dir(path.join("data")).unwrap().flatten();
+    assert!(
+        !left
+            .into_iter()
+            .any(|entry| entry.file_name().to_string_lossy().contains("backup"))
+    );
     fs::remove_file(&ballast).unwrap();
     handed_out.push(fixture.issue("reader"));
     fixture.server.advance_clock(GIVEN_UP_SECONDS);
@@ -251,6 +260,63 @@ fn a_disk_that_is_really_full_refuses_writes_and_loses_nothing() {
     fixture.server.kill();
     fixture.server.restart();
     fixture.await_exactly(&handed_out);
+    drop(fixture);
+    drop(disk);
+}
+
+/// Nothing is done that cannot be written down.
+#[test]
+fn an_audit_log_on_a_full_disk_stops_all_but_monitors_until_there_is_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("disk");
+    let Some(disk) = SmallDisk::mount(&path, 512) else {
+        return;
+    };
+    let audit = path.join("audit.jsonl").display().to_string();
+    let setup = Server::setup().environment("LESSOR_AUDIT_FILE", &audit);
+    let fixture = Fixture::with(setup, |postgres| postgres.superuser());
+    let kept = fixture.issue("reader");
+    let ballast = path.join("ballast");
+    let mut file = File::create(&ballast).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    while file.write_all(&[0]).is_ok() {}
+    drop(file);
+    let http = &fixture.server.http;
+    // What is left of the log's last page may take a few lines more.
+    let full = |answer: &Answer| {
+        answer.status == 503 && answer.text().contains("audit log takes no lines")
+    };
+    eventually_true("the audit log is full", || {
+        full(&http.get("db/creds/reader"))
+    });
+    // A short line may still find room where a long one found none; then what it
+    // tells of was done.
+    for (answer, done) in [
+        (http.get("sys/mounts"), true),
+        (fixture.revoke(&kept), !fixture.works(&kept)),
+    ] {
+        assert!(full(&answer), "{answer:?}");
+        assert!(
+            answer.text().contains("nothing was done") || done,
+            "{answer:?}"
+        );
+    }
+    http.get("sys/health").ok();
+    fs::remove_file(&ballast).unwrap();
+    fixture.revoke(&kept).ok();
+    // What was made when the log was full reached nobody and is gone already;
+    // what was handed out before that ends in its time.
+    fixture.server.advance_clock(3601);
+    fixture.await_exactly(&[]);
+    // A line that found no room leaves no other unreadable.
+    let log = fs::read_to_string(&audit).unwrap();
+    let unreadable = log
+        .lines()
+        .filter(|line| !line.is_empty() && serde_json::from_str::<Value>(line).is_err())
+        .count();
+    let torn = log.lines().filter(|line| !line.ends_with('}')).count();
+    assert!(unreadable <= torn, "{unreadable} {torn}");
+    assert!(log.contains("\"resumed\""), "{log}");
     drop(fixture);
     drop(disk);
 }
