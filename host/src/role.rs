@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     clock::Clock,
-    duration,
+    duration, fault,
     id::{MountPath, OperationId, RoleName},
     keyring::Keyring,
     mount::{Mount, Mounts},
@@ -268,6 +268,7 @@ impl Roles {
         {
             return Err(self.unknown(&mount, name).await);
         }
+        fault::point("cascade.after_role");
         tracing::info!(mount = %path, role = %name, "removed a role");
         Ok(())
     }

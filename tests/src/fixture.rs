@@ -58,7 +58,6 @@ impl Fixture {
     /// A server and a root credential of the test's choice.
     pub fn with(setup: Setup, root: impl FnOnce(&Postgres) -> Root) -> Self {
         let postgres = Postgres::start();
-        let server = setup.start();
         let root = root(&postgres);
         postgres.sql(
             "create table harness_table (value text); \
@@ -73,9 +72,14 @@ impl Fixture {
                 root.username
             ));
         }
+        Self::on(postgres, setup, root)
+    }
+
+    /// A server on a cluster that has the harness's roles, with a root credential.
+    pub fn on(postgres: Postgres, setup: Setup, root: Root) -> Self {
         let fixture = Self {
             postgres,
-            server,
+            server: setup.start(),
             root,
         };
         fixture.mount("db").ok();

@@ -183,6 +183,19 @@ impl Server {
         self.http = Http::new(&base).with_token(self.http.token());
     }
 
+    /// [`Server::restart`] into a process that kills itself when it first reaches
+    /// a fault point, perhaps before it listens.
+    pub fn restart_with_fault(&mut self, point: &str) {
+        let ended = self.process.try_wait().expect("look at the server");
+        assert!(ended.is_some(), "the former server still runs");
+        let fault = [("LESSOR_FAULT".to_owned(), point.to_owned())];
+        let (process, base) = launch(self.home.path(), &self.arguments, &fault);
+        self.process = process;
+        if let Some(base) = base {
+            self.http = Http::new(&base).with_token(self.http.token());
+        }
+    }
+
     /// Registers a file of the plugin directory under `name`.
     pub fn pin(&self, name: &str, file: &str, sha256: &str) -> Answer {
         self.http.put(
@@ -329,6 +342,21 @@ fn log_file(home: &Path) -> PathBuf {
 
 /// Starts the process and waits until it serves; gives its address.
 fn spawn(home: &Path, arguments: &[String], environment: &[(String, String)]) -> (Child, String) {
+    match launch(home, arguments, environment) {
+        (process, Some(base)) => (process, base),
+        (_, None) => {
+            let log = fs::read_to_string(log_file(home)).expect("the server's log");
+            panic!("the server did not start:\n{log}");
+        }
+    }
+}
+
+/// Starts a process; its address, unless it ended before it listened.
+fn launch(
+    home: &Path,
+    arguments: &[String],
+    environment: &[(String, String)],
+) -> (Child, Option<String>) {
     let log = File::options()
         .create(true)
         .append(true)
@@ -351,12 +379,12 @@ fn spawn(home: &Path, arguments: &[String], environment: &[(String, String)]) ->
     let base = eventually("the server prints where it listens", || {
         let log = fs::read_to_string(log_file(home)).expect("the server's log");
         let new = log.get(before..).unwrap_or_default();
-        if let Some(ended) = process.try_wait().expect("look at the server") {
-            panic!("the server did not start ({ended}):\n{new}");
+        if process.try_wait().expect("look at the server").is_some() {
+            return Some(None);
         }
         let (_, after) = new.split_once("listening on http")?;
         let (address, _) = after.split_once(char::is_whitespace)?;
-        Some(format!("http{address}"))
+        Some(Some(format!("http{address}")))
     });
     (process, base)
 }

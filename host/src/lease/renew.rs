@@ -86,6 +86,7 @@ impl Leases {
                 "lease {id} was revoked while it was being renewed"
             )));
         }
+        fault::point("renew.after_commit");
         self.nudge.notify_one();
         tracing::info!(lease = %id, expires = %shown_end(expires_at), "renewed a lease");
         let renewed = LeaseRow {

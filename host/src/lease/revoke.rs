@@ -111,6 +111,7 @@ impl Leases {
                 fault::point("revoke.after_provider");
                 return match self.storage.record_revoked(row.operation, early).await {
                     Ok(()) => {
+                        fault::point("revoke.after_commit");
                         self.published.forget(mount.id);
                         self.ended.notify_waiters();
                         tracing::info!(lease = %id, attempts = row.attempts, "revoked a lease");

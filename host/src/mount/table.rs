@@ -15,6 +15,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin},
     clock::Clock,
+    fault,
     id::{Digest, MountPath, OperationId},
     keyring::Keyring,
     provider::Scope,
@@ -230,6 +231,7 @@ impl Mounts {
     pub async fn remove(&self, path: &MountPath) -> Result<(), Refusal> {
         let mount = self.open(path)?;
         self.storage.drain_mount(mount.id, self.clock.now()).await?;
+        fault::point("cascade.after_mount");
         self.reread().await?;
         tracing::info!(mount = %path, "unmounted a provider");
         Ok(())
