@@ -61,13 +61,13 @@ pub struct Reconciliation {
     pub upstream: usize,
     /// Leases of the mount.
     pub leases: usize,
-    /// Credentials upstream without a lease; at most [`SHOWN`].
+    /// Credentials upstream without a lease; at most 1,000 of them.
     pub orphans: Vec<String>,
     /// How many there are in all.
     pub orphan_count: usize,
     /// Credentials that may belong to leases whose outcome is not known yet.
     pub undecided_count: usize,
-    /// Active leases without a credential upstream; at most [`SHOWN`].
+    /// Active leases without a credential upstream; at most 1,000 of them.
     pub vanished: Vec<Vanished>,
     /// How many there are in all.
     pub vanished_count: usize,
