@@ -31,7 +31,7 @@ use crate::{
     refusal::Refusal,
     rotation::Rotations,
     secret::Secret,
-    storage::{Storage, TaskError, TaskRow, TaskState},
+    storage::{Storage, StorageError, TaskError, TaskRow, TaskState},
 };
 
 /// Tasks under way at a time, over all mounts.
@@ -317,9 +317,8 @@ impl Tasks {
         };
         let ended = match credential.as_ref().map(seal).transpose() {
             Ok(sealed) => {
-                let now = self.clock.now();
-                let ended = self.storage.end_task(row.id, state, sealed, errors, now);
-                ended.await.map_err(Refusal::from)
+                let ended = self.record_end(row.id, state, sealed, errors).await;
+                ended.map_err(Refusal::from)
             }
             Err(refusal) => Err(refusal),
         };
@@ -339,6 +338,28 @@ impl Tasks {
             // It stays `processing` and is queued again at the next start.
             Err(error) => {
                 tracing::error!(task = %row.id, %error, "could not record how a task went");
+            }
+        }
+    }
+
+    /// Writes an end down, and goes on trying while storage takes nothing: the
+    /// task would stay `processing` until the next start.
+    async fn record_end(
+        &self,
+        id: OperationId,
+        state: TaskState,
+        sealed: Option<Vec<u8>>,
+        errors: Vec<TaskError>,
+    ) -> Result<bool, StorageError> {
+        loop {
+            let now = self.clock.now();
+            let (sealed, errors) = (sealed.clone(), errors.clone());
+            match self.storage.end_task(id, state, sealed, errors, now).await {
+                Err(error) if error.refuses_writes() => {
+                    tracing::error!(task = %id, %error, "could not record how a task went; it is tried again");
+                    self.clock.sleep_until(now.plus(PAUSE)).await;
+                }
+                other => return other,
             }
         }
     }

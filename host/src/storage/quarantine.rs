@@ -153,6 +153,24 @@ fn set_aside(
     )
 }
 
+/// Sets a task aside that cannot be read.
+pub(super) fn set_task_aside(
+    connection: &Connection,
+    id: &[u8],
+    error: &rusqlite::Error,
+) -> Result<(), StorageError> {
+    change(
+        connection,
+        "INSERT INTO quarantine (operation, mount, reason, content, quarantined_at)
+         SELECT id, mount, ?2, json_object('task', hex(id), 'kind', kind, 'target', target, 'requester', requester,
+           'errors', errors, 'created_at', created_at, 'deadline_at', deadline_at), created_at
+         FROM tasks WHERE id = ?1",
+        params![id, format!("a task, {}", sentence(error))],
+    )?;
+    change(connection, "DELETE FROM tasks WHERE id = ?1", [id])?;
+    Ok(())
+}
+
 fn count(connection: &Connection) -> Result<u64, StorageError> {
     let count = one(connection, "SELECT count(*) FROM quarantine", [], |row| {
         row.get(0)

@@ -132,7 +132,9 @@ impl Storage {
         .await
     }
 
-    /// Takes the oldest queued task whose mount is not among `busy`.
+    /// Takes the oldest queued task whose mount is not among `busy`. Those that
+    /// cannot be read are set aside in the same transaction: what they had begun
+    /// upstream has rows of its own.
     pub async fn claim_task(&self, busy: Vec<String>) -> Result<Option<TaskRow>, StorageError> {
         self.write(move |connection| {
             let sql = format!(
@@ -141,7 +143,20 @@ impl Storage {
                    ORDER BY id LIMIT 1)
                  RETURNING {COLUMNS}"
             );
-            one(connection, &sql, [to_json(&busy)?], task_row)
+            let busy = to_json(&busy)?;
+            loop {
+                let claimed = one(connection, &sql, [&busy], |row| {
+                    Ok((row.get::<_, Vec<u8>>("id")?, task_row(row)))
+                })?;
+                match claimed {
+                    None => return Ok(None),
+                    Some((_, Ok(row))) => return Ok(Some(row)),
+                    Some((id, Err(error))) => {
+                        tracing::error!(task = hex::encode(&id), %error, "set aside a task that cannot be read");
+                        super::quarantine::set_task_aside(connection, &id, &error)?;
+                    }
+                }
+            }
         })
         .await
     }

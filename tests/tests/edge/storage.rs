@@ -14,7 +14,7 @@ use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
     http::Answer,
     server::Server,
-    wait::eventually_true,
+    wait::{eventually, eventually_true},
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -117,6 +117,61 @@ fn a_credential_that_cannot_be_recorded_is_handed_to_nobody_and_ended() {
     fault(&fixture.server, &json!({}));
     fixture.server.advance_clock(60);
     fixture.await_exactly(&[kept]);
+}
+
+/// A task has done its work, and the disk does not take that: it is written down
+/// once the disk does, without a restart.
+#[test]
+fn a_task_whose_end_cannot_be_recorded_ends_all_the_same() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    // The task, its claim, the intent, the lease; then nothing.
+    fault(&fixture.server, &json!({"writes": 4}));
+    let body = json!({"async": true});
+    let answer = http.post("db/creds/reader", &body);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let id = answer.data()["task_id"].as_str().unwrap().to_owned();
+    eventually_true("the end was tried", || {
+        fixture
+            .server
+            .log()
+            .contains("could not record how a task went")
+    });
+    fault(&fixture.server, &json!({}));
+    let task = eventually("the task is over", || {
+        let task = http.get(&format!("sys/tasks/{id}")).data();
+        (task["state"] == "succeeded").then_some(task)
+    });
+    assert!(task.to_string().contains("password"), "{task}");
+    assert_eq!(fixture.server.leases("db/creds").len(), 1);
+    assert_eq!(fixture.postgres.leased_roles().len(), 1);
+}
+
+#[test]
+fn a_task_that_cannot_be_read_is_set_aside_and_stops_no_other() {
+    let mut fixture = Fixture::start();
+    fixture.server.kill();
+    damage(
+        &fixture.server,
+        &[
+            "INSERT INTO tasks (id, kind, target, mount, requester, state, input, errors, created_at, deadline_at)
+           VALUES (zeroblob(16), 'issue', 'db/creds/reader', 'db', 'no json', 'queued', x'00', '[]', 1, 1)",
+        ],
+    );
+    fixture.server.restart();
+    let http = &fixture.server.http;
+    let answer = http.post("db/creds/reader", &json!({"async": true}));
+    let id = answer.data()["task_id"].as_str().unwrap().to_owned();
+    eventually_true("the task is over", || {
+        http.get(&format!("sys/tasks/{id}")).data()["state"] == "succeeded"
+    });
+    let shown = http.get("sys/leases/quarantine").data();
+    assert_eq!(shown["count"], 1, "{shown}");
+    let reason = shown["leases"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("a task") && reason.contains("requester"),
+        "{reason}"
+    );
 }
 
 /// The credential is ended upstream, and the disk does not take that.
