@@ -102,6 +102,7 @@ pub(super) fn line(outcome: &Outcome) -> String {
     let more: String = [
         (losses.hollow, "leases without a role"),
         (losses.undead, "revoked and still there"),
+        (losses.left, "roles left after all was revoked"),
         (losses.unrest, "not at rest"),
     ]
     .iter()
@@ -117,7 +118,7 @@ pub(super) fn line(outcome: &Outcome) -> String {
         counts.issued,
         counts.revoked,
         counts.rotated,
-        losses.orphans.max(losses.left),
+        losses.orphans,
         losses.lost,
         losses.roots,
         losses.rejected,
