@@ -63,6 +63,7 @@ async fn measure() -> anyhow::Result<()> {
         requester: None,
         timeout: Duration::from_secs(20),
         scope: Arc::new(Scope {
+            known_as: "bench".into(),
             mount_id: 1,
             mount: "bench".parse()?,
             config_version: 1,

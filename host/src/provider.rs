@@ -45,6 +45,8 @@ pub struct Scope {
     pub mount_id: i64,
     /// The mount's path.
     pub mount: MountPath,
+    /// What the provider is told as the mount's path.
+    pub known_as: String,
     /// Version of the config that is passed with the calls.
     pub config_version: u32,
     /// Where the mount may connect to.

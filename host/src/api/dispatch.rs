@@ -91,6 +91,8 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Mount { path }, Delete) => mounts::remove(engine, &path, ask).await,
         (Route::MountTune { path }, Read) => mounts::show_tune(engine, &path).await,
         (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
+        (Route::Remount, Write) => mounts::remount(engine, ask).await,
+        (Route::RemountStatus { id }, Read) => mounts::remount_status(id),
         (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path).await,
 
         (Route::LeaseLookup { prefix }, List) => leases::list(engine, &prefix).await,

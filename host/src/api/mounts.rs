@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    id::MountPath,
+    id::{MountPath, OperationId},
     mount::{MountSpec, MountView, Tune, TunePatch},
     refusal::Refusal,
     task::Draining,
@@ -128,6 +128,33 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         })
         .await?;
     Ok(Answer::done())
+}
+
+/// `POST sys/remount`: done when it is answered. The id is for clients that ask
+/// how it stands.
+pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let from = fields
+        .required("from")?
+        .trim_matches('/')
+        .parse::<MountPath>()?;
+    let to = fields
+        .required("to")?
+        .trim_matches('/')
+        .parse::<MountPath>()?;
+    fields.finish()?;
+    engine.mounts.remount(&from, &to).await?;
+    let id = OperationId::new(engine.clock.now()).map_err(ApiError::internal)?;
+    Ok(Answer::data(json!({ "migration_id": id })))
+}
+
+/// `GET sys/remount/status/:id`: whoever has an id has a mount that was moved.
+pub(super) fn remount_status(id: &str) -> Outcome {
+    let id = id.parse::<OperationId>()?;
+    Ok(Answer::data(json!({
+        "migration_id": id,
+        "migration_info": { "status": "success" },
+    })))
 }
 
 /// `POST sys/mounts/:path/tune`

@@ -77,6 +77,10 @@ pub(super) enum Route<'p> {
     UiMount {
         path: String,
     },
+    Remount,
+    RemountStatus {
+        id: &'p str,
+    },
     Leases,
     LeaseLookup {
         prefix: String,
@@ -150,6 +154,8 @@ impl<'p> Route<'p> {
             ["mounts", path @ ..] => Self::Mount {
                 path: path.join("/"),
             },
+            ["remount"] => Self::Remount,
+            ["remount", "status", id] => Self::RemountStatus { id },
             ["internal", "ui", "mounts", path @ ..] if !path.is_empty() => Self::UiMount {
                 path: path.join("/"),
             },
@@ -299,6 +305,8 @@ mod tests {
                 "sys/internal/ui/mounts/db/x",
                 Route::UiMount { path: text("db/x") },
             ),
+            ("sys/remount", Route::Remount),
+            ("sys/remount/status/1", Route::RemountStatus { id: "1" }),
             ("sys/leases", Route::Leases),
             ("sys/leases/lookup", Route::LeaseLookup { prefix: text("") }),
             (

@@ -124,10 +124,19 @@ impl Mounts {
             )));
         }
         let handle = hex::encode(random::bytes::<4>()?);
+        let taken = self
+            .every()
+            .iter()
+            .any(|mount| mount.spec.known_as == path.as_str());
+        let known_as = match taken {
+            true => format!("{path}~{handle}"),
+            false => path.to_string(),
+        };
         let stored = self
             .storage
             .record_mount(NewMount {
                 path: spec.path,
+                known_as,
                 accessor: format!("{}_{handle}", spec.plugin),
                 uuid: OperationId::new(self.clock.now())?.to_string(),
                 plugin: spec.plugin,
@@ -148,6 +157,34 @@ impl Mounts {
         self.reread().await?;
         tracing::info!(mount = %path, "mounted a provider");
         self.view(&path).await
+    }
+
+    /// Moves a mount: its leases, roles and root credential go along, under new
+    /// paths and ids.
+    ///
+    /// # Errors
+    /// `NotFound`; a sentence where the new path is taken or overlaps.
+    pub async fn remount(&self, from: &MountPath, to: &MountPath) -> Result<(), Refusal> {
+        let mount = self.open(from)?;
+        let taken = |other: &MountPath| {
+            Refusal::Conflict(format!("to: the path is already in use at {other}/"))
+        };
+        if let Some(other) = self
+            .overlapping(to)
+            .filter(|other| other != from || to == from)
+        {
+            return Err(taken(&other));
+        }
+        // Whoever rotates or writes a config has the mount by its former path.
+        let _turn = mount.rotation_turn().await;
+        match self.storage.move_mount(mount.id, to.clone()).await {
+            Err(error) if error.is_duplicate() => return Err(taken(to)),
+            Ok(false) => return Err(unknown(from.as_str())),
+            other => other.map(drop)?,
+        }
+        self.reread().await?;
+        tracing::info!(mount = %from, to = %to, "moved a mount");
+        Ok(())
     }
 
     /// All live mounts by path.
@@ -408,6 +445,7 @@ impl Mounts {
         Ok(Arc::new(Scope {
             mount_id: mount.id,
             mount: mount.path().clone(),
+            known_as: mount.spec.known_as.clone(),
             config_version: version,
             grants,
             extra_roots: Arc::clone(&mount.extra_roots),

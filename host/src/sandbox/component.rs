@@ -413,7 +413,7 @@ fn context(call: &Call) -> wit::Context {
     wit::Context {
         operation_id: call.operation.to_string(),
         attempt: call.attempt,
-        mount: call.scope.mount.as_str().to_owned(),
+        mount: call.scope.known_as.clone(),
         role_name: call.role_name.as_ref().map(ToString::to_string),
         principal_name: call.principal_name.clone(),
         requester: call.requester.as_ref().map(|requester| wit::Requester {

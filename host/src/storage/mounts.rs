@@ -10,6 +10,9 @@ use crate::{clock::Timestamp, id::MountPath, mount::Tune};
 pub struct NewMount {
     /// Where.
     pub path: MountPath,
+    /// What its provider knows it as: the path, unless another mount was made
+    /// under it. It stays when the mount is moved, for upstream is marked with it.
+    pub known_as: String,
     /// Public handle, `<plugin>_<random>`.
     pub accessor: String,
     /// Names the mount for ever; a mount made again at the path has another.
@@ -37,8 +40,7 @@ pub struct MountRow {
     pub mount: NewMount,
 }
 
-const COLUMNS: &str =
-    "id, path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
+const COLUMNS: &str = "id, path, known_as, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
 
 impl Storage {
     /// Stores a mount; the path must be free (`is_duplicate` otherwise).
@@ -46,8 +48,8 @@ impl Storage {
         self.write(move |connection| {
             change(
                 connection,
-                "INSERT INTO mounts (path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8)",
+                "INSERT INTO mounts (path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at, known_as)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9)",
                 params![
                     mount.path.as_str(),
                     mount.accessor,
@@ -56,7 +58,8 @@ impl Storage {
                     mount.plugin_version,
                     mount.description,
                     to_json(&mount.tune)?,
-                    mount.created_at.0
+                    mount.created_at.0,
+                    mount.known_as
                 ],
             )?;
             Ok(connection.last_insert_rowid())
@@ -79,6 +82,19 @@ impl Storage {
                 .ok()
             });
             Ok(readable.collect())
+        })
+        .await
+    }
+
+    /// Moves a live mount; `is_duplicate` where the path is taken.
+    pub async fn move_mount(&self, id: i64, to: MountPath) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let moved = change(
+                connection,
+                "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
+                params![id, to.as_str()],
+            )?;
+            Ok(moved > 0)
         })
         .await
     }
@@ -158,6 +174,7 @@ fn mount_row(row: &Row<'_>) -> rusqlite::Result<MountRow> {
             path: path
                 .parse()
                 .map_err(|error| super::unreadable("path", error))?,
+            known_as: row.get("known_as")?,
             accessor: row.get("accessor")?,
             uuid: row.get("uuid")?,
             plugin: row.get("plugin")?,

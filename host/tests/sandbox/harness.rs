@@ -87,6 +87,7 @@ impl Harness {
             requester: None,
             timeout: self.timeout,
             scope: Arc::new(Scope {
+                known_as: "db".into(),
                 mount_id: self.mount_id,
                 mount: "db".parse::<MountPath>().unwrap(),
                 config_version: self.config_version,

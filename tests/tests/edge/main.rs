@@ -25,6 +25,7 @@ mod outage;
 mod plugin_files;
 mod reconcile;
 mod refusals;
+mod remount;
 mod repeats;
 mod rotation;
 mod secrets;
