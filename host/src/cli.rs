@@ -30,6 +30,7 @@ mod reconcile;
 mod role;
 mod session;
 mod system;
+mod task;
 mod values;
 
 #[cfg(test)]
@@ -77,6 +78,8 @@ pub enum Request {
     Creds(With<creds::Creds>),
     /// Leases: look up, renew, revoke; those that cannot be read
     Lease(Verbs<lease::Verb>),
+    /// Tasks: what was asked for and not waited for
+    Task(Verbs<task::Verb>),
     /// Replace the root credential of a mount
     Rotate(With<system::Rotate>),
     /// Compare what an upstream system holds with the leases, and revoke orphans
@@ -163,6 +166,9 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
         }) => Session::open(connection, console)?.creds(arguments),
         Request::Lease(Verbs { connection, verb }) => {
             Session::open(connection, console)?.lease(verb)
+        }
+        Request::Task(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.task(&verb)
         }
         Request::Rotate(With {
             connection,

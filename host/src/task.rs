@@ -58,7 +58,9 @@ const LIST_LIMIT: usize = 1000;
 pub struct TaskView {
     /// What is stored of it; `input` and `result` are absent.
     pub row: TaskRow,
-    /// The credential that it made, where it was not handed out before.
+    /// Whether it made a credential that was not handed out before.
+    pub holds_credential: bool,
+    /// That credential, where it is handed out now.
     pub credential: Option<TaskCredential>,
 }
 
@@ -391,12 +393,17 @@ fn context(id: OperationId, column: &str) -> String {
 }
 
 fn view(row: TaskRow, credential: Option<TaskCredential>) -> TaskView {
+    let holds_credential = row.result.is_some();
     let row = TaskRow {
         input: None,
         result: None,
         ..row
     };
-    TaskView { row, credential }
+    TaskView {
+        row,
+        holds_credential,
+        credential,
+    }
 }
 
 fn unknown(id: OperationId) -> Refusal {

@@ -13,7 +13,6 @@ use crate::{
     engine::Engine,
     id::OperationId,
     secret::Secret,
-    storage::TaskState,
     task::{TaskView, Work},
 };
 
@@ -73,7 +72,6 @@ pub(super) async fn cancel(engine: &Engine, id: &str) -> Outcome {
 
 fn fields_of(view: &TaskView) -> Value {
     let row = &view.row;
-    let waits = row.state == TaskState::Succeeded && view.credential.is_some();
     json!({
         "id": row.id,
         "kind": row.kind,
@@ -84,6 +82,6 @@ fn fields_of(view: &TaskView) -> Value {
         "creation_time": row.created_at.rfc3339(),
         "deadline": row.deadline_at.rfc3339(),
         "end_time": row.ended_at.map(Timestamp::rfc3339),
-        "has_credential": waits,
+        "has_credential": view.holds_credential,
     })
 }

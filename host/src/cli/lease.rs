@@ -31,6 +31,8 @@ pub enum Verb {
     },
     /// End leases before their time
     Revoke(Revoke),
+    /// Show the leases that upstream has not ended yet, and why
+    Stuck,
     /// Show the leases that cannot be read and were set aside
     Quarantine {
         /// Forget the one of this number, once its credential has been seen to
@@ -49,8 +51,12 @@ pub struct Revoke {
     #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
     /// Wait until the upstream systems have ended them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "force")]
     wait: bool,
+    /// Drop what the upstream system does not end, for this reason: the
+    /// credential may go on working, and the audit log names it
+    #[arg(long, value_name = "REASON")]
+    force: Option<String>,
 }
 
 impl Session<'_, '_> {
@@ -109,11 +115,45 @@ impl Session<'_, '_> {
                     .note(&format!("quarantined lease {number} is forgotten"));
                 Ok(())
             }
+            Verb::Stuck => {
+                let answer = self.client.get("sys/leases")?;
+                let leases = answer.data().get("leases").and_then(Value::as_array);
+                let rows = leases.cloned().unwrap_or_default();
+                let columns = [
+                    "lease_id",
+                    "state",
+                    "since",
+                    "attempts",
+                    "next_attempt",
+                    "last_error",
+                ];
+                self.show_rows(&answer, &columns, &rows)
+            }
             Verb::Revoke(Revoke {
-                id: Some(id), wait, ..
+                prefix: Some(prefix),
+                force: Some(reason),
+                ..
+            }) => {
+                let path = format!("sys/leases/revoke-force/{}", prefix.trim_matches('/'));
+                let answer = self.client.post(&path, &json!({ "reason": reason }))?;
+                self.warnings(&answer);
+                self.console.note(&format!(
+                    "every lease below {prefix} is dropped where upstream failed to end it, and marked otherwise"
+                ));
+                Ok(())
+            }
+            Verb::Revoke(Revoke {
+                id: Some(id),
+                wait,
+                force,
+                ..
             }) => {
                 let mut body = json!({ "lease_id": id });
                 wait_for_it(&mut body, wait);
+                if let (Some(reason), Some(body)) = (force, body.as_object_mut()) {
+                    body.insert("force".to_owned(), true.into());
+                    body.insert("reason".to_owned(), reason.into());
+                }
                 let answer = self.client.post("sys/leases/revoke", &body)?;
                 self.warnings(&answer);
                 let outcome = match answer.status {

@@ -58,7 +58,7 @@ fn mistakes_in_the_words_typed_are_usage_errors() {
 /// empty.
 #[test]
 fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
-    let cases: [(&str, &str, Value); 15] = [
+    let cases: [(&str, &str, Value); 18] = [
         (
             "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
             "POST /v1/sys/plugins/catalog/secret/db",
@@ -119,6 +119,17 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
             "POST /v1/sys/leases/revoke",
             json!({ "lease_id": "db/creds/app/1", "sync": true }),
         ),
+        (
+            "lease revoke db/creds/app/1 --force gone",
+            "POST /v1/sys/leases/revoke",
+            json!({ "lease_id": "db/creds/app/1", "force": true, "reason": "gone" }),
+        ),
+        (
+            "lease revoke --prefix db/ --force gone",
+            "POST /v1/sys/leases/revoke-force/db",
+            json!({ "reason": "gone" }),
+        ),
+        ("task cancel 01", "DELETE /v1/sys/tasks/01", Value::Null),
         (
             "lease quarantine --forget 7",
             "DELETE /v1/sys/leases/quarantine/7",

@@ -54,6 +54,7 @@ fn a_credential_asked_for_asynchronously_is_handed_out_once() {
 
     let again = fixture.server.http.get(&format!("sys/tasks/{task}")).data();
     assert!(again["credential"].is_null(), "{again}");
+    assert_eq!(again["has_credential"], false, "{again}");
     let listed = fixture.server.http.list("sys/tasks").data();
     assert_eq!(listed["keys"], json!([task]));
     assert!(!listed.to_string().contains(password));
