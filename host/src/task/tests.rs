@@ -23,6 +23,11 @@ fn issue() -> Work {
     }
 }
 
+async fn submit(engine: &Engine, work: Work) -> OperationId {
+    let view = engine.tasks.submit(work, requester()).await.unwrap();
+    view.row.id
+}
+
 async fn over(engine: &Engine, id: OperationId) -> TaskView {
     loop {
         let view = engine.tasks.show(id, false).await.unwrap();
@@ -66,13 +71,7 @@ async fn a_failure_stands_in_the_task_with_its_code() {
     let house = House::new();
     let engine = house.open(true).await;
     house.script(&[Step::Unreached]);
-    let id = engine
-        .tasks
-        .submit(issue(), requester())
-        .await
-        .unwrap()
-        .row
-        .id;
+    let id = submit(&engine, issue()).await;
     let done = over(&engine, id).await;
     assert_eq!(done.row.state, TaskState::Failed);
     assert_eq!(done.row.errors.len(), 1);
@@ -87,13 +86,7 @@ async fn a_task_of_a_dead_process_goes_on_as_the_same_operation() {
     let id = {
         let engine = house.open(false).await;
         engine.tasks.workers.close();
-        let id = engine
-            .tasks
-            .submit(issue(), requester())
-            .await
-            .unwrap()
-            .row
-            .id;
+        let id = submit(&engine, issue()).await;
         let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
         // As far as the work itself goes, and not to its record.
         engine.tasks.perform(&row).await.unwrap();
@@ -119,13 +112,7 @@ async fn what_nobody_has_begun_can_be_cancelled() {
     let house = House::new();
     let engine = house.open(false).await;
     engine.tasks.workers.close();
-    let id = engine
-        .tasks
-        .submit(issue(), requester())
-        .await
-        .unwrap()
-        .row
-        .id;
+    let id = submit(&engine, issue()).await;
     engine.tasks.cancel(id).await.unwrap();
     let view = engine.tasks.show(id, true).await.unwrap();
     assert_eq!(view.row.state, TaskState::Cancelled);
@@ -146,13 +133,7 @@ async fn the_credential_of_a_cancelled_task_is_ended() {
     let house = House::new();
     let engine = house.open(false).await;
     engine.tasks.workers.close();
-    let id = engine
-        .tasks
-        .submit(issue(), requester())
-        .await
-        .unwrap()
-        .row
-        .id;
+    let id = submit(&engine, issue()).await;
     let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
     let outcome = engine.tasks.perform(&row).await;
     engine.tasks.cancel(id).await.unwrap();
@@ -173,13 +154,7 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
         kind: Draining::RevokePrefix,
         prefix: "db".into(),
     };
-    let id = engine
-        .tasks
-        .submit(drain, requester())
-        .await
-        .unwrap()
-        .row
-        .id;
+    let id = submit(&engine, drain).await;
     while house.script_left() > 0 {
         tokio::task::yield_now().await;
     }
@@ -194,13 +169,7 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
         before,
     };
     for _ in 0..2 {
-        let id = engine
-            .tasks
-            .submit(rotate(), requester())
-            .await
-            .unwrap()
-            .row
-            .id;
+        let id = submit(&engine, rotate()).await;
         assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
         assert_eq!(engine.rotations.version(&db()).await.unwrap(), before + 1);
     }
@@ -217,13 +186,7 @@ async fn a_task_that_takes_too_long_fails_by_name() {
         kind: Draining::Unmount,
         prefix: "db".into(),
     };
-    let id = engine
-        .tasks
-        .submit(drain, requester())
-        .await
-        .unwrap()
-        .row
-        .id;
+    let id = submit(&engine, drain).await;
     loop {
         let view = engine.tasks.show(id, false).await.unwrap();
         if view.row.state.is_over() {
