@@ -176,10 +176,11 @@ impl Tasks {
     /// # Errors
     /// `NotFound`; where storage fails.
     pub async fn show(&self, id: OperationId, take: bool) -> Result<TaskView, Refusal> {
-        let found = match take {
-            true => self.storage.take_task(id).await?,
-            false => self.storage.task(id).await?,
-        };
+        let mut found = self.storage.task(id).await?;
+        // Whoever asks again and again how it goes costs no write.
+        if take && found.as_ref().is_some_and(|row| row.result.is_some()) {
+            found = self.storage.take_task(id).await?;
+        }
         let row = found.ok_or_else(|| unknown(id))?;
         let credential = match &row.result {
             Some(sealed) if take => {
@@ -198,14 +199,6 @@ impl Tasks {
     pub async fn list(&self) -> Result<Vec<TaskView>, Refusal> {
         let rows = self.storage.tasks(LIST_LIMIT).await?;
         Ok(rows.into_iter().map(|row| view(row, None)).collect())
-    }
-
-    /// Number of tasks by state.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn count(&self) -> Result<Vec<(String, u64)>, Refusal> {
-        Ok(self.storage.count_tasks().await?)
     }
 
     /// Cancels a task. A credential that was being made is ended.
@@ -270,10 +263,12 @@ impl Tasks {
         }
     }
 
-    /// Paths of the mounts that have as many tasks under way as they may.
+    /// Paths of the mounts that have as many tasks under way as they may. Tasks
+    /// that only wait keep none busy.
     fn busy_mounts(&self) -> Vec<String> {
         let mut of_mount: HashMap<String, usize> = HashMap::new();
-        for under_way in self.under_way().values() {
+        let tasks = self.under_way();
+        for under_way in tasks.values().filter(|task| !task.mount.is_empty()) {
             *of_mount.entry(under_way.mount.clone()).or_default() += 1;
         }
         of_mount.retain(|_, tasks| *tasks >= WORKERS_OF_A_MOUNT);

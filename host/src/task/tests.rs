@@ -175,6 +175,37 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
     }
 }
 
+/// Tasks that only wait were counted as those of one mount: from the seventeenth
+/// on they stayed queued, and no end of another woke them.
+#[tokio::test]
+async fn any_number_of_tasks_may_wait_at_a_time() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    engine.issue().await.unwrap();
+    house.script(&[Step::FailBefore]);
+    engine.leases.revoke_prefix("db").await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..super::WORKERS_OF_A_MOUNT + 4 {
+        let drain = Work::Drain {
+            kind: Draining::RevokePrefix,
+            prefix: "db".into(),
+        };
+        let id = submit(&engine, drain).await;
+        loop {
+            let view = engine.tasks.show(id, false).await.unwrap();
+            if view.row.state != TaskState::Queued {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        ids.push(id);
+    }
+    house.clock.advance(Duration::from_secs(60));
+    for id in ids {
+        assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
+    }
+}
+
 #[tokio::test]
 async fn a_task_that_takes_too_long_fails_by_name() {
     let house = House::new();
