@@ -93,9 +93,7 @@ impl Accounts {
             .account_names(mount.id)
             .await
             .unwrap_or_default();
-        let hint = crate::suggest::nearest(name.as_str(), known.iter().map(String::as_str))
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
+        let hint = crate::suggest::hint(name.as_str(), known.iter().map(String::as_str));
         Refusal::NotFound(format!(
             "mount {} has no static role {:?}{hint}",
             mount.path(),

@@ -400,10 +400,7 @@ fn resolve<'a>(
 ) -> Result<&'a PinRow, String> {
     let mut named = pins.iter().filter(|pin| pin.name == name).peekable();
     if named.peek().is_none() {
-        let known: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
-        let hint = suggest::nearest(name, known)
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
+        let hint = suggest::hint(name, pins.iter().map(|pin| pin.name.as_str()));
         return Err(format!("plugin not found in the catalog: {name}{hint}"));
     }
     match version {

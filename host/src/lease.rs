@@ -191,6 +191,14 @@ impl Leases {
         }
     }
 
+    /// The mount of a lease; none where there is no such lease.
+    async fn known(&self, id: &LeaseId) -> Result<Option<Arc<Mount>>, Refusal> {
+        match self.find(id).await {
+            Err(Refusal::NotFound(_)) => Ok(None),
+            found => found.map(|(mount, _)| Some(mount)),
+        }
+    }
+
     fn call(
         &self,
         mount: &Mount,

@@ -305,9 +305,7 @@ impl Roles {
 
     async fn unknown(&self, mount: &Mount, name: &RoleName) -> Refusal {
         let known = self.storage.role_names(mount.id).await.unwrap_or_default();
-        let hint = crate::suggest::nearest(name.as_str(), known.iter().map(String::as_str))
-            .map(|near| format!("; did you mean {near:?}?"))
-            .unwrap_or_default();
+        let hint = crate::suggest::hint(name.as_str(), known.iter().map(String::as_str));
         Refusal::NotFound(format!(
             "mount {} has no role {:?}{hint}",
             mount.path(),

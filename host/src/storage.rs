@@ -175,14 +175,23 @@ impl Storage {
         receiver.await.map_err(|_| StorageError::Closed)?
     }
 
-    /// [`Self::write`] of one statement.
+    /// [`Self::write`] of one statement; whether it changed a row.
+    async fn execute_any(
+        &self,
+        sql: &'static str,
+        parameters: impl rusqlite::Params + Send + 'static,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| Ok(change(connection, sql, parameters)? > 0))
+            .await
+    }
+
+    /// [`Self::execute_any`], where it does not matter.
     async fn execute(
         &self,
         sql: &'static str,
         parameters: impl rusqlite::Params + Send + 'static,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| change(connection, sql, parameters).map(drop))
-            .await
+        self.execute_any(sql, parameters).await.map(drop)
     }
 
     /// Runs a query on a reading connection, off the async threads.

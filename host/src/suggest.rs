@@ -31,6 +31,12 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// `; did you mean "…"?` for the end of a sentence about something that is not
+/// there; nothing where no known name is near.
+pub fn hint<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+}
+
 /// One sentence that refuses `path` and names the way out: the nearest of
 /// `known`, or all of them where none is near.
 pub fn unknown<'k>(path: &str, name: &str, known: impl IntoIterator<Item = &'k str>) -> String {

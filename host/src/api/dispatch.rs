@@ -36,20 +36,16 @@ impl Ask {
         Fields::new(self.fields)
     }
 
+    /// The same, where who asked matters after it.
+    pub(super) fn take_fields(&mut self) -> Fields {
+        Fields::new(std::mem::take(&mut self.fields))
+    }
+
     /// Takes the field `async`: whether a task is to do it.
     pub(super) fn take_async(&mut self) -> Result<bool, ApiError> {
-        let field = match self.fields.remove("async") {
-            None | Some(Value::Null) => None,
-            Some(Value::Bool(truth)) => Some(truth),
-            Some(Value::String(text)) => text
-                .to_ascii_lowercase()
-                .parse()
-                .ok()
-                .map(Some)
-                .ok_or_else(unclear)?,
-            Some(_) => return Err(unclear()),
-        };
-        Ok(field.unwrap_or(self.prefers_task))
+        let field = self.fields.remove_entry("async").into_iter().collect();
+        let truth = Fields::new(field).truth("async")?;
+        Ok(truth.unwrap_or(self.prefers_task))
     }
 
     /// Who asks, as leases keep it.
@@ -61,10 +57,6 @@ impl Ask {
     pub(super) fn expect_no_fields(self) -> Result<(), ApiError> {
         self.into_fields().finish()
     }
-}
-
-fn unclear() -> ApiError {
-    ApiError::bad_request("async must be true or false")
 }
 
 /// Calls the handler of a path that needs a token.

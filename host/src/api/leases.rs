@@ -99,7 +99,7 @@ pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
 /// with `force` and a `reason`, the lease is dropped then.
 pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome {
     let is_async = ask.take_async()?;
-    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
+    let mut fields = ask.take_fields();
     let id = take_id(&mut fields, id)?;
     if is_async {
         fields.finish()?;
@@ -143,7 +143,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
 /// `PUT sys/leases/revoke-prefix/:prefix`: marks all at once and answers with a
 /// task that ends when none is left; with `sync`, waits for that itself.
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
-    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
+    let mut fields = ask.take_fields();
     let sync = fields.truth("sync")?.unwrap_or(false);
     fields.finish()?;
     let marked = engine.leases.revoke_prefix(prefix).await?;

@@ -8,7 +8,6 @@ use super::{
     answer::{Answer, Data, Envelope},
     dispatch::Ask,
     error::ApiError,
-    fields::Fields,
     leases,
     route::{Operation, Within, within_mount},
     tasks,
@@ -120,8 +119,7 @@ async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
 
 async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
     if ask.take_async()? {
-        let fields = std::mem::take(&mut ask.fields);
-        Fields::new(fields).finish()?;
+        ask.take_fields().finish()?;
         let work = Work::RotateRoot {
             mount: mount.to_string(),
             before: engine.rotations.version(mount).await?,
@@ -163,7 +161,7 @@ async fn write_role(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) ->
 async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> Outcome {
     let role = role.parse::<RoleName>()?;
     let is_async = ask.take_async()?;
-    let mut fields = Fields::new(std::mem::take(&mut ask.fields));
+    let mut fields = ask.take_fields();
     let ttl = fields.duration("ttl")?;
     if is_async {
         let work = Work::Issue {

@@ -36,9 +36,8 @@ impl Leases {
         id: &LeaseId,
         reason: &str,
     ) -> Result<RevokeOutcome, Refusal> {
-        let mount = match self.find(id).await {
-            Err(Refusal::NotFound(_)) => return Ok(RevokeOutcome::Unknown),
-            other => other?.0,
+        let Some(mount) = self.known(id).await? else {
+            return Ok(RevokeOutcome::Unknown);
         };
         let why = match self.revoke(id).await? {
             RevokeOutcome::Queued(why) => why,

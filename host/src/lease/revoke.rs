@@ -31,9 +31,8 @@ impl Leases {
     /// # Errors
     /// Where storage fails.
     pub async fn revoke(&self, id: &LeaseId) -> Result<RevokeOutcome, Refusal> {
-        let mount = match self.find(id).await {
-            Err(Refusal::NotFound(_)) => return Ok(RevokeOutcome::Unknown),
-            other => other?.0,
+        let Some(mount) = self.known(id).await? else {
+            return Ok(RevokeOutcome::Unknown);
         };
         let now = self.clock.now();
         let claimed = self
@@ -42,13 +41,12 @@ impl Leases {
             .await?;
         fault::point("revoke.after_mark");
         let Some(row) = claimed else {
-            return match self.find(id).await {
-                Err(Refusal::NotFound(_)) => Ok(RevokeOutcome::Unknown),
-                Err(error) => Err(error),
-                Ok(_) => Ok(RevokeOutcome::Queued(
+            return Ok(match self.known(id).await? {
+                None => RevokeOutcome::Unknown,
+                Some(_) => RevokeOutcome::Queued(
                     "it is still being made, and is revoked right after".into(),
-                )),
-            };
+                ),
+            });
         };
         Ok(match self.end(&mount, row).await {
             Ok(()) => RevokeOutcome::Revoked,
@@ -61,9 +59,8 @@ impl Leases {
     /// # Errors
     /// Where storage fails.
     pub async fn mark(&self, id: &LeaseId) -> Result<bool, Refusal> {
-        match self.find(id).await {
-            Err(Refusal::NotFound(_)) => return Ok(false),
-            other => other.map(drop)?,
+        if self.known(id).await?.is_none() {
+            return Ok(false);
         }
         let marked = self
             .storage

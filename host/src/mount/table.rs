@@ -314,14 +314,9 @@ impl Mounts {
             .into_iter()
             .find(|mount| mount.path() == path)
             .ok_or_else(|| {
-                let paths: Vec<String> = self
-                    .live()
-                    .iter()
-                    .map(|mount| mount.path().to_string())
-                    .collect();
-                let hint = crate::suggest::nearest(path.as_str(), paths.iter().map(String::as_str))
-                    .map(|near| format!("; did you mean {near:?}?"))
-                    .unwrap_or_default();
+                let live = self.live();
+                let paths = live.iter().map(|mount| mount.path().as_str());
+                let hint = crate::suggest::hint(path.as_str(), paths);
                 Refusal::NotFound(format!("no mount at {path:?}{hint}"))
             })
     }

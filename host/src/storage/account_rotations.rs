@@ -82,14 +82,11 @@ impl Storage {
         operation: OperationId,
         due_at: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Ok(change(
-                connection,
-                "UPDATE static_roles SET state = 'rotating', operation = ?2, attempts = 0, reached = 0, due_at = ?3
+        self.execute_any(
+            "UPDATE static_roles SET state = 'rotating', operation = ?2, attempts = 0, reached = 0, due_at = ?3
                  WHERE id = ?1 AND state = 'idle'",
-                params![id, operation.to_bytes(), due_at.0],
-            )? > 0)
-        })
+            (id, operation.to_bytes(), due_at.0),
+        )
         .await
     }
 
@@ -101,13 +98,10 @@ impl Storage {
         due_at: Option<Timestamp>,
         until: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Ok(change(
-                connection,
-                "UPDATE static_roles SET due_at = ?3 WHERE id = ?1 AND due_at IS ?2 AND state <> 'idle'",
-                params![id, due_at.map(|due| due.0), until.0],
-            )? > 0)
-        })
+        self.execute_any(
+            "UPDATE static_roles SET due_at = ?3 WHERE id = ?1 AND due_at IS ?2 AND state <> 'idle'",
+            (id, due_at.map(|due| due.0), until.0),
+        )
         .await
     }
 
@@ -132,13 +126,10 @@ impl Storage {
         operation: OperationId,
         due_at: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Ok(change(
-                connection,
-                "UPDATE static_roles SET reached = reached + 1, due_at = ?3 WHERE id = ?1 AND operation = ?2",
-                params![id, operation.to_bytes(), due_at.0],
-            )? > 0)
-        })
+        self.execute_any(
+            "UPDATE static_roles SET reached = reached + 1, due_at = ?3 WHERE id = ?1 AND operation = ?2",
+            (id, operation.to_bytes(), due_at.0),
+        )
         .await
     }
 

@@ -271,10 +271,8 @@ impl Storage {
 
     /// Forgets a static role and its credentials. False where there is none.
     pub async fn remove_account(&self, id: i64) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Ok(change(connection, "DELETE FROM static_roles WHERE id = ?1", [id])? > 0)
-        })
-        .await
+        self.execute_any("DELETE FROM static_roles WHERE id = ?1", (id,))
+            .await
     }
 }
 

@@ -295,15 +295,11 @@ impl Storage {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            let renewed = change(
-                connection,
-                "UPDATE leases SET expires_at = ?2, due_at = ?2, renewed_at = ?3
+        self.execute_any(
+            "UPDATE leases SET expires_at = ?2, due_at = ?2, renewed_at = ?3
                  WHERE operation = ?1 AND state = 'active'",
-                params![id.to_bytes(), expires_at.map(|end| end.0), now.0],
-            )?;
-            Ok(renewed > 0)
-        })
+            (id.to_bytes(), expires_at.map(|end| end.0), now.0),
+        )
         .await
     }
 

@@ -88,14 +88,10 @@ impl Storage {
 
     /// Moves a live mount; `is_duplicate` where the path is taken.
     pub async fn move_mount(&self, id: i64, to: MountPath) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            let moved = change(
-                connection,
-                "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
-                params![id, to.as_str()],
-            )?;
-            Ok(moved > 0)
-        })
+        self.execute_any(
+            "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
+            (id, to.to_string()),
+        )
         .await
     }
 

@@ -1,8 +1,8 @@
 //! Pins: which bytes may run, under which name and version.
 
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
-use super::{Storage, StorageError, all, change, moment, unreadable};
+use super::{Storage, StorageError, all, moment, unreadable};
 use crate::{clock::Timestamp, id::Digest};
 
 /// Who made a pin.
@@ -72,13 +72,10 @@ impl Storage {
 
     /// Removes a pin; false where there was none.
     pub async fn remove_pin(&self, name: String, version: String) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            Ok(change(
-                connection,
-                "DELETE FROM pins WHERE name = ?1 AND version = ?2",
-                params![name, version],
-            )? > 0)
-        })
+        self.execute_any(
+            "DELETE FROM pins WHERE name = ?1 AND version = ?2",
+            (name, version),
+        )
         .await
     }
 }

@@ -196,15 +196,11 @@ impl Storage {
         while_processing: &'static str,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            let cancelled = change(
-                connection,
-                "UPDATE tasks SET state = 'cancelled', input = NULL, ended_at = ?2
+        self.execute_any(
+            "UPDATE tasks SET state = 'cancelled', input = NULL, ended_at = ?2
                  WHERE id = ?1 AND (state = 'queued' OR (state = 'processing' AND kind = ?3))",
-                params![id.to_bytes(), now.0, while_processing],
-            )?;
-            Ok(cancelled > 0)
-        })
+            (id.to_bytes(), now.0, while_processing),
+        )
         .await
     }
 
@@ -240,19 +236,6 @@ impl Storage {
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM tasks ORDER BY id DESC LIMIT ?1");
             all(connection, &sql, [limit], task_row)
-        })
-        .await
-    }
-
-    /// Number of tasks by state.
-    pub async fn count_tasks(&self) -> Result<Vec<(String, u64)>, StorageError> {
-        self.read(|connection| {
-            all(
-                connection,
-                "SELECT state, count(*) FROM tasks GROUP BY state ORDER BY state",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
         })
         .await
     }
