@@ -56,7 +56,7 @@ pub use rotations::{RotationRow, RotationState};
 pub use tasks::{TaskError, TaskRow, TaskState};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -65,6 +65,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("storage/migrations/0006_idempotency.sql"),
     include_str!("storage/migrations/0007_tasks.sql"),
     include_str!("storage/migrations/0008_remount.sql"),
+    include_str!("storage/migrations/0009_access.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
