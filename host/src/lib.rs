@@ -21,6 +21,7 @@
 //! | [`backoff`], [`breaker`], [`scheduler`] | when to try again; whether to; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
+//! | [`policy`] | what rules say about a path; pure |
 //! | [`auth`], [`audit`] | a token's owner; the record of every request and change |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
 //! | [`archive`] | a data directory's backup, and back |
@@ -64,6 +65,7 @@ pub mod lease;
 pub mod mount;
 pub mod pinning;
 pub mod plugin_store;
+pub mod policy;
 pub mod principal;
 pub mod provider;
 pub mod random;

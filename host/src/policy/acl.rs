@@ -1,0 +1,109 @@
+//! What several policies come to together.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Capability, Decision, Policy, Question, grant::Grant, pattern::Pattern};
+
+/// What the holder of some policies may do. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Acl(Arc<Inner>);
+
+#[derive(Debug)]
+enum Inner {
+    /// Everything.
+    Root,
+    Rules {
+        /// By their one path.
+        exact: HashMap<String, Grant>,
+        /// With wildcards, highest priority first.
+        patterns: Vec<(Pattern, Grant)>,
+    },
+}
+
+impl Acl {
+    /// What `policies` grant together; nothing where there are none.
+    pub fn of<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Self {
+        let mut grants: HashMap<&Pattern, Grant> = HashMap::new();
+        for rule in policies.into_iter().flat_map(|policy| &policy.rules) {
+            grants.entry(&rule.pattern).or_default().merge(&rule.grant);
+        }
+        let (mut exact, mut patterns) = (HashMap::new(), Vec::new());
+        for (pattern, grant) in grants {
+            match pattern.exact() {
+                Some(path) => {
+                    exact.insert(path.to_owned(), grant);
+                }
+                None => patterns.push((pattern.clone(), grant)),
+            }
+        }
+        patterns.sort_by(|(one, _), (other, _)| other.priority().cmp(&one.priority()));
+        Self(Arc::new(Inner::Rules { exact, patterns }))
+    }
+
+    /// Everything, at every path.
+    pub fn root() -> Self {
+        Self(Arc::new(Inner::Root))
+    }
+
+    /// Whether it is [`Self::root`].
+    pub fn is_root(&self) -> bool {
+        matches!(*self.0, Inner::Root)
+    }
+
+    /// What the policies say to `question`.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        if self.is_root() {
+            return Decision {
+                allowed: true,
+                sudo: true,
+            };
+        }
+        let is_list = matches!(question.capability, Capability::List | Capability::Scan);
+        let grant = self.grant_at(question.path, is_list);
+        Decision {
+            allowed: grant.is_some_and(|grant| grant.allows(question)),
+            sudo: grant.is_some_and(|grant| grant.capabilities.has(Capability::Sudo)),
+        }
+    }
+
+    /// The capabilities at a path, in the order of their names; `deny` alone
+    /// where there are none. Those of [`Self::root`] are all but `deny`.
+    pub fn capabilities(&self, path: &str) -> Vec<Capability> {
+        let mut found: Vec<Capability> = if self.is_root() {
+            Capability::ALL
+                .into_iter()
+                .filter(|capability| *capability != Capability::Deny)
+                .collect()
+        } else {
+            // As a list, so that a path with a slash behind finds what a list would.
+            self.grant_at(path, true)
+                .map(|grant| grant.capabilities.iter().collect())
+                .unwrap_or_default()
+        };
+        if found.is_empty() {
+            found.push(Capability::Deny);
+        }
+        found.sort_by_key(|capability| capability.as_str());
+        found
+    }
+
+    /// The grant of the one pattern that counts for a path.
+    fn grant_at(&self, path: &str, is_list: bool) -> Option<&Grant> {
+        let Inner::Rules { exact, patterns } = &*self.0 else {
+            return None;
+        };
+        let path = path.trim_start_matches('/');
+        let without_slash = path.strip_suffix('/').filter(|_| is_list);
+        let of_patterns = |path: &str| {
+            patterns
+                .iter()
+                .find(|(pattern, _)| pattern.matches(path))
+                .map(|(_, grant)| grant)
+        };
+        exact
+            .get(path)
+            .or_else(|| exact.get(without_slash?))
+            .or_else(|| of_patterns(path))
+            .or_else(|| of_patterns(without_slash?))
+    }
+}
