@@ -7,6 +7,7 @@
 
 mod accounts;
 mod answer;
+mod authorise;
 mod body;
 mod dispatch;
 mod error;
@@ -25,12 +26,19 @@ mod storage;
 mod system;
 mod tasks;
 mod throttle;
-mod token;
+mod token_parameters;
+mod tokens;
+mod wrapping;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
@@ -38,6 +46,7 @@ use self::{
     answer::{Answer, Body, encode_error},
     dispatch::Ask,
     error::ApiError,
+    fields::Fields,
     payload::Payload,
     record::Record,
     route::{Operation, Route, Within},
@@ -208,11 +217,7 @@ impl Inner {
         if parts.method == http::Method::HEAD && !route.is_open() {
             return Err(ApiError::wrong_method());
         }
-        if parts.headers.contains_key("x-vault-wrap-ttl") {
-            return Err(ApiError::bad_request(
-                "response wrapping is not available: leave out the X-Vault-Wrap-TTL header",
-            ));
-        }
+        let wrap_ttl = wrapping::ttl(&parts.headers)?;
 
         if route.is_open() {
             let fields = match operation {
@@ -228,40 +233,152 @@ impl Inner {
             .installation
             .engine()
             .ok_or_else(system::not_initialised)?;
-        let token = token_of(&parts.headers);
-        let identity = match &token {
-            Some(token) => engine
-                .authenticator
-                .identify(token)
-                .await
-                .map_err(ApiError::internal)?,
-            None => None,
+        let asked = Asked {
+            route,
+            operation,
+            path: segments.join("/"),
+            query,
+            headers: parts.headers,
+            wrap_ttl,
         };
-        record.caller(token.as_ref(), identity.as_ref(), &engine.keyring);
-        if let Some(document) = public_document(engine, &route, operation).await? {
+        let path = asked.path.clone();
+        let answer = self.answer_caller(engine, asked, body, record).await?;
+        let Some(ttl) = wrap_ttl else {
+            return Ok(answer);
+        };
+        let lease = answer.credential_lease();
+        let wrapped = wrapping::wrap(engine, answer, &path, ttl, record.id()).await;
+        if let (Err(_), Some(lease)) = (&wrapped, lease) {
+            self.take_back(lease).await;
+        }
+        wrapped
+    }
+
+    /// Answers whoever asks, once they are known.
+    async fn answer_caller(
+        &self,
+        engine: &Engine,
+        asked: Asked<'_>,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Outcome {
+        let token = token_of(&asked.headers);
+        if let Some(document) = public_document(engine, &asked.route, asked.operation).await? {
+            record.caller(token.as_ref(), None, &engine.keyring);
             return Ok(document);
         }
-        let identity = identity
-            .filter(Identity::is_root)
-            .ok_or_else(ApiError::denied)?;
-
-        let fields = match operation {
-            Operation::Write => body::read(&parts.headers, body, self.limits.body_bytes).await?,
-            _ => body::of_query(query)?,
+        let limit = self.limits.body_bytes;
+        if asked.is_for_bearer() {
+            let fields = body::read(&asked.headers, body, limit).await?;
+            record.body(&fields, &engine.keyring);
+            if asked.route == Route::WrappingUnwrap && fields.contains_key("token") {
+                let identity = identify(engine, token.as_ref(), record).await?;
+                return answer_identified(engine, asked, token, identity, fields).await;
+            }
+            record.caller(token.as_ref(), None, &engine.keyring);
+            let parcel = wrapping::token(Fields::new(fields), token.as_ref())?;
+            return match asked.route {
+                Route::WrappingLookup => wrapping::lookup(engine, &parcel).await,
+                _ => wrapping::unwrap(engine, &parcel).await,
+            };
+        }
+        let identity = identify(engine, token.as_ref(), record).await?;
+        let fields = match asked.operation {
+            Operation::Write => body::read(&asked.headers, body, limit).await?,
+            _ => body::of_query(asked.query)?,
         };
-        if operation == Operation::Write {
+        if asked.operation == Operation::Write {
             record.body(&fields, &engine.keyring);
         }
-        let ask = Ask {
-            operation,
-            fields,
-            identity,
-            token,
-            key: idempotency_key(&parts.headers)?,
-            prefers_task: prefers_task(&parts.headers),
-        };
-        dispatch::answer(engine, route, ask).await
+        answer_identified(engine, asked, token, identity, fields).await
     }
+}
+
+/// A request, taken apart.
+struct Asked<'a> {
+    route: Route<'a>,
+    operation: Operation,
+    /// Below `/v1/`.
+    path: String,
+    query: &'a str,
+    headers: HeaderMap,
+    wrap_ttl: Option<Duration>,
+}
+
+impl Asked<'_> {
+    /// Whether the token of a wrapped answer may be all that its bearer has.
+    fn is_for_bearer(&self) -> bool {
+        self.operation == Operation::Write
+            && matches!(self.route, Route::WrappingLookup | Route::WrappingUnwrap)
+    }
+}
+
+/// Who presents a token from where the request came; refused where nobody does.
+async fn identify(
+    engine: &Engine,
+    token: Option<&Secret<String>>,
+    record: &mut Record,
+) -> Result<Identity, ApiError> {
+    let identity = match token {
+        Some(token) => {
+            engine
+                .authenticator
+                .identify(token, record.peer().ip())
+                .await?
+        }
+        None => None,
+    };
+    record.caller(token, identity.as_ref(), &engine.keyring);
+    identity.ok_or_else(ApiError::denied)
+}
+
+/// Has done what a caller asks, where they may. A token whose last use this was
+/// ends with it.
+async fn answer_identified(
+    engine: &Engine,
+    asked: Asked<'_>,
+    token: Option<Secret<String>>,
+    identity: Identity,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let last_use = (identity.token.row.uses_left == Some(0)).then(|| identity.token.clone());
+    let outcome = authorise_and_dispatch(engine, asked, token, identity, fields).await;
+    if let Some(used_up) = last_use
+        && let Err(error) = engine.tokens.revoke(&used_up).await
+    {
+        // It can be used no more, and ends at its time at the latest.
+        tracing::error!(accessor = used_up.row.accessor, %error, "could not revoke a token that is used up");
+    }
+    outcome
+}
+
+async fn authorise_and_dispatch(
+    engine: &Engine,
+    asked: Asked<'_>,
+    token: Option<Secret<String>>,
+    identity: Identity,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let request = authorise::Request {
+        route: &asked.route,
+        operation: asked.operation,
+        path: &asked.path,
+        fields: &fields,
+        wrap_ttl: asked.wrap_ttl,
+    };
+    let sudo = request.authorise(engine, &identity).await?;
+    let ask = Ask {
+        operation: asked.operation,
+        path: asked.path,
+        sudo,
+        wraps: asked.wrap_ttl.is_some(),
+        fields,
+        identity,
+        token,
+        key: idempotency_key(&asked.headers)?,
+        prefers_task: prefers_task(&asked.headers),
+    };
+    dispatch::answer(engine, asked.route, ask).await
 }
 
 /// A document that a mount publishes to anybody, where the path names one.

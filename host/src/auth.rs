@@ -1,60 +1,62 @@
-//! From a token to who asks.
-//!
-//! A token is never stored: its keyed hash is the key of its row, so a copy of
-//! the database opens nothing, and looking it up leaks no timing about the token
-//! itself. The found hash is compared again in constant time.
+//! From a token to who asks, and what they may.
+
+use std::{net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use subtle::ConstantTimeEq as _;
-use zeroize::Zeroize as _;
 
 use crate::{
-    clock::{Clock, Timestamp},
-    keyring::Keyring,
+    clock::Timestamp,
+    policies::Policies,
+    policy::Acl,
     provider::Requester,
-    random::{self, RandomError},
+    refusal::Refusal,
     secret::Secret,
-    storage::{Storage, StorageError, TokenRow},
+    token::{Token, TokenKind, Tokens, admits},
 };
-
-/// What a token of this program begins with, so that scanners for leaked
-/// secrets can find it.
-const PREFIX: &str = "lsr.";
-
-/// The name of the policy, and of the token, that may do everything.
-const ROOT: &str = "root";
-
-/// Longest token that is looked up, in bytes.
-const LONGEST: usize = 512;
 
 /// Who asks.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// For people and audit lines.
-    pub display_name: String,
-    /// Names the token without being usable as it.
-    pub accessor: String,
-    /// Names of its policies.
-    pub policies: Vec<String>,
-    /// When the token was made.
-    pub created_at: Timestamp,
-    /// When it ends; absent: never.
-    pub expires_at: Option<Timestamp>,
+    /// Their token, without its value.
+    pub token: Token,
+    /// What it may do.
+    pub acl: Acl,
 }
 
 impl Identity {
-    /// Whether it may do everything. Other policies do not exist yet, so nobody
-    /// else may do anything.
+    /// Whether it may do everything.
     pub fn is_root(&self) -> bool {
-        self.policies.iter().any(|policy| policy == ROOT)
+        self.acl.is_root()
     }
 
     /// The identity as leases and providers are told of it.
     pub fn requester(&self) -> Requester {
+        let row = &self.token.row;
+        let accessor = match self.token.kind {
+            TokenKind::Service => row.accessor.clone(),
+            // It has none, and two of them must not be taken for one requester.
+            TokenKind::Batch => {
+                let (head, _) = row.hash.split_at(18);
+                format!("batch-{}", BASE64_URL_SAFE_NO_PAD.encode(head))
+            }
+        };
+        let metadata = row.facts.meta.iter().flatten();
         Requester {
-            display_name: self.display_name.clone(),
-            accessor: self.accessor.clone(),
-            metadata: Vec::new(),
+            display_name: row.display_name.clone(),
+            accessor,
+            metadata: metadata
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        }
+    }
+
+    /// When the token ends, where nothing can move that: a batch token at its
+    /// time, one that is used up with this request.
+    pub fn fixed_end(&self) -> Option<Timestamp> {
+        let row = &self.token.row;
+        match self.token.kind {
+            TokenKind::Batch => row.expires_at,
+            TokenKind::Service => (row.uses_left == Some(0)).then_some(row.created_at),
         }
     }
 }
@@ -62,71 +64,34 @@ impl Identity {
 /// Tells who a token belongs to. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
-    keyring: Keyring,
-    storage: Storage,
-    clock: Clock,
+    tokens: Arc<Tokens>,
+    policies: Arc<Policies>,
 }
 
 impl Authenticator {
-    /// An authenticator over the stored tokens.
-    pub fn new(keyring: Keyring, storage: Storage, clock: Clock) -> Self {
-        Self {
-            keyring,
-            storage,
-            clock,
-        }
+    /// An authenticator over tokens and policies.
+    pub fn new(tokens: Arc<Tokens>, policies: Arc<Policies>) -> Self {
+        Self { tokens, policies }
     }
 
-    /// Who presents `token`; none where it is unknown or has ended.
+    /// Who presents `token` from `peer`; none where it is unknown, has ended, is
+    /// used up, or is bound to other addresses. One of a token's limited uses is
+    /// taken.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn identify(&self, token: &Secret<String>) -> Result<Option<Identity>, StorageError> {
-        if token.expose().is_empty() || token.expose().len() > LONGEST {
-            return Ok(None);
-        }
-        let hash = self.keyring.token_hash(token.expose());
-        let Some(row) = self.storage.token_by_hash(hash).await? else {
+    pub async fn identify(
+        &self,
+        token: &Secret<String>,
+        peer: IpAddr,
+    ) -> Result<Option<Identity>, Refusal> {
+        let Some(mut token) = self.tokens.find(token).await? else {
             return Ok(None);
         };
-        let same = bool::from(row.hash.ct_eq(&hash));
-        let alive = row.expires_at.is_none_or(|end| self.clock.now() < end);
-        Ok((same && alive).then_some(Identity {
-            display_name: row.display_name,
-            accessor: row.accessor,
-            policies: row.policies,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-        }))
+        if !admits(&token.row.facts.bound_cidrs, peer) || !self.tokens.take_use(&mut token).await? {
+            return Ok(None);
+        }
+        let acl = self.policies.acl(&token.row.policies).await?;
+        Ok(Some(Identity { token, acl }))
     }
-}
-
-/// A new random token.
-///
-/// # Errors
-/// Where the operating system gives no randomness.
-pub fn new_token() -> Result<Secret<String>, RandomError> {
-    let mut bytes = random::bytes::<32>()?;
-    let token = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes));
-    bytes.zeroize();
-    Ok(Secret::new(token))
-}
-
-/// The row of a root token, which never ends.
-///
-/// # Errors
-/// Where the operating system gives no randomness for its accessor.
-pub fn root_row(
-    keyring: &Keyring,
-    token: &Secret<String>,
-    now: Timestamp,
-) -> Result<TokenRow, RandomError> {
-    Ok(TokenRow {
-        hash: keyring.token_hash(token.expose()),
-        accessor: BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<18>()?),
-        display_name: ROOT.to_owned(),
-        policies: vec![ROOT.to_owned()],
-        created_at: now,
-        expires_at: None,
-    })
 }

@@ -17,6 +17,7 @@ use crate::{
     lease::Leases,
     mount::Mounts,
     plugin_store::PluginStore,
+    policies::Policies,
     refusal::Refusal,
     role::Roles,
     rotation::Rotations,
@@ -25,6 +26,8 @@ use crate::{
     settings::Settings,
     storage::Storage,
     task::Tasks,
+    token::Tokens,
+    wrapping::Wrappings,
 };
 
 /// Largest provider file in bytes. The largest known, with a JavaScript engine
@@ -42,6 +45,12 @@ pub struct Engine {
     pub storage: Storage,
     /// Tells who a token belongs to.
     pub authenticator: Authenticator,
+    /// Policies.
+    pub policies: Arc<Policies>,
+    /// What callers show.
+    pub tokens: Arc<Tokens>,
+    /// Answers that wait for whoever holds their token.
+    pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
     /// Providers at paths.
@@ -105,6 +114,13 @@ impl Engine {
         );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
         let nudge = Arc::new(Notify::new());
+        let tokens = Arc::new(Tokens::new(
+            storage.clone(),
+            keyring.clone(),
+            clock.clone(),
+            Arc::clone(&nudge),
+        ));
+        let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
         let roles = Arc::new(Roles::new(
             storage.clone(),
             keyring.clone(),
@@ -151,7 +167,15 @@ impl Engine {
             clock.clone(),
         ));
         Ok(Self {
-            authenticator: Authenticator::new(keyring.clone(), storage.clone(), clock.clone()),
+            authenticator: Authenticator::new(Arc::clone(&tokens), Arc::clone(&policies)),
+            wrappings: Wrappings::new(
+                storage.clone(),
+                keyring.clone(),
+                Arc::clone(&tokens),
+                clock.clone(),
+            ),
+            tokens,
+            policies,
             clock,
             keyring,
             storage,
@@ -175,6 +199,7 @@ impl Engine {
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
             Arc::clone(&self.accounts),
+            Arc::clone(&self.tokens),
             self.clock.clone(),
             Arc::clone(&self.nudge),
         ));

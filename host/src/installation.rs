@@ -15,7 +15,6 @@ use std::{
 use tokio::sync::{Mutex, Notify};
 
 use crate::{
-    auth,
     clock::Clock,
     config::Config,
     engine::{Engine, EngineError},
@@ -23,6 +22,7 @@ use crate::{
     random::RandomError,
     secret::Secret,
     storage::{Storage, StorageError},
+    token,
 };
 
 /// The file that a running server holds locked.
@@ -99,9 +99,9 @@ impl Installation {
         let (keyring, wrapped) = Keyring::create(&root)?;
         let token = match token {
             Some(token) => token,
-            None => auth::new_token()?,
+            None => token::new_token()?,
         };
-        let row = auth::root_row(&keyring, &token, self.clock.now())?;
+        let row = token::root_row(&keyring, &token, self.clock.now())?;
         if !self.storage.initialise(wrapped, row).await? {
             return Ok(None);
         }
@@ -235,7 +235,7 @@ mod tests {
         let engine = installation.engine().unwrap();
         let identity = engine
             .authenticator
-            .identify(&Secret::new(token.to_owned()))
+            .identify(&Secret::new(token.to_owned()), [127, 0, 0, 1].into())
             .await
             .unwrap();
         identity.is_some_and(|identity| identity.is_root())

@@ -61,6 +61,9 @@ pub struct IssueRequest {
     pub key: Option<IdempotencyKey>,
     /// Limit of the provider's call; the mount's where absent.
     pub patience: Option<Duration>,
+    /// When the requester's token ends, where nothing can move that (a batch
+    /// token): a lease that is bound to it ends then.
+    pub token_end: Option<Timestamp>,
 }
 
 /// A credential and its lease.
@@ -103,6 +106,8 @@ pub struct LeaseView {
     pub next_attempt: Option<Timestamp>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// Accessor of the token with which it ends.
+    pub bound_to: Option<String>,
     /// Digest of the provider that made it.
     pub plugin_sha256: Digest,
 }
@@ -275,6 +280,7 @@ fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
         attempts: row.attempts,
         next_attempt: row.due_at.filter(|_| row.state != LeaseState::Active),
         last_error: row.last_error,
+        bound_to: row.bound_to,
         plugin_sha256: row.plugin_sha256,
     }
 }

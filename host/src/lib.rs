@@ -22,7 +22,8 @@
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
 //! | [`policy`] | what rules say about a path; pure |
-//! | [`auth`], [`audit`] | a token's owner; the record of every request and change |
+//! | [`token`], [`wrapping`] | what callers show; answers that a token opens once |
+//! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
 //! | [`archive`] | a data directory's backup, and back |
 //! | [`api`], [`server`] | HTTP; the composition root |
@@ -65,6 +66,7 @@ pub mod lease;
 pub mod mount;
 pub mod pinning;
 pub mod plugin_store;
+pub mod policies;
 pub mod policy;
 pub mod principal;
 pub mod provider;
@@ -82,6 +84,8 @@ pub mod settings;
 pub mod storage;
 pub mod suggest;
 pub mod task;
+pub mod token;
+pub mod wrapping;
 
 #[cfg(test)]
 mod testing;

@@ -18,6 +18,9 @@ pub enum Refusal {
     /// The request is wrong; the sentence names the field and the way out.
     #[error("{0}")]
     Invalid(String),
+    /// Who asks may not; no more is told.
+    #[error("permission denied")]
+    Denied,
     /// There is no such mount, role, lease or plugin.
     #[error("{0}")]
     NotFound(String),

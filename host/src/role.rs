@@ -91,12 +91,6 @@ impl HostFields {
                 .as_bool()
                 .ok_or("bind_to_token must be true or false")?;
         }
-        if fields.bind_to_token {
-            return Err(
-                "bind_to_token is not offered yet: leases end with their own TTL or by revocation"
-                    .into(),
-            );
-        }
         match (fields.default_ttl, fields.max_ttl) {
             (Some(default), Some(max)) if max > 0 && default > max => Err(format!(
                 "default_ttl ({default} s) must not be longer than max_ttl ({max} s)"

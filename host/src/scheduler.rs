@@ -20,6 +20,7 @@ use crate::{
     mount::{Mount, Mounts},
     refusal::Refusal,
     rotation::Rotations,
+    token::Tokens,
 };
 
 /// Revocations and rotations of accounts under way at a time, over all mounts.
@@ -57,6 +58,7 @@ impl Scheduler {
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
         accounts: Arc<Accounts>,
+        tokens: Arc<Tokens>,
         clock: Clock,
         nudge: Arc<Notify>,
     ) -> Self {
@@ -66,6 +68,7 @@ impl Scheduler {
             leases,
             rotations,
             accounts,
+            tokens,
             clock,
             nudge,
             total: Arc::new(Semaphore::new(TOTAL)),
@@ -91,6 +94,7 @@ struct Work {
     leases: Arc<Leases>,
     rotations: Arc<Rotations>,
     accounts: Arc<Accounts>,
+    tokens: Arc<Tokens>,
     clock: Clock,
     nudge: Arc<Notify>,
     total: Arc<Semaphore>,
@@ -154,6 +158,8 @@ impl Work {
             Err(error) => failed = failed.take().or(Some(error)),
         };
         note(self.rotations.run_due(now).await);
+        // Before the leases: those that end with a token are due with it.
+        note(self.tokens.end_due(now).await);
         for mount in self.mounts.every() {
             note(self.look_after_leases(&mount, now, under_way).await);
             note(self.look_after_accounts(&mount, now, under_way).await);

@@ -24,6 +24,8 @@ mod revocations;
 mod roles;
 mod rotations;
 mod tasks;
+mod tokens;
+mod wrappings;
 
 use std::{
     fmt,
@@ -45,7 +47,6 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 use faults::Faults;
 pub use holdings::Holding;
 pub use idempotency::IdempotencyRow;
-pub use keys::TokenRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, NewLease};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
@@ -54,6 +55,7 @@ pub use revocations::{EarlyRevocation, Lateness, PurgeScope};
 pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 pub use tasks::{TaskError, TaskRow, TaskState};
+pub use tokens::{TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
 const MIGRATIONS: [&str; 9] = [

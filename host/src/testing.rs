@@ -387,13 +387,10 @@ impl House {
         let first = wrapped.is_empty();
         let keyring = if first {
             let (keyring, wrapped) = Keyring::create(&self.root).unwrap();
+            let value = crate::secret::Secret::new(String::from("t"));
             let token = crate::storage::TokenRow {
-                hash: keyring.token_hash("t"),
                 accessor: "a".into(),
-                display_name: "root".into(),
-                policies: vec!["root".into()],
-                created_at: self.clock.now(),
-                expires_at: None,
+                ..crate::token::root_row(&keyring, &value, self.clock.now()).unwrap()
             };
             assert!(storage.initialise(wrapped, token).await.unwrap());
             keyring
@@ -475,6 +472,7 @@ impl Engine {
             requester: requester(),
             key: None,
             patience: None,
+            token_end: None,
         };
         self.leases.issue(&db(), &reader(), request).await
     }

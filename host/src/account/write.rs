@@ -255,7 +255,8 @@ fn left_alone(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::Provider(failure) => is_refusal(failure) || !failure.reached_upstream,
         Refusal::Limit { .. } | Refusal::Invalid(_) => true,
-        Refusal::NotFound(_)
+        Refusal::Denied
+        | Refusal::NotFound(_)
         | Refusal::Conflict(_)
         | Refusal::Unavailable(_)
         | Refusal::Internal(_) => false,

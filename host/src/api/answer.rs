@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::fs::File;
 
 use super::{error::ApiError, payload::Payload};
-use crate::secret::Secret;
+use crate::{secret::Secret, token::Granted, wrapping::Wrapped};
 
 /// What a handler answers.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) enum Body {
     Empty,
     /// Vault's envelope.
     Envelope(Box<Envelope>),
+    /// An answer that was wrapped, as it was.
+    Unwrapped(Secret<String>),
     /// JSON as it stands: the few paths that Vault answers without an envelope.
     Bare(Value),
     /// A public document of a mount.
@@ -48,6 +50,10 @@ pub(super) struct Envelope {
     pub(super) lease: Option<LeaseHead>,
     pub(super) metadata: Option<Value>,
     pub(super) warnings: Vec<String>,
+    /// A token for its holder.
+    pub(super) auth: Option<Granted>,
+    /// Where the answer went that was asked for wrapped.
+    pub(super) wrapped: Option<Wrapped>,
 }
 
 /// What stands under `data`.
@@ -95,6 +101,15 @@ impl Answer {
             status: StatusCode::OK,
             body: Body::Envelope(Box::new(envelope)),
         }
+    }
+
+    /// 200 with a token.
+    pub(super) fn granted(mut granted: Granted) -> Self {
+        Self::envelope(Envelope {
+            warnings: std::mem::take(&mut granted.warnings),
+            auth: Some(granted),
+            ..Envelope::default()
+        })
     }
 
     /// 204, or 200 where there is something to warn of.
@@ -150,6 +165,7 @@ impl Answer {
             Body::Envelope(envelope) if matches!(envelope.data, Data::Credential(_)) => {
                 envelope.lease.as_ref().map(|lease| lease.id.clone())
             }
+            Body::Envelope(envelope) => envelope.wrapped.as_ref()?.lease.clone(),
             _ => None,
         }
     }
@@ -158,6 +174,9 @@ impl Answer {
     pub(super) fn encode(self, request_id: &str) -> Response<Payload> {
         match self.body {
             Body::Empty => respond(self.status, None, Vec::new()),
+            Body::Unwrapped(answer) => {
+                json_response(self.status, answer.expose().clone().into_bytes())
+            }
             Body::Bare(value) => json_response(self.status, value.to_string().into_bytes()),
             Body::Envelope(envelope) => json_response(self.status, envelope.encode(request_id)),
             Body::Document {
@@ -187,7 +206,8 @@ impl Answer {
 }
 
 impl Envelope {
-    fn encode(&self, request_id: &str) -> Vec<u8> {
+    /// JSON text, with all that is secret in it.
+    pub(super) fn encode(&self, request_id: &str) -> Vec<u8> {
         let (lease_id, duration, renewable) = self.lease.as_ref().map_or(("", 0, false), |lease| {
             (lease.id.as_str(), lease.duration, lease.renewable)
         });
@@ -216,15 +236,58 @@ impl Envelope {
             out.push_str(",\"metadata\":");
             out.push_str(&metadata.to_string());
         }
-        out.push_str(",\"wrap_info\":null,\"warnings\":");
+        out.push_str(",\"wrap_info\":");
+        out.push_str(
+            &self
+                .wrapped
+                .as_ref()
+                .map_or(Value::Null, wrap_info)
+                .to_string(),
+        );
+        out.push_str(",\"warnings\":");
         if self.warnings.is_empty() {
             out.push_str("null");
         } else {
             out.push_str(&json!(self.warnings).to_string());
         }
-        out.push_str(",\"auth\":null}");
+        out.push_str(",\"auth\":");
+        out.push_str(&self.auth.as_ref().map_or(Value::Null, auth).to_string());
+        out.push('}');
         out.into_bytes()
     }
+}
+
+/// The `auth` object: vaultrs insists on every one of these fields but the last.
+fn auth(granted: &Granted) -> Value {
+    let row = &granted.known.row;
+    json!({
+        "client_token": granted.token.expose(),
+        "accessor": row.accessor,
+        "policies": row.policies,
+        "token_policies": row.policies,
+        "metadata": row.facts.meta,
+        "lease_duration": granted.ttl.as_secs(),
+        "renewable": row.facts.renewable,
+        "entity_id": "",
+        "token_type": granted.known.kind.as_str(),
+        "orphan": granted.known.is_orphan(),
+        "mfa_requirement": Value::Null,
+        "num_uses": row.uses_left.unwrap_or(0),
+    })
+}
+
+fn wrap_info(wrapped: &Wrapped) -> Value {
+    let mut info = json!({
+        "token": wrapped.token.expose(),
+        "accessor": wrapped.accessor,
+        "ttl": wrapped.ttl.as_secs(),
+        "creation_time": wrapped.created_at.rfc3339(),
+        "creation_path": wrapped.path,
+    });
+    if let (Some(accessor), Value::Object(info)) = (&wrapped.wrapped_accessor, &mut info) {
+        info.insert("wrapped_accessor".into(), accessor.clone().into());
+    }
+    info
 }
 
 /// A refusal on the wire: `{"errors":[…]}`.
@@ -304,6 +367,7 @@ mod tests {
             lease: Some(lease),
             metadata: Some(json!({"id": "u"})),
             warnings: vec!["w".into()],
+            ..Envelope::default()
         };
         let json = Some("application/json".to_owned());
         for (answer, status, kind, body) in [

@@ -9,7 +9,7 @@ use super::{
     fields::Fields,
     leases, metrics, mounted, mounts, plugins,
     route::{Operation, Route},
-    storage, tasks, token,
+    storage, tasks, tokens, wrapping,
 };
 use crate::{
     auth::Identity, engine::Engine, lease::IdempotencyKey, provider::Requester, secret::Secret,
@@ -19,6 +19,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) operation: Operation,
+    /// Below `/v1/`.
+    pub(super) path: String,
+    /// Whether a policy grants `sudo` there.
+    pub(super) sudo: bool,
+    /// Whether the answer will be wrapped.
+    pub(super) wraps: bool,
     /// The body of a write, the query of anything else.
     pub(super) fields: Map<String, Value>,
     pub(super) identity: Identity,
@@ -110,7 +116,22 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
         (Route::Metrics, Read) => metrics::show(engine, ask).await,
 
-        (Route::TokenLookupSelf, Read | Write) => token::lookup_self(engine, &ask),
+        (Route::TokenCreate { role }, Write) => tokens::create(engine, role, false, ask).await,
+        (Route::TokenCreateOrphan, Write) => tokens::create(engine, None, true, ask).await,
+        (Route::TokenLookup(which), Read | Write) => tokens::lookup(engine, which, ask).await,
+        (Route::TokenRenew(which), Write) => tokens::renew(engine, which, ask).await,
+        (Route::TokenRevoke(which), Write) => tokens::revoke(engine, which, ask).await,
+        (Route::TokenRevokeOrphan, Write) => tokens::revoke_orphan(engine, ask).await,
+        (Route::TokenAccessors, List | Read) => tokens::accessors(engine).await,
+        (Route::TokenTidy, Write) => tokens::tidy(engine, ask).await,
+        (Route::TokenRoles, List) => tokens::roles(engine).await,
+        (Route::TokenRole { name }, Read) => tokens::show_role(engine, name).await,
+        (Route::TokenRole { name }, Write) => tokens::write_role(engine, name, ask).await,
+        (Route::TokenRole { name }, Delete) => tokens::remove_role(engine, name).await,
+
+        (Route::WrappingWrap, Write) => wrapping::wrap_body(ask),
+        (Route::WrappingUnwrap, Write) => wrapping::unwrap(engine, &wrapping_token(ask)?).await,
+        (Route::WrappingRewrap, Write) => wrapping::rewrap(engine, &wrapping_token(ask)?).await,
         #[cfg(feature = "test-hooks")]
         (Route::TestClock, Write) => super::system::advance_clock(engine, ask),
         #[cfg(feature = "test-hooks")]
@@ -120,4 +141,9 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Mounted { path }, _) => mounted::answer(engine, &path, ask).await,
         _ => Err(ApiError::wrong_method()),
     }
+}
+
+/// The token of a request about a wrapped answer.
+fn wrapping_token(mut ask: Ask) -> Result<Secret<String>, ApiError> {
+    wrapping::token(ask.take_fields(), ask.token.as_ref())
 }

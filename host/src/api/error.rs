@@ -138,6 +138,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Invalid(sentence) => Self::new(StatusCode::BAD_REQUEST, sentence),
+            Refusal::Denied => Self::denied(),
             Refusal::NotFound(sentence) => Self::new(StatusCode::NOT_FOUND, sentence),
             Refusal::Conflict(sentence) => Self::new(StatusCode::CONFLICT, sentence),
             Refusal::Limit {

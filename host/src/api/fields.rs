@@ -30,6 +30,11 @@ impl Fields {
         }
     }
 
+    /// Whether a field was given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Text; absent, null and wrong types are told apart.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
         match self.take(name) {
@@ -155,9 +160,10 @@ impl Fields {
 
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), ApiError> {
-        match self.left.keys().next() {
+        // Clients write null for what their callers left out.
+        match self.left.iter().find(|(_, value)| !value.is_null()) {
             None => Ok(()),
-            Some(name) => {
+            Some((name, _)) => {
                 let path = format!("{}{}", self.prefix, suggest::shown(name));
                 let sentence = suggest::unknown(&path, name, self.known.iter().copied());
                 Err(ApiError::bad_request(sentence))

@@ -55,6 +55,7 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
         "credential_id": lease.credential_id,
         "metadata": lease.metadata,
         "requester": lease.requester,
+        "bound_to": lease.bound_to,
     })))
 }
 

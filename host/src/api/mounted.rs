@@ -170,6 +170,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             body: fields.rest(),
             ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
             key: ask.key.as_ref().map(ToString::to_string),
+            token_end: ask.identity.fixed_end(),
         };
         return tasks::begin(engine, &ask, work, json!({})).await;
     }
@@ -178,6 +179,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
         body: fields.rest(),
         ttl,
         requester,
+        token_end: ask.identity.fixed_end(),
         key: ask.key,
         patience: None,
     };
@@ -203,6 +205,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
         )),
         metadata: Some(metadata.into()),
         warnings: issued.warnings,
+        ..Envelope::default()
     }))
 }
 

@@ -14,7 +14,7 @@ use super::{
     answer::{Body, Data},
     route::{Operation, Route},
 };
-use crate::{audit, auth::Identity, keyring::Keyring, secret::Secret, suggest};
+use crate::{audit, auth::Identity, keyring::Keyring, secret::Secret, suggest, token::Granted};
 
 /// One request, as far as it is known.
 #[derive(Debug)]
@@ -47,6 +47,16 @@ impl Record {
         }
     }
 
+    /// The request's id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it came from.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// Notes what the path turned out to be.
     pub(super) fn locate(
         &mut self,
@@ -69,9 +79,9 @@ impl Record {
         let token = token.map(|token| keyring.audit_hash(token.expose()));
         self.caller = match identity {
             Some(identity) => json!({
-                "display_name": identity.display_name,
-                "accessor": identity.accessor,
-                "policies": identity.policies,
+                "display_name": identity.token.row.display_name,
+                "accessor": identity.token.row.accessor,
+                "policies": identity.token.row.policies,
                 "token": token,
             }),
             None => json!({ "token": token }),
@@ -163,14 +173,39 @@ fn response_of(body: &Body, keyring: Option<&Keyring>) -> Value {
             {
                 response.insert("data".into(), hashed(&parsed).unwrap_or_default());
             }
+            if let Some(granted) = &envelope.auth {
+                response.insert("auth".into(), granted_of(granted, keyring));
+            }
+            if let Some(wrapped) = &envelope.wrapped {
+                let token = keyring.map(|keyring| keyring.audit_hash(wrapped.token.expose()));
+                let info =
+                    json!({ "accessor": wrapped.accessor, "token": token, "path": wrapped.path });
+                response.insert("wrap_info".into(), info);
+            }
             if !envelope.warnings.is_empty() {
                 response.insert("warnings".into(), json!(envelope.warnings));
             }
             Value::Object(response)
         }
+        // What is in it was written down when it was wrapped.
+        Body::Unwrapped(_) => json!({ "unwrapped": true }),
         Body::Bare(value) => hashed(value).unwrap_or_default(),
         Body::Document { bytes, .. } => json!({ "bytes": bytes.len() }),
         Body::File { length, .. } => json!({ "bytes": length }),
         Body::Empty => Value::Null,
     }
+}
+
+/// A token that was made: who it is for and what it may, and its hash.
+fn granted_of(granted: &Granted, keyring: Option<&Keyring>) -> Value {
+    let row = &granted.known.row;
+    json!({
+        "accessor": row.accessor,
+        "display_name": row.display_name,
+        "policies": row.policies,
+        "metadata": row.facts.meta,
+        "token_type": granted.known.kind.as_str(),
+        "lease_duration": granted.ttl.as_secs(),
+        "token": keyring.map(|keyring| keyring.audit_hash(granted.token.expose())),
+    })
 }

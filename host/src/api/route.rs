@@ -49,6 +49,17 @@ fn asks_for_list(query: &str) -> bool {
     })
 }
 
+/// How a request says which token it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// By its value, in `token`.
+    Value,
+    /// By its accessor, in `accessor`.
+    Accessor,
+    /// The one that asks.
+    Own,
+}
+
 /// A path of the host itself, or of some mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route<'p> {
@@ -109,7 +120,24 @@ pub(super) enum Route<'p> {
         id: &'p str,
     },
     Metrics,
-    TokenLookupSelf,
+    TokenCreate {
+        role: Option<&'p str>,
+    },
+    TokenCreateOrphan,
+    TokenLookup(Which),
+    TokenRenew(Which),
+    TokenRevoke(Which),
+    TokenRevokeOrphan,
+    TokenAccessors,
+    TokenTidy,
+    TokenRoles,
+    TokenRole {
+        name: &'p str,
+    },
+    WrappingWrap,
+    WrappingUnwrap,
+    WrappingRewrap,
+    WrappingLookup,
     #[cfg(feature = "test-hooks")]
     TestClock,
     #[cfg(feature = "test-hooks")]
@@ -127,11 +155,34 @@ impl<'p> Route<'p> {
     pub(super) fn of(segments: &[&'p str]) -> Self {
         match segments {
             ["sys", rest @ ..] => Self::of_system(rest),
-            ["auth", "token", "lookup-self"] => Self::TokenLookupSelf,
+            ["auth", "token", rest @ ..] => Self::of_token(rest),
             ["auth", ..] | [] => Self::Unknown,
             path => Self::Mounted {
                 path: path.join("/"),
             },
+        }
+    }
+
+    fn of_token(segments: &[&'p str]) -> Self {
+        match segments {
+            ["create"] => Self::TokenCreate { role: None },
+            ["create", role] => Self::TokenCreate { role: Some(role) },
+            ["create-orphan"] => Self::TokenCreateOrphan,
+            ["lookup"] => Self::TokenLookup(Which::Value),
+            ["lookup-self"] => Self::TokenLookup(Which::Own),
+            ["lookup-accessor"] => Self::TokenLookup(Which::Accessor),
+            ["renew"] => Self::TokenRenew(Which::Value),
+            ["renew-self"] => Self::TokenRenew(Which::Own),
+            ["renew-accessor"] => Self::TokenRenew(Which::Accessor),
+            ["revoke"] => Self::TokenRevoke(Which::Value),
+            ["revoke-self"] => Self::TokenRevoke(Which::Own),
+            ["revoke-accessor"] => Self::TokenRevoke(Which::Accessor),
+            ["revoke-orphan"] => Self::TokenRevokeOrphan,
+            ["accessors"] => Self::TokenAccessors,
+            ["tidy"] => Self::TokenTidy,
+            ["roles"] => Self::TokenRoles,
+            ["roles", name] => Self::TokenRole { name },
+            _ => Self::Unknown,
         }
     }
 
@@ -163,14 +214,23 @@ impl<'p> Route<'p> {
             ["leases", "lookup", prefix @ ..] => Self::LeaseLookup {
                 prefix: prefix.join("/"),
             },
-            ["leases", "renew", id @ ..] => Self::LeaseRenew { id: id.join("/") },
-            ["leases", "revoke", id @ ..] => Self::LeaseRevoke { id: id.join("/") },
-            ["leases", "revoke-prefix", prefix @ ..] => Self::LeaseRevokePrefix {
-                prefix: prefix.join("/"),
-            },
-            ["leases", "revoke-force", prefix @ ..] => Self::LeaseRevokeForce {
-                prefix: prefix.join("/"),
-            },
+            // Without `leases`, as they were called before Vault 0.9.
+            ["leases", "renew", id @ ..] | ["renew", id @ ..] => {
+                Self::LeaseRenew { id: id.join("/") }
+            }
+            ["leases", "revoke", id @ ..] | ["revoke", id @ ..] => {
+                Self::LeaseRevoke { id: id.join("/") }
+            }
+            ["leases", "revoke-prefix", prefix @ ..] | ["revoke-prefix", prefix @ ..] => {
+                Self::LeaseRevokePrefix {
+                    prefix: prefix.join("/"),
+                }
+            }
+            ["leases", "revoke-force", prefix @ ..] | ["revoke-force", prefix @ ..] => {
+                Self::LeaseRevokeForce {
+                    prefix: prefix.join("/"),
+                }
+            }
             ["leases", "count"] => Self::LeaseCount,
             ["leases", "tidy"] => Self::LeaseTidy,
             ["leases", "quarantine"] => Self::Quarantine,
@@ -179,6 +239,10 @@ impl<'p> Route<'p> {
             ["tasks"] => Self::Tasks,
             ["tasks", id] => Self::Task { id },
             ["metrics"] => Self::Metrics,
+            ["wrapping", "wrap"] => Self::WrappingWrap,
+            ["wrapping", "unwrap"] => Self::WrappingUnwrap,
+            ["wrapping", "rewrap"] => Self::WrappingRewrap,
+            ["wrapping", "lookup"] => Self::WrappingLookup,
             #[cfg(feature = "test-hooks")]
             ["test", "clock"] => Self::TestClock,
             #[cfg(feature = "test-hooks")]
@@ -193,6 +257,27 @@ impl<'p> Route<'p> {
             self,
             Self::Health | Self::SealStatus | Self::Init | Self::Leader
         )
+    }
+
+    /// Whether a policy must grant `sudo` beside what is done: what reaches over
+    /// the tokens, leases and mounts of others, and what makes code run. Vault has
+    /// the same list; what it does not know is at the end.
+    pub(super) fn needs_sudo(&self, operation: Operation) -> bool {
+        match self {
+            Self::TokenCreateOrphan
+            | Self::TokenRevokeOrphan
+            | Self::TokenAccessors
+            | Self::Remount
+            | Self::LeaseRevokePrefix { .. }
+            | Self::LeaseRevokeForce { .. }
+            | Self::Leases => true,
+            Self::LeaseLookup { .. } => operation == Operation::List,
+            Self::CatalogEntry { .. } => operation != Operation::Read,
+            Self::Quarantine | Self::Quarantined { .. } | Self::Backup => true,
+            #[cfg(feature = "test-hooks")]
+            Self::TestClock | Self::TestStorage => true,
+            _ => false,
+        }
     }
 
     /// Whether a request is worth an audit line: what monitors ask every second
@@ -347,8 +432,28 @@ mod tests {
             ("sys/tasks", Route::Tasks),
             ("sys/tasks/1", Route::Task { id: "1" }),
             ("sys/metrics", Route::Metrics),
-            ("auth/token/lookup-self", Route::TokenLookupSelf),
-            ("auth/token/create", Route::Unknown),
+            ("auth/token/create", Route::TokenCreate { role: None }),
+            (
+                "auth/token/create/ci",
+                Route::TokenCreate { role: Some("ci") },
+            ),
+            ("auth/token/create-orphan", Route::TokenCreateOrphan),
+            ("auth/token/lookup", Route::TokenLookup(Which::Value)),
+            ("auth/token/lookup-self", Route::TokenLookup(Which::Own)),
+            (
+                "auth/token/renew-accessor",
+                Route::TokenRenew(Which::Accessor),
+            ),
+            ("auth/token/revoke-orphan", Route::TokenRevokeOrphan),
+            ("auth/token/roles/ci", Route::TokenRole { name: "ci" }),
+            ("auth/token/other", Route::Unknown),
+            (
+                "sys/renew/db/creds/r/1",
+                Route::LeaseRenew {
+                    id: text("db/creds/r/1"),
+                },
+            ),
+            ("sys/wrapping/unwrap", Route::WrappingUnwrap),
             ("sys", Route::Unknown),
             ("sys/raw", Route::Unknown),
             ("", Route::Unknown),

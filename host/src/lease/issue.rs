@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     catalog::Plugin,
+    clock::Timestamp,
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
     mount::{Mount, give_up_after},
@@ -78,6 +79,10 @@ impl Leases {
             requester: &request.requester.display_name,
             operation,
         };
+        let token_end = request.token_end.filter(|_| role.host.bind_to_token);
+        if token_end.is_some_and(|end| end <= now) {
+            return Err(no_token_to_end_with(role_name));
+        }
         let descriptor = plugin.provider.descriptor();
         let principal = principal::name(&role.host.name_template, parts, descriptor.name_limit)
             .map_err(Refusal::Invalid)?;
@@ -90,11 +95,13 @@ impl Leases {
             plugin_sha256: plugin.provider.digest(),
             config_version: root.root.version,
             issued_at: now,
-            expires_at: ttl.map(|ttl| now.plus(ttl)),
-            max_expires_at: bounds.max.map(|max| now.plus(max)),
+            expires_at: earlier(ttl.map(|ttl| now.plus(ttl)), token_end),
+            max_expires_at: earlier(bounds.max.map(|max| now.plus(max)), token_end),
             give_up_at: give_up_after(patience, now),
             role_cap: role.host.max_leases,
             mount_cap: mount.spec.tune.max_leases,
+            // What has no row has an end that nothing moves.
+            bound: role.host.bind_to_token && request.token_end.is_none(),
         };
         let _turn = match &keyed {
             Some(_) => Some(self.answering.begin(operation).ok_or_else(early)?),
@@ -106,6 +113,7 @@ impl Leases {
             Intent::Full(cap) => return Err(full(cap, path, role_name)),
             // Another request with the same key was quicker.
             Intent::KeyTaken => return Err(early()),
+            Intent::TokenGone => return Err(no_token_to_end_with(role_name)),
         }
         fault::point("issue.after_intent");
 
@@ -209,6 +217,7 @@ impl Leases {
             attempts: 0,
             next_attempt: None,
             last_error: None,
+            bound_to: lease.bound.then(|| lease.requester.accessor.clone()),
             plugin_sha256: lease.plugin_sha256,
         };
         let activation = Activation {
@@ -285,6 +294,18 @@ fn not_recorded(id: &LeaseId, error: StorageError) -> Refusal {
     } else {
         error.into()
     }
+}
+
+/// The earlier of two ends; absent: never.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}
+
+fn no_token_to_end_with(role: &RoleName) -> Refusal {
+    Refusal::Conflict(format!(
+        "the token that asks has ended, or this was the last of its uses, and leases of role {role} end with their \
+         requester's token (bind_to_token)"
+    ))
 }
 
 fn full(cap: Cap, path: &MountPath, role: &RoleName) -> Refusal {

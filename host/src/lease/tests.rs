@@ -156,6 +156,7 @@ async fn a_prefix_ends_all_its_leases_and_no_other() {
         requester: requester(),
         key: None,
         patience: None,
+        token_end: None,
     };
     let kept = engine
         .leases
@@ -264,6 +265,7 @@ async fn unknown_names_suggest_the_nearest_known_one() {
         requester: requester(),
         key: None,
         patience: None,
+        token_end: None,
     };
     let role = engine
         .leases
@@ -336,6 +338,7 @@ fn keyed(key: &str, ttl: u64) -> IssueRequest {
         requester: requester(),
         key: Some(key.parse().unwrap()),
         patience: None,
+        token_end: None,
     }
 }
 
@@ -419,6 +422,7 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
             give_up_at: now.plus(Duration::from_secs(60)),
             role_cap: 0,
             mount_cap: 0,
+            bound: false,
         };
         engine.storage.record_intent(lease, key).await.unwrap();
         house

@@ -1,31 +1,9 @@
-//! Wrapped keys and tokens.
+//! Wrapped keys.
 
-use rusqlite::{Row, params};
+use rusqlite::params;
 
-use super::{
-    Storage, StorageError, all, change, json, maybe_moment, moment, one, to_json, unreadable,
-};
-use crate::{
-    clock::Timestamp,
-    keyring::{Purpose, WrappedKey},
-};
-
-/// A token as stored: by keyed hash, never by value.
-#[derive(Clone, Debug)]
-pub struct TokenRow {
-    /// `Keyring::token_hash` of the token.
-    pub hash: [u8; 32],
-    /// Names the token without being usable as it.
-    pub accessor: String,
-    /// For people and for templates.
-    pub display_name: String,
-    /// Names of its policies.
-    pub policies: Vec<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it ends; absent: never.
-    pub expires_at: Option<Timestamp>,
-}
+use super::{Storage, StorageError, TokenRow, all, change, one, tokens, unreadable};
+use crate::keyring::{Purpose, WrappedKey};
 
 impl Storage {
     /// The installation's keys; empty where it was not initialised.
@@ -71,50 +49,9 @@ impl Storage {
                     params![key.purpose.as_str(), key.version, key.wrapped],
                 )?;
             }
-            insert_token(connection, &root)?;
+            tokens::insert(connection, &root)?;
             Ok(true)
         })
         .await
     }
-
-    /// The token of a hash.
-    pub async fn token_by_hash(&self, hash: [u8; 32]) -> Result<Option<TokenRow>, StorageError> {
-        self.read(move |connection| {
-            one(
-                connection,
-                "SELECT hash, accessor, display_name, policies, created_at, expires_at FROM tokens WHERE hash = ?1",
-                [hash],
-                token_row,
-            )
-        })
-        .await
-    }
-}
-
-fn insert_token(connection: &rusqlite::Connection, token: &TokenRow) -> Result<(), StorageError> {
-    change(
-        connection,
-        "INSERT INTO tokens (hash, accessor, display_name, policies, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            token.hash,
-            token.accessor,
-            token.display_name,
-            to_json(&token.policies)?,
-            token.created_at.0,
-            token.expires_at.map(|end| end.0),
-        ],
-    )?;
-    Ok(())
-}
-
-fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
-    Ok(TokenRow {
-        hash: row.get("hash")?,
-        accessor: row.get("accessor")?,
-        display_name: row.get("display_name")?,
-        policies: json(row, "policies")?,
-        created_at: moment(row, "created_at")?,
-        expires_at: maybe_moment(row, "expires_at")?,
-    })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     IdempotencyRow, Storage, StorageError, all, change, idempotency, json, maybe_moment, moment,
-    one, operation, roles, to_json, unreadable,
+    one, operation, roles, to_json, tokens, unreadable,
 };
 use crate::{
     clock::Timestamp,
@@ -82,6 +82,8 @@ pub struct NewLease {
     pub role_cap: u64,
     /// Cap on the mount's leases; 0: none.
     pub mount_cap: u64,
+    /// Whether it ends with its requester's token.
+    pub bound: bool,
 }
 
 impl NewLease {
@@ -102,6 +104,7 @@ impl NewLease {
             give_up_at,
             role_cap: 0,
             mount_cap: 0,
+            bound: row.bound_to.is_some(),
         }
     }
 }
@@ -160,13 +163,15 @@ pub struct LeaseRow {
     pub due_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// Accessor of the token with which it ends.
+    pub bound_to: Option<String>,
 }
 
 /// Columns of a lease with the name of its role; a lease whose role is not there
 /// is read, and found to be unreadable.
 pub(super) const SELECT: &str = "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, l.state, l.principal,
     l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at, l.max_expires_at,
-    l.upstream_expires_at, l.renewed_at, l.ending_since, l.attempts, l.due_at, l.last_error
+    l.upstream_expires_at, l.renewed_at, l.ending_since, l.attempts, l.due_at, l.last_error, l.bound_to
   FROM leases l LEFT JOIN roles r ON r.id = l.role_id";
 
 /// How an intent was taken.
@@ -178,6 +183,8 @@ pub enum Intent {
     Full(Cap),
     /// Its key stands for another operation.
     KeyTaken,
+    /// It shall end with a token that has ended.
+    TokenGone,
 }
 
 /// Which cap refused an intent.
@@ -203,6 +210,10 @@ impl Storage {
             }
             if lease.mount_cap > 0 && mount_is_full(connection, &lease)? {
                 return Ok(Intent::Full(Cap::Mount));
+            }
+            let accessor = &lease.requester.accessor;
+            if lease.bound && !tokens::is_live(connection, accessor, lease.issued_at)? {
+                return Ok(Intent::TokenGone);
             }
             if let Some(key) = key
                 && !idempotency::insert(connection, &key, lease.issued_at)?
@@ -406,8 +417,8 @@ fn insert_intent(connection: &Connection, lease: &NewLease) -> Result<(), Storag
     change(
         connection,
         "INSERT OR IGNORE INTO leases (operation, mount_id, role_id, state, principal, metadata, requester,
-           plugin_sha256, config_version, issued_at, expires_at, max_expires_at, attempts, due_at)
-         VALUES (?1, ?2, ?3, 'creating', ?4, '{}', ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)",
+           plugin_sha256, config_version, issued_at, expires_at, max_expires_at, attempts, due_at, bound_to)
+         VALUES (?1, ?2, ?3, 'creating', ?4, '{}', ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12)",
         params![
             lease.operation.to_bytes(),
             lease.mount_id,
@@ -419,7 +430,8 @@ fn insert_intent(connection: &Connection, lease: &NewLease) -> Result<(), Storag
             lease.issued_at.0,
             lease.expires_at.map(|end| end.0),
             lease.max_expires_at.map(|end| end.0),
-            lease.give_up_at.0
+            lease.give_up_at.0,
+            lease.bound.then_some(&lease.requester.accessor),
         ],
     )?;
     Ok(())
@@ -475,5 +487,6 @@ pub(super) fn lease_row(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         attempts: row.get("attempts")?,
         due_at: maybe_moment(row, "due_at")?,
         last_error: row.get("last_error")?,
+        bound_to: row.get("bound_to")?,
     })
 }

@@ -351,6 +351,21 @@ pub(super) fn mark_for_revocation(
     )
 }
 
+/// Marks the leases that end with a token, within a transaction.
+pub(super) fn mark_bound(
+    connection: &Connection,
+    accessor: &str,
+    now: Timestamp,
+) -> Result<usize, StorageError> {
+    change(
+        connection,
+        &format!(
+            "UPDATE leases SET {MARK} WHERE bound_to = ?1 AND state IN ('creating', 'active')"
+        ),
+        params![accessor, now.0],
+    )
+}
+
 fn claim(
     connection: &Connection,
     row: &mut LeaseRow,

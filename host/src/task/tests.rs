@@ -20,6 +20,7 @@ fn issue() -> Work {
         body: json!({}),
         ttl_ms: None,
         key: None,
+        token_end: None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{TaskCredential, Tasks};
 use crate::{
+    clock::Timestamp,
     id::{LeaseId, MountPath, RoleName},
     lease::IssueRequest,
     refusal::Refusal,
@@ -33,6 +34,9 @@ pub enum Work {
         ttl_ms: Option<u64>,
         /// The caller's own idempotency key.
         key: Option<String>,
+        /// As `IssueRequest::token_end`.
+        #[serde(default)]
+        token_end: Option<Timestamp>,
     },
     /// Wait until what was marked is ended upstream.
     Drain {
@@ -127,6 +131,7 @@ impl Tasks {
                 body,
                 ttl_ms,
                 key,
+                token_end,
             } => {
                 let mount: MountPath = mount.parse()?;
                 let role: RoleName = role.parse()?;
@@ -142,6 +147,7 @@ impl Tasks {
                     requester: row.requester.clone(),
                     key: Some(key),
                     patience: Some(patience),
+                    token_end,
                 };
                 let issued = self.leases.issue(&mount, &role, request).await?;
                 Ok(Some(TaskCredential {
@@ -189,6 +195,7 @@ pub(super) fn read_credential(text: &Secret<String>) -> Result<TaskCredential, R
 /// What a refusal looks like in a task: the provider's code, or the host's.
 pub(super) fn error_of(refusal: &Refusal) -> TaskError {
     let code = match refusal {
+        Refusal::Denied => "denied",
         Refusal::Invalid(_) => "invalid",
         Refusal::NotFound(_) => "not-found",
         Refusal::Conflict(_) => "conflict",

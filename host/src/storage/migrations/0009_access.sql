@@ -10,8 +10,8 @@ CREATE INDEX tokens_by_parent ON tokens (parent) WHERE parent IS NOT NULL;
 CREATE INDEX tokens_by_path   ON tokens (path);
 CREATE INDEX tokens_due       ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 
--- The token with which a lease ends, by its hash; absent: by its own time alone.
-ALTER TABLE leases ADD COLUMN bound_to BLOB;
+-- Accessor of the token with which a lease ends; absent: it has only its own time.
+ALTER TABLE leases ADD COLUMN bound_to TEXT;
 CREATE INDEX leases_bound ON leases (bound_to) WHERE bound_to IS NOT NULL;
 
 CREATE TABLE token_roles (

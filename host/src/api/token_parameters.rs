@@ -1,0 +1,149 @@
+//! The standard `token_*` fields of roles and users of login methods, and of
+//! token roles.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+use super::{error::ApiError, fields::Fields};
+use crate::token::{RoleTokenKind, TokenParameters};
+
+/// Takes the fields; those that are not given stay as they were.
+pub(super) fn take(
+    fields: &mut Fields,
+    former: TokenParameters,
+) -> Result<TokenParameters, ApiError> {
+    let mut parameters = former;
+    for (name, slot) in [
+        ("token_ttl", &mut parameters.ttl),
+        ("token_max_ttl", &mut parameters.max_ttl),
+        ("token_explicit_max_ttl", &mut parameters.explicit_max_ttl),
+        ("token_period", &mut parameters.period),
+    ] {
+        if let Some(span) = fields.duration(name)? {
+            *slot = span;
+        }
+    }
+    if !parameters.max_ttl.is_zero() && parameters.ttl > parameters.max_ttl {
+        return Err(ApiError::bad_request(
+            "token_ttl must not be longer than token_max_ttl",
+        ));
+    }
+    if let Some(policies) = fields.list("token_policies")? {
+        parameters.policies = policies
+            .iter()
+            .map(|policy| policy.trim().to_lowercase())
+            .collect();
+    }
+    if parameters
+        .policies
+        .iter()
+        .any(|policy| policy == crate::token::ROOT)
+    {
+        return Err(ApiError::bad_request(
+            "token_policies must not name root: no login makes a root token",
+        ));
+    }
+    if let Some(without) = fields.truth("token_no_default_policy")? {
+        parameters.no_default_policy = without;
+    }
+    if let Some(uses) = uses(fields, "token_num_uses")? {
+        parameters.num_uses = uses;
+    }
+    if let Some(ranges) = ranges(fields, "token_bound_cidrs")? {
+        parameters.bound_cidrs = ranges;
+    }
+    if let Some(kind) = fields.text("token_type")? {
+        parameters.kind = RoleTokenKind::parse(&kind).ok_or_else(|| {
+            ApiError::bad_request(
+                "token_type must be default, service, batch, default-service or default-batch",
+            )
+        })?;
+    }
+    if parameters.kind == RoleTokenKind::Batch
+        && (parameters.num_uses > 0 || !parameters.period.is_zero())
+    {
+        return Err(ApiError::bad_request(
+            "token_num_uses and token_period cannot be set where token_type is batch: leave them out, or use service",
+        ));
+    }
+    Ok(parameters)
+}
+
+/// Puts the fields into an answer, spans in seconds.
+pub(super) fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) {
+    let ranges: Vec<String> = parameters.bound_cidrs.iter().map(shown).collect();
+    for (name, value) in [
+        ("token_ttl", json!(parameters.ttl.as_secs())),
+        ("token_max_ttl", json!(parameters.max_ttl.as_secs())),
+        (
+            "token_explicit_max_ttl",
+            json!(parameters.explicit_max_ttl.as_secs()),
+        ),
+        ("token_period", json!(parameters.period.as_secs())),
+        ("token_policies", json!(parameters.policies)),
+        (
+            "token_no_default_policy",
+            json!(parameters.no_default_policy),
+        ),
+        ("token_num_uses", json!(parameters.num_uses)),
+        ("token_bound_cidrs", json!(ranges)),
+        ("token_type", json!(shown_kind(parameters.kind))),
+    ] {
+        into.insert(name.to_owned(), value);
+    }
+}
+
+/// A list of address ranges; a single address is a range of its own.
+pub(super) fn ranges(
+    fields: &mut Fields,
+    name: &'static str,
+) -> Result<Option<Vec<IpNet>>, ApiError> {
+    let Some(texts) = fields.list(name)? else {
+        return Ok(None);
+    };
+    let parse = |text: String| {
+        let text = text.trim();
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                ApiError::bad_request(format!(
+                    "{name} must hold addresses or ranges such as 10.0.0.0/8"
+                ))
+            })
+    };
+    texts
+        .into_iter()
+        .map(parse)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+/// A number of uses; 0: any.
+pub(super) fn uses(fields: &mut Fields, name: &'static str) -> Result<Option<u32>, ApiError> {
+    let number = fields.number(name)?;
+    number
+        .map(|number| {
+            u32::try_from(number)
+                .map_err(|_| ApiError::bad_request(format!("{name} must be at most {}", u32::MAX)))
+        })
+        .transpose()
+}
+
+/// A range as Vault shows it: an address alone without its length.
+pub(super) fn shown(range: &IpNet) -> String {
+    if range.prefix_len() == range.max_prefix_len() {
+        range.addr().to_string()
+    } else {
+        range.to_string()
+    }
+}
+
+/// The kind as Vault shows it: `default` is the word for what nobody chose.
+fn shown_kind(kind: RoleTokenKind) -> &'static str {
+    match kind {
+        RoleTokenKind::DefaultService => "default",
+        other => other.as_str(),
+    }
+}

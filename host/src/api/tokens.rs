@@ -1,0 +1,399 @@
+//! `auth/token/…`: tokens made, looked up, renewed and revoked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::{Answer, Data},
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+    route::Which,
+    token_parameters,
+};
+use crate::{
+    clock::Timestamp,
+    engine::Engine,
+    refusal::Refusal,
+    secret::Secret,
+    token::{Granted, NewToken, Permits, RoleTokenKind, Token, TokenKind},
+};
+
+/// `POST auth/token/create[-orphan | /:role]`
+pub(super) async fn create(
+    engine: &Engine,
+    role: Option<&str>,
+    orphan: bool,
+    mut ask: Ask,
+) -> Outcome {
+    let mut fields = ask.take_fields();
+    let mut asked = take_new(&mut fields)?;
+    fields.finish()?;
+    let mut permits = Permits { sudo: ask.sudo };
+    if orphan {
+        // The path itself takes `sudo`.
+        asked.no_parent = true;
+        permits.sudo = true;
+    }
+    let document =
+        match role {
+            Some(name) => Some(engine.tokens.role(&name.to_lowercase()).await?.ok_or_else(
+                || {
+                    ApiError::bad_request(format!(
+                        "unknown role {name}: there is no such token role"
+                    ))
+                },
+            )?),
+            None => None,
+        };
+    let role = role.zip(document.as_ref());
+    let granted = engine
+        .tokens
+        .create(&ask.identity.token, permits, &ask.path, role, asked)
+        .await?;
+    Ok(Answer::granted(granted))
+}
+
+fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
+    // Vault's clients send `lease` for a `ttl` of old, and an alias that only
+    // means something with identities, which there are none of here.
+    let lease = fields.duration("lease")?;
+    fields.empty(
+        "entity_alias",
+        "is not offered: there are no identities to name",
+    )?;
+    let kind = match fields.text("type")?.as_deref() {
+        None | Some("") => None,
+        Some("service") => Some(TokenKind::Service),
+        Some("batch") => Some(TokenKind::Batch),
+        Some(_) => return Err(ApiError::bad_request("type must be service or batch")),
+    };
+    Ok(NewToken {
+        id: fields
+            .text("id")?
+            .filter(|id| !id.is_empty())
+            .map(Secret::new),
+        policies: fields.list("policies")?.unwrap_or_default(),
+        meta: take_meta(fields, "meta")?,
+        no_parent: fields.truth("no_parent")?.unwrap_or(false),
+        no_default_policy: fields.truth("no_default_policy")?.unwrap_or(false),
+        renewable: fields.truth("renewable")?,
+        ttl: fields.duration("ttl")?.or(lease),
+        explicit_max_ttl: fields.duration("explicit_max_ttl")?.unwrap_or_default(),
+        period: fields.duration("period")?.unwrap_or_default(),
+        display_name: fields.text("display_name")?.unwrap_or_default(),
+        num_uses: token_parameters::uses(fields, "num_uses")?.unwrap_or(0),
+        kind,
+    })
+}
+
+/// A map of texts.
+pub(super) fn take_meta(
+    fields: &mut Fields,
+    name: &'static str,
+) -> Result<Option<BTreeMap<String, String>>, ApiError> {
+    const MOST: usize = 64;
+    let Some(object) = fields.object(name)? else {
+        return Ok(None);
+    };
+    let Value::Object(entries) = object.rest() else {
+        return Ok(None);
+    };
+    if entries.len() > MOST {
+        return Err(ApiError::bad_request(format!(
+            "{name} may have at most {MOST} entries"
+        )));
+    }
+    let text = |(key, value): (String, Value)| match value {
+        Value::String(text) if text.len() <= 512 && key.len() <= 128 => Ok((key, text)),
+        _ => Err(ApiError::bad_request(format!(
+            "{name} must map names of at most 128 bytes to texts of at most 512 bytes"
+        ))),
+    };
+    entries
+        .into_iter()
+        .map(text)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+/// `auth/token/lookup`, `…-self`, `…-accessor`. A token that does not hold is
+/// refused as one without rights would be.
+pub(super) async fn lookup(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
+    let mut fields = ask.take_fields();
+    // Who names none means their own.
+    let which = match which {
+        Which::Value if !fields.has("token") => Which::Own,
+        which => which,
+    };
+    let named = named(engine, which, &ask, &mut fields).await?;
+    fields.finish()?;
+    let (token, value) = named.ok_or_else(|| match which {
+        Which::Accessor => invalid_accessor(),
+        _ => ApiError::new(
+            StatusCode::FORBIDDEN,
+            "bad token: it is unknown or has ended",
+        ),
+    })?;
+    let mut shown = shown(&token, engine.clock.now());
+    // An accessor leads to what is known of a token, never to the token.
+    let id = value.map_or_else(String::new, |value| value.expose().clone());
+    shown.insert("id".to_owned(), id.into());
+    Ok(Answer::data(Value::Object(shown)))
+}
+
+/// The fields that External Secrets Operator and vaultrs insist on are all here.
+fn shown(token: &Token, now: Timestamp) -> Map<String, Value> {
+    let row = &token.row;
+    let facts = &row.facts;
+    let fields = json!({
+        "accessor": row.accessor,
+        "creation_time": row.created_at.unix_seconds(),
+        "creation_ttl": facts.creation_ttl,
+        "display_name": row.display_name,
+        "entity_id": "",
+        "expire_time": row.expires_at.map(Timestamp::rfc3339),
+        "explicit_max_ttl": facts.explicit_max_ttl,
+        "issue_time": row.created_at.rfc3339(),
+        "meta": facts.meta,
+        "num_uses": row.uses_left.unwrap_or(0),
+        "orphan": token.is_orphan(),
+        "path": row.path,
+        "policies": row.policies,
+        "renewable": facts.renewable,
+        "ttl": token.ttl(now),
+        "type": token.kind.as_str(),
+    });
+    let Value::Object(mut fields) = fields else {
+        return Map::new();
+    };
+    if facts.period > 0 {
+        fields.insert("period".into(), facts.period.into());
+    }
+    if let Some(role) = &facts.role {
+        fields.insert("role".into(), json!(role));
+    }
+    if !facts.bound_cidrs.is_empty() {
+        let ranges: Vec<String> = facts
+            .bound_cidrs
+            .iter()
+            .map(token_parameters::shown)
+            .collect();
+        fields.insert("bound_cidrs".into(), json!(ranges));
+    }
+    if let Some(at) = facts.renewed_at {
+        fields.insert("last_renewal".into(), json!(at.rfc3339()));
+        fields.insert("last_renewal_time".into(), at.unix_seconds().into());
+    }
+    fields
+}
+
+/// `auth/token/renew`, `…-self`, `…-accessor`.
+pub(super) async fn renew(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
+    let mut fields = ask.take_fields();
+    let increment = fields.duration("increment")?;
+    let named = named(engine, which, &ask, &mut fields).await?;
+    fields.finish()?;
+    let (token, value) = named.ok_or_else(|| match which {
+        Which::Accessor => invalid_accessor(),
+        _ => ApiError::bad_request("token not found: it is unknown or has ended"),
+    })?;
+    let (token, warnings) = engine.tokens.renew(&token, increment).await?;
+    let left = token.ttl(engine.clock.now());
+    Ok(Answer::granted(Granted {
+        // Through an accessor the token stays unknown.
+        token: value.unwrap_or_else(|| Secret::new(String::new())),
+        ttl: Duration::from_secs(left),
+        known: token,
+        warnings,
+    }))
+}
+
+/// `auth/token/revoke`, `…-self`, `…-accessor`. A token that is not there is
+/// revoked.
+pub(super) async fn revoke(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
+    let mut fields = ask.take_fields();
+    let named = named(engine, which, &ask, &mut fields).await?;
+    fields.finish()?;
+    match named {
+        Some((token, _)) => engine.tokens.revoke(&token).await?,
+        None if which == Which::Accessor => return Err(invalid_accessor()),
+        None => {}
+    }
+    Ok(Answer::done())
+}
+
+/// `auth/token/revoke-orphan`: what the token made lives on.
+pub(super) async fn revoke_orphan(engine: &Engine, mut ask: Ask) -> Outcome {
+    let mut fields = ask.take_fields();
+    let named = named(engine, Which::Value, &ask, &mut fields).await?;
+    fields.finish()?;
+    let (token, _) = named.ok_or_else(|| {
+        ApiError::bad_request("token to revoke not found: it is unknown or has ended")
+    })?;
+    engine.tokens.revoke_alone(&token).await?;
+    Ok(Answer::done())
+}
+
+/// The token that a request means, and its value where that is known; none where
+/// there is no such token.
+async fn named(
+    engine: &Engine,
+    which: Which,
+    ask: &Ask,
+    fields: &mut Fields,
+) -> Result<Option<(Token, Option<Secret<String>>)>, ApiError> {
+    match which {
+        Which::Own => {
+            // Some clients name it all the same.
+            fields.ignore(&["token"]);
+            let own = ask.token.as_ref().map(Secret::duplicate);
+            Ok(Some((ask.identity.token.clone(), own)))
+        }
+        Which::Value => {
+            let value = Secret::new(fields.required("token")?);
+            let token = engine.tokens.find(&value).await?;
+            Ok(token.map(|token| (token, Some(value))))
+        }
+        Which::Accessor => {
+            let accessor = fields.required("accessor")?;
+            let token = engine.tokens.find_by_accessor(&accessor).await?;
+            Ok(token.map(|token| (token, None)))
+        }
+    }
+}
+
+fn invalid_accessor() -> ApiError {
+    ApiError::bad_request("invalid accessor: no token has it")
+}
+
+/// `LIST auth/token/accessors`
+pub(super) async fn accessors(engine: &Engine) -> Outcome {
+    Answer::list(engine.tokens.accessors().await?)
+}
+
+/// `POST auth/token/tidy`: what is over leaves by itself.
+pub(super) async fn tidy(engine: &Engine, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    engine.tokens.end_due(engine.clock.now()).await?;
+    let warning = "ended tokens leave by themselves, so there is nothing left to tidy";
+    Ok(Answer::accepted(Data::None, vec![warning.to_owned()]))
+}
+
+/// `LIST auth/token/roles`
+pub(super) async fn roles(engine: &Engine) -> Outcome {
+    Answer::list(engine.tokens.role_names().await?)
+}
+
+/// `GET auth/token/roles/:name`
+pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
+    let name = role_name(name)?;
+    let Some(role) = engine.tokens.role(&name).await? else {
+        return Err(ApiError::nothing_here());
+    };
+    let mut shown = Map::from_iter([
+        ("name".to_owned(), json!(name)),
+        ("allowed_policies".to_owned(), json!(role.allowed_policies)),
+        (
+            "disallowed_policies".to_owned(),
+            json!(role.disallowed_policies),
+        ),
+        (
+            "allowed_policies_glob".to_owned(),
+            json!(role.allowed_policies_glob),
+        ),
+        (
+            "disallowed_policies_glob".to_owned(),
+            json!(role.disallowed_policies_glob),
+        ),
+        ("allowed_entity_aliases".to_owned(), Value::Null),
+        ("orphan".to_owned(), json!(role.orphan)),
+        ("renewable".to_owned(), json!(role.renewable)),
+        ("path_suffix".to_owned(), json!(role.path_suffix)),
+        // The names of old, which vaultrs reads.
+        (
+            "explicit_max_ttl".to_owned(),
+            json!(role.parameters.explicit_max_ttl.as_secs()),
+        ),
+        ("period".to_owned(), json!(role.parameters.period.as_secs())),
+    ]);
+    token_parameters::show(&role.parameters, &mut shown);
+    // Of a token role these mean nothing.
+    for name in ["token_ttl", "token_max_ttl", "token_policies"] {
+        shown.remove(name);
+    }
+    // A role that leaves it open is shown as what it then makes.
+    if role.parameters.kind == RoleTokenKind::DefaultService {
+        shown.insert("token_type".into(), "default-service".into());
+    }
+    Ok(Answer::data(Value::Object(shown)))
+}
+
+/// `POST auth/token/roles/:name`
+pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+    let name = role_name(name)?;
+    let mut role = engine.tokens.role(&name).await?.unwrap_or_default();
+    let mut fields = ask.into_fields();
+    let names = |list: Vec<String>| -> Vec<String> {
+        list.iter().map(|name| name.trim().to_lowercase()).collect()
+    };
+    for (field, slot) in [
+        ("allowed_policies", &mut role.allowed_policies),
+        ("disallowed_policies", &mut role.disallowed_policies),
+        ("allowed_policies_glob", &mut role.allowed_policies_glob),
+        (
+            "disallowed_policies_glob",
+            &mut role.disallowed_policies_glob,
+        ),
+    ] {
+        if let Some(list) = fields.list(field)? {
+            *slot = names(list);
+        }
+    }
+    for (field, slot) in [
+        ("orphan", &mut role.orphan),
+        ("renewable", &mut role.renewable),
+    ] {
+        if let Some(truth) = fields.truth(field)? {
+            *slot = truth;
+        }
+    }
+    if let Some(suffix) = fields.text("path_suffix")? {
+        role.path_suffix = suffix;
+    }
+    fields.empty(
+        "allowed_entity_aliases",
+        "is not offered: there are no identities to name",
+    )?;
+    for (old, slot) in [
+        ("explicit_max_ttl", &mut role.parameters.explicit_max_ttl),
+        ("period", &mut role.parameters.period),
+    ] {
+        if let Some(span) = fields.duration(old)? {
+            *slot = span;
+        }
+    }
+    if let Some(ranges) = token_parameters::ranges(&mut fields, "bound_cidrs")? {
+        role.parameters.bound_cidrs = ranges;
+    }
+    role.parameters = token_parameters::take(&mut fields, role.parameters)?;
+    fields.ignore(&["name"]);
+    fields.finish()?;
+    engine.tokens.write_role(&name, &role).await?;
+    Ok(Answer::done())
+}
+
+/// `DELETE auth/token/roles/:name`
+pub(super) async fn remove_role(engine: &Engine, name: &str) -> Outcome {
+    engine.tokens.remove_role(&role_name(name)?).await?;
+    Ok(Answer::done())
+}
+
+/// Names of roles are written as names of mounts' roles are, in lower case.
+fn role_name(name: &str) -> Result<String, Refusal> {
+    let name: crate::id::RoleName = name.to_lowercase().parse()?;
+    Ok(name.to_string())
+}

@@ -1,0 +1,122 @@
+//! `X-Vault-Wrap-TTL` and `sys/wrapping/…`: answers under a token that opens them
+//! once.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    Outcome,
+    answer::{Answer, Body, Envelope},
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+};
+use crate::{duration, engine::Engine, secret::Secret, wrapping::Parcel};
+
+/// How long an answer is kept that shall be wrapped; none where it shall not.
+pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    const NAME: &str = "X-Vault-Wrap-TTL";
+    let Some(value) = headers.get(NAME) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or("not text");
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let ttl = duration::of_text(NAME, text).map_err(ApiError::bad_request)?;
+    Ok((!ttl.is_zero()).then_some(ttl))
+}
+
+/// Wraps an answer. One without an envelope stays as it is: there is nothing in
+/// it to hide.
+pub(super) async fn wrap(
+    engine: &Engine,
+    answer: Answer,
+    path: &str,
+    ttl: Duration,
+    request_id: &str,
+) -> Outcome {
+    let lease = answer.credential_lease();
+    let (status, envelope) = match answer {
+        Answer {
+            status,
+            body: Body::Envelope(envelope),
+        } if envelope.wrapped.is_none() => (status, envelope),
+        // Without an envelope, or wrapped already by `rewrap`.
+        other => return Ok(other),
+    };
+    let text = String::from_utf8(envelope.encode(request_id)).map_err(ApiError::internal)?;
+    let parcel = Parcel {
+        answer: Secret::new(text),
+        path: path.to_owned(),
+        ttl,
+        wrapped_accessor: envelope
+            .auth
+            .as_ref()
+            .map(|granted| granted.known.row.accessor.clone()),
+        lease,
+    };
+    let wrapped = engine.wrappings.wrap(parcel).await?;
+    Ok(Answer::envelope(Envelope {
+        wrapped: Some(wrapped),
+        ..Envelope::default()
+    })
+    .with_status(match status {
+        StatusCode::ACCEPTED => StatusCode::OK,
+        status => status,
+    }))
+}
+
+/// `POST sys/wrapping/wrap`: answers the body, which is then wrapped.
+pub(super) fn wrap_body(ask: Ask) -> Outcome {
+    if !ask.wraps {
+        return Err(ApiError::bad_request(
+            "endpoint requires response wrapping to be used: add the X-Vault-Wrap-TTL header",
+        ));
+    }
+    Ok(Answer::data(Value::Object(ask.fields)))
+}
+
+/// `POST sys/wrapping/unwrap`, by the token in the body or the caller's own.
+pub(super) async fn unwrap(engine: &Engine, token: &Secret<String>) -> Outcome {
+    let answer = engine.wrappings.unwrap(token).await?;
+    Ok(Answer {
+        status: StatusCode::OK,
+        body: Body::Unwrapped(answer),
+    })
+}
+
+/// `POST sys/wrapping/rewrap`
+pub(super) async fn rewrap(engine: &Engine, token: &Secret<String>) -> Outcome {
+    let wrapped = engine.wrappings.rewrap(token).await?;
+    Ok(Answer::envelope(Envelope {
+        wrapped: Some(wrapped),
+        ..Envelope::default()
+    }))
+}
+
+/// `POST sys/wrapping/lookup`: anybody who has the token may ask.
+pub(super) async fn lookup(engine: &Engine, token: &Secret<String>) -> Outcome {
+    let label = engine.wrappings.lookup(token).await?;
+    Ok(Answer::data(json!({
+        "creation_path": label.path,
+        "creation_time": label.created_at.rfc3339(),
+        "creation_ttl": label.ttl.as_secs(),
+    })))
+}
+
+/// The token of a request about a wrapped answer: in its body, else the caller's
+/// own.
+pub(super) fn token(
+    mut fields: Fields,
+    own: Option<&Secret<String>>,
+) -> Result<Secret<String>, ApiError> {
+    let named = fields.text("token")?.filter(|token| !token.is_empty());
+    fields.finish()?;
+    named
+        .map(Secret::new)
+        .or_else(|| own.map(Secret::duplicate))
+        .ok_or_else(|| ApiError::bad_request("token is required: the wrapping token"))
+}

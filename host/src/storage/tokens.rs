@@ -1,0 +1,371 @@
+//! Tokens: by keyed hash, never by value. A token hangs on the one that made it,
+//! and what ends one ends all below it, with the leases that are bound to them.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use rusqlite::{Connection, Row, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Storage, StorageError, all, change, json, maybe_moment, moment, one, revocations, to_json,
+};
+use crate::clock::Timestamp;
+
+/// A token as stored.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    /// `Keyring::token_hash` of the token.
+    pub hash: [u8; 32],
+    /// Names the token without being usable as it.
+    pub accessor: String,
+    /// For people and for templates.
+    pub display_name: String,
+    /// Names of its policies.
+    pub policies: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends; absent: never.
+    pub expires_at: Option<Timestamp>,
+    /// Hash of the token that made it; absent: an orphan.
+    pub parent: Option<[u8; 32]>,
+    /// Requests that it may still make; absent: any number.
+    pub uses_left: Option<u32>,
+    /// The path that made it.
+    pub path: String,
+    /// All else.
+    pub facts: TokenFacts,
+}
+
+/// What of a token no query asks for. Spans are seconds; 0: none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenFacts {
+    /// What its maker, or its login, said of it.
+    pub meta: Option<BTreeMap<String, String>>,
+    /// How long it was to live when it was made.
+    pub creation_ttl: u64,
+    /// Its longest life, whatever else would allow more.
+    pub explicit_max_ttl: u64,
+    /// Its longest life by the login method that made it.
+    pub max_ttl: u64,
+    /// How long each renewal lasts, with no longest life.
+    pub period: u64,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+    /// When it was last renewed.
+    pub renewed_at: Option<Timestamp>,
+    /// Addresses that may use it; empty: all.
+    pub bound_cidrs: Vec<IpNet>,
+    /// The token role that it was made by.
+    pub role: Option<String>,
+}
+
+const COLUMNS: &str = "hash, accessor, display_name, policies, created_at, expires_at, parent, uses_left, path, facts";
+
+/// A token `?1` and all below it.
+const TREE: &str = "WITH RECURSIVE tree (hash) AS (
+    SELECT hash FROM tokens WHERE hash = ?1
+    UNION SELECT t.hash FROM tokens t JOIN tree ON t.parent = tree.hash)";
+
+impl Storage {
+    /// Stores a token. False where its parent has ended meanwhile, or where a
+    /// token of this value is there already.
+    pub async fn record_token(&self, token: TokenRow) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            if let Some(parent) = token.parent
+                && !exists(connection, &parent)?
+            {
+                return Ok(false);
+            }
+            if exists(connection, &token.hash)? {
+                return Ok(false);
+            }
+            insert(connection, &token)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// The token of a hash.
+    pub async fn token_by_hash(&self, hash: [u8; 32]) -> Result<Option<TokenRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM tokens WHERE hash = ?1");
+            one(connection, &sql, [hash], token_row)
+        })
+        .await
+    }
+
+    /// The token of an accessor.
+    pub async fn token_by_accessor(
+        &self,
+        accessor: String,
+    ) -> Result<Option<TokenRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM tokens WHERE accessor = ?1");
+            one(connection, &sql, [accessor], token_row)
+        })
+        .await
+    }
+
+    /// Accessors of the tokens that have not ended at `now`, at most `limit`.
+    pub async fn token_accessors(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        self.read(move |connection| {
+            all(
+                connection,
+                "SELECT accessor FROM tokens WHERE expires_at IS NULL OR expires_at > ?1 ORDER BY accessor LIMIT ?2",
+                params![now.0, limit],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Takes one use of a token; those left. None where none was left, or the
+    /// token is gone.
+    pub async fn use_token(&self, hash: [u8; 32]) -> Result<Option<u32>, StorageError> {
+        self.write(move |connection| {
+            one(
+                connection,
+                "UPDATE tokens SET uses_left = uses_left - 1 WHERE hash = ?1 AND uses_left > 0
+                 RETURNING uses_left",
+                [hash],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Moves the end of a token; false where it has ended.
+    pub async fn record_token_renewed(
+        &self,
+        hash: [u8; 32],
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.execute_any(
+            "UPDATE tokens SET expires_at = ?2, facts = json_set(facts, '$.renewed_at', ?3)
+             WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?3)",
+            (hash, expires_at.0, now.0),
+        )
+        .await
+    }
+
+    /// Ends a token and all below it, and marks the leases that are bound to
+    /// them. The number of leases marked.
+    pub async fn end_token(&self, hash: [u8; 32], now: Timestamp) -> Result<usize, StorageError> {
+        self.write(move |connection| end_tree(connection, &hash, now))
+            .await
+    }
+
+    /// Ends a token alone: those that it made live on as orphans.
+    pub async fn end_token_alone(
+        &self,
+        hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<usize, StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE tokens SET parent = NULL WHERE parent = ?1",
+                [hash],
+            )?;
+            end_tree(connection, &hash, now)
+        })
+        .await
+    }
+
+    /// Ends the tokens that paths below `prefix` made, and all below those, at
+    /// most `limit` at a time. The numbers of tokens found and of leases marked.
+    pub async fn end_tokens_made_below(
+        &self,
+        prefix: String,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(usize, usize), StorageError> {
+        self.write(move |connection| {
+            let hashes: Vec<[u8; 32]> = all(
+                connection,
+                "SELECT hash FROM tokens WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1 LIMIT ?2",
+                params![prefix, limit],
+                |row| row.get(0),
+            )?;
+            end_all(connection, &hashes, now)
+        })
+        .await
+    }
+
+    /// Ends the tokens whose time is over, as [`Self::end_tokens_made_below`].
+    pub async fn end_due_tokens(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(usize, usize), StorageError> {
+        self.write(move |connection| {
+            let hashes: Vec<[u8; 32]> = all(
+                connection,
+                "SELECT hash FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+                params![now.0, limit],
+                |row| row.get(0),
+            )?;
+            end_all(connection, &hashes, now)
+        })
+        .await
+    }
+
+    /// When the next token ends.
+    pub async fn next_token_end(&self) -> Result<Option<Timestamp>, StorageError> {
+        self.read(|connection| {
+            one(
+                connection,
+                "SELECT expires_at FROM tokens WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1",
+                [],
+                |row| row.get(0).map(Timestamp),
+            )
+        })
+        .await
+    }
+
+    /// Writes a token role.
+    pub async fn write_token_role(
+        &self,
+        name: String,
+        document: String,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "INSERT INTO token_roles (name, document) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET document = excluded.document",
+            (name, document),
+        )
+        .await
+    }
+
+    /// The document of a token role.
+    pub async fn token_role(&self, name: String) -> Result<Option<String>, StorageError> {
+        self.read(move |connection| {
+            one(
+                connection,
+                "SELECT document FROM token_roles WHERE name = ?1",
+                [name],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Names of the token roles.
+    pub async fn token_role_names(&self) -> Result<Vec<String>, StorageError> {
+        self.read(|connection| {
+            all(
+                connection,
+                "SELECT name FROM token_roles ORDER BY name",
+                [],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Removes a token role; tokens made by it live on.
+    pub async fn remove_token_role(&self, name: String) -> Result<(), StorageError> {
+        self.execute("DELETE FROM token_roles WHERE name = ?1", [name])
+            .await
+    }
+}
+
+/// Whether a token has a row; within a transaction.
+pub(super) fn exists(connection: &Connection, hash: &[u8; 32]) -> Result<bool, StorageError> {
+    let found = one(
+        connection,
+        "SELECT 1 FROM tokens WHERE hash = ?1",
+        [hash],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Whether an accessor names a token that has not ended; within a transaction.
+pub(super) fn is_live(
+    connection: &Connection,
+    accessor: &str,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let found = one(
+        connection,
+        "SELECT 1 FROM tokens WHERE accessor = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+        params![accessor, now.0],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Inserts a token; within a transaction.
+pub(super) fn insert(connection: &Connection, token: &TokenRow) -> Result<(), StorageError> {
+    change(
+        connection,
+        &format!("INSERT INTO tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
+        params![
+            token.hash,
+            token.accessor,
+            token.display_name,
+            to_json(&token.policies)?,
+            token.created_at.0,
+            token.expires_at.map(|end| end.0),
+            token.parent,
+            token.uses_left,
+            token.path,
+            to_json(&token.facts)?,
+        ],
+    )?;
+    Ok(())
+}
+
+fn end_all(
+    connection: &Connection,
+    hashes: &[[u8; 32]],
+    now: Timestamp,
+) -> Result<(usize, usize), StorageError> {
+    let mut marked = 0;
+    for hash in hashes {
+        marked += end_tree(connection, hash, now)?;
+    }
+    Ok((hashes.len(), marked))
+}
+
+fn end_tree(
+    connection: &Connection,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<usize, StorageError> {
+    let tree: Vec<([u8; 32], String)> = all(
+        connection,
+        &format!("{TREE} SELECT t.hash, t.accessor FROM tokens t JOIN tree USING (hash)"),
+        [hash],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let mut marked = 0;
+    for (hash, accessor) in tree {
+        marked += revocations::mark_bound(connection, &accessor, now)?;
+        change(connection, "DELETE FROM tokens WHERE hash = ?1", [hash])?;
+    }
+    Ok(marked)
+}
+
+fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
+    Ok(TokenRow {
+        hash: row.get("hash")?,
+        accessor: row.get("accessor")?,
+        display_name: row.get("display_name")?,
+        policies: json(row, "policies")?,
+        created_at: moment(row, "created_at")?,
+        expires_at: maybe_moment(row, "expires_at")?,
+        parent: row.get("parent")?,
+        uses_left: row.get("uses_left")?,
+        path: row.get("path")?,
+        facts: json(row, "facts")?,
+    })
+}

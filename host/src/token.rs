@@ -1,0 +1,390 @@
+//! Tokens: what a caller shows with each request.
+//!
+//! A *service* token is a row under its keyed hash; the value is answered once
+//! and never stored. It hangs on the token that made it and ends with that one,
+//! unless it was made an orphan. A *batch* token is no row at all: what there is
+//! to know of it stands in it, sealed; it cannot be renewed, revoked or given
+//! children. A token that may do everything is made with the installation and
+//! by nothing here.
+//!
+//! `auth` asks [`Tokens::find`] who presents a token; `api` and the login methods
+//! have tokens made; the scheduler has those ended whose time is over.
+
+mod batch;
+mod life;
+mod make;
+mod parameters;
+mod role;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::Notify;
+use zeroize::Zeroize as _;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    keyring::Keyring,
+    random::{self, RandomError},
+    refusal::Refusal,
+    secret::Secret,
+    storage::{Storage, TokenFacts, TokenRow},
+};
+
+pub(crate) use self::parameters::admits;
+pub use self::{
+    life::{SYSTEM_TTL, capped},
+    make::{Granted, Login, NewToken, Permits},
+    parameters::{RoleTokenKind, TokenParameters},
+    role::TokenRole,
+};
+
+/// The name of the policy, and of the token, that may do everything.
+pub const ROOT: &str = "root";
+
+/// The policy of a token that stands for a wrapped answer.
+pub const WRAPPING: &str = "response-wrapping";
+
+/// The policy that a token has unless it is made without.
+pub const DEFAULT: &str = "default";
+
+/// What a service token of this program begins with, so that scanners for leaked
+/// secrets can find it.
+const PREFIX: &str = "lsr.";
+
+/// Longest token that is looked up, in bytes. What a batch token holds is in it.
+const LONGEST: usize = 4096;
+
+/// Tokens ended in one transaction, not counting those below them.
+const BATCH: usize = 64;
+
+/// Accessors that one list answers.
+const LIST_LIMIT: usize = 100_000;
+
+/// How a token is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A row.
+    Service,
+    /// Sealed in itself.
+    Batch,
+}
+
+impl TokenKind {
+    /// The name in requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// A token that holds.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// How it is kept.
+    pub kind: TokenKind,
+    /// What is known of it. A batch token has no accessor.
+    pub row: TokenRow,
+}
+
+impl Token {
+    /// Whether it was made to end with nothing but itself.
+    pub fn is_orphan(&self) -> bool {
+        self.row.parent.is_none()
+    }
+
+    /// Whether it may do everything.
+    pub fn is_root(&self) -> bool {
+        self.row.policies.iter().any(|policy| policy == ROOT)
+    }
+
+    /// What is left of it at `now`, in seconds, rounded up; 0 for one without
+    /// end.
+    pub fn ttl(&self, now: Timestamp) -> u64 {
+        self.row.expires_at.map_or(0, |end| {
+            u64::try_from(end.since(now).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+        })
+    }
+}
+
+/// The tokens of an installation.
+pub struct Tokens {
+    storage: Storage,
+    keyring: Keyring,
+    clock: Clock,
+    /// Wakes the scheduler: a new token's end may be the next.
+    nudge: Arc<Notify>,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl Tokens {
+    /// Tokens over a storage; `nudge` wakes the scheduler.
+    pub fn new(storage: Storage, keyring: Keyring, clock: Clock, nudge: Arc<Notify>) -> Self {
+        Self {
+            storage,
+            keyring,
+            clock,
+            nudge,
+        }
+    }
+
+    /// What `token` is; none where it is unknown, has ended or is used up.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn find(&self, token: &Secret<String>) -> Result<Option<Token>, Refusal> {
+        let text = token.expose();
+        if text.is_empty() || text.len() > LONGEST {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let hash = self.keyring.token_hash(text);
+        if let Some(batch) = batch::open(&self.keyring, token, hash) {
+            return self.holding_batch(batch, now).await;
+        }
+        let Some(row) = self.storage.token_by_hash(hash).await? else {
+            return Ok(None);
+        };
+        // Looked up by a keyed hash, the row tells no more by time than the hash
+        // does; compared again, it tells nothing.
+        let same = bool::from(row.hash.ct_eq(&hash));
+        Ok((same && holds(&row, now)).then_some(Token {
+            kind: TokenKind::Service,
+            row,
+        }))
+    }
+
+    /// A batch token holds until its end, and no longer than its parent.
+    async fn holding_batch(&self, row: TokenRow, now: Timestamp) -> Result<Option<Token>, Refusal> {
+        if let Some(parent) = row.parent {
+            let parent = self.storage.token_by_hash(parent).await?;
+            if parent.is_none_or(|parent| !holds(&parent, now)) {
+                return Ok(None);
+            }
+        }
+        Ok(holds(&row, now).then_some(Token {
+            kind: TokenKind::Batch,
+            row,
+        }))
+    }
+
+    /// The token of an accessor; none where there is none that holds.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn find_by_accessor(&self, accessor: &str) -> Result<Option<Token>, Refusal> {
+        if accessor.len() > LONGEST {
+            return Ok(None);
+        }
+        let row = self.storage.token_by_accessor(accessor.to_owned()).await?;
+        let now = self.clock.now();
+        Ok(row.filter(|row| holds(row, now)).map(|row| Token {
+            kind: TokenKind::Service,
+            row,
+        }))
+    }
+
+    /// Accessors of all service tokens.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn accessors(&self) -> Result<Vec<String>, Refusal> {
+        let now = self.clock.now();
+        Ok(self.storage.token_accessors(now, LIST_LIMIT).await?)
+    }
+
+    /// Takes one use of a token that has only so many; true where it may be used.
+    /// Whoever took the last one calls [`Self::revoke`] when the request is
+    /// answered; where a crash comes between, it is used up and ends by time.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn take_use(&self, token: &mut Token) -> Result<bool, Refusal> {
+        if token.row.uses_left.is_none() {
+            return Ok(true);
+        }
+        let left = self.storage.use_token(token.row.hash).await?;
+        token.row.uses_left = left;
+        Ok(left.is_some())
+    }
+
+    /// Moves the end of a token: `increment` from now, or as long as it was made
+    /// for. Its new length, and a warning where it is less than asked for.
+    ///
+    /// # Errors
+    /// `Invalid` for one that cannot be renewed.
+    pub async fn renew(
+        &self,
+        token: &Token,
+        increment: Option<Duration>,
+    ) -> Result<(Token, Vec<String>), Refusal> {
+        if token.kind == TokenKind::Batch {
+            return Err(Refusal::Invalid("batch tokens cannot be renewed".into()));
+        }
+        let facts = &token.row.facts;
+        let now = self.clock.now();
+        let fixed = || Refusal::Invalid("lease is not renewable".into());
+        if !facts.renewable || token.row.expires_at.is_none() {
+            return Err(fixed());
+        }
+        let (ttl, warnings) = life::renewed(increment, facts, token.row.created_at, now)
+            .ok_or_else(|| {
+                Refusal::Invalid("past the max TTL, cannot renew: get a new token".into())
+            })?;
+        let end = now.plus(ttl);
+        let renewed = self
+            .storage
+            .record_token_renewed(token.row.hash, end, now)
+            .await?;
+        if !renewed {
+            return Err(fixed());
+        }
+        self.nudge.notify_one();
+        tracing::info!(accessor = %token.row.accessor, expires = %end.rfc3339(), "renewed a token");
+        let mut token = token.clone();
+        token.row.expires_at = Some(end);
+        token.row.facts.renewed_at = Some(now);
+        Ok((token, warnings))
+    }
+
+    /// Ends a token, all that it made, and the leases that are bound to them.
+    ///
+    /// # Errors
+    /// `Invalid` for a batch token.
+    pub async fn revoke(&self, token: &Token) -> Result<(), Refusal> {
+        refuse_batch(token)?;
+        let now = self.clock.now();
+        let marked = self.storage.end_token(token.row.hash, now).await?;
+        self.told(&token.row.accessor, marked);
+        Ok(())
+    }
+
+    /// Ends a token; what it made lives on.
+    ///
+    /// # Errors
+    /// `Invalid` for a batch token.
+    pub async fn revoke_alone(&self, token: &Token) -> Result<(), Refusal> {
+        refuse_batch(token)?;
+        let now = self.clock.now();
+        let marked = self.storage.end_token_alone(token.row.hash, now).await?;
+        self.told(&token.row.accessor, marked);
+        Ok(())
+    }
+
+    /// Ends the tokens that paths below `prefix` made: a login method that is
+    /// disabled takes its tokens with it.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn revoke_made_below(&self, prefix: &str) -> Result<(), Refusal> {
+        loop {
+            let now = self.clock.now();
+            let ended = self
+                .storage
+                .end_tokens_made_below(prefix.to_owned(), now, BATCH);
+            let (found, marked) = ended.await?;
+            if found == 0 {
+                return Ok(());
+            }
+            tracing::info!(prefix, tokens = found, leases = marked, "revoked tokens");
+            self.nudge.notify_one();
+        }
+    }
+
+    /// Ends the tokens whose time is over; the moment of the next.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn end_due(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        loop {
+            match self.storage.next_token_end().await? {
+                Some(end) if end <= now => {}
+                next => return Ok(next),
+            }
+            let (found, marked) = self.storage.end_due_tokens(now, BATCH).await?;
+            tracing::info!(tokens = found, leases = marked, "ended expired tokens");
+            if marked > 0 {
+                self.nudge.notify_one();
+            }
+        }
+    }
+
+    /// Wakes the scheduler for a token that was just stored.
+    pub(crate) fn made(&self) {
+        self.nudge.notify_one();
+    }
+
+    fn told(&self, accessor: &str, marked: usize) {
+        tracing::info!(accessor, leases = marked, "revoked a token");
+        if marked > 0 {
+            self.nudge.notify_one();
+        }
+    }
+}
+
+/// Whether a token may be used at `now`.
+fn holds(row: &TokenRow, now: Timestamp) -> bool {
+    row.expires_at.is_none_or(|end| now < end) && row.uses_left != Some(0)
+}
+
+fn refuse_batch(token: &Token) -> Result<(), Refusal> {
+    match token.kind {
+        TokenKind::Service => Ok(()),
+        TokenKind::Batch => Err(Refusal::Invalid(
+            "batch tokens cannot be revoked: they end by their time, or with the token that made them".into(),
+        )),
+    }
+}
+
+/// A new random token.
+///
+/// # Errors
+/// Where the operating system gives no randomness.
+pub fn new_token() -> Result<Secret<String>, RandomError> {
+    let mut bytes = random::bytes::<32>()?;
+    let token = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes));
+    bytes.zeroize();
+    Ok(Secret::new(token))
+}
+
+/// A new random accessor.
+///
+/// # Errors
+/// Where the operating system gives no randomness.
+pub fn new_accessor() -> Result<String, RandomError> {
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<18>()?))
+}
+
+/// The row of a root token, which never ends.
+///
+/// # Errors
+/// Where the operating system gives no randomness for its accessor.
+pub fn root_row(
+    keyring: &Keyring,
+    token: &Secret<String>,
+    now: Timestamp,
+) -> Result<TokenRow, RandomError> {
+    Ok(TokenRow {
+        hash: keyring.token_hash(token.expose()),
+        accessor: new_accessor()?,
+        display_name: ROOT.to_owned(),
+        policies: vec![ROOT.to_owned()],
+        created_at: now,
+        expires_at: None,
+        parent: None,
+        uses_left: None,
+        path: "auth/token/root".to_owned(),
+        facts: TokenFacts::default(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The standard `token_*` parameters: what a role of a login method, or a token
+//! role, says of the tokens that it makes.
+
+use std::{net::IpAddr, time::Duration};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::TokenKind;
+
+/// The kind of token that a role makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleTokenKind {
+    /// Service, unless a caller may choose and does.
+    #[default]
+    DefaultService,
+    /// Batch, unless a caller may choose and does.
+    DefaultBatch,
+    /// Service alone.
+    Service,
+    /// Batch alone.
+    Batch,
+}
+
+impl RoleTokenKind {
+    const ALL: [Self; 4] = [
+        Self::DefaultService,
+        Self::DefaultBatch,
+        Self::Service,
+        Self::Batch,
+    ];
+
+    /// The name in requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DefaultService => "default-service",
+            Self::DefaultBatch => "default-batch",
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// Reads the name; the empty one and `default` leave it to the program.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() || text == "default" {
+            return Some(Self::default());
+        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The kind of a token for which a caller asked, or did not.
+    pub fn choose(self, asked: Option<TokenKind>) -> TokenKind {
+        match self {
+            Self::Service => TokenKind::Service,
+            Self::Batch => TokenKind::Batch,
+            Self::DefaultService => asked.unwrap_or(TokenKind::Service),
+            Self::DefaultBatch => asked.unwrap_or(TokenKind::Batch),
+        }
+    }
+}
+
+/// What is said of the tokens of a role or user. A span of zero leaves it to the
+/// mount.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenParameters {
+    /// Length of a token.
+    pub ttl: Duration,
+    /// Longest life by renewals.
+    pub max_ttl: Duration,
+    /// Longest life, fixed when the token is made.
+    pub explicit_max_ttl: Duration,
+    /// Length of each renewal, without a longest life.
+    pub period: Duration,
+    /// Names of policies.
+    pub policies: Vec<String>,
+    /// Whether `default` is left out.
+    pub no_default_policy: bool,
+    /// Requests that a token may make; 0: any number.
+    pub num_uses: u32,
+    /// Addresses that may log in and use the token; empty: all.
+    pub bound_cidrs: Vec<IpNet>,
+    /// The kind of token.
+    pub kind: RoleTokenKind,
+}
+
+impl TokenParameters {
+    /// Whether somebody at `peer` may have such a token.
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        admits(&self.bound_cidrs, peer)
+    }
+}
+
+/// Whether `peer` is in one of the ranges; none of them admits everybody.
+pub(crate) fn admits(ranges: &[IpNet], peer: IpAddr) -> bool {
+    // An IPv4 caller of a socket for both families shows in its IPv6 form.
+    let peer = peer.to_canonical();
+    ranges.is_empty() || ranges.iter().any(|range| range.contains(&peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_admits_an_address_in_either_form() {
+        for (ranges, peer, expected) in [
+            (vec![], "10.1.2.3", true),
+            (vec!["10.0.0.0/8"], "10.1.2.3", true),
+            (vec!["10.0.0.0/8"], "::ffff:10.1.2.3", true),
+            (vec!["10.0.0.0/8"], "11.1.2.3", false),
+            (vec!["127.0.0.1/32", "::1/128"], "::1", true),
+            (vec!["127.0.0.1/32"], "::1", false),
+        ] {
+            let ranges: Vec<IpNet> = ranges.iter().map(|range| range.parse().unwrap()).collect();
+            assert_eq!(
+                admits(&ranges, peer.parse().unwrap()),
+                expected,
+                "{ranges:?} {peer}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_role_decides_the_kind_unless_it_leaves_it_to_the_caller() {
+        use TokenKind::{Batch, Service};
+        for (role, asked, expected) in [
+            ("", None, Service),
+            ("", Some(Batch), Batch),
+            ("default-service", Some(Service), Service),
+            ("default-batch", None, Batch),
+            ("default-batch", Some(Service), Service),
+            ("service", Some(Batch), Service),
+            ("batch", Some(Service), Batch),
+            ("batch", None, Batch),
+        ] {
+            let role = RoleTokenKind::parse(role).unwrap();
+            assert_eq!(role.choose(asked), expected, "{role:?} {asked:?}");
+        }
+        assert_eq!(RoleTokenKind::parse("root"), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! Token roles: named rules for tokens that `auth/token/create/:role` makes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TokenParameters, Tokens};
+use crate::refusal::Refusal;
+
+/// What a token role says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenRole {
+    /// Policies that may be asked for; with the globs, empty: those of the maker.
+    pub allowed_policies: Vec<String>,
+    /// Policies that may not.
+    pub disallowed_policies: Vec<String>,
+    /// As `allowed_policies`, with `*` at an end.
+    pub allowed_policies_glob: Vec<String>,
+    /// As `disallowed_policies`, with `*` at an end.
+    pub disallowed_policies_glob: Vec<String>,
+    /// Whether tokens end with nothing but themselves.
+    pub orphan: bool,
+    /// Whether tokens can be renewed.
+    pub renewable: bool,
+    /// What the path of a token ends in.
+    pub path_suffix: String,
+    /// The standard parameters; `ttl`, `max_ttl` and `policies` are not used.
+    pub parameters: TokenParameters,
+}
+
+impl Default for TokenRole {
+    fn default() -> Self {
+        Self {
+            allowed_policies: Vec::new(),
+            disallowed_policies: Vec::new(),
+            allowed_policies_glob: Vec::new(),
+            disallowed_policies_glob: Vec::new(),
+            orphan: false,
+            renewable: true,
+            path_suffix: String::new(),
+            parameters: TokenParameters::default(),
+        }
+    }
+}
+
+impl TokenRole {
+    /// Whether it says which policies may be asked for.
+    pub(super) fn names_allowed(&self) -> bool {
+        !self.allowed_policies.is_empty() || !self.allowed_policies_glob.is_empty()
+    }
+
+    /// Whether it says which policies may not be asked for.
+    pub(super) fn names_disallowed(&self) -> bool {
+        !self.disallowed_policies.is_empty() || !self.disallowed_policies_glob.is_empty()
+    }
+
+    pub(super) fn allows(&self, policy: &str) -> bool {
+        listed(&self.allowed_policies, &self.allowed_policies_glob, policy)
+    }
+
+    pub(super) fn disallows(&self, policy: &str) -> bool {
+        listed(
+            &self.disallowed_policies,
+            &self.disallowed_policies_glob,
+            policy,
+        )
+    }
+}
+
+impl Tokens {
+    /// Writes a role.
+    ///
+    /// # Errors
+    /// `Invalid` for a rule that no token could follow; where storage fails.
+    pub async fn write_role(&self, name: &str, role: &TokenRole) -> Result<(), Refusal> {
+        check(role).map_err(Refusal::Invalid)?;
+        let document = serde_json::to_string(role).map_err(Refusal::internal)?;
+        self.storage
+            .write_token_role(name.to_owned(), document)
+            .await?;
+        tracing::info!(role = name, "wrote a token role");
+        Ok(())
+    }
+
+    /// A role; none where there is none.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn role(&self, name: &str) -> Result<Option<TokenRole>, Refusal> {
+        let document = self.storage.token_role(name.to_owned()).await?;
+        let parse = |text: String| serde_json::from_str(&text).map_err(Refusal::internal);
+        document.map(parse).transpose()
+    }
+
+    /// Names of the roles.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn role_names(&self) -> Result<Vec<String>, Refusal> {
+        Ok(self.storage.token_role_names().await?)
+    }
+
+    /// Removes a role; the tokens that it made live on.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn remove_role(&self, name: &str) -> Result<(), Refusal> {
+        self.storage.remove_token_role(name.to_owned()).await?;
+        tracing::info!(role = name, "removed a token role");
+        Ok(())
+    }
+}
+
+/// Refuses what contradicts itself.
+fn check(role: &TokenRole) -> Result<(), String> {
+    let parameters = &role.parameters;
+    if parameters.kind == super::RoleTokenKind::Batch {
+        for (name, is_set) in [
+            (
+                "token_explicit_max_ttl",
+                !parameters.explicit_max_ttl.is_zero(),
+            ),
+            ("token_period", !parameters.period.is_zero()),
+            ("token_num_uses", parameters.num_uses > 0),
+        ] {
+            if is_set {
+                return Err(format!(
+                    "{name} cannot be set where token_type is batch: leave it out, or use service"
+                ));
+            }
+        }
+        if !role.orphan && role.renewable {
+            return Err(
+                "renewable must be false where token_type is batch: batch tokens cannot be renewed"
+                    .into(),
+            );
+        }
+    }
+    let suffix = &role.path_suffix;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if !suffix.chars().all(fits) || suffix.contains("..") {
+        return Err(
+            "path_suffix may hold letters, digits, `-`, `_`, `.` and `/`, and no `..`".into(),
+        );
+    }
+    Ok(())
+}
+
+fn listed(names: &[String], globs: &[String], policy: &str) -> bool {
+    names.iter().any(|name| name == policy) || globs.iter().any(|glob| matches(glob, policy))
+}
+
+/// `*` at the beginning, at the end, or at both stands for anything.
+fn matches(glob: &str, text: &str) -> bool {
+    match (glob.strip_prefix('*'), glob.strip_suffix('*')) {
+        (Some(""), _) => true,
+        (Some(rest), Some(_)) => text.contains(rest.strip_suffix('*').unwrap_or(rest)),
+        (Some(end), None) => text.ends_with(end),
+        (None, Some(start)) => text.starts_with(start),
+        (None, None) => glob == text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_at_their_ends() {
+        for (glob, text, expected) in [
+            ("*", "any", true),
+            ("dev-*", "dev-a", true),
+            ("dev-*", "prod-a", false),
+            ("*-ro", "db-ro", true),
+            ("*-ro", "db-rw", false),
+            ("*db*", "my-db-ro", true),
+            ("*db*", "my-ro", false),
+            ("exact", "exact", true),
+            ("exact", "exactly", false),
+        ] {
+            assert_eq!(matches(glob, text), expected, "{glob} {text}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Wrapped answers: an answer kept under a token that opens it once.
+//!
+//! Whoever carries the token from the one who asked to the one who needs the
+//! answer never sees it, and a token that was opened on the way opens nothing:
+//! so the receiver knows. The answer is sealed and goes with its token, at its
+//! first use or at its end.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::{Clock, Timestamp},
+    keyring::Keyring,
+    refusal::Refusal,
+    secret::Secret,
+    storage::{Storage, TokenRow},
+    token::{SYSTEM_TTL, Tokens, WRAPPING},
+};
+
+/// An answer to be wrapped.
+#[derive(Debug)]
+pub struct Parcel {
+    /// The answer as JSON text.
+    pub answer: Secret<String>,
+    /// Path of the request that it answers.
+    pub path: String,
+    /// How long it is kept.
+    pub ttl: Duration,
+    /// Accessor of a token in it.
+    pub wrapped_accessor: Option<String>,
+    /// Id of a lease whose credential is in it.
+    pub lease: Option<String>,
+}
+
+/// A wrapped answer, as whoever asked is told of it.
+#[derive(Debug)]
+pub struct Wrapped {
+    /// Opens it, once.
+    pub token: Secret<String>,
+    /// Accessor of that token.
+    pub accessor: String,
+    /// How long it is kept.
+    pub ttl: Duration,
+    /// When it was wrapped.
+    pub created_at: Timestamp,
+    /// Path of the request that it answers.
+    pub path: String,
+    /// Accessor of a token in it.
+    pub wrapped_accessor: Option<String>,
+    /// Id of a lease whose credential is in it.
+    pub lease: Option<String>,
+}
+
+/// What is told of a wrapped answer to whoever has the token, without opening it.
+#[derive(Debug)]
+pub struct Label {
+    /// Path of the request that it answers.
+    pub path: String,
+    /// When it was wrapped.
+    pub created_at: Timestamp,
+    /// How long it is kept.
+    pub ttl: Duration,
+}
+
+/// The wrapped answers of an installation.
+#[derive(Debug)]
+pub struct Wrappings {
+    storage: Storage,
+    keyring: Keyring,
+    tokens: Arc<Tokens>,
+    clock: Clock,
+}
+
+impl Wrappings {
+    /// Wrapped answers over a storage.
+    pub fn new(storage: Storage, keyring: Keyring, tokens: Arc<Tokens>, clock: Clock) -> Self {
+        Self {
+            storage,
+            keyring,
+            tokens,
+            clock,
+        }
+    }
+
+    /// Wraps an answer.
+    ///
+    /// # Errors
+    /// `Invalid` for a length beyond the longest; where storage fails.
+    pub async fn wrap(&self, parcel: Parcel) -> Result<Wrapped, Refusal> {
+        check(parcel.ttl)?;
+        let (token, row) = self.tokens.for_answer(&parcel.path, parcel.ttl)?;
+        let sealed = self.seal(&row, &parcel.answer)?;
+        self.storage.record_wrapping(row.clone(), sealed).await?;
+        self.tokens.made();
+        Ok(told(token, row, parcel))
+    }
+
+    /// Opens a wrapped answer, which is gone with that.
+    ///
+    /// # Errors
+    /// `Invalid` where the token stands for none.
+    pub async fn unwrap(&self, token: &Secret<String>) -> Result<Secret<String>, Refusal> {
+        let row = self.row_of(token).await?;
+        let now = self.clock.now();
+        let sealed = self.storage.take_wrapping(row.hash, now).await?;
+        let sealed = sealed.ok_or_else(invalid)?;
+        tracing::info!(accessor = %row.accessor, path = row.path, "opened a wrapped answer");
+        Ok(self.keyring.open_text(&context(&row), &sealed)?)
+    }
+
+    /// What a wrapped answer is; it stays.
+    ///
+    /// # Errors
+    /// `Invalid` where the token stands for none.
+    pub async fn lookup(&self, token: &Secret<String>) -> Result<Label, Refusal> {
+        let row = self.row_of(token).await?;
+        Ok(Label {
+            path: row.path,
+            created_at: row.created_at,
+            ttl: Duration::from_secs(row.facts.creation_ttl),
+        })
+    }
+
+    /// Puts a wrapped answer under a new token, for as long as at first. The
+    /// former token opens nothing any more.
+    ///
+    /// # Errors
+    /// `Invalid` where the token stands for none.
+    pub async fn rewrap(&self, token: &Secret<String>) -> Result<Wrapped, Refusal> {
+        let former = self.row_of(token).await?;
+        let sealed = self.storage.wrapping(former.hash).await?;
+        let sealed = sealed.ok_or_else(invalid)?;
+        let parcel = Parcel {
+            answer: self.keyring.open_text(&context(&former), &sealed)?,
+            path: former.path.clone(),
+            ttl: Duration::from_secs(former.facts.creation_ttl),
+            wrapped_accessor: None,
+            lease: None,
+        };
+        let (token, row) = self.tokens.for_answer(&parcel.path, parcel.ttl)?;
+        let sealed = self.seal(&row, &parcel.answer)?;
+        let (now, new) = (self.clock.now(), row.clone());
+        let replaced = self
+            .storage
+            .replace_wrapping(former.hash, new, sealed, now)
+            .await?;
+        if !replaced {
+            return Err(invalid());
+        }
+        self.tokens.made();
+        Ok(told(token, row, parcel))
+    }
+
+    /// The row of a token that stands for an answer.
+    async fn row_of(&self, token: &Secret<String>) -> Result<TokenRow, Refusal> {
+        let hash = self.keyring.token_hash(token.expose());
+        let row = self.storage.token_by_hash(hash).await?;
+        let now = self.clock.now();
+        row.filter(|row| row.policies == [WRAPPING] && row.expires_at.is_some_and(|end| now < end))
+            .ok_or_else(invalid)
+    }
+
+    fn seal(&self, row: &TokenRow, answer: &Secret<String>) -> Result<Vec<u8>, Refusal> {
+        Ok(self
+            .keyring
+            .seal(&context(row), answer.expose().as_bytes())?)
+    }
+}
+
+fn told(token: Secret<String>, row: TokenRow, parcel: Parcel) -> Wrapped {
+    tracing::info!(accessor = %row.accessor, path = row.path, ttl_s = parcel.ttl.as_secs(), "wrapped an answer");
+    Wrapped {
+        token,
+        accessor: row.accessor,
+        ttl: parcel.ttl,
+        created_at: row.created_at,
+        path: parcel.path,
+        wrapped_accessor: parcel.wrapped_accessor,
+        lease: parcel.lease,
+    }
+}
+
+fn check(ttl: Duration) -> Result<(), Refusal> {
+    if ttl > SYSTEM_TTL {
+        return Err(Refusal::Invalid(format!(
+            "X-Vault-Wrap-TTL must be at most {} s: no wrapped answer is kept longer",
+            SYSTEM_TTL.as_secs()
+        )));
+    }
+    Ok(())
+}
+
+/// Where the answer of a token is sealed for.
+fn context(row: &TokenRow) -> String {
+    format!("wrappings/{}", row.accessor)
+}
+
+fn invalid() -> Refusal {
+    Refusal::Invalid(
+        "wrapping token is not valid or does not exist: it was opened before, has ended, or stands for no answer"
+            .into(),
+    )
+}
