@@ -45,7 +45,7 @@ pub struct Engine {
     pub storage: Storage,
     /// Tells who a token belongs to.
     pub authenticator: Authenticator,
-    /// Policies.
+    /// Who may do what at which path.
     pub policies: Arc<Policies>,
     /// What callers show.
     pub tokens: Arc<Tokens>,

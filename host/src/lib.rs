@@ -21,7 +21,7 @@
 //! | [`backoff`], [`breaker`], [`scheduler`] | when to try again; whether to; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
-//! | [`policy`] | what rules say about a path; pure |
+//! | [`policy`], [`policies`] | what rules say about a path, pure; the policies that are stored |
 //! | [`token`], [`wrapping`] | what callers show; answers that a token opens once |
 //! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |

@@ -1,29 +1,263 @@
-//! Policies by name. Only `root` is known so far.
+//! The policies that are stored, and what sets of them come to.
+//!
+//! `api` writes and shows them; whoever identifies a caller asks
+//! [`Policies::acl`] for what the policies of a token allow. What a set of names
+//! comes to is kept in memory until any policy changes. A policy that cannot be
+//! read makes every set with it fail, so that a denial in it is never lost.
 
-use crate::{clock::Clock, policy::Acl, refusal::Refusal, storage::Storage, token::ROOT};
+mod built_in;
 
-/// The policies of an installation.
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use self::built_in::{BuiltIn, built_in};
+use crate::{
+    clock::{Clock, Timestamp},
+    policy::{Acl, Policy},
+    refusal::Refusal,
+    storage::{PolicyRow, Storage},
+    suggest::shown,
+    token::{DEFAULT, ROOT, WRAPPING},
+};
+
+/// Sets of names whose meaning is kept. Beyond it all are forgotten: a place
+/// with more sets in use has something else to wait for.
+const KEPT: usize = 1024;
+
+/// Longest name of a policy, in bytes.
+const LONGEST_NAME: usize = 128;
+
+/// The stored policies.
 #[derive(Debug)]
-pub struct Policies;
+pub struct Policies {
+    storage: Storage,
+    clock: Clock,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Counts writes, so that what was read before one is not kept after it.
+    writes: u64,
+    acls: HashMap<Vec<String>, Acl>,
+}
+
+/// A policy as shown.
+#[derive(Clone, Debug)]
+pub struct PolicyView {
+    /// Its name.
+    pub name: String,
+    /// As it was written: HCL or JSON; empty for `root`.
+    pub text: String,
+    /// How often it was written.
+    pub version: i64,
+    /// When it was written last; absent: never, it is built in.
+    pub written_at: Option<Timestamp>,
+}
 
 impl Policies {
-    /// Policies over a storage.
-    pub fn new(_storage: Storage, _clock: Clock) -> Self {
-        Self
+    /// The policies in `storage`.
+    pub fn new(storage: Storage, clock: Clock) -> Self {
+        Self {
+            storage,
+            clock,
+            kept: Mutex::default(),
+        }
     }
 
-    /// What policies of these names allow together.
+    /// What policies allow together. `root` allows everything; a name that is
+    /// not known allows nothing.
+    ///
+    /// # Errors
+    /// Where storage fails or holds what is no policy.
+    pub async fn acl(&self, names: &[String]) -> Result<Acl, Refusal> {
+        let mut names: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.iter().any(|name| name == ROOT) {
+            return Ok(Acl::root());
+        }
+        let writes = {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(acl) = kept.acls.get(&names) {
+                return Ok(acl.clone());
+            }
+            kept.writes
+        };
+        let mut policies = Vec::new();
+        for view in self.views(&names).await? {
+            let policy = Policy::parse(&view.text).map_err(|sentence| {
+                Refusal::internal(Unreadable {
+                    name: view.name,
+                    sentence,
+                })
+            })?;
+            policies.push(policy);
+        }
+        let acl = Acl::of(&policies);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.writes == writes {
+            if kept.acls.len() >= KEPT {
+                kept.acls.clear();
+            }
+            kept.acls.insert(names, acl.clone());
+        }
+        Ok(acl)
+    }
+
+    /// A policy; none where there is none of that name.
     ///
     /// # Errors
     /// Where storage fails.
-    #[expect(
-        clippy::unused_async,
-        reason = "stored policies are read from a database"
-    )]
-    pub async fn acl(&self, names: &[String]) -> Result<Acl, Refusal> {
-        Ok(match names.iter().any(|name| name == ROOT) {
-            true => Acl::root(),
-            false => Acl::of([]),
-        })
+    pub async fn read(&self, name: &str) -> Result<Option<PolicyView>, Refusal> {
+        let name = normal(name);
+        if name == ROOT {
+            return Ok(Some(PolicyView {
+                name,
+                text: String::new(),
+                version: 0,
+                written_at: None,
+            }));
+        }
+        Ok(self.views(&[name]).await?.pop())
+    }
+
+    /// Writes a policy. Where `expected` is given, it must be the version that
+    /// stands, or -1 where none may.
+    ///
+    /// # Errors
+    /// Where the name is taken by what cannot be written, the text is no policy,
+    /// the version is another, or storage fails.
+    pub async fn write(
+        &self,
+        name: &str,
+        text: &str,
+        expected: Option<i64>,
+    ) -> Result<(), Refusal> {
+        let name = normal(name);
+        if [ROOT, WRAPPING].contains(&name.as_str()) {
+            return Err(Refusal::Invalid(format!(
+                "the policy {name} is built in and cannot be written: choose another name"
+            )));
+        }
+        if name.is_empty() || name.len() > LONGEST_NAME || name.contains(',') {
+            return Err(Refusal::Invalid(format!(
+                "the name of a policy has 1 to {LONGEST_NAME} bytes and no comma, unlike {:?}",
+                shown(&name)
+            )));
+        }
+        Policy::parse(text)
+            .map_err(|sentence| Refusal::Invalid(format!("policy is not valid: {sentence}")))?;
+        let unwritten = built_in(&name).map_or(0, |built_in| built_in.version);
+        let written = self.storage.write_policy(
+            name.clone(),
+            text.to_owned(),
+            expected,
+            unwritten,
+            self.clock.now(),
+        );
+        let written = written.await;
+        // Also after a failure: it may have come after the commit.
+        self.forget();
+        if written? {
+            return Ok(());
+        }
+        Err(Refusal::Invalid(format!(
+            "cas is not the version of the policy {name}: read it again"
+        )))
+    }
+
+    /// Removes a policy; gone already is done.
+    ///
+    /// # Errors
+    /// Where the policy is built in, or storage fails.
+    pub async fn delete(&self, name: &str) -> Result<(), Refusal> {
+        let name = normal(name);
+        if [ROOT, DEFAULT, WRAPPING].contains(&name.as_str()) {
+            return Err(Refusal::Invalid(format!(
+                "the policy {name} is built in and cannot be deleted"
+            )));
+        }
+        let removed = self.storage.remove_policy(name).await;
+        self.forget();
+        Ok(removed?)
+    }
+
+    /// Names of all policies that begin with `prefix`, in order; `root` last. That of
+    /// wrapped answers, which no token can be given, is not among them.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<String>, Refusal> {
+        let mut names = self.storage.policy_names().await?;
+        if let Err(place) = names.binary_search_by(|name| name.as_str().cmp(DEFAULT)) {
+            names.insert(place, DEFAULT.to_owned());
+        }
+        names.retain(|name| name.starts_with(prefix));
+        if prefix.is_empty() {
+            names.push(ROOT.to_owned());
+        }
+        Ok(names)
+    }
+
+    /// The policies of some names as stored, else as built in.
+    async fn views(&self, names: &[String]) -> Result<Vec<PolicyView>, Refusal> {
+        let rows = self.storage.policies(names.to_vec()).await?;
+        let is_stored = |name: &str| rows.iter().any(|row| row.name == name);
+        let standing: Vec<PolicyView> = names
+            .iter()
+            .filter(|name| !is_stored(name))
+            .filter_map(|name| built_in(name))
+            .map(PolicyView::from)
+            .collect();
+        let stored = rows.into_iter().map(PolicyView::from);
+        Ok(stored.chain(standing).collect())
+    }
+
+    /// Forgets what sets of names came to.
+    fn forget(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.writes += 1;
+        kept.acls.clear();
     }
 }
+
+/// Names are the same in upper and lower case.
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+impl From<PolicyRow> for PolicyView {
+    fn from(row: PolicyRow) -> Self {
+        Self {
+            name: row.name,
+            text: row.text,
+            version: row.version,
+            written_at: Some(row.written_at),
+        }
+    }
+}
+
+impl From<BuiltIn> for PolicyView {
+    fn from(built_in: BuiltIn) -> Self {
+        Self {
+            name: built_in.name.to_owned(),
+            text: built_in.text.to_owned(),
+            version: built_in.version,
+            written_at: None,
+        }
+    }
+}
+
+/// A stored text that this program does not read.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored policy {name} is not valid: {sentence}")]
+struct Unreadable {
+    name: String,
+    sentence: String,
+}
+
+#[cfg(test)]
+mod tests;

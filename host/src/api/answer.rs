@@ -5,6 +5,8 @@
 //! `==`; the first four fields of the envelope are always there, because vaultrs
 //! insists; a write without output is 204 without a body.
 
+use std::fmt::Write as _;
+
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::fs::File;
@@ -54,6 +56,9 @@ pub(super) struct Envelope {
     pub(super) auth: Option<Granted>,
     /// Where the answer went that was asked for wrapped.
     pub(super) wrapped: Option<Wrapped>,
+    /// Whether the fields of `data` stand beside it, too: Vault has older paths
+    /// that answered without an envelope at first.
+    pub(super) data_on_top: bool,
 }
 
 /// What stands under `data`.
@@ -91,6 +96,15 @@ impl Answer {
     pub(super) fn data(data: Value) -> Self {
         Self::envelope(Envelope {
             data: Data::Json(data),
+            ..Envelope::default()
+        })
+    }
+
+    /// 200 with data, whose fields stand beside it, too.
+    pub(super) fn data_on_top(data: Value) -> Self {
+        Self::envelope(Envelope {
+            data: Data::Json(data),
+            data_on_top: true,
             ..Envelope::default()
         })
     }
@@ -252,8 +266,24 @@ impl Envelope {
         }
         out.push_str(",\"auth\":");
         out.push_str(&self.auth.as_ref().map_or(Value::Null, auth).to_string());
+        if self.data_on_top {
+            self.push_data(&mut out);
+        }
         out.push('}');
         out.into_bytes()
+    }
+
+    /// Adds the fields of the data. A name of the envelope's own keeps its
+    /// meaning.
+    fn push_data(&self, out: &mut String) {
+        let Data::Json(Value::Object(fields)) = &self.data else {
+            return;
+        };
+        for (name, value) in fields {
+            if !OF_THE_ENVELOPE.contains(&name.as_str()) {
+                let _ = write!(out, ",{}:{value}", json!(name));
+            }
+        }
     }
 }
 
@@ -289,6 +319,19 @@ fn wrap_info(wrapped: &Wrapped) -> Value {
     }
     info
 }
+
+/// The names of the envelope itself.
+const OF_THE_ENVELOPE: [&str; 9] = [
+    "request_id",
+    "lease_id",
+    "renewable",
+    "lease_duration",
+    "data",
+    "metadata",
+    "wrap_info",
+    "warnings",
+    "auth",
+];
 
 /// A refusal on the wire: `{"errors":[…]}`.
 pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Payload> {
@@ -402,6 +445,12 @@ mod tests {
                 200,
                 json.clone(),
                 r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"keys":["a"]},"wrap_info":null,"warnings":null,"auth":null}"#,
+            ),
+            (
+                Answer::data_on_top(json!({"a": 1, "auth": 2})),
+                200,
+                json.clone(),
+                r#"{"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"a":1,"auth":2},"wrap_info":null,"warnings":null,"auth":null,"a":1}"#,
             ),
             (
                 Answer::bare(json!({"sealed": false})),

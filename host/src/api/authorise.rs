@@ -21,7 +21,7 @@ pub(super) struct Request<'a> {
     pub(super) operation: Operation,
     /// Below `/v1/`.
     pub(super) path: &'a str,
-    /// The body of a write.
+    /// The body of a write, else the query.
     pub(super) fields: &'a Map<String, Value>,
     pub(super) wrap_ttl: Option<Duration>,
 }
@@ -54,12 +54,10 @@ impl Request<'_> {
         if self.operation == Operation::List {
             path.push('/');
         }
-        let none = Map::new();
-        let is_write = self.operation == Operation::Write;
         identity.acl.decide(&Question {
             path: &path,
             capability,
-            fields: if is_write { self.fields } else { &none },
+            fields: self.fields,
             wrap_ttl: self.wrap_ttl,
         })
     }

@@ -4,10 +4,10 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome,
+    Outcome, capabilities,
     error::ApiError,
     fields::Fields,
-    leases, metrics, mounted, mounts, plugins,
+    leases, metrics, mounted, mounts, plugins, policies,
     route::{Operation, Route},
     storage, tasks, tokens, wrapping,
 };
@@ -91,7 +91,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
         (Route::Remount, Write) => mounts::remount(engine, ask).await,
         (Route::RemountStatus { id }, Read) => mounts::remount_status(id),
-        (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path).await,
+        (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path, &ask).await,
 
         (Route::LeaseLookup { prefix }, List) => leases::list(engine, &prefix).await,
         (Route::LeaseLookup { prefix }, Write) if prefix.is_empty() => {
@@ -132,6 +132,19 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::WrappingWrap, Write) => wrapping::wrap_body(ask),
         (Route::WrappingUnwrap, Write) => wrapping::unwrap(engine, &wrapping_token(ask)?).await,
         (Route::WrappingRewrap, Write) => wrapping::rewrap(engine, &wrapping_token(ask)?).await,
+
+        (Route::Policies, Read | List) => policies::list_legacy(engine, "").await,
+        (Route::Policy { name }, List) => policies::list_legacy(engine, &name).await,
+        (Route::Policy { name }, Read) => policies::show_legacy(engine, &name).await,
+        (Route::Policy { name }, Write) => policies::write_legacy(engine, &name, ask).await,
+        (Route::AclPolicies, Read | List) => policies::list(engine, "").await,
+        (Route::AclPolicy { name }, List) => policies::list(engine, &name).await,
+        (Route::AclPolicy { name }, Read) => policies::show(engine, &name).await,
+        (Route::AclPolicy { name }, Write) => policies::write(engine, &name, ask).await,
+        (Route::Policy { name } | Route::AclPolicy { name }, Delete) => {
+            policies::remove(engine, &name).await
+        }
+        (Route::Capabilities(which), Write) => capabilities::show(engine, which, ask).await,
         #[cfg(feature = "test-hooks")]
         (Route::TestClock, Write) => super::system::advance_clock(engine, ask),
         #[cfg(feature = "test-hooks")]

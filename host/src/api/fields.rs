@@ -76,6 +76,19 @@ impl Fields {
             .ok_or_else(|| self.wrong(name, "must be a whole number, 0 or more"))
     }
 
+    /// A whole number that may be negative, also as text.
+    pub(super) fn integer(&mut self, name: &'static str) -> Result<Option<i64>, ApiError> {
+        let parsed = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_i64(),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(_) => None,
+        };
+        parsed
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, "must be a whole number"))
+    }
+
     /// A span of time.
     pub(super) fn duration(&mut self, name: &'static str) -> Result<Option<Duration>, ApiError> {
         let value = self.take(name).unwrap_or(Value::Null);
@@ -201,7 +214,7 @@ mod tests {
     #[test]
     fn fields_are_taken_by_type() {
         let mut body = fields(json!({
-            "a": "x", "b": "TRUE", "c": "7", "d": "1h", "e": "x, y,", "f": ["x"], "g": {"h": 1}, "n": null
+            "a": "x", "b": "TRUE", "c": "7", "d": "1h", "e": "x, y,", "f": ["x"], "g": {"h": 1}, "i": -1, "n": null
         }));
         assert_eq!(body.required("a").unwrap(), "x");
         assert_eq!(body.truth("b").unwrap(), Some(true));
@@ -212,6 +225,7 @@ mod tests {
         let mut inner = body.object("g").unwrap().unwrap();
         assert_eq!(inner.number("h").unwrap(), Some(1));
         inner.finish().unwrap();
+        assert_eq!(body.integer("i").unwrap(), Some(-1));
         assert_eq!(body.text("n").unwrap(), None);
         body.finish().unwrap();
     }

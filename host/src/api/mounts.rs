@@ -68,9 +68,13 @@ pub(super) async fn show_tune(engine: &Engine, path: &str) -> Outcome {
     Ok(Answer::data(shown.into()))
 }
 
-/// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path.
-pub(super) async fn show_for_path(engine: &Engine, path: &str) -> Outcome {
+/// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path, for
+/// whoever may do anything there. Others do not learn whether there is one.
+pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
     let (mount, _) = engine.mounts.resolve(path).ok_or_else(ApiError::denied)?;
+    if !ask.identity.acl.reaches(mount.as_str()) {
+        return Err(ApiError::denied());
+    }
     let view = engine.mounts.view(&mount).await?;
     let mut shown = entry(&view);
     if let Some(fields) = shown.as_object_mut() {

@@ -138,6 +138,17 @@ pub(super) enum Route<'p> {
     WrappingUnwrap,
     WrappingRewrap,
     WrappingLookup,
+    /// `sys/policy`, as Vault had policies first.
+    Policies,
+    Policy {
+        name: String,
+    },
+    /// `sys/policies/acl`
+    AclPolicies,
+    AclPolicy {
+        name: String,
+    },
+    Capabilities(Which),
     #[cfg(feature = "test-hooks")]
     TestClock,
     #[cfg(feature = "test-hooks")]
@@ -243,6 +254,17 @@ impl<'p> Route<'p> {
             ["wrapping", "unwrap"] => Self::WrappingUnwrap,
             ["wrapping", "rewrap"] => Self::WrappingRewrap,
             ["wrapping", "lookup"] => Self::WrappingLookup,
+            ["policy"] => Self::Policies,
+            ["policy", name @ ..] => Self::Policy {
+                name: name.join("/"),
+            },
+            ["policies", "acl"] => Self::AclPolicies,
+            ["policies", "acl", name @ ..] => Self::AclPolicy {
+                name: name.join("/"),
+            },
+            ["capabilities"] => Self::Capabilities(Which::Value),
+            ["capabilities-self"] => Self::Capabilities(Which::Own),
+            ["capabilities-accessor"] => Self::Capabilities(Which::Accessor),
             #[cfg(feature = "test-hooks")]
             ["test", "clock"] => Self::TestClock,
             #[cfg(feature = "test-hooks")]
@@ -401,6 +423,7 @@ mod tests {
                 },
             ),
             ("sys/leases/renew", Route::LeaseRenew { id: text("") }),
+            ("sys/renew", Route::LeaseRenew { id: text("") }),
             (
                 "sys/leases/renew/db/creds/r/1",
                 Route::LeaseRenew {
@@ -454,6 +477,29 @@ mod tests {
                 },
             ),
             ("sys/wrapping/unwrap", Route::WrappingUnwrap),
+            ("sys/policy", Route::Policies),
+            ("sys/policy/ops", Route::Policy { name: text("ops") }),
+            (
+                "sys/policy/team/ops",
+                Route::Policy {
+                    name: text("team/ops"),
+                },
+            ),
+            ("sys/policies", Route::Unknown),
+            ("sys/policies/acl", Route::AclPolicies),
+            (
+                "sys/policies/acl/team/ops",
+                Route::AclPolicy {
+                    name: text("team/ops"),
+                },
+            ),
+            ("sys/policies/password/x", Route::Unknown),
+            ("sys/capabilities", Route::Capabilities(Which::Value)),
+            ("sys/capabilities-self", Route::Capabilities(Which::Own)),
+            (
+                "sys/capabilities-accessor",
+                Route::Capabilities(Which::Accessor),
+            ),
             ("sys", Route::Unknown),
             ("sys/raw", Route::Unknown),
             ("", Route::Unknown),

@@ -240,7 +240,7 @@ pub(super) async fn revoke_orphan(engine: &Engine, mut ask: Ask) -> Outcome {
 
 /// The token that a request means, and its value where that is known; none where
 /// there is no such token.
-async fn named(
+pub(super) async fn named(
     engine: &Engine,
     which: Which,
     ask: &Ask,
@@ -266,7 +266,7 @@ async fn named(
     }
 }
 
-fn invalid_accessor() -> ApiError {
+pub(super) fn invalid_accessor() -> ApiError {
     ApiError::bad_request("invalid accessor: no token has it")
 }
 

@@ -87,6 +87,26 @@ impl Acl {
         found
     }
 
+    /// Whether anything is allowed at `mount`, a path without slashes around it,
+    /// or anywhere below: who asks may know that it is there.
+    pub fn reaches(&self, mount: &str) -> bool {
+        match &*self.0 {
+            Inner::Root => true,
+            Inner::Rules { exact, patterns } => {
+                let is_within = |path: &str| {
+                    let rest = path.strip_prefix(mount);
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                exact
+                    .iter()
+                    .any(|(path, grant)| is_within(path) && grant.capabilities.are_any())
+                    || patterns
+                        .iter()
+                        .any(|(pattern, grant)| pattern.reaches(mount) && grant.capabilities.are_any())
+            }
+        }
+    }
+
     /// The grant of the one pattern that counts for a path.
     fn grant_at(&self, path: &str, is_list: bool) -> Option<&Grant> {
         let Inner::Rules { exact, patterns } = &*self.0 else {

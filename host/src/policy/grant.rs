@@ -38,6 +38,11 @@ impl Capabilities {
         self.0 & bit(capability) != 0
     }
 
+    /// Whether anything is allowed at all.
+    pub(super) fn are_any(self) -> bool {
+        self.iter().any(|capability| capability != Capability::Deny)
+    }
+
     pub(super) fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL
             .into_iter()

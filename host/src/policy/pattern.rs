@@ -88,6 +88,23 @@ impl Pattern {
         self.is_prefix || segments.next().is_none()
     }
 
+    /// Whether it matches `mount` or any path below it.
+    pub(super) fn reaches(&self, mount: &str) -> bool {
+        let mut wanted = self.text.split('/').peekable();
+        for segment in mount.split('/') {
+            let Some(want) = wanted.next() else {
+                return false;
+            };
+            if self.is_prefix && wanted.peek().is_none() && segment.starts_with(want) {
+                return true;
+            }
+            if want != ANY_SEGMENT && want != segment {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Greater where it counts before another that matches too.
     pub(super) fn priority(&self) -> impl Ord + '_ {
         (

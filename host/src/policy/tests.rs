@@ -634,6 +634,38 @@ fn capabilities_are_told_in_the_order_of_their_names() {
 }
 
 #[test]
+fn whoever_may_do_anything_in_a_mount_may_know_of_it() {
+    for (pattern, mount, expected) in [
+        ("db/creds/ro", "db", true),
+        ("db", "db", true),
+        ("db/creds/ro", "d", false),
+        ("dbs/creds/ro", "db", false),
+        ("team/db/creds/ro", "team/db", true),
+        ("team/other/*", "team/db", false),
+        ("*", "db", true),
+        ("d*", "db", true),
+        ("db*", "db", true),
+        ("db/*", "db", true),
+        ("db/creds/*", "db", true),
+        ("team/*", "team/db", true),
+        ("team", "team/db", false),
+        ("dbs*", "db", false),
+        ("+", "db", true),
+        ("+/creds/*", "db", true),
+        ("+/creds/*", "team/db", false),
+        ("+/db/+/ro", "team/db", true),
+        ("+/d*", "team/db", true),
+        ("+/e*", "team/db", false),
+    ] {
+        let text = |word: &str| format!("path {pattern:?} {{ capabilities = [{word:?}] }}");
+        assert_eq!(acl(&[&text("read")]).reaches(mount), expected, "{pattern} {mount}");
+        assert!(!acl(&[&text("deny")]).reaches(mount), "{pattern} {mount}");
+    }
+    assert!(Acl::root().reaches("db"));
+    assert!(!acl(&[r#"path "db/*" {}"#]).reaches("db"));
+}
+
+#[test]
 fn json_says_the_same_as_hcl() {
     let hcl = r#"
         name = "both"

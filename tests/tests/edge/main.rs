@@ -23,6 +23,7 @@ mod leases;
 mod limits;
 mod outage;
 mod plugin_files;
+mod policies;
 mod reconcile;
 mod refusals;
 mod remount;

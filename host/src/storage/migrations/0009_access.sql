@@ -22,6 +22,7 @@ CREATE TABLE token_roles (
 CREATE TABLE policies (
   name       TEXT    PRIMARY KEY,
   text       TEXT    NOT NULL,                  -- as it was written: HCL or JSON
+  version    INTEGER NOT NULL,                  -- how often it was written
   written_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,61 @@
+//! `sys/capabilities…`: what a token may do at some paths.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, route::Which, tokens,
+};
+use crate::{
+    engine::Engine,
+    policy::Acl,
+    token::ROOT,
+};
+
+/// `POST sys/capabilities`, `…-self`, `…-accessor`
+pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
+    let mut fields = ask.take_fields();
+    let paths = paths(&mut fields)?;
+    let named = tokens::named(engine, which, &ask, &mut fields).await?;
+    fields.finish()?;
+    let (token, _) = named.ok_or_else(|| match which {
+        Which::Accessor => tokens::invalid_accessor(),
+        _ => ApiError::bad_request("invalid token: it is unknown or has ended"),
+    })?;
+    let acl = engine.policies.acl(&token.row.policies).await?;
+    Ok(capabilities(&acl, &paths))
+}
+
+/// The paths that are asked about: `paths`, or `path` as older clients send it.
+fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
+    let older = fields.list("path")?;
+    let paths = fields.list("paths")?.filter(|paths| !paths.is_empty());
+    match paths.or(older) {
+        Some(paths) if paths.iter().any(String::is_empty) => {
+            Err(ApiError::bad_request("paths must not hold an empty path"))
+        }
+        Some(paths) if !paths.is_empty() => Ok(paths),
+        _ => Err(ApiError::bad_request(
+            "paths is required: the paths to ask about",
+        )),
+    }
+}
+
+/// What an ACL allows at some paths, by path; of a lone path also as
+/// `capabilities`.
+fn capabilities(acl: &Acl, paths: &[String]) -> Answer {
+    let of_path = |path: &String| -> Value {
+        if acl.is_root() {
+            return json!([ROOT]);
+        }
+        let capabilities = acl.capabilities(path).into_iter();
+        capabilities.map(|known| known.as_str()).collect()
+    };
+    let mut found: Map<String, Value> = paths
+        .iter()
+        .map(|path| (path.clone(), of_path(path)))
+        .collect();
+    if let [path] = paths {
+        found.insert("capabilities".to_owned(), of_path(path));
+    }
+    Answer::data_on_top(found.into())
+}

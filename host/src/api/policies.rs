@@ -1,0 +1,150 @@
+//! `sys/policies/acl/…`, and the older `sys/policy/…`: who may do what at which
+//! path.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields};
+use crate::{engine::Engine, policies::PolicyView};
+
+/// `LIST sys/policies/acl[/:prefix]`
+pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
+    Answer::list(engine.policies.list(prefix).await?)
+}
+
+/// `GET sys/policies/acl/:name`
+pub(super) async fn show(engine: &Engine, name: &str) -> Outcome {
+    let view = engine.policies.read(name).await?;
+    let view = view.ok_or_else(ApiError::nothing_here)?;
+    Ok(Answer::data(shown(&view, "policy").into()))
+}
+
+/// `PUT sys/policies/acl/:name`
+pub(super) async fn write(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let text = fields.required("policy")?;
+    store(engine, name, text, fields, Vec::new()).await
+}
+
+/// `DELETE` of either path; gone already is done.
+pub(super) async fn remove(engine: &Engine, name: &str) -> Outcome {
+    engine.policies.delete(name).await?;
+    Ok(Answer::done())
+}
+
+/// `GET sys/policy`, `LIST sys/policy[/:prefix]`
+pub(super) async fn list_legacy(engine: &Engine, prefix: &str) -> Outcome {
+    let names = engine.policies.list(prefix).await?;
+    if names.is_empty() {
+        return Err(ApiError::nothing_here());
+    }
+    Ok(Answer::data_on_top(
+        json!({ "keys": names, "policies": names }),
+    ))
+}
+
+/// `GET sys/policy/:name`
+pub(super) async fn show_legacy(engine: &Engine, name: &str) -> Outcome {
+    let view = engine.policies.read(name).await?;
+    let view = view.ok_or_else(ApiError::nothing_here)?;
+    Ok(Answer::data_on_top(shown(&view, "rules").into()))
+}
+
+/// `PUT sys/policy/:name`, which takes the text as `rules`, too.
+pub(super) async fn write_legacy(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let rules = fields.text("rules")?.filter(|text| !text.is_empty());
+    let policy = fields.text("policy")?.filter(|text| !text.is_empty());
+    let mut warnings = Vec::new();
+    let text = match (policy, rules) {
+        (Some(text), _) => text,
+        (None, Some(text)) => {
+            warnings.push("the field rules is deprecated: send the text as policy".to_owned());
+            text
+        }
+        (None, None) => fields.required("policy")?,
+    };
+    store(engine, name, text, fields, warnings).await
+}
+
+/// Writes a policy from its text and what else stands in the request.
+async fn store(
+    engine: &Engine,
+    name: &str,
+    text: String,
+    mut fields: Fields,
+    mut warnings: Vec<String>,
+) -> Outcome {
+    let expected = fields.integer("cas")?;
+    fields.empty("cas_required", "is not available: send cas with each write")?;
+    for unkept in ["ttl", "expiration"] {
+        fields.empty(
+            unkept,
+            "is not available: delete the policy when it is to end",
+        )?;
+    }
+    // Nothing is filled into paths here, so nothing can be let in.
+    fields.ignore(&[
+        "name",
+        "allow_slashes_in_identity_templates",
+        "allow_wildcards_in_identity_templates",
+    ]);
+    fields.finish()?;
+    let lower = name.to_lowercase();
+    if lower != name {
+        warnings.push(format!(
+            "the policy is stored as {lower}: names are in lower case"
+        ));
+    }
+    engine
+        .policies
+        .write(name, &decoded(text), expected)
+        .await?;
+    Ok(Answer::done_with(warnings))
+}
+
+/// The text, where base64 was sent. A policy of any use is no base64 itself.
+fn decoded(text: String) -> String {
+    let bytes = BASE64_STANDARD.decode(text.trim()).ok();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or(text)
+}
+
+/// A policy as shown, its text under `key`. What OpenBao has beyond Vault is
+/// there with the values of a policy that does not use it.
+fn shown(view: &PolicyView, key: &str) -> Map<String, Value> {
+    let mut fields = Map::from_iter([
+        ("name".to_owned(), json!(view.name)),
+        (key.to_owned(), json!(view.text)),
+        ("version".to_owned(), json!(view.version)),
+        ("cas_required".to_owned(), json!(false)),
+        (
+            "allow_slashes_in_identity_templates".to_owned(),
+            json!(false),
+        ),
+        (
+            "allow_wildcards_in_identity_templates".to_owned(),
+            json!(false),
+        ),
+    ]);
+    if let Some(moment) = view.written_at {
+        fields.insert("modified".to_owned(), json!(moment.rfc3339()));
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_taken_for_what_it_holds() {
+        let text = "path \"a\" { policy = \"read\" }";
+        assert_eq!(decoded(text.to_owned()), text);
+        assert_eq!(decoded(BASE64_STANDARD.encode(text)), text);
+        assert_eq!(decoded(format!("{}\n", BASE64_STANDARD.encode(text))), text);
+        // Not UTF-8 when decoded.
+        assert_eq!(decoded("/////w==".to_owned()), "/////w==");
+    }
+}

@@ -1,0 +1,97 @@
+//! Policies, as they were written.
+
+use rusqlite::{Row, params};
+
+use super::{Storage, StorageError, all, change, moment, one};
+use crate::clock::Timestamp;
+
+/// A policy as stored.
+#[derive(Clone, Debug)]
+pub struct PolicyRow {
+    /// Its name, in lower case.
+    pub name: String,
+    /// As it was written: HCL or JSON.
+    pub text: String,
+    /// How often it was written.
+    pub version: i64,
+    /// When it was written last.
+    pub written_at: Timestamp,
+}
+
+const COLUMNS: &str = "name, text, version, written_at";
+
+impl Storage {
+    /// Those of the named policies that are stored.
+    pub async fn policies(&self, names: Vec<String>) -> Result<Vec<PolicyRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM policies WHERE name = ?1");
+            let mut rows = Vec::new();
+            for name in &names {
+                rows.extend(one(connection, &sql, [name], policy_row)?);
+            }
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Names of all stored policies, in order.
+    pub async fn policy_names(&self) -> Result<Vec<String>, StorageError> {
+        self.read(|connection| {
+            all(
+                connection,
+                "SELECT name FROM policies ORDER BY name",
+                [],
+                |row| row.get(0),
+            )
+        })
+        .await
+    }
+
+    /// Stores a policy in place of a former one. Where a version is expected, it
+    /// must be that of the former one: `unwritten` where there is none, or no
+    /// policy at all where -1 is expected. False where it is another.
+    pub async fn write_policy(
+        &self,
+        name: String,
+        text: String,
+        expected: Option<i64>,
+        unwritten: i64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let sql = "SELECT version FROM policies WHERE name = ?1";
+            let stored = one(connection, sql, [&name], |row| row.get(0))?;
+            let version: i64 = stored.unwrap_or(unwritten);
+            let fits = match expected {
+                None => true,
+                Some(-1) => version == 0,
+                Some(expected) => expected == version,
+            };
+            if fits {
+                change(
+                    connection,
+                    "INSERT OR REPLACE INTO policies (name, text, version, written_at)
+                     VALUES (?1, ?2, ?3, ?4)",
+                    params![name, text, version.saturating_add(1), now.0],
+                )?;
+            }
+            Ok(fits)
+        })
+        .await
+    }
+
+    /// Removes a policy, where there is one.
+    pub async fn remove_policy(&self, name: String) -> Result<(), StorageError> {
+        self.execute("DELETE FROM policies WHERE name = ?1", [name])
+            .await
+    }
+}
+
+fn policy_row(row: &Row<'_>) -> rusqlite::Result<PolicyRow> {
+    Ok(PolicyRow {
+        name: row.get("name")?,
+        text: row.get("text")?,
+        version: row.get("version")?,
+        written_at: moment(row, "written_at")?,
+    })
+}
