@@ -5,11 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, route::Which, tokens,
 };
-use crate::{
-    engine::Engine,
-    policy::Acl,
-    token::ROOT,
-};
+use crate::{engine::Engine, policy::Acl, token::ROOT};
 
 /// `POST sys/capabilities`, `…-self`, `…-accessor`
 pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {

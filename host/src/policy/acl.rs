@@ -100,9 +100,9 @@ impl Acl {
                 exact
                     .iter()
                     .any(|(path, grant)| is_within(path) && grant.capabilities.are_any())
-                    || patterns
-                        .iter()
-                        .any(|(pattern, grant)| pattern.reaches(mount) && grant.capabilities.are_any())
+                    || patterns.iter().any(|(pattern, grant)| {
+                        pattern.reaches(mount) && grant.capabilities.are_any()
+                    })
             }
         }
     }

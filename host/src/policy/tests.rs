@@ -658,7 +658,11 @@ fn whoever_may_do_anything_in_a_mount_may_know_of_it() {
         ("+/e*", "team/db", false),
     ] {
         let text = |word: &str| format!("path {pattern:?} {{ capabilities = [{word:?}] }}");
-        assert_eq!(acl(&[&text("read")]).reaches(mount), expected, "{pattern} {mount}");
+        assert_eq!(
+            acl(&[&text("read")]).reaches(mount),
+            expected,
+            "{pattern} {mount}"
+        );
         assert!(!acl(&[&text("deny")]).reaches(mount), "{pattern} {mount}");
     }
     assert!(Acl::root().reaches("db"));

@@ -1,7 +1,7 @@
 //! Policies: written, shown, listed and deleted as Vault's clients do it, and
 //! enforced.
 
-use lessor_tests::{refusal::refuse_all, server::Server};
+use lessor_tests::{fixture::Fixture, http::Http, refusal::refuse_all, server::Server};
 use serde_json::{Value, json};
 
 const READER: &str = "path \"db/creds/reader\" {\n  capabilities = [\"read\"]\n}\n";
@@ -63,6 +63,7 @@ fn policies_are_written_shown_listed_and_deleted_at_either_path() {
     assert_eq!(http.list("sys/policy/team").keys(), ["team/ops"]);
     http.list("sys/policies/acl/nobody").nothing_here();
 
+    server.kill();
     server.restart();
     let http = &server.http;
     assert_eq!(http.get("sys/policy/reader").data()["rules"], READER);
@@ -201,8 +202,183 @@ fn what_is_no_policy_is_refused_and_not_stored() {
     assert_eq!(http.list("sys/policies/acl").keys(), ["default", "root"]);
 }
 
+/// A token with one policy of the given text, and its accessor.
+fn holder(http: &Http, name: &str, text: &str) -> (Http, String) {
+    http.put(
+        &format!("sys/policies/acl/{name}"),
+        &json!({"policy": text}),
+    )
+    .ok();
+    let made = http
+        .post("auth/token/create", &json!({"policies": [name]}))
+        .ok()
+        .json();
+    let token = made["auth"]["client_token"].as_str().unwrap();
+    let accessor = made["auth"]["accessor"].as_str().unwrap();
+    (http.with_token(token), accessor.to_owned())
+}
+
 #[test]
-fn a_token_is_told_what_it_may_do() {
+fn a_token_may_what_its_policies_grant_and_nothing_else() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    let (reader, _) = holder(http, "reader", READER);
+    reader.get("db/creds/reader").ok();
+    let nothing = json!({});
+    let more = json!({"policy": "path \"*\" { policy = \"sudo\" }"});
+    for answer in [
+        reader.post("db/creds/reader", &nothing),
+        reader.delete("db/creds/reader"),
+        reader.get("db/creds/other"),
+        reader.get("db/creds/reader/more"),
+        reader.get("db/config"),
+        reader.list("db/roles"),
+        reader.get("sys/mounts"),
+        reader.get("sys/policies/acl/reader"),
+        reader.put("sys/policies/acl/reader", &more),
+        reader.list("sys/leases/lookup/db/creds/reader"),
+    ] {
+        assert!(answer.refused(403).contains("permission denied"));
+    }
+    // A path that is written otherwise is still the same path.
+    reader.get("/db//creds/reader/").ok();
+
+    // The policy is read anew with each request.
+    let write = |text: &str| {
+        http.put("sys/policies/acl/reader", &json!({"policy": text}))
+            .ok();
+    };
+    write("path \"db/creds/+\" { capabilities = [\"update\"] }");
+    reader.get("db/creds/reader").refused(403);
+    reader.post("db/creds/reader", &nothing).ok();
+    write("path \"db/creds/+\" { capabilities = [\"update\", \"deny\"] }");
+    reader.post("db/creds/reader", &nothing).refused(403);
+    write(READER);
+    reader.get("db/creds/reader").ok();
+    http.delete("sys/policies/acl/reader").ok();
+    reader.get("db/creds/reader").refused(403);
+    // What `default` grants stands.
+    reader.get("auth/token/lookup-self").ok();
+}
+
+#[test]
+fn lists_protected_paths_and_wrapped_answers_ask_for_what_they_need() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    let lease = fixture.issue("reader");
+    let list = "sys/leases/lookup/db/creds/reader";
+    let text =
+        |capabilities: &str| format!("path \"{list}\" {{ capabilities = [{capabilities}] }}");
+    let (plain, _) = holder(http, "plain", &text("\"list\""));
+    plain.list(list).refused(403);
+    let (sudo, _) = holder(http, "sudo", &text("\"list\", \"sudo\""));
+    let suffix = lease.id.rsplit('/').next().unwrap();
+    assert_eq!(sudo.list(list).keys(), [suffix]);
+    assert_eq!(sudo.get(&format!("{list}?list=true")).keys(), [suffix]);
+    sudo.list("sys/leases/lookup/db/creds").refused(403);
+
+    let wrapped = "path \"db/creds/reader\" {
+      capabilities = [\"read\"]
+      min_wrapping_ttl = \"1m\"
+      max_wrapping_ttl = \"1h\"
+    }";
+    let (wrapper, _) = holder(http, "wrapper", wrapped);
+    wrapper.get("db/creds/reader").refused(403);
+    for (ttl, allowed) in [("59s", false), ("60", true), ("1h", true), ("3601", false)] {
+        let header = [("X-Vault-Wrap-TTL", ttl)];
+        let answer = wrapper.send("GET", "db/creds/reader", &header, None);
+        assert_eq!(answer.status, if allowed { 200 } else { 403 }, "{ttl}");
+        assert_eq!(answer.json()["wrap_info"].is_object(), allowed, "{ttl}");
+    }
+
+    // Who may do nothing in a mount does not learn that it is there.
+    let ui = "sys/internal/ui/mounts/db/creds/x";
+    assert_eq!(wrapper.get(ui).data()["path"], "db/");
+    plain.get(ui).refused(403);
+    plain.get("sys/internal/ui/mounts/nowhere").refused(403);
+}
+
+#[test]
+fn writes_are_held_to_their_fields_and_to_what_is_there() {
+    let server = Server::setup().start();
+    let roles = "path \"auth/token/roles/*\" {
+      capabilities = [\"create\", \"update\"]
+      required_parameters = [\"token_period\"]
+      allowed_parameters = { \"token_period\" = [\"1h\", 60], \"orphan\" = [] }
+      denied_parameters = { \"orphan\" = [true] }
+    }
+    path \"auth/token/roles/new\" { capabilities = [\"create\"] }
+    path \"auth/token/roles/old\" { capabilities = [\"update\"] }";
+    let (writer, _) = holder(&server.http, "writer", roles);
+    for (body, allowed) in [
+        (json!({"token_period": "1h"}), true),
+        (json!({"token_period": 60, "orphan": false}), true),
+        (json!({"token_period": "2h"}), false),
+        (json!({"token_period": 60, "orphan": true}), false),
+        (json!({"token_period": 60, "renewable": true}), false),
+        (json!({"orphan": false}), false),
+        (json!({}), false),
+    ] {
+        let status = writer.post("auth/token/roles/r", &body).status;
+        assert_eq!(status, if allowed { 204 } else { 403 }, "{body}");
+    }
+    let nothing = json!({});
+    writer.post("auth/token/roles/old", &nothing).refused(403);
+    server.http.post("auth/token/roles/old", &nothing).ok();
+    writer.post("auth/token/roles/old", &nothing).ok();
+    writer.post("auth/token/roles/new", &nothing).ok();
+    writer.post("auth/token/roles/new", &nothing).refused(403);
+}
+
+#[test]
+fn a_token_is_told_what_it_may_do_and_what_another_may() {
+    let server = Server::setup().start();
+    let http = &server.http;
+    let (reader, accessor) = holder(http, "reader", READER);
+    let asked = json!({"paths": ["db/creds/reader", "sys/capabilities-self", "sys/mounts"]});
+    let expected = json!({
+        "db/creds/reader": ["read"],
+        "sys/capabilities-self": ["update"],
+        "sys/mounts": ["deny"],
+    });
+    let told = reader.post("sys/capabilities-self", &asked);
+    assert_eq!(told.data(), expected);
+    let by = |field: &str, value: &str| {
+        let mut body = asked.clone();
+        body[field] = json!(value);
+        body
+    };
+    let by_value = by("token", reader.token());
+    let by_accessor = by("accessor", &accessor);
+    let told = http.post("sys/capabilities", &by_value);
+    assert_eq!(told.data(), expected);
+    let told = http.put("sys/capabilities-accessor", &by_accessor);
+    assert_eq!(told.data(), expected);
+    // Clients name the token here, too; it is the one in use that counts.
+    let named = by("token", http.token());
+    let told = reader.post("sys/capabilities-self", &named);
+    assert_eq!(told.data(), expected);
+
+    reader.post("sys/capabilities", &by_value).refused(403);
+    reader
+        .post("sys/capabilities-accessor", &by_accessor)
+        .refused(403);
+    let (value, other) = ("sys/capabilities", "sys/capabilities-accessor");
+    for (path, body, says) in [
+        (value, by("token", "lsr.unheard"), "invalid token"),
+        (value, asked.clone(), "token is required"),
+        (other, by("accessor", "unheard"), "invalid accessor"),
+        (other, asked.clone(), "accessor is required"),
+    ] {
+        let sentence = http.post(path, &body).refused(400);
+        assert!(sentence.contains(says), "{sentence}");
+        assert!(!sentence.contains("unheard"), "{sentence}");
+    }
+    assert!(!server.audit().contains(reader.token()));
+}
+
+#[test]
+fn a_root_token_is_told_so() {
     let server = Server::setup().start();
     let ask = |body: Value| server.http.post("sys/capabilities-self", &body).ok().json();
     let one = ask(json!({"path": "db/creds/reader"}));
