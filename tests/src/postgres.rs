@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster of the test's own, and `psql`.
+//! A PostgreSQL cluster of the test's own, and what an observer sees in it.
 //!
 //! The observer is the superuser `postgres`, whom no server under test ever
 //! sees; the roles that a test gives to the server as root credentials are made
@@ -6,34 +6,45 @@
 //! role.
 
 mod programs;
+mod template;
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fmt, fs,
     io::Write as _,
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
+    sync::{Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
+use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tempfile::TempDir;
 
 use self::programs::{command, own};
-use crate::{
-    openssl::ServerCertificate,
-    wait::{eventually, eventually_true},
-};
+use crate::{openssl::ServerCertificate, wait::eventually_true};
 
 /// Password of the observer.
 const OBSERVER_PASSWORD: &str = "observer-password";
 
 /// A running cluster. Dropping it ends the process and removes the data.
-#[derive(Debug)]
 pub struct Postgres {
     process: Child,
     port: u16,
     home: TempDir,
+    /// The observer's connection: made once, since most tests look often.
+    observer: Mutex<Option<Client>>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A role that a server under test is given as its root credential.
@@ -61,23 +72,8 @@ impl Postgres {
             .prefix("lessor-pg-")
             .tempdir()
             .expect("a temporary directory");
-        let password_file = home.path().join("password");
-        fs::write(&password_file, OBSERVER_PASSWORD).expect("password file");
         own(home.path());
-        own(&password_file);
-        let made = command("initdb")
-            .arg("-D")
-            .arg(home.path().join("data"))
-            .args(["--no-sync", "--no-locale", "--encoding=UTF8"])
-            .args(["--username=postgres", "--auth=scram-sha-256"])
-            .arg(format!("--pwfile={}", password_file.display()))
-            .output()
-            .expect("run initdb");
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        template::make_data(home.path());
         let data = home.path().join("data");
         if let Some(certificate) = certificate {
             for (name, pem) in [
@@ -90,7 +86,8 @@ impl Postgres {
                 own(&file);
             }
             append(&data.join("postgresql.conf"), "ssl = on\n");
-            let rules = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+            // The observer comes by the socket.
+            let rules = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
             fs::write(data.join("pg_hba.conf"), rules).expect("pg_hba.conf");
         }
         // Throw-away data: what a crash of the machine would lose is worth nothing.
@@ -105,6 +102,7 @@ impl Postgres {
             process,
             port,
             home,
+            observer: Mutex::default(),
         };
         postgres.await_ready();
         postgres
@@ -147,18 +145,25 @@ impl Postgres {
         });
     }
 
-    /// Runs SQL as the observer; gives unaligned rows.
+    /// Runs SQL as the observer; gives a line a row, with `|` between columns.
     ///
     /// # Errors
-    /// What psql printed.
+    /// What the cluster said.
     pub fn query(&self, sql: &str) -> Result<String, String> {
-        self.query_as("postgres", OBSERVER_PASSWORD, sql)
+        let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = match observer.take() {
+            Some(client) if !client.is_closed() => client,
+            _ => self.connect("postgres", OBSERVER_PASSWORD)?,
+        };
+        let rows = rows(&mut client, sql);
+        *observer = Some(client);
+        rows
     }
 
     /// Like [`Postgres::query`], where failure is a failure of the test.
     ///
     /// # Panics
-    /// Where psql fails.
+    /// Where the cluster refuses it.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> String {
         self.query(sql)
@@ -168,19 +173,21 @@ impl Postgres {
     /// Logs in as somebody and runs SQL.
     ///
     /// # Errors
-    /// What psql printed.
+    /// What the cluster said.
     pub fn query_as(&self, user: &str, password: &str, sql: &str) -> Result<String, String> {
-        let done = self
-            .psql(user, password)
-            .args(["-c", sql])
-            .stdin(Stdio::null())
-            .output()
-            .expect("run psql");
-        if done.status.success() {
-            Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
-        } else {
-            Err(String::from_utf8_lossy(&done.stderr).trim().to_owned())
-        }
+        rows(&mut self.connect(user, password)?, sql)
+    }
+
+    fn connect(&self, user: &str, password: &str) -> Result<Client, String> {
+        let mut config = Config::new();
+        config
+            .host_path(self.home.path())
+            .port(self.port)
+            .dbname("postgres")
+            .user(user)
+            .password(password)
+            .connect_timeout(Duration::from_secs(20));
+        config.connect(NoTls).map_err(|error| said(&error))
     }
 
     /// Whether somebody can log in.
@@ -204,36 +211,24 @@ impl Postgres {
         }
     }
 
-    /// A `psql` that stays connected and waits; it ends when its session does.
+    /// A session that stays open and waits, until it is cut off.
+    ///
+    /// # Panics
+    /// Where the login is refused.
     pub fn open_session(&self, user: &str, password: &str) -> Session {
-        let psql = self
-            .psql(user, password)
-            .args(["-c", "select pg_sleep(3600)"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start psql");
-        let session = Session { psql };
+        let mut client = self
+            .connect(user, password)
+            .unwrap_or_else(|error| panic!("{user} logs in: {error}"));
+        let waits = thread::spawn(move || {
+            let _ = client.simple_query("select pg_sleep(3600)");
+        });
         eventually_true("the session is open", || {
             let running = format!(
                 "select count(*) from pg_stat_activity where usename = '{user}' and state = 'active'"
             );
             self.sql(&running) != "0"
         });
-        session
-    }
-
-    fn psql(&self, user: &str, password: &str) -> Command {
-        let mut psql = command("psql");
-        psql.args(["-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1"])
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["-U", user, "-d", "postgres"])
-            .env("PGPASSWORD", password)
-            // A personal service file or client certificate has no say here.
-            .env("HOME", self.home.path())
-            .env("PGCONNECT_TIMEOUT", "20");
-        psql
+        Session { waits }
     }
 
     /// A superuser to be root with.
@@ -298,32 +293,48 @@ impl Drop for Postgres {
     }
 }
 
-/// A connected `psql`.
+/// An open session. It ends with the cluster at the latest.
 #[derive(Debug)]
 pub struct Session {
-    psql: Child,
+    waits: JoinHandle<()>,
 }
 
 impl Session {
     /// Whether it is still connected.
-    pub fn is_open(&mut self) -> bool {
-        self.psql.try_wait().expect("look at psql").is_none()
+    pub fn is_open(&self) -> bool {
+        !self.waits.is_finished()
     }
 
     /// Waits until the session has ended.
-    pub fn await_end(&mut self) {
-        let status = eventually("the open session ends", || {
-            self.psql.try_wait().expect("look at psql")
-        });
-        assert!(!status.success(), "the session was to be cut off");
+    pub fn await_end(&self) {
+        eventually_true("the open session ends", || !self.is_open());
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.psql.kill();
-        let _ = self.psql.wait();
-    }
+/// Runs SQL and writes the rows of all its statements one below the other.
+fn rows(client: &mut Client, sql: &str) -> Result<String, String> {
+    let messages = client.simple_query(sql).map_err(|error| said(&error))?;
+    let lines: Vec<String> = messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|column| row.get(column).unwrap_or_default())
+                    .collect::<Vec<_>>()
+                    .join("|"),
+            ),
+            _ => None,
+        })
+        .collect();
+    Ok(lines.join("\n"))
+}
+
+/// What the cluster said, or what stood in the way of its saying anything.
+fn said(error: &postgres::Error) -> String {
+    error.as_db_error().map_or_else(
+        || error.to_string(),
+        |said| format!("{}: {}", said.severity(), said.message()),
+    )
 }
 
 /// Starts `postgres` in the foreground, so that its process id is the child's.
@@ -338,7 +349,7 @@ fn launch(home: &Path, port: u16) -> Child {
         .arg(home.join("data"))
         .args(["-p", &port.to_string()])
         .args(["-c", "listen_addresses=127.0.0.1"])
-        .args(["-c", "unix_socket_directories="])
+        .args(["-c", &format!("unix_socket_directories={}", home.display())])
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("log"))
         .stderr(log)

@@ -4,7 +4,9 @@
 //! for the tests themselves. cargo-nextest runs them where it is installed,
 //! `cargo test` elsewhere; the last lines printed are the runner's own.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
@@ -50,6 +52,18 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
         ];
         run(&mut prepared(workspace, &examples))?;
     }
+
+    // Outside the workspace: PostgreSQL runs as somebody who may not look into it.
+    let clusters = tempfile::Builder::new()
+        .prefix("lessor-pg-template-")
+        .permissions(fs::Permissions::from_mode(0o711))
+        .tempdir()
+        .context("cannot make a directory for the clusters' data")?;
+    let prepared = |workspace: &Workspace, arguments: &[&str]| {
+        let mut command = prepared(workspace, arguments);
+        command.env("LESSOR_TEST_CLUSTERS", clusters.path());
+        command
+    };
 
     say::step("Running the tests");
     let selection = ["--workspace", "--features", TEST_FEATURES];

@@ -137,7 +137,7 @@ fn a_root_that_is_no_superuser_leases_and_revokes_and_rotates() {
     let root = &fixture.root;
     assert!(!fixture.postgres.accepts(&root.username, &root.password));
 
-    let mut session = fixture
+    let session = fixture
         .postgres
         .open_session(&lease.username, &lease.password);
     fixture.revoke(&lease).ok();

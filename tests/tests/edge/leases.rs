@@ -150,10 +150,10 @@ fn revoking_a_lease_ends_its_open_session() {
     let fixture = Fixture::start();
     let lease = fixture.issue("reader");
     let other = fixture.issue("reader");
-    let mut session = fixture
+    let session = fixture
         .postgres
         .open_session(&lease.username, &lease.password);
-    let mut unconcerned = fixture
+    let unconcerned = fixture
         .postgres
         .open_session(&other.username, &other.password);
 

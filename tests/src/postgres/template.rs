@@ -1,0 +1,68 @@
+//! The data of a fresh cluster. Making it takes PostgreSQL a second, and every
+//! cluster begins with the same: so it is made once where `cargo xtask test` names
+//! a directory for it, and copied.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    OBSERVER_PASSWORD,
+    programs::{command, own},
+};
+
+/// Makes the directory `data` in `home`.
+pub(super) fn make_data(home: &Path) {
+    match env::var_os("LESSOR_TEST_CLUSTERS") {
+        Some(directory) => {
+            let template = template(&PathBuf::from(directory));
+            // Owners and modes are part of what PostgreSQL insists on.
+            let copied = Command::new("cp")
+                .args(["-a", "--reflink=auto"])
+                .args([template, home.join("data")])
+                .status()
+                .expect("run cp");
+            assert!(copied.success(), "the cluster's data is copied");
+        }
+        None => initialise(home),
+    }
+}
+
+/// The data that all begin with, made by the first that asks.
+fn template(directory: &Path) -> PathBuf {
+    let lock = File::create(directory.join("lock")).expect("the template's lock");
+    lock.lock().expect("the template is ours to make or take");
+    let home = directory.join("cluster");
+    let made = directory.join("made");
+    if !made.exists() {
+        // A test that was ended half way left half a cluster.
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir(&home).expect("the template's directory");
+        own(&home);
+        initialise(&home);
+        File::create(&made).expect("the template is made");
+    }
+    home.join("data")
+}
+
+fn initialise(home: &Path) {
+    let password_file = home.join("password");
+    fs::write(&password_file, OBSERVER_PASSWORD).expect("password file");
+    own(&password_file);
+    let made = command("initdb")
+        .arg("-D")
+        .arg(home.join("data"))
+        .args(["--no-sync", "--no-locale", "--encoding=UTF8"])
+        .args(["--username=postgres", "--auth=scram-sha-256"])
+        .arg(format!("--pwfile={}", password_file.display()))
+        .output()
+        .expect("run initdb");
+    assert!(
+        made.status.success(),
+        "initdb: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
