@@ -170,15 +170,19 @@ impl Tasks {
         Ok(view(row, None))
     }
 
-    /// A task; with `take`, also the credential that it made, which is erased
-    /// here by that.
+    /// A task. To `holder`, the accessor of whoever asked for it, it also gives the
+    /// credential that it made, which is erased here by that; all others learn
+    /// how it went.
     ///
     /// # Errors
     /// `NotFound`; where storage fails.
-    pub async fn show(&self, id: OperationId, take: bool) -> Result<TaskView, Refusal> {
+    pub async fn show(&self, id: OperationId, holder: Option<&str>) -> Result<TaskView, Refusal> {
         let mut found = self.storage.task(id).await?;
-        // Whoever asks again and again how it goes costs no write.
-        if take && found.as_ref().is_some_and(|row| row.result.is_some()) {
+        let take = found.as_ref().is_some_and(|row| {
+            // Whoever asks again and again how it goes costs no write.
+            row.result.is_some() && holder == Some(row.requester.accessor.as_str())
+        });
+        if take {
             found = self.storage.take_task(id).await?;
         }
         let row = found.ok_or_else(|| unknown(id))?;

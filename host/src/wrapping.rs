@@ -81,12 +81,11 @@ impl Wrappings {
         }
     }
 
-    /// Wraps an answer.
+    /// Wraps an answer, for a length that [`check`] took.
     ///
     /// # Errors
-    /// `Invalid` for a length beyond the longest; where storage fails.
+    /// Where storage fails.
     pub async fn wrap(&self, parcel: Parcel) -> Result<Wrapped, Refusal> {
-        check(parcel.ttl)?;
         let (token, row) = self.tokens.for_answer(&parcel.path, parcel.ttl)?;
         let sealed = self.seal(&row, &parcel.answer)?;
         self.storage.record_wrapping(row.clone(), sealed).await?;
@@ -179,7 +178,11 @@ fn told(token: Secret<String>, row: TokenRow, parcel: Parcel) -> Wrapped {
     }
 }
 
-fn check(ttl: Duration) -> Result<(), Refusal> {
+/// Refuses a length beyond the longest, before there is an answer to lose.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check(ttl: Duration) -> Result<(), Refusal> {
     if ttl > SYSTEM_TTL {
         return Err(Refusal::Invalid(format!(
             "X-Vault-Wrap-TTL must be at most {} s: no wrapped answer is kept longer",

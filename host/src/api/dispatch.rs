@@ -112,7 +112,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Quarantined { number }, Delete) => leases::forget(engine, number).await,
         (Route::Backup, Read) => storage::back_up(engine).await,
         (Route::Tasks, Read | List) => tasks::list(engine).await,
-        (Route::Task { id }, Read) => tasks::show(engine, id).await,
+        (Route::Task { id }, Read) => tasks::show(engine, id, &ask).await,
         (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
         (Route::Metrics, Read) => metrics::show(engine, ask).await,
 

@@ -30,9 +30,11 @@ pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work, facts: Value) 
 }
 
 /// `GET sys/tasks/:id`. The credential that a task made stands in the first
-/// answer that can hold it, and in no other.
-pub(super) async fn show(engine: &Engine, id: &str) -> Outcome {
-    let view = engine.tasks.show(id.parse::<OperationId>()?, true).await?;
+/// answer to whoever asked for it, and in no other.
+pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
+    let holder = ask.requester().accessor;
+    let id = id.parse::<OperationId>()?;
+    let view = engine.tasks.show(id, Some(&holder)).await?;
     let shown = fields_of(&view);
     let Some(credential) = view.credential else {
         return Ok(Answer::data(shown));

@@ -13,7 +13,12 @@ use super::{
     error::ApiError,
     fields::Fields,
 };
-use crate::{duration, engine::Engine, secret::Secret, wrapping::Parcel};
+use crate::{
+    duration,
+    engine::Engine,
+    secret::Secret,
+    wrapping::{self, Parcel},
+};
 
 /// How long an answer is kept that shall be wrapped; none where it shall not.
 pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
@@ -26,6 +31,7 @@ pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
         return Ok(None);
     }
     let ttl = duration::of_text(NAME, text).map_err(ApiError::bad_request)?;
+    wrapping::check(ttl)?;
     Ok((!ttl.is_zero()).then_some(ttl))
 }
 

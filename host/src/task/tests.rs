@@ -31,7 +31,7 @@ async fn submit(engine: &Engine, work: Work) -> OperationId {
 
 async fn over(engine: &Engine, id: OperationId) -> TaskView {
     loop {
-        let view = engine.tasks.show(id, false).await.unwrap();
+        let view = engine.tasks.show(id, None).await.unwrap();
         if view.row.state.is_over() {
             return view;
         }
@@ -52,14 +52,18 @@ async fn a_credential_is_handed_out_once() {
 
     let taken = engine
         .tasks
-        .show(id, true)
+        .show(id, Some(&requester().accessor))
         .await
         .unwrap()
         .credential
         .unwrap();
     assert!(taken.data.expose().contains("username"));
     engine.leases.lookup(&taken.lease).await.unwrap();
-    let again = engine.tasks.show(id, true).await.unwrap();
+    let again = engine
+        .tasks
+        .show(id, Some(&requester().accessor))
+        .await
+        .unwrap();
     assert!(again.credential.is_none());
     assert_eq!(house.principals(), 1);
 
@@ -99,7 +103,7 @@ async fn a_task_of_a_dead_process_goes_on_as_the_same_operation() {
     assert_eq!(done.row.state, TaskState::Succeeded);
     let taken = engine
         .tasks
-        .show(id, true)
+        .show(id, Some(&requester().accessor))
         .await
         .unwrap()
         .credential
@@ -115,7 +119,11 @@ async fn what_nobody_has_begun_can_be_cancelled() {
     engine.tasks.workers.close();
     let id = submit(&engine, issue()).await;
     engine.tasks.cancel(id).await.unwrap();
-    let view = engine.tasks.show(id, true).await.unwrap();
+    let view = engine
+        .tasks
+        .show(id, Some(&requester().accessor))
+        .await
+        .unwrap();
     assert_eq!(view.row.state, TaskState::Cancelled);
     assert!(matches!(
         engine.tasks.cancel(id).await,
@@ -140,7 +148,11 @@ async fn the_credential_of_a_cancelled_task_is_ended() {
     engine.tasks.cancel(id).await.unwrap();
     engine.tasks.finish(&row, outcome).await;
     assert_eq!(house.principals(), 0);
-    let view = engine.tasks.show(id, true).await.unwrap();
+    let view = engine
+        .tasks
+        .show(id, Some(&requester().accessor))
+        .await
+        .unwrap();
     assert_eq!(view.row.state, TaskState::Cancelled);
 }
 
@@ -159,7 +171,7 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
     while house.script_left() > 0 {
         tokio::task::yield_now().await;
     }
-    let waiting = engine.tasks.show(id, false).await.unwrap();
+    let waiting = engine.tasks.show(id, None).await.unwrap();
     assert!(!waiting.row.state.is_over());
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
@@ -193,7 +205,7 @@ async fn any_number_of_tasks_may_wait_at_a_time() {
         };
         let id = submit(&engine, drain).await;
         loop {
-            let view = engine.tasks.show(id, false).await.unwrap();
+            let view = engine.tasks.show(id, None).await.unwrap();
             if view.row.state != TaskState::Queued {
                 break;
             }
@@ -220,7 +232,7 @@ async fn a_task_that_takes_too_long_fails_by_name() {
     };
     let id = submit(&engine, drain).await;
     loop {
-        let view = engine.tasks.show(id, false).await.unwrap();
+        let view = engine.tasks.show(id, None).await.unwrap();
         if view.row.state.is_over() {
             assert_eq!(view.row.errors[0].code, "timeout");
             break;

@@ -35,3 +35,5 @@ mod storage;
 mod stuck;
 mod tasks;
 mod tls;
+mod tokens;
+mod wrapping;
