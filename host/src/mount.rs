@@ -5,6 +5,7 @@
 //! the [`Mount`] they get from [`Mounts::open`].
 
 mod loopback;
+mod moves;
 mod table;
 mod tune;
 
@@ -18,6 +19,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use self::loopback::endpoints;
 pub use self::{
+    moves::Move,
     table::{MountSpec, MountView, Mounts},
     tune::{Tune, TunePatch},
 };

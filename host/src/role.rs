@@ -36,6 +36,10 @@ pub struct HostFields {
     pub name_template: String,
     /// Whether a lease ends with its requester's token.
     pub bind_to_token: bool,
+    /// Vault's clients name a connection here, and compare it when they read the
+    /// role; a mount has but one.
+    #[serde(default)]
+    pub db_name: Option<String>,
 }
 
 impl Default for HostFields {
@@ -46,17 +50,19 @@ impl Default for HostFields {
             max_leases: 0,
             name_template: principal::DEFAULT_TEMPLATE.to_owned(),
             bind_to_token: false,
+            db_name: None,
         }
     }
 }
 
 /// The host's field names; a provider's schema cannot use them.
-pub const HOST_FIELDS: [&str; 5] = [
+pub const HOST_FIELDS: [&str; 6] = [
     "default_ttl",
     "max_ttl",
     "max_leases",
     "name_template",
     "bind_to_token",
+    "db_name",
 ];
 
 impl HostFields {
@@ -91,6 +97,11 @@ impl HostFields {
                 .as_bool()
                 .ok_or("bind_to_token must be true or false")?;
         }
+        fields.db_name = match document.remove("db_name") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => return Err("db_name must be a string".into()),
+        };
         match (fields.default_ttl, fields.max_ttl) {
             (Some(default), Some(max)) if max > 0 && default > max => Err(format!(
                 "default_ttl ({default} s) must not be longer than max_ttl ({max} s)"
@@ -111,6 +122,9 @@ impl HostFields {
         document.insert("max_leases".into(), self.max_leases.into());
         document.insert("name_template".into(), self.name_template.clone().into());
         document.insert("bind_to_token".into(), self.bind_to_token.into());
+        if let Some(name) = &self.db_name {
+            document.insert("db_name".into(), name.clone().into());
+        }
     }
 }
 
@@ -329,9 +343,11 @@ mod tests {
 
     #[test]
     fn host_fields_are_split_from_the_providers() {
-        let (fields, rest) =
-            take(json!({"default_ttl": "5m", "max_ttl": 3600, "max_leases": 3, "grants": []}))
-                .unwrap();
+        let (fields, rest) = take(json!({
+            "default_ttl": "5m", "max_ttl": 3600, "max_leases": 3, "db_name": "orders", "grants": []
+        }))
+        .unwrap();
+        assert_eq!(fields.db_name.as_deref(), Some("orders"));
         assert_eq!(
             (fields.default_ttl, fields.max_ttl, fields.max_leases),
             (Some(300), Some(3600), 3)
@@ -350,6 +366,7 @@ mod tests {
             (json!({"name_template": 7}), "name_template"),
             (json!({"name_template": "fixed"}), "name_template"),
             (json!({"bind_to_token": "yes"}), "bind_to_token"),
+            (json!({"db_name": 5}), "db_name"),
         ] {
             let error = take(document.clone()).unwrap_err();
             assert!(error.contains(field), "{document}: {error}");

@@ -30,6 +30,9 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
     let host = json!({
         "username": view.account,
+        // As Vault's clients read it: a password, changed by no statements of the role's own.
+        "credential_type": "password",
+        "rotation_statements": [],
         "db_name": view.db_name.unwrap_or_else(|| mount.to_string()),
         "state": view.state.as_str(),
         "version": view.version,

@@ -81,7 +81,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         }
         (Route::Pins, Read) => plugins::pins(engine).await,
         (Route::Unpinned, Read) => plugins::unpinned(engine).await,
-        (Route::ReloadPlugins, Write) => plugins::reload(engine, ask),
+        (Route::ReloadPlugins, Write) => plugins::reload(engine, ask).await,
 
         (Route::Mounts, Read) => mounts::list(engine).await,
         (Route::Mount { path }, Read) => mounts::show(engine, &path).await,
@@ -90,7 +90,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::MountTune { path }, Read) => mounts::show_tune(engine, &path).await,
         (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
         (Route::Remount, Write) => mounts::remount(engine, ask).await,
-        (Route::RemountStatus { id }, Read) => mounts::remount_status(id),
+        (Route::RemountStatus { id }, Read) => mounts::remount_status(engine, id),
         (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path, &ask).await,
 
         (Route::LeaseLookup { prefix }, List) => leases::list(engine, &prefix).await,

@@ -104,7 +104,9 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
     let id = take_id(&mut fields, id)?;
     if is_async {
         fields.finish()?;
-        let id = id.parse::<LeaseId>()?;
+        let Ok(id) = id.parse::<LeaseId>() else {
+            return Ok(Answer::done());
+        };
         return match engine.leases.mark(&id).await? {
             true => {
                 tasks::begin(
@@ -119,14 +121,16 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
         };
     }
     let sync = fields.truth("sync")?.unwrap_or(false);
-    let outcome = if fields.truth("force")?.unwrap_or(false) {
-        let reason = reason(&mut fields)?;
-        fields.finish()?;
-        let id = id.parse::<LeaseId>()?;
-        engine.leases.revoke_or_purge(&id, &reason).await?
-    } else {
-        fields.finish()?;
-        engine.leases.revoke(&id.parse::<LeaseId>()?).await?
+    let force = fields.truth("force")?.unwrap_or(false);
+    let reason = force.then(|| reason(&mut fields)).transpose()?;
+    fields.finish()?;
+    // No lease has such an id, so it is gone.
+    let Ok(id) = id.parse::<LeaseId>() else {
+        return Ok(Answer::done());
+    };
+    let outcome = match reason {
+        Some(reason) => engine.leases.revoke_or_purge(&id, &reason).await?,
+        None => engine.leases.revoke(&id).await?,
     };
     match outcome {
         RevokeOutcome::Revoked | RevokeOutcome::Unknown => Ok(Answer::done()),
@@ -146,6 +150,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
     let mut fields = ask.take_fields();
     let sync = fields.truth("sync")?.unwrap_or(false);
+    fields.ignore(&["prefix"]);
     fields.finish()?;
     let marked = engine.leases.revoke_prefix(prefix).await?;
     if !sync {
@@ -175,6 +180,7 @@ pub(super) fn drain(kind: Draining, prefix: &str) -> Work {
 pub(super) async fn revoke_force(engine: &Engine, prefix: &str, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let reason = reason(&mut fields)?;
+    fields.ignore(&["prefix"]);
     fields.finish()?;
     let forced = engine.leases.force_prefix(prefix, &reason).await?;
     let data = json!({ "purged": forced.purged, "marked": forced.marked });

@@ -147,17 +147,22 @@ pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
         .trim_matches('/')
         .parse::<MountPath>()?;
     fields.finish()?;
-    engine.mounts.remount(&from, &to).await?;
-    let id = OperationId::new(engine.clock.now()).map_err(ApiError::internal)?;
+    let id = engine.mounts.remount(&from, &to).await?;
     Ok(Answer::data(json!({ "migration_id": id })))
 }
 
-/// `GET sys/remount/status/:id`: whoever has an id has a mount that was moved.
-pub(super) fn remount_status(id: &str) -> Outcome {
-    let id = id.parse::<OperationId>()?;
+/// `GET sys/remount/status/:id`: a move that is known is done.
+pub(super) fn remount_status(engine: &Engine, id: &str) -> Outcome {
+    let id = id.parse::<OperationId>().ok();
+    let done = id.and_then(|id| engine.mounts.moved(&id));
+    let done = done.ok_or_else(ApiError::nothing_here)?;
     Ok(Answer::data(json!({
-        "migration_id": id,
-        "migration_info": { "status": "success" },
+        "migration_id": done.id,
+        "migration_info": {
+            "source_mount": format!("{}/", done.from),
+            "target_mount": format!("{}/", done.to),
+            "status": "success",
+        },
     })))
 }
 
@@ -220,7 +225,7 @@ fn entry(view: &MountView) -> Value {
         "description": view.description,
         "external_entropy_access": false,
         "local": false,
-        "options": Value::Null,
+        "options": {},
         "seal_wrap": false,
         "type": view.plugin,
         "uuid": view.uuid,

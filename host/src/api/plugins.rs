@@ -6,6 +6,7 @@ use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError};
 use crate::{
     catalog::{CatalogEntry, PinSpec},
     engine::Engine,
+    id::MountPath,
     storage::PinSource,
     suggest,
 };
@@ -132,12 +133,25 @@ pub(super) async fn unpinned(engine: &Engine) -> Outcome {
 
 /// `PUT sys/plugins/reload/backend`: every provider is read and verified again,
 /// whichever of them or of their mounts was named.
-pub(super) fn reload(engine: &Engine, ask: Ask) -> Outcome {
+pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
-    fields.text("plugin")?;
-    fields.list("mounts")?;
+    let plugin = fields.text("plugin")?.filter(|name| !name.is_empty());
+    let mounts = fields.list("mounts")?.unwrap_or_default();
     fields.text("scope")?;
     fields.finish()?;
+    if plugin.is_none() && mounts.is_empty() {
+        return Err(ApiError::bad_request(
+            "plugin or mounts is required: name what is to be reloaded",
+        ));
+    }
+    if let Some(name) = plugin {
+        engine.catalog.show(&name, None).await?;
+    }
+    for path in mounts {
+        engine
+            .mounts
+            .open(&path.trim_matches('/').parse::<MountPath>()?)?;
+    }
     engine.catalog.reload();
     Ok(Answer::done())
 }

@@ -10,7 +10,8 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Mount, Root, Tune, TunePatch, config_context, loopback::loopback_endpoints, tune::certificates,
+    Mount, Move, Root, Tune, TunePatch, config_context, loopback::loopback_endpoints, moves::Moves,
+    tune::certificates,
 };
 use crate::{
     catalog::{Catalog, Plugin},
@@ -80,6 +81,7 @@ pub struct Mounts {
     /// Held from reading the rows to replacing the table, so that an older
     /// reading never replaces a newer one.
     rereading: tokio::sync::Mutex<()>,
+    moves: Moves,
 }
 
 impl Mounts {
@@ -102,6 +104,7 @@ impl Mounts {
             dev,
             table: RwLock::default(),
             rereading: tokio::sync::Mutex::default(),
+            moves: Moves::default(),
         };
         mounts.reread().await?;
         Ok(mounts)
@@ -160,11 +163,12 @@ impl Mounts {
     }
 
     /// Moves a mount: its leases, roles and root credential go along, under new
-    /// paths and ids.
+    /// paths and ids. Gives the id by which [`Mounts::moved`] knows the move.
     ///
     /// # Errors
     /// `NotFound`; a sentence where the new path is taken or overlaps.
-    pub async fn remount(&self, from: &MountPath, to: &MountPath) -> Result<(), Refusal> {
+    pub async fn remount(&self, from: &MountPath, to: &MountPath) -> Result<OperationId, Refusal> {
+        let id = OperationId::new(self.clock.now())?;
         let mount = self.open(from)?;
         let taken = |other: &MountPath| {
             Refusal::Conflict(format!("to: the path is already in use at {other}/"))
@@ -184,7 +188,17 @@ impl Mounts {
         }
         self.reread().await?;
         tracing::info!(mount = %from, to = %to, "moved a mount");
-        Ok(())
+        self.moves.remember(Move {
+            id,
+            from: from.clone(),
+            to: to.clone(),
+        });
+        Ok(id)
+    }
+
+    /// A mount that was moved since the server started.
+    pub fn moved(&self, id: &OperationId) -> Option<Move> {
+        self.moves.find(id)
     }
 
     /// All live mounts by path.

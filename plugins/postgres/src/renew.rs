@@ -20,7 +20,7 @@ pub(crate) fn renew(
     config.check()?;
     check_principal(name)?;
     let steps = steps(role, name, &valid_until(expires_at))?;
-    let custom = !role.renewal_statements.is_empty();
+    let custom = !role.renew_statements.is_empty();
     let mode = Mode {
         alone: false,
         end: End::Commit,
@@ -44,7 +44,7 @@ pub(crate) fn renew(
 
 /// All that moves the end of the role `name`.
 pub(crate) fn steps(role: &Role, name: &str, until: &str) -> Result<Vec<Step>> {
-    if role.renewal_statements.is_empty() {
+    if role.renew_statements.is_empty() {
         let sql = format!(
             "ALTER ROLE {} VALID UNTIL {}",
             identifier(name),
@@ -58,11 +58,11 @@ pub(crate) fn steps(role: &Role, name: &str, until: &str) -> Result<Vec<Step>> {
         expiration: Some(until),
     };
     let rendered = role
-        .renewal_statements
-        .render("renewal_statements", &values)?
+        .renew_statements
+        .render("renew_statements", &values)?
         .into_iter()
         .enumerate();
     Ok(rendered
-        .map(|(index, sql)| Step::written(format!("renewal_statements[{index}]"), sql))
+        .map(|(index, sql)| Step::written(format!("renew_statements[{index}]"), sql))
         .collect())
 }

@@ -19,7 +19,7 @@ pub struct Role {
     pub revocation_statements: Statements,
     /// SQL that moves the role's end, instead of `ALTER ROLE … VALID UNTIL`.
     /// Placeholders: `{{name}}`, `{{expiration}}`.
-    pub renewal_statements: Statements,
+    pub renew_statements: Statements,
     /// SQL that undoes what a creation that failed did outside its
     /// transaction. Must be harmless where there is nothing to undo.
     /// Placeholder: `{{name}}`.

@@ -46,7 +46,7 @@ fn a_role_that_will_work_passes_and_leaves_no_trace() {
         json!({"username": "billing"}),
         json!({
             "creation_statements": ["CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"],
-            "renewal_statements": ["ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}'"],
+            "renew_statements": ["ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}'"],
             "revocation_statements": ["DROP ROLE \"{{name}}\""],
         }),
     ] {
@@ -221,9 +221,9 @@ fn statements_that_do_not_work_are_named_by_their_number() {
             "values in single ones",
         ),
         (
-            json!({"creation_statements": [create], "renewal_statements": ["ALTER ROLE {{nome}} x"]}),
+            json!({"creation_statements": [create], "renew_statements": ["ALTER ROLE {{nome}} x"]}),
             "placeholder_unknown",
-            "renewal_statements[0]",
+            "renew_statements[0]",
         ),
         (
             json!({"creation_statements": [create], "revocation_statements": ["DROP ROLE nobody"]}),
