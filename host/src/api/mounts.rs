@@ -100,17 +100,15 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let within = fields.object("config")?;
     fields.ignore(&IGNORED_BESIDE);
     fields.finish()?;
-    let patch = match within {
+    let mut patch = match within {
         Some(config) => take_patch(config)?,
         None => TunePatch::default(),
     };
+    patch.default_lease_ttl.get_or_insert_default();
     let defaults = Tune::default();
-    let max_lease_ttl = patch.max_lease_ttl.unwrap_or(defaults.max_lease_ttl);
+    let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(&defaults);
     let tune = Tune {
-        // A shorter maximum alone is no contradiction to a default nobody chose.
-        default_lease_ttl: patch
-            .default_lease_ttl
-            .unwrap_or(defaults.default_lease_ttl.min(max_lease_ttl)),
+        default_lease_ttl,
         max_lease_ttl,
         allowed_hosts: patch.allowed_hosts.unwrap_or(defaults.allowed_hosts),
         extra_roots: patch.extra_roots.unwrap_or(defaults.extra_roots),

@@ -220,7 +220,10 @@ pub(super) async fn revoke(engine: &Engine, which: Which, mut ask: Ask) -> Outco
     fields.finish()?;
     match named {
         Some((token, _)) => engine.tokens.revoke(&token).await?,
-        None if which == Which::Accessor => return Err(invalid_accessor()),
+        None if which == Which::Accessor => {
+            let warning = "no token has this accessor".to_owned();
+            return Ok(Answer::done_with(vec![warning]));
+        }
         None => {}
     }
     Ok(Answer::done())

@@ -226,9 +226,10 @@ impl Mounts {
     pub async fn tune(&self, path: &MountPath, patch: TunePatch) -> Result<MountView, Refusal> {
         let mount = self.open(path)?;
         let former = &mount.spec.tune;
+        let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(former);
         let tune = Tune {
-            default_lease_ttl: patch.default_lease_ttl.unwrap_or(former.default_lease_ttl),
-            max_lease_ttl: patch.max_lease_ttl.unwrap_or(former.max_lease_ttl),
+            default_lease_ttl,
+            max_lease_ttl,
             allowed_hosts: patch
                 .allowed_hosts
                 .unwrap_or_else(|| former.allowed_hosts.clone()),

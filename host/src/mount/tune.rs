@@ -101,9 +101,9 @@ impl Tune {
 /// What to change of a mount; absent stays.
 #[derive(Clone, Debug, Default)]
 pub struct TunePatch {
-    /// See [`Tune`].
+    /// See [`Tune`]; 0: what a mount has that names none, as Vault's clients mean it.
     pub default_lease_ttl: Option<Duration>,
-    /// See [`Tune`].
+    /// See [`Tune`]; 0 likewise.
     pub max_lease_ttl: Option<Duration>,
     /// See [`Tune`].
     pub allowed_hosts: Option<Vec<String>>,
@@ -121,6 +121,24 @@ pub struct TunePatch {
     pub description: Option<String>,
     /// Another pinned version; empty: follow the newest.
     pub plugin_version: Option<String>,
+}
+
+impl TunePatch {
+    /// The lengths of leases that the patch comes to: the default and the longest.
+    pub fn lifetimes(&self, former: &Tune) -> (Duration, Duration) {
+        let max = match self.max_lease_ttl {
+            None => former.max_lease_ttl,
+            Some(Duration::ZERO) => DEFAULT_TTL,
+            Some(max) => max,
+        };
+        let default = match self.default_lease_ttl {
+            None => former.default_lease_ttl,
+            // A shorter maximum is no contradiction to a default nobody chose.
+            Some(Duration::ZERO) => DEFAULT_TTL.min(max),
+            Some(default) => default,
+        };
+        (default, max)
+    }
 }
 
 /// The certificates in a PEM text.
@@ -158,6 +176,32 @@ mod seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lifetime_of_zero_is_the_systems() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let former = Tune {
+            default_lease_ttl: hours(1),
+            max_lease_ttl: hours(2),
+            ..Tune::default()
+        };
+        for (default, max, expected) in [
+            (None, None, (1, 2)),
+            (Some(2), None, (2, 2)),
+            (Some(0), None, (2, 2)),
+            (None, Some(0), (1, 768)),
+            (Some(0), Some(0), (768, 768)),
+            (Some(0), Some(3), (3, 3)),
+        ] {
+            let patch = TunePatch {
+                default_lease_ttl: default.map(hours),
+                max_lease_ttl: max.map(hours),
+                ..TunePatch::default()
+            };
+            let expected = (hours(expected.0), hours(expected.1));
+            assert_eq!(patch.lifetimes(&former), expected, "{default:?} {max:?}");
+        }
+    }
 
     #[test]
     fn settings_that_cannot_work_are_refused_by_field() {
