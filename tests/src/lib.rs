@@ -14,6 +14,7 @@
 //! - [`refusal`]: tables of bad requests and what a refusal must be
 //! - [`server`]: the server process: start, kill, start again on the same data
 //! - [`postgres`]: a cluster of its own, `psql`, roles to be root with
+//! - [`openbao`]: the server that ours is compared with
 //! - [`python`]: clients and servers from PyPI
 //! - [`openssl`]: certificates for tests and judgements about leased ones
 //! - [`fixture`]: both together with a mount and a role, ready to issue
@@ -27,6 +28,7 @@
 
 pub mod fixture;
 pub mod http;
+pub mod openbao;
 pub mod openssl;
 pub mod postgres;
 pub mod python;

@@ -15,6 +15,7 @@ mod clients;
 mod command_line;
 mod configuration;
 mod dev;
+mod differential;
 mod envelope;
 mod every_crash;
 mod example;

@@ -1,0 +1,32 @@
+"""What the scripts have in common: a client, and what must be refused."""
+
+import sys
+import warnings
+
+import hvac
+
+# hvac tells of its own deprecations; scripts use the older names on purpose.
+warnings.simplefilter("ignore")
+
+address, token = sys.argv[1:3]
+client = hvac.Client(url=address, token=token)
+
+
+def another(token=None):
+    """A client of somebody else."""
+    return hvac.Client(url=address, token=token)
+
+
+def refused(wrong, call, *arguments, **named):
+    """The error that a call must raise; all but "nothing here" say something."""
+    try:
+        answer = call(*arguments, **named)
+    except wrong as error:
+        assert error.errors or wrong is hvac.exceptions.InvalidPath, error
+        return error
+    raise AssertionError(f"{wrong.__name__} was not raised, but: {answer}")
+
+
+def done(answer):
+    """A write that has nothing to say."""
+    assert answer.status_code == 204, (answer.status_code, answer.text)

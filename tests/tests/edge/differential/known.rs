@@ -1,0 +1,173 @@
+//! Where we answer otherwise than OpenBao, and why.
+
+/// Differences with one reason: the reason, then steps and the difference as it
+/// is reported (OpenBao | lessor). A `*` stands for anything.
+type Known = (&'static str, &'static [(&'static str, &'static str)]);
+
+#[rustfmt::skip]
+pub(super) const DIFFERENCES: &[Known] = &[
+    ("vaultrs 0.8 cannot read health without it, nor can it read OpenBao's", &[
+        ("system: health*", "/performance_standby: not there | there"),
+    ]),
+    ("Vault has these, OpenBao does without", &[
+        ("system: seal status", "/build_date: not there | there"),
+        ("system: leader", "/*: not there | there"),
+    ]),
+    ("OpenBao has it, Vault does not", &[
+        ("system: seal status", "/commit_date: there | not there"),
+    ]),
+    ("a refusal says what was wrong", &[
+        ("system: health with a code that is none", "says nothing | says something"),
+    ]),
+    ("a path that nothing answers says nothing, as a name that is not there does", &[
+        ("system: unknown path", "says something | says nothing"),
+        ("accounts: credential of unknown", "says something | says nothing"),
+    ]),
+    ("there are no built-in mounts", &[
+        ("mounts: list", "/data/cubbyhole/: there | not there"),
+        ("mounts: list", "/data/identity/: there | not there"),
+        ("mounts: list", "/data/secret/: there | not there"),
+        ("mounts: list", "/data/sys/: there | not there"),
+    ]),
+    ("data stands in `data`: OpenBao repeats it beside the envelope for clients of before 2017", &[
+        ("mounts: list", "/*/: there | not there"),
+        ("mounts: read", "/*: there | not there"),
+        ("mounts: read with a slash", "/*: there | not there"),
+        ("mounts: read tune", "/*: there | not there"),
+        ("mounts: read what was tuned", "/*: there | not there"),
+        ("mounts: move", "/migration_id: there | not there"),
+    ]),
+    ("settings of a sandboxed provider, for which Vault has no word", &[
+        ("mounts: *", "/data*/allowed_hosts: not there | there"),
+        ("mounts: *", "/data*/extra_roots: not there | there"),
+        ("mounts: *", "/data*/max_concurrency: not there | there"),
+        ("mounts: *", "/data*/max_leases: not there | there"),
+        ("mounts: *", "/data*/task_timeout: not there | there"),
+        ("mounts: *", "/data*/timeout: not there | there"),
+        ("mounts: *", "/data*/problem: not there | there"),
+        ("mounts: *", "/data/plugin_version: not there | there"),
+    ]),
+    ("404 is for what is not there, and 409 for what is in the way", &[
+        ("mounts: read unknown", "status 400 | 404"),
+        ("mounts: read tune of unknown", "status 400 | 404"),
+        ("mounts: tune unknown", "status 400 | 404"),
+        ("mounts: move unknown", "status 400 | 404"),
+        ("mounts: enable where one is", "status 400 | 409"),
+        ("plugins: reload unknown", "status 400 | 404"),
+        ("leases: credential of an unknown role", "status 400 | 404"),
+        ("wrapping: wrap a refusal", "status 400 | 404"),
+        ("accounts: credential of unknown", "status 400 | 404"),
+        ("accounts: rotate unknown", "status 400 | 404"),
+    ]),
+    ("what the caller got wrong is no failure of the server", &[
+        ("plugins: register what is not there", "status 500 | 400"),
+        ("accounts: take over an unknown account", "status 500 | 400"),
+    ]),
+    ("a move is done when it is answered, and warns of nothing", &[
+        ("mounts: move", "/warnings: list | null"),
+    ]),
+    ("every plugin is pinned by somebody: none is built in, and each shows its pin", &[
+        ("plugins: list", "/data/auth: items | empty"),
+        ("plugins: list", "/data/database: items | empty"),
+        ("plugins: list", "/data/detailed/0/*: not there | there"),
+        ("plugins: list", "/data/detailed/0/deprecation_status: there | not there"),
+        ("plugins: list secrets engines", "status 405 | 200"),
+        ("plugins: read of an unknown type", "status 200 | 400"),
+    ]),
+    ("the provider says where the credential is for, and the answer when it ends", &[
+        ("*: credential", "/data/database: not there | there"),
+        ("*: credential", "/data/host: not there | there"),
+        ("*: credential", "/data/port: not there | there"),
+        ("*: credential", "/metadata: not there | there"),
+        ("leases: another", "/*: not there | there"),
+        ("leases: a third", "/*: not there | there"),
+        ("permission: what it may", "/*: not there | there"),
+        ("wrapping: unwrap", "/*: not there | there"),
+    ]),
+    ("a lease shows how its end stands", &[
+        ("permission: its lease", "/data/*: not there | there"),
+        ("leases: look up*", "/data/attempts: not there | there"),
+        ("leases: look up*", "/data/bound_to: not there | there"),
+        ("leases: look up*", "/data/credential_id: not there | there"),
+        ("leases: look up*", "/data/last_error: not there | there"),
+        ("leases: look up*", "/data/metadata: not there | there"),
+        ("leases: look up*", "/data/next_attempt: not there | there"),
+        ("leases: look up*", "/data/plugin_sha256: not there | there"),
+        ("leases: look up*", "/data/requester: not there | there"),
+        ("leases: look up*", "/data/state: not there | there"),
+    ]),
+    ("all leases are counted, by state too; OpenBao counts those it gave up", &[
+        ("leases: count", "/data/counts/db/: not there | there"),
+        ("leases: count", "/data/quarantined: not there | there"),
+        ("leases: count", "/data/states: not there | there"),
+        ("leases: count", "/data/states_by_mount: not there | there"),
+    ]),
+    ("the built-in policy was never written", &[
+        ("policies: read default", "/data/modified: there | not there"),
+    ]),
+    ("a root token makes no other root token, and says so", &[
+        ("tokens: create one that is not renewable", "/warnings: null | list"),
+        ("wrapping: unwrap a new token", "/warnings: null | list"),
+    ]),
+    ("a role of tokens shows every parameter, and a token its period", &[
+        ("token roles: read", "/data/token_bound_cidrs: not there | there"),
+        ("token roles: read", "/data/token_num_uses: not there | there"),
+        ("token roles: look up its token", "/data/period: not there | there"),
+    ]),
+    ("a wrapping token that is none is no question of permission", &[
+        ("wrapping: unwrap for nobody", "status 403 | 400"),
+    ]),
+    ("a lease that cannot live as long as was asked is not shortened silently", &[
+        ("leases: renew beyond its longest life", "status 200 | 400"),
+    ]),
+    ("a credential is forgotten only for a reason, which stands in the audit log", &[
+        ("leases: revoke by force", "status 204 | 400"),
+    ]),
+    ("a static role shows how its rotation stands, and the provider's fields", &[
+        ("accounts: read", "/data/*: not there | there"),
+        ("accounts: credential", "/data/version: not there | there"),
+    ]),
+];
+
+/// What is wrong: differences that are not known, and known ones that are none.
+/// Empty where nothing is.
+pub(super) fn judge(found: &[(String, String)]) -> String {
+    let known: Vec<(&str, &str)> = DIFFERENCES
+        .iter()
+        .flat_map(|(_, differences)| differences.iter().copied())
+        .collect();
+    let applies = |(steps, what): &(&str, &str), (step, difference): &(String, String)| {
+        fits(steps, step) && fits(what, difference)
+    };
+    let unknown: Vec<_> = found
+        .iter()
+        .filter(|difference| !known.iter().any(|known| applies(known, difference)))
+        .collect();
+    let stale: Vec<String> = known
+        .iter()
+        .filter(|known| !found.iter().any(|difference| applies(known, difference)))
+        .map(|(steps, what)| format!("  {steps}: {what}"))
+        .collect();
+    let mut report = String::new();
+    if !unknown.is_empty() {
+        report.push_str("differences (OpenBao | lessor) that are not listed:\n");
+        report.push_str(&super::lines(&unknown));
+    }
+    if !stale.is_empty() {
+        report.push_str("listed differences that are none any more:\n");
+        report.push_str(&stale.join("\n"));
+    }
+    report
+}
+
+/// Whether `text` is `pattern`, in which each `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((beginning, rest)) => text.strip_prefix(beginning).is_some_and(|text| {
+            (0..=text.len())
+                .filter(|at| text.is_char_boundary(*at))
+                .any(|at| fits(rest, &text[at..]))
+        }),
+    }
+}
