@@ -19,6 +19,7 @@ mod differential;
 mod envelope;
 mod every_crash;
 mod example;
+mod failing_disk;
 mod grants;
 mod leases;
 mod limits;

@@ -1,0 +1,128 @@
+//! A disk that fails under the server, as the operating system reports it: the
+//! calls that change the database return the error, whatever SQLite makes of it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use lessor_tests::{
+    fixture::{Fixture, Lease},
+    postgres::Postgres,
+    server::Server,
+    wait::eventually_true,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Of Linux, on every architecture.
+const EIO: u32 = 5;
+const ENOSPC: u32 = 28;
+const EROFS: u32 = 30;
+
+/// A disk below a server that fails by order.
+struct Disk {
+    home: TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/edge/failing_disk/shim.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(home.path().join("shim.so"))
+            .arg(source)
+            .arg("-ldl")
+            .output()
+            .expect("run cc: a C compiler must be installed");
+        let said = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "{said}");
+        Self { home }
+    }
+
+    fn orders(&self) -> PathBuf {
+        self.home.path().join("orders")
+    }
+
+    /// From now on, calls of this kind end with this errno.
+    fn fail(&self, kind: &str, errno: u32) {
+        // Renamed into place: half an order would be none.
+        let draft = self.home.path().join("draft");
+        fs::write(&draft, format!("{kind} {errno}")).expect("the order is written");
+        fs::rename(draft, self.orders()).expect("the order is given");
+    }
+
+    fn work_again(&self) {
+        fs::remove_file(self.orders()).expect("the order is taken back");
+    }
+
+    fn server(&self) -> Fixture {
+        let shim = self.home.path().join("shim.so");
+        let setup = Server::setup()
+            .environment("LD_PRELOAD", &shim.display().to_string())
+            .environment("FAILING_DISK", &self.orders().display().to_string());
+        Fixture::with(setup, Postgres::superuser)
+    }
+}
+
+/// Whatever writes is refused with one sentence, whatever reads answers, and
+/// nothing is made upstream.
+fn refuses_and_reads_on(fixture: &Fixture, lease: &Lease, what: &str) {
+    let http = &fixture.server.http;
+    let upstream = fixture.postgres.leased_roles();
+    for answer in [
+        http.get("db/creds/reader"),
+        fixture.revoke(lease),
+        fixture.renew(lease, 7200),
+        http.post("auth/token/create", &json!({"policies": ["x"]})),
+        http.put("sys/policy/x", &json!({"policy": "path \"x\" {}"})),
+        http.post("db/config/rotate-root", &json!({})),
+    ] {
+        let sentence = answer.refused(503);
+        assert!(
+            sentence.contains("storage refuses writes"),
+            "{what}: {sentence}"
+        );
+    }
+    fixture.server.lookup(&lease.id).ok();
+    http.get("db/config").ok();
+    http.get("sys/health").ok();
+    assert!(fixture.works(lease), "{what}");
+    assert_eq!(fixture.postgres.leased_roles(), upstream, "{what}");
+}
+
+#[test]
+fn an_error_of_the_disk_is_refused_in_one_sentence_and_passes_with_it() {
+    let disk = Disk::new();
+    let mut fixture = disk.server();
+    let mut kept = vec![fixture.issue("reader")];
+    for (what, kind, errno) in [
+        ("input/output errors", "write", EIO),
+        ("a read-only file system", "write", EROFS),
+        ("a full disk", "write", ENOSPC),
+        ("a sync that fails", "sync", EIO),
+    ] {
+        let lease = fixture.issue("reader");
+        disk.fail(kind, errno);
+        refuses_and_reads_on(&fixture, &lease, what);
+        disk.work_again();
+        eventually_true("storage takes writes again", || {
+            fixture.renew(&lease, 7200).status == 200
+        });
+        kept.push(fixture.issue("reader"));
+        fixture.revoke(&lease).ok();
+    }
+    fixture.await_exactly(&kept);
+
+    // The last error comes with a crash: what was acknowledged is there.
+    disk.fail("sync", EIO);
+    fixture.server.http.get("db/creds/reader").refused(503);
+    fixture.server.kill();
+    fixture.server.restart();
+    fixture.await_exactly(&kept);
+    for lease in &kept {
+        assert!(fixture.works(lease));
+    }
+}
