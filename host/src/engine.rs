@@ -121,18 +121,19 @@ impl Engine {
             Arc::clone(&nudge),
         ));
         let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
-        let roles = Arc::new(Roles::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            clock.clone(),
-        ));
         let rotations = Arc::new(Rotations::new(
             storage.clone(),
             keyring.clone(),
             Arc::clone(&mounts),
             clock.clone(),
             Arc::clone(&nudge),
+        ));
+        let roles = Arc::new(Roles::new(
+            storage.clone(),
+            keyring.clone(),
+            Arc::clone(&mounts),
+            Arc::clone(&rotations),
+            clock.clone(),
         ));
         let settings = Settings::new(
             storage.clone(),

@@ -12,12 +12,13 @@ use serde_json::{Map, Value};
 use crate::{
     clock::Clock,
     duration, fault,
-    id::{MountPath, OperationId, RoleName},
+    id::{MountPath, RoleName},
     keyring::Keyring,
     mount::{Mount, Mounts},
     principal,
     provider::Requester,
     refusal::Refusal,
+    rotation::Rotations,
     schema,
     secret::Secret,
     storage::{RoleRow, Storage},
@@ -163,16 +164,24 @@ pub struct Roles {
     storage: Storage,
     keyring: Keyring,
     mounts: Arc<Mounts>,
+    rotations: Arc<Rotations>,
     clock: Clock,
 }
 
 impl Roles {
     /// Roles over a storage.
-    pub fn new(storage: Storage, keyring: Keyring, mounts: Arc<Mounts>, clock: Clock) -> Self {
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        mounts: Arc<Mounts>,
+        rotations: Arc<Rotations>,
+        clock: Clock,
+    ) -> Self {
         Self {
             storage,
             keyring,
             mounts,
+            rotations,
             clock,
         }
     }
@@ -204,22 +213,10 @@ impl Roles {
         let document = Secret::new(document.to_string());
 
         let warnings = match self.mounts.root(&mount, &plugin).await {
-            Ok(root) => {
-                let config = self.mounts.unseal(&root)?;
-                let mut call = mount.call(
-                    OperationId::new(self.clock.now())?,
-                    1,
-                    "validate-config",
-                    &root,
-                );
-                call.role_name = Some(name.clone());
-                call.requester = Some(requester);
-                let _slot = mount.slot().await?;
-                plugin
-                    .provider
-                    .validate_config(&call, &config, Some(&document))
+            Ok(_) => {
+                self.rotations
+                    .prove_role(&mount, &plugin, name, &document, &requester)
                     .await?
-                    .warnings
             }
             Err(Refusal::Invalid(_)) => {
                 vec![format!(

@@ -50,7 +50,8 @@ impl Accounts {
         self.refuse_taken(&mount, &plugin, name, &asked.account)
             .await?;
         let mut warnings = self
-            .prove(&mount, &plugin, name, &document, &requester)
+            .rotations
+            .prove_role(&mount, &plugin, name, &document, &requester)
             .await?;
         let document = self.keyring.seal(
             &document_context(mount.id, name),
@@ -117,35 +118,6 @@ impl Accounts {
             )));
         }
         Ok(())
-    }
-
-    /// Has the provider try the document, as roles are tried.
-    async fn prove(
-        &self,
-        mount: &Arc<Mount>,
-        plugin: &Arc<Plugin>,
-        name: &RoleName,
-        document: &Secret<String>,
-        requester: &Requester,
-    ) -> Result<Vec<String>, Refusal> {
-        let mut root = self.rotations.root_for(mount, plugin).await?;
-        let _slot = mount.slot().await?;
-        let operation = OperationId::new(self.clock.now())?;
-        let mut attempt = 1;
-        loop {
-            let mut call = mount.call(operation, attempt, "validate-config", &root.root);
-            call.role_name = Some(name.clone());
-            call.requester = Some(requester.clone());
-            match plugin
-                .provider
-                .validate_config(&call, &root.config, Some(document))
-                .await
-            {
-                Ok(validation) => return Ok(validation.warnings),
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                Err(failure) => return Err(failure.into()),
-            }
-        }
     }
 
     /// Changes what a static role says. Its credentials stay, and so does an open

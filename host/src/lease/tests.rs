@@ -302,6 +302,17 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
             }
         });
     }
+    // A role is proven with the root credential, so it waits for a rotation, too.
+    tasks.spawn({
+        let engine = Arc::clone(&engine);
+        async move {
+            for _ in 0..40 {
+                let (mount, name) = (db(), "other".parse().unwrap());
+                let written = engine.roles.write(&mount, &name, json!({}), requester());
+                written.await.unwrap();
+            }
+        }
+    });
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }

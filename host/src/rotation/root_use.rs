@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::Rotations;
 use crate::{
     catalog::Plugin,
+    id::{OperationId, RoleName},
     mount::{Mount, Root, RotationTurn},
-    provider::{Failure, FailureClass},
+    provider::{Failure, FailureClass, Requester},
     refusal::Refusal,
     secret::Secret,
 };
@@ -35,6 +36,39 @@ impl Rotations {
             config,
             turn: None,
         })
+    }
+
+    /// Has the provider try a role's document against upstream, as all roles are
+    /// tried. What it warns of.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config; the provider's failure.
+    pub async fn prove_role(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        name: &RoleName,
+        document: &Secret<String>,
+        requester: &Requester,
+    ) -> Result<Vec<String>, Refusal> {
+        let mut root = self.root_for(mount, plugin).await?;
+        let _slot = mount.slot().await?;
+        let operation = OperationId::new(self.clock.now())?;
+        let mut attempt = 1;
+        loop {
+            let mut call = mount.call(operation, attempt, "validate-config", &root.root);
+            call.role_name = Some(name.clone());
+            call.requester = Some(requester.clone());
+            match plugin
+                .provider
+                .validate_config(&call, &root.config, Some(document))
+                .await
+            {
+                Ok(validation) => return Ok(validation.warnings),
+                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
     }
 }
 

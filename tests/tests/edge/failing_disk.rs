@@ -114,6 +114,8 @@ fn an_error_of_the_disk_is_refused_in_one_sentence_and_passes_with_it() {
         kept.push(fixture.issue("reader"));
         fixture.revoke(&lease).ok();
     }
+    // The scheduler asks a failing storage less and less often.
+    fixture.server.advance_clock(60);
     fixture.await_exactly(&kept);
 
     // The last error comes with a crash: what was acknowledged is there.
