@@ -15,6 +15,7 @@ mod error;
 mod fields;
 mod json;
 mod leases;
+mod logins;
 mod metrics;
 mod mounted;
 mod mounts;
@@ -49,20 +50,15 @@ use self::{
     dispatch::Ask,
     error::ApiError,
     fields::Fields,
+    logins::LoginRequest,
     payload::Payload,
     record::Record,
     route::{Operation, Route, Within},
     throttle::Throttle,
 };
 use crate::{
-    audit::Audit,
-    auth::Identity,
-    config::Limits,
-    engine::Engine,
-    installation::Installation,
-    lease::IdempotencyKey,
-    random::{self, RandomError},
-    secret::Secret,
+    audit::Audit, auth::Identity, config::Limits, engine::Engine, installation::Installation,
+    lease::IdempotencyKey, random, secret::Secret,
 };
 
 /// The API over an installation. Cheap to clone.
@@ -100,7 +96,7 @@ impl Api {
     /// The work is a task of its own: a caller that goes away does not stop it
     /// half way. A credential that then nobody receives is revoked.
     pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Payload> {
-        let id = match request_id() {
+        let id = match random::uuid() {
             Ok(id) => id,
             Err(error) => return encode_error(&ApiError::internal(error), "none"),
         };
@@ -270,6 +266,12 @@ impl Inner {
             return Ok(document);
         }
         let limit = self.limits.body_bytes;
+        if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
+            // A token that a client sends along, perhaps an old one, says nothing.
+            let fields = body::read(&asked.headers, body, limit).await?;
+            record.body(&fields, &engine.keyring);
+            return login.answer(engine, fields, record.peer().ip()).await;
+        }
         if asked.is_for_bearer() {
             let fields = body::read(&asked.headers, body, limit).await?;
             record.body(&fields, &engine.keyring);
@@ -447,34 +449,9 @@ fn token_of(headers: &HeaderMap) -> Option<Secret<String>> {
         .map(|token| Secret::new(token.to_owned()))
 }
 
-/// A new request id: a random UUID (RFC 9562, version 4), as Vault's are.
-fn request_id() -> Result<String, RandomError> {
-    let bits = u128::from_be_bytes(random::bytes::<16>()?);
-    let bits = (bits & !(0xf000 << 64) & !(0xc000 << 48)) | (0x4000 << 64) | (0x8000 << 48);
-    let text = format!("{bits:032x}");
-    let parts: Vec<&str> = [0..8, 8..12, 12..16, 16..20, 20..32]
-        .into_iter()
-        .filter_map(|range| text.get(range))
-        .collect();
-    Ok(parts.join("-"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_request_id_is_a_random_uuid() {
-        let (one, other) = (request_id().unwrap(), request_id().unwrap());
-        assert_ne!(one, other);
-        let parts: Vec<usize> = one.split('-').map(str::len).collect();
-        assert_eq!(parts, [8, 4, 4, 4, 12]);
-        assert_eq!(one.as_bytes()[14], b'4');
-        assert!(
-            matches!(one.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
-            "{one}"
-        );
-    }
 
     #[test]
     fn the_token_is_taken_from_either_header() {

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     keyring::Keyring,
     lease::Leases,
+    login::Logins,
     mount::Mounts,
     plugin_store::PluginStore,
     policies::Policies,
@@ -49,6 +50,8 @@ pub struct Engine {
     pub policies: Arc<Policies>,
     /// What callers show.
     pub tokens: Arc<Tokens>,
+    /// How callers without a token get one.
+    pub logins: Logins,
     /// Answers that wait for whoever holds their token.
     pub wrappings: Wrappings,
     /// Pins and providers.
@@ -120,6 +123,13 @@ impl Engine {
             clock.clone(),
             Arc::clone(&nudge),
         ));
+        let logins = Logins::open_all(
+            storage.clone(),
+            keyring.clone(),
+            clock.clone(),
+            Arc::clone(&tokens),
+        );
+        let logins = logins.await.map_err(EngineError::Logins)?;
         let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
         let rotations = Arc::new(Rotations::new(
             storage.clone(),
@@ -176,6 +186,7 @@ impl Engine {
                 clock.clone(),
             ),
             tokens,
+            logins,
             policies,
             clock,
             keyring,
@@ -243,4 +254,7 @@ pub enum EngineError {
     /// No mounts.
     #[error("the mounts could not be read")]
     Mounts(#[source] Refusal),
+    /// No login methods.
+    #[error("the login methods could not be read")]
+    Logins(#[source] Refusal),
 }

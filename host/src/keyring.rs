@@ -252,6 +252,11 @@ impl Keyring {
         self.keyed_hash("token", token)
     }
 
+    /// The form in which a secret id of a login method is stored and looked up.
+    pub fn secret_id_hash(&self, secret_id: &str) -> [u8; 32] {
+        self.keyed_hash("secret id", secret_id)
+    }
+
     /// The form in which what a caller names a request by is stored. No two lists
     /// of parts have the same one.
     pub fn idempotency_hash(&self, parts: &[&str]) -> [u8; 32] {

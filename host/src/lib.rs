@@ -23,6 +23,7 @@
 //! | [`config`] | what the operator wrote |
 //! | [`policy`], [`policies`] | what rules say about a path, pure; the policies that are stored |
 //! | [`token`], [`wrapping`] | what callers show; answers that a token opens once |
+//! | [`login`] | who gets a token, and for what proof |
 //! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
 //! | [`archive`] | a data directory's backup, and back |
@@ -63,6 +64,7 @@ pub mod id;
 pub mod installation;
 pub mod keyring;
 pub mod lease;
+pub mod login;
 pub mod mount;
 pub mod pinning;
 pub mod plugin_store;

@@ -85,6 +85,7 @@ impl Request<'_> {
             Route::TokenRole { name } => {
                 Ok(engine.tokens.role(&name.to_lowercase()).await?.is_none())
             }
+            Route::Auth { path } => Ok(engine.logins.would_create(path).await?),
             Route::Mounted { path } => {
                 let Some((mount, rest)) = engine.mounts.resolve(path) else {
                     return Ok(false);

@@ -7,7 +7,7 @@ use super::{
     Outcome, capabilities,
     error::ApiError,
     fields::Fields,
-    leases, metrics, mounted, mounts, plugins, policies,
+    leases, logins, metrics, mounted, mounts, plugins, policies,
     route::{Operation, Route},
     storage, tasks, tokens, wrapping,
 };
@@ -115,6 +115,18 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Task { id }, Read) => tasks::show(engine, id, &ask).await,
         (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
         (Route::Metrics, Read) => metrics::show(engine, ask).await,
+
+        (Route::Logins, Read) => logins::list(engine),
+        (Route::Login { path }, Read) => logins::show(engine, &path),
+        (Route::Login { path }, Write) => logins::enable(engine, &path, ask).await,
+        (Route::Login { path }, Delete) => logins::disable(engine, &path, ask).await,
+        (Route::LoginTune { path, .. }, Read) => logins::show_tune(engine, &path),
+        (Route::LoginTune { path, .. }, Write) => logins::tune(engine, &path, ask).await,
+        (Route::LockedUsers, Read) => logins::locked_users(engine, ask).await,
+        (Route::UnlockUser { accessor, name }, Write) => {
+            logins::unlock(engine, accessor, &name, ask).await
+        }
+        (Route::Auth { path }, _) => logins::answer(engine, &path, ask).await,
 
         (Route::TokenCreate { role }, Write) => tokens::create(engine, role, false, ask).await,
         (Route::TokenCreateOrphan, Write) => tokens::create(engine, None, true, ask).await,

@@ -123,6 +123,11 @@ impl Fields {
         })
     }
 
+    /// Any JSON, for somebody who knows more of it.
+    pub(super) fn value(&mut self, name: &'static str) -> Option<Value> {
+        self.take(name)
+    }
+
     /// The fields of an object within.
     pub(super) fn object(&mut self, name: &'static str) -> Result<Option<Self>, ApiError> {
         match self.take(name) {

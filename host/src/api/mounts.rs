@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Fields beside a mount that Vault's clients send and that mean nothing here.
-const IGNORED_BESIDE: [&str; 6] = [
+pub(super) const IGNORED_BESIDE: [&str; 6] = [
     "options",
     "local",
     "seal_wrap",
@@ -24,7 +24,7 @@ const IGNORED_BESIDE: [&str; 6] = [
 ];
 
 /// Fields of a mount's config that Vault's clients send and that mean nothing here.
-const IGNORED_WITHIN: [&str; 14] = [
+pub(super) const IGNORED_WITHIN: [&str; 14] = [
     "force_no_cache",
     "options",
     "audit_non_hmac_request_keys",

@@ -120,6 +120,24 @@ pub(super) enum Route<'p> {
         id: &'p str,
     },
     Metrics,
+    Logins,
+    Login {
+        path: String,
+    },
+    LoginTune {
+        path: String,
+        /// Asked for as of a mount.
+        as_mount: bool,
+    },
+    LockedUsers,
+    UnlockUser {
+        accessor: &'p str,
+        name: String,
+    },
+    /// Below a login method, perhaps: its path and what is below it.
+    Auth {
+        path: String,
+    },
     TokenCreate {
         role: Option<&'p str>,
     },
@@ -167,7 +185,10 @@ impl<'p> Route<'p> {
         match segments {
             ["sys", rest @ ..] => Self::of_system(rest),
             ["auth", "token", rest @ ..] => Self::of_token(rest),
-            ["auth", ..] | [] => Self::Unknown,
+            ["auth", path @ ..] if !path.is_empty() => Self::Auth {
+                path: path.join("/"),
+            },
+            ["auth"] | [] => Self::Unknown,
             path => Self::Mounted {
                 path: path.join("/"),
             },
@@ -210,6 +231,26 @@ impl<'p> Route<'p> {
             ["plugins", "unpinned"] => Self::Unpinned,
             ["plugins", "reload", "backend"] => Self::ReloadPlugins,
             ["mounts"] => Self::Mounts,
+            ["auth"] => Self::Logins,
+            ["auth", path @ .., "tune"] if !path.is_empty() => Self::LoginTune {
+                path: path.join("/"),
+                as_mount: false,
+            },
+            // What Vault's own client and Terraform use.
+            ["mounts", "auth", path @ .., "tune"] if !path.is_empty() => Self::LoginTune {
+                path: path.join("/"),
+                as_mount: true,
+            },
+            ["auth", path @ ..] => Self::Login {
+                path: path.join("/"),
+            },
+            ["locked-users"] => Self::LockedUsers,
+            ["locked-users", accessor, "unlock", name @ ..] if !name.is_empty() => {
+                Self::UnlockUser {
+                    accessor,
+                    name: name.join("/"),
+                }
+            }
             ["mounts", path @ .., "tune"] if !path.is_empty() => Self::MountTune {
                 path: path.join("/"),
             },
@@ -290,6 +331,10 @@ impl<'p> Route<'p> {
             | Self::TokenRevokeOrphan
             | Self::TokenAccessors
             | Self::Remount
+            | Self::Login { .. }
+            | Self::LoginTune {
+                as_mount: false, ..
+            }
             | Self::LeaseRevokePrefix { .. }
             | Self::LeaseRevokeForce { .. }
             | Self::Leases => true,
@@ -470,6 +515,43 @@ mod tests {
             ("auth/token/revoke-orphan", Route::TokenRevokeOrphan),
             ("auth/token/roles/ci", Route::TokenRole { name: "ci" }),
             ("auth/token/other", Route::Unknown),
+            ("auth", Route::Unknown),
+            (
+                "auth/team/approle/login",
+                Route::Auth {
+                    path: text("team/approle/login"),
+                },
+            ),
+            ("sys/auth", Route::Logins),
+            (
+                "sys/auth/team/approle",
+                Route::Login {
+                    path: text("team/approle"),
+                },
+            ),
+            (
+                "sys/auth/team/approle/tune",
+                Route::LoginTune {
+                    path: text("team/approle"),
+                    as_mount: false,
+                },
+            ),
+            (
+                "sys/mounts/auth/approle/tune",
+                Route::LoginTune {
+                    path: text("approle"),
+                    as_mount: true,
+                },
+            ),
+            ("sys/locked-users", Route::LockedUsers),
+            (
+                "sys/locked-users/auth_userpass_1/unlock/bob",
+                Route::UnlockUser {
+                    accessor: "auth_userpass_1",
+                    name: text("bob"),
+                },
+            ),
+            ("sys/locked-users/auth_userpass_1", Route::Unknown),
             (
                 "sys/renew/db/creds/r/1",
                 Route::LeaseRenew {

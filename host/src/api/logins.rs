@@ -1,0 +1,345 @@
+//! `sys/auth/…`, `sys/locked-users/…`, and the paths of login methods below
+//! `auth/…`: the logins themselves, which need no token, and what operators
+//! write there.
+
+mod approle;
+mod jwt;
+mod userpass;
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Outcome,
+    answer::Answer,
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+    mounts::{IGNORED_BESIDE, IGNORED_WITHIN},
+    route::{Operation, Route},
+};
+use crate::{
+    engine::Engine,
+    id::MountPath,
+    login::{Kind, LoginMount, LoginTune, LoginTunePatch, TOKEN_PATH},
+    refusal::Refusal,
+    suggest,
+    token::RoleTokenKind,
+};
+
+/// A login: the one thing below `auth/` that needs no token.
+#[derive(Debug)]
+pub(super) struct LoginRequest {
+    mount: Arc<LoginMount>,
+    rest: String,
+}
+
+impl LoginRequest {
+    /// The login that a path and operation ask for, if they do. Decided here and
+    /// nowhere else: a write on a login path of a method that is enabled.
+    pub(super) fn of(engine: &Engine, route: &Route<'_>, operation: Operation) -> Option<Self> {
+        let (Route::Auth { path }, Operation::Write) = (route, operation) else {
+            return None;
+        };
+        let (mount, rest) = engine.logins.resolve(path)?;
+        mount.spec.kind.login(&rest)?;
+        Some(Self { mount, rest })
+    }
+
+    /// Logs in.
+    pub(super) async fn answer(
+        &self,
+        engine: &Engine,
+        fields: Map<String, Value>,
+        peer: IpAddr,
+    ) -> Outcome {
+        let kind = self.mount.spec.kind;
+        let login = kind.login(&self.rest).ok_or_else(ApiError::nothing_here)?;
+        let granted = engine.logins.log_in(&self.mount, login, fields, peer);
+        Ok(Answer::granted(granted.await?))
+    }
+}
+
+/// Answers a path of a login method that is no login.
+pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    let (mount, rest) = engine
+        .logins
+        .resolve(path)
+        .ok_or_else(ApiError::nothing_here)?;
+    if mount.spec.kind.login(&rest).is_some() {
+        return Err(ApiError::wrong_method());
+    }
+    match mount.spec.kind {
+        Kind::AppRole => approle::answer(engine, &mount, &rest, ask).await,
+        Kind::Userpass => userpass::answer(engine, &mount, &rest, ask).await,
+        Kind::Jwt => jwt::answer(engine, &mount, &rest, ask).await,
+    }
+}
+
+/// `GET sys/auth`: by path, with the slash that Vault puts behind it.
+pub(super) fn list(engine: &Engine) -> Outcome {
+    let table = engine.logins.list();
+    let mut shown: Map<String, Value> = table
+        .iter()
+        .map(|mount| (format!("{}/", mount.path()), entry(mount)))
+        .collect();
+    shown.insert(format!("{TOKEN_PATH}/"), token_entry(engine));
+    Ok(Answer::data(shown.into()))
+}
+
+/// `GET sys/auth/:path`
+pub(super) fn show(engine: &Engine, path: &str) -> Outcome {
+    if path == TOKEN_PATH {
+        return Ok(Answer::data(token_entry(engine)));
+    }
+    let mount = engine.logins.open(&path.parse()?)?;
+    Ok(Answer::data(entry(&mount)))
+}
+
+/// `POST sys/auth/:path`
+pub(super) async fn enable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    let path = path.parse::<MountPath>()?;
+    let mut fields = ask.into_fields();
+    let mut kind = fields.required("type")?;
+    // Older clients say type "plugin" and name it beside.
+    let named = fields.text("plugin_name")?.filter(|name| !name.is_empty());
+    if let (true, Some(named)) = (kind == "plugin", named) {
+        kind = named;
+    }
+    let description = fields.text("description")?.unwrap_or_default();
+    let within = fields.object("config")?;
+    fields.ignore(&IGNORED_BESIDE);
+    fields.ignore(&["plugin_version"]);
+    fields.finish()?;
+    let known = Kind::parse(&kind).ok_or_else(|| unknown_kind(&kind))?;
+    let patch = match within {
+        Some(config) => take_patch(config)?,
+        None => LoginTunePatch::default(),
+    };
+    engine
+        .logins
+        .enable(path, known, description, patch)
+        .await?;
+    Ok(Answer::done())
+}
+
+/// `DELETE sys/auth/:path`; gone already is done. Tokens made through it are
+/// revoked, and their leases with them.
+pub(super) async fn disable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    if path == TOKEN_PATH {
+        return Err(ApiError::bad_request(
+            "token credential backend cannot be disabled",
+        ));
+    }
+    match engine.logins.disable(&path.parse()?).await {
+        Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// `GET sys/auth/:path/tune`, with the spans that count where none was set.
+pub(super) fn show_tune(engine: &Engine, path: &str) -> Outcome {
+    let default = LoginTune::default();
+    if path == TOKEN_PATH {
+        return Ok(Answer::data(shown_tune(&default, "", false).into()));
+    }
+    let mount = engine.logins.open(&path.parse()?)?;
+    let spec = &mount.spec;
+    let shown = shown_tune(&spec.tune, &spec.description, spec.kind.locks_out());
+    Ok(Answer::data(shown.into()))
+}
+
+/// `POST sys/auth/:path/tune`
+pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+    if path == TOKEN_PATH {
+        return Err(ApiError::bad_request(
+            "auth/token/ cannot be tuned: its tokens live at most 768 hours, and token roles say more",
+        ));
+    }
+    let patch = take_patch(ask.into_fields())?;
+    engine.logins.tune(&path.parse()?, patch).await?;
+    Ok(Answer::done())
+}
+
+/// `GET sys/locked-users`, in Vault's shape; there is one namespace.
+pub(super) async fn locked_users(engine: &Engine, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let only = fields
+        .text("mount_accessor")?
+        .filter(|text| !text.is_empty());
+    fields.finish()?;
+    let mut locked = engine.logins.locked().await?;
+    locked.retain(|(accessor, _)| only.as_ref().is_none_or(|only| only == accessor));
+    let total: usize = locked.iter().map(|(_, names)| names.len()).sum();
+    let accessors: Vec<Value> = locked
+        .into_iter()
+        .map(|(accessor, names)| {
+            json!({ "mount_accessor": accessor, "counts": names.len(), "alias_identifiers": names })
+        })
+        .collect();
+    Ok(Answer::data(json!({
+        "by_namespace": [{
+            "namespace_id": "root",
+            "namespace_path": "",
+            "counts": total,
+            "mount_accessors": accessors,
+        }],
+        "total": total,
+    })))
+}
+
+/// `POST sys/locked-users/:accessor/unlock/:name`
+pub(super) async fn unlock(engine: &Engine, accessor: &str, name: &str, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    engine.logins.unlock(accessor, name).await?;
+    Ok(Answer::done())
+}
+
+fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
+    let mut patch = LoginTunePatch {
+        default_lease_ttl: fields.duration("default_lease_ttl")?,
+        max_lease_ttl: fields.duration("max_lease_ttl")?,
+        description: fields.text("description")?,
+        ..LoginTunePatch::default()
+    };
+    if let Some(name) = fields.text("token_type")? {
+        let kind = RoleTokenKind::parse(&name).ok_or_else(|| {
+            ApiError::bad_request(
+                "token_type must be default-service, default-batch, service or batch",
+            )
+        })?;
+        patch.token_type = Some(kind);
+    }
+    if let Some(mut lockout) = fields.object("user_lockout_config")? {
+        let threshold = lockout.number("lockout_threshold")?;
+        patch.lockout_threshold = threshold.map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        patch.lockout_duration = lockout.duration("lockout_duration")?;
+        let reset = lockout.duration("lockout_counter_reset_duration")?;
+        patch.lockout_counter_reset = match reset {
+            Some(reset) => Some(reset),
+            None => lockout.duration("lockout_counter_reset")?,
+        };
+        patch.lockout_disabled = lockout.truth("lockout_disable")?;
+        lockout.finish()?;
+    }
+    fields.ignore(&IGNORED_WITHIN);
+    fields.finish()?;
+    Ok(patch)
+}
+
+/// A login method as Vault shows one; vaultrs insists on every field above the
+/// last three.
+fn entry(mount: &LoginMount) -> Value {
+    let spec = &mount.spec;
+    let (kind, tune) = (spec.kind.as_str(), &spec.tune);
+    shown(kind, &spec.accessor, &spec.uuid, &spec.description, tune)
+}
+
+fn token_entry(engine: &Engine) -> Value {
+    let (accessor, uuid) = engine.logins.token_mount();
+    let description = "token based credentials";
+    shown(
+        "token",
+        &accessor,
+        &uuid,
+        description,
+        &LoginTune::default(),
+    )
+}
+
+fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &LoginTune) -> Value {
+    json!({
+        "accessor": accessor,
+        "config": {
+            "default_lease_ttl": tune.default_lease_ttl.as_secs(),
+            "force_no_cache": false,
+            "max_lease_ttl": tune.max_lease_ttl.as_secs(),
+            "token_type": tune.token_type.as_str(),
+        },
+        "description": description,
+        "external_entropy_access": false,
+        "local": false,
+        "options": Value::Null,
+        "seal_wrap": false,
+        "type": kind,
+        "uuid": uuid,
+        "plugin_version": "",
+        "running_plugin_version": "",
+        "running_sha256": "",
+    })
+}
+
+fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, value) in [
+        ("default_lease_ttl", json!(tune.usual().as_secs())),
+        ("max_lease_ttl", json!(tune.longest().as_secs())),
+        ("token_type", json!(tune.token_type.as_str())),
+        ("description", json!(description)),
+        ("force_no_cache", json!(false)),
+    ] {
+        shown.insert(name.to_owned(), value);
+    }
+    if locks_out {
+        let lockout = &tune.lockout;
+        for (name, value) in [
+            ("threshold", json!(lockout.threshold)),
+            ("duration", json!(lockout.duration.as_secs())),
+            (
+                "counter_reset_duration",
+                json!(lockout.counter_reset.as_secs()),
+            ),
+            ("disable", json!(lockout.disabled)),
+        ] {
+            shown.insert(format!("user_lockout_{name}"), value);
+        }
+    }
+    shown
+}
+
+fn unknown_kind(kind: &str) -> ApiError {
+    let names = Kind::ALL.map(Kind::as_str);
+    let hint = suggest::hint(kind, names);
+    ApiError::bad_request(format!(
+        "type: there is no login method {:?}{hint}: {} are offered",
+        suggest::shown(kind),
+        names.join(", ")
+    ))
+}
+
+/// Gives fields that Vault renamed their present names; where both are there,
+/// the present one counts.
+fn rename(fields: &mut Map<String, Value>, names: &[(&str, &str)]) {
+    for (former, present) in names {
+        if let Some(value) = fields.remove(*former)
+            && !fields.contains_key(*present)
+        {
+            fields.insert((*present).to_owned(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_former_name_counts_where_the_present_one_is_absent() {
+        for (body, expected) in [
+            (json!({"policies": "a"}), json!({"token_policies": "a"})),
+            (
+                json!({"policies": "a", "token_policies": "b"}),
+                json!({"token_policies": "b"}),
+            ),
+            (json!({"x": 1}), json!({"x": 1})),
+        ] {
+            let Value::Object(mut fields) = body else {
+                panic!()
+            };
+            rename(&mut fields, &[("policies", "token_policies")]);
+            assert_eq!(Value::Object(fields), expected);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! `auth/<path>/role/…` and `auth/<path>/tidy/secret-id` of an AppRole login
+//! method.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+use super::rename;
+use crate::{
+    api::{
+        Outcome,
+        answer::{Answer, Data, Envelope},
+        dispatch::Ask,
+        error::ApiError,
+        fields::Fields,
+        route::Operation::{Delete, List, Read, Write},
+        token_parameters,
+    },
+    engine::Engine,
+    login::{AppRole, LoginMount, NewSecretId, SecretIdView},
+    refusal::Refusal,
+    secret::Secret,
+};
+
+/// Fields that Vault renamed.
+const RENAMED: [(&str, &str); 3] = [
+    ("policies", "token_policies"),
+    ("period", "token_period"),
+    ("bound_cidr_list", "secret_id_bound_cidrs"),
+];
+
+/// What Vault writes where a secret id never ends.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Answers a path within the login method.
+pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask: Ask) -> Outcome {
+    let segments: Vec<&str> = rest.split('/').collect();
+    match (segments.as_slice(), ask.operation) {
+        (["role"], List) => Answer::list(engine.logins.approles().names(mount).await?),
+        (["role", name], Read) => {
+            let role = found(engine, mount, name).await?;
+            Ok(Answer::data(shown(&role).into()))
+        }
+        (["role", name], Write) => write(engine, mount, name, ask.fields).await,
+        (["role", name], Delete) => {
+            engine.logins.approles().remove(mount, name).await?;
+            Ok(Answer::done())
+        }
+        (["role", name, "role-id"], Read) => {
+            let role = found(engine, mount, name).await?;
+            Ok(Answer::data(json!({ "role_id": role.role_id })))
+        }
+        (["role", name, "role-id"], Write) => {
+            write_one(engine, mount, name, "role_id", ask.fields).await
+        }
+        (["role", name, "secret-id"], List) => {
+            Answer::list(engine.logins.approles().accessors(mount, name).await?)
+        }
+        (["role", name, "secret-id"], Write) => {
+            make(engine, mount, name, ask.into_fields(), false).await
+        }
+        (["role", name, "custom-secret-id"], Write) => {
+            make(engine, mount, name, ask.into_fields(), true).await
+        }
+        (["role", name, "secret-id", "lookup"], Write) => {
+            let value = taken(ask, "secret_id")?;
+            let value = Secret::new(value);
+            let view = engine
+                .logins
+                .approles()
+                .look_up(mount, name, &value)
+                .await?;
+            // Vault's answer for a secret id that is not there is no answer.
+            Ok(view.map_or_else(Answer::done, |view| Answer::data(shown_secret_id(&view))))
+        }
+        (["role", name, "secret-id", "destroy"], Write | Delete) => {
+            let value = Secret::new(taken(ask, "secret_id")?);
+            engine
+                .logins
+                .approles()
+                .destroy(mount, name, &value)
+                .await?;
+            Ok(Answer::done())
+        }
+        (["role", name, "secret-id-accessor", "lookup"], Write) => {
+            let accessor = taken(ask, "secret_id_accessor")?;
+            let roles = engine.logins.approles();
+            let view = roles.look_up_accessor(mount, name, &accessor).await?;
+            Ok(Answer::data(shown_secret_id(&view)))
+        }
+        (["role", name, "secret-id-accessor", "destroy"], Write | Delete) => {
+            let accessor = taken(ask, "secret_id_accessor")?;
+            let roles = engine.logins.approles();
+            roles.destroy_accessor(mount, name, &accessor).await?;
+            Ok(Answer::done())
+        }
+        (["role", name, path], operation) => {
+            let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
+            match operation {
+                Read => {
+                    let role = shown(&found(engine, mount, name).await?);
+                    let value = role.get(field.name).cloned().unwrap_or_default();
+                    Ok(Answer::data(json!({ field.name: value })))
+                }
+                Write if field.default.is_some() => {
+                    write_one(engine, mount, name, field.name, ask.fields).await
+                }
+                Delete => match field.default {
+                    Some(default) => {
+                        ask.expect_no_fields()?;
+                        let fields = Map::from_iter([(field.name.to_owned(), default)]);
+                        write_existing(engine, mount, name, fields).await
+                    }
+                    None => Err(ApiError::wrong_method()),
+                },
+                _ => Err(ApiError::wrong_method()),
+            }
+        }
+        (["tidy", "secret-id"], Write) => {
+            ask.expect_no_fields()?;
+            engine.logins.approles().tidy(mount).await?;
+            let done = "secret IDs that had ended were removed".to_owned();
+            Ok(Answer::accepted(Data::None, vec![done]))
+        }
+        (["role"] | ["role", ..] | ["tidy", "secret-id"], _) => Err(ApiError::wrong_method()),
+        _ => Err(ApiError::nothing_here()),
+    }
+}
+
+/// One field of a role at a path of its own.
+struct Field {
+    name: &'static str,
+    /// What deleting it sets; absent: it can only be read.
+    default: Option<Value>,
+}
+
+fn field_of(path: &str) -> Option<Field> {
+    let (name, default) = match path {
+        "policies" => ("token_policies", json!([])),
+        "bound-cidr-list" | "secret-id-bound-cidrs" => ("secret_id_bound_cidrs", json!([])),
+        "token-bound-cidrs" => ("token_bound_cidrs", json!([])),
+        "bind-secret-id" => ("bind_secret_id", json!(true)),
+        "secret-id-num-uses" => ("secret_id_num_uses", json!(0)),
+        "secret-id-ttl" => ("secret_id_ttl", json!(0)),
+        "period" => ("token_period", json!(0)),
+        "token-num-uses" => ("token_num_uses", json!(0)),
+        "token-ttl" => ("token_ttl", json!(0)),
+        "token-max-ttl" => ("token_max_ttl", json!(0)),
+        "local-secret-ids" => {
+            return Some(Field {
+                name: "local_secret_ids",
+                default: None,
+            });
+        }
+        _ => return None,
+    };
+    Some(Field {
+        name,
+        default: Some(default),
+    })
+}
+
+async fn found(engine: &Engine, mount: &LoginMount, name: &str) -> Result<AppRole, ApiError> {
+    let found = engine.logins.approles().find(mount, name).await?;
+    found.ok_or_else(ApiError::nothing_here)
+}
+
+async fn write(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let change = |former: Option<AppRole>| {
+        let is_new = former.is_none();
+        let former = match former {
+            Some(role) => role,
+            None => AppRole::new()?,
+        };
+        take_role(fields, former, is_new)
+    };
+    engine.logins.approles().write(mount, name, change).await?;
+    Ok(Answer::done())
+}
+
+/// A write of one field, which must be there.
+async fn write_one(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    field: &'static str,
+    mut fields: Map<String, Value>,
+) -> Outcome {
+    rename(&mut fields, &RENAMED);
+    if fields.get(field).is_none_or(Value::is_null) {
+        return Err(ApiError::bad_request(format!("missing {field}")));
+    }
+    if let Some(other) = fields.keys().find(|name| *name != field) {
+        let other = crate::suggest::shown(other);
+        return Err(ApiError::bad_request(format!(
+            "{other} is not known here: this path takes {field}"
+        )));
+    }
+    write_existing(engine, mount, name, fields).await
+}
+
+async fn write_existing(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let change = |former: Option<AppRole>| {
+        let unknown = || Refusal::NotFound(format!("role {name:?} does not exist"));
+        take_role(fields, former.ok_or_else(unknown)?, false)
+    };
+    engine.logins.approles().write(mount, name, change).await?;
+    Ok(Answer::done())
+}
+
+fn take_role(
+    mut fields: Map<String, Value>,
+    former: AppRole,
+    is_new: bool,
+) -> Result<AppRole, ApiError> {
+    rename(&mut fields, &RENAMED);
+    let mut fields = Fields::new(fields);
+    let local = fields.truth("local_secret_ids")?;
+    if !is_new && local.is_some_and(|local| local != former.local_secret_ids) {
+        return Err(ApiError::bad_request(
+            "local_secret_ids can only be modified during role creation",
+        ));
+    }
+    let role = AppRole {
+        role_id: fields.text("role_id")?.unwrap_or(former.role_id),
+        bind_secret_id: fields
+            .truth("bind_secret_id")?
+            .unwrap_or(former.bind_secret_id),
+        secret_id_bound_cidrs: token_parameters::ranges(&mut fields, "secret_id_bound_cidrs")?
+            .unwrap_or(former.secret_id_bound_cidrs),
+        secret_id_num_uses: fields
+            .number("secret_id_num_uses")?
+            .unwrap_or(former.secret_id_num_uses),
+        secret_id_ttl: fields
+            .duration("secret_id_ttl")?
+            .unwrap_or(former.secret_id_ttl),
+        local_secret_ids: local.unwrap_or(former.local_secret_ids),
+        token: token_parameters::take(&mut fields, former.token)?,
+    };
+    // What hvac and vaultrs call local_secret_ids; Vault does not know it.
+    fields.ignore(&["enable_local_secret_ids", "role_name"]);
+    fields.finish()?;
+    Ok(role)
+}
+
+fn shown(role: &AppRole) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, value) in [
+        ("bind_secret_id", json!(role.bind_secret_id)),
+        (
+            "secret_id_bound_cidrs",
+            json!(shown_ranges(&role.secret_id_bound_cidrs)),
+        ),
+        ("secret_id_num_uses", json!(role.secret_id_num_uses)),
+        ("secret_id_ttl", json!(role.secret_id_ttl.as_secs())),
+        ("local_secret_ids", json!(role.local_secret_ids)),
+    ] {
+        shown.insert(name.to_owned(), value);
+    }
+    token_parameters::show(&role.token, &mut shown);
+    shown
+}
+
+async fn make(
+    engine: &Engine,
+    mount: &LoginMount,
+    role: &str,
+    mut fields: Fields,
+    custom: bool,
+) -> Outcome {
+    let value = match custom {
+        true => Some(Secret::new(fields.required("secret_id")?)),
+        false => None,
+    };
+    let asked = NewSecretId {
+        value,
+        metadata: take_metadata(&mut fields)?,
+        cidr_list: token_parameters::ranges(&mut fields, "cidr_list")?.unwrap_or_default(),
+        token_bound_cidrs: token_parameters::ranges(&mut fields, "token_bound_cidrs")?
+            .unwrap_or_default(),
+        num_uses: fields.number("num_uses")?,
+        ttl: fields.duration("ttl")?,
+    };
+    fields.finish()?;
+    let roles = engine.logins.approles();
+    let (value, view) = roles.make_secret_id(mount, role, asked).await?;
+    let data = json!({
+        "secret_id": value.expose(),
+        "secret_id_accessor": view.accessor,
+        "secret_id_ttl": view.facts.ttl.as_secs(),
+        "secret_id_num_uses": view.num_uses,
+    });
+    Ok(Answer::envelope(Envelope {
+        data: Data::Credential(Secret::new(data.to_string())),
+        ..Envelope::default()
+    }))
+}
+
+/// An object of texts; also as JSON text, or as `name=value` pairs separated by
+/// commas, which is how Vault's clients send it.
+fn take_metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiError> {
+    let refuse =
+        || ApiError::bad_request("metadata must be an object of strings, or the JSON text of one");
+    let object = match fields.value("metadata") {
+        None => return Ok(BTreeMap::new()),
+        Some(Value::Object(object)) => object,
+        Some(Value::String(text)) if text.trim().is_empty() => return Ok(BTreeMap::new()),
+        Some(Value::String(text)) => match serde_json::from_str(&text) {
+            Ok(Value::Object(object)) => object,
+            Ok(_) => return Err(refuse()),
+            Err(_) => text
+                .split(',')
+                .map(|pair| {
+                    let (name, value) = pair.split_once('=')?;
+                    Some((name.trim().to_owned(), value.trim().into()))
+                })
+                .collect::<Option<_>>()
+                .ok_or_else(refuse)?,
+        },
+        Some(_) => return Err(refuse()),
+    };
+    let texts = object.into_iter().map(|(name, value)| match value {
+        Value::String(value) => Some((name, value)),
+        _ => None,
+    });
+    texts.collect::<Option<_>>().ok_or_else(refuse)
+}
+
+fn shown_secret_id(view: &SecretIdView) -> Value {
+    let facts = &view.facts;
+    json!({
+        "secret_id_accessor": view.accessor,
+        "secret_id_num_uses": view.num_uses,
+        "secret_id_ttl": facts.ttl.as_secs(),
+        "creation_time": facts.created_at.rfc3339(),
+        "last_updated_time": facts.updated_at.rfc3339(),
+        "expiration_time": view.expires_at.map_or(NEVER.to_owned(), |end| end.rfc3339()),
+        "metadata": facts.metadata,
+        "cidr_list": shown_ranges(&facts.cidr_list),
+        "token_bound_cidrs": shown_ranges(&facts.token_bound_cidrs),
+    })
+}
+
+fn shown_ranges(ranges: &[IpNet]) -> Vec<String> {
+    ranges.iter().map(token_parameters::shown).collect()
+}
+
+/// The only field of a request.
+fn taken(ask: Ask, name: &'static str) -> Result<String, ApiError> {
+    let mut fields = ask.into_fields();
+    let value = fields.required(name)?;
+    fields.finish()?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_taken_in_every_form_that_clients_send() {
+        let pair = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        for (value, expected) in [
+            (json!({}), Some(BTreeMap::new())),
+            (json!(""), Some(BTreeMap::new())),
+            (json!({"a": "b"}), Some(pair("a", "b"))),
+            (json!(r#"{"a": "b"}"#), Some(pair("a", "b"))),
+            (json!("a=b"), Some(pair("a", "b"))),
+            (json!({"a": 1}), None),
+            (json!("[]"), None),
+            (json!("a"), None),
+            (json!(7), None),
+        ] {
+            let body = Map::from_iter([("metadata".to_owned(), value.clone())]);
+            let taken = take_metadata(&mut Fields::new(body)).ok();
+            assert_eq!(taken, expected, "{value}");
+        }
+    }
+}

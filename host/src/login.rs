@@ -1,0 +1,311 @@
+//! Logins: how callers without a token get one.
+//!
+//! A login method is enabled at a path below `auth/`, as a provider is mounted at
+//! one. Its [`Kind`] says how callers prove who they are; what every kind has in
+//! common is here: finding the method of a path, lock-out of names that fail,
+//! and the token in the end. A kind itself stands behind [`Method`].
+//!
+//! No password, secret id or signed token is stored, logged or answered here
+//! beyond the one answer that hands a new secret id out. `api` calls this; tokens
+//! themselves are [`token`](crate::token)'s.
+
+mod approle;
+mod entries;
+mod jwt;
+mod lockout;
+mod method;
+mod mount;
+mod table;
+mod userpass;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, RwLock},
+};
+
+use serde_json::{Map, Value};
+
+use self::entries::Entries;
+pub use self::{
+    approle::{AppRole, AppRoles, NewSecretId, SecretIdFacts, SecretIdView},
+    jwt::{JwtConfig, JwtRole, Jwts, KeySource, KeyUrl, Leeway},
+    lockout::{Failures, Lockout},
+    method::{Attempt, Claims, Form, Method, Rejection},
+    mount::{Kind, LoginMount, LoginPath, LoginTune, LoginTunePatch},
+    userpass::{User, Users},
+};
+use crate::{
+    clock::Clock,
+    id::{MountPath, OperationId},
+    keyring::Keyring,
+    refusal::Refusal,
+    storage::Storage,
+    suggest,
+    token::{Granted, Login, RoleTokenKind, TokenParameters, Tokens},
+};
+
+/// Where tokens themselves are made and asked about; no login method may be there.
+pub const TOKEN_PATH: &str = "token";
+
+/// The login methods of an installation.
+#[derive(Debug)]
+pub struct Logins {
+    storage: Storage,
+    keyring: Keyring,
+    clock: Clock,
+    tokens: Arc<Tokens>,
+    approles: AppRoles,
+    users: Users,
+    jwts: Jwts,
+    /// Replaced as a whole on every change.
+    table: RwLock<Arc<Vec<Arc<LoginMount>>>>,
+    /// Held from reading the rows to replacing the table, so that an older
+    /// reading never replaces a newer one.
+    rereading: tokio::sync::Mutex<()>,
+}
+
+impl Logins {
+    /// Reads the login methods.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn open_all(
+        storage: Storage,
+        keyring: Keyring,
+        clock: Clock,
+        tokens: Arc<Tokens>,
+    ) -> Result<Self, Refusal> {
+        let entries = Entries::new(storage.clone(), keyring.clone());
+        let logins = Self {
+            approles: AppRoles::new(
+                entries.clone(),
+                storage.clone(),
+                keyring.clone(),
+                clock.clone(),
+            ),
+            users: Users::new(entries.clone()),
+            jwts: Jwts::new(entries, storage.clone(), keyring.clone(), clock.clone()),
+            storage,
+            keyring,
+            clock,
+            tokens,
+            table: RwLock::default(),
+            rereading: tokio::sync::Mutex::default(),
+        };
+        logins.reread().await?;
+        Ok(logins)
+    }
+
+    /// Whether a write on a path, which stands behind `auth/`, would make a role
+    /// or user that is not there.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn would_create(&self, path: &str) -> Result<bool, Refusal> {
+        let Some((mount, rest)) = self.resolve(path) else {
+            return Ok(false);
+        };
+        let name = match (mount.spec.kind, rest.split_once('/')) {
+            (Kind::AppRole | Kind::Jwt, Some(("role", name)))
+            | (Kind::Userpass, Some(("users", name))) => name.to_lowercase(),
+            _ => return Ok(false),
+        };
+        if name.contains('/') {
+            return Ok(false);
+        }
+        Ok(self.storage.login_entry(mount.id, name).await?.is_none())
+    }
+
+    /// AppRole's roles and secret ids.
+    pub fn approles(&self) -> &AppRoles {
+        &self.approles
+    }
+
+    /// Userpass's users.
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// JWT's config and roles.
+    pub fn jwts(&self) -> &Jwts {
+        &self.jwts
+    }
+
+    /// Writes the config of a JWT login method, proven.
+    ///
+    /// # Errors
+    /// One sentence that names the field; the former config then stays.
+    pub async fn configure_jwt(
+        &self,
+        mount: &LoginMount,
+        config: JwtConfig,
+        proof_required: bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let warnings = self.jwts.configure(mount, config, proof_required).await?;
+        self.reread().await?;
+        tracing::info!(path = %mount.path(), "configured a login method");
+        Ok(warnings)
+    }
+
+    /// Logs somebody in: the token that they get.
+    ///
+    /// # Errors
+    /// `Denied` for a name that is locked, and from an address that the role does
+    /// not admit; else one sentence that tells a stranger no more than it must.
+    pub async fn log_in(
+        &self,
+        mount: &LoginMount,
+        login: LoginPath<'_>,
+        fields: Map<String, Value>,
+        peer: IpAddr,
+    ) -> Result<Granted, Refusal> {
+        let _open = mount.enter().await?;
+        let attempt = Attempt {
+            mount,
+            name: login.name,
+            form: Form::new(fields),
+            peer,
+        };
+        let method = self.method(mount.spec.kind);
+        let counted = method
+            .counted_name(&attempt)
+            .filter(|_| !mount.spec.tune.lockout.disabled);
+        self.refuse_locked(mount, counted.as_deref()).await?;
+        let claims = match method.log_in(attempt).await {
+            Ok(claims) => claims,
+            Err(Rejection::Refused(refusal)) => return Err(refusal),
+            Err(Rejection::Wrong(sentence)) => {
+                if let Some(name) = counted {
+                    self.count_failure(mount, name).await?;
+                }
+                return Err(Refusal::Invalid(sentence.into()));
+            }
+        };
+        // Again: of many guesses at a time, those that end after the lock do not
+        // count, right or wrong.
+        if self.refuse_locked(mount, counted.as_deref()).await?
+            && let Some(name) = counted
+        {
+            self.storage.forget_login_failures(mount.id, name).await?;
+        }
+        let parameters = parameters_of(mount, claims.parameters);
+        let path = mount.path();
+        let asked = Login {
+            mount: path.as_str(),
+            path: match login.name {
+                Some(name) => format!("auth/{path}/login/{}", name.to_lowercase()),
+                None => format!("auth/{path}/login"),
+            },
+            default_ttl: mount.spec.tune.usual(),
+            max_ttl: mount.spec.tune.longest(),
+            parameters: &parameters,
+            policies: Vec::new(),
+            display_name: display_name(path, &claims.display_name),
+            metadata: claims.metadata,
+            peer,
+        };
+        self.tokens.log_in(asked).await
+    }
+
+    /// The names that are locked now, by the accessor of their login method.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn locked(&self) -> Result<Vec<(String, Vec<String>)>, Refusal> {
+        let rows = self.storage.locked_logins(self.clock.now()).await?;
+        let table = self.list();
+        let locked = table
+            .iter()
+            .filter(|mount| !mount.spec.tune.lockout.disabled)
+            .map(|mount| {
+                let names = rows.iter().filter(|(id, _)| *id == mount.id);
+                let names: Vec<String> = names.map(|(_, name)| name.clone()).collect();
+                (mount.spec.accessor.clone(), names)
+            });
+        Ok(locked.filter(|(_, names)| !names.is_empty()).collect())
+    }
+
+    /// Unlocks a name; one that is not locked stays so.
+    ///
+    /// # Errors
+    /// `Invalid` where there is no login method of this accessor.
+    pub async fn unlock(&self, accessor: &str, name: &str) -> Result<(), Refusal> {
+        let table = self.list();
+        let mount = table.iter().find(|mount| mount.spec.accessor == accessor);
+        let mount = mount.ok_or_else(|| {
+            Refusal::Invalid("no login method has this accessor: sys/auth shows them all".into())
+        })?;
+        self.storage
+            .forget_login_failures(mount.id, name.to_owned())
+            .await?;
+        tracing::info!(path = %mount.path(), name = suggest::shown(name), "unlocked a name");
+        Ok(())
+    }
+
+    /// Handle and name for ever of `auth/token/`, which is no row.
+    pub fn token_mount(&self) -> (String, String) {
+        let hash = self.keyring.token_hash("auth/token/");
+        let mut uuid = [0; 16];
+        uuid.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        let handle: String = hex::encode(hash).chars().rev().take(8).collect();
+        (
+            format!("auth_token_{handle}"),
+            OperationId::from_bytes(uuid).to_string(),
+        )
+    }
+
+    fn method(&self, kind: Kind) -> &dyn Method {
+        match kind {
+            Kind::AppRole => &self.approles,
+            Kind::Userpass => &self.users,
+            Kind::Jwt => &self.jwts,
+        }
+    }
+
+    /// Refuses a name that is locked; whether it failed at all before.
+    async fn refuse_locked(&self, mount: &LoginMount, name: Option<&str>) -> Result<bool, Refusal> {
+        let Some(name) = name else { return Ok(false) };
+        let failures = self
+            .storage
+            .login_failures(mount.id, name.to_owned())
+            .await?;
+        if mount
+            .spec
+            .tune
+            .lockout
+            .is_locked(failures.as_ref(), self.clock.now())
+        {
+            return Err(Refusal::Denied);
+        }
+        Ok(failures.is_some())
+    }
+
+    async fn count_failure(&self, mount: &LoginMount, name: String) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let lockout = mount.spec.tune.lockout;
+        let counted = self
+            .storage
+            .count_login_failure(mount.id, name.clone(), lockout, now);
+        if let Some(end) = counted.await?.locked_until {
+            tracing::warn!(path = %mount.path(), name = suggest::shown(&name), until = %end.rfc3339(), "locked a name after failed logins");
+        }
+        Ok(())
+    }
+}
+
+/// What a role says of tokens, where it leaves the kind to the login method.
+fn parameters_of(mount: &LoginMount, mut parameters: TokenParameters) -> TokenParameters {
+    if parameters.kind == RoleTokenKind::default() {
+        parameters.kind = mount.spec.tune.token_type;
+    }
+    parameters
+}
+
+/// `approle`, or `team-ldap-bob`: the path and who, as Vault has it.
+fn display_name(path: &MountPath, who: &str) -> String {
+    let path = path.as_str().replace('/', "-");
+    match who {
+        "" => path,
+        who => format!("{path}-{who}"),
+    }
+}

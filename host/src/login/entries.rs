@@ -1,0 +1,148 @@
+//! Roles and users of login methods: sealed documents by name.
+
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::LoginMount;
+use crate::{
+    id::RoleName,
+    keyring::Keyring,
+    refusal::Refusal,
+    secret::Secret,
+    storage::{LoginEntryRow, Storage},
+};
+
+/// What is stored of a role or user.
+pub(super) trait Entry: Serialize + DeserializeOwned + Send {
+    /// What it is called in sentences.
+    const NOUN: &'static str;
+
+    /// What callers name it by at login, where that is not its name.
+    fn alias(&self) -> Option<String>;
+}
+
+/// The roles and users of all login methods. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Entries {
+    storage: Storage,
+    keyring: Keyring,
+    /// Held from reading an entry to writing it: a write that names few fields
+    /// keeps what another one sets at the same time.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Entries {
+    pub(super) fn new(storage: Storage, keyring: Keyring) -> Self {
+        Self {
+            storage,
+            keyring,
+            turn: Arc::default(),
+        }
+    }
+
+    /// An entry; none where there is none of the name, or the name is none.
+    pub(super) async fn find<T: Entry>(
+        &self,
+        mount: &LoginMount,
+        name: &str,
+    ) -> Result<Option<T>, Refusal> {
+        let Ok(name) = parse_name::<T>(name) else {
+            return Ok(None);
+        };
+        let row = self.storage.login_entry(mount.id, name).await?;
+        row.map(|row| self.open(mount, &row)).transpose()
+    }
+
+    /// The entry that callers name by `alias`, and its name.
+    pub(super) async fn find_by_alias<T: Entry>(
+        &self,
+        mount: &LoginMount,
+        alias: &str,
+    ) -> Result<Option<(String, T)>, Refusal> {
+        let found = self
+            .storage
+            .login_entry_by_alias(mount.id, alias.to_owned());
+        let row = found.await?;
+        row.map(|row| self.open(mount, &row).map(|entry| (row.name, entry)))
+            .transpose()
+    }
+
+    /// Names, in order.
+    pub(super) async fn names(&self, mount: &LoginMount) -> Result<Vec<String>, Refusal> {
+        Ok(self.storage.login_entry_names(mount.id).await?)
+    }
+
+    /// Writes what `change` makes of the former entry.
+    pub(super) async fn write<T: Entry, E: From<Refusal>>(
+        &self,
+        mount: &LoginMount,
+        name: &str,
+        change: impl FnOnce(Option<T>) -> Result<T, E> + Send,
+    ) -> Result<(), E> {
+        let name = parse_name::<T>(name)?;
+        let _turn = self.turn.lock().await;
+        let _open = mount.enter().await?;
+        let entry = change(self.find(mount, &name).await?)?;
+        let plain = serde_json::to_vec(&entry).map_err(Refusal::internal)?;
+        let plain = Secret::new(plain);
+        let document = self
+            .keyring
+            .seal(&context(mount, &name), plain.expose())
+            .map_err(Refusal::from)?;
+        let row = LoginEntryRow {
+            name: name.clone(),
+            document,
+        };
+        let written = self
+            .storage
+            .replace_login_entry(mount.id, row, entry.alias());
+        match written.await {
+            Err(error) if error.is_duplicate() => Err(E::from(Refusal::Conflict(format!(
+                "role_id belongs to another {} of this login method",
+                T::NOUN
+            )))),
+            other => other.map_err(|error| E::from(error.into())),
+        }?;
+        tracing::info!(path = %mount.path(), name, "wrote a {} of a login method", T::NOUN);
+        Ok(())
+    }
+
+    /// Removes an entry; gone already is done.
+    pub(super) async fn remove<T: Entry>(
+        &self,
+        mount: &LoginMount,
+        name: &str,
+    ) -> Result<(), Refusal> {
+        let name = parse_name::<T>(name)?;
+        let _turn = self.turn.lock().await;
+        self.storage
+            .remove_login_entry(mount.id, name.clone())
+            .await?;
+        tracing::info!(path = %mount.path(), name, "removed a {} of a login method", T::NOUN);
+        Ok(())
+    }
+
+    fn open<T: Entry>(&self, mount: &LoginMount, row: &LoginEntryRow) -> Result<T, Refusal> {
+        let plain = self
+            .keyring
+            .open(&context(mount, &row.name), &row.document)?;
+        serde_json::from_slice(plain.expose()).map_err(Refusal::internal)
+    }
+}
+
+/// The name as it is kept: case makes no difference, as in Vault.
+pub(super) fn parse_name<T: Entry>(name: &str) -> Result<String, Refusal> {
+    let name = name.to_lowercase();
+    match name.parse::<RoleName>() {
+        Ok(_) => Ok(name),
+        Err(_) => Err(Refusal::Invalid(format!(
+            "a {} name is 1 to 128 letters, digits, `.`, `_` or `-`",
+            T::NOUN
+        ))),
+    }
+}
+
+fn context(mount: &LoginMount, name: &str) -> String {
+    format!("auth_entries/{}/{name}/document", mount.id)
+}

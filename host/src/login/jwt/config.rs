@@ -1,0 +1,130 @@
+//! Whose signatures count: the config of a JWT login method.
+
+use jsonwebtoken::{Algorithm, AlgorithmFamily};
+use serde::{Deserialize, Serialize};
+
+use super::{fetch, keys};
+
+/// What is configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JwtConfig {
+    /// Where the keys are.
+    pub source: KeySource,
+    /// What `iss` must be; empty: anything.
+    pub bound_issuer: String,
+    /// Algorithms that are taken; empty: all that are known.
+    pub supported_algorithms: Vec<String>,
+    /// The role of a login that names none; empty: it must.
+    pub default_role: String,
+}
+
+/// Where public keys come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum KeySource {
+    /// They are in the config: public keys or certificates as PEM.
+    Keys(Vec<String>),
+    /// They are fetched.
+    Url(KeyUrl),
+}
+
+/// Where public keys are fetched from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyUrl {
+    /// The URL of a JSON Web Key Set, or of an issuer whose discovery document
+    /// names one.
+    pub url: String,
+    /// Which of the two.
+    pub discovery: bool,
+    /// PEM certificates that alone are trusted; empty: the public roots.
+    pub ca_pem: String,
+}
+
+impl KeyUrl {
+    /// The field that it stands in.
+    pub fn field(&self) -> &'static str {
+        match self.discovery {
+            true => "oidc_discovery_url",
+            false => "jwks_url",
+        }
+    }
+
+    /// The field that its certificates stand in.
+    pub fn ca_field(&self) -> &'static str {
+        match self.discovery {
+            true => "oidc_discovery_ca_pem",
+            false => "jwks_ca_pem",
+        }
+    }
+}
+
+impl JwtConfig {
+    /// Refuses what cannot work, without asking anybody.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.algorithms()?;
+        match &self.source {
+            KeySource::Keys(pems) => keys::of_pems(pems).map(drop),
+            KeySource::Url(url) => fetch::check(url),
+        }
+    }
+
+    /// The algorithms that are taken.
+    pub(super) fn algorithms(&self) -> Result<Vec<Algorithm>, String> {
+        if self.supported_algorithms.is_empty() {
+            return Ok(public_key_algorithms());
+        }
+        let named = self.supported_algorithms.iter().map(|name| {
+            let known = name.parse::<Algorithm>().ok();
+            known
+                .filter(|algorithm| public_key_algorithms().contains(algorithm))
+                .ok_or_else(|| {
+                    let all: Vec<String> = public_key_algorithms()
+                        .iter()
+                        .map(|algorithm| format!("{algorithm:?}"))
+                        .collect();
+                    format!("jwt_supported_algs may hold {}", all.join(", "))
+                })
+        });
+        named.collect()
+    }
+}
+
+/// All algorithms whose signatures need a private key. A shared secret would make
+/// everybody who can check a token able to make one.
+fn public_key_algorithms() -> Vec<Algorithm> {
+    [
+        AlgorithmFamily::Rsa,
+        AlgorithmFamily::Ec,
+        AlgorithmFamily::Ed,
+    ]
+    .iter()
+    .flat_map(|family| family.algorithms().to_vec())
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_algorithms_with_public_keys_are_taken() {
+        let config = |names: &[&str]| JwtConfig {
+            source: KeySource::Keys(Vec::new()),
+            bound_issuer: String::new(),
+            supported_algorithms: names.iter().map(|name| (*name).to_owned()).collect(),
+            default_role: String::new(),
+        };
+        let all = config(&[]).algorithms().unwrap();
+        assert_eq!(all.len(), 9, "{all:?}");
+        for (names, fits) in [
+            (&["RS256"][..], true),
+            (&["ES256", "ES384", "EdDSA", "PS512"], true),
+            (&["HS256"], false),
+            (&["RS256", "HS512"], false),
+            (&["none"], false),
+            (&[""], false),
+            (&["rs256"], false),
+        ] {
+            assert_eq!(config(names).algorithms().is_ok(), fits, "{names:?}");
+        }
+    }
+}

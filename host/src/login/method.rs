@@ -1,0 +1,160 @@
+//! The door that every kind of login comes through.
+//!
+//! A [`Method`] gets what a stranger sent and answers who that is, as [`Claims`]:
+//! what the token shall be, and what stands in it. It makes no token, counts no
+//! failure and knows no other kind. So one more kind is one more
+//! [`Kind`](super::Kind) and one more `Method`; one that asks a sandboxed
+//! provider seals its config as `jwt` does, hands the provider the fields, and
+//! makes claims of what it answers.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::LoginMount;
+use crate::{refusal::Refusal, secret::Secret, suggest, token::TokenParameters};
+
+/// A kind of login.
+#[async_trait]
+pub trait Method: fmt::Debug + Send + Sync {
+    /// What failures are counted under, and locked; none where nothing is.
+    fn counted_name(&self, attempt: &Attempt<'_>) -> Option<String>;
+
+    /// Who presents these fields.
+    ///
+    /// # Errors
+    /// [`Rejection::Wrong`] where what exists was named and its proof is wrong:
+    /// that is counted. Anything else is a refusal.
+    async fn log_in(&self, attempt: Attempt<'_>) -> Result<Claims, Rejection>;
+}
+
+/// A stranger's attempt.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The login method asked.
+    pub mount: &'a LoginMount,
+    /// Who, where the path says so.
+    pub name: Option<&'a str>,
+    /// What was sent.
+    pub form: Form,
+    /// From where.
+    pub peer: IpAddr,
+}
+
+/// Who somebody is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims {
+    /// What the token shall be.
+    pub parameters: TokenParameters,
+    /// For people, behind the path of the login method; empty: that alone.
+    pub display_name: String,
+    /// What stands in the token beside it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why somebody did not log in.
+#[derive(Debug)]
+pub enum Rejection {
+    /// The proof is wrong; the sentence tells no more than that.
+    Wrong(&'static str),
+    /// All else.
+    Refused(Refusal),
+}
+
+impl Rejection {
+    /// 400 with a sentence.
+    pub fn invalid(sentence: impl Into<String>) -> Self {
+        Self::Refused(Refusal::Invalid(sentence.into()))
+    }
+}
+
+impl<E: Into<Refusal>> From<E> for Rejection {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// The fields of an attempt. Never printed: all of them may be secret.
+pub struct Form {
+    left: Map<String, Value>,
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Form")
+    }
+}
+
+impl Form {
+    /// The fields of a body.
+    pub fn new(left: Map<String, Value>) -> Self {
+        Self { left }
+    }
+
+    /// A text field as it stands, without taking it.
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        self.left.get(name).and_then(Value::as_str)
+    }
+
+    /// Takes a text field; absent, null and empty are none.
+    ///
+    /// # Errors
+    /// `Invalid` where it is no text.
+    pub fn text(&mut self, name: &str) -> Result<Option<Secret<String>>, Refusal> {
+        match self.left.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text).filter(|t| !t.is_empty()).map(Secret::new)),
+            Some(_) => Err(Refusal::Invalid(format!("{name} must be a string"))),
+        }
+    }
+
+    /// Takes a text field that must be there.
+    ///
+    /// # Errors
+    /// `Invalid` where it is missing or no text.
+    pub fn required(&mut self, name: &str) -> Result<Secret<String>, Refusal> {
+        self.text(name)?
+            .ok_or_else(|| Refusal::Invalid(format!("missing {name}")))
+    }
+
+    /// Refuses what was not taken.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the nearest of `known`.
+    pub fn finish(self, known: &[&str]) -> Result<(), Refusal> {
+        match self.left.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Refusal::Invalid(suggest::unknown(
+                &suggest::shown(name),
+                name,
+                known.iter().copied(),
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_form_gives_each_field_once_and_shows_none() {
+        let Value::Object(body) =
+            json!({"role_id": "r", "secret_id": null, "x": 1, "pasword": "p"})
+        else {
+            panic!()
+        };
+        let mut form = Form::new(body);
+        assert_eq!(format!("{form:?}"), "Form");
+        assert_eq!(form.peek("role_id"), Some("r"));
+        assert_eq!(form.required("role_id").unwrap().expose(), "r");
+        assert!(form.required("role_id").is_err());
+        assert!(form.text("secret_id").unwrap().is_none());
+        assert!(form.text("x").is_err());
+        let refused = form.finish(&["password"]).unwrap_err().to_string();
+        assert_eq!(refused, "pasword is not known: did you mean \"password\"?");
+    }
+}

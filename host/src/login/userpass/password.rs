@@ -1,0 +1,171 @@
+//! Passwords: hashed with Argon2id and compared, a few at a time.
+//!
+//! Each hash takes 19 MiB and tens of milliseconds by design, so that a stolen
+//! one is worth little. That is also what a flood of logins would cost, so few
+//! run at once, off the async threads, and few wait.
+
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use tokio::sync::Semaphore;
+
+use crate::{random, refusal::Refusal, secret::Secret};
+
+/// Longest password that is taken, in bytes. Hashing longer ones buys nothing.
+const LONGEST: usize = 4096;
+
+/// Hashes at a time, at most: 80 MiB. Fewer where there are fewer processors, one
+/// of which is left to all else.
+const AT_A_TIME: usize = 4;
+
+/// Hashes that run or wait. A caller beyond them is told to come back: at the
+/// slowest they are through in a few seconds.
+const IN_SIGHT: usize = 64;
+
+/// Hashes and compares passwords. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Passwords {
+    turns: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    /// What the password of nobody is compared with.
+    nobody: Arc<OnceLock<String>>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let turns = processors.saturating_sub(1).clamp(1, AT_A_TIME);
+        Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            queue: Arc::new(Semaphore::new(IN_SIGHT)),
+            nobody: Arc::default(),
+        }
+    }
+}
+
+impl Passwords {
+    /// The hash of a new password (PHC string).
+    ///
+    /// # Errors
+    /// `Invalid` where it is too long; `Limit` where too many wait.
+    pub(super) async fn hash(&self, password: Secret<String>) -> Result<String, Refusal> {
+        if password.expose().len() > LONGEST {
+            return Err(Refusal::Invalid(format!(
+                "password must be at most {LONGEST} bytes"
+            )));
+        }
+        self.in_turn(move || hash(password.expose())).await?
+    }
+
+    /// Whether a password is the one of `hash`. Takes the same time where there is
+    /// no hash.
+    ///
+    /// # Errors
+    /// `Limit` where too many wait.
+    pub(super) async fn verify(
+        &self,
+        password: Secret<String>,
+        hash: Option<String>,
+    ) -> Result<bool, Refusal> {
+        let nobody = Arc::clone(&self.nobody);
+        self.in_turn(move || {
+            let known = hash.is_some();
+            let hash = match hash {
+                Some(hash) => hash,
+                None => hash_of_nobody(&nobody)?,
+            };
+            Ok(verify(password.expose(), &hash)? && known)
+        })
+        .await?
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _place = self.queue.try_acquire().map_err(|_| Refusal::Limit {
+            message: "too many logins with a password at once: try again in a moment".into(),
+            retry_after: Duration::from_secs(1),
+        })?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(Refusal::internal)?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held to the end of the work, also where the caller went away.
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(Refusal::internal)
+    }
+}
+
+/// The hash of a password that nobody knows.
+fn hash_of_nobody(cell: &OnceLock<String>) -> Result<String, Refusal> {
+    if let Some(hash) = cell.get() {
+        return Ok(hash.clone());
+    }
+    let made = hash(&random::uuid()?)?;
+    Ok(cell.get_or_init(|| made).clone())
+}
+
+/// Argon2id with the crate's defaults, which OWASP recommends: 19 MiB, two passes.
+fn hash(password: &str) -> Result<String, Refusal> {
+    let salt = random::bytes::<16>()?;
+    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
+    hash.map(|hash| hash.to_string()).map_err(Refusal::internal)
+}
+
+fn verify(password: &str, hash: &str) -> Result<bool, Refusal> {
+    let hash = PasswordHash::new(hash).map_err(Refusal::internal)?;
+    Ok(Argon2::default()
+        .verify_password(password.as_bytes(), &hash)
+        .is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_alone() {
+        let passwords = Passwords::default();
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let one = passwords.hash(secret("correct horse")).await.unwrap();
+        let other = passwords.hash(secret("correct horse")).await.unwrap();
+        assert_ne!(one, other, "each has a salt of its own");
+        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        for (password, hash, expected) in [
+            ("correct horse", Some(one.clone()), true),
+            ("correct horse", Some(other), true),
+            ("Correct horse", Some(one.clone()), false),
+            ("", Some(one), false),
+            ("correct horse", None, false),
+        ] {
+            let fits = passwords.verify(secret(password), hash.clone()).await;
+            assert_eq!(fits.unwrap(), expected, "{password} {hash:?}");
+        }
+        let long = passwords.hash(secret(&"x".repeat(5000))).await;
+        assert!(matches!(long, Err(Refusal::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_when_too_many_wait_is_sent_away() {
+        let passwords = Passwords::default();
+        let places = passwords.queue.acquire_many(64).await.unwrap();
+        let refused = passwords.verify(Secret::new("x".into()), None).await;
+        assert!(matches!(refused, Err(Refusal::Limit { .. })));
+        drop(places);
+        assert!(
+            !passwords
+                .verify(Secret::new("x".into()), None)
+                .await
+                .unwrap()
+        );
+    }
+}
