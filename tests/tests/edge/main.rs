@@ -23,6 +23,7 @@ mod failing_disk;
 mod grants;
 mod leases;
 mod limits;
+mod logins;
 mod outage;
 mod plugin_files;
 mod policies;
