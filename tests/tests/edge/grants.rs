@@ -56,7 +56,7 @@ fn without_a_grant_nothing_is_dialled_and_the_refusal_says_which_to_add() {
         .http
         .post(
             "sys/mounts/none/tune",
-            &json!({"allowed_hosts": [format!("tcp://127.0.0.1:{port}")], "timeout": "10s"}),
+            &json!({"allowed_hosts": [format!("tcp://127.0.0.1:{port}")], "timeout": "1s"}),
         )
         .ok();
     let refused = server.http.post("none/config", &config);
