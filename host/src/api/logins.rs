@@ -22,7 +22,7 @@ use super::{
 use crate::{
     engine::Engine,
     id::MountPath,
-    login::{Kind, LoginMount, LoginTune, LoginTunePatch, TOKEN_PATH},
+    login::{Kind, Lockout, LoginMount, LoginTune, LoginTunePatch, TOKEN_PATH},
     refusal::Refusal,
     suggest,
     token::RoleTokenKind,
@@ -250,14 +250,22 @@ fn token_entry(engine: &Engine) -> Value {
 }
 
 fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &LoginTune) -> Value {
+    let mut config = json!({
+        "default_lease_ttl": tune.default_lease_ttl.as_secs(),
+        "force_no_cache": false,
+        "max_lease_ttl": tune.max_lease_ttl.as_secs(),
+        "token_type": tune.token_type.as_str(),
+    });
+    // Vault shows it where somebody has set it.
+    if tune.lockout != Lockout::default()
+        && let Some(fields) = config.as_object_mut()
+    {
+        let lockout = Value::Object(shown_lockout(&tune.lockout));
+        fields.insert("user_lockout_config".into(), lockout);
+    }
     json!({
         "accessor": accessor,
-        "config": {
-            "default_lease_ttl": tune.default_lease_ttl.as_secs(),
-            "force_no_cache": false,
-            "max_lease_ttl": tune.max_lease_ttl.as_secs(),
-            "token_type": tune.token_type.as_str(),
-        },
+        "config": config,
         "description": description,
         "external_entropy_access": false,
         "local": false,
@@ -283,18 +291,23 @@ fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> Map<Strin
         shown.insert(name.to_owned(), value);
     }
     if locks_out {
-        let lockout = &tune.lockout;
-        for (name, value) in [
-            ("threshold", json!(lockout.threshold)),
-            ("duration", json!(lockout.duration.as_secs())),
-            (
-                "counter_reset_duration",
-                json!(lockout.counter_reset.as_secs()),
-            ),
-            ("disable", json!(lockout.disabled)),
-        ] {
-            shown.insert(format!("user_lockout_{name}"), value);
-        }
+        shown.extend(shown_lockout(&tune.lockout));
+    }
+    shown
+}
+
+fn shown_lockout(lockout: &Lockout) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, value) in [
+        ("threshold", json!(lockout.threshold)),
+        ("duration", json!(lockout.duration.as_secs())),
+        (
+            "counter_reset_duration",
+            json!(lockout.counter_reset.as_secs()),
+        ),
+        ("disable", json!(lockout.disabled)),
+    ] {
+        shown.insert(format!("user_lockout_{name}"), value);
     }
     shown
 }
@@ -303,7 +316,7 @@ fn unknown_kind(kind: &str) -> ApiError {
     let names = Kind::ALL.map(Kind::as_str);
     let hint = suggest::hint(kind, names);
     ApiError::bad_request(format!(
-        "type: there is no login method {:?}{hint}: {} are offered",
+        "type: plugin not found in the catalog: there is no login method {:?}{hint}: {} are offered",
         suggest::shown(kind),
         names.join(", ")
     ))

@@ -22,6 +22,8 @@ pub(super) const DIFFERENCES: &[Known] = &[
     ("a path that nothing answers says nothing, as a name that is not there does", &[
         ("system: unknown path", "says something | says nothing"),
         ("accounts: credential of unknown", "says something | says nothing"),
+        ("login methods: log in where nothing is, with a token", "says something | says nothing"),
+        ("approle: read a field that is none", "says something | says nothing"),
     ]),
     ("there are no built-in mounts", &[
         ("mounts: list", "/data/cubbyhole/: there | not there"),
@@ -36,6 +38,10 @@ pub(super) const DIFFERENCES: &[Known] = &[
         ("mounts: read tune", "/*: there | not there"),
         ("mounts: read what was tuned", "/*: there | not there"),
         ("mounts: move", "/migration_id: there | not there"),
+        ("login methods: *", "/*/: there | not there"),
+        ("login methods: read", "/*: there | not there"),
+        ("login methods: read tune*", "/*: there | not there"),
+        ("userpass: read its method", "/*: there | not there"),
     ]),
     ("settings of a sandboxed provider, for which Vault has no word", &[
         ("mounts: *", "/data*/allowed_hosts: not there | there"),
@@ -58,10 +64,45 @@ pub(super) const DIFFERENCES: &[Known] = &[
         ("wrapping: wrap a refusal", "status 400 | 404"),
         ("accounts: credential of unknown", "status 400 | 404"),
         ("accounts: rotate unknown", "status 400 | 404"),
+        ("login methods: enable where one is", "status 400 | 409"),
+        ("login methods: read unknown", "status 400 | 404"),
+        ("login methods: read tune of unknown", "status 400 | 404"),
+        ("login methods: tune unknown", "status 400 | 404"),
+        ("approle: list accessors of unknown", "status 400 | 404"),
+    ]),
+    ("a refusal says what is not there", &[
+        ("approle: look up by an unknown accessor", "no errors | says something"),
+    ]),
+    ("the built-in login methods are no plugins, and have no options", &[
+        ("*: read*", "/data/deprecation_status: there | not there"),
+        ("*: read*", "/data/options: object | null"),
+        ("login methods: list with it", "/data/approle//deprecation_status: there | not there"),
+        ("login methods: list with it", "/data/approle//options: object | null"),
+    ]),
+    ("lock-out is shown as it counts, also where nobody has set it", &[
+        ("login methods: read tune*", "/data/user_lockout_*: not there | there"),
+    ]),
+    ("an empty list is a list", &[
+        ("approle: read*", "/data/secret_id_bound_cidrs: null | list"),
+        ("jwt: read", "/data/allowed_redirect_uris: null | list"),
+        ("jwt: read", "/data/oidc_scopes: null | list"),
+    ]),
+    ("OpenBao has these, Vault does not", &[
+        ("*: read", "/data/token_strictly_bind_ip: there | not there"),
+        ("jwt: read", "/data/callback_mode: there | not there"),
+        ("jwt: read", "/data/oauth2_metadata: there | not there"),
+        ("jwt: read", "/data/oidc_disable_confirmation: there | not there"),
+        ("jwt: read", "/data/token_policies_template_claims: there | not there"),
+        ("jwt: read config", "/data/override_allowed_server_names: there | not there"),
+        ("jwt: read config", "/data/status: there | not there"),
     ]),
     ("what the caller got wrong is no failure of the server", &[
         ("plugins: register what is not there", "status 500 | 400"),
         ("accounts: take over an unknown account", "status 500 | 400"),
+        ("approle: write without a constraint", "status 500 | 400"),
+        ("approle: write ranges that are none", "status 500 | 400"),
+        ("approle: log in with nothing", "status 500 | 400"),
+        ("approle: log in by reading", "status 500 | 403"),
     ]),
     ("a move is done when it is answered, and warns of nothing", &[
         ("mounts: move", "/warnings: list | null"),

@@ -7,6 +7,8 @@ mod access;
 #[rustfmt::skip]
 mod leases;
 #[rustfmt::skip]
+mod logins;
+#[rustfmt::skip]
 mod system;
 
 use serde_json::Value;
@@ -83,6 +85,10 @@ pub(super) fn all() -> Vec<Step> {
         ("token roles", access::token_roles()),
         ("capabilities", access::capabilities()),
         ("permission", access::permission()),
+        ("login methods", logins::methods()),
+        ("approle", logins::approle()),
+        ("userpass", logins::userpass()),
+        ("jwt", logins::jwt()),
         ("leases", leases::leases()),
         ("accounts", leases::accounts()),
         ("wrapping", leases::wrapping()),
