@@ -355,12 +355,13 @@ pub fn new_token() -> Result<Secret<String>, RandomError> {
     Ok(Secret::new(token))
 }
 
-/// A new random accessor.
+/// A new random accessor. Letters and digits alone: one that began with a hyphen
+/// would be an option to every command line that it is typed into.
 ///
 /// # Errors
 /// Where the operating system gives no randomness.
 pub fn new_accessor() -> Result<String, RandomError> {
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(random::bytes::<18>()?))
+    Ok(hex::encode(random::bytes::<18>()?))
 }
 
 /// The row of a root token, which never ends.
