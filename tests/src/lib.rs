@@ -14,6 +14,7 @@
 //! - [`refusal`]: tables of bad requests and what a refusal must be
 //! - [`server`]: the server process: start, kill, start again on the same data
 //! - [`postgres`]: a cluster of its own, `psql`, roles to be root with
+//! - [`jwt`]: tokens of an identity provider
 //! - [`openbao`]: the server that ours is compared with
 //! - [`python`]: clients and servers from PyPI
 //! - [`openssl`]: certificates for tests and judgements about leased ones
@@ -28,6 +29,7 @@
 
 pub mod fixture;
 pub mod http;
+pub mod jwt;
 pub mod openbao;
 pub mod openssl;
 pub mod postgres;

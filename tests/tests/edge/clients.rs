@@ -2,5 +2,59 @@
 //! `docs/clients.md` tells users what is proven here.
 
 mod bao;
+mod external_secrets;
 mod hvac;
 mod vaultrs;
+
+use lessor_tests::fixture::Fixture;
+use serde_json::json;
+
+/// What `docs/clients.md` calls not offered answers as any path that nothing
+/// answers, so that a client takes it for what it is.
+#[test]
+fn what_is_not_offered_is_not_there() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    http.post("sys/auth/jwt", &json!({"type": "jwt"})).ok();
+    for path in [
+        "secret/data/app",
+        "secret/metadata/app",
+        "cubbyhole/response",
+        "transit/keys/x",
+        "pki/issue/x",
+        "identity/entity",
+        "db/config/orders",
+        "db/reset/orders",
+        "db/rotate-root/orders",
+        "sys/namespaces",
+        "sys/quotas/rate-limit/x",
+        "sys/control-group/request",
+        "sys/audit",
+        "sys/audit-hash/file",
+        "sys/unseal",
+        "sys/seal",
+        "sys/rekey/init",
+        "sys/rotate",
+        "sys/generate-root/attempt",
+        "sys/key-status",
+        "sys/step-down",
+        "sys/storage/raft/configuration",
+        "sys/replication/status",
+        "sys/policies/rgp/x",
+        "sys/policies/egp/x",
+        "sys/policies/password/x",
+        "sys/tools/random",
+    ] {
+        for (method, body) in [("GET", None), ("PUT", Some(b"{}".as_slice()))] {
+            let answer = http.send(method, path, &[], body);
+            assert_eq!(answer.status, 404, "{answer:?}");
+            assert!(answer.json()["errors"].is_array(), "{answer:?}");
+        }
+    }
+    let oidc = "auth/jwt/oidc/auth_url";
+    http.put(oidc, &json!({"role": "app"})).refused(400);
+    for method in ["ldap", "kubernetes", "github", "aws", "cert", "oidc"] {
+        let body = json!({"type": method});
+        http.post(&format!("sys/auth/{method}"), &body).refused(400);
+    }
+}

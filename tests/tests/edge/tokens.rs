@@ -153,6 +153,8 @@ fn a_token_is_looked_up_renewed_and_revoked_by_value_self_and_accessor() {
         .ok();
     http.post("auth/token/revoke", &json!({"token": own.token()}))
         .ok();
+    let again = http.post("auth/token/revoke-accessor", &json!({"accessor": accessor}));
+    assert!(again.ok().json()["warnings"][0].is_string());
     let log = server.log() + &server.audit();
     assert!(!log.contains(own.token()), "no token is ever written down");
 }

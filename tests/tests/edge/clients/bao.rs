@@ -247,3 +247,57 @@ fn bao_writes_policies_and_makes_tokens_and_unwraps() {
             .contains("No policy named")
     );
 }
+
+#[test]
+fn bao_enables_login_methods_and_logs_in() {
+    let fixture = Fixture::start();
+    let root = fixture.server.http.token();
+    let person = Person::new(&fixture.server.http);
+    let text = "path \"db/creds/reader\" { capabilities = [\"read\"] }\n";
+    fs::write(person.home.path().join("app.hcl"), text).unwrap();
+    person.reads("policy write app app.hcl");
+
+    person.reads("auth enable -path=people -description=staff userpass");
+    person.reads("auth enable approle");
+    let listed = person.reads_json("auth list");
+    assert_eq!(listed["people/"]["type"], "userpass", "{listed}");
+    assert!(person.reads("auth list -detailed").contains("staff"));
+    person.reads("auth tune -default-lease-ttl=20m people/");
+    let tuned = person.reads_json("read sys/auth/people/tune");
+    assert_eq!(tuned["data"]["default_lease_ttl"], 1200, "{tuned}");
+
+    person.reads("write auth/people/users/ann password=horse token_policies=app");
+    let ann = Person::stranger(&fixture.server.http);
+    assert!(
+        ann.is_told("login -method=userpass -path=people username=ann password=wrong")
+            .contains("invalid")
+    );
+    ann.reads("login -method=userpass -path=people username=ann password=horse");
+    let found = ann.reads_json("token lookup");
+    assert_eq!(
+        found["data"]["policies"],
+        serde_json::json!(["app", "default"]),
+        "{found}"
+    );
+    let ttl = found["data"]["ttl"].as_u64().unwrap();
+    assert!((1190..=1200).contains(&ttl), "{found}");
+    ann.reads("read db/creds/reader");
+    ann.reads("token revoke -self");
+
+    person
+        .reads("write auth/approle/role/app token_policies=app token_ttl=10m secret_id_num_uses=1");
+    let role = person.reads("read -field=role_id auth/approle/role/app/role-id");
+    let secret = person.reads("write -force -field=secret_id auth/approle/role/app/secret-id");
+    let login = format!("write -field=token auth/approle/login role_id={role} secret_id={secret}");
+    let token = ann.reads(&login);
+    Person::new(&fixture.server.http.with_token(&token)).reads("read db/creds/reader");
+    // The one use of the secret id is over.
+    ann.is_told(&login);
+
+    let by_token = Person::stranger(&fixture.server.http);
+    by_token.reads(&format!("login {root}"));
+    assert_eq!(by_token.reads("print token").trim(), root);
+    by_token.reads("auth disable people/");
+    by_token.reads("auth disable approle/");
+    assert!(person.reads_json("auth list")["people/"].is_null());
+}

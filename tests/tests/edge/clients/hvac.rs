@@ -7,10 +7,11 @@ use std::{
 
 use lessor_tests::{
     fixture::{Fixture, Lease},
+    jwt::Signer,
     python,
     server::{Server, workspace},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A script with the address and the root token of a server.
 fn script(name: &str, server: &Server) -> Command {
@@ -59,6 +60,20 @@ fn hvac_writes_policies_and_sees_what_they_come_to() {
 fn hvac_makes_tokens_and_wraps_answers() {
     let fixture = Fixture::start();
     succeeds("tokens", &fixture.server, &[]);
+}
+
+#[test]
+fn hvac_logs_in() {
+    let fixture = Fixture::start();
+    succeeds("auth_methods", &fixture.server, &[]);
+    succeeds("approle", &fixture.server, &[]);
+    succeeds("userpass", &fixture.server, &[]);
+    let signer = Signer::new("1");
+    let signed = signer.sign(&json!({
+        "iss": "harness", "sub": "app", "aud": "lessor", "team": "red",
+        "iat": 1_700_000_000, "exp": 4_000_000_000_u64,
+    }));
+    succeeds("jwt", &fixture.server, &[&signer.pem(), &signed]);
 }
 
 #[test]

@@ -2,11 +2,17 @@
 
 use std::sync::LazyLock;
 
-use lessor_tests::{fixture::Fixture, http::Http};
+use lessor_tests::{fixture::Fixture, http::Http, jwt::Signer};
+use serde_json::json;
 use tokio::runtime::Runtime;
 use vaultrs::{
     api::{
         self, ResponseWrapper as _,
+        auth::{
+            approle::requests::SetAppRoleRequest,
+            oidc::requests::{SetConfigurationRequest, SetRoleRequest as SetJwtRoleRequest},
+            userpass::requests::CreateUserRequest,
+        },
         database::{
             requests::{GenerateCredentialsRequest, SetRoleRequest, SetStaticRoleRequest},
             responses::GenerateCredentialsResponse,
@@ -14,6 +20,7 @@ use vaultrs::{
         sys::requests::EnableEngineRequest,
         token::requests::{CreateTokenRequest, SetTokenRoleRequest},
     },
+    auth::{approle, oidc, userpass},
     client::{Client as _, VaultClient, VaultClientSettingsBuilder},
     database::{role, static_role},
     error::ClientError,
@@ -358,4 +365,188 @@ fn vaultrs_wraps_answers() {
             .postgres
             .accepts(&credential.username, &credential.password)
     );
+}
+
+#[test]
+fn vaultrs_logs_in() {
+    let fixture = Fixture::start();
+    let client = client(&fixture.server.http);
+    write_policy(&client);
+    for method in ["approle", "userpass", "jwt"] {
+        sys::auth::enable(&client, method, method, None)
+            .now()
+            .unwrap();
+    }
+    assert_eq!(
+        refused(sys::auth::enable(&client, "x", "nosuch", None).now()),
+        400
+    );
+    let listed = sys::auth::list(&client).now().unwrap();
+    assert_eq!(listed["approle/"].mount_type, "approle");
+    assert!(listed.contains_key("token/"));
+    // Nobody has logged in yet.
+    let nobody = another(&fixture, "");
+
+    by_approle(&fixture, &client, &nobody);
+    by_password(&fixture, &client, &nobody);
+    by_jwt(&fixture, &client, &nobody);
+
+    sys::auth::disable(&client, "jwt").now().unwrap();
+    assert!(!sys::auth::list(&client).now().unwrap().contains_key("jwt/"));
+}
+
+fn by_approle(fixture: &Fixture, client: &VaultClient, nobody: &VaultClient) {
+    let mount = "approle";
+    let mut wanted = SetAppRoleRequest::builder();
+    wanted
+        .token_policies(vec!["app".to_owned()])
+        .token_ttl("10m")
+        .secret_id_num_uses(3_u64);
+    approle::role::set(client, mount, "app", Some(&mut wanted))
+        .now()
+        .unwrap();
+    let shown = approle::role::read(client, mount, "app").now().unwrap();
+    assert_eq!((shown.token_ttl, shown.secret_id_num_uses), (600, 3));
+    assert_eq!(
+        approle::role::list(client, mount).now().unwrap().keys,
+        ["app"]
+    );
+    let role = approle::role::read_id(client, mount, "app")
+        .now()
+        .unwrap()
+        .role_id;
+    let secret = approle::role::secret::generate(client, mount, "app", None)
+        .now()
+        .unwrap();
+    let auth = approle::login(nobody, mount, &role, &secret.secret_id)
+        .now()
+        .unwrap();
+    assert_eq!(auth.lease_duration, 600);
+    may_only_read(fixture, &auth);
+    assert_eq!(
+        refused(approle::login(nobody, mount, &role, "wrong").now()),
+        400
+    );
+    let found = approle::role::secret::read(client, mount, "app", &secret.secret_id)
+        .now()
+        .unwrap();
+    assert_eq!(found.secret_id_accessor, secret.secret_id_accessor);
+    approle::role::secret::read_accessor(client, mount, "app", &secret.secret_id_accessor)
+        .now()
+        .unwrap();
+    let listed = approle::role::secret::list(client, mount, "app")
+        .now()
+        .unwrap();
+    assert_eq!(
+        listed.keys,
+        std::slice::from_ref(&secret.secret_id_accessor)
+    );
+
+    approle::role::update_id(client, mount, "app", "orders")
+        .now()
+        .unwrap();
+    approle::role::secret::custom(client, mount, "app", "of-my-own-making", None)
+        .now()
+        .unwrap();
+    let auth = approle::login(nobody, mount, "orders", "of-my-own-making")
+        .now()
+        .unwrap();
+    may_only_read(fixture, &auth);
+    approle::role::secret::delete(client, mount, "app", "of-my-own-making")
+        .now()
+        .unwrap();
+    approle::role::secret::delete_accessor(client, mount, "app", &secret.secret_id_accessor)
+        .now()
+        .unwrap();
+    assert_eq!(
+        refused(approle::login(nobody, mount, "orders", &secret.secret_id).now()),
+        400
+    );
+    approle::tidy(client, mount).now().unwrap();
+    approle::role::delete(client, mount, "app").now().unwrap();
+    assert_eq!(
+        refused(approle::role::read(client, mount, "app").now()),
+        404
+    );
+}
+
+fn by_password(fixture: &Fixture, client: &VaultClient, nobody: &VaultClient) {
+    let mount = "userpass";
+    let mut wanted = CreateUserRequest::builder();
+    wanted
+        .token_policies(vec!["app".to_owned()])
+        .token_ttl("5m");
+    userpass::user::set(client, mount, "ann", "correct horse", Some(&mut wanted))
+        .now()
+        .unwrap();
+    let shown = userpass::user::read(client, mount, "ann").now().unwrap();
+    assert_eq!(
+        (shown.token_ttl, shown.token_policies),
+        (300, vec!["app".to_owned()])
+    );
+    assert_eq!(
+        userpass::user::list(client, mount).now().unwrap().keys,
+        ["ann"]
+    );
+    let auth = userpass::login(nobody, mount, "ann", "correct horse")
+        .now()
+        .unwrap();
+    may_only_read(fixture, &auth);
+    userpass::user::update_password(client, mount, "ann", "battery")
+        .now()
+        .unwrap();
+    userpass::user::update_policies(client, mount, "ann", "default")
+        .now()
+        .unwrap();
+    assert_eq!(
+        refused(userpass::login(nobody, mount, "ann", "correct horse").now()),
+        400
+    );
+    let auth = userpass::login(nobody, mount, "ann", "battery")
+        .now()
+        .unwrap();
+    assert_eq!(auth.policies, ["default"]);
+    userpass::user::delete(client, mount, "ann").now().unwrap();
+    assert_eq!(
+        refused(userpass::user::read(client, mount, "ann").now()),
+        404
+    );
+}
+
+fn by_jwt(fixture: &Fixture, client: &VaultClient, nobody: &VaultClient) {
+    let (mount, signer) = ("jwt", Signer::new("1"));
+    let mut wanted = SetConfigurationRequest::builder();
+    wanted
+        .jwt_validation_pubkeys(vec![signer.pem()])
+        .bound_issuer("harness");
+    oidc::config::set(client, mount, Some(&mut wanted))
+        .now()
+        .unwrap();
+    let shown = oidc::config::read(client, mount).now().unwrap();
+    assert_eq!(shown.bound_issuer.as_deref(), Some("harness"));
+    let mut wanted = SetJwtRoleRequest::builder();
+    wanted
+        .role_type("jwt")
+        .bound_audiences(vec!["lessor".to_owned()])
+        .token_policies(vec!["app".to_owned()])
+        .token_ttl("10m");
+    oidc::role::set(client, mount, "app", "sub", Vec::new(), Some(&mut wanted))
+        .now()
+        .unwrap();
+    let shown = oidc::role::read(client, mount, "app").now().unwrap();
+    assert_eq!((shown.user_claim.as_str(), shown.token_ttl), ("sub", 600));
+    assert_eq!(oidc::role::list(client, mount).now().unwrap().keys, ["app"]);
+    let signed = signer.sign(&json!({
+        "iss": "harness", "sub": "app", "aud": "lessor", "iat": 1_700_000_000, "exp": 4_000_000_000_u64,
+    }));
+    let auth = oidc::login(nobody, mount, &signed, Some("app".to_owned()))
+        .now()
+        .unwrap();
+    may_only_read(fixture, &auth);
+    assert_eq!(
+        refused(oidc::login(nobody, mount, "nosuch", Some("app".to_owned())).now()),
+        400
+    );
+    oidc::role::delete(client, mount, "app").now().unwrap();
+    assert_eq!(refused(oidc::role::read(client, mount, "app").now()), 404);
 }

@@ -161,6 +161,10 @@ pub(super) const DIFFERENCES: &[Known] = &[
     ("a lease that cannot live as long as was asked is not shortened silently", &[
         ("leases: renew beyond its longest life", "status 200 | 400"),
     ]),
+    ("a task tells when the last lease of a prefix has ended", &[
+        ("leases: revoke a prefix, not waiting", "status 204 | 202"),
+        ("leases: revoke a prefix, not waiting", "no body | a body"),
+    ]),
     ("a credential is forgotten only for a reason, which stands in the audit log", &[
         ("leases: revoke by force", "status 204 | 400"),
     ]),

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Mutex},
@@ -11,86 +10,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use lessor_tests::{
     http::Answer,
+    jwt::Signer,
     openssl::{Authority, Desk},
     refusal::{Case, refuse_all},
     server::Server,
 };
 use serde_json::{Value, json};
-
-/// An RSA key that signs tokens.
-struct Signer {
-    desk: Desk,
-    id: String,
-}
-
-impl Signer {
-    fn new(id: &str) -> Self {
-        let desk = Desk::new();
-        let key = [
-            "genpkey",
-            "-algorithm",
-            "RSA",
-            "-pkeyopt",
-            "rsa_keygen_bits:2048",
-            "-out",
-            "key",
-        ];
-        desk.openssl(&key).unwrap();
-        let id = id.to_owned();
-        Self { desk, id }
-    }
-
-    /// The public key as PEM.
-    fn pem(&self) -> String {
-        self.desk
-            .openssl(&["pkey", "-in", "key", "-pubout", "-out", "pub"])
-            .unwrap();
-        self.desk.read("pub")
-    }
-
-    /// The public key as a key set has it.
-    fn jwk(&self) -> Value {
-        let printed = self
-            .desk
-            .openssl(&["rsa", "-in", "key", "-noout", "-modulus"])
-            .unwrap();
-        let (_, modulus) = printed.split_once("Modulus=").unwrap();
-        let modulus = hex::decode(modulus.lines().next().unwrap().trim()).unwrap();
-        json!({"kty": "RSA", "use": "sig", "kid": self.id, "n": b64(modulus), "e": "AQAB"})
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        self.sign_as(
-            &json!({"alg": "RS256", "typ": "JWT", "kid": self.id}),
-            claims,
-        )
-    }
-
-    fn sign_as(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
-        let file = self.desk.put("message", &message);
-        self.desk
-            .openssl(&[
-                "dgst",
-                "-sha256",
-                "-sign",
-                "key",
-                "-out",
-                "signature",
-                "message",
-            ])
-            .unwrap();
-        let signature = fs::read(file.with_file_name("signature")).unwrap();
-        format!("{message}.{}", b64(signature))
-    }
-}
-
-fn b64(bytes: impl AsRef<[u8]>) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
 
 /// Unix seconds: tokens are signed by the time that everybody has.
 #[expect(

@@ -30,3 +30,21 @@ def refused(wrong, call, *arguments, **named):
 def done(answer):
     """A write that has nothing to say."""
     assert answer.status_code == 204, (answer.status_code, answer.text)
+
+
+def write_policy():
+    """The policy `app` of who logs in: read the credential of the role `reader`."""
+    done(
+        client.sys.create_or_update_policy(
+            "app", 'path "db/creds/reader" { capabilities = ["read"] }'
+        )
+    )
+
+
+def may_only_read(answer):
+    """The client of a login, which may do what the policy says and nothing else."""
+    assert answer["auth"]["policies"] == ["app", "default"], answer
+    app = another(answer["auth"]["client_token"])
+    assert app.read("db/creds/reader")["lease_id"]
+    refused(hvac.exceptions.Forbidden, app.read, "db/config")
+    return app

@@ -44,6 +44,7 @@ pub(super) fn leases() -> Vec<Step> {
         write("revoke by its path", "sys/leases/revoke/{other}", json!({"sync": true})),
         write("revoke a prefix", "sys/leases/revoke-prefix/db/creds/reader", json!({"sync": true})),
         write("revoke an unknown prefix", "sys/leases/revoke-prefix/nosuch", json!({"sync": true})),
+        write("revoke a prefix, not waiting", "sys/leases/revoke-prefix/db/creds/nosuch", json!({})),
         write("revoke by force", "sys/leases/revoke-force/db/creds", json!({})),
         list("list none", "sys/leases/lookup/db/creds/reader"),
     ]
