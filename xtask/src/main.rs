@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod bindings;
 mod chaos;
 mod cluster;
 mod demo;
@@ -27,6 +28,8 @@ The commands of this workspace.
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
+  cargo xtask bindings          make the SDK's bindings from wit/
+  cargo xtask bindings --check  make them and compare with what is checked in
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         (Some("chaos"), arguments) => chaos::run_command(arguments),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),
+        (Some("bindings"), []) => bindings::write(),
+        (Some("bindings"), ["--check"]) => bindings::check(),
         (Some("help" | "--help" | "-h"), _) => {
             say::data(USAGE);
             Ok(ExitCode::SUCCESS)
