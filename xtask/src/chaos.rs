@@ -64,7 +64,11 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
 }
 
 fn perform(options: &Options) -> Result<ExitCode> {
-    let workspace = Workspace::find()?;
+    let workspace = if options.debug {
+        Workspace::to_build()?
+    } else {
+        Workspace::find()?
+    };
     servers::ensure_postgres()?;
     let postgres = servers::postgres().context("PostgreSQL is gone")?;
     let program = built(&workspace, options.debug)?;

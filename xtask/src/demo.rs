@@ -21,7 +21,7 @@ mod stage;
 
 /// `cargo xtask demo`.
 pub(crate) fn perform() -> Result<ExitCode> {
-    let workspace = Workspace::find()?;
+    let workspace = Workspace::to_build()?;
     let program = || {
         say::step("Building lessor (the first time takes a few minutes)");
         run(&mut workspace.cargo(&["build", "--workspace", "--bin", "lessor"]))

@@ -9,6 +9,7 @@ mod bindings;
 mod chaos;
 mod cluster;
 mod demo;
+mod first_build;
 mod plugins;
 mod say;
 mod scratch;

@@ -86,7 +86,7 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
 
 /// `cargo xtask test`.
 pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
-    run_tests(&Workspace::find()?, arguments)
+    run_tests(&Workspace::to_build()?, arguments)
 }
 
 /// A cargo command that tells tests where the built program and providers are.

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::first_build;
+
 /// Features of a build for tests. Tests and the binary they start are built
 /// with the same ones, so that wasmtime is compiled once.
 pub(crate) const TEST_FEATURES: &str = "lessor/test-hooks";
@@ -13,6 +15,7 @@ pub(crate) const TEST_FEATURES: &str = "lessor/test-hooks";
 pub(crate) struct Workspace {
     root: PathBuf,
     target: PathBuf,
+    incremental: bool,
 }
 
 impl Workspace {
@@ -28,7 +31,21 @@ impl Workspace {
             Some(directory) => root.join(directory),
             None => root.join("target"),
         };
-        Ok(Self { root, target })
+        Ok(Self {
+            root,
+            target,
+            incremental: true,
+        })
+    }
+
+    /// The same, for a command that builds the program.
+    pub(crate) fn to_build() -> Result<Self> {
+        let workspace = Self::find()?;
+        let incremental = first_build::incremental(&workspace.target)?;
+        Ok(Self {
+            incremental,
+            ..workspace
+        })
     }
 
     /// The top level of the workspace.
@@ -61,6 +78,9 @@ impl Workspace {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(&self.root).args(arguments);
+        if !self.incremental {
+            command.env("CARGO_INCREMENTAL", "0");
+        }
         command
     }
 }
