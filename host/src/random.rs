@@ -15,7 +15,7 @@ pub fn bytes<const N: usize>() -> Result<[u8; N], RandomError> {
 /// A random UUID (RFC 9562, version 4), as Vault's are.
 ///
 /// # Errors
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn uuid() -> Result<String, RandomError> {
     let bits = u128::from_be_bytes(bytes::<16>()?);
     let bits = (bits & !(0xf000 << 64) & !(0xc000 << 48)) | (0x4000 << 64) | (0x8000 << 48);
