@@ -18,7 +18,10 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 pub use self::sources::ConfigError;
-use crate::id::{Digest, InvalidId};
+use crate::{
+    id::{Digest, InvalidId},
+    sandbox,
+};
 
 /// Flags of `lessor server`. Every key of the configuration file can also be
 /// set by an environment variable: `listen` is LESSOR_LISTEN, `limits.body_bytes`
@@ -82,6 +85,8 @@ pub struct Config {
     pub audit: AuditTarget,
     /// What bounds requests.
     pub limits: Limits,
+    /// What bounds the calls of providers.
+    pub sandbox: sandbox::Limits,
     /// Filter of log events.
     pub log_level: String,
     /// How log events are written.
@@ -204,6 +209,15 @@ impl Config {
         if written.limits.body_bytes == 0 {
             return Err(ConfigError::BodyBytes);
         }
+        written
+            .sandbox
+            .check()
+            .map_err(|(setting, value, range)| ConfigError::Sandbox {
+                setting,
+                value,
+                least: *range.start(),
+                most: *range.end(),
+            })?;
         for pin in &written.plugin {
             pin.digest().map_err(|source| ConfigError::Pin {
                 name: pin.name.clone(),
@@ -224,6 +238,7 @@ impl Config {
             tls: written.tls,
             audit,
             limits: written.limits,
+            sandbox: written.sandbox,
             log_level: written.log.level.unwrap_or_else(|| String::from("info")),
             log_format: written.log.format.unwrap_or_default(),
             plugins: written.plugin,

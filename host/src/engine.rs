@@ -22,7 +22,7 @@ use crate::{
     refusal::Refusal,
     role::Roles,
     rotation::Rotations,
-    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
+    sandbox::{CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
     scheduler::Scheduler,
     settings::Settings,
     storage::Storage,
@@ -30,10 +30,6 @@ use crate::{
     token::Tokens,
     wrapping::Wrappings,
 };
-
-/// Largest provider file in bytes. The largest known, with a JavaScript engine
-/// inside, has 12 MiB.
-const PLUGIN_BYTES: u64 = 64 << 20;
 
 /// Everything a request may need.
 #[derive(Debug)]
@@ -90,9 +86,9 @@ impl Engine {
         let sandbox = Sandbox::new(SandboxSettings {
             clock: clock.clone(),
             code_cache: Some(code_cache(config, &keyring)),
-            limits: Limits::default(),
+            limits: config.sandbox.clone(),
         })?;
-        let store = PluginStore::new(config.plugin_dir.clone(), PLUGIN_BYTES);
+        let store = PluginStore::new(config.plugin_dir.clone(), config.sandbox.plugin_size);
         let catalog = Catalog::new(storage.clone(), clock.clone(), store, sandbox);
         let engine = Self::over(storage, keyring, clock, catalog, config.dev.is_some()).await?;
         engine.start_scheduler().await;

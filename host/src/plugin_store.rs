@@ -9,7 +9,12 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
+};
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, openat2},
+    io::Errno,
 };
 
 use crate::{id::Digest, provider::Failure};
@@ -66,7 +71,10 @@ pub enum PluginError {
         file: String,
     },
     /// A link leads out of the directory.
-    #[error("{file:?} is a link that leaves the plugin directory: copy the file there instead")]
+    #[error(
+        "{file:?} is a link that leaves the plugin directory, or an absolute one: \
+         copy the file there instead"
+    )]
     LeavesDirectory {
         /// Its name.
         file: String,
@@ -78,7 +86,10 @@ pub enum PluginError {
         file: String,
     },
     /// Larger than the limit.
-    #[error("{file:?} is larger than the {limit} bytes that a plugin may have")]
+    #[error(
+        "{file:?} is larger than the {limit} bytes that a plugin may have \
+         (setting `sandbox.plugin_size`)"
+    )]
     TooLarge {
         /// Its name.
         file: String,
@@ -180,10 +191,7 @@ impl PluginStore {
     /// Where the directory cannot be listed; a file that cannot be read is an
     /// entry with its error.
     pub fn files(&self) -> Result<Vec<PluginFile>, PluginError> {
-        let directory = |source| PluginError::Directory {
-            dir: self.dir.display().to_string(),
-            source,
-        };
+        let directory = |source| self.unlistable(source);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(directory)? {
             let name = entry.map_err(directory)?.file_name();
@@ -207,28 +215,41 @@ impl PluginStore {
 
     /// The bytes of a file, read once through one handle.
     fn read(&self, file: &str) -> Result<Vec<u8>, PluginError> {
-        let path = self.locate(file)?;
         let unreadable = |source| PluginError::Unreadable {
             file: file.to_owned(),
             source,
         };
-        let handle = File::open(path).map_err(unreadable)?;
+        let too_large = || PluginError::TooLarge {
+            file: file.to_owned(),
+            limit: self.max_bytes,
+        };
+        let handle = self.open(file)?;
+        let metadata = handle.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(PluginError::NotAFile {
+                file: file.to_owned(),
+            });
+        }
+        if metadata.len() > self.max_bytes {
+            return Err(too_large());
+        }
         let mut bytes = Vec::new();
+        // It may grow while it is read.
         handle
             .take(self.max_bytes.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
         if length(&bytes) > self.max_bytes {
-            return Err(PluginError::TooLarge {
-                file: file.to_owned(),
-                limit: self.max_bytes,
-            });
+            return Err(too_large());
         }
         Ok(bytes)
     }
 
-    /// The path of a regular file within the directory, links resolved.
-    fn locate(&self, file: &str) -> Result<PathBuf, PluginError> {
+    /// Opens what the directory holds under a name. The kernel follows links, and
+    /// refuses one that leaves the directory, in the same step as it opens: what
+    /// was checked cannot be swapped before it is opened. A pipe is opened without
+    /// waiting for its writer.
+    fn open(&self, file: &str) -> Result<File, PluginError> {
         let plain = !file.is_empty()
             && file.len() <= 255
             && !matches!(file, "." | "..")
@@ -239,52 +260,32 @@ impl PluginStore {
                 file: file.chars().take(255).collect(),
             });
         }
-        let dir = self
-            .dir
-            .canonicalize()
-            .map_err(|source| PluginError::Directory {
-                dir: self.dir.display().to_string(),
-                source,
-            })?;
-        let path = dir
-            .join(file)
-            .canonicalize()
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound => PluginError::Missing {
-                    file: file.to_owned(),
-                },
-                _ => PluginError::Unreadable {
-                    file: file.to_owned(),
-                    source,
-                },
-            })?;
-        if path.parent() != Some(dir.as_path()) {
-            return Err(PluginError::LeavesDirectory {
-                file: file.to_owned(),
-            });
-        }
-        self.check_metadata(file, &path)?;
-        Ok(path)
+        let dir = File::open(&self.dir).map_err(|source| self.unlistable(source))?;
+        let opened = openat2(
+            dir,
+            file,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+            Mode::empty(),
+            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        );
+        let file = file.to_owned();
+        opened.map(File::from).map_err(|error| match error {
+            Errno::NOENT => PluginError::Missing { file },
+            Errno::XDEV => PluginError::LeavesDirectory { file },
+            // A socket.
+            Errno::NXIO => PluginError::NotAFile { file },
+            other => PluginError::Unreadable {
+                file,
+                source: other.into(),
+            },
+        })
     }
 
-    /// Looks before opening: opening a pipe would wait for its writer.
-    fn check_metadata(&self, file: &str, path: &Path) -> Result<(), PluginError> {
-        let metadata = fs::metadata(path).map_err(|source| PluginError::Unreadable {
-            file: file.to_owned(),
+    fn unlistable(&self, source: io::Error) -> PluginError {
+        PluginError::Directory {
+            dir: self.dir.display().to_string(),
             source,
-        })?;
-        if !metadata.is_file() {
-            return Err(PluginError::NotAFile {
-                file: file.to_owned(),
-            });
         }
-        if metadata.len() > self.max_bytes {
-            return Err(PluginError::TooLarge {
-                file: file.to_owned(),
-                limit: self.max_bytes,
-            });
-        }
-        Ok(())
     }
 }
 
@@ -315,7 +316,13 @@ fn length(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{
+        ffi::CString,
+        os::unix::{ffi::OsStrExt as _, fs::symlink, net::UnixListener},
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use rustix::fs::{CWD, FileType, mknodat};
 
     use super::*;
 
@@ -353,9 +360,16 @@ mod tests {
         let (dir, store) = store();
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("x.wasm"), b"x").unwrap();
-        symlink(outside.path().join("x.wasm"), dir.path().join("link.wasm")).unwrap();
-        fs::create_dir(dir.path().join("dir.wasm")).unwrap();
-        fs::write(dir.path().join("big.wasm"), [0; 17]).unwrap();
+        let at = |name: &str| dir.path().join(name);
+        symlink(outside.path().join("x.wasm"), at("link.wasm")).unwrap();
+        symlink("../x.wasm", at("above.wasm")).unwrap();
+        symlink("nowhere.wasm", at("dangling.wasm")).unwrap();
+        symlink("round.wasm", at("round.wasm")).unwrap();
+        fs::create_dir(at("dir.wasm")).unwrap();
+        fs::write(at("big.wasm"), [0; 17]).unwrap();
+        let pipe = CString::new(at("pipe.wasm").as_os_str().as_bytes()).unwrap();
+        mknodat(CWD, &*pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let _socket = UnixListener::bind(at("socket.wasm")).unwrap();
 
         for name in [
             "",
@@ -370,22 +384,73 @@ mod tests {
             let error = store.digest_of(name).unwrap_err();
             assert!(matches!(error, PluginError::BadName { .. }), "{name:?}");
         }
-        assert!(matches!(
-            store.digest_of("none.wasm").unwrap_err(),
-            PluginError::Missing { .. }
-        ));
-        assert!(matches!(
-            store.digest_of("link.wasm").unwrap_err(),
-            PluginError::LeavesDirectory { .. }
-        ));
-        assert!(matches!(
-            store.digest_of("dir.wasm").unwrap_err(),
-            PluginError::NotAFile { .. }
-        ));
-        assert!(matches!(
-            store.digest_of("big.wasm").unwrap_err(),
-            PluginError::TooLarge { limit: LIMIT, .. }
-        ));
+        type Expected = fn(&PluginError) -> bool;
+        let expected: [(&str, Expected); 9] = [
+            ("none.wasm", |error| {
+                matches!(error, PluginError::Missing { .. })
+            }),
+            ("dangling.wasm", |error| {
+                matches!(error, PluginError::Missing { .. })
+            }),
+            ("link.wasm", |error| {
+                matches!(error, PluginError::LeavesDirectory { .. })
+            }),
+            ("above.wasm", |error| {
+                matches!(error, PluginError::LeavesDirectory { .. })
+            }),
+            ("round.wasm", |error| {
+                matches!(error, PluginError::Unreadable { .. })
+            }),
+            ("dir.wasm", |error| {
+                matches!(error, PluginError::NotAFile { .. })
+            }),
+            ("pipe.wasm", |error| {
+                matches!(error, PluginError::NotAFile { .. })
+            }),
+            ("socket.wasm", |error| {
+                matches!(error, PluginError::NotAFile { .. })
+            }),
+            ("big.wasm", |error| {
+                matches!(error, PluginError::TooLarge { limit: LIMIT, .. })
+            }),
+        ];
+        for (name, is_expected) in expected {
+            let error = store.digest_of(name).unwrap_err();
+            assert!(is_expected(&error), "{name}: {error:?}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    /// A link and the file that it leads to outside are swapped back and forth
+    /// with a file of the directory: no read may ever give the bytes outside.
+    #[test]
+    fn a_file_that_is_swapped_for_a_link_outside_is_never_read_through_it() {
+        let (dir, store) = store();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), b"outside").unwrap();
+        let path = dir.path().join("a.wasm");
+        let spare = dir.path().join("spare");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    symlink(outside.path().join("secret"), &spare).unwrap();
+                    fs::rename(&spare, &path).unwrap();
+                    fs::write(&spare, b"inside").unwrap();
+                    fs::rename(&spare, &path).unwrap();
+                }
+            });
+            let mut found = [0_u32; 2];
+            while found.contains(&0) {
+                match store.digest_of("a.wasm") {
+                    Ok(digest) if digest == Digest::of(b"inside") => found[0] += 1,
+                    Err(PluginError::LeavesDirectory { .. }) => found[1] += 1,
+                    Err(PluginError::Missing { .. }) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]
@@ -394,6 +459,12 @@ mod tests {
         fs::write(dir.path().join("v1.wasm"), b"one").unwrap();
         symlink("v1.wasm", dir.path().join("current.wasm")).unwrap();
         assert_eq!(store.digest_of("current.wasm").unwrap(), Digest::of(b"one"));
+        // As orchestrators project files: a link to a directory that they swap.
+        fs::create_dir(dir.path().join("..v2")).unwrap();
+        fs::write(dir.path().join("..v2/b.wasm"), b"two").unwrap();
+        symlink("..v2", dir.path().join("..data")).unwrap();
+        symlink("..data/b.wasm", dir.path().join("b.wasm")).unwrap();
+        assert_eq!(store.digest_of("b.wasm").unwrap(), Digest::of(b"two"));
     }
 
     #[test]

@@ -196,9 +196,8 @@ impl Sandbox {
 
 impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
-        let calls = usize::try_from(limits.calls).unwrap_or(usize::MAX);
         Self {
-            slots: Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS))),
+            slots: Arc::new(slots(limits.calls)),
             crypto: crypto::slots(),
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
@@ -206,6 +205,12 @@ impl Outside {
             clock,
         }
     }
+}
+
+/// As many slots, or as many as a semaphore can have.
+fn slots(calls: u32) -> Semaphore {
+    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
+    Semaphore::new(calls.min(Semaphore::MAX_PERMITS))
 }
 
 impl Inner {

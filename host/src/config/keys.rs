@@ -44,7 +44,7 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 ];
 
 /// Every key. `plugin` is an array of tables.
-pub(super) const KEYS: [Key; 14] = [
+pub(super) const KEYS: [Key; 27] = [
     key("", "listen", Kind::Text),
     key("", "allow_plain_http", Kind::Value),
     key("", "data_dir", Kind::Text),
@@ -57,6 +57,19 @@ pub(super) const KEYS: [Key; 14] = [
     key("audit", "file", Kind::Text),
     key("limits", "body_bytes", Kind::Value),
     key("limits", "requests_per_second", Kind::Value),
+    key("sandbox", "memory", Kind::Value),
+    key("sandbox", "table", Kind::Value),
+    key("sandbox", "stack", Kind::Value),
+    key("sandbox", "output", Kind::Value),
+    key("sandbox", "copies", Kind::Value),
+    key("sandbox", "log_events", Kind::Value),
+    key("sandbox", "log_bytes", Kind::Value),
+    key("sandbox", "connections", Kind::Value),
+    key("sandbox", "handles", Kind::Value),
+    key("sandbox", "response", Kind::Value),
+    key("sandbox", "calls", Kind::Value),
+    key("sandbox", "plugin_calls", Kind::Value),
+    key("sandbox", "plugin_size", Kind::Value),
     key("log", "level", Kind::Text),
     key("log", "format", Kind::Text),
 ];

@@ -9,7 +9,7 @@ use super::{
     Limits, LogFormat, PluginPin, ServerArgs, Tls,
     keys::{KEYS, Kind, OTHER_VARIABLES, PLUGIN, PREFIX},
 };
-use crate::{id::InvalidId, suggest};
+use crate::{id::InvalidId, sandbox, suggest};
 
 /// The keys as written, before defaults.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +23,7 @@ pub(super) struct Written {
     pub(super) tls: Option<Tls>,
     pub(super) audit: Audit,
     pub(super) limits: Limits,
+    pub(super) sandbox: sandbox::Limits,
     pub(super) log: Log,
     pub(super) plugin: Vec<PluginPin>,
 }
@@ -241,6 +242,18 @@ pub enum ConfigError {
     /// A limit that lets nothing through.
     #[error("configuration: limits.body_bytes must be more than 0")]
     BodyBytes,
+    /// A limit of provider calls that the host cannot work with.
+    #[error("configuration: sandbox.{setting} must be from {least} to {most}, not {value}")]
+    Sandbox {
+        /// Which.
+        setting: &'static str,
+        /// As written.
+        value: u64,
+        /// The least that works.
+        least: u64,
+        /// The most that works.
+        most: u64,
+    },
     /// A declared pin without a digest.
     #[error("configuration: [[plugin]] {name:?} has no usable digest")]
     Pin {

@@ -34,6 +34,8 @@ fn the_documented_file_is_understood() {
         [limits]
         body_bytes = 100
         requests_per_second = 5
+        [sandbox]
+        memory = 134217728
         [[plugin]]
         name = "postgres"
         file = "postgres.wasm"
@@ -49,6 +51,10 @@ fn the_documented_file_is_understood() {
     assert_eq!(
         (config.limits.body_bytes, config.limits.requests_per_second),
         (100, 5)
+    );
+    assert_eq!(
+        (config.sandbox.memory, config.sandbox.connections),
+        (128 << 20, 32)
     );
     assert_eq!(config.plugins[0].name, "postgres");
     assert_eq!(config.tls.unwrap().cert, Path::new("server.pem"));
@@ -115,6 +121,11 @@ fn a_mistake_is_one_sentence_that_names_the_key() {
             "[limits]\nbody_bytes = 0",
             vec![],
             "configuration: limits.body_bytes must be more than 0",
+        ),
+        (
+            "[sandbox]\nplugin_calls = 0",
+            vec![],
+            "configuration: sandbox.plugin_calls must be from 1 to 4096, not 0",
         ),
         (
             "[seal]\ntype = \"shares\"",

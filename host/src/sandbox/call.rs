@@ -26,7 +26,7 @@ use super::{
     bindings::lessor::provider::types,
     http::HttpHooks,
     journal::Journal,
-    limits::{HANDLES, Limit, MemoryMeter},
+    limits::{Limit, MemoryMeter},
     reach::Reach,
     still::{StillClock, StillRandom},
 };
@@ -56,11 +56,20 @@ pub(super) struct CallState {
     computing: Arc<AtomicBool>,
 }
 
-/// A store while its call runs, and the slot that it holds. In this order: the
-/// slot is free once the store is gone.
+/// A store while its call runs, and the slots that it holds. In this order: the
+/// slots are free once the store is gone.
 pub(super) struct Session {
     pub(super) store: Store<CallState>,
-    pub(super) slot: Option<OwnedSemaphorePermit>,
+    pub(super) slots: Slots,
+}
+
+/// What a call waits for before it runs, in this order.
+#[derive(Default)]
+pub(super) struct Slots {
+    /// Its place among the calls of its provider.
+    pub(super) plugin: Option<OwnedSemaphorePermit>,
+    /// Its places in the pool.
+    pub(super) pool: Option<OwnedSemaphorePermit>,
 }
 
 impl Session {
@@ -99,13 +108,18 @@ impl Session {
             };
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(interruption)))
         });
-        Self { store, slot: None }
+        Self {
+            store,
+            slots: Slots::default(),
+        }
     }
 
     /// Why a call that did not answer in time did not.
     pub(super) fn overdue(&self, timeout: Duration) -> Failure {
         let state = self.store.data();
-        let limit = if self.slot.is_none() {
+        let limit = if self.slots.plugin.is_none() {
+            Limit::PluginCalls
+        } else if self.slots.pool.is_none() {
             Limit::Calls
         } else if state.computing.load(Ordering::Relaxed) {
             Limit::Cpu
@@ -130,11 +144,11 @@ fn limit_of(error: &wasmtime::Error, state: &CallState) -> Option<Limit> {
     if let Some(limit) = error.downcast_ref::<Limit>() {
         return Some(*limit);
     }
-    if state.memory.refused {
-        return Some(Limit::Memory);
+    if let Some(limit) = state.reach.exceeded.limit() {
+        return Some(limit);
     }
-    if state.reach.over_limit() {
-        return Some(Limit::Connections);
+    if matches!(error.downcast_ref(), Some(Trap::StackOverflow)) {
+        return Some(Limit::Stack);
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Some(Limit::Calls);
@@ -196,7 +210,7 @@ impl CallState {
         }
         let reach = Arc::new(Reach::new(scope, Arc::clone(outside)));
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        table.set_max_capacity(limits.handles);
         Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
@@ -204,7 +218,7 @@ impl CallState {
                 reach: Arc::clone(&reach),
             },
             table,
-            memory: MemoryMeter::new(limits.memory),
+            memory: MemoryMeter::new(limits, reach.exceeded.clone()),
             reach,
             journal,
             plugin,

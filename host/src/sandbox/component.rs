@@ -50,7 +50,7 @@ macro_rules! ask {
         let engine = runnable.pre.engine();
         let mut session = Session::new(engine, &runnable.outside, $self.digest, $call);
         let answer = timeout($call.timeout, async {
-            session.slot = Some(runnable.slot().await?);
+            runnable.wait(&mut session.slots).await?;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
             let $guest = $exports.load(&mut session.store, &instance)?;
             let $store = &mut session.store;
@@ -108,16 +108,20 @@ impl ComponentProvider {
         let result = match answer {
             Err(_) => Err(session.overdue(call.timeout)),
             Ok(Err(error)) => Err(session.broken(&error, call.timeout)),
-            Ok(Ok(Err(found))) => Err(outcome::failure(found, &secrets.scrubber())),
+            // A limit that the guest met is why it failed, whatever it says itself.
+            Ok(Ok(Err(found))) => match session.store.data().reach.exceeded.limit() {
+                Some(limit) => Err(limit.failure(limits, call.timeout)),
+                None => Err(outcome::failure(found, &secrets.scrubber())),
+            },
             Ok(Ok(Ok(found))) if found.bytes() > limits.output => {
                 Err(Limit::Output.failure(limits, call.timeout))
             }
             Ok(Ok(Ok(found))) => judge(found, &mut secrets),
         };
 
-        let Session { store, slot } = session;
+        let Session { store, slots } = session;
         let CallState { journal, reach, .. } = store.into_data();
-        drop(slot);
+        drop(slots);
         let refusals = reach.refusals();
         if !(journal.is_empty() && refusals.is_empty()) {
             let plugin = self.digest.to_string();

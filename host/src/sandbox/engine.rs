@@ -18,7 +18,7 @@ use super::{
     SandboxError,
     bindings::lessor::provider::{crypto, host, network, types},
     call::CallState,
-    limits::{Limits, TABLE_ELEMENTS},
+    limits::Limits,
 };
 
 /// How often a computing guest is looked at. Finer costs idle wake-ups, coarser
@@ -28,6 +28,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// What stays resident of a used slot instead of going back to the kernel:
 /// twice what the measured guests touch.
 const KEEP_RESIDENT: usize = 2 << 20;
+
+/// What the host's own functions may use of a call's stack, beyond the guest's
+/// part of it; as much as wasmtime leaves them by default.
+const HOST_STACK: usize = 1536 << 10;
 
 /// The engine, ticking.
 pub(super) fn engine(limits: &Limits) -> Result<Engine, SandboxError> {
@@ -40,7 +44,7 @@ pub(super) fn engine(limits: &Limits) -> Result<Engine, SandboxError> {
         .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(32)
-        .table_elements(TABLE_ELEMENTS)
+        .table_elements(limits.table)
         .max_memory_size(limits.memory)
         .max_unused_warm_slots(limits.calls)
         .linear_memory_keep_resident(KEEP_RESIDENT)
@@ -56,6 +60,8 @@ pub(super) fn engine(limits: &Limits) -> Result<Engine, SandboxError> {
         .epoch_interruption(true)
         .concurrency_support(false)
         .memory_init_cow(true)
+        .max_wasm_stack(limits.stack)
+        .async_stack_size(limits.stack.saturating_add(HOST_STACK))
         .cranelift_opt_level(OptLevel::Speed)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config).map_err(|error| SandboxError::Engine(error.into()))?;

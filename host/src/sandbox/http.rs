@@ -22,6 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::{
     grants::Scheme,
+    limits::{Exceeded, Limit},
     reach::{DialError, Reach},
     tls::TlsError,
 };
@@ -74,7 +75,7 @@ async fn send(
         .await
         .map_err(|_| Error::ConnectionReadTimeout)??;
     let limit = reach.outside.limits.response;
-    let response = response.map(|body| capped(body, limit));
+    let response = response.map(|body| capped(body, limit, reach.exceeded.clone()));
     Ok((response, Box::new(driver)))
 }
 
@@ -188,16 +189,19 @@ async fn exchange(
 }
 
 /// A response body that fails once it is longer than `limit` bytes.
-fn capped(body: Incoming, limit: usize) -> WasiBody {
-    let too_long = Error::HttpResponseBodySize(u64::try_from(limit).ok());
+fn capped(body: Incoming, limit: usize, exceeded: Exceeded) -> WasiBody {
+    let too_long = move || {
+        exceeded.note(Limit::Response);
+        Error::HttpResponseBodySize(u64::try_from(limit).ok())
+    };
     if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
-        return http_body_util::StreamBody::new(futures_util::stream::iter([Err(too_long)]))
+        return http_body_util::StreamBody::new(futures_util::stream::iter([Err(too_long())]))
             .boxed_unsync();
     }
     Limited::new(body, limit)
         .map_err(move |error| {
             if error.is::<LengthLimitError>() {
-                return Error::HttpResponseBodySize(u64::try_from(limit).ok());
+                return too_long();
             }
             match error.downcast::<hyper::Error>() {
                 Ok(error) => Error::Hyper(*error),

@@ -138,7 +138,7 @@ impl Journal {
                     plugin = speaker.plugin,
                     operation = speaker.operation,
                     stream,
-                    "the provider wrote {} bytes more than are kept (limit `log_bytes`)",
+                    "the provider wrote {} bytes more than are kept (setting `sandbox.log_bytes`)",
                     captured.dropped
                 );
             }
@@ -150,7 +150,7 @@ impl Journal {
                 plugin = speaker.plugin,
                 operation = speaker.operation,
                 "the provider logged {} events more than are kept \
-                 (limits `log_events` and `log_bytes`)",
+                 (settings `sandbox.log_events` and `sandbox.log_bytes`)",
                 self.dropped
             );
         }

@@ -22,6 +22,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     Outside,
     grants::{Destination, Host, Refusal, Scheme},
+    limits::{Exceeded, Limit},
 };
 use crate::provider::Scope;
 
@@ -37,7 +38,8 @@ pub(super) struct Reach {
     scope: Option<Arc<Scope>>,
     pub(super) outside: Arc<Outside>,
     connections: AtomicUsize,
-    over_limit: AtomicBool,
+    /// The first limit that the call ran into.
+    pub(super) exceeded: Exceeded,
     touched: AtomicBool,
     refused: Mutex<Vec<String>>,
 }
@@ -80,7 +82,7 @@ impl Reach {
             scope,
             outside,
             connections: AtomicUsize::new(0),
-            over_limit: AtomicBool::new(false),
+            exceeded: Exceeded::default(),
             touched: AtomicBool::new(false),
             refused: Mutex::new(Vec::new()),
         }
@@ -99,11 +101,6 @@ impl Reach {
     /// Notes that a connection is in the guest's hands.
     pub(super) fn touch(&self) {
         self.touched.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the call wanted more connections than it may have.
-    pub(super) fn over_limit(&self) -> bool {
-        self.over_limit.load(Ordering::Relaxed)
     }
 
     /// The sentences of what was refused, in order.
@@ -167,7 +164,7 @@ impl Reach {
     pub(super) fn count_connection(&self) -> Result<(), DialError> {
         let opened = self.connections.fetch_add(1, Ordering::Relaxed);
         if opened >= self.outside.limits.connections {
-            self.over_limit.store(true, Ordering::Relaxed);
+            self.exceeded.note(Limit::Connections);
             return Err(DialError::TooMany);
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 use wasmtime::{
     Store,
     component::{Component, Instance, InstancePre, Linker},
@@ -11,7 +11,7 @@ use wasmtime::{
 use super::{
     Outside,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
-    call::{CallState, Session},
+    call::{CallState, Session, Slots},
     engine::TABLES_PER_CALL,
     world::{self, Exports},
 };
@@ -28,6 +28,8 @@ pub(super) struct Runnable {
     pub(super) outside: Arc<Outside>,
     /// Slots that one instance takes of those in `Outside`.
     weight: u32,
+    /// Calls of this provider alone.
+    own: Arc<Semaphore>,
 }
 
 impl Runnable {
@@ -44,15 +46,19 @@ impl Runnable {
         Ok(Self {
             exports: world::find_exports(&pre)?,
             weight: weight(component, outside.limits.calls),
+            own: Arc::new(super::slots(outside.limits.plugin_calls)),
             pre,
             outside,
         })
     }
 
-    /// Waits until there is room for one more instance in the pool.
-    pub(super) async fn slot(&self) -> wasmtime::Result<OwnedSemaphorePermit> {
-        let slots = Arc::clone(&self.outside.slots);
-        Ok(slots.acquire_many_owned(self.weight).await?)
+    /// Waits until there is room for one more call of this provider, and in the
+    /// pool.
+    pub(super) async fn wait(&self, slots: &mut Slots) -> wasmtime::Result<()> {
+        slots.plugin = Some(Arc::clone(&self.own).acquire_owned().await?);
+        let pool = Arc::clone(&self.outside.slots);
+        slots.pool = Some(pool.acquire_many_owned(self.weight).await?);
+        Ok(())
     }
 
     /// Runs `describe` and `names` without network, keys and entropy.
@@ -63,7 +69,7 @@ impl Runnable {
         let engine = self.pre.engine();
         let mut session = Session::describing(engine, &self.outside, digest);
         let described = timeout(DESCRIBE, async {
-            session.slot = Some(self.slot().await?);
+            self.wait(&mut session.slots).await?;
             let store = &mut session.store;
             let instance = self.pre.instantiate_async(&mut *store).await?;
             // Checks the types of every function, also of those not called now.
