@@ -22,11 +22,12 @@ use tracing_subscriber::{
 use super::Audit;
 
 /// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 11] = [
+const ENGINES: [&str; 12] = [
     "lessor::account",
     "lessor::catalog",
     "lessor::grant",
     "lessor::lease",
+    "lessor::limit",
     "lessor::mount",
     "lessor::role",
     "lessor::rotation",

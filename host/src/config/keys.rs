@@ -44,7 +44,7 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 ];
 
 /// Every key. `plugin` is an array of tables.
-pub(super) const KEYS: [Key; 27] = [
+pub(super) const KEYS: [Key; 28] = [
     key("", "listen", Kind::Text),
     key("", "allow_plain_http", Kind::Value),
     key("", "data_dir", Kind::Text),
@@ -69,6 +69,7 @@ pub(super) const KEYS: [Key; 27] = [
     key("sandbox", "response", Kind::Value),
     key("sandbox", "calls", Kind::Value),
     key("sandbox", "plugin_calls", Kind::Value),
+    key("sandbox", "describe", Kind::Value),
     key("sandbox", "plugin_size", Kind::Value),
     key("log", "level", Kind::Text),
     key("log", "format", Kind::Text),

@@ -121,6 +121,8 @@ impl Session {
             Limit::PluginCalls
         } else if self.slots.pool.is_none() {
             Limit::Calls
+        } else if state.reach.scope().is_err() {
+            Limit::Describe
         } else if state.computing.load(Ordering::Relaxed) {
             Limit::Cpu
         } else {

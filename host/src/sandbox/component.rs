@@ -127,9 +127,9 @@ impl ComponentProvider {
             let plugin = self.digest.to_string();
             let operation = call.operation.to_string();
             let speaker = Speaker {
-                mount: call.scope.mount.as_str(),
+                mount: Some(call.scope.mount.as_str()),
                 plugin: &plugin,
-                operation: &operation,
+                operation: Some(&operation),
             };
             for sentence in &refusals {
                 // Not the provider's words: the audit log keeps these.

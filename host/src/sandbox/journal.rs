@@ -34,9 +34,11 @@ const WRITE_PERMIT: usize = 64 << 10;
 pub(super) struct Journal {
     started: Instant,
     events: Vec<Event>,
+    limits: (usize, usize),
     room_events: usize,
     room_bytes: usize,
-    dropped: u64,
+    /// Events beyond their number, and beyond their bytes.
+    dropped: (u64, u64),
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
 }
@@ -51,9 +53,10 @@ struct Event {
 
 /// Whose words these are.
 pub(super) struct Speaker<'c> {
-    pub(super) mount: &'c str,
+    /// None while a provider describes itself, nor an operation.
+    pub(super) mount: Option<&'c str>,
     pub(super) plugin: &'c str,
-    pub(super) operation: &'c str,
+    pub(super) operation: Option<&'c str>,
 }
 
 impl Journal {
@@ -61,9 +64,10 @@ impl Journal {
         Self {
             started: Instant::now(),
             events: Vec::new(),
+            limits: (limits.log_events, limits.log_bytes),
             room_events: limits.log_events,
             room_bytes: limits.log_bytes,
-            dropped: 0,
+            dropped: (0, 0),
             stdout: Captured::new(limits.log_bytes),
             stderr: Captured::new(limits.log_bytes),
         }
@@ -76,8 +80,13 @@ impl Journal {
             .map(|(name, value)| name.len() + value.len() + OVERHEAD)
             .sum::<usize>()
             .saturating_add(message.len());
-        if self.room_events == 0 || size > self.room_bytes {
-            self.dropped = self.dropped.saturating_add(1);
+        let (events, bytes) = &mut self.dropped;
+        if self.room_events == 0 {
+            *events = events.saturating_add(1);
+            return;
+        }
+        if size > self.room_bytes {
+            *bytes = bytes.saturating_add(1);
             return;
         }
         self.room_events -= 1;
@@ -93,7 +102,7 @@ impl Journal {
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
-            && self.dropped == 0
+            && self.dropped == (0, 0)
             && self.stdout.is_empty()
             && self.stderr.is_empty()
     }
@@ -116,11 +125,12 @@ impl Journal {
             let captured = captured.lock();
             // Scrubbed as a whole first: a secret may span lines.
             let text = String::from_utf8_lossy(&captured.bytes);
-            for line in scrubber
-                .scrub(&text)
-                .lines()
-                .filter(|line| !line.is_empty())
-            {
+            let scrubbed = if captured.dropped > 0 {
+                scrubber.scrub_cut(&text).into()
+            } else {
+                scrubber.scrub(&text)
+            };
+            for line in scrubbed.lines().filter(|line| !line.is_empty()) {
                 tracing::warn!(
                     target: TARGET,
                     mount = speaker.mount,
@@ -131,29 +141,37 @@ impl Journal {
                     scrubber.line(line, LINE)
                 );
             }
-            if captured.dropped > 0 {
-                tracing::warn!(
-                    target: TARGET,
-                    mount = speaker.mount,
-                    plugin = speaker.plugin,
-                    operation = speaker.operation,
-                    stream,
-                    "the provider wrote {} bytes more than are kept (setting `sandbox.log_bytes`)",
-                    captured.dropped
-                );
-            }
+            let bytes = (captured.dropped, "limit_log_bytes", captured.limit);
+            report_dropped(speaker, stream, "bytes", bytes);
         }
-        if self.dropped > 0 {
-            tracing::warn!(
-                target: TARGET,
-                mount = speaker.mount,
-                plugin = speaker.plugin,
-                operation = speaker.operation,
-                "the provider logged {} events more than are kept \
-                 (settings `sandbox.log_events` and `sandbox.log_bytes`)",
-                self.dropped
-            );
-        }
+        let events = (self.dropped.0, "limit_log_events", self.limits.0);
+        report_dropped(speaker, "log", "events", events);
+        let bytes = (self.dropped.1, "limit_log_bytes", self.limits.1);
+        report_dropped(speaker, "log", "events", bytes);
+    }
+}
+
+/// What was dropped goes to the audit log too, under the code of its limit: the
+/// call itself goes on, because what it made upstream stands.
+fn report_dropped(
+    speaker: &Speaker<'_>,
+    stream: &str,
+    unit: &str,
+    (dropped, code, limit): (u64, &str, usize),
+) {
+    if dropped > 0 {
+        tracing::warn!(
+            target: "lessor::limit",
+            mount = speaker.mount,
+            plugin = speaker.plugin,
+            operation = speaker.operation,
+            stream,
+            code,
+            limit,
+            dropped,
+            "dropped {unit} that a provider wrote beyond `sandbox.{}`",
+            code.trim_start_matches("limit_")
+        );
     }
 }
 
@@ -303,7 +321,7 @@ mod tests {
         journal.log(Level::Info, String::from("four"), Vec::new());
         journal.log(Level::Info, String::from("x"), Vec::new());
         journal.log(Level::Info, String::from("x"), Vec::new());
-        assert_eq!((journal.events.len(), journal.dropped), (3, 2));
+        assert_eq!((journal.events.len(), journal.dropped), (3, (1, 1)));
 
         let mut journal = Journal::new(&Limits::default());
         journal.log(
@@ -311,7 +329,7 @@ mod tests {
             String::new(),
             vec![Default::default(); 100_000],
         );
-        assert_eq!((journal.events.len(), journal.dropped), (0, 1));
+        assert_eq!((journal.events.len(), journal.dropped), (0, (0, 1)));
 
         let journal = Journal::new(&Limits {
             log_bytes: 10,

@@ -49,6 +49,9 @@ pub struct Limits {
     /// Calls of one provider that run at once: one that hangs leaves room for
     /// the others. Further ones wait, within their timeout.
     pub plugin_calls: u32,
+    /// Seconds that a provider may take to describe itself; an interpreter that
+    /// starts takes a few milliseconds.
+    pub describe: u64,
     /// Bytes of a plugin file.
     pub plugin_size: u64,
 }
@@ -70,6 +73,7 @@ impl Default for Limits {
             response: 4 << 20,
             calls: 256,
             plugin_calls: 128,
+            describe: 10,
             plugin_size: 64 << 20,
         }
     }
@@ -96,6 +100,7 @@ impl Limits {
             ("response", wide(self.response), 1024..=1 << 30),
             ("calls", calls, 1..=4096),
             ("plugin_calls", u64::from(self.plugin_calls), 1..=4096),
+            ("describe", self.describe, 1..=600),
             ("plugin_size", self.plugin_size, 1024..=512 << 20),
         ];
         settings
@@ -144,6 +149,9 @@ pub(super) enum Limit {
     /// It found no slot among the calls of its provider.
     #[error("plugin_calls")]
     PluginCalls,
+    /// It took longer to describe itself.
+    #[error("describe")]
+    Describe,
 }
 
 impl Limit {
@@ -197,6 +205,9 @@ impl Limit {
                 "the host runs as many calls of this provider as it may: {}",
                 limits.plugin_calls
             ),
+            Self::Describe => {
+                format!("the provider did not describe itself within {seconds} s")
+            }
         };
         let message = match self {
             Self::Timeout | Self::Cpu => format!("{what} (setting `timeout` of the mount)"),
@@ -320,6 +331,7 @@ mod tests {
             Limit::Response,
             Limit::Calls,
             Limit::PluginCalls,
+            Limit::Describe,
         ] {
             let failure = limit.failure(&limits, Duration::from_secs(60));
             assert_eq!(failure.code, format!("limit_{limit}"));

@@ -13,13 +13,11 @@ use super::{
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{CallState, Session, Slots},
     engine::TABLES_PER_CALL,
+    journal::Speaker,
+    scrub::Scrubber,
     world::{self, Exports},
 };
 use crate::{id::Digest, plugin_store::PluginError};
-
-/// How long a provider may take to describe itself; an interpreter that starts
-/// takes a few milliseconds.
-const DESCRIBE: Duration = Duration::from_secs(10);
 
 /// What instances are made from.
 pub(super) struct Runnable {
@@ -68,7 +66,8 @@ impl Runnable {
     ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
         let engine = self.pre.engine();
         let mut session = Session::describing(engine, &self.outside, digest);
-        let described = timeout(DESCRIBE, async {
+        let patience = Duration::from_secs(self.outside.limits.describe);
+        let described = timeout(patience, async {
             self.wait(&mut session.slots).await?;
             let store = &mut session.store;
             let instance = self.pre.instantiate_async(&mut *store).await?;
@@ -89,11 +88,25 @@ impl Runnable {
             Ok(Ok((descriptor, names)))
         })
         .await;
-        match described {
+        let described = match described {
             Ok(Ok(described)) => described,
-            Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, DESCRIBE))),
-            Err(_) => Err(PluginError::Describe(session.overdue(DESCRIBE))),
+            Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, patience))),
+            Err(_) => Err(PluginError::Describe(session.overdue(patience))),
+        };
+        let Session { store, slots } = session;
+        let CallState { journal, .. } = store.into_data();
+        drop(slots);
+        if !journal.is_empty() {
+            let plugin = digest.to_string();
+            let speaker = Speaker {
+                mount: None,
+                plugin: &plugin,
+                operation: None,
+            };
+            // Nobody has told it a secret yet.
+            journal.write(&Scrubber::default(), &speaker);
         }
+        described
     }
 
     fn load_all(

@@ -200,6 +200,26 @@ impl Scrubber {
         text
     }
 
+    /// Like [`Self::scrub`], for a text whose end was cut off: what is left there
+    /// of a secret goes too.
+    pub(super) fn scrub_cut(&self, text: &str) -> String {
+        let mut text = self.scrub(text).into_owned();
+        let kept = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
+        text.truncate(kept);
+        let begun = self
+            .needles
+            .iter()
+            .filter_map(|needle| {
+                let ends = needle.char_indices().skip(1).map(|(end, _)| end);
+                ends.filter(|end| text.ends_with(needle.get(..*end).unwrap_or_default()))
+                    .last()
+            })
+            .max()
+            .unwrap_or(0);
+        text.truncate(text.len() - begun);
+        text
+    }
+
     /// One line of at most `limit` bytes: secrets masked, control characters
     /// replaced, the rest cut off.
     pub(super) fn line(&self, text: &str, limit: usize) -> String {
@@ -381,6 +401,21 @@ mod tests {
                 scrubbed.len() < MASK.len() + prefix.len() * 2 + 8,
                 "{scrubbed}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_cut_left_of_a_secret_goes_too() {
+        let scrubber = scrubber(&["p\u{e4}ssword-1", "word-2"]);
+        for (text, expected) in [
+            ("got p\u{e4}ssword-", "got "),
+            ("got p\u{e4}ssword-1", "got ****"),
+            ("got p\u{fffd}", "got "),
+            ("got wor", "got "),
+            ("got nothing", "got nothing"),
+            ("", ""),
+        ] {
+            assert_eq!(scrubber.scrub_cut(text), expected);
         }
     }
 
