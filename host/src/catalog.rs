@@ -1,27 +1,31 @@
 //! Pins and the providers behind them: which bytes may run, loaded once.
 //!
 //! A pin names a file of the plugin directory and the digest its bytes must
-//! have. A provider is loaded when a mount first needs it and stays in memory by
-//! digest. A file that is missing or was changed disables the mounts that need
-//! it, with a sentence, and nothing else.
+//! have. A provider is loaded when a mount first needs it and stays in memory
+//! until its file is found changed or no pin names it. A file that is missing or
+//! was changed disables the mounts that need it, with a sentence, and nothing
+//! else; calls under way end on what they began with.
+
+mod pins;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use self::pins::{Pins, resolve};
 use crate::{
     account,
     clock::Clock,
     id::Digest,
-    plugin_store::{PluginError, PluginStore},
-    provider::{Descriptor, Provider},
+    plugin_store::{PluginError, PluginStore, VerifiedPlugin},
+    provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
     role,
-    sandbox::Sandbox,
+    sandbox::{Sandbox, Tally},
     schema::Checker,
     settings,
-    storage::{PinRow, PinSource, Storage},
+    storage::{PinRow, PinSource, Storage, StorageError},
     suggest,
 };
 
@@ -89,8 +93,8 @@ pub struct CatalogEntry {
     pub state: &'static str,
     /// Why it is not ready.
     pub reason: Option<String>,
-    /// What the provider says of itself, where it could be loaded.
-    pub descriptor: Option<Descriptor>,
+    /// What the provider says of itself and is made of, where it could be loaded.
+    pub provider: Option<(Descriptor, Anatomy)>,
     /// Paths of the mounts that run it.
     pub mounts: Vec<String>,
 }
@@ -112,10 +116,11 @@ pub struct Unpinned {
 #[derive(Debug)]
 pub struct Catalog {
     storage: Storage,
+    pins: Pins,
     clock: Clock,
     source: Source,
-    /// By digest; may be dropped at any time.
-    loaded: Mutex<HashMap<Digest, Arc<Plugin>>>,
+    /// By file and digest; may be dropped at any time.
+    loaded: Mutex<HashMap<(String, Digest), Arc<Plugin>>>,
 }
 
 /// Where providers come from.
@@ -132,28 +137,40 @@ enum Source {
 
 impl Catalog {
     /// A catalog over a plugin directory.
-    pub fn new(storage: Storage, clock: Clock, store: PluginStore, sandbox: Sandbox) -> Self {
-        Self {
-            storage,
-            clock,
-            source: Source::Directory { store, sandbox },
-            loaded: Mutex::default(),
-        }
+    ///
+    /// # Errors
+    /// Where the pins cannot be read.
+    pub async fn open(
+        storage: Storage,
+        clock: Clock,
+        store: PluginStore,
+        sandbox: Sandbox,
+    ) -> Result<Self, StorageError> {
+        Self::over(storage, clock, Source::Directory { store, sandbox }).await
     }
 
     /// A catalog of fakes.
     #[cfg(test)]
-    pub(crate) fn fixed(storage: Storage, clock: Clock, providers: Vec<Arc<dyn Provider>>) -> Self {
+    pub(crate) async fn fixed(
+        storage: Storage,
+        clock: Clock,
+        providers: Vec<Arc<dyn Provider>>,
+    ) -> Result<Self, StorageError> {
         let providers = providers
             .into_iter()
             .map(|provider| (provider.digest(), provider))
             .collect();
-        Self {
+        Self::over(storage, clock, Source::Fixed(providers)).await
+    }
+
+    async fn over(storage: Storage, clock: Clock, source: Source) -> Result<Self, StorageError> {
+        Ok(Self {
+            pins: Pins::open(storage.clone()).await?,
             storage,
             clock,
-            source: Source::Fixed(providers),
+            source,
             loaded: Mutex::default(),
-        }
+        })
     }
 
     /// Verifies, loads and stores a pin. Only bytes of the digest are accepted.
@@ -179,7 +196,7 @@ impl Catalog {
             source: spec.source,
             pinned_at: self.clock.now(),
         };
-        self.storage.record_pin(pin.clone()).await?;
+        self.pins.record(pin.clone()).await?;
         tracing::info!(plugin = %pin.name, version = %pin.version, file = %pin.file, sha256 = %pin.sha256, "pinned a plugin");
         Ok(pin)
     }
@@ -189,10 +206,10 @@ impl Catalog {
     /// # Errors
     /// Where storage fails.
     pub async fn list(&self) -> Result<Vec<CatalogEntry>, Refusal> {
-        let pins = self.storage.pins().await?;
+        let pins = self.pins.all();
         let mounts = self.storage.mounts().await?;
         let mut entries = Vec::new();
-        for pin in &pins {
+        for pin in pins.iter() {
             // Draining mounts count: their leases are still to be revoked.
             let users = mounts
                 .iter()
@@ -202,15 +219,19 @@ impl Catalog {
                         .is_ok_and(|running| running.version == pin.version)
                 });
             let mounts = users.map(|row| row.mount.path.to_string()).collect();
-            let (state, reason, descriptor) = match self.load_file(&pin.file, pin.sha256).await {
-                Ok(plugin) => ("ready", None, Some(plugin.provider.descriptor().clone())),
+            let (state, reason, provider) = match self.load_file(&pin.file, pin.sha256).await {
+                Ok(plugin) => {
+                    let provider = &plugin.provider;
+                    let shown = (provider.descriptor().clone(), provider.anatomy().clone());
+                    ("ready", None, Some(shown))
+                }
                 Err(error) => (state_of(&error), Some(sentence(&error)), None),
             };
             entries.push(CatalogEntry {
                 pin: pin.clone(),
                 state,
                 reason,
-                descriptor,
+                provider,
                 mounts,
             });
         }
@@ -222,7 +243,7 @@ impl Catalog {
     /// # Errors
     /// `NotFound` where there is none.
     pub async fn show(&self, name: &str, version: Option<&str>) -> Result<CatalogEntry, Refusal> {
-        let pins = self.storage.pins().await?;
+        let pins = self.pins.all();
         let wanted = resolve(&pins, name, version)
             .map_err(Refusal::NotFound)?
             .version
@@ -259,9 +280,7 @@ impl Catalog {
         }
         for entry in wanted {
             let (name, version) = (entry.pin.name, entry.pin.version);
-            self.storage
-                .remove_pin(name.clone(), version.clone())
-                .await?;
+            self.pins.remove(&name, &version).await?;
             tracing::info!(plugin = %name, %version, "removed a pin");
         }
         Ok(())
@@ -272,8 +291,8 @@ impl Catalog {
     /// # Errors
     /// Where the directory cannot be read.
     pub async fn unpinned(&self) -> Result<Vec<Unpinned>, Refusal> {
-        let pins = self.storage.pins().await?;
         let files = self.files().await?;
+        let pins = self.pins.all();
         Ok(files
             .into_iter()
             .filter(|file| {
@@ -284,10 +303,35 @@ impl Catalog {
             .collect())
     }
 
-    /// Forgets what was loaded: every provider is read and verified again at
-    /// its next call.
-    pub fn reload(&self) {
-        self.loaded().clear();
+    /// Reads and hashes the files of all loaded providers again. One whose file
+    /// is gone or changed runs no more until the pinned bytes are back.
+    pub async fn verify_again(&self) {
+        let mut loaded: Vec<(String, Digest)> = self.loaded().keys().cloned().collect();
+        loaded.sort();
+        for (file, sha256) in loaded {
+            let pins = self.pins.all();
+            let pin = pins
+                .iter()
+                .find(|pin| pin.file == file && pin.sha256 == sha256);
+            let verified = match (&self.source, pin) {
+                (Source::Directory { store, .. }, Some(_)) => {
+                    verify(store, &file, sha256).await.map(drop)
+                }
+                #[cfg(test)]
+                (Source::Fixed(_), Some(_)) => Ok(()),
+                (_, None) => {
+                    self.loaded().remove(&(file, sha256));
+                    continue;
+                }
+            };
+            if let (Err(error), Some(pin)) = (verified, pin) {
+                tracing::warn!(
+                    plugin = %pin.name, version = %pin.version, %file, %sha256,
+                    reason = sentence(&error), "a plugin can run no more"
+                );
+                self.loaded().remove(&(file, sha256));
+            }
+        }
     }
 
     /// The provider that a mount runs.
@@ -300,7 +344,7 @@ impl Catalog {
         name: &str,
         version: Option<&str>,
     ) -> Result<(PinRow, Arc<Plugin>), Refusal> {
-        let pins = self.storage.pins().await?;
+        let pins = self.pins.all();
         let pin = resolve(&pins, name, version)
             .map_err(Refusal::Invalid)?
             .clone();
@@ -321,6 +365,15 @@ impl Catalog {
             Source::Fixed(_) => {
                 let _ = mount_id;
             }
+        }
+    }
+
+    /// What the calls of providers came to since the start, by plugin and mount.
+    pub fn tallies(&self) -> Vec<Tally> {
+        match &self.source {
+            Source::Directory { sandbox, .. } => sandbox.tallies(),
+            #[cfg(test)]
+            Source::Fixed(_) => Vec::new(),
         }
     }
 
@@ -352,7 +405,7 @@ impl Catalog {
     }
 
     async fn load_file(&self, file: &str, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
-        if let Some(plugin) = self.loaded().get(&sha256) {
+        if let Some(plugin) = self.loaded().get(&(file.to_owned(), sha256)) {
             return Ok(Arc::clone(plugin));
         }
         self.read_and_load(file, sha256).await
@@ -362,12 +415,7 @@ impl Catalog {
     async fn read_and_load(&self, file: &str, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
         let provider = match &self.source {
             Source::Directory { store, sandbox } => {
-                let (store, file) = (store.clone(), file.to_owned());
-                let verified = tokio::task::spawn_blocking(move || store.verify(&file, sha256))
-                    .await
-                    .map_err(|error| PluginError::Prepare {
-                        reason: error.to_string(),
-                    })??;
+                let verified = verify(store, file, sha256).await?;
                 sandbox.load(verified).await?
             }
             #[cfg(test)]
@@ -382,44 +430,28 @@ impl Catalog {
         };
         let plugin =
             Arc::new(Plugin::new(provider).map_err(|reason| PluginError::Prepare { reason })?);
-        self.loaded().insert(sha256, Arc::clone(&plugin));
+        self.loaded()
+            .insert((file.to_owned(), sha256), Arc::clone(&plugin));
         Ok(plugin)
     }
 
-    fn loaded(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Plugin>>> {
+    fn loaded(&self) -> MutexGuard<'_, HashMap<(String, Digest), Arc<Plugin>>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The pin that a mount of `name` and `version` runs: the newest by version
-/// number, then by time, where none is given.
-fn resolve<'a>(
-    pins: &'a [PinRow],
-    name: &str,
-    version: Option<&str>,
-) -> Result<&'a PinRow, String> {
-    let mut named = pins.iter().filter(|pin| pin.name == name).peekable();
-    if named.peek().is_none() {
-        let hint = suggest::hint(name, pins.iter().map(|pin| pin.name.as_str()));
-        return Err(format!("plugin not found in the catalog: {name}{hint}"));
-    }
-    match version {
-        Some(version) => named
-            .find(|pin| pin.version == version)
-            .ok_or_else(|| format!("plugin {name:?} has no pinned version {version:?}")),
-        None => named
-            .max_by_key(|pin| (release(&pin.version), pin.pinned_at))
-            .ok_or_else(|| format!("plugin not found in the catalog: {name}")),
-    }
-}
-
-/// Orders versions by their leading numbers; `1.10` comes after `1.9`.
-fn release(version: &str) -> Vec<u64> {
-    version
-        .trim_start_matches('v')
-        .split(['.', '-', '+'])
-        .map_while(|part| part.parse().ok())
-        .collect()
+/// Reads a file and checks its digest, on a thread that may wait for the disk.
+async fn verify(
+    store: &PluginStore,
+    file: &str,
+    sha256: Digest,
+) -> Result<VerifiedPlugin, PluginError> {
+    let (store, file) = (store.clone(), file.to_owned());
+    tokio::task::spawn_blocking(move || store.verify(&file, sha256))
+        .await
+        .map_err(|error| PluginError::Prepare {
+            reason: error.to_string(),
+        })?
 }
 
 fn check_label(field: &str, text: &str) -> Result<(), Refusal> {
@@ -479,40 +511,4 @@ fn sentence(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-
-    fn pin(name: &str, version: &str, at: i64) -> PinRow {
-        PinRow {
-            name: name.into(),
-            version: version.into(),
-            file: "x.wasm".into(),
-            sha256: Digest::of(version.as_bytes()),
-            source: PinSource::Api,
-            pinned_at: Timestamp(at),
-        }
-    }
-
-    #[test]
-    fn a_mount_without_a_version_follows_the_newest() {
-        let pins = [
-            pin("db", "1.9.0", 3),
-            pin("db", "1.10.0", 1),
-            pin("db", "1.10.0-rc1", 2),
-            pin("ca", "9", 9),
-        ];
-        let resolved = |version| resolve(&pins, "db", version).map(|pin| pin.version.as_str());
-        assert_eq!(
-            resolved(None),
-            Ok("1.10.0-rc1"),
-            "same numbers: the later pin"
-        );
-        assert_eq!(resolved(Some("1.9.0")), Ok("1.9.0"));
-        assert!(resolved(Some("2")).is_err());
-        assert!(resolve(&pins, "bd", None).is_err());
-    }
 }

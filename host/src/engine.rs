@@ -28,6 +28,7 @@ use crate::{
     storage::Storage,
     task::Tasks,
     token::Tokens,
+    upgrade::Upgrades,
     wrapping::Wrappings,
 };
 
@@ -58,6 +59,8 @@ pub struct Engine {
     pub settings: Settings,
     /// What may be asked.
     pub roles: Arc<Roles>,
+    /// Which version of a plugin mounts run.
+    pub upgrades: Upgrades,
     /// Credentials on loan.
     pub leases: Arc<Leases>,
     /// Root credentials as rotated.
@@ -89,7 +92,9 @@ impl Engine {
             limits: config.sandbox.clone(),
         })?;
         let store = PluginStore::new(config.plugin_dir.clone(), config.sandbox.plugin_size);
-        let catalog = Catalog::new(storage.clone(), clock.clone(), store, sandbox);
+        let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)
+            .await
+            .map_err(|error| EngineError::Mounts(error.into()))?;
         let engine = Self::over(storage, keyring, clock, catalog, config.dev.is_some()).await?;
         engine.start_scheduler().await;
         Ok(engine)
@@ -141,6 +146,12 @@ impl Engine {
             Arc::clone(&rotations),
             clock.clone(),
         ));
+        let upgrades = Upgrades::new(
+            storage.clone(),
+            Arc::clone(&catalog),
+            Arc::clone(&mounts),
+            Arc::clone(&roles),
+        );
         let settings = Settings::new(
             storage.clone(),
             keyring.clone(),
@@ -190,6 +201,7 @@ impl Engine {
             catalog,
             mounts,
             settings,
+            upgrades,
             roles,
             leases,
             rotations,

@@ -16,6 +16,7 @@
 //! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
 //! | [`rotation`], [`settings`] | root credentials: rotated, written |
 //! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |
+//! | [`upgrade`] | which version of a plugin mounts run |
 //! | [`account`] | existing accounts upstream whose credential is renewed |
 //! | [`task`] | what a caller does not wait for |
 //! | [`backoff`], [`breaker`], [`scheduler`] | when to try again; whether to; due work |
@@ -87,6 +88,7 @@ pub mod storage;
 pub mod suggest;
 pub mod task;
 pub mod token;
+pub mod upgrade;
 pub mod wrapping;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Pins that nobody asks for by API: those of the configuration file, and in
 //! `--dev` those of every file that turns up in the plugin directory.
 //!
-//! The directory is watched. A change makes every provider be verified again at
-//! its next call, and gives declared pins whose file was missing another try. A
-//! file that cannot be pinned is a warning in the log; it stops nothing.
+//! The directory is watched. After a change the files of all loaded providers are
+//! verified again, declared pins whose file was missing get another try, and a
+//! file that no pin names is told of. One that cannot be pinned is a warning in
+//! the log; it stops nothing.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -11,7 +12,11 @@ use notify::{RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::{
-    catalog::PinSpec, config::Config, engine::Engine, id::Digest, installation::Installation,
+    catalog::{PinSpec, Unpinned},
+    config::Config,
+    engine::Engine,
+    id::Digest,
+    installation::Installation,
     storage::PinSource,
 };
 
@@ -24,7 +29,7 @@ pub async fn pin_all(engine: &Engine, config: &Config) {
     pin_declared(engine, config).await;
     drop_undeclared(engine, config).await;
     if config.dev.is_some() {
-        pin_on_sight(engine, &mut HashSet::new()).await;
+        look(engine, true, &mut HashSet::new()).await;
     }
 }
 
@@ -58,21 +63,18 @@ pub async fn watch(installation: Arc<Installation>) {
     let engine = installation.ready().await;
     // A server that was initialised after it started has pinned nothing yet.
     pin_declared(&engine, installation.config()).await;
-    let mut refused = HashSet::new();
-    if installation.config().dev.is_some() {
-        pin_on_sight(&engine, &mut refused).await;
-    }
+    let mut seen = HashSet::new();
+    let dev = installation.config().dev.is_some();
+    look(&engine, dev, &mut seen).await;
     while changed.recv().await.is_some() {
         while tokio::time::timeout(QUIET, changed.recv())
             .await
             .is_ok_and(|more| more.is_some())
         {}
         tracing::debug!("the plugin directory changed");
-        engine.catalog.reload();
+        engine.catalog.verify_again().await;
         pin_declared(&engine, installation.config()).await;
-        if installation.config().dev.is_some() {
-            pin_on_sight(&engine, &mut refused).await;
-        }
+        look(&engine, dev, &mut seen).await;
     }
 }
 
@@ -128,9 +130,9 @@ async fn drop_undeclared(engine: &Engine, config: &Config) {
     }
 }
 
-/// Pins every file that no pin names, under the file's name. `refused` keeps
-/// what was warned of already.
-async fn pin_on_sight(engine: &Engine, refused: &mut HashSet<Digest>) {
+/// Looks at every file that no pin names: in `--dev` it is pinned under the file's
+/// name, else the log says how to pin it. `seen` keeps what was looked at already.
+async fn look(engine: &Engine, dev: bool, seen: &mut HashSet<(String, Option<Digest>)>) {
     let unpinned = match engine.catalog.unpinned().await {
         Ok(unpinned) => unpinned,
         Err(refusal) => {
@@ -138,31 +140,47 @@ async fn pin_on_sight(engine: &Engine, refused: &mut HashSet<Digest>) {
             return;
         }
     };
-    for found in unpinned {
-        let Some(sha256) = found.sha256.filter(|digest| !refused.contains(digest)) else {
+    for Unpinned {
+        file,
+        sha256,
+        reason,
+        ..
+    } in unpinned
+    {
+        if !seen.insert((file.clone(), sha256)) {
             continue;
-        };
-        let name = found
-            .file
-            .strip_suffix(".wasm")
-            .unwrap_or(&found.file)
-            .to_owned();
-        let pin = PinSpec {
-            name,
-            version: None,
-            file: found.file.clone(),
-            sha256,
-            source: PinSource::Dev,
-        };
-        match engine.catalog.pin(pin).await {
-            Ok(pin) => tracing::warn!(
-                file = found.file, plugin = pin.name, %sha256,
-                "pinned a file on first sight, because of --dev"
-            ),
-            Err(refusal) => {
-                refused.insert(sha256);
-                tracing::warn!(file = found.file, reason = %refusal, "a file of the plugin directory cannot be pinned");
+        }
+        match sha256 {
+            None => {
+                let reason = reason.unwrap_or_default();
+                tracing::warn!(%file, reason, "a file of the plugin directory cannot be read");
             }
+            Some(sha256) if dev => pin_on_sight(engine, file, sha256).await,
+            Some(sha256) => tracing::info!(
+                %file, %sha256,
+                "a file of the plugin directory is not pinned and does not run: \
+                 `lessor plugin pin NAME FILE` pins it"
+            ),
+        }
+    }
+}
+
+/// Pins a file under its own name.
+async fn pin_on_sight(engine: &Engine, file: String, sha256: Digest) {
+    let pin = PinSpec {
+        name: file.strip_suffix(".wasm").unwrap_or(&file).to_owned(),
+        version: None,
+        file: file.clone(),
+        sha256,
+        source: PinSource::Dev,
+    };
+    match engine.catalog.pin(pin).await {
+        Ok(pin) => tracing::warn!(
+            %file, plugin = pin.name, %sha256,
+            "pinned a file on first sight, because of --dev"
+        ),
+        Err(refusal) => {
+            tracing::warn!(%file, reason = %refusal, "a file of the plugin directory cannot be pinned");
         }
     }
 }

@@ -98,6 +98,19 @@ pub struct Descriptor {
     pub abilities: Abilities,
 }
 
+/// What a provider is made of, read from its component.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Anatomy {
+    /// Bytes of the component.
+    pub size: u64,
+    /// Bytes of the code that it was compiled to.
+    pub code_size: u64,
+    /// Interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Interfaces that it exports.
+    pub exports: Vec<String>,
+}
+
 /// The optional interfaces of a provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Abilities {
@@ -276,6 +289,9 @@ pub struct Page {
 pub trait Provider: Send + Sync + fmt::Debug {
     /// What it said of itself when it was loaded.
     fn descriptor(&self) -> &Descriptor;
+
+    /// What it is made of.
+    fn anatomy(&self) -> &Anatomy;
 
     /// The digest of the bytes that run.
     fn digest(&self) -> Digest;

@@ -12,6 +12,7 @@
 //! | `network`, `http`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub` | what a guest said, without its secrets |
+//! | `tally` | what calls came to, for metrics |
 //! | `still` | time and entropy for `describe`: none |
 //! | `code_cache` | compiled code on disk, authenticated |
 //!
@@ -21,10 +22,10 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -32,9 +33,13 @@ use wasmtime::{
 
 use self::{
     call::CallState, code_cache::CodeCache, component::ComponentProvider, parked::Parked,
-    tls::TlsConfigs,
+    tally::Tallies, tls::TlsConfigs,
 };
-pub use self::{code_cache::CodeCacheSettings, limits::Limits};
+pub use self::{
+    code_cache::CodeCacheSettings,
+    limits::Limits,
+    tally::{BUCKETS, Counts, Tally, Times},
+};
 use crate::{
     clock::Clock,
     id::Digest,
@@ -63,6 +68,7 @@ mod reach;
 mod runnable;
 mod scrub;
 mod still;
+mod tally;
 mod tls;
 mod world;
 
@@ -88,8 +94,12 @@ struct Inner {
     linker: Linker<CallState>,
     code_cache: Option<CodeCache>,
     outside: Arc<Outside>,
-    loaded: Mutex<HashMap<Digest, Arc<OnceCell<Arc<ComponentProvider>>>>>,
+    /// What is loaded, as long as somebody has it.
+    loaded: Mutex<HashMap<Digest, Arc<Loading>>>,
 }
+
+/// The provider of one digest; locked while it is loaded.
+type Loading = tokio::sync::Mutex<Weak<ComponentProvider>>;
 
 /// What calls share: nothing of it belongs to one provider.
 struct Outside {
@@ -97,6 +107,7 @@ struct Outside {
     clock: Clock,
     tls: TlsConfigs,
     parked: Arc<Parked>,
+    tallies: Tallies,
     /// Pool slots; a call waits here rather than fail in the pool.
     slots: Arc<Semaphore>,
     /// Slow cryptography that runs at once.
@@ -146,33 +157,27 @@ impl Sandbox {
     }
 
     /// Compiles a component, or takes its code from the cache, and lets it
-    /// describe itself. A digest is loaded once; later and concurrent loads of
-    /// it get the same provider.
+    /// describe itself. As long as somebody has the provider of a digest, later
+    /// and concurrent loads of it get the same one.
     ///
     /// # Errors
     /// See [`PluginError`]: not a component, of another world or version, or a
     /// descriptor that is wrong.
     pub async fn load(&self, plugin: VerifiedPlugin) -> Result<Arc<dyn Provider>, PluginError> {
-        let cell = {
-            let mut loaded = self
-                .inner
-                .loaded
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(loaded.entry(plugin.digest()).or_default())
-        };
-        let provider = cell
-            .get_or_try_init(|| async {
-                let digest = plugin.digest();
-                let component = self.compile(plugin).await?;
-                let inner = &self.inner;
-                let outside = Arc::clone(&inner.outside);
-                ComponentProvider::load(digest, &component, &inner.linker, outside)
-                    .await
-                    .map(Arc::new)
-            })
-            .await?;
-        let provider: Arc<dyn Provider> = Arc::<ComponentProvider>::clone(provider);
+        let digest = plugin.digest();
+        let loading = self.inner.loading(digest);
+        let mut loaded = loading.lock().await;
+        if let Some(provider) = loaded.upgrade() {
+            return Ok(provider);
+        }
+        let size = u64::try_from(plugin.bytes().len()).unwrap_or(u64::MAX);
+        let component = self.compile(plugin).await?;
+        let inner = &self.inner;
+        let outside = Arc::clone(&inner.outside);
+        let provider =
+            ComponentProvider::load((digest, size), &component, &inner.linker, outside).await?;
+        let provider = Arc::new(provider);
+        *loaded = Arc::downgrade(&provider);
         Ok(provider)
     }
 
@@ -180,6 +185,11 @@ impl Sandbox {
     /// it is gone.
     pub fn drop_parked(&self, mount_id: i64) {
         self.inner.outside.parked.drop_mount(mount_id);
+    }
+
+    /// What the calls came to since the start, by plugin and mount.
+    pub fn tallies(&self) -> Vec<Tally> {
+        self.inner.outside.tallies.all()
     }
 
     /// Compiling takes a fraction of a second for Rust and ten seconds for
@@ -201,6 +211,7 @@ impl Outside {
             crypto: crypto::slots(),
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
+            tallies: Tallies::default(),
             limits,
             clock,
         }
@@ -214,6 +225,20 @@ fn slots(calls: u32) -> Semaphore {
 }
 
 impl Inner {
+    /// Where the provider of a digest is, or will be. Forgets those that nobody
+    /// has any more.
+    fn loading(&self, digest: Digest) -> Arc<Loading> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|_, loading| {
+            // One that is being loaded is locked.
+            loading
+                .try_lock()
+                .map_or(true, |provider| provider.strong_count() > 0)
+                || Arc::strong_count(loading) > 1
+        });
+        Arc::clone(loaded.entry(digest).or_default())
+    }
+
     fn compile(&self, plugin: &VerifiedPlugin) -> Result<Component, PluginError> {
         world::check_header(plugin.bytes())?;
         let digest = plugin.digest();

@@ -20,8 +20,8 @@ use crate::{
     lease::{IssueRequest, Issued},
     mount::{MountSpec, Tune},
     provider::{
-        Abilities, Call, Credential, Descriptor, Document, Failure, FailureClass, Page, Provider,
-        Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
+        Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
+        Provider, Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
     },
     refusal::Refusal,
     secret::Secret,
@@ -79,6 +79,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Fake {
     descriptor: Descriptor,
+    anatomy: Anatomy,
+    digest: Digest,
     pub(crate) upstream: Arc<Mutex<Upstream>>,
 }
 
@@ -86,6 +88,8 @@ impl Fake {
     pub(crate) fn new(upstream: Arc<Mutex<Upstream>>) -> Self {
         let anything = json!({"type": "object"});
         Self {
+            anatomy: Anatomy::default(),
+            digest: Digest::of(b"fake"),
             descriptor: Descriptor {
                 name: "fake".into(),
                 version: "1.0.0".into(),
@@ -109,6 +113,20 @@ impl Fake {
             },
             upstream,
         }
+    }
+
+    /// The next version, whose config and roles need a `region`.
+    pub(crate) fn successor(upstream: Arc<Mutex<Upstream>>) -> Self {
+        let mut fake = Self::new(upstream);
+        let needs_region = json!({
+            "type": "object", "required": ["region"],
+            "properties": {"region": {"type": "string"}}
+        });
+        fake.digest = Digest::of(b"successor");
+        fake.descriptor.version = "2.0.0".into();
+        fake.descriptor.config_schema = needs_region.clone();
+        fake.descriptor.role_schema = needs_region;
+        fake
     }
 
     /// Logs in, and takes the next step of the script.
@@ -188,8 +206,12 @@ impl Provider for Fake {
         &self.descriptor
     }
 
+    fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
+    }
+
     fn digest(&self) -> Digest {
-        Digest::of(b"fake")
+        self.digest
     }
 
     async fn validate_config(
@@ -398,8 +420,13 @@ impl House {
         } else {
             Keyring::load(&self.root, &wrapped).unwrap()
         };
-        let fake: Arc<dyn Provider> = Arc::new(Fake::new(Arc::clone(&self.upstream)));
-        let catalog = Catalog::fixed(storage.clone(), self.clock.clone(), vec![fake]);
+        let fakes: Vec<Arc<dyn Provider>> = vec![
+            Arc::new(Fake::new(Arc::clone(&self.upstream))),
+            Arc::new(Fake::successor(Arc::clone(&self.upstream))),
+        ];
+        let catalog = Catalog::fixed(storage.clone(), self.clock.clone(), fakes)
+            .await
+            .unwrap();
         if first {
             let spec = PinSpec {
                 name: "fake".into(),

@@ -82,6 +82,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Pins, Read) => plugins::pins(engine).await,
         (Route::Unpinned, Read) => plugins::unpinned(engine).await,
         (Route::ReloadPlugins, Write) => plugins::reload(engine, ask).await,
+        (Route::UpgradePlugin, Write) => plugins::upgrade(engine, ask).await,
 
         (Route::Mounts, Read) => mounts::list(engine).await,
         (Route::Mount { path }, Read) => mounts::show(engine, &path).await,

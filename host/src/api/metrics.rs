@@ -1,6 +1,9 @@
-//! `GET sys/metrics`: gauges in Prometheus' text format (exposition format
-//! 0.0.4). All are read from storage at the moment of asking, so they survive a
-//! restart and need no history.
+//! `GET sys/metrics`, in Prometheus' text format (exposition format 0.0.4). The
+//! gauges of mounts are read from storage at the moment of asking, so they survive
+//! a restart and need no history; what providers' calls came to is counted in
+//! memory since the start (`providers`).
+
+mod providers;
 
 use std::fmt::Write as _;
 
@@ -78,7 +81,7 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
         status: StatusCode::OK,
         body: Body::Document {
             content_type: CONTENT_TYPE.into(),
-            bytes: render(&samples).into_bytes(),
+            bytes: (render(&samples) + &providers::render(&engine.catalog.tallies())).into_bytes(),
         },
     })
 }

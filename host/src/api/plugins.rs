@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError};
+use super::{
+    Outcome,
+    answer::{Answer, Data, Envelope},
+    dispatch::Ask,
+    error::ApiError,
+};
 use crate::{
     catalog::{CatalogEntry, PinSpec},
     engine::Engine,
@@ -52,8 +57,9 @@ pub(super) async fn show(engine: &Engine, kind: &str, name: &str, ask: Ask) -> O
     let entry = engine.catalog.show(name, version.as_deref()).await;
     let entry = entry.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     let mut shown = summary(&entry);
-    if let (Some(fields), Some(descriptor)) = (shown.as_object_mut(), &entry.descriptor) {
+    if let (Some(fields), Some((descriptor, anatomy))) = (shown.as_object_mut(), &entry.provider) {
         fields.insert("descriptor".into(), json!(descriptor));
+        fields.insert("component".into(), json!(anatomy));
     }
     Ok(Answer::data(shown))
 }
@@ -91,8 +97,37 @@ pub(super) async fn register(engine: &Engine, kind: &str, name: &str, ask: Ask) 
         sha256,
         source: PinSource::Api,
     };
-    engine.catalog.pin(pin).await?;
-    Ok(Answer::done())
+    let pin = engine.catalog.pin(pin).await?;
+    Ok(Answer::done_with(engine.upgrades.misfits(&pin.name).await?))
+}
+
+/// `PUT sys/plugins/upgrade`: every mount that names a version of the plugin
+/// names this one.
+pub(super) async fn upgrade(engine: &Engine, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let plugin = fields.required("plugin")?;
+    let version = fields
+        .text("version")?
+        .filter(|version| !version.is_empty());
+    let force = fields.truth("force")?.unwrap_or(false);
+    fields.finish()?;
+    let upgrade = engine
+        .upgrades
+        .upgrade(&plugin, version.as_deref(), force)
+        .await?;
+    let paths = |paths: &[MountPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let data = json!({
+        "plugin": plugin,
+        "version": upgrade.version,
+        "sha256": upgrade.sha256,
+        "changed": paths(&upgrade.changed),
+        "following": paths(&upgrade.following),
+    });
+    Ok(Answer::envelope(Envelope {
+        data: Data::Json(data),
+        warnings: upgrade.misfits,
+        ..Envelope::default()
+    }))
 }
 
 /// `DELETE sys/plugins/catalog/:type/:name[?version=…]`; gone already is done.
@@ -152,7 +187,7 @@ pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
             .mounts
             .open(&path.trim_matches('/').parse::<MountPath>()?)?;
     }
-    engine.catalog.reload();
+    engine.catalog.verify_again().await;
     Ok(Answer::done())
 }
 

@@ -78,6 +78,7 @@ pub(super) enum Route<'p> {
     Pins,
     Unpinned,
     ReloadPlugins,
+    UpgradePlugin,
     Mounts,
     Mount {
         path: String,
@@ -230,6 +231,7 @@ impl<'p> Route<'p> {
             ["plugins", "pins"] => Self::Pins,
             ["plugins", "unpinned"] => Self::Unpinned,
             ["plugins", "reload", "backend"] => Self::ReloadPlugins,
+            ["plugins", "upgrade"] => Self::UpgradePlugin,
             ["mounts"] => Self::Mounts,
             ["auth"] => Self::Logins,
             ["auth", path @ .., "tune"] if !path.is_empty() => Self::LoginTune {
@@ -438,6 +440,7 @@ mod tests {
             ("sys/plugins/pins", Route::Pins),
             ("sys/plugins/unpinned", Route::Unpinned),
             ("sys/plugins/reload/backend", Route::ReloadPlugins),
+            ("sys/plugins/upgrade", Route::UpgradePlugin),
             ("sys/mounts", Route::Mounts),
             ("sys/mounts/db", Route::Mount { path: text("db") }),
             (

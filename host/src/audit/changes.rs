@@ -22,7 +22,7 @@ use tracing_subscriber::{
 use super::Audit;
 
 /// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 12] = [
+const ENGINES: [&str; 13] = [
     "lessor::account",
     "lessor::catalog",
     "lessor::grant",
@@ -34,6 +34,7 @@ const ENGINES: [&str; 12] = [
     "lessor::scheduler",
     "lessor::settings",
     "lessor::task",
+    "lessor::upgrade",
     "lessor::installation",
 ];
 

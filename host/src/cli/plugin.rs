@@ -36,6 +36,18 @@ pub enum Verb {
     },
     /// List files in the plugin directory that no pin names
     Unpinned,
+    /// Let every mount that names a version of a plugin run another one. Mounts that
+    /// name none run the newest anyway
+    Upgrade {
+        /// The plugin's name
+        name: String,
+        /// The version [default: the newest]
+        #[arg(long)]
+        version: Option<String>,
+        /// Also where a config or role does not fit it: you write those anew afterwards
+        #[arg(long)]
+        force: bool,
+    },
     /// Remove a pin; refused while a mount uses it
     Remove {
         /// The plugin's name
@@ -83,6 +95,18 @@ impl Session<'_, '_> {
                 let answer = self.client.get("sys/plugins/unpinned")?;
                 let columns = ["file", "size", "sha256", "reason"];
                 self.show_rows(&answer, &columns, records(&answer, "unpinned"))?;
+            }
+            Verb::Upgrade {
+                name,
+                version,
+                force,
+            } => {
+                let mut body = json!({ "plugin": name, "force": force });
+                if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
+                    body.insert("version".into(), version.into());
+                }
+                let answer = self.client.post("sys/plugins/upgrade", &body)?;
+                self.show_fields(&answer, answer.data())?;
             }
             Verb::Remove { name, version } => {
                 let query = version.map_or_else(String::new, |version| {

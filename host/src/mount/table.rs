@@ -421,6 +421,29 @@ impl Mounts {
         Ok(root)
     }
 
+    /// The config in use, opened, where the mount has one.
+    ///
+    /// # Errors
+    /// Where storage fails or the keyring cannot open it.
+    pub async fn config(&self, mount: &Mount) -> Result<Option<Secret<String>>, Refusal> {
+        let Some(row) = self.storage.current_config(mount.id).await? else {
+            return Ok(None);
+        };
+        let context = config_context(mount.id, row.version);
+        let document = row.document.as_deref();
+        Ok(document
+            .map(|document| self.keyring.open_text(&context, document))
+            .transpose()?)
+    }
+
+    /// Reads the table again after others changed it in storage.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn changed(&self) -> Result<(), Refusal> {
+        self.reread().await
+    }
+
     /// What calls with a config are bounded by.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -61,6 +61,7 @@ pub(super) struct CallState {
 pub(super) struct Session {
     pub(super) store: Store<CallState>,
     pub(super) slots: Slots,
+    pub(super) started: Instant,
 }
 
 /// What a call waits for before it runs, in this order.
@@ -111,6 +112,7 @@ impl Session {
         Self {
             store,
             slots: Slots::default(),
+            started: Instant::now(),
         }
     }
 

@@ -22,14 +22,16 @@ use super::{
     outcome,
     runnable::Runnable,
     scrub::Secrets,
+    tally::Ended,
+    world,
 };
 use crate::{
     clock::Timestamp,
     id::Digest,
     plugin_store::PluginError,
     provider::{
-        Abilities, Call, Credential, Descriptor, Document, Failure, FailureClass, Page, Provider,
-        Revocation, RevokedCredential, Rotated, Rotation, Validation,
+        Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
+        Provider, Revocation, RevokedCredential, Rotated, Rotation, Validation,
     },
     secret::Secret,
 };
@@ -38,6 +40,7 @@ use crate::{
 pub(super) struct ComponentProvider {
     digest: Digest,
     descriptor: Descriptor,
+    anatomy: Anatomy,
     checks: Checks,
     runnable: Runnable,
 }
@@ -67,7 +70,7 @@ type Answer<R> = Result<wasmtime::Result<Result<R, wit::Failure>>, Elapsed>;
 impl ComponentProvider {
     /// Links a component, lets it describe itself, and checks what it says.
     pub(super) async fn load(
-        digest: Digest,
+        (digest, size): (Digest, u64),
         component: &Component,
         linker: &Linker<CallState>,
         outside: Arc<Outside>,
@@ -83,14 +86,17 @@ impl ComponentProvider {
         Ok(Self {
             digest,
             descriptor,
+            anatomy: world::anatomy(linker.engine(), component, size),
             checks,
             runnable,
         })
     }
 
-    /// Judges an answer, explains a failure, and writes down what was said.
+    /// Judges an answer, explains a failure, counts it, and writes down what was
+    /// said.
     fn conclude<R: Sized + Measured, T>(
         &self,
+        function: &'static str,
         call: &Call,
         (session, answer): (Session, Answer<R>),
         documents: &[(&Value, &Secret<String>)],
@@ -119,7 +125,11 @@ impl ComponentProvider {
             Ok(Ok(Ok(found))) => judge(found, &mut secrets),
         };
 
-        let Session { store, slots } = session;
+        let Session {
+            store,
+            slots,
+            started,
+        } = session;
         let CallState { journal, reach, .. } = store.into_data();
         drop(slots);
         let refusals = reach.refusals();
@@ -144,7 +154,17 @@ impl ComponentProvider {
             }
             journal.write(&secrets.scrubber(), &speaker);
         }
-        result.map_err(|failure| explain(failure, &refusals, reach.touched()))
+        let result = result.map_err(|failure| explain(failure, &refusals, reach.touched()));
+        let ended = Ended {
+            function,
+            took: started.elapsed(),
+            failure: result.as_ref().err(),
+            denials: refusals.len(),
+            exceeded: reach.exceeded.limit(),
+        };
+        let tallies = &self.runnable.outside.tallies;
+        tallies.count(&self.descriptor, self.digest, &call.scope.mount, &ended);
+        result
     }
 }
 
@@ -152,6 +172,10 @@ impl ComponentProvider {
 impl Provider for ComponentProvider {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn anatomy(&self) -> &Anatomy {
+        &self.anatomy
     }
 
     fn digest(&self) -> Digest {
@@ -179,9 +203,13 @@ impl Provider for ComponentProvider {
             }
         );
         let documents = self.config_and_role(config, role);
-        self.conclude(call, answer, &documents, |found, secrets| {
-            Ok(outcome::validation(found, &secrets.scrubber()))
-        })
+        self.conclude(
+            "validate-config",
+            call,
+            answer,
+            &documents,
+            |found, secrets| Ok(outcome::validation(found, &secrets.scrubber())),
+        )
     }
 
     async fn create(
@@ -214,7 +242,7 @@ impl Provider for ComponentProvider {
             (&self.descriptor.role_schema, role),
             (&self.descriptor.request_schema, request),
         ];
-        self.conclude(call, answer, &documents, |found, secrets| {
+        self.conclude("create", call, answer, &documents, |found, secrets| {
             let schema = &self.descriptor.credential_schema;
             outcome::credential(found, schema, &self.checks.credential, secrets)
         })
@@ -248,7 +276,7 @@ impl Provider for ComponentProvider {
             }
         );
         let documents = self.config_and_role(config, role);
-        self.conclude(call, answer, &documents, |(), _| Ok(()))
+        self.conclude("revoke", call, answer, &documents, |(), _| Ok(()))
     }
 
     async fn rotate(
@@ -285,7 +313,7 @@ impl Provider for ComponentProvider {
         if let wit::Rotation::Account(mut role) = asked {
             zeroize::Zeroize::zeroize(&mut role);
         }
-        self.conclude(call, answer, &documents, |found, secrets| {
+        self.conclude("rotate", call, answer, &documents, |found, secrets| {
             outcome::rotated(found, schema, validator, name, secrets)
         })
     }
@@ -314,7 +342,7 @@ impl Provider for ComponentProvider {
             )
         });
         let documents = self.config_and_role(config, Some(role));
-        self.conclude(call, answer, &documents, |(), _| Ok(()))
+        self.conclude("renew", call, answer, &documents, |(), _| Ok(()))
     }
 
     async fn list_credentials(
@@ -331,7 +359,9 @@ impl Provider for ComponentProvider {
             guest.call_list_credentials(store, &context, config.expose(), cursor)
         });
         let documents = self.config_and_role(config, None);
-        self.conclude(call, answer, &documents, |found, _| outcome::page(found))
+        self.conclude("list-credentials", call, answer, &documents, |found, _| {
+            outcome::page(found)
+        })
     }
 
     async fn publish(
@@ -357,7 +387,7 @@ impl Provider for ComponentProvider {
             guest.call_publish(store, &context, config.expose(), name, &revoked)
         });
         let documents = self.config_and_role(config, None);
-        self.conclude(call, answer, &documents, |found, _| {
+        self.conclude("publish", call, answer, &documents, |found, _| {
             found.map(outcome::document).transpose()
         })
     }

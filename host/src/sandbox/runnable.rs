@@ -93,7 +93,7 @@ impl Runnable {
             Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, patience))),
             Err(_) => Err(PluginError::Describe(session.overdue(patience))),
         };
-        let Session { store, slots } = session;
+        let Session { store, slots, .. } = session;
         let CallState { journal, .. } = store.into_data();
         drop(slots);
         if !journal.is_empty() {

@@ -7,7 +7,7 @@ use wasmtime::{
 };
 
 use super::{bindings::exports::lessor::provider as exports, call::CallState};
-use crate::plugin_store::PluginError;
+use crate::{plugin_store::PluginError, provider::Anatomy};
 
 /// The interface that makes a component a provider.
 const PROVIDER: &str = "lessor:provider/provider@0.1.0";
@@ -72,6 +72,25 @@ pub(super) fn check_world(engine: &Engine, component: &Component) -> Result<(), 
     match provider {
         Some(_) => Ok(()),
         None => Err(foreign(format!("it does not export {PROVIDER}"))),
+    }
+}
+
+/// What a component is made of.
+pub(super) fn anatomy(engine: &Engine, component: &Component, size: u64) -> Anatomy {
+    let world = component.component_type();
+    let code = component.image_range();
+    let code_size = code.end.addr().saturating_sub(code.start.addr());
+    Anatomy {
+        size,
+        code_size: u64::try_from(code_size).unwrap_or(u64::MAX),
+        imports: world
+            .imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+        exports: world
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect(),
     }
 }
 

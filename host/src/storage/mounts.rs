@@ -114,6 +114,25 @@ impl Storage {
         .await
     }
 
+    /// Lets live mounts name a version of their plugin, all at once.
+    pub async fn name_plugin_version(
+        &self,
+        ids: Vec<i64>,
+        version: String,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            for id in ids {
+                change(
+                    connection,
+                    "UPDATE mounts SET plugin_version = ?2 WHERE id = ?1 AND state = 'live'",
+                    params![id, version],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Unmounts: in one transaction the mount leaves its path, its open
     /// rotations end, its static roles are forgotten, and all its leases are
     /// marked for revocation.

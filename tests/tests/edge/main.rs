@@ -26,6 +26,7 @@ mod leases;
 mod limits;
 mod logins;
 mod outage;
+mod plugin_directory;
 mod plugin_files;
 mod policies;
 mod reconcile;
