@@ -17,6 +17,7 @@
 //! - [`jwt`]: tokens of an identity provider
 //! - [`openbao`]: the server that ours is compared with
 //! - [`python`]: clients and servers from PyPI
+//! - [`shim`]: a library below the server that answers for the system
 //! - [`openssl`]: certificates for tests and judgements about leased ones
 //! - [`fixture`]: both together with a mount and a role, ready to issue
 #![allow(
@@ -36,6 +37,7 @@ pub mod postgres;
 pub mod python;
 pub mod refusal;
 pub mod server;
+pub mod shim;
 pub mod wait;
 
 /// The SHA-256 of `bytes`, in lower-case hex.

@@ -1,16 +1,13 @@
 //! A disk that fails under the server, as the operating system reports it: the
 //! calls that change the database return the error, whatever SQLite makes of it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf};
 
 use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
     postgres::Postgres,
     server::Server,
+    shim::shim,
     wait::eventually_true,
 };
 use serde_json::json;
@@ -24,22 +21,14 @@ const EROFS: u32 = 30;
 /// A disk below a server that fails by order.
 struct Disk {
     home: TempDir,
+    library: PathBuf,
 }
 
 impl Disk {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/edge/failing_disk/shim.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(home.path().join("shim.so"))
-            .arg(source)
-            .arg("-ldl")
-            .output()
-            .expect("run cc: a C compiler must be installed");
-        let said = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "{said}");
-        Self { home }
+        let library = shim("failing_disk/shim.c", home.path());
+        Self { home, library }
     }
 
     fn orders(&self) -> PathBuf {
@@ -59,9 +48,8 @@ impl Disk {
     }
 
     fn server(&self) -> Fixture {
-        let shim = self.home.path().join("shim.so");
         let setup = Server::setup()
-            .environment("LD_PRELOAD", &shim.display().to_string())
+            .environment("LD_PRELOAD", &self.library.display().to_string())
             .environment("FAILING_DISK", &self.orders().display().to_string());
         Fixture::with(setup, Postgres::superuser)
     }
