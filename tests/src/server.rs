@@ -225,6 +225,29 @@ impl Server {
         fs::read_to_string(self.home.path().join("audit.jsonl")).expect("the audit log")
     }
 
+    /// Bytes of memory that the process has in use.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(self.process_file("status")).expect("its status");
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|text| text.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse::<u64>().ok());
+        kilobytes.expect("VmRSS in kB") * 1024
+    }
+
+    /// How many files and sockets the process has open.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(self.process_file("fd")).expect("its descriptors");
+        open.count()
+    }
+
+    fn process_file(&self, name: &str) -> PathBuf {
+        Path::new("/proc")
+            .join(self.process.id().to_string())
+            .join(name)
+    }
+
     /// All that the process has printed, over every start.
     pub fn log(&self) -> String {
         fs::read_to_string(log_file(self.home.path())).expect("the server's log")

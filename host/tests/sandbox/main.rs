@@ -1,7 +1,6 @@
-//! The sandbox through its public edge, with a guest that misbehaves on demand.
-//!
-//! After each misdeed the same provider must answer the next call: `harness`
-//! checks that at the end of every test.
+//! The sandbox itself, with a guest that behaves or misbehaves on demand: what
+//! cannot be told apart through the server's edge, where `tests/tests/edge/guests`
+//! has all the rest.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +11,6 @@
 
 mod cache;
 mod harness;
-mod leaks;
 mod limits;
 mod network;
 mod ordinary;

@@ -1,4 +1,5 @@
-//! What a guest reaches: only what is granted, and nothing is dialled before.
+//! What a guest reaches where it is granted. What it does not reach is seen from
+//! outside: `tests/tests/edge/guests/network.rs`.
 
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
@@ -8,10 +9,7 @@ use std::{
     },
 };
 
-use lessor::{
-    provider::{Failure, FailureClass},
-    sandbox::Limits,
-};
+use lessor::{provider::FailureClass, sandbox::Limits};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -88,19 +86,6 @@ pub(crate) async fn pong(stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-fn assert_denied(failure: &Failure, wanted: &str) {
-    assert_eq!(failure.code, "grant_missing", "{}", failure.message);
-    assert_eq!(failure.class, FailureClass::InvalidConfig);
-    assert!(!failure.reached_upstream);
-    let says = format!("add \"{wanted}\" to its allowed_hosts");
-    assert!(failure.message.contains(&says), "{}", failure.message);
-    assert!(
-        failure.message.contains("mount `db`"),
-        "{}",
-        failure.message
-    );
-}
-
 #[tokio::test]
 async fn a_granted_address_is_reached() {
     let upstream = Upstream::start().await;
@@ -127,36 +112,10 @@ async fn the_granted_name_localhost_is_reached() {
 }
 
 #[tokio::test]
-async fn without_a_grant_nothing_is_dialled_and_the_failure_says_what_to_add() {
-    let upstream = Upstream::start().await;
-    let harness = Harness::start()
-        .await
-        .grant(&[String::from("tcp://db.example.com:5432")]);
-    let wanted = upstream.grant("tcp", "127.0.0.1");
-    for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
-        let failure = harness
-            .act_on("connect", host, upstream.port())
-            .await
-            .unwrap_err();
-        assert_denied(&failure, &wanted);
-    }
-    for disguised in ["127.1", "2130706433", "0x7f000001", "0177.0.0.1"] {
-        let failure = harness
-            .act_on("connect", disguised, upstream.port())
-            .await
-            .unwrap_err();
-        assert_eq!(failure.code, "grant_missing", "{disguised}");
-    }
-    assert_eq!(upstream.accepted(), 0);
-    assert!(harness.logged().contains(&wanted));
-    harness.still_behaves().await;
-}
-
-#[tokio::test]
 async fn a_denial_that_the_guest_lives_with_fails_nothing() {
     let harness = Harness::start().await;
-    let note = harness.note("connect and go on", "10.0.0.1", 5432).await;
-    assert!(!note.contains("connected"), "{note}");
+    let note = harness.note("connect or not", "10.0.0.1", 5432).await;
+    assert_eq!(note, "network_denied");
 }
 
 #[tokio::test]
@@ -183,36 +142,6 @@ async fn a_refused_connection_is_not_a_missing_grant() {
 }
 
 #[tokio::test]
-async fn raw_sockets_and_name_lookups_are_refused() {
-    let upstream = Upstream::start().await;
-    let harness = Harness::start().await.grant(&[
-        upstream.grant("tcp", "127.0.0.1"),
-        upstream.grant("tcp", "localhost"),
-    ]);
-    for (act, target) in [("raw socket", "127.0.0.1"), ("lookup", "localhost")] {
-        let found = harness.note(act, target, 0).await;
-        assert!(found.starts_with("refused"), "{act}: {found}");
-    }
-    assert_eq!(upstream.accepted(), 0);
-}
-
-#[tokio::test]
-async fn a_call_opens_only_so_many_connections() {
-    let upstream = Upstream::start().await;
-    let harness = Harness::start()
-        .await
-        .grant(&[upstream.grant("tcp", "127.0.0.1")]);
-    let failure = harness
-        .act_on("connect all", "127.0.0.1", upstream.port())
-        .await
-        .unwrap_err();
-    assert_eq!(failure.code, "limit_connections", "{}", failure.message);
-    assert!(failure.reached_upstream);
-    assert!(upstream.accepted() <= 32);
-    harness.still_behaves().await;
-}
-
-#[tokio::test]
 async fn a_call_holds_only_so_many_handles() {
     let upstream = Upstream::start().await;
     let harness = Harness::with(Limits {
@@ -222,7 +151,7 @@ async fn a_call_holds_only_so_many_handles() {
     .await
     .grant(&[upstream.grant("tcp", "127.0.0.1")]);
     let failure = harness
-        .act_on("connect all", "127.0.0.1", upstream.port())
+        .act_on("thousand_connections", "127.0.0.1", upstream.port())
         .await
         .unwrap_err();
     assert_eq!(failure.code, "limit_handles", "{}", failure.message);
@@ -264,49 +193,4 @@ async fn http_goes_where_it_is_granted() {
     let url = format!("http://{}/path?query", upstream.address);
     assert_eq!(harness.note("http", &url, 0).await, "200 7");
     harness.still_behaves().await;
-}
-
-#[tokio::test]
-async fn http_without_a_grant_is_denied_and_not_dialled() {
-    let upstream = Upstream::http("HTTP/1.1 200 OK\r\n\r\n", 0).await;
-    let harness = Harness::start()
-        .await
-        .grant(&[upstream.grant("tcp", "127.0.0.1")]);
-    let url = format!("http://{}/", upstream.address);
-    let failure = harness.act_on("http", &url, 0).await.unwrap_err();
-    assert_denied(&failure, &upstream.grant("http", "127.0.0.1"));
-    assert_eq!(upstream.accepted(), 0);
-}
-
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let inner = Upstream::http("HTTP/1.1 200 OK\r\n\r\n", 0).await;
-    let head = format!(
-        "HTTP/1.1 302 Found\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n",
-        inner.address
-    );
-    let upstream = Upstream::http(head.leak(), 0).await;
-    let harness = Harness::start()
-        .await
-        .grant(&[upstream.grant("http", "127.0.0.1")]);
-    let url = format!("http://{}/", upstream.address);
-    assert_eq!(harness.note("http", &url, 0).await, "302 0");
-    assert_eq!(inner.accepted(), 0);
-}
-
-#[tokio::test]
-async fn a_response_that_is_too_long_is_an_error() {
-    for head in [
-        "HTTP/1.1 200 OK\r\ncontent-length: 8388608\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n",
-    ] {
-        let upstream = Upstream::http(head, 8 << 20).await;
-        let harness = Harness::start()
-            .await
-            .grant(&[upstream.grant("http", "127.0.0.1")]);
-        let url = format!("http://{}/", upstream.address);
-        let failure = harness.act_on("http", &url, 0).await.unwrap_err();
-        assert!(failure.reached_upstream, "{}", failure.message);
-        harness.still_behaves().await;
-    }
 }

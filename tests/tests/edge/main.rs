@@ -21,6 +21,7 @@ mod every_crash;
 mod example;
 mod failing_disk;
 mod grants;
+mod guests;
 mod hostile;
 mod leases;
 mod limits;

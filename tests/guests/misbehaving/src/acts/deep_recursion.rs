@@ -1,0 +1,17 @@
+//! Calls itself until the stack that Rust keeps in memory is used up.
+
+use std::hint::black_box;
+
+use crate::scene::{Outcome, Scene};
+
+pub(crate) fn act(scene: &Scene<'_>) -> Outcome {
+    scene.note(recurse(scene.number.into()).to_string())
+}
+
+fn recurse(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return 0;
+    }
+    let [first, rest @ ..] = black_box([depth; 64]);
+    rest.iter().sum::<u64>() + recurse(depth.wrapping_add(1)) + first
+}

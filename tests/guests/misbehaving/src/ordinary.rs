@@ -1,0 +1,83 @@
+//! What a provider does where it behaves: for tests of what the host lends to
+//! it, and to see that the host still serves after a misdeed.
+
+use lessor_sdk::{crypto, http, prelude::*};
+
+use crate::{
+    scene::{Act, Outcome, Scene},
+    text::hex,
+    upstream,
+};
+
+/// The act of this name, if there is one.
+pub(crate) fn named(name: &str) -> Option<Act> {
+    match name {
+        "behave" => Some(|scene| scene.note("behaved")),
+        "clock" => Some(|scene| scene.note(scene.ctx.now().seconds().to_string())),
+        "connect" => Some(connect),
+        "connect or not" => Some(|scene| match scene.connect() {
+            Ok(_) => scene.note("connected"),
+            Err(failure) => scene.note(failure.code()),
+        }),
+        "derive" => Some(|scene| {
+            let bytes = scene.ctx.derive(scene.target, scene.number);
+            scene.note(hex(&bytes))
+        }),
+        "http" => Some(get),
+        "keys" => Some(keys),
+        "park" => Some(park),
+        "pbkdf2" => Some(|scene| {
+            let key = crypto::pbkdf2_sha256(b"password", b"salt", scene.number);
+            scene.note(hex(&key))
+        }),
+        "tls" => Some(tls),
+        _ => None,
+    }
+}
+
+fn connect(scene: &Scene<'_>) -> Outcome {
+    let mut connection = scene.connect()?;
+    scene.note(upstream::ask(&mut connection, "ping", "")?)
+}
+
+fn tls(scene: &Scene<'_>) -> Outcome {
+    let mut connection = scene.connect()?;
+    connection.start_tls(None)?;
+    let leaf = connection.peer_certificate().map_or(0, |der| der.len());
+    let answer = upstream::ask(&mut connection, "ping", "")?;
+    scene.note(format!("{answer} with {leaf}"))
+}
+
+fn park(scene: &Scene<'_>) -> Outcome {
+    let before = Connection::unpark("k");
+    let found = before.is_some();
+    let mut connection = match before {
+        Some(connection) => connection,
+        None => scene.connect()?,
+    };
+    upstream::ask(&mut connection, "ping", "")?;
+    connection.park("k");
+    scene.note(format!("found: {found}"))
+}
+
+fn get(scene: &Scene<'_>) -> Outcome {
+    let response = http::get(scene.target).send()?;
+    scene.note(format!("{} {}", response.status(), response.body().len()))
+}
+
+fn keys(scene: &Scene<'_>) -> Outcome {
+    use crypto::{KeyAlgorithm, SignatureAlgorithm};
+    let mut verified = Vec::new();
+    for (key, signature) in [
+        (KeyAlgorithm::Ed25519, SignatureAlgorithm::Ed25519),
+        (KeyAlgorithm::EcdsaP256, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyAlgorithm::EcdsaP384, SignatureAlgorithm::EcdsaP384Sha384),
+        (KeyAlgorithm::Rsa2048, SignatureAlgorithm::RsaPkcs1Sha256),
+    ] {
+        let failed = |error| Failure::internal("crypto", format!("{error:?}"));
+        let pair = crypto::generate_key(key).map_err(failed)?;
+        let signed = crypto::sign(&pair.private_key, signature, b"m").map_err(failed)?;
+        verified.push(crypto::verify(&pair.public_key, signature, b"m", &signed).map_err(failed)?);
+    }
+    scene.note(format!("{verified:?}"))
+}

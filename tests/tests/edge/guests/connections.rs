@@ -1,0 +1,92 @@
+//! Guests that hold on to connections, take those of others, and leave
+//! something upstream behind.
+
+use std::net::TcpListener;
+
+use lessor_tests::{server::Server, wait::eventually_true};
+use serde_json::json;
+
+use super::{
+    guest,
+    row::row,
+    stage::{Stage, note},
+    upstream::Upstream,
+};
+
+/// When a call that timed out can no longer take effect.
+const GIVEN_UP_SECONDS: u64 = 60;
+
+#[test]
+fn connections_end_with_their_call_and_belong_to_their_mount() {
+    let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
+    let web = Upstream::http("200 OK\r\ncontent-length: 0", 0);
+    let grants = [upstream.grant("tcp"), web.grant("http")];
+    let stage = Stage::start(Server::setup(), &grants);
+    let told = |act: &str| json!({"act": act, "target": "127.0.0.1", "number": upstream.port()});
+    // What another mount left with the host, and finds again at the end.
+    stage.mount("other", "misbehaving", &grants);
+    stage.role("other", "park", &told("park"));
+    assert_eq!(note(&stage.create("other", "park").ok()), "found: false");
+
+    let at = |guest| row(guest).target("127.0.0.1").number(upstream.port());
+    #[rustfmt::skip]
+    stage.play(&[
+        at(guest::CONNECTION_NEVER_CLOSED).notes(&["forgotten"]),
+        at(guest::THOUSAND_CONNECTIONS).fails("limit_connections", &["32 connections", "(setting `sandbox.connections`)"]),
+        row(guest::THOUSAND_REQUESTS).target(web.url()).fails("limit_connections", &["32 connections"]),
+        at(guest::SILENT_UPSTREAM).fails("timeout", &["timeout of 1 s"]).costly(),
+        row(guest::UNPARK_OF_ANOTHER_MOUNT).notes(&["found: false"]),
+        row(guest::FORGED_HANDLE).number(1_u64).fails("trap", &["unknown handle index 1"]),
+        at(guest::TRAP_IN_CREATE).principals().fails("trap", &["crashed"]).logged(&["the principal is made"]),
+    ]);
+    eventually_true("all connections but the parked one are closed", || {
+        upstream.open() == 1 && web.open() == 0
+    });
+    // Every crash was followed by a revocation, which upstream heard of.
+    assert!(upstream.principals().is_empty());
+    let audit = stage.server.audit();
+    let is_end =
+        |line: &&str| line.contains("revoked a lease") && line.contains(guest::TRAP_IN_CREATE);
+    assert!(audit.lines().any(|line| is_end(&line)));
+
+    // Upstream still had something to say on it: it serves nobody again.
+    let unfinished = guest::PARK_AN_UNFINISHED_CONNECTION;
+    stage.role("bad", unfinished, &told(unfinished));
+    for _ in 0..2 {
+        let before = upstream.answered();
+        assert_eq!(note(&stage.create("bad", unfinished).ok()), "found: false");
+        eventually_true("upstream has answered", || upstream.answered() > before);
+    }
+    assert_eq!(note(&stage.create("other", "park").ok()), "found: true");
+    stage.good_call().unwrap();
+}
+
+/// The host gives up, upstream does not: what comes of it is found and ended.
+#[test]
+fn a_principal_that_is_made_after_the_deadline_is_ended() {
+    let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
+    let stage = Stage::start(Server::setup(), &[upstream.grant("tcp")]);
+    let late = guest::ANSWER_AFTER_THE_DEADLINE;
+    let role = json!({
+        "act": late, "target": "127.0.0.1", "number": upstream.port(), "principals": true,
+    });
+    stage.role("bad", late, &role);
+    let sentence = stage.create("bad", late).refused(502);
+    assert!(sentence.ends_with("(timeout)"), "{sentence}");
+    stage.good_call().unwrap();
+    assert_eq!(upstream.principals().len(), 1);
+    upstream.release();
+    eventually_true("upstream has answered, to nobody", || upstream.open() == 0);
+    stage.server.advance_clock(GIVEN_UP_SECONDS);
+    eventually_true("what was made is ended", || {
+        upstream.principals().is_empty()
+    });
+    stage.server.await_no_leases("bad/creds");
+    let audit = stage.server.audit();
+    assert!(
+        audit
+            .lines()
+            .any(|line| line.contains("revoked a lease") && line.contains(late))
+    );
+    stage.good_call().unwrap();
+}
