@@ -17,7 +17,7 @@ fn a_guest_has_nothing_around_it() {
     let file = home.path().join("written");
     // Even what is granted is not reached by a socket of its own.
     let grants = [upstream.grant("tcp"), format!("tcp://127.0.0.1:{udp_port}")];
-    let stage = Stage::start(Server::setup(), &grants);
+    let stage = Stage::start(Server::setup(), "", &grants);
     #[rustfmt::skip]
     stage.play(&[
         row(guest::FILE_READ).notes(&["file: refused", "folder: refused"]),

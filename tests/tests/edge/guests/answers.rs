@@ -11,7 +11,7 @@ use super::{
 
 #[test]
 fn an_answer_that_is_wrong_or_too_long_is_refused_and_names_what_is_wrong() {
-    let stage = Stage::start(Server::setup(), &[]);
+    let stage = Stage::start(Server::setup(), "", &[]);
     let copies = &["4194304 bytes", "(setting `sandbox.copies`)"];
     #[rustfmt::skip]
     stage.play(&[

@@ -1,7 +1,7 @@
 //! Guests that compute, wait, nest or take without end, and those that ask the
 //! host to do it for them.
 
-use std::{fs, thread};
+use std::thread;
 
 use lessor_tests::server::Server;
 
@@ -13,15 +13,8 @@ use super::{
 
 #[test]
 fn what_takes_too_much_is_stopped_by_the_name_of_the_limit() {
-    let stage = Stage::start(Server::setup(), &[]);
-    let table_bomb = wat::parse_str(include_str!("../../../guests/table_bomb.wat")).unwrap();
-    fs::write(stage.server.plugins().join("table_bomb.wasm"), table_bomb).unwrap();
-    let digest = stage.server.digest("table_bomb.wasm");
-    stage
-        .server
-        .pin("table-bomb", "table_bomb.wasm", &digest)
-        .ok();
-    stage.mount("table", "table-bomb", &[]);
+    let stage = Stage::start(Server::setup(), "", &[]);
+    stage.mount_table_bomb();
 
     let of_the_mount = "(setting `timeout` of the mount)";
     #[rustfmt::skip]

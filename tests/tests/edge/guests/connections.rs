@@ -1,7 +1,7 @@
 //! Guests that hold on to connections, take those of others, and leave
 //! something upstream behind.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, thread};
 
 use lessor_tests::{server::Server, wait::eventually_true};
 use serde_json::json;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     guest,
     row::row,
-    stage::{Stage, note},
+    stage::{Stage, audited, note},
     upstream::Upstream,
 };
 
@@ -21,7 +21,7 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
     let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
     let web = Upstream::http("200 OK\r\ncontent-length: 0", 0);
     let grants = [upstream.grant("tcp"), web.grant("http")];
-    let stage = Stage::start(Server::setup(), &grants);
+    let stage = Stage::start(Server::setup(), "", &grants);
     let told = |act: &str| json!({"act": act, "target": "127.0.0.1", "number": upstream.port()});
     // What another mount left with the host, and finds again at the end.
     stage.mount("other", "misbehaving", &grants);
@@ -65,7 +65,7 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
 #[test]
 fn a_principal_that_is_made_after_the_deadline_is_ended() {
     let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
-    let stage = Stage::start(Server::setup(), &[upstream.grant("tcp")]);
+    let stage = Stage::start(Server::setup(), "", &[upstream.grant("tcp")]);
     let late = guest::ANSWER_AFTER_THE_DEADLINE;
     let role = json!({
         "act": late, "target": "127.0.0.1", "number": upstream.port(), "principals": true,
@@ -88,5 +88,41 @@ fn a_principal_that_is_made_after_the_deadline_is_ended() {
             .lines()
             .any(|line| line.contains("revoked a lease") && line.contains(late))
     );
+    stage.good_call().unwrap();
+}
+
+/// All the calls that a provider may have at once wait for somebody: its next
+/// one waits in vain, and another provider is served.
+#[test]
+fn a_provider_that_hangs_leaves_room_for_others() {
+    let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
+    let stage = Stage::start(Server::setup(), "plugin_calls = 2", &[]);
+    stage.mount_table_bomb();
+    stage.role("table", guest::TABLE_BOMB, &json!({}));
+    let silent = guest::SILENT_UPSTREAM;
+    stage.mount("patient", "misbehaving", &[upstream.grant("tcp")]);
+    let role = json!({"act": silent, "target": "127.0.0.1", "number": upstream.port()});
+    stage.role("patient", silent, &role);
+    let tune = json!({"timeout": "5s"});
+    let http = &stage.server.http;
+    http.post("sys/mounts/patient/tune", &tune).ok();
+    stage.role("bad", "well", &json!({"act": "behave"}));
+    thread::scope(|scope| {
+        let waiting = [(); 2].map(|()| scope.spawn(|| stage.create("patient", silent)));
+        eventually_true("all calls wait", || upstream.open() == 2);
+        let sentence = stage.create("table", guest::TABLE_BOMB).refused(502);
+        assert!(sentence.ends_with("(limit_table)"), "{sentence}");
+        let sentence = stage.create("bad", "well").refused(502);
+        let says = "as it may: 2 (setting `sandbox.plugin_calls`) (limit_plugin_calls)";
+        assert!(sentence.ends_with(says), "{sentence}");
+        let request = audited(&stage.server.audit(), "bad/creds/well").unwrap();
+        assert_eq!(request["response"]["errors"][0], sentence);
+        let all_wait = waiting.iter().all(|call| !call.is_finished());
+        assert!(all_wait, "they waited all along");
+        for call in waiting {
+            let sentence = call.join().unwrap().refused(502);
+            assert!(sentence.ends_with("(timeout)"), "{sentence}");
+        }
+    });
     stage.good_call().unwrap();
 }

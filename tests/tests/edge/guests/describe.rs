@@ -30,9 +30,7 @@ fn describing(component: &[u8], act: &str) -> Vec<u8> {
 
 #[test]
 fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
-    // Few slots: each load takes one that is still cold, and keeps it warm.
-    let limits = "[sandbox]\ndescribe = 1\ncalls = 8";
-    let mut stage = Stage::start(Server::setup().config(limits), &[]);
+    let mut stage = Stage::start(Server::setup(), "describe = 1", &[]);
     let server = &stage.server;
     let plugins = server.plugins();
     let component = fs::read(plugins.join("misbehaving.wasm")).unwrap();

@@ -15,8 +15,8 @@ const BYTES: u64 = 8192;
 
 #[test]
 fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
-    let limits = format!("[sandbox]\nlog_events = {EVENTS}\nlog_bytes = {BYTES}");
-    let stage = Stage::start(Server::setup().config(&limits), &[]);
+    let settings = format!("log_events = {EVENTS}\nlog_bytes = {BYTES}");
+    let stage = Stage::start(Server::setup(), &settings, &[]);
     #[rustfmt::skip]
     stage.play(&[
         row(guest::SECRET_IN_THE_FAILURE).fails("bad_login", &["upstream refused **** as root"]),

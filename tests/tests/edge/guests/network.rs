@@ -69,8 +69,8 @@ fn nothing_is_dialled_that_no_grant_leads_to() {
         format!("tcp://rebinding.test:{port}"),
         String::from("tcp://0.0.0.0/0:80"),
     ];
-    let setup = resolver.below(Server::setup().config("[sandbox]\nresponse = 65536"));
-    let stage = Stage::start(setup, &grants);
+    let setup = resolver.below(Server::setup());
+    let stage = Stage::start(setup, "response = 65536", &grants);
     let add = |grant: &str| format!("add \"{grant}\" to its allowed_hosts");
     #[rustfmt::skip]
     stage.play(&[

@@ -25,21 +25,23 @@ pub(super) const ROOT: &str = "canary/root+credential \"\u{e4}\"?=1";
 pub(super) const PASSWORD: &str = "canary-password";
 
 /// Rounds until the server has what it keeps: warm slots, caches, threads.
-pub(super) const WARM_UP: usize = 5;
+pub(super) const WARM_UP: usize = 4;
 
 /// Rounds in which a family must leave nothing behind.
-pub(super) const ROUNDS: usize = 12;
+pub(super) const ROUNDS: usize = 8;
 
-/// What a server at rest may still grow by: a slot that had not been used yet
-/// keeps 2 MiB. Seen were 2 MiB at most; a family of seven that left 80 KiB
-/// behind with each call would break it, and an instance alone has 200.
-const MEMORY: u64 = 6 << 20;
+/// Calls that a server runs at once, so that few slots keep something warm.
+const SLOTS: u64 = 4;
+
+/// What a server at rest may still grow by: 2 MiB for each slot, in case none
+/// held a large guest before.
+const MEMORY: u64 = SLOTS * (2 << 20);
 
 /// What may come and go: connections of the client, the database's readers.
 const DESCRIPTORS: usize = 8;
 
 /// What a loaded machine adds to any call.
-const LOADED: Duration = Duration::from_millis(500);
+const LOADED: Duration = Duration::from_secs(1);
 
 /// A server in the middle of a play.
 pub(super) struct Stage {
@@ -49,10 +51,11 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// The mount `bad` with these grants, a call of which may take a second,
-    /// and the mount `good`.
-    pub(super) fn start(setup: Setup, grants: &[String]) -> Self {
-        let mut server = setup.start_uninitialised();
+    /// A server with these settings in `[sandbox]`, the mount `bad` with these
+    /// grants, a call of which may take a second, and the mount `good`.
+    pub(super) fn start(setup: Setup, settings: &str, grants: &[String]) -> Self {
+        let settings = format!("[sandbox]\ncalls = {SLOTS}\n{settings}");
+        let mut server = setup.config(&settings).start_uninitialised();
         server.initialise();
         let built = built_plugins().join("test/misbehaving.wasm");
         fs::copy(built, server.plugins().join("misbehaving.wasm")).expect("run cargo xtask test");
@@ -89,6 +92,17 @@ impl Stage {
             .ok();
     }
 
+    /// Pins the guest that is no part of the others, and mounts it at `table`.
+    pub(super) fn mount_table_bomb(&self) {
+        let text = include_str!("../../../guests/table_bomb.wat");
+        let component = wat::parse_str(text).expect("the guest is a component");
+        let file = "table_bomb.wasm";
+        fs::write(self.server.plugins().join(file), component).expect("a plugin file");
+        let digest = self.server.digest(file);
+        self.server.pin("table-bomb", file, &digest).ok();
+        self.mount("table", "table-bomb", &[]);
+    }
+
     /// Writes a role.
     pub(super) fn role(&self, mount: &str, name: &str, role: &Value) {
         self.server
@@ -120,6 +134,8 @@ impl Stage {
         for _ in 0..WARM_UP {
             self.play_again(cheap());
         }
+        // Revocations run beside each other, each in a slot of its own.
+        self.end_leases(family);
         let before = self.rest();
         self.play_again(family.iter().filter(|row| row.costly));
         for _ in 0..ROUNDS {
