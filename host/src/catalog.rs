@@ -484,6 +484,7 @@ fn about_file(file: &str, error: &PluginError) -> String {
             | PluginError::ForeignWorld { .. }
             | PluginError::WrongVersion { .. }
             | PluginError::Describe(_)
+            | PluginError::Limit(_)
             | PluginError::Descriptor { .. }
             | PluginError::Prepare { .. }
     );

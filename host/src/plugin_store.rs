@@ -138,6 +138,9 @@ pub enum PluginError {
     /// `describe` failed.
     #[error("the provider could not describe itself")]
     Describe(#[source] Failure),
+    /// It begins with more than a provider may have.
+    #[error("the provider cannot run")]
+    Limit(#[source] Failure),
     /// What it says of itself is wrong.
     #[error("the provider describes itself wrongly: {field} {reason}")]
     Descriptor {

@@ -23,6 +23,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -32,8 +33,8 @@ use wasmtime::{
 };
 
 use self::{
-    call::CallState, code_cache::CodeCache, component::ComponentProvider, parked::Parked,
-    tally::Tallies, tls::TlsConfigs,
+    call::CallState, code_cache::CodeCache, component::ComponentProvider, limits::Limit,
+    parked::Parked, tally::Tallies, tls::TlsConfigs,
 };
 pub use self::{
     code_cache::CodeCacheSettings,
@@ -249,15 +250,33 @@ impl Inner {
         if let Some(component) = cached {
             return Ok(component);
         }
-        let component = Component::from_binary(&self.engine, plugin.bytes()).map_err(|error| {
-            PluginError::NotAComponent {
-                reason: error.root_cause().to_string().chars().take(512).collect(),
-            }
-        })?;
+        let component = Component::from_binary(&self.engine, plugin.bytes())
+            .map_err(|error| self.refused(&error))?;
         if let Some(cache) = &self.code_cache {
             cache.store(digest, &component);
         }
         Ok(component)
+    }
+
+    /// Why bytes do not compile: they are no component, or one that begins with
+    /// more than a limit.
+    fn refused(&self, error: &wasmtime::Error) -> PluginError {
+        let reason = error.root_cause().to_string();
+        // wasmtime keeps the types of these errors to itself.
+        let limit = [
+            ("memory has a minimum byte size", Limit::Memory),
+            ("has a minimum element size", Limit::Table),
+        ]
+        .into_iter()
+        .find(|(says, _)| reason.contains(says));
+        match limit {
+            Some((_, limit)) => {
+                PluginError::Limit(limit.failure(&self.outside.limits, Duration::ZERO))
+            }
+            None => PluginError::NotAComponent {
+                reason: reason.chars().take(512).collect(),
+            },
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Guests that misbehave where they describe themselves: nobody has granted or
-//! told them anything yet, and they are not pinned.
+//! Guests that misbehave where they describe themselves, or before: nobody has
+//! granted or told them anything yet, and they are not pinned.
 
 use std::fs;
 
@@ -62,6 +62,28 @@ fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
         assert_eq!(request["status"], 400);
         assert_eq!(request["response"]["errors"], answer.json()["errors"]);
         assert!(server.log()[told.1..].contains(logged), "{act}");
+        stage.good_call().unwrap();
+    }
+    for (guest, text, code, says) in [
+        (
+            guest::DECLARED_MEMORY,
+            include_str!("../../../guests/declared_memory.wat"),
+            "limit_memory",
+            "67108864 bytes of memory (setting `sandbox.memory`)",
+        ),
+        (
+            guest::DECLARED_TABLE,
+            include_str!("../../../guests/declared_table.wat"),
+            "limit_table",
+            "20000 elements (setting `sandbox.table`)",
+        ),
+    ] {
+        let file = format!("{guest}.wasm");
+        fs::write(plugins.join(&file), wat::parse_str(text).unwrap()).unwrap();
+        let sentence = pin(guest).refused(400);
+        assert!(sentence.contains(&file), "{sentence}");
+        assert!(sentence.contains(says), "{sentence}");
+        assert!(sentence.ends_with(&format!("({code})")), "{sentence}");
         stage.good_call().unwrap();
     }
     let cheap = || {
