@@ -10,9 +10,9 @@
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`storage`] | SQLite; all SQL |
+//! | [`schema`] | checks and redacts documents |
 //! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits, network grants |
 //! | [`provider`] | a provider as the rest of the host sees it |
-//! | [`schema`] | checks and redacts documents |
 //! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
 //! | [`rotation`], [`settings`] | root credentials: rotated, written |
 //! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |

@@ -10,7 +10,9 @@
 //! bounded time (`admission`).
 
 mod admission;
+mod burden;
 mod lists;
+mod marked;
 mod redaction;
 mod sentence;
 mod shape;
@@ -18,8 +20,11 @@ mod shape;
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-pub use self::redaction::{REDACTED, is_redacted, redact, restore};
 use self::shape::{Branches, Position};
+pub use self::{
+    marked::secrets,
+    redaction::{REDACTED, is_redacted, redact, restore},
+};
 use crate::suggest;
 
 /// Bytes that one compiled `pattern` of a schema may take.
@@ -41,18 +46,9 @@ impl Checker {
     /// Where the schema is none, refers to anything outside itself, or could
     /// keep the host busy without end.
     pub fn new(schema: &Value) -> Result<Self, InvalidSchema> {
-        admission::admit(schema)?;
-        let validator = jsonschema::draft202012::options()
-            .with_pattern_options(
-                PatternOptions::regex()
-                    .size_limit(PATTERN_SIZE)
-                    .dfa_size_limit(PATTERN_SIZE),
-            )
-            .build(schema)
-            .map_err(|error| InvalidSchema(error.masked().to_string()))?;
         Ok(Self {
             schema: schema.clone(),
-            validator,
+            validator: compile(schema)?,
             beside: &[],
         })
     }
@@ -79,15 +75,57 @@ impl Checker {
         if !document.is_object() {
             return Err(format!("{root} must be a JSON object"));
         }
+        if !is_bearable(&self.schema, document) {
+            return Err(format!("{root} {UNBEARABLE}"));
+        }
         let top = Position::root(&self.schema);
         lists::split(&top, document);
         refuse_unknown(&top, document, root, self.beside)?;
         fill_defaults(&top, document);
         match self.validator.iter_errors(document).next() {
             None => Ok(()),
-            Some(error) => Err(sentence::of(root, &error)),
+            Some(error) => Err(clipped(&sentence::of(root, &error))),
         }
     }
+}
+
+/// Whether a document can be checked by an admitted schema in reasonable time;
+/// [`Checker`] looks by itself.
+pub fn is_bearable(schema: &Value, document: &Value) -> bool {
+    burden::is_bearable(schema, document)
+}
+
+/// What is said of a document that cannot, behind its name.
+pub const UNBEARABLE: &str =
+    "would take more than 1,000,000 checks by its schema: nest it less deeply";
+
+/// Compiles a schema that comes from a plugin, for checks that need no more than
+/// a yes or no and the place of the mistake.
+///
+/// # Errors
+/// As [`Checker::new`].
+pub fn compile(schema: &Value) -> Result<Validator, InvalidSchema> {
+    admission::admit(schema)?;
+    jsonschema::draft202012::options()
+        .with_pattern_options(
+            PatternOptions::regex()
+                .size_limit(PATTERN_SIZE)
+                .dfa_size_limit(PATTERN_SIZE),
+        )
+        .build(schema)
+        .map_err(|error| InvalidSchema(clipped(&error.masked().to_string())))
+}
+
+/// A sentence that may repeat what a plugin's schema says, such as a pattern, as
+/// one line of bounded length.
+fn clipped(text: &str) -> String {
+    const LIMIT: usize = 800;
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut out: String = text.chars().take(LIMIT).map(printable).collect();
+    if text.chars().nth(LIMIT).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// Refuses fields that the schema does not name, and references to stored

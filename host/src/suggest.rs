@@ -34,7 +34,9 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 /// `; did you mean "…"?` for the end of a sentence about something that is not
 /// there; nothing where no known name is near.
 pub fn hint<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> String {
-    nearest(name, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+    nearest(name, known).map_or_else(String::new, |near| {
+        format!("; did you mean {:?}?", shown(near))
+    })
 }
 
 /// One sentence that refuses `path` and names the way out: the nearest of
@@ -43,11 +45,11 @@ pub fn unknown<'k>(path: &str, name: &str, known: impl IntoIterator<Item = &'k s
     let known: Vec<&str> = known.into_iter().collect();
     let mut sentence = format!("{path} is not known");
     if let Some(near) = nearest(name, known.iter().copied()) {
-        let _ = write!(sentence, ": did you mean {near:?}?");
+        let _ = write!(sentence, ": did you mean {:?}?", shown(near));
     } else if known.is_empty() {
         sentence.push_str(": no field is taken here");
     } else {
-        let listed: Vec<&str> = known.iter().copied().take(LISTED).collect();
+        let listed: Vec<String> = known.iter().take(LISTED).map(|name| shown(name)).collect();
         let _ = write!(sentence, ": known are {}", listed.join(", "));
         if known.len() > LISTED {
             sentence.push_str(", …");
@@ -103,6 +105,10 @@ mod tests {
             unknown("zebra", "zebra", ["host", "port"]),
             "zebra is not known: known are host, port"
         );
+        // Names come from plugins too.
+        let long = "a\u{7f}".repeat(100);
+        let sentence = unknown("request.x", "x", [long.as_str()]);
+        assert!(sentence.len() < 300 && !sentence.contains('\u{7f}'));
         assert_eq!(
             unknown("request.x", "x", []),
             "request.x is not known: no field is taken here"

@@ -1,13 +1,14 @@
 //! Checks what a provider says of itself, once, when it is loaded: the rest of
 //! the host trusts a [`Descriptor`] without looking again. Pure.
 
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{bindings::lessor::provider::types as wit, grants::Scheme};
 use crate::{
     plugin_store::PluginError,
     provider::{Abilities, Descriptor},
+    schema,
 };
 
 /// Names that the host itself serves below a mount.
@@ -64,10 +65,10 @@ pub(super) fn check(
     }
     check_publication(&abilities.publication)?;
 
-    let (config_schema, config) = schema("config-schema", &found.config_schema)?;
-    let (role_schema, _) = schema("role-schema", &found.role_schema)?;
-    let (request_schema, _) = schema("request-schema", &found.request_schema)?;
-    let (credential_schema, credential) = schema("credential-schema", &found.credential_schema)?;
+    let (config_schema, config) = compiled("config-schema", &found.config_schema)?;
+    let (role_schema, _) = compiled("role-schema", &found.role_schema)?;
+    let (request_schema, _) = compiled("request-schema", &found.request_schema)?;
+    let (credential_schema, credential) = compiled("credential-schema", &found.credential_schema)?;
     let requires = credential_schema
         .get("required")
         .and_then(Value::as_array)
@@ -95,9 +96,8 @@ pub(super) fn check(
     Ok((descriptor, Checks { config, credential }))
 }
 
-/// Parses and compiles one schema. Its patterns run in linear time: a schema
-/// comes from the plugin, and what it checks comes from anywhere.
-fn schema(field: &'static str, text: &str) -> Result<(Value, Validator), PluginError> {
+/// Parses and compiles one schema.
+fn compiled(field: &'static str, text: &str) -> Result<(Value, Validator), PluginError> {
     let wrong = |reason: String| PluginError::Descriptor { field, reason };
     let schema: Value =
         serde_json::from_str(text).map_err(|error| wrong(format!("is not JSON: {error}")))?;
@@ -109,17 +109,7 @@ fn schema(field: &'static str, text: &str) -> Result<(Value, Validator), PluginE
     {
         return Err(wrong(format!("describes {declared}, not an object")));
     }
-    jsonschema::draft202012::meta::validate(&schema).map_err(|error| {
-        wrong(format!(
-            "is not a JSON Schema: {}",
-            clip(&error.to_string())
-        ))
-    })?;
-    let validator = jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex())
-        .build(&schema)
-        .map_err(|error| wrong(format!("cannot be used: {}", clip(&error.to_string()))))?;
+    let validator = schema::compile(&schema).map_err(|error| wrong(error.to_string()))?;
     Ok((schema, validator))
 }
 
@@ -268,7 +258,7 @@ mod tests {
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
         type Change = fn(&mut wit::Descriptor);
-        let cases: [(&str, Change); 18] = [
+        let cases: [(&str, Change); 19] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
@@ -302,6 +292,10 @@ mod tests {
             }),
             ("credential-schema", |d| {
                 d.credential_schema = String::from(r#"{"type": "object", "required": []}"#);
+            }),
+            // Searched for secrets at every call: it must not lead back to itself.
+            ("credential-schema", |d| {
+                d.credential_schema = String::from(r##"{"$ref": "#", "required": ["a"]}"##);
             }),
         ];
         for (expected, change) in cases {

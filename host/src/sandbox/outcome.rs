@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
+    schema,
     secret::Secret,
 };
 
@@ -201,7 +202,12 @@ fn conforming(
         ));
     };
     let mut secrets = Secrets::default();
-    let checked = if value.is_object() {
+    let checked = if !schema::is_bearable(schema, &value) {
+        Err(format!(
+            "the provider's answer for its {schema_name} {}",
+            schema::UNBEARABLE
+        ))
+    } else if value.is_object() {
         secrets.collect(schema, &value);
         validator.validate(&value).map_err(|error| {
             let place = match error.instance_path().to_string() {
@@ -315,6 +321,27 @@ mod tests {
             assert_eq!(failure.class, FailureClass::Internal);
             assert!(!failure.message.contains("canary"), "{}", failure.message);
         }
+    }
+
+    /// A schema that applies itself twice below: with every level of the credential
+    /// twice the work, in the host and for no limit of the guest's.
+    #[test]
+    fn a_credential_that_would_be_checked_for_hours_is_refused_at_once() {
+        let schema = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+        let validator = crate::schema::compile(&schema).unwrap();
+        let nested = (0..60).fold(json!({}), |inner, _| json!({"a": inner}));
+        let found = wit::Credential {
+            id: String::from("app"),
+            data: nested.to_string(),
+            metadata: String::from("{}"),
+            expires_in_s: None,
+        };
+        let judged = credential(found, &schema, &validator, &mut Secrets::default());
+        assert_eq!(
+            judged.unwrap_err().message,
+            "the provider's answer for its credential-schema would take more than 1,000,000 checks by its \
+             schema: nest it less deeply"
+        );
     }
 
     #[test]

@@ -35,9 +35,9 @@ const BELOW: [&str; 8] = [
 /// Keywords whose value maps names to schemas for places below.
 const BELOW_BY_NAME: [&str; 4] = ["properties", "patternProperties", "$defs", "definitions"];
 /// Keywords whose value is one schema for the same place.
-const HERE: [&str; 4] = ["not", "if", "then", "else"];
+pub(super) const HERE: [&str; 4] = ["not", "if", "then", "else"];
 /// Keywords whose value is a list of schemas for the same place.
-const HERE_LISTED: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+pub(super) const HERE_LISTED: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 /// References that cannot be followed by reading.
 const REFUSED: [&str; 4] = ["$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor"];
 
@@ -111,7 +111,7 @@ fn weigh(
     Ok(weight)
 }
 
-fn children<'s>(
+pub(super) fn children<'s>(
     schema: &'s Value,
     single: &[&str],
     listed: &[&str],

@@ -5,6 +5,8 @@
 //! them, so that the walks in `schema` and `redaction` see plain lists. It
 //! decides nothing about validity; that is the validator's.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 /// Deeper combinators are refused by `admission`; this bound only keeps a walk
@@ -40,11 +42,11 @@ impl<'s> Position<'s> {
 
     /// Every schema that speaks about this place.
     pub(super) fn parts(&self, branches: &Branches<'_>) -> Vec<&'s Value> {
-        let mut parts = Vec::new();
+        let mut parts = Parts::default();
         for schema in &self.schemas {
             gather(self.root, schema, branches, 0, &mut parts);
         }
-        parts
+        parts.schemas
     }
 
     /// The place of a field of the object here.
@@ -59,6 +61,7 @@ impl<'s> Position<'s> {
                 schemas.extend(patterns.values());
             }
             schemas.extend(part.get("additionalProperties"));
+            schemas.extend(part.get("unevaluatedProperties"));
         }
         Self {
             root: self.root,
@@ -81,9 +84,12 @@ impl<'s> Position<'s> {
 
     /// The default of a property's schema, also of what it refers to.
     pub(super) fn default_of(&self, schema: &'s Value) -> Option<&'s Value> {
-        let mut parts = Vec::new();
+        let mut parts = Parts::default();
         gather(self.root, schema, &Branches::Never, 0, &mut parts);
-        parts.into_iter().find_map(|part| part.get("default"))
+        parts
+            .schemas
+            .into_iter()
+            .find_map(|part| part.get("default"))
     }
 }
 
@@ -122,17 +128,26 @@ pub(super) fn resolve<'s>(root: &'s Value, reference: &str) -> Option<&'s Value>
     root.pointer(&pointer)
 }
 
+/// Schemas in the order in which they are met, each once: one that is referred to
+/// from several places says the same in each, and where it refers to itself below,
+/// the schemas of a place would double with every level of a document.
+#[derive(Default)]
+struct Parts<'s> {
+    schemas: Vec<&'s Value>,
+    seen: BTreeSet<*const Value>,
+}
+
 fn gather<'s>(
     root: &'s Value,
     schema: &'s Value,
     branches: &Branches<'_>,
     depth: usize,
-    parts: &mut Vec<&'s Value>,
+    parts: &mut Parts<'s>,
 ) {
-    if depth > IN_PLACE_DEPTH {
+    if depth > IN_PLACE_DEPTH || !parts.seen.insert(schema) {
         return;
     }
-    parts.push(schema);
+    parts.schemas.push(schema);
     let reference = schema.get("$ref").and_then(Value::as_str);
     if let Some(target) = reference.and_then(|reference| resolve(root, reference)) {
         gather(root, target, branches, depth + 1, parts);
@@ -191,9 +206,9 @@ fn chosen<'s>(root: &'s Value, all: &'s [Value], branches: &Branches<'_>) -> Vec
 /// Whether `instance` may be meant for this branch: its type fits, and so does
 /// the tag that tells branches apart.
 fn may_mean(root: &Value, branch: &Value, instance: &Value) -> bool {
-    let mut parts = Vec::new();
+    let mut parts = Parts::default();
     gather(root, branch, &Branches::Never, 0, &mut parts);
-    parts.iter().all(|part| {
+    parts.schemas.iter().all(|part| {
         part.get("type").is_none_or(|kind| has_type(kind, instance))
             && properties(&[part]).all(|(name, schema)| match schema.get("const") {
                 Some(tag) => instance.get(name) == Some(tag),

@@ -261,3 +261,25 @@ fn fields_that_the_host_takes_are_offered_beside_the_schemas() {
     );
     assert!(checker.check("request", &mut json!({"ttl": 1})).is_err());
 }
+
+#[test]
+fn a_document_that_multiplies_its_schema_is_refused_at_once() {
+    let twice = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
+    let mut nested = (0..60).fold(json!({}), |inner, _| json!({"a": inner}));
+    assert_eq!(
+        Checker::new(&twice).unwrap().check("role", &mut nested),
+        Err(format!("role {UNBEARABLE}"))
+    );
+    // Shown it is all the same: what a place has to satisfy is looked at once.
+    assert_eq!(redact(&twice, &nested), nested);
+}
+
+/// Patterns and names come from a plugin, and a sentence goes to a terminal.
+#[test]
+fn what_a_schema_says_is_repeated_within_bounds() {
+    let long = format!("^\u{1b}{}$", "a".repeat(5_000));
+    let checker = Checker::new(&json!({"properties": {"a": {"pattern": long}}})).unwrap();
+    let sentence = checker.check("role", &mut json!({"a": "b"})).unwrap_err();
+    assert!(sentence.starts_with("role.a must match the pattern ^"));
+    assert!(sentence.len() < 1_000 && !sentence.contains(char::is_control));
+}
