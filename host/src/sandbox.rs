@@ -11,7 +11,7 @@
 //! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
 //! | `network`, `http`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
-//! | `journal`, `scrub` | what a guest said, without its secrets |
+//! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `tally` | what calls came to, for metrics |
 //! | `still` | time and entropy for `describe`: none |
 //! | `code_cache` | compiled code on disk, authenticated |
@@ -56,6 +56,7 @@ mod component;
 mod crypto;
 mod descriptor;
 mod engine;
+mod escapes;
 pub mod grants;
 mod host;
 mod http;

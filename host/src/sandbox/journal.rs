@@ -119,6 +119,8 @@ impl Journal {
                 })
                 .collect::<Vec<_>>()
                 .join(" ");
+            // A name and its value may make a secret together.
+            let fields = scrubber.scrub(&fields);
             emit(event.level, speaker, event.at_ms, &fields, &message);
         }
         for (stream, captured) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
@@ -235,7 +237,7 @@ impl Captured {
         self.lock().bytes.is_empty()
     }
 
-    fn append(&self, bytes: &[u8]) {
+    pub(super) fn append(&self, bytes: &[u8]) {
         let mut capture = self.lock();
         let room = capture.limit.saturating_sub(capture.bytes.len());
         let kept = bytes.get(..room).unwrap_or(bytes);

@@ -3,9 +3,10 @@
 //!
 //! Secrets are the strings that the provider's schemas mark `writeOnly` (or as
 //! secret references) in the documents of the call, and what `derive` gave.
-//! Each is masked as it stands and as base64 (at any alignment), hex, JSON
-//! string and URL would write it. This is the second line of defence: it knows
-//! neither secrets that a schema does not mark nor ones that were cut in two.
+//! Each is masked as it stands, as base64 (at any alignment) and hex, and with
+//! any of its characters escaped as URLs, forms and JSON do (`escapes`). This is
+//! the second line of defence: it knows neither secrets that a schema does not
+//! mark nor ones that were cut in two.
 
 use std::borrow::Cow;
 
@@ -13,9 +14,11 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use super::escapes;
+use crate::schema;
 
 /// What stands where a secret stood.
 const MASK: &str = "****";
@@ -25,16 +28,6 @@ const SHORTEST: usize = 4;
 
 /// A shorter piece of base64 would also match innocent text.
 const SHORTEST_BASE64: usize = 6;
-
-/// Deeper schemas are not followed; recursive ones end here.
-const DEPTH: usize = 48;
-
-/// What RFC 3986 leaves unescaped beside letters and digits.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// The secrets of one call. The documents that came with it are read only when
 /// there is something to scrub: most calls say nothing.
@@ -47,8 +40,11 @@ pub(super) struct Secrets<'d> {
 /// Masks a call's secrets in texts.
 #[derive(Default)]
 pub(super) struct Scrubber {
-    /// Longest first, so that a secret within another does not spoil it.
+    /// What is searched for as it stands. Longest first, so that a secret within
+    /// another does not spoil it.
     needles: Vec<Zeroizing<String>>,
+    /// What is searched for with escapes undone.
+    escaped: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl<'d> Secrets<'d> {
@@ -62,7 +58,7 @@ impl<'d> Secrets<'d> {
 
     /// Adds the strings of `document` that `schema` marks as secret.
     pub(super) fn collect(&mut self, schema: &Value, document: &Value) {
-        self.walk(schema, schema, document, 0);
+        schema::secrets(schema, document, &mut |secret| self.add_strings(secret));
     }
 
     /// Adds a secret that no document holds.
@@ -95,87 +91,23 @@ impl<'d> Secrets<'d> {
                 wipe(&mut document);
             }
         }
-        let mut needles = Vec::new();
+        let mut escaped = self.values.clone();
         for secret in &self.values {
-            add_needles(&mut needles, secret);
             // A key in PEM is logged line by line.
             for line in secret.split(|byte| *byte == b'\n') {
+                let line = line.trim_ascii_end();
                 if line.len() >= 16 && line.len() < secret.len() && !line.starts_with(b"-----") {
-                    add_needles(&mut needles, line);
+                    escaped.push(Zeroizing::new(line.to_vec()));
                 }
             }
+        }
+        let mut needles = Vec::new();
+        for secret in &escaped {
+            add_needles(&mut needles, secret);
         }
         needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
-        Scrubber { needles }
-    }
-
-    /// Follows every branch of the schema, matching or not: to mask too much
-    /// is harmless.
-    fn walk(&mut self, root: &Value, schema: &Value, value: &Value, depth: usize) {
-        if depth > DEPTH {
-            return;
-        }
-        if is_secret(schema) {
-            self.add_strings(value);
-            return;
-        }
-        if let Some(target) = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|reference| reference.strip_prefix('#'))
-            .and_then(|pointer| root.pointer(pointer))
-        {
-            self.walk(root, target, value, depth + 1);
-        }
-        for keyword in ["allOf", "anyOf", "oneOf"] {
-            for branch in schema
-                .get(keyword)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                self.walk(root, branch, value, depth + 1);
-            }
-        }
-        for keyword in ["if", "then", "else", "not"] {
-            if let Some(branch) = schema.get(keyword) {
-                self.walk(root, branch, value, depth + 1);
-            }
-        }
-        match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    for keyword in ["properties", "dependentSchemas"] {
-                        if let Some(inner) = schema.get(keyword).and_then(|all| all.get(name)) {
-                            self.walk(root, inner, member, depth + 1);
-                        }
-                    }
-                    for keyword in ["additionalProperties", "unevaluatedProperties"] {
-                        if let Some(inner) = schema.get(keyword) {
-                            self.walk(root, inner, member, depth + 1);
-                        }
-                    }
-                    for inner in schema
-                        .get("patternProperties")
-                        .and_then(Value::as_object)
-                        .into_iter()
-                        .flat_map(|patterns| patterns.values())
-                    {
-                        self.walk(root, inner, member, depth + 1);
-                    }
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    let prefix = schema.get("prefixItems").and_then(|all| all.get(index));
-                    for inner in prefix.into_iter().chain(schema.get("items")) {
-                        self.walk(root, inner, item, depth + 1);
-                    }
-                }
-            }
-            _ => {}
-        }
+        Scrubber { needles, escaped }
     }
 
     fn add_strings(&mut self, value: &Value) {
@@ -195,6 +127,13 @@ impl Scrubber {
         for needle in &self.needles {
             if text.contains(needle.as_str()) {
                 text = Cow::Owned(text.replace(needle.as_str(), MASK));
+            }
+        }
+        for kind in &escapes::ALL {
+            if !self.escaped.is_empty() && text.contains(kind.mark) {
+                for place in kind.find(&text, &self.escaped).into_iter().rev() {
+                    text.to_mut().replace_range(place, MASK);
+                }
             }
         }
         text
@@ -223,14 +162,14 @@ impl Scrubber {
     /// One line of at most `limit` bytes: secrets masked, control characters
     /// replaced, the rest cut off.
     pub(super) fn line(&self, text: &str, limit: usize) -> String {
-        let scrubbed = self.scrub(text);
+        let mut scrubbed = self.scrub(text);
+        if scrubbed.contains(char::is_control) {
+            // With a space where a line ended, a secret may stand there.
+            let printable: String = scrubbed.chars().map(printable).collect();
+            scrubbed = Cow::Owned(self.scrub(&printable).into_owned());
+        }
         let mut line = String::with_capacity(scrubbed.len().min(limit));
         for character in scrubbed.chars() {
-            let character = match character {
-                '\n' | '\r' | '\t' => ' ',
-                control if control.is_control() => char::REPLACEMENT_CHARACTER,
-                other => other,
-            };
             if line.len() + character.len_utf8() > limit {
                 line.push('…');
                 break;
@@ -260,8 +199,20 @@ impl Scrubber {
                     .map(|(name, item)| (self.scrub(&name).into_owned(), self.scrub_json(item)))
                     .collect(),
             ),
+            Value::Number(number) => match self.scrub(&number.to_string()) {
+                Cow::Borrowed(_) => Value::Number(number),
+                Cow::Owned(masked) => Value::String(masked),
+            },
             other => other,
         }
+    }
+}
+
+fn printable(character: char) -> char {
+    match character {
+        '\n' | '\r' | '\t' => ' ',
+        control if control.is_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
     }
 }
 
@@ -275,17 +226,7 @@ pub(super) fn wipe(value: &mut Value) {
     }
 }
 
-/// Whether a schema marks its value as secret. The value behind a `secret-ref`
-/// was put in place of the reference by the host.
-fn is_secret(schema: &Value) -> bool {
-    schema.get("writeOnly") == Some(&Value::Bool(true))
-        || matches!(
-            schema.get("format").and_then(Value::as_str),
-            Some("secret-ref" | "password")
-        )
-}
-
-/// The ways in which a secret may be written.
+/// The ways in which a secret may be written as a whole.
 fn add_needles(needles: &mut Vec<Zeroizing<String>>, secret: &[u8]) {
     let mut add = |needle: String| needles.push(Zeroizing::new(needle));
     add(hex::encode(secret));
@@ -297,20 +238,9 @@ fn add_needles(needles: &mut Vec<Zeroizing<String>>, secret: &[u8]) {
             }
         }
     }
-    let Ok(text) = std::str::from_utf8(secret) else {
-        return;
-    };
-    let url = utf8_percent_encode(text, UNRESERVED).to_string();
-    let strict = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    add(url.replace("%20", "+"));
-    add(lower_escapes(&url));
-    add(lower_escapes(&strict));
-    add(url);
-    add(strict);
-    if let Ok(json) = serde_json::to_string(text) {
-        add(json.trim_matches('"').to_owned());
+    if let Ok(text) = std::str::from_utf8(secret) {
+        add(text.to_owned());
     }
-    add(text.to_owned());
 }
 
 /// The characters of base64 that depend on `secret` alone where it starts
@@ -332,27 +262,10 @@ fn base64_core(secret: &[u8], shift: usize) -> [String; 2] {
     ]
 }
 
-/// `%2F` as `%2f`.
-fn lower_escapes(text: &str) -> String {
-    let mut since_percent = usize::MAX;
-    text.chars()
-        .map(|character| {
-            since_percent = match character {
-                '%' => 0,
-                _ => since_percent.saturating_add(1),
-            };
-            if since_percent <= 2 {
-                character.to_ascii_lowercase()
-            } else {
-                character
-            }
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::STANDARD;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use serde_json::json;
 
     use super::*;
@@ -380,9 +293,12 @@ mod tests {
                 .replace("%C3%A4", "%c3%a4")
                 .replace("%2F", "%2f")
                 .replace("%2B", "%2b"),
-            utf8_percent_encode(secret, UNRESERVED)
+            utf8_percent_encode(secret, NON_ALPHANUMERIC)
                 .to_string()
                 .replace("%20", "+"),
+            // A browser leaves the slash, Python the quotation mark, Go neither.
+            String::from("p%C3%A4ss/w%22rd%2B%201"),
+            String::from(r#"p\u00e4ss\/w"rd\u002b 1"#),
         ] {
             let scrubbed = scrubber.scrub(&form).into_owned();
             assert!(scrubbed.trim_matches('"') == MASK, "{form} -> {scrubbed}");
@@ -429,6 +345,29 @@ mod tests {
         );
     }
 
+    /// PEM of a file that was written on Windows: the log shows its lines without
+    /// what ended them.
+    #[test]
+    fn lines_that_end_otherwise_are_masked_too() {
+        let line = "MIIEvQIBADANBgkqhkiG9w0BAQ";
+        let pem = format!("-----BEGIN KEY-----\r\n{line}\r\n-----END KEY-----\r\n");
+        assert_eq!(scrubber(&[&pem]).scrub(&format!("bad {line}")), "bad ****");
+    }
+
+    /// A space is put where a line ended, and then the secret stood there.
+    #[test]
+    fn a_secret_that_was_broken_into_lines_is_masked_in_one() {
+        let scrubber = scrubber(&["correct horse"]);
+        assert_eq!(scrubber.line("with correct\nhorse", 100), "with ****");
+    }
+
+    /// A PIN, which a provider reported as a number.
+    #[test]
+    fn a_number_that_is_a_secret_is_masked() {
+        let scrubbed = scrubber(&["12345678"]).scrub_json(json!({"pin": 12345678, "port": 5432}));
+        assert_eq!(scrubbed, json!({"pin": MASK, "port": 5432}));
+    }
+
     #[test]
     fn secrets_are_found_wherever_a_schema_marks_them() {
         let schema = json!({
@@ -444,7 +383,8 @@ mod tests {
                 "any": {"anyOf": [{"type": "null"}, {"writeOnly": true}]},
                 "map": {"additionalProperties": {"writeOnly": true}},
                 "whole": {"writeOnly": true}
-            }
+            },
+            "dependentSchemas": {"plain": {"properties": {"with": {"writeOnly": true}}}}
         });
         let document = json!({
             "plain": "visible",
@@ -454,7 +394,8 @@ mod tests {
             "pair": ["shown", "secret-7"],
             "any": "secret-8",
             "map": {"x": "secret-9"},
-            "whole": {"deep": ["secret-10"]}
+            "whole": {"deep": ["secret-10"]},
+            "with": "secret-11"
         });
         let mut secrets = Secrets::default();
         secrets.collect(&schema, &document);
