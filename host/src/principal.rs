@@ -5,7 +5,7 @@
 //! id, so that a name can be computed again from the lease alone. What is filled
 //! in is lower-cased and reduced to `[a-z0-9_-]`, which every upstream takes.
 
-use crate::id::OperationId;
+use crate::{id::OperationId, suggest::shown};
 
 /// The name that a role without a template gives.
 pub const DEFAULT_TEMPLATE: &str = "{mount:8}-{role:8}-{random}";
@@ -42,7 +42,8 @@ pub fn check(template: &str) -> Result<(), String> {
             length,
         } = piece
         {
-            randomness += length.unwrap_or(RANDOM_LENGTH).min(RANDOM_LENGTH);
+            // Each begins with the same characters, so that two add nothing.
+            randomness = randomness.max(length.unwrap_or(RANDOM_LENGTH).min(RANDOM_LENGTH));
         }
     }
     if randomness < RANDOM_MINIMUM {
@@ -71,11 +72,16 @@ pub fn name(template: &str, parts: Parts<'_>, limit: u32) -> Result<String, Stri
             return Ok(text);
         }
         shortening += 1;
-        // Nothing readable is left to give way: keep the end, where the default
-        // template has its randomness.
+        // No field is left to give way, so the letters between them do: two names
+        // without their randomness would be the same.
         if shortening > 128 {
-            return Ok(text
-                .get(text.len().saturating_sub(limit)..)
+            let random = pieces.iter().filter(|piece| is_random(piece));
+            let longest = random
+                .map(|piece| render(piece, parts, 0))
+                .max_by_key(String::len)
+                .unwrap_or(text);
+            return Ok(longest
+                .get(longest.len().saturating_sub(limit)..)
                 .unwrap_or_default()
                 .to_owned());
         }
@@ -91,6 +97,10 @@ enum Piece<'a> {
     },
 }
 
+fn is_random(piece: &Piece<'_>) -> bool {
+    matches!(piece, Piece::Field { name: "random", .. })
+}
+
 fn parse(template: &str) -> Result<Vec<Piece<'_>>, String> {
     let mut pieces = Vec::new();
     let mut rest = template;
@@ -100,16 +110,20 @@ fn parse(template: &str) -> Result<Vec<Piece<'_>>, String> {
             .ok_or("name_template has a `{` without its `}`")?;
         let (name, length) = match field.split_once(':') {
             Some((name, length)) => {
-                let length = length
-                    .parse()
-                    .map_err(|_| format!("name_template: {{{field}}} has no number after `:`"))?;
+                let length = length.parse().map_err(|_| {
+                    format!(
+                        "name_template: {{{}}} has no number after `:`",
+                        shown(field)
+                    )
+                })?;
                 (name, Some(length))
             }
             None => (field, None),
         };
         if !["mount", "role", "random", "requester"].contains(&name) {
             return Err(format!(
-                "name_template knows {{mount}}, {{role}}, {{requester}} and {{random}}, not {{{name}}}"
+                "name_template knows {{mount}}, {{role}}, {{requester}} and {{random}}, not {{{}}}",
+                shown(name)
             ));
         }
         pieces.push(Piece::Literal(literal));
@@ -195,6 +209,8 @@ mod tests {
             ("v-{requester}-{random:10}", 0, "v-root-zzzzzzzzzz"),
             (DEFAULT_TEMPLATE, 24, "db--rea-zzzzzzzzzzzzzzzz"),
             (DEFAULT_TEMPLATE, 10, "zzzzzzzzzz"),
+            // Cut at its end, all names of this one would be the same.
+            ("{random:12}-of-the-team-{role}", 16, "zzzzzzzzzzzz"),
         ] {
             assert_eq!(named(template, limit), expected, "{template} {limit}");
         }
@@ -205,6 +221,7 @@ mod tests {
         for bad in [
             "fixed",
             "{random:9}",
+            "{random:5}{random:5}",
             "{mount}-{role}",
             "{random",
             "{sequence}-{random}",
