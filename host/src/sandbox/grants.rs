@@ -140,10 +140,14 @@ impl Grants {
     /// # Errors
     /// The refusal, which says what to add to `allowed_hosts`.
     pub fn permits(&self, scheme: Scheme, host: &str, port: u16) -> Result<Destination, Refusal> {
-        let host = Host::parse(host).map_err(|reason| Refusal::BadHost {
+        let bad = |reason| Refusal::BadHost {
             host: shorten(host),
             reason,
-        })?;
+        };
+        if port == 0 {
+            return Err(bad(PORT));
+        }
+        let host = Host::parse(host).map_err(bad)?;
         let destination = Destination { scheme, host, port };
         let granted = match &destination.host {
             Host::Name(name) => self.at(scheme, port).any(|granted| granted.covers(name)),
@@ -357,14 +361,16 @@ fn split_port(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
     }
 }
 
+/// What is wrong with any other port.
+const PORT: &str = "the port is a number from 1 to 65535";
+
 fn parse_port(text: &str) -> Result<u16, &'static str> {
-    const REASON: &str = "the port is a number from 1 to 65535";
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(REASON);
+        return Err(PORT);
     }
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(REASON),
+        _ => Err(PORT),
     }
 }
 
@@ -382,6 +388,10 @@ fn parse_granted_host(text: &str) -> Result<GrantedHost, &'static str> {
             .ok_or("a grant has no path; a range is written 10.0.0.0/8 or [fd00::/8]")?;
         if range.trunc() != range {
             return Err("the address of a range has no bits set beyond its length");
+        }
+        // Compared as IPv4, no address would ever be in it.
+        if canonical(range.network()).is_ipv4() && range.addr().is_ipv6() {
+            return Err("a range of IPv4 is written as such, as in 10.0.0.0/8");
         }
         return Ok(GrantedHost::Range(range));
     }

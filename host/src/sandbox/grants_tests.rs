@@ -41,6 +41,7 @@ fn entries_that_are_no_grants_are_refused_with_a_reason() {
         ("tcp://[fe80::1%eth0]:1", "IPv6"),
         ("tcp://10.0.0.1/8:5432", "no bits set"),
         ("tcp://10.0.0.0/33:5432", "range"),
+        ("tcp://[::ffff:10.0.0.0/104]:1", "range of IPv4"),
         ("tcp://127.1:5432", "four decimal numbers"),
         ("tcp://0177.0.0.1:5432", "four decimal numbers"),
         ("tcp://0x7f.0.0.0x1:5432", "four decimal numbers"),
@@ -338,6 +339,12 @@ fn a_refusal_says_what_to_add() {
             8080,
             "mount `db` may not connect to http://[::1]:8080; \
              add \"http://[::1]:8080\" to its allowed_hosts",
+        ),
+        (
+            Scheme::Http,
+            "a.example",
+            0,
+            "mount `db` may not connect to \"a.example\": the port is a number from 1 to 65535",
         ),
         (
             Scheme::Tcp,
