@@ -30,7 +30,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
             // Only this file's own sentences come as data errors.
             serde_json::error::Category::Data => {
                 let text = error.to_string();
-                let sentence = text.split(" at line ").next().unwrap_or_default();
+                let sentence = text.rsplit_once(" at line ").map_or("", |(said, _)| said);
                 format!("the body {sentence} ({place})")
             }
             _ => format!("the body is not JSON ({place})"),
@@ -142,6 +142,10 @@ mod tests {
             (
                 "{\"a\":1,\"a\":2}",
                 "the body has the field \"a\" twice in one object (line 1, column 10)",
+            ),
+            (
+                "{\"a at line 1\":1,\"a at line 1\":2}",
+                "the body has the field \"a at line 1\" twice in one object (line 1, column 30)",
             ),
             (
                 "{\"password\":canary}",
