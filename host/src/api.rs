@@ -33,6 +33,9 @@ mod token_parameters;
 mod tokens;
 mod wrapping;
 
+#[cfg(test)]
+mod fuzz;
+
 use std::{
     net::SocketAddr,
     sync::Arc,

@@ -74,6 +74,9 @@ mod tally;
 mod tls;
 mod world;
 
+#[cfg(test)]
+mod fuzz;
+
 /// What a sandbox is made with.
 #[derive(Debug)]
 pub struct SandboxSettings {

@@ -189,4 +189,6 @@ impl Schedule {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

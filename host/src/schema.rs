@@ -200,4 +200,6 @@ fn fill_defaults(position: &Position<'_>, instance: &mut Value) {
 pub struct InvalidSchema(pub(crate) String);
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod chaos;
 mod cluster;
 mod demo;
 mod first_build;
+mod fuzz;
 mod plugins;
 mod say;
 mod scratch;
@@ -26,6 +27,8 @@ The commands of this workspace.
                                 ARGS go to the test runner (a filter, for one)
   cargo xtask chaos [OPTIONS]   kill the server under load, again and again, and
                                 count what is lost; --help tells the options
+  cargo xtask fuzz [TARGET...]  search for inputs that break what is checked of
+                                guests and requests; --help tells the options
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         (Some("demo"), []) => demo::perform(),
         (Some("test"), arguments) => test::run_command(arguments),
         (Some("chaos"), arguments) => chaos::run_command(arguments),
+        (Some("fuzz"), arguments) => fuzz::run_command(arguments),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),
         (Some("bindings"), []) => bindings::write(),

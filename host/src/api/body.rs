@@ -50,7 +50,7 @@ pub(super) async fn read(
 }
 
 /// The fields of a body's bytes.
-fn fields(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+pub(super) fn fields(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }

@@ -57,7 +57,7 @@ pub(super) async fn create(
     Ok(Answer::granted(granted))
 }
 
-fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
+pub(super) fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
     // Vault's clients send `lease` for a `ttl` of old, and an alias that only
     // means something with identities, which there are none of here.
     let lease = fields.duration("lease")?;

@@ -1,5 +1,6 @@
 //! [`Acl::decide`] against a slow and obvious reading of the specification, over
-//! policies and questions made by chance from a fixed seed.
+//! policies and questions made by chance; and the reader of policies, over any
+//! text.
 //!
 //! The reference shares nothing with the program but the names of capabilities:
 //! it matches by trying every way a pattern could stand for a path, finds the
@@ -10,35 +11,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::*;
-
-/// Cases. A thousand take a third of a second.
-const CASES: u32 = 5_000;
-
-/// A small generator (splitmix64): the same numbers in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn one_in(&mut self, end: usize) -> bool {
-        self.below(end) == 0
-    }
-
-    fn pick<T: Clone>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())].clone()
-    }
-}
+use super::{tree::Node, *};
+use crate::testing::fuzz::{Chance, Target, assert_sentence, text};
 
 /// A rule as the reference sees it: what was written, not what was read.
 #[derive(Clone, Debug)]
@@ -354,119 +328,185 @@ fn reference(rules: &[Written], question: &Question<'_>) -> Decision {
 
 #[test]
 fn decisions_are_those_of_the_specification() {
-    let mut chance = Chance(1);
-    let (mut matched, mut allowed, mut narrowed) = (0, 0, 0);
-    for case in 0..CASES {
-        let mut all = Vec::new();
-        let mut policies = Vec::new();
-        let mut texts = Vec::new();
-        for _ in 0..1 + chance.below(3) {
-            let count = chance.below(4);
-            let rules: Vec<Written> = (0..count).map(|_| Written::by(&mut chance)).collect();
-            // A rule whose bounds exclude each other is no rule by itself.
-            let rules: Vec<Written> = rules
-                .into_iter()
-                .filter(|rule| rule.longest == 0 || rule.longest >= rule.shortest)
-                .collect();
-            let text = Written::text(&rules, chance.one_in(2));
-            policies.push(Policy::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
-            texts.push(text);
-            all.extend(rules);
-        }
-        let acl = Acl::of(&policies);
-        for _ in 0..8 {
-            let mut fields = Map::new();
-            for name in ["a", "A", "b", "c", "*"] {
-                if chance.one_in(5) {
-                    fields.insert(name.to_owned(), value(&mut chance));
-                }
+    Target {
+        name: "decisions",
+        words: &[],
+        endings: &["no rule", "allowed", "narrowed", "not granted"],
+        cases: 3_000,
+    }
+    .run(check_decisions);
+}
+
+/// One set of policies and eight questions. Tells of the rarest answer among
+/// them.
+fn check_decisions(input: &[u8]) -> &'static str {
+    let mut chance = Chance::of(input);
+    let mut all = Vec::new();
+    let mut policies = Vec::new();
+    let mut texts = Vec::new();
+    for _ in 0..1 + chance.below(3) {
+        let count = chance.below(4);
+        let rules: Vec<Written> = (0..count).map(|_| Written::by(&mut chance)).collect();
+        // A rule whose bounds exclude each other is no rule by itself.
+        let rules: Vec<Written> = rules
+            .into_iter()
+            .filter(|rule| rule.longest == 0 || rule.longest >= rule.shortest)
+            .collect();
+        let text = Written::text(&rules, chance.one_in(2));
+        policies.push(Policy::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
+        texts.push(text);
+        all.extend(rules);
+    }
+    let acl = Acl::of(&policies);
+    let normal: Vec<Written> = all
+        .into_iter()
+        .map(|mut rule| {
+            rule.path = rule.path.strip_prefix('/').unwrap_or(&rule.path).to_owned();
+            rule
+        })
+        .collect();
+    let mut endings = Vec::new();
+    for _ in 0..8 {
+        let mut fields = Map::new();
+        for name in ["a", "A", "b", "c", "*"] {
+            if chance.one_in(5) {
+                fields.insert(name.to_owned(), value(&mut chance));
             }
-            let seconds = chance.pick(&[None, None, None, Some(5), Some(15), Some(30)]);
-            let path = path(&mut chance);
-            // A leading slash is no part of a path.
-            let path = path.trim_start_matches('/');
-            let question = Question {
-                path,
-                capability: chance.pick(&Capability::ALL[..8]),
-                fields: &fields,
-                wrap_ttl: seconds.map(Duration::from_secs),
-            };
-            let normal: Vec<Written> = all
-                .iter()
-                .cloned()
-                .map(|mut rule| {
-                    rule.path = rule.path.strip_prefix('/').unwrap_or(&rule.path).to_owned();
-                    rule
-                })
-                .collect();
-            let expected = reference(&normal, &question);
-            assert_eq!(
-                acl.decide(&question),
-                expected,
-                "case {case}: {question:?}\n{}",
-                texts.join("\n---\n")
-            );
-            let counting = counting(&normal, path, false);
-            matched += u32::from(!counting.is_empty());
-            allowed += u32::from(expected.allowed);
-            narrowed += u32::from(
-                !expected.allowed
-                    && counting
-                        .iter()
-                        .any(|rule| rule.capabilities.contains(&question.capability)),
-            );
         }
+        let seconds = chance.pick(&[None, None, None, Some(5), Some(15), Some(30)]);
+        let path = path(&mut chance);
+        // A leading slash is no part of a path.
+        let path = path.trim_start_matches('/');
+        let question = Question {
+            path,
+            capability: chance.pick(&Capability::ALL[..8]),
+            fields: &fields,
+            wrap_ttl: seconds.map(Duration::from_secs),
+        };
+        let expected = reference(&normal, &question);
+        assert_eq!(
+            acl.decide(&question),
+            expected,
+            "{question:?}\n{}",
+            texts.join("\n---\n")
+        );
+        let counting = counting(&normal, path, false);
+        let mut granted = counting.iter().map(|rule| &rule.capabilities);
+        endings.push(match expected.allowed {
+            true => "allowed",
+            false if counting.is_empty() => "no rule",
+            false if granted.any(|all| all.contains(&question.capability)) => "narrowed",
+            false => "not granted",
+        });
     }
-    // The cases are worth something: each kind of outcome comes often.
-    for (count, what) in [
-        (matched, "matched"),
-        (allowed, "allowed"),
-        (narrowed, "narrowed"),
-    ] {
-        assert!(count > CASES / 20, "{what}: {count}");
-    }
+    let rarest = ["narrowed", "allowed", "not granted", "no rule"];
+    let is_there = |ending: &&str| endings.contains(ending);
+    rarest.into_iter().find(is_there).unwrap_or_default()
 }
 
 #[test]
 fn no_text_makes_the_reader_fail_otherwise_than_by_a_sentence() {
-    let seeds = [
-        "path \"a/+/b*\" { capabilities = [\"read\", \"list\"] }\n# c\npath \"b\" { policy = \"deny\" }",
-        "/* x */ path \"ä\" { allowed_parameters = { \"a\" = [1, -2.5, true, {b = \"\\u00e4\"}] } }",
-        "name = <<-END\n  a\n  END\npath \"c\" { min_wrapping_ttl = \"1h\", comment = \"x\" }",
-        "{\"path\": {\"a\": {\"capabilities\": [\"read\"], \"max_wrapping_ttl\": 1}}, \"name\": \"é\"}",
-    ];
-    let pieces = [
-        "\"", "{", "}", "[", "]", "=", ",", "\n", "\\", "/*", "*/", "#", "<<", "<<-", "\\u", "+*",
-        "é", "\u{0}", "-", "1e", ":",
-    ];
-    let mut chance = Chance(2);
-    let (mut good, mut bad) = (0, 0);
-    for _ in 0..CASES {
-        let mut text: Vec<char> = chance.pick(&seeds).chars().collect();
-        for _ in 0..chance.below(4) {
-            let at = chance.below(text.len() + 1);
-            let end = (at + chance.below(6)).min(text.len());
-            let piece = if chance.one_in(3) {
-                ""
-            } else {
-                chance.pick(&pieces)
-            };
-            text.splice(at..end, piece.chars());
+    Target {
+        name: "policies",
+        words: &[
+            "\"",
+            "{",
+            "}",
+            "[",
+            "]",
+            "=",
+            ",",
+            "\n",
+            "\\",
+            "/*",
+            "*/",
+            "#",
+            "//",
+            "<<",
+            "<<-",
+            "END",
+            "\\u",
+            "\\U",
+            "+*",
+            "+",
+            "*",
+            "{{",
+            "\u{e9}",
+            "\u{0}",
+            "\u{feff}",
+            "-",
+            "1e",
+            "1.5",
+            ":",
+            "path",
+            "\"path\"",
+            "name",
+            "capabilities",
+            "\"read\"",
+            "\"sudo\"",
+            "\"deny\"",
+            "policy",
+            "\"write\"",
+            "allowed_parameters",
+            "denied_parameters",
+            "required_parameters",
+            "min_wrapping_ttl",
+            "max_wrapping_ttl",
+            "\"1h\"",
+            "comment",
+            "control_group",
+            "true",
+            "false",
+            "null",
+            "{\"path\":{\"a\":{",
+        ],
+        endings: &["refused", "read"],
+        cases: 8_000,
+    }
+    .run(check_text);
+}
+
+fn check_text(input: &[u8]) -> &'static str {
+    let text = text(input);
+    let policy = match Policy::parse(&text) {
+        Ok(policy) => policy,
+        Err(sentence) => {
+            // A path or a key of 64 characters twice, escaped, and the words around.
+            assert_sentence(&sentence, 1_600);
+            return "refused";
         }
-        let text: String = text.into_iter().collect();
-        match Policy::parse(&text) {
-            Ok(policy) => {
-                good += 1;
-                Acl::of([&policy]).capabilities("a/x/b");
-            }
-            Err(sentence) => {
-                bad += 1;
-                assert!(
-                    !sentence.is_empty() && !sentence.contains('\n'),
-                    "{text:?}: {sentence:?}"
-                );
-            }
+    };
+    let acl = Acl::of([&policy]);
+    assert!(!acl.is_root());
+    for path in ["", "a", "a/x/b", "sys/policies/acl/x"] {
+        let found = acl.capabilities(path);
+        let denied = found == [Capability::Deny];
+        assert!(denied || (!found.is_empty() && !found.contains(&Capability::Deny)));
+    }
+    // Both languages say the same.
+    if !text.trim_start().starts_with('{') {
+        let entries = hcl::read(&text).unwrap();
+        let written = as_json(&Node::Object(entries));
+        assert_eq!(Policy::parse(&written).as_ref(), Ok(&policy), "{written}");
+    }
+    "read"
+}
+
+/// A tree as JSON, in which a name may stand several times.
+fn as_json(node: &Node) -> String {
+    let listed = |items: Vec<String>| items.join(",");
+    match node {
+        Node::Plain(value) => value.to_string(),
+        Node::List(items) => format!("[{}]", listed(items.iter().map(as_json).collect())),
+        Node::Object(entries) => {
+            let entry = |entry: &tree::Entry| {
+                format!(
+                    "{}:{}",
+                    Value::from(entry.key.as_str()),
+                    as_json(&entry.value)
+                )
+            };
+            format!("{{{}}}", listed(entries.iter().map(entry).collect()))
         }
     }
-    assert!(good > CASES / 20 && bad > CASES / 20, "{good} {bad}");
 }

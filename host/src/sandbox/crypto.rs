@@ -193,14 +193,14 @@ fn key_pair(private_key: &[u8], public_key: &[u8]) -> KeyPair {
     }
 }
 
-fn sign_ed25519(private_key: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn sign_ed25519(private_key: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
     let pair =
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(private_key).map_err(|_| Error::MalformedKey)?;
     let signature = pair.try_sign(message).map_err(|_| Error::MalformedKey)?;
     Ok(signature.as_ref().to_vec())
 }
 
-fn sign_ecdsa(
+pub(super) fn sign_ecdsa(
     algorithm: &'static EcdsaSigningAlgorithm,
     private_key: &[u8],
     message: &[u8],
@@ -212,7 +212,7 @@ fn sign_ecdsa(
     Ok(signature.as_ref().to_vec())
 }
 
-fn sign_rsa(
+pub(super) fn sign_rsa(
     padding: &'static dyn RsaEncoding,
     private_key: &[u8],
     message: &[u8],
@@ -224,7 +224,7 @@ fn sign_rsa(
     Ok(signature)
 }
 
-fn verify(
+pub(super) fn verify(
     public_key: &[u8],
     algorithm: SignatureAlgorithm,
     message: &[u8],

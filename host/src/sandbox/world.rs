@@ -134,7 +134,7 @@ fn interface(name: &str) -> Option<&str> {
     )
 }
 
-fn check_version(name: &str) -> Result<(), PluginError> {
+pub(super) fn check_version(name: &str) -> Result<(), PluginError> {
     let version = name
         .strip_prefix(PACKAGE)
         .and_then(|interface| interface.split_once('@'))

@@ -1,0 +1,165 @@
+//! Bodies, and the fields that the host itself takes from them.
+//!
+//! Input: a body.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    api::{body, error::ApiError, fields::Fields, json, token_parameters, tokens},
+    clock::Timestamp,
+    role::HostFields,
+    testing::fuzz::{Target, assert_sentence},
+    token::{ROOT, TokenParameters},
+};
+
+/// Bytes of a refusal: a few names of 64 characters, escaped, and the words
+/// around.
+const SENTENCE: usize = 1_600;
+
+#[test]
+fn a_body_is_refused_by_a_sentence_or_means_what_it_says() {
+    Target {
+        name: "bodies",
+        words: &[
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            ":",
+            ",",
+            "\\",
+            "\\u00e4",
+            "\\ud83d\\ude00",
+            "null",
+            "true",
+            "false",
+            "0",
+            "-1",
+            "1.5",
+            "1e400",
+            "18446744073709551616",
+            " ",
+            "\n",
+            "\"token_ttl\":",
+            "\"token_max_ttl\":",
+            "\"token_explicit_max_ttl\":",
+            "\"token_period\":",
+            "\"token_policies\":",
+            "\"token_no_default_policy\":",
+            "\"token_num_uses\":",
+            "\"token_bound_cidrs\":",
+            "\"token_type\":",
+            "\"ttl\":",
+            "\"policies\":",
+            "\"meta\":{",
+            "\"id\":",
+            "\"type\":",
+            "\"lease\":",
+            "\"renewable\":",
+            "\"period\":",
+            "\"num_uses\":",
+            "\"display_name\":",
+            "\"entity_alias\":",
+            "\"default_ttl\":",
+            "\"max_ttl\":",
+            "\"max_leases\":",
+            "\"name_template\":",
+            "\"{random}\"",
+            "\"bind_to_token\":",
+            "\"db_name\":",
+            "\"1h\"",
+            "\"1h30m\"",
+            "\"90\"",
+            "\"default,x\"",
+            "\"10.0.0.0/8\"",
+            "\"::1\"",
+            "\"batch\"",
+            "\"service\"",
+            "\"root\"",
+            "\"default-batch\"",
+            " at line ",
+            "canary",
+        ],
+        endings: &["no JSON", "refused", "taken"],
+        cases: 5_000,
+    }
+    .run(check);
+}
+
+fn check(input: &[u8]) -> &'static str {
+    let by_serde = serde_json::from_slice::<Value>(input);
+    let document = match json::parse(input) {
+        Ok(document) => document,
+        Err(sentence) => {
+            assert_sentence(&sentence, SENTENCE);
+            // Stricter than serde, and only in two ways.
+            let stricter = sentence.contains("\" twice in one object (line ")
+                || sentence.contains("deeper than 32 levels (line ");
+            assert!(stricter || by_serde.is_err(), "{sentence}");
+            assert!(stricter || !sentence.contains("canary"), "{sentence}");
+            return "no JSON";
+        }
+    };
+    assert_eq!(by_serde.ok().as_ref(), Some(&document));
+    let printed = serde_json::to_vec(&document).unwrap();
+    assert_eq!(json::parse(&printed).as_ref(), Ok(&document));
+
+    let fields = match body::fields(input) {
+        Ok(fields) => fields,
+        Err(refusal) => return refused(&refusal),
+    };
+    let of_role = token_role(fields.clone());
+    let of_token = new_token(fields.clone());
+    if let Err(sentence) = HostFields::take(&mut fields.clone()) {
+        assert_sentence(&sentence, SENTENCE);
+    }
+    match of_role.or(of_token) {
+        Ok(()) => "taken",
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &ApiError) -> &'static str {
+    assert!(refusal.status().is_client_error());
+    assert_sentence(&refusal.errors().join(""), SENTENCE);
+    "refused"
+}
+
+/// Token parameters, which are the same when they are shown and taken again.
+fn token_role(body: Map<String, Value>) -> Result<(), ApiError> {
+    let take = |body: Map<String, Value>| {
+        let mut fields = Fields::new(body);
+        let taken = token_parameters::take(&mut fields, TokenParameters::default())?;
+        Ok::<_, ApiError>((taken, fields))
+    };
+    let (taken, fields) = take(body)?;
+    assert!(taken.policies.iter().all(|policy| policy != ROOT));
+    assert!(taken.max_ttl.is_zero() || taken.ttl <= taken.max_ttl);
+    let mut shown = Map::new();
+    token_parameters::show(&taken, &mut shown);
+    let (again, rest) = take(shown.clone()).unwrap();
+    rest.finish().unwrap();
+    let mut shown_again = Map::new();
+    token_parameters::show(&again, &mut shown_again);
+    assert_eq!(shown, shown_again);
+    assert_eq!(again.bound_cidrs, taken.bound_cidrs);
+    assert_eq!(again.kind, taken.kind);
+    fields.finish()
+}
+
+/// What is asked of a new token.
+fn new_token(body: Map<String, Value>) -> Result<(), ApiError> {
+    let mut fields = Fields::new(body);
+    let asked = tokens::take_new(&mut fields)?;
+    assert!(asked.meta.is_none_or(|meta| meta.len() <= 64));
+    for span in asked
+        .ttl
+        .into_iter()
+        .chain([asked.period, asked.explicit_max_ttl])
+    {
+        // No span brings a moment to the end of time.
+        assert!(Timestamp(0).plus(span) < Timestamp(i64::MAX));
+    }
+    fields.finish()
+}

@@ -1,0 +1,68 @@
+//! The host's unit tests, built for libFuzzer.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::say;
+use crate::workspace::{Workspace, on_path, shown};
+
+/// What rustc is told for the host alone: to count which edges were taken and
+/// to tell which values were compared. The libraries below it stay as they are,
+/// so that coverage is about the host, and most of a build is shared.
+const COVERAGE: [&str; 6] = [
+    "-Copt-level=1",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Libraries that take most of the time of a case, where they are not optimised.
+/// The first one looks at every counter after every case.
+const HOT: [&str; 6] = [
+    "libfuzzer-sys",
+    "idna",
+    "jiff",
+    "jsonschema",
+    "regex-automata",
+    "serde_json",
+];
+
+/// Builds the tests, and gives the program.
+pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
+    if std::env::var_os("CXX").is_none() && on_path("c++").is_none() {
+        bail!(
+            "libFuzzer is built from C++, and there is no compiler `c++`: install one, or name it in CXX"
+        );
+    }
+    say::step("Building the tests with coverage");
+    let mut cargo = workspace.cargo(&["rustc", "--package", "lessor", "--lib"]);
+    cargo
+        .args(["--profile", "test", "--features", "fuzz,test-hooks"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .arg("--target-dir")
+        .arg(workspace.target().join("fuzz"));
+    for library in HOT {
+        let setting = format!("profile.test.package.{library}.opt-level=2");
+        cargo.args(["--config", &setting]);
+    }
+    cargo.arg("--").args(COVERAGE);
+    let output = cargo
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", shown(&cargo)))?;
+    if !output.status.success() {
+        bail!("`{}` ended with {}", shown(&cargo), output.status);
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .next_back()
+        .context("cargo named no program that it built")
+}

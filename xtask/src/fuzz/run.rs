@@ -1,0 +1,192 @@
+//! One target, run by libFuzzer in a process of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use crate::fuzz::corpus;
+use crate::workspace::Workspace;
+
+/// Bytes of an input at most: what is checked has its own bounds, and short
+/// inputs find more in an hour.
+const LONGEST: usize = 4096;
+
+/// Seconds that one case may take.
+const PATIENCE: u64 = 10;
+
+/// Where everything of the run stands, a directory a target.
+pub(super) fn scratch(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("fuzz").join("run")
+}
+
+/// The program, told to give itself to libFuzzer for this target.
+pub(super) fn libfuzzer(
+    workspace: &Workspace,
+    program: &Path,
+    target: &str,
+    arguments: &[String],
+) -> Result<Command> {
+    let directory = scratch(workspace).join(target);
+    let words = directory.join("words");
+    let mut told = vec![
+        target.to_owned(),
+        format!("-dict={}", words.display()),
+        format!("-artifact_prefix={}/", directory.join("crashes").display()),
+        format!("-max_len={LONGEST}"),
+        format!("-timeout={PATIENCE}"),
+    ];
+    told.extend_from_slice(arguments);
+    let log = directory.join("log");
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = Command::new(program);
+    command
+        // Of the tests only targets look at what is asked, and only one obeys.
+        .args(["fuzz::", "--nocapture", "--test-threads=1"])
+        .env("LESSOR_FUZZ_TARGET", target)
+        .env("LESSOR_FUZZ_ARGUMENTS", told.join("\n"))
+        .env("LESSOR_FUZZ_WORDS", words)
+        .current_dir(workspace.root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    Ok(command)
+}
+
+/// A target that runs.
+pub(super) struct Run {
+    target: String,
+    directory: PathBuf,
+    child: Child,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) target: String,
+    pub(super) executions: u64,
+    /// Seconds that it had a core.
+    pub(super) cpu: u64,
+    /// Edges of the host's code that were taken.
+    pub(super) edges: u64,
+    /// The same, by how often, and with the values that were compared.
+    pub(super) features: u64,
+    /// Inputs that reached something new.
+    pub(super) inputs: u64,
+    pub(super) crashes: Vec<PathBuf>,
+}
+
+impl Run {
+    /// Starts a target, for so long.
+    pub(super) fn start(
+        workspace: &Workspace,
+        program: &Path,
+        target: &str,
+        length: Duration,
+    ) -> Result<Self> {
+        let directory = scratch(workspace).join(target);
+        let (found, crashes) = (directory.join("found"), directory.join("crashes"));
+        for directory in [&found, &crashes] {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+        }
+        // A log and crashes are of the last run; what was found stays.
+        for old in crashes.read_dir()?.flatten() {
+            fs::remove_file(old.path())?;
+        }
+        File::create(directory.join("log"))?;
+        let arguments = [
+            format!("-max_total_time={}", length.as_secs()),
+            "-print_final_stats=1".to_owned(),
+            found.display().to_string(),
+            corpus::of(workspace, target).display().to_string(),
+        ];
+        let child = libfuzzer(workspace, program, target, &arguments)?
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self {
+            target: target.to_owned(),
+            directory,
+            child,
+        })
+    }
+
+    /// Waits for its end, by time or by a crash.
+    pub(super) fn wait(mut self) -> Result<Tally> {
+        let pid = Pid::from_child(&self.child);
+        // It ends, and stays to be asked for its time.
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), ended).context("cannot wait for a target")?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        self.child.wait().context("cannot wait for a target")?;
+        let log = self.directory.join("log");
+        let log = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        let log = String::from_utf8_lossy(&log);
+        let last = log
+            .lines()
+            .rfind(|line| line.starts_with('#') && line.contains(" cov: "))
+            .with_context(|| format!("the target {} did not run:\n{log}", self.target))?;
+        let crashes = self.directory.join("crashes").read_dir()?;
+        Ok(Tally {
+            executions: number(last, "#"),
+            cpu: cpu_seconds(&stat),
+            edges: number(last, " cov: "),
+            features: number(last, " ft: "),
+            inputs: number(last, " corp: "),
+            crashes: crashes.flatten().map(|entry| entry.path()).collect(),
+            target: self.target,
+        })
+    }
+}
+
+/// The time in user and kernel mode of a line of `/proc/…/stat`, which counts it
+/// in hundredths on every Linux; 0 where there is none.
+fn cpu_seconds(stat: &str) -> u64 {
+    // The second field, a name in brackets, may hold anything.
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let times = fields.split_whitespace().skip(11).take(2);
+    times
+        .filter_map(|time| time.parse::<u64>().ok())
+        .sum::<u64>()
+        / 100
+}
+
+/// The number that stands behind a word of libFuzzer's; 0 where there is none.
+fn number(line: &str, word: &str) -> u64 {
+    let after = line.split_once(word).map_or("", |(_, after)| after);
+    let digits = after.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cpu_seconds, number};
+
+    #[test]
+    fn the_numbers_of_a_line_are_found() {
+        let line = "#4096\tDONE   cov: 812 ft: 2971 corp: 402/16Kb lim: 80 exec/s: 2048 rss: 61Mb";
+        for (word, expected) in [
+            ("#", 4096),
+            (" cov: ", 812),
+            (" ft: ", 2971),
+            (" corp: ", 402),
+            (" none: ", 0),
+        ] {
+            assert_eq!(number(line, word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_process_is_read_behind_its_name() {
+        let stat = "42 (a ) b) R 1 2 3 4 5 6 7 8 9 10 250 150 0 0 39 19 1 0 99";
+        assert_eq!(cpu_seconds(stat), 4);
+        assert_eq!(cpu_seconds(""), 0);
+    }
+}
