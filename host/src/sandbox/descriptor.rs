@@ -8,7 +8,7 @@ use super::{bindings::lessor::provider::types as wit, grants::Scheme};
 use crate::{
     plugin_store::PluginError,
     provider::{Abilities, Descriptor},
-    schema,
+    schema, suggest,
 };
 
 /// Names that the host itself serves below a mount.
@@ -107,6 +107,7 @@ fn compiled(field: &'static str, text: &str) -> Result<(Value, Validator), Plugi
     if let Some(declared) = schema.get("type")
         && declared != "object"
     {
+        let declared = suggest::shown(&declared.to_string());
         return Err(wrong(format!("describes {declared}, not an object")));
     }
     let validator = schema::compile(&schema).map_err(|error| wrong(error.to_string()))?;
@@ -306,6 +307,17 @@ mod tests {
                 other => panic!("{expected}: {other:?}"),
             }
         }
+    }
+
+    /// What it calls its type goes to a terminal.
+    #[test]
+    fn a_refusal_repeats_a_type_within_bounds() {
+        let mut descriptor = good();
+        descriptor.role_schema = json!({"type": "\u{7f}".repeat(500)}).to_string();
+        let refusal = check(descriptor, Abilities::default()).unwrap_err();
+        let sentence = refusal.to_string();
+        assert!(sentence.contains("role-schema describes"), "{sentence}");
+        assert!(sentence.len() < 400 && !sentence.contains('\u{7f}'));
     }
 
     #[test]
