@@ -238,14 +238,9 @@ impl Engine {
 
 /// Where compiled code is kept, and the key that vouches for it.
 fn code_cache(config: &Config, keyring: &Keyring) -> CodeCacheSettings {
-    // Tests start many servers with keys of their own; compiling the providers
-    // for each of them would be most of what the tests do.
     #[cfg(feature = "test-hooks")]
-    if let Ok(dir) = std::env::var("LESSOR_TEST_CODE_CACHE") {
-        return CodeCacheSettings {
-            dir: dir.into(),
-            key: crate::secret::Secret::new([0; 32]),
-        };
+    if let Some(shared) = CodeCacheSettings::of_tests() {
+        return shared;
     }
     CodeCacheSettings {
         dir: config.data_dir.join("code"),

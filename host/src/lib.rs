@@ -29,6 +29,7 @@
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
 //! | [`archive`] | a data directory's backup, and back |
 //! | [`api`], [`server`] | HTTP; the composition root |
+//! | [`conformance`] | whether a provider keeps its contract |
 //! | [`cli`] | subcommands that speak HTTP to a server |
 //!
 //! # Invariants
@@ -58,6 +59,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod conformance;
 pub mod duration;
 pub mod engine;
 pub mod fault;

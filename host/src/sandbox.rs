@@ -32,6 +32,7 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
+pub(crate) use self::scrub::MASK;
 use self::{
     call::CallState, code_cache::CodeCache, component::ComponentProvider, limits::Limit,
     parked::Parked, tally::Tallies, tls::TlsConfigs,

@@ -54,7 +54,8 @@
 //! and every clock, and calls the provider in a fresh instance each time. Two
 //! rules make crashes harmless: name upstream things after
 //! [`Context::principal_name`] or [`Context::operation_id`], and let every call
-//! be repeatable.
+//! be repeatable. `testing` tries that natively, and `lessor plugin check` with
+//! the built component, in the sandbox and at a real upstream system.
 //!
 //! # Layout
 //!

@@ -16,6 +16,7 @@
 //! - [`postgres`]: a cluster of its own, `psql`, roles to be root with
 //! - [`jwt`]: tokens of an identity provider
 //! - [`openbao`]: the server that ours is compared with
+//! - [`toy`]: the toy upstream of the examples
 //! - [`python`]: clients and servers from PyPI
 //! - [`shim`]: a library below the server that answers for the system
 //! - [`openssl`]: certificates for tests and judgements about leased ones
@@ -38,6 +39,7 @@ pub mod python;
 pub mod refusal;
 pub mod server;
 pub mod shim;
+pub mod toy;
 pub mod wait;
 
 /// The SHA-256 of `bytes`, in lower-case hex.

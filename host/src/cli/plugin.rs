@@ -1,4 +1,7 @@
-//! `lessor plugin`: which provider files may run, by their digest.
+//! `lessor plugin`: which provider files may run, by their digest; and whether a
+//! file keeps the contract.
+
+mod check;
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +10,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub(super) use self::check::check;
 use super::Session;
 use super::client::Answer;
 
@@ -27,6 +31,13 @@ pub enum Verb {
         #[arg(long)]
         version: Option<String>,
     },
+    /// Try whether a provider keeps its contract; needs no server
+    ///
+    /// It runs in the real sandbox, leases credentials from the upstream system,
+    /// repeats and revokes as a server does that crashes, and says of each rule
+    /// whether it holds. All that it made is revoked at the end. Exit code 1 where
+    /// a rule is broken.
+    Check(check::Check),
     /// List what is pinned and whether it can run
     List,
     /// Show a plugin: state, digest, mounts, and what the provider says of itself
@@ -79,6 +90,7 @@ impl Session<'_, '_> {
                 self.console
                     .note(&format!("plugin {name} is pinned to sha256 {sha256}"));
             }
+            Verb::Check(_) => bail!("a check is no request to a server"),
             Verb::List => {
                 let answer = self.client.get("sys/plugins/pins")?;
                 let columns = ["name", "version", "state", "file", "sha256", "mounts"];

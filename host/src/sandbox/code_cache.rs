@@ -30,6 +30,19 @@ pub struct CodeCacheSettings {
     pub key: Secret<[u8; 32]>,
 }
 
+#[cfg(feature = "test-hooks")]
+impl CodeCacheSettings {
+    /// The cache that the tests share: compiling the providers for each server
+    /// that they start would be most of what they do.
+    pub(crate) fn of_tests() -> Option<Self> {
+        let dir = std::env::var_os("LESSOR_TEST_CODE_CACHE")?;
+        Some(Self {
+            dir: dir.into(),
+            key: Secret::new([0; 32]),
+        })
+    }
+}
+
 /// The cache of one engine.
 pub(super) struct CodeCache {
     dir: PathBuf,

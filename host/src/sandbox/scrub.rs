@@ -21,7 +21,7 @@ use super::escapes;
 use crate::schema;
 
 /// What stands where a secret stood.
-const MASK: &str = "****";
+pub(crate) const MASK: &str = "****";
 
 /// Shorter strings are too common to be masked: `yes`, a port, a region's letter.
 const SHORTEST: usize = 4;

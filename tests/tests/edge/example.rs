@@ -1,67 +1,15 @@
 //! The example for authors, end to end as its guide tells it: built outside the
 //! workspace, pinned, mounted, leasing over HTTP from the guide's toy upstream.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-};
+use std::fs;
 
 use lessor_tests::{
     fixture::Lease,
-    server::{Server, built_plugins, workspace},
+    server::{Server, built_plugins},
+    toy::{TOKEN, Toy},
     wait::eventually_true,
 };
 use serde_json::{Value, json};
-
-/// The guide's toy upstream: accounts in memory.
-struct Upstream {
-    process: Child,
-    url: String,
-}
-
-impl Upstream {
-    fn start() -> Self {
-        let mut process = Command::new("python3")
-            .arg(workspace().join("examples/minimal-provider/upstream.py"))
-            .arg("0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python3 runs the toy upstream");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("its output"))
-            .read_line(&mut line)
-            .expect("its first line");
-        let url = line.trim().strip_prefix("listening on ").expect("its URL");
-        Self {
-            url: url.to_owned(),
-            process,
-        }
-    }
-
-    /// What a mount must be granted to reach it.
-    fn origin(&self) -> &str {
-        self.url.strip_suffix("/accounts").expect("its path")
-    }
-
-    /// The names of the accounts that exist.
-    fn accounts(&self) -> Vec<String> {
-        let mut answer = ureq::get(&self.url)
-            .header("authorization", "Bearer root")
-            .call()
-            .expect("the upstream answers");
-        let names: Value = answer.body_mut().read_json().expect("a list of names");
-        serde_json::from_value(names).expect("names are strings")
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A server with the example mounted at `accounts`, granted `allowed_hosts`.
 fn server(allowed_hosts: &Value) -> Server {
@@ -80,9 +28,9 @@ fn server(allowed_hosts: &Value) -> Server {
 
 #[test]
 fn the_example_leases_accounts_over_http() {
-    let upstream = Upstream::start();
+    let upstream = Toy::start();
     let server = server(&json!([upstream.origin()]));
-    let config = json!({"url": upstream.url, "token": "root"});
+    let config = json!({"url": upstream.accounts_url(), "token": TOKEN});
     server.http.post("accounts/config", &config).ok();
     server.http.post("accounts/roles/reader", &json!({})).ok();
     assert_eq!(upstream.accounts(), Vec::<String>::new());
@@ -103,9 +51,9 @@ fn the_example_leases_accounts_over_http() {
 
 #[test]
 fn what_upstream_refuses_comes_back_with_its_status_and_without_the_token() {
-    let upstream = Upstream::start();
+    let upstream = Toy::start();
     let server = server(&json!([upstream.origin()]));
-    let config = json!({"url": upstream.url, "token": "not-the-root-token"});
+    let config = json!({"url": upstream.accounts_url(), "token": "not-the-root-token"});
     let sentence = server.http.post("accounts/config", &config).refused(502);
     assert!(sentence.contains("answered 401"), "{sentence}");
     assert!(!sentence.contains("not-the-root-token"), "{sentence}");
@@ -114,9 +62,9 @@ fn what_upstream_refuses_comes_back_with_its_status_and_without_the_token() {
 
 #[test]
 fn without_a_grant_the_refusal_says_which_to_add() {
-    let upstream = Upstream::start();
+    let upstream = Toy::start();
     let server = server(&json!([]));
-    let config = json!({"url": upstream.url, "token": "root"});
+    let config = json!({"url": upstream.accounts_url(), "token": TOKEN});
     let sentence = server.http.post("accounts/config", &config).refused(400);
     assert!(sentence.contains(upstream.origin()), "{sentence}");
     assert!(sentence.contains("allowed_hosts"), "{sentence}");

@@ -14,6 +14,7 @@ mod certificate;
 mod clients;
 mod command_line;
 mod configuration;
+mod conformance;
 mod dev;
 mod differential;
 mod envelope;

@@ -1,0 +1,123 @@
+//! A file, loaded and described twice: compiled as at its registration, and from
+//! its compiled code as at every later start.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    clock::Clock,
+    plugin_store::{PluginError, PluginStore},
+    provider::Provider,
+    random::{self, RandomError},
+    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
+    secret::Secret,
+};
+
+/// Calls run one at a time here, but an interpreter takes several slots.
+const CALLS: u32 = 32;
+
+/// A provider that can be called.
+pub(super) struct Loaded {
+    pub(super) provider: Arc<dyn Provider>,
+    /// How long the first load took.
+    pub(super) compiled: Duration,
+    /// How long the second did.
+    pub(super) again: Duration,
+    /// Whether it described itself the same both times.
+    pub(super) alike: bool,
+}
+
+/// Why a file could not even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadingError {
+    /// It is not there.
+    #[error("cannot read {}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No place for compiled code.
+    #[error("cannot make a temporary directory for compiled code")]
+    Scratch(#[source] std::io::Error),
+    /// No sandbox.
+    #[error("the sandbox could not be set up")]
+    Sandbox(#[from] SandboxError),
+    /// No key for the compiled code.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// Loads `file` twice; the inner error is the provider's own.
+pub(super) async fn load(
+    file: &Path,
+    clock: &Clock,
+) -> Result<Result<Loaded, PluginError>, LoadingError> {
+    let unreadable = |source| LoadingError::File {
+        file: file.to_owned(),
+        source,
+    };
+    let path = file.canonicalize().map_err(unreadable)?;
+    let (Some(directory), Some(name)) = (
+        path.parent(),
+        path.file_name().and_then(|name| name.to_str()),
+    ) else {
+        return Err(unreadable(std::io::ErrorKind::InvalidFilename.into()));
+    };
+    let limits = Limits {
+        calls: CALLS,
+        ..Limits::default()
+    };
+    let store = PluginStore::new(directory.to_owned(), limits.plugin_size);
+    let scratch = tempfile::tempdir().map_err(LoadingError::Scratch)?;
+    let key = random::bytes::<32>()?;
+    let once = async || -> Result<Result<_, PluginError>, LoadingError> {
+        let sandbox = Sandbox::new(SandboxSettings {
+            clock: clock.clone(),
+            code_cache: Some(code_cache(scratch.path(), key)),
+            limits: limits.clone(),
+        })?;
+        let started = Instant::now();
+        let verified = store
+            .digest_of(name)
+            .and_then(|digest| store.verify(name, digest));
+        Ok(match verified {
+            Ok(plugin) => sandbox
+                .load(plugin)
+                .await
+                .map(|provider| (provider, started.elapsed())),
+            Err(error) => Err(error),
+        })
+    };
+    let (first, compiled) = match once().await? {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (provider, again) = match once().await? {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(Ok(Loaded {
+        alike: first.descriptor() == provider.descriptor(),
+        provider,
+        compiled,
+        again,
+    }))
+}
+
+/// Compiled code lasts as long as the check; in tests, as long as theirs.
+fn code_cache(scratch: &Path, key: [u8; 32]) -> CodeCacheSettings {
+    #[cfg(feature = "test-hooks")]
+    if let Some(shared) = CodeCacheSettings::of_tests() {
+        return shared;
+    }
+    CodeCacheSettings {
+        dir: scratch.join("code"),
+        key: Secret::new(key),
+    }
+}
