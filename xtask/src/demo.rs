@@ -9,15 +9,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use self::server::Server;
-use self::stage::Stage;
+use crate::stage::Stage;
 use crate::workspace::{Workspace, beside, on_path, run};
 use crate::{plugins, say, servers};
 
 mod certificate;
 mod database;
 mod server;
-mod stage;
 
 /// `cargo xtask demo`.
 pub(crate) fn perform() -> Result<ExitCode> {
@@ -29,7 +27,7 @@ pub(crate) fn perform() -> Result<ExitCode> {
     beside(|| plugins::build(&workspace), program)?;
 
     let started = Instant::now();
-    let mut stage = Stage::new(&workspace)?;
+    let mut stage = Stage::new(&workspace, "lessor-demo-")?;
     let told = tell(&workspace, &mut stage);
     // Said before the cleaning up, which is silent.
     if let Err(error) = &told {
@@ -49,7 +47,7 @@ pub(crate) fn perform() -> Result<ExitCode> {
 
 fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
     say::step("A server for trying out");
-    let _server = Server::start(workspace, stage).context("lessor did not start")?;
+    let _server = server::start(workspace, stage).context("lessor did not start")?;
     stage.perform(&server::STEPS)?;
 
     say::step("Certificates of an authority that nobody can copy");

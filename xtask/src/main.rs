@@ -9,12 +9,15 @@ mod bindings;
 mod chaos;
 mod cluster;
 mod demo;
+mod dev_server;
 mod first_build;
 mod fuzz;
+mod languages;
 mod plugins;
 mod say;
 mod scratch;
 mod servers;
+mod stage;
 mod test;
 mod toolchain;
 mod workspace;
@@ -29,6 +32,8 @@ The commands of this workspace.
                                 count what is lost; --help tells the options
   cargo xtask fuzz [TARGET...]  search for inputs that break what is checked of
                                 guests and requests; --help tells the options
+  cargo xtask languages         build the examples in Python and JavaScript with
+                                packages from PyPI and npm, and lease from them
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         (Some("test"), arguments) => test::run_command(arguments),
         (Some("chaos"), arguments) => chaos::run_command(arguments),
         (Some("fuzz"), arguments) => fuzz::run_command(arguments),
+        (Some("languages"), []) => languages::perform(),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),
         (Some("bindings"), []) => bindings::write(),

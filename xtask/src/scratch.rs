@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
-/// Nothing that is waited for here takes longer.
+/// Nothing that is waited for here takes longer, unless somebody says so.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often something is looked at that is being waited for.
@@ -29,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 pub(crate) struct Scratch {
     directory: TempDir,
     environment: BTreeMap<&'static str, OsString>,
+    patience: Duration,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -51,6 +52,7 @@ impl Scratch {
         Ok(Self {
             directory,
             environment: BTreeMap::new(),
+            patience: PATIENCE,
             interrupted,
         })
     }
@@ -63,6 +65,11 @@ impl Scratch {
     /// Sets a variable for all commands that follow.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.environment.insert(name, value.into());
+    }
+
+    /// Waits longer than usual for anything.
+    pub(crate) fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Finds programs here before anywhere else.
@@ -135,13 +142,13 @@ impl Scratch {
         what: &str,
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             if let Some(found) = look()? {
                 return Ok(found);
             }
             if Instant::now() > deadline {
-                bail!("waited {PATIENCE:?} in vain until {what}");
+                bail!("waited {:?} in vain until {what}", self.patience);
             }
             self.wait(PAUSE)?;
         }

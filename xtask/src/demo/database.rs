@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::stage::{Claim, Stage, Step};
 use crate::cluster::{Cluster, keep, password};
 use crate::say;
+use crate::stage::{Claim, Stage, Step};
 
 /// What is shown.
 pub(super) const STEPS: &[Step] = &[

@@ -1,7 +1,9 @@
-//! Where the demo plays: a scratch directory and an environment in which each
-//! command is shown, run, and held against what was claimed of it.
+//! Where stories are told that claim something: a scratch directory and an
+//! environment in which each command is shown, run, and held against what was
+//! claimed of it.
 
 use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -10,20 +12,20 @@ use crate::say;
 use crate::scratch::Scratch;
 use crate::workspace::Workspace;
 
-/// One command of the demo.
+/// One command of a story.
 #[derive(Clone, Copy)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// What happens, in plain words.
-    pub(super) story: &'static str,
+    pub(crate) story: &'static str,
     /// What a person would type.
-    pub(super) command: &'static str,
+    pub(crate) command: &'static str,
     /// What must come of it.
-    pub(super) claim: Claim,
+    pub(crate) claim: Claim,
 }
 
 /// What must come of a command.
 #[derive(Clone, Copy)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// It succeeds and prints each of these, among other things.
     Prints(&'static [&'static str]),
     /// It succeeds and prints exactly this line.
@@ -66,27 +68,44 @@ impl Claim {
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the file's header.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     /// Where the commands run.
-    pub(super) scratch: Scratch,
+    pub(crate) scratch: Scratch,
+    directory: PathBuf,
     claims: usize,
 }
 
 impl Stage {
-    pub(super) fn new(workspace: &Workspace) -> Result<Self> {
-        let mut scratch = Scratch::new("lessor-demo-")?;
+    /// One with the built `lessor` on its search path, in a scratch directory
+    /// whose name begins with `prefix`.
+    pub(crate) fn new(workspace: &Workspace, prefix: &str) -> Result<Self> {
+        let mut scratch = Scratch::new(prefix)?;
         let lessor = workspace.lessor();
         scratch.put_on_path(lessor.parent().context("lessor stands nowhere")?)?;
-        Ok(Self { scratch, claims: 0 })
+        Ok(Self {
+            directory: scratch.directory().to_owned(),
+            scratch,
+            claims: 0,
+        })
+    }
+
+    /// Performs what follows in another directory.
+    pub(crate) fn enter(&mut self, directory: &Path) {
+        directory.clone_into(&mut self.directory);
+    }
+
+    /// Where commands are performed.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// How many claims have held.
-    pub(super) fn claims(&self) -> usize {
+    pub(crate) fn claims(&self) -> usize {
         self.claims
     }
 
     /// Performs steps one after another.
-    pub(super) fn perform(&mut self, steps: &[Step]) -> Result<()> {
+    pub(crate) fn perform(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             self.step(step)?;
         }
@@ -94,7 +113,7 @@ impl Stage {
     }
 
     /// Performs one step and gives what its command printed.
-    pub(super) fn step(&mut self, step: &Step) -> Result<String> {
+    pub(crate) fn step(&mut self, step: &Step) -> Result<String> {
         let Step {
             story,
             command,
@@ -121,7 +140,7 @@ impl Stage {
     }
 
     /// Counts a claim that the story checks by itself.
-    pub(super) fn claim(&mut self, holds: bool, claim: &str) -> Result<()> {
+    pub(crate) fn claim(&mut self, holds: bool, claim: &str) -> Result<()> {
         if !holds {
             bail!("not so: {claim}");
         }
@@ -131,7 +150,7 @@ impl Stage {
     }
 
     /// Removes the scratch directory.
-    pub(super) fn clear_away(self) -> Result<()> {
+    pub(crate) fn clear_away(self) -> Result<()> {
         self.scratch.clear_away()
     }
 
@@ -144,6 +163,7 @@ impl Stage {
             .scratch
             .command("sh")
             .args(["-c", command])
+            .current_dir(&self.directory)
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
