@@ -15,7 +15,7 @@ use std::{
 use self::built_in::{BuiltIn, built_in};
 use crate::{
     clock::{Clock, Timestamp},
-    policy::{Acl, Policy},
+    policy::{self, Acl, Policy},
     refusal::Refusal,
     storage::{PolicyRow, Storage},
     suggest::shown,
@@ -73,7 +73,7 @@ impl Policies {
     /// # Errors
     /// Where storage fails or holds what is no policy.
     pub async fn acl(&self, names: &[String]) -> Result<Acl, Refusal> {
-        let mut names: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        let mut names: Vec<String> = names.iter().map(|name| policy::name(name)).collect();
         names.sort_unstable();
         names.dedup();
         if names.iter().any(|name| name == ROOT) {
@@ -112,7 +112,7 @@ impl Policies {
     /// # Errors
     /// Where storage fails.
     pub async fn read(&self, name: &str) -> Result<Option<PolicyView>, Refusal> {
-        let name = normal(name);
+        let name = policy::name(name);
         if name == ROOT {
             return Ok(Some(PolicyView {
                 name,
@@ -136,7 +136,7 @@ impl Policies {
         text: &str,
         expected: Option<i64>,
     ) -> Result<(), Refusal> {
-        let name = normal(name);
+        let name = policy::name(name);
         if [ROOT, WRAPPING].contains(&name.as_str()) {
             return Err(Refusal::Invalid(format!(
                 "the policy {name} is built in and cannot be written: choose another name"
@@ -174,7 +174,7 @@ impl Policies {
     /// # Errors
     /// Where the policy is built in, or storage fails.
     pub async fn delete(&self, name: &str) -> Result<(), Refusal> {
-        let name = normal(name);
+        let name = policy::name(name);
         if [ROOT, DEFAULT, WRAPPING].contains(&name.as_str()) {
             return Err(Refusal::Invalid(format!(
                 "the policy {name} is built in and cannot be deleted"
@@ -222,11 +222,6 @@ impl Policies {
         kept.writes += 1;
         kept.acls.clear();
     }
-}
-
-/// Names are the same in upper and lower case.
-fn normal(name: &str) -> String {
-    name.trim().to_lowercase()
 }
 
 impl From<PolicyRow> for PolicyView {

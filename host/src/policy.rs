@@ -90,6 +90,12 @@ use serde_json::{Map, Value};
 pub use self::acl::Acl;
 use self::{grant::Grant, pattern::Pattern};
 
+/// The name of a policy as it is stored and compared: upper and lower case are the
+/// same.
+pub fn name(written: &str) -> String {
+    written.trim().to_lowercase()
+}
+
 /// Longest text of a policy, in bytes. Thousands of rules fit; a text that is
 /// longer was most likely made by mistake, and every token that has it pays.
 pub const LONGEST: usize = 256 << 10;

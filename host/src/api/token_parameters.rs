@@ -7,7 +7,10 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use super::{error::ApiError, fields::Fields};
-use crate::token::{RoleTokenKind, TokenParameters};
+use crate::{
+    policy,
+    token::{RoleTokenKind, TokenParameters},
+};
 
 /// Takes the fields; those that are not given stay as they were.
 pub(super) fn take(
@@ -31,10 +34,7 @@ pub(super) fn take(
         ));
     }
     if let Some(policies) = fields.list("token_policies")? {
-        parameters.policies = policies
-            .iter()
-            .map(|policy| policy.trim().to_lowercase())
-            .collect();
+        parameters.policies = policies.iter().map(|name| policy::name(name)).collect();
     }
     if parameters
         .policies

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     engine::Engine,
+    policy,
     refusal::Refusal,
     secret::Secret,
     token::{Granted, NewToken, Permits, RoleTokenKind, Token, TokenKind},
@@ -340,9 +341,8 @@ pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome
     let name = role_name(name)?;
     let mut role = engine.tokens.role(&name).await?.unwrap_or_default();
     let mut fields = ask.into_fields();
-    let names = |list: Vec<String>| -> Vec<String> {
-        list.iter().map(|name| name.trim().to_lowercase()).collect()
-    };
+    let names =
+        |list: Vec<String>| -> Vec<String> { list.iter().map(|name| policy::name(name)).collect() };
     for (field, slot) in [
         ("allowed_policies", &mut role.allowed_policies),
         ("disallowed_policies", &mut role.disallowed_policies),

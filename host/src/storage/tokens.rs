@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -188,13 +188,12 @@ impl Storage {
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
         self.write(move |connection| {
-            let hashes: Vec<[u8; 32]> = all(
+            end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1 LIMIT ?2",
                 params![prefix, limit],
-                |row| row.get(0),
-            )?;
-            end_all(connection, &hashes, now)
+                now,
+            )
         })
         .await
     }
@@ -206,13 +205,12 @@ impl Storage {
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
         self.write(move |connection| {
-            let hashes: Vec<[u8; 32]> = all(
+            end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
                 params![now.0, limit],
-                |row| row.get(0),
-            )?;
-            end_all(connection, &hashes, now)
+                now,
+            )
         })
         .await
     }
@@ -324,13 +322,16 @@ pub(super) fn insert(connection: &Connection, token: &TokenRow) -> Result<(), St
     Ok(())
 }
 
+/// Ends the tokens whose hashes a query gives, and all below those.
 fn end_all(
     connection: &Connection,
-    hashes: &[[u8; 32]],
+    query: &str,
+    parameters: impl Params,
     now: Timestamp,
 ) -> Result<(usize, usize), StorageError> {
+    let hashes: Vec<[u8; 32]> = all(connection, query, parameters, |row| row.get(0))?;
     let mut marked = 0;
-    for hash in hashes {
+    for hash in &hashes {
         marked += end_tree(connection, hash, now)?;
     }
     Ok((hashes.len(), marked))

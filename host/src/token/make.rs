@@ -10,6 +10,7 @@ use super::{
     batch, capped, new_accessor, new_token,
 };
 use crate::{
+    policy,
     refusal::Refusal,
     secret::Secret,
     storage::{TokenFacts, TokenRow},
@@ -483,7 +484,7 @@ fn check_id(id: &Secret<String>, maker: &Token) -> Result<(), String> {
 /// Names of policies as they are compared: lower case, sorted, each once.
 fn clean<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names: Vec<String> = names
-        .map(|name| name.trim().to_lowercase())
+        .map(policy::name)
         .filter(|name| !name.is_empty())
         .collect();
     names.sort();
