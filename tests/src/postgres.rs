@@ -70,7 +70,7 @@ impl Postgres {
     fn with_certificate(certificate: Option<&ServerCertificate>) -> Self {
         let home = tempfile::Builder::new()
             .prefix("lessor-pg-")
-            .tempdir()
+            .tempdir_in(template::place())
             .expect("a temporary directory");
         own(home.path());
         template::make_data(home.path());

@@ -14,11 +14,21 @@ use super::{
     programs::{command, own},
 };
 
+/// The directory of all clusters that `cargo xtask test` names and removes.
+fn named() -> Option<PathBuf> {
+    env::var_os("LESSOR_TEST_CLUSTERS").map(PathBuf::from)
+}
+
+/// Where clusters are made.
+pub(super) fn place() -> PathBuf {
+    named().unwrap_or_else(env::temp_dir)
+}
+
 /// Makes the directory `data` in `home`.
 pub(super) fn make_data(home: &Path) {
-    match env::var_os("LESSOR_TEST_CLUSTERS") {
+    match named() {
         Some(directory) => {
-            let template = template(&PathBuf::from(directory));
+            let template = template(&directory);
             // Owners and modes are part of what PostgreSQL insists on.
             let copied = Command::new("cp")
                 .args(["-a", "--reflink=auto"])
