@@ -3,60 +3,293 @@
 //! answer checked by schema and searched for secrets.
 //!
 //! `cargo bench -p lessor --bench provider_call`, after `cargo xtask test` has
-//! built the guest. Prints the distribution over one thread and the rate of two.
+//! built the guest. Prints a line for each way of coming by an instance's memory
+//! and each number of loaded plugins: copies of the one guest that differ in a
+//! custom section, so that each has a digest and compiled code of its own. Each
+//! line is measured in a process of its own, after another one has filled the
+//! cache of compiled code; the first run compiles each copy twice and takes some
+//! minutes for that. Words behind `--` choose lines: `pool 100`.
 
 use std::{
-    path::Path,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lessor::{
     clock::Clock,
     id::OperationId,
     plugin_store::PluginStore,
     provider::{Call, Provider, Scope},
-    sandbox::{Limits, Sandbox, SandboxSettings, grants::Grants},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
     secret::Secret,
 };
 
-/// Calls before anything is counted: pool slots, caches and clocks warm up.
+/// Calls before anything is counted: pool slots, caches and clocks warm up. Each
+/// plugin is called at least once.
 const WARM_UP: usize = 2_000;
 
-/// Counted calls of the first part.
+/// Counted calls of the part with one thread.
 const CALLS: usize = 20_000;
 
-/// Length of the second part.
+/// Length of the part with two threads.
 const SPAN: Duration = Duration::from_secs(5);
 
+/// Numbers of plugins.
+const PLUGINS: [usize; 3] = [1, 100, 1000];
+
+/// How instances come by their memory, by the names of the lines.
+const ALLOCATIONS: [(&str, Allocation); 3] = [
+    ("on-demand", Allocation::OnDemand),
+    ("pool-swept", Allocation::SweptPool),
+    ("pool", Allocation::Pool),
+];
+
+/// Says what a process of this program is for; the directory of its files, the
+/// name of the allocation and the number of plugins follow.
+const FILL: &str = "LESSOR_BENCH_FILL";
+const MEASURE: &str = "LESSOR_BENCH_MEASURE";
+
 fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        // A task of the runtime: `block_on` itself runs beside the workers.
-        tokio::spawn(measure()).await?
-    })
+    for (variable, fill) in [(FILL, true), (MEASURE, false)] {
+        if let Ok(told) = env::var(variable) {
+            let told: Vec<&str> = told.split('\n').collect();
+            let [directory, allocation, plugins] = told.as_slice() else {
+                bail!("{variable} is wrong");
+            };
+            let found = ALLOCATIONS.iter().find(|(name, _)| name == allocation);
+            let (name, allocation) = found.context("no such allocation")?;
+            let bench = Bench {
+                directory: PathBuf::from(directory),
+                name,
+                allocation: *allocation,
+                plugins: plugins.parse()?,
+            };
+            return bench.run(fill);
+        }
+    }
+
+    // cargo adds `--bench`.
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let is_chosen = |kinds: &[String], word: &String| {
+        let of_kind: Vec<&String> = words.iter().filter(|word| kinds.contains(word)).collect();
+        of_kind.is_empty() || of_kind.contains(&word)
+    };
+    println!(
+        "{:<10} {:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {:>11} {:>11}",
+        "memory",
+        "plugins",
+        "load each",
+        "KiB each",
+        "after calls",
+        "p50",
+        "p90",
+        "p99",
+        "1 thread/s",
+        "2 threads/s"
+    );
+    let names: Vec<String> = ALLOCATIONS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let counts: Vec<String> = PLUGINS.iter().map(ToString::to_string).collect();
+    let scratch = tempfile::tempdir()?;
+    let chosen = PLUGINS
+        .iter()
+        .zip(&counts)
+        .filter(|(_, count)| is_chosen(&counts, count));
+    make_copies(
+        scratch.path(),
+        chosen.map(|(count, _)| *count).max().unwrap_or(1),
+    )?;
+    for name in names.iter().filter(|name| is_chosen(&names, name)) {
+        for count in counts.iter().filter(|count| is_chosen(&counts, count)) {
+            for variable in [FILL, MEASURE] {
+                let told = format!("{}\n{name}\n{count}", scratch.path().display());
+                let status = Command::new(env::current_exe()?)
+                    .env(variable, told)
+                    .stdin(Stdio::null())
+                    .status()?;
+                if !status.success() {
+                    bail!("{name} with {count} plugins ended with {status}");
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
-async fn measure() -> anyhow::Result<()> {
-    let clock = Clock::system();
-    let sandbox = Sandbox::new(SandboxSettings {
-        clock: clock.clone(),
-        code_cache: None,
-        limits: Limits::default(),
-    })?;
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/test");
-    let store = PluginStore::new(plugins, 64 << 20);
-    let file = "misbehaving.wasm";
-    let digest = store
-        .digest_of(file)
-        .context("run `cargo xtask test` first")?;
-    let provider = sandbox.load(store.verify(file, digest)?).await?;
-    let call = Arc::new(Call {
-        operation: OperationId::new(clock.now())?,
+/// Writes the guest `count` times, each copy with a custom section that numbers it.
+fn make_copies(directory: &Path, count: usize) -> anyhow::Result<()> {
+    let guest =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/test/misbehaving.wasm");
+    let guest = fs::read(guest).context("run `cargo xtask test` first")?;
+    for number in 0..u32::try_from(count)? {
+        // A section of kind 0: its size, the length of its name, name, content.
+        let mut copy = guest.clone();
+        copy.extend_from_slice(b"\x00\x09\x04copy");
+        copy.extend_from_slice(&number.to_le_bytes());
+        fs::write(directory.join(file(number)), copy)?;
+    }
+    Ok(())
+}
+
+fn file(number: u32) -> String {
+    format!("copy-{number}.wasm")
+}
+
+/// One line, in a process of its own.
+struct Bench {
+    directory: PathBuf,
+    name: &'static str,
+    allocation: Allocation,
+    plugins: u32,
+}
+
+impl Bench {
+    fn run(self, fill: bool) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        // A task of the runtime: `block_on` itself runs beside the workers.
+        runtime.block_on(async {
+            tokio::spawn(async move {
+                if fill {
+                    self.fill().await
+                } else {
+                    self.measure().await
+                }
+            })
+            .await?
+        })
+    }
+
+    fn sandbox(&self) -> anyhow::Result<Arc<Sandbox>> {
+        let code_cache = CodeCacheSettings {
+            dir: self.directory.join("code"),
+            key: Secret::new([7; 32]),
+        };
+        Ok(Arc::new(Sandbox::new(SandboxSettings {
+            clock: Clock::system(),
+            code_cache: Some(code_cache),
+            limits: Limits::default(),
+            allocation: self.allocation,
+        })?))
+    }
+
+    /// Compiles what is not compiled yet, on two threads.
+    async fn fill(self) -> anyhow::Result<()> {
+        let sandbox = self.sandbox()?;
+        let halves: Vec<_> = (0..2)
+            .map(|half| {
+                let (sandbox, directory) = (Arc::clone(&sandbox), self.directory.clone());
+                let numbers = (half..self.plugins).step_by(2);
+                tokio::spawn(async move {
+                    for number in numbers {
+                        load(&sandbox, &directory, number).await?;
+                    }
+                    anyhow::Ok(())
+                })
+            })
+            .collect();
+        for half in halves {
+            half.await??;
+        }
+        Ok(())
+    }
+
+    async fn measure(self) -> anyhow::Result<()> {
+        let sandbox = self.sandbox()?;
+        let before = resident()?;
+        let begin = Instant::now();
+        let mut providers = Vec::new();
+        for number in 0..self.plugins {
+            providers.push(load(&sandbox, &self.directory, number).await?);
+        }
+        let load = begin.elapsed() / self.plugins;
+        let loaded = resident()?;
+        let each = |now: u64| now.saturating_sub(before) / u64::from(self.plugins);
+
+        let providers = Arc::new(providers);
+        let call = Arc::new(call()?);
+        let mut spans = Vec::with_capacity(CALLS);
+        let warm_up = WARM_UP.max(providers.len());
+        let mut begin = Instant::now();
+        for (round, provider) in providers.iter().cycle().take(warm_up + CALLS).enumerate() {
+            if round == warm_up {
+                begin = Instant::now();
+            }
+            let began = Instant::now();
+            create(provider, &call).await?;
+            if round >= warm_up {
+                spans.push(began.elapsed());
+            }
+        }
+        let one = CALLS as f64 / begin.elapsed().as_secs_f64();
+        spans.sort();
+        let at = |share: usize| {
+            let span = spans.get(spans.len() * share / 100).copied();
+            format!("{:.1} µs", span.unwrap_or_default().as_secs_f64() * 1e6)
+        };
+
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let (providers, call) = (Arc::clone(&providers), Arc::clone(&call));
+                tokio::spawn(async move {
+                    let (begin, mut calls) = (Instant::now(), 0u32);
+                    // Each begins at another plugin.
+                    let skipped = worker * providers.len() / 2;
+                    for provider in providers.iter().cycle().skip(skipped) {
+                        if begin.elapsed() >= SPAN {
+                            break;
+                        }
+                        create(provider, &call).await?;
+                        calls += 1;
+                    }
+                    anyhow::Ok(f64::from(calls) / begin.elapsed().as_secs_f64())
+                })
+            })
+            .collect();
+        let mut two = 0.0;
+        for worker in workers {
+            two += worker.await??;
+        }
+        println!(
+            "{:<10} {:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {one:>11.0} {two:>11.0}",
+            self.name,
+            self.plugins,
+            format!("{load:.0?}"),
+            each(loaded),
+            each(resident()?),
+            at(50),
+            at(90),
+            at(99),
+        );
+        Ok(())
+    }
+}
+
+async fn load(
+    sandbox: &Sandbox,
+    directory: &Path,
+    number: u32,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    let store = PluginStore::new(directory.to_path_buf(), 64 << 20);
+    let file = file(number);
+    let digest = store.digest_of(&file)?;
+    Ok(sandbox.load(store.verify(&file, digest)?).await?)
+}
+
+fn call() -> anyhow::Result<Call> {
+    Ok(Call {
+        operation: OperationId::new(Clock::system().now())?,
         attempt: 1,
         role_name: Some("app".parse()?),
         principal_name: "bench".into(),
@@ -71,49 +304,7 @@ async fn measure() -> anyhow::Result<()> {
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(Secret::new([9; 32])),
         }),
-    });
-
-    let mut spans = Vec::with_capacity(CALLS);
-    for round in 0..WARM_UP + CALLS {
-        let begin = Instant::now();
-        create(&provider, &call).await?;
-        if round >= WARM_UP {
-            spans.push(begin.elapsed());
-        }
-    }
-    spans.sort();
-    let at = |share: usize| {
-        spans
-            .get(spans.len() * share / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    println!(
-        "one thread: p50 {:?}, p90 {:?}, p99 {:?} over {CALLS} calls",
-        at(50),
-        at(90),
-        at(99)
-    );
-
-    let workers: Vec<_> = (0..2)
-        .map(|_| {
-            let (provider, call) = (Arc::clone(&provider), Arc::clone(&call));
-            tokio::spawn(async move {
-                let (begin, mut calls) = (Instant::now(), 0u32);
-                while begin.elapsed() < SPAN {
-                    create(&provider, &call).await?;
-                    calls += 1;
-                }
-                anyhow::Ok(f64::from(calls) / begin.elapsed().as_secs_f64())
-            })
-        })
-        .collect();
-    let mut rate = 0.0;
-    for worker in workers {
-        rate += worker.await??;
-    }
-    println!("two threads: {rate:.0} calls per second");
-    Ok(())
+    })
 }
 
 async fn create(provider: &Arc<dyn Provider>, call: &Call) -> anyhow::Result<()> {
@@ -128,4 +319,12 @@ async fn create(provider: &Arc<dyn Provider>, call: &Call) -> anyhow::Result<()>
         )
         .await?;
     Ok(())
+}
+
+/// Memory of this process that lies in RAM, in KiB.
+fn resident() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.context("no VmRSS")?.parse()?)
 }

@@ -22,7 +22,7 @@ use crate::{
     refusal::Refusal,
     role::Roles,
     rotation::Rotations,
-    sandbox::{CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
+    sandbox::{Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
     scheduler::Scheduler,
     settings::Settings,
     storage::Storage,
@@ -90,6 +90,7 @@ impl Engine {
             clock: clock.clone(),
             code_cache: Some(code_cache(config, &keyring)),
             limits: config.sandbox.clone(),
+            allocation: Allocation::default(),
         })?;
         let store = PluginStore::new(config.plugin_dir.clone(), config.sandbox.plugin_size);
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)

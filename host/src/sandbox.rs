@@ -39,6 +39,7 @@ use self::{
 };
 pub use self::{
     code_cache::CodeCacheSettings,
+    engine::Allocation,
     limits::Limits,
     tally::{BUCKETS, Counts, Tally, Times},
 };
@@ -87,6 +88,9 @@ pub struct SandboxSettings {
     pub code_cache: Option<CodeCacheSettings>,
     /// Limits of every call.
     pub limits: Limits,
+    /// How instances come by their memory. Anything but the default is for
+    /// machines where a pool cannot be, and for comparing.
+    pub allocation: Allocation,
 }
 
 /// Loads providers and runs their calls. Cheap to clone; all clones are one.
@@ -144,8 +148,9 @@ impl Sandbox {
             clock,
             code_cache,
             limits,
+            allocation,
         } = settings;
-        let engine = engine::engine(&limits)?;
+        let engine = engine::engine(&limits, allocation)?;
         let linker = engine::linker(&engine).map_err(|error| SandboxError::Engine(error.into()))?;
         let code_cache = code_cache
             .map(|settings| CodeCache::new(settings, &engine))

@@ -2,7 +2,8 @@
 //!
 //! One engine per process. The settings are the fastest of those measured (a
 //! fresh instance and call in 10.5 µs): instances come from a pool, and on
-//! Linux 6.7 and later a used slot is cleaned page by page where it was touched.
+//! Linux 6.7 and later a used slot is cleaned page by page where it was touched
+//! ([`Allocation`]).
 //! The whole of WASI 0.2 is linked, since the standard libraries of most
 //! languages import it; what of it does anything is decided by the context of
 //! a call (`call.rs`).
@@ -33,8 +34,55 @@ const KEEP_RESIDENT: usize = 2 << 20;
 /// part of it; as much as wasmtime leaves them by default.
 const HOST_STACK: usize = 1536 << 10;
 
+/// How the instance of a call comes by its memory, tables and stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Allocation {
+    /// From a pool, whose used slots are cleaned page by page where they were
+    /// touched. A kernel that cannot tell (before Linux 6.7) makes it
+    /// [`Self::SweptPool`].
+    #[default]
+    Pool,
+    /// From a pool, whose used slots are cleaned whole.
+    SweptPool,
+    /// From the kernel, call by call. Takes no address space beforehand.
+    OnDemand,
+}
+
+impl Allocation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pool, Self::SweptPool, Self::OnDemand];
+
+    /// Whether the kernel is asked for the pages that were touched; `offered`:
+    /// whether it can tell.
+    fn scans(self, offered: bool) -> bool {
+        self == Self::Pool && offered
+    }
+}
+
 /// The engine, ticking.
-pub(super) fn engine(limits: &Limits) -> Result<Engine, SandboxError> {
+pub(super) fn engine(limits: &Limits, allocation: Allocation) -> Result<Engine, SandboxError> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        .max_wasm_stack(limits.stack)
+        .async_stack_size(limits.stack.saturating_add(HOST_STACK))
+        .cranelift_opt_level(OptLevel::Speed)
+        .allocation_strategy(match allocation {
+            Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
+            Allocation::Pool | Allocation::SweptPool => {
+                let offered = PoolingAllocationConfig::is_pagemap_scan_available();
+                InstanceAllocationStrategy::Pooling(pool(limits, allocation.scans(offered)))
+            }
+        });
+    let engine = Engine::new(&config).map_err(|error| SandboxError::Engine(error.into()))?;
+    tick(&engine)?;
+    Ok(engine)
+}
+
+fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.calls)
         .total_stacks(limits.calls)
@@ -50,23 +98,10 @@ pub(super) fn engine(limits: &Limits) -> Result<Engine, SandboxError> {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(64 << 10);
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
+    if scans {
         pool.pagemap_scan(Enabled::Yes);
     }
-
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .memory_init_cow(true)
-        .max_wasm_stack(limits.stack)
-        .async_stack_size(limits.stack.saturating_add(HOST_STACK))
-        .cranelift_opt_level(OptLevel::Speed)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    let engine = Engine::new(&config).map_err(|error| SandboxError::Engine(error.into()))?;
-    tick(&engine)?;
-    Ok(engine)
+    pool
 }
 
 /// Pool slots beside the one memory and stack that every call has. The Rust
@@ -100,4 +135,21 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     crypto::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     network::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_cannot_tell_touched_pages_is_not_asked() {
+        for (allocation, offered, scans) in [
+            (Allocation::Pool, true, true),
+            (Allocation::Pool, false, false),
+            (Allocation::SweptPool, true, false),
+            (Allocation::OnDemand, true, false),
+        ] {
+            assert_eq!(allocation.scans(offered), scans, "{allocation:?} {offered}");
+        }
+    }
 }

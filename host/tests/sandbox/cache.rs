@@ -8,7 +8,7 @@ use std::{
 
 use lessor::{
     clock::Clock,
-    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxSettings},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
     secret::Secret,
 };
 
@@ -25,6 +25,7 @@ async fn load(dir: &Path, key: u8) {
             calls: 4,
             ..Limits::default()
         },
+        allocation: Allocation::default(),
     })
     .unwrap();
     sandbox.load(guest()).await.unwrap();

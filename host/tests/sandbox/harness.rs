@@ -11,7 +11,7 @@ use lessor::{
     id::{MountPath, OperationId},
     plugin_store::PluginStore,
     provider::{Call, Credential, Failure, Provider, Scope},
-    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
     secret::Secret,
 };
 use rustls_pki_types::CertificateDer;
@@ -41,6 +41,10 @@ impl Harness {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::allocating(limits, Allocation::default()).await
+    }
+
+    pub(crate) async fn allocating(limits: Limits, allocation: Allocation) -> Self {
         let clock = Clock::system();
         let sandbox = Sandbox::new(SandboxSettings {
             clock: clock.clone(),
@@ -53,6 +57,7 @@ impl Harness {
                 calls: CALLS,
                 ..limits
             },
+            allocation,
         })
         .unwrap();
         let provider = sandbox.load(guest()).await.unwrap();

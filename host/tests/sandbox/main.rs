@@ -9,6 +9,7 @@
     reason = "all of this is test code, helpers included"
 )]
 
+mod allocation;
 mod cache;
 mod harness;
 mod limits;

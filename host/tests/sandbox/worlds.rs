@@ -3,7 +3,7 @@
 use lessor::{
     clock::Clock,
     plugin_store::{PluginError, PluginStore},
-    sandbox::{Limits, Sandbox, SandboxSettings},
+    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
 };
 
 /// Loads bytes as a plugin; what is not refused would be a bug.
@@ -19,6 +19,7 @@ async fn refusal(bytes: &[u8]) -> PluginError {
             calls: 4,
             ..Limits::default()
         },
+        allocation: Allocation::default(),
     })
     .unwrap();
     let plugin = store.verify("x.wasm", digest).unwrap();
