@@ -15,8 +15,9 @@ use crate::workspace::Workspace;
 /// inputs find more in an hour.
 const LONGEST: usize = 4096;
 
-/// Seconds that one case may take.
-const PATIENCE: u64 = 10;
+/// Seconds that one case may take: by the clock on the wall, on a machine that
+/// does something else.
+const PATIENCE: u64 = 60;
 
 /// Where everything of the run stands, a directory a target.
 pub(super) fn scratch(workspace: &Workspace) -> PathBuf {
@@ -38,6 +39,7 @@ pub(super) fn libfuzzer(
         format!("-artifact_prefix={}/", directory.join("crashes").display()),
         format!("-max_len={LONGEST}"),
         format!("-timeout={PATIENCE}"),
+        format!("-report_slow_units={PATIENCE}"),
     ];
     told.extend_from_slice(arguments);
     let log = directory.join("log");
