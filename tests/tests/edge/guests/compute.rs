@@ -21,7 +21,7 @@ fn what_takes_too_much_is_stopped_by_the_name_of_the_limit() {
     stage.play(&[
         row(guest::ENDLESS_LOOP).fails("limit_cpu", &["timeout of 1 s", of_the_mount]).costly(),
         row(guest::SLEEP_FOR_EVER).fails("timeout", &["timeout of 1 s", of_the_mount]).costly(),
-        row(guest::MEMORY_BOMB).fails("limit_memory", &["67108864 bytes", "(setting `sandbox.memory`)"]),
+        row(guest::MEMORY_BOMB).fails("limit_memory", &["67108864 bytes", "(setting `sandbox.memory`)"]).costly(),
         row(guest::TABLE_BOMB).on("table").fails("limit_table", &["20000 elements", "(setting `sandbox.table`)"]),
         row(guest::STACK_BOMB).fails("limit_stack", &["524288 bytes", "(setting `sandbox.stack`)"]),
         // Rust's own stack is memory of the guest's, which ends where it ends.

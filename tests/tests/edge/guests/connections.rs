@@ -9,12 +9,9 @@ use serde_json::json;
 use super::{
     guest,
     row::row,
-    stage::{Stage, audited, note},
+    stage::{GIVEN_UP_SECONDS, Stage, audited, note},
     upstream::Upstream,
 };
-
-/// When a call that timed out can no longer take effect.
-const GIVEN_UP_SECONDS: u64 = 60;
 
 #[test]
 fn connections_end_with_their_call_and_belong_to_their_mount() {
@@ -32,8 +29,8 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
     #[rustfmt::skip]
     stage.play(&[
         at(guest::CONNECTION_NEVER_CLOSED).notes(&["forgotten"]),
-        at(guest::THOUSAND_CONNECTIONS).fails("limit_connections", &["32 connections", "(setting `sandbox.connections`)"]),
-        row(guest::THOUSAND_REQUESTS).target(web.url()).fails("limit_connections", &["32 connections"]),
+        at(guest::THOUSAND_CONNECTIONS).fails("limit_connections", &["32 connections", "(setting `sandbox.connections`)"]).costly(),
+        row(guest::THOUSAND_REQUESTS).target(web.url()).fails("limit_connections", &["32 connections"]).costly(),
         at(guest::SILENT_UPSTREAM).fails("timeout", &["timeout of 1 s"]).costly(),
         row(guest::UNPARK_OF_ANOTHER_MOUNT).notes(&["found: false"]),
         row(guest::FORGED_HANDLE).number(1_u64).fails("trap", &["unknown handle index 1"]),

@@ -17,7 +17,7 @@ pub(super) struct Row {
     pub(super) audited: Vec<Vec<String>>,
     /// Parts of the log.
     pub(super) logged: Vec<String>,
-    /// Whether it takes a second or all the memory there is, and is played
+    /// Whether it takes a second, or all there is of something, and is played
     /// again only once.
     pub(super) costly: bool,
 }
@@ -107,7 +107,7 @@ impl Row {
         self
     }
 
-    /// It takes its time, or its memory.
+    /// It takes a second, or all there is of something.
     pub(super) fn costly(mut self) -> Self {
         self.costly = true;
         self

@@ -40,6 +40,9 @@ const MEMORY: u64 = SLOTS * (2 << 20);
 /// What may come and go: connections of the client, the database's readers.
 const DESCRIPTORS: usize = 8;
 
+/// When a call that timed out can no longer take effect.
+pub(super) const GIVEN_UP_SECONDS: u64 = 60;
+
 /// What a loaded machine adds to any call.
 const LOADED: Duration = Duration::from_secs(1);
 
@@ -216,6 +219,8 @@ impl Stage {
                 .http
                 .put(&format!("sys/leases/revoke-prefix/{mount}"), &json!({}))
                 .ok();
+            // What timed out may still land, and is ended when it cannot any more.
+            self.server.advance_clock(GIVEN_UP_SECONDS);
             self.server.await_no_leases(&format!("{mount}/creds"));
         }
     }

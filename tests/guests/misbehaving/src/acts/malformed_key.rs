@@ -9,7 +9,7 @@ pub(crate) fn act(scene: &Scene<'_>) -> Outcome {
     for key in [
         b"".to_vec(),
         b"0\x82\xff\xff\x02\x01".to_vec(),
-        vec![0x30; 1 << 20],
+        vec![0x30; 32 << 10],
     ] {
         for algorithm in [
             SignatureAlgorithm::Ed25519,
