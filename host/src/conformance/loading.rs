@@ -12,7 +12,7 @@ use crate::{
     plugin_store::{PluginError, PluginStore},
     provider::Provider,
     random::{self, RandomError},
-    sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
     secret::Secret,
 };
 
@@ -81,6 +81,7 @@ pub(super) async fn load(
             clock: clock.clone(),
             code_cache: Some(code_cache(scratch.path(), key)),
             limits: limits.clone(),
+            allocation: Allocation::default(),
         })?;
         let started = Instant::now();
         let verified = store
