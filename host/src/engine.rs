@@ -148,7 +148,6 @@ impl Engine {
             clock.clone(),
         ));
         let upgrades = Upgrades::new(
-            storage.clone(),
             Arc::clone(&catalog),
             Arc::clone(&mounts),
             Arc::clone(&roles),

@@ -16,13 +16,11 @@ use crate::{
     role::Roles,
     schema::Checker,
     secret::Secret,
-    storage::Storage,
 };
 
 /// Moves mounts between the versions of a plugin.
 #[derive(Debug)]
 pub struct Upgrades {
-    storage: Storage,
     catalog: Arc<Catalog>,
     mounts: Arc<Mounts>,
     roles: Arc<Roles>,
@@ -45,14 +43,8 @@ pub struct Upgrade {
 
 impl Upgrades {
     /// Upgrades over a table of mounts.
-    pub fn new(
-        storage: Storage,
-        catalog: Arc<Catalog>,
-        mounts: Arc<Mounts>,
-        roles: Arc<Roles>,
-    ) -> Self {
+    pub fn new(catalog: Arc<Catalog>, mounts: Arc<Mounts>, roles: Arc<Roles>) -> Self {
         Self {
-            storage,
             catalog,
             mounts,
             roles,
@@ -92,13 +84,7 @@ impl Upgrades {
                 pin.version
             )));
         }
-        self.storage
-            .name_plugin_version(
-                changed.iter().map(|mount| mount.id).collect(),
-                pin.version.clone(),
-            )
-            .await?;
-        self.mounts.changed().await?;
+        self.mounts.name_version(&changed, &pin.version).await?;
         let paths = |mounts: Vec<Arc<Mount>>| -> Vec<MountPath> {
             mounts.iter().map(|mount| mount.path().clone()).collect()
         };

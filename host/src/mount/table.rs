@@ -436,11 +436,16 @@ impl Mounts {
             .transpose()?)
     }
 
-    /// Reads the table again after others changed it in storage.
+    /// Lets mounts name a version of their plugin, all of them or none; calls under
+    /// way end on the one that they began with.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn changed(&self) -> Result<(), Refusal> {
+    pub async fn name_version(&self, mounts: &[Arc<Mount>], version: &str) -> Result<(), Refusal> {
+        let ids = mounts.iter().map(|mount| mount.id).collect();
+        self.storage
+            .name_plugin_version(ids, version.to_owned())
+            .await?;
         self.reread().await
     }
 
