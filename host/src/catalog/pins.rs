@@ -41,15 +41,13 @@ impl Pins {
         self.reread().await
     }
 
-    /// Removes a pin; false where there was none.
-    pub(super) async fn remove(&self, name: &str, version: &str) -> Result<bool, StorageError> {
+    /// Removes a pin; gone already is done.
+    pub(super) async fn remove(&self, name: &str, version: &str) -> Result<(), StorageError> {
         let _turn = self.changing.lock().await;
-        let removed = self
-            .storage
+        self.storage
             .remove_pin(name.to_owned(), version.to_owned())
             .await?;
-        self.reread().await?;
-        Ok(removed)
+        self.reread().await
     }
 
     async fn reread(&self) -> Result<(), StorageError> {
