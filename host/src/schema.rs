@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use self::shape::{Branches, Position};
 pub use self::{
+    burden::is_bearable,
     marked::secrets,
     redaction::{REDACTED, is_redacted, redact, restore},
 };
@@ -87,12 +88,6 @@ impl Checker {
             Some(error) => Err(clipped(&sentence::of(root, &error))),
         }
     }
-}
-
-/// Whether a document can be checked by an admitted schema in reasonable time;
-/// [`Checker`] looks by itself.
-pub fn is_bearable(schema: &Value, document: &Value) -> bool {
-    burden::is_bearable(schema, document)
 }
 
 /// What is said of a document that cannot, behind its name.

@@ -20,8 +20,8 @@ use super::{
 const MOST: u64 = 1_000_000;
 
 /// Whether `document` can be checked by `schema`, which was admitted, in
-/// reasonable time.
-pub(super) fn is_bearable(schema: &Value, document: &Value) -> bool {
+/// reasonable time; [`Checker`](super::Checker) looks by itself.
+pub fn is_bearable(schema: &Value, document: &Value) -> bool {
     let mut burden = Burden {
         root: schema,
         left: MOST,
