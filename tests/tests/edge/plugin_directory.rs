@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use lessor_tests::{
     fixture::{Fixture, Lease},
+    http::Answer,
     server::Server,
     sha256,
     wait::{eventually, eventually_true},
@@ -31,6 +32,27 @@ fn pin_version(server: &Server, name: &str, file: &str, version: &str) {
         .http
         .put(&format!("sys/plugins/catalog/secret/{name}"), &body)
         .ok();
+}
+
+/// Mounts the provider `certificate`, with an authority of its own making and a
+/// role `web`.
+fn authority(server: &Server, path: &str, mount: &Value) {
+    let post = |below: &str, body: &Value| server.http.post(below, body).ok();
+    post(&format!("sys/mounts/{path}"), mount);
+    post(&format!("{path}/config"), &json!({"common_name": path}));
+    post(&format!("{path}/config/rotate-root"), &json!({}));
+    post(
+        &format!("{path}/roles/web"),
+        &json!({"allowed_dns": ["*.example.com"]}),
+    );
+}
+
+/// Issues a certificate of that role.
+fn certify(server: &Server, path: &str) -> Answer {
+    server.http.post(
+        &format!("{path}/creds/web"),
+        &json!({"common_name": "a.example.com"}),
+    )
 }
 
 #[test]
@@ -103,28 +125,12 @@ fn whatever_becomes_of_a_file_has_a_name_and_ends_when_the_file_is_back() {
         .start();
     let file = server.plugins().join("certificate.wasm");
     let original = fs::read(&file).unwrap();
-    server
-        .http
-        .post("sys/mounts/ca", &json!({"type": "certificate"}))
-        .ok();
+    authority(&server, "ca", &json!({"type": "certificate"}));
     server
         .http
         .post("sys/mounts/db", &json!({"type": "postgres"}))
         .ok();
-    server
-        .http
-        .post("ca/config", &json!({"common_name": "Test"}))
-        .ok();
-    server.http.post("ca/config/rotate-root", &json!({})).ok();
-    server
-        .http
-        .post("ca/roles/web", &json!({"allowed_dns": ["*.example.com"]}))
-        .ok();
-    let issue = || {
-        server
-            .http
-            .post("ca/creds/web", &json!({"common_name": "a.example.com"}))
-    };
+    let issue = || certify(&server, "ca");
     let lease = issue().ok().json()["lease_id"].as_str().unwrap().to_owned();
 
     let misfortunes: [Misfortune; 8] = [
@@ -240,41 +246,17 @@ fn versions_stand_side_by_side_and_one_call_upgrades_all_mounts() {
     let files = ["certificate.wasm", "ca-2.wasm"];
     pin_version(&server, "ca", files[0], "1.0.0");
     let mount = |path: &str, version: Option<&str>| {
-        server
-            .http
-            .post(
-                &format!("sys/mounts/{path}"),
-                &json!({"type": "ca", "plugin_version": version}),
-            )
-            .ok();
-        server
-            .http
-            .post(&format!("{path}/config"), &json!({"common_name": path}))
-            .ok();
-        server
-            .http
-            .post(&format!("{path}/config/rotate-root"), &json!({}))
-            .ok();
-        server
-            .http
-            .post(
-                &format!("{path}/roles/web"),
-                &json!({"allowed_dns": ["*.example.com"]}),
-            )
-            .ok();
+        authority(
+            &server,
+            path,
+            &json!({"type": "ca", "plugin_version": version}),
+        );
     };
     mount("one", Some("1.0.0"));
     mount("two", Some("1.0.0"));
     mount("newest", None);
     let made_by = |path: &str| -> (String, Value) {
-        let answer = server
-            .http
-            .post(
-                &format!("{path}/creds/web"),
-                &json!({"common_name": "a.example.com"}),
-            )
-            .ok()
-            .json();
+        let answer = certify(&server, path).ok().json();
         let lease = answer["lease_id"].as_str().unwrap().to_owned();
         let sha256 = server.lookup(&lease).ok().data()["plugin_sha256"].clone();
         (lease, sha256)
