@@ -5,7 +5,6 @@
 //! and files are removed at the end, after a failure and after Ctrl-C too.
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -26,23 +25,13 @@ pub(crate) fn perform() -> Result<ExitCode> {
     };
     beside(|| plugins::build(&workspace), program)?;
 
-    let started = Instant::now();
     let mut stage = Stage::new(&workspace, "lessor-demo-")?;
     let told = tell(&workspace, &mut stage);
-    // Said before the cleaning up, which is silent.
-    if let Err(error) = &told {
-        say::line(&format!("\nThe demo failed: {error:#}"));
-    }
-    let claims = stage.claims();
-    stage.clear_away()?;
-    if told.is_err() {
-        return Ok(ExitCode::FAILURE);
-    }
-    say::line(&format!(
-        "\nAll {claims} claims held; {} seconds. Everything that was started has been removed.",
-        started.elapsed().as_secs()
-    ));
-    Ok(ExitCode::SUCCESS)
+    stage.close(
+        told,
+        "The demo failed",
+        " Everything that was started has been removed.",
+    )
 }
 
 fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {

@@ -48,7 +48,6 @@ pub(crate) fn perform() -> Result<ExitCode> {
     beside(components, || test::build_program(&workspace))?;
     say::line(&format!("\nBuilt in {} s.", built.elapsed().as_secs()));
 
-    let started = Instant::now();
     let mut stage = Stage::new(&workspace, "lessor-languages-")?;
     stage.scratch.be_patient(PATIENCE);
     // The check compiles, and the server takes what it compiled.
@@ -58,19 +57,7 @@ pub(crate) fn perform() -> Result<ExitCode> {
         .iter()
         .try_for_each(|language| tell(&directory, language, &mut stage))
         .and_then(|()| freeze(&directory, &mut stage));
-    if let Err(error) = &told {
-        say::line(&format!("\nNot so: {error:#}"));
-    }
-    let claims = stage.claims();
-    stage.clear_away()?;
-    if told.is_err() {
-        return Ok(ExitCode::FAILURE);
-    }
-    say::line(&format!(
-        "\nAll {claims} claims held; {} seconds.",
-        started.elapsed().as_secs()
-    ));
-    Ok(ExitCode::SUCCESS)
+    stage.close(told, "Not so", "")
 }
 
 /// The whole life of a provider, from the check to the last revocation.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -73,6 +74,7 @@ pub(crate) struct Stage {
     pub(crate) scratch: Scratch,
     directory: PathBuf,
     claims: usize,
+    started: Instant,
 }
 
 impl Stage {
@@ -86,6 +88,7 @@ impl Stage {
             directory: scratch.directory().to_owned(),
             scratch,
             claims: 0,
+            started: Instant::now(),
         })
     }
 
@@ -97,11 +100,6 @@ impl Stage {
     /// Where commands are performed.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// How many claims have held.
-    pub(crate) fn claims(&self) -> usize {
-        self.claims
     }
 
     /// Performs steps one after another.
@@ -149,9 +147,28 @@ impl Stage {
         Ok(())
     }
 
-    /// Removes the scratch directory.
-    pub(crate) fn clear_away(self) -> Result<()> {
-        self.scratch.clear_away()
+    /// Ends a play: says, behind `failed`, why it broke off, or that all claims held
+    /// and how long they took, and then `afterwards`; removes the scratch directory.
+    pub(crate) fn close(
+        self,
+        played: Result<()>,
+        failed: &str,
+        afterwards: &str,
+    ) -> Result<ExitCode> {
+        // Said before the cleaning up, which is silent.
+        if let Err(error) = &played {
+            say::line(&format!("\n{failed}: {error:#}"));
+        }
+        self.scratch.clear_away()?;
+        if played.is_err() {
+            return Ok(ExitCode::FAILURE);
+        }
+        say::line(&format!(
+            "\nAll {} claims held; {} seconds.{afterwards}",
+            self.claims,
+            self.started.elapsed().as_secs()
+        ));
+        Ok(ExitCode::SUCCESS)
     }
 
     /// Runs a shell command to its end; what it prints goes through a file, so
