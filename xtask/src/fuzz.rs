@@ -2,15 +2,18 @@
 //!
 //! The targets are unit tests (`host/src/testing/fuzz.rs`). Here the same tests
 //! are built once more with coverage and with libFuzzer, in a directory of their
-//! own, and each target runs in a process of its own for as long as was asked.
+//! own, and each target runs in a process of its own until it has had as much of a
+//! processor as was asked, as many at once as there are processors.
 //! At the end the inputs that together reach most are copied beside the others
 //! in `host/fuzz`, from where every test run begins.
 
 use std::fs;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::say;
@@ -42,20 +45,18 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     let program = build::build(&workspace)?;
 
     say::step(&format!(
-        "Fuzzing {} targets for {} min; logs and inputs are in {}",
+        "Fuzzing {} targets for {} min of a processor each; logs and inputs are in {}",
         options.targets.len(),
         options.minutes,
         run::scratch(&workspace).display()
     ));
     let length = Duration::from_secs(options.minutes * 60);
     let begin = Instant::now();
-    let started: Result<Vec<Run>> = options
-        .targets
-        .iter()
-        .map(|target| Run::start(&workspace, &program, target, length))
-        .collect();
-    let tallies: Result<Vec<Tally>> = started?.into_iter().map(Run::wait).collect();
-    let tallies = tallies?;
+    let tallies = side_by_side(&options.targets, |target| {
+        let tally = Run::start(&workspace, &program, target, length)?.wait()?;
+        say::line(&format!("{target}: {} executions", tally.executions));
+        Ok(tally)
+    })?;
 
     say::step("Choosing the inputs that are kept");
     let mut kept = Vec::new();
@@ -77,6 +78,40 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Runs all targets, as many at once as there are processors. What came of each, in
+/// order.
+///
+/// # Errors
+/// The first target's failure; the others run to their end.
+fn side_by_side(
+    targets: &[String],
+    run: impl Fn(&str) -> Result<Tally> + Sync,
+) -> Result<Vec<Tally>> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || -> Vec<(usize, Result<Tally>)> {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(target) = targets.get(index) else {
+                return done;
+            };
+            done.push((index, run(target)));
+        }
+    };
+    let mut tallies = thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.collect::<Result<Vec<_>, _>>()
+    })
+    .map_err(|_| anyhow!("a target's watch panicked"))?
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
+    tallies.sort_by_key(|(index, _)| *index);
+    tallies.into_iter().map(|(_, tally)| tally).collect()
 }
 
 /// The names of all targets: those of their corpora.

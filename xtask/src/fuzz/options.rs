@@ -7,10 +7,10 @@ Drives the fuzz targets of the host by coverage (docs/fuzzing.md).
   cargo xtask fuzz [TARGET...] [--minutes N]
 
   TARGET        a directory of host/fuzz; all of them where none is named
-  --minutes N   how long each of them runs (1 to 1440; 10)
+  --minutes N   of a processor for each of them (1 to 1440; 10)
 
-All run at once and share the machine; nice -n 19 keeps it usable. Needs a C++
-compiler, for libFuzzer. Ends with a tally, and with exit code 1 where a target
+As many run at once as there are processors; nice -n 19 keeps the machine usable.
+Needs a C++ compiler, for libFuzzer. Ends with a tally, and with exit code 1 where a target
 crashed.
 ";
 

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::fuzz::corpus;
 use crate::workspace::Workspace;
@@ -18,6 +19,9 @@ const LONGEST: usize = 4096;
 /// Seconds that one case may take: by the clock on the wall, on a machine that
 /// does something else.
 const PATIENCE: u64 = 60;
+
+/// How often it is looked at how much of a processor a target has had.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Where everything of the run stands, a directory a target.
 pub(super) fn scratch(workspace: &Workspace) -> PathBuf {
@@ -67,6 +71,8 @@ pub(super) struct Run {
     target: String,
     directory: PathBuf,
     child: Child,
+    /// How much of a processor it gets.
+    length: Duration,
 }
 
 /// What came of it.
@@ -86,7 +92,8 @@ pub(super) struct Tally {
 }
 
 impl Run {
-    /// Starts a target, for so long.
+    /// Starts a target, for so much of a processor's time: on a machine that does
+    /// something else an hour on the wall would say little.
     pub(super) fn start(
         workspace: &Workspace,
         program: &Path,
@@ -105,7 +112,6 @@ impl Run {
         }
         File::create(directory.join("log"))?;
         let arguments = [
-            format!("-max_total_time={}", length.as_secs()),
             "-print_final_stats=1".to_owned(),
             found.display().to_string(),
             corpus::of(workspace, target).display().to_string(),
@@ -117,16 +123,30 @@ impl Run {
             target: target.to_owned(),
             directory,
             child,
+            length,
         })
     }
 
     /// Waits for its end, by time or by a crash.
     pub(super) fn wait(mut self) -> Result<Tally> {
         let pid = Pid::from_child(&self.child);
-        // It ends, and stays to be asked for its time.
-        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        waitid(WaitId::Pid(pid), ended).context("cannot wait for a target")?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // What has ended stays to be asked for its time.
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let mut told = false;
+        let cpu = loop {
+            let over = waitid(WaitId::Pid(pid), ended).context("cannot wait for a target")?;
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let cpu = cpu_seconds(&stat);
+            if over.is_some() {
+                break cpu;
+            }
+            if cpu >= self.length.as_secs() && !told {
+                // It ends by itself, and tells its sums.
+                kill_process(pid, Signal::INT).context("cannot end a target")?;
+                told = true;
+            }
+            thread::sleep(LOOK);
+        };
         self.child.wait().context("cannot wait for a target")?;
         let log = self.directory.join("log");
         let log = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
@@ -137,8 +157,9 @@ impl Run {
             .with_context(|| format!("the target {} did not run:\n{log}", self.target))?;
         let crashes = self.directory.join("crashes").read_dir()?;
         Ok(Tally {
-            executions: number(last, "#"),
-            cpu: cpu_seconds(&stat),
+            // In the sums at the end; the last line before them may be old.
+            executions: number(&log, "stat::number_of_executed_units:").max(number(last, "#")),
+            cpu,
             edges: number(last, " cov: "),
             features: number(last, " ft: "),
             inputs: number(last, " corp: "),
@@ -163,7 +184,10 @@ fn cpu_seconds(stat: &str) -> u64 {
 /// The number that stands behind a word of libFuzzer's; 0 where there is none.
 fn number(line: &str, word: &str) -> u64 {
     let after = line.split_once(word).map_or("", |(_, after)| after);
-    let digits = after.split(|c: char| !c.is_ascii_digit()).next();
+    let digits = after
+        .trim_start()
+        .split(|c: char| !c.is_ascii_digit())
+        .next();
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
@@ -183,6 +207,8 @@ mod tests {
         ] {
             assert_eq!(number(line, word), expected, "{word}");
         }
+        let sums = "run interrupted\nstat::number_of_executed_units: 88210\nstat::x: 1";
+        assert_eq!(number(sums, "stat::number_of_executed_units:"), 88210);
     }
 
     #[test]
