@@ -204,6 +204,18 @@ impl Storage {
         self.execute_any(sql, parameters).await.map(drop)
     }
 
+    /// Finds a row by its key, where every request looks: in place, because going to
+    /// another thread and back costs more than the query. What may read many rows
+    /// is for [`Self::read`].
+    async fn find<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let free = self.0.free_readers.acquire().await;
+        let _permit = free.map_err(|_| StorageError::Closed)?;
+        self.on_a_reader(query)
+    }
+
     /// Runs a query on a reading connection, off the async threads.
     async fn read<T, F>(&self, query: F) -> Result<T, StorageError>
     where
@@ -211,28 +223,28 @@ impl Storage {
         F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     {
         let storage = self.clone();
-        let inner = &self.0;
-        let _permit = inner
-            .free_readers
-            .acquire()
+        let free = self.0.free_readers.acquire().await;
+        let _permit = free.map_err(|_| StorageError::Closed)?;
+        tokio::task::spawn_blocking(move || storage.on_a_reader(query))
             .await
-            .map_err(|_| StorageError::Closed)?;
-        tokio::task::spawn_blocking(move || {
-            let readers = &storage.0.readers;
-            let connection = readers
+            .map_err(|_| StorageError::Closed)?
+    }
+
+    /// To be run with a permit, which there are as many of as there are readers.
+    fn on_a_reader<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let readers = || {
+            self.0
+                .readers
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .pop()
-                .ok_or(StorageError::Closed)?;
-            let outcome = query(&connection);
-            readers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
-            outcome
-        })
-        .await
-        .map_err(|_| StorageError::Closed)?
+        };
+        let connection = readers().pop().ok_or(StorageError::Closed)?;
+        let outcome = query(&connection);
+        readers().push(connection);
+        outcome
     }
 }
 
@@ -275,7 +287,7 @@ fn write_loop(
 
 /// Runs the writes of a batch in one transaction, and answers all of them.
 fn commit(connection: &Connection, batch: &mut Vec<Job>) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         tracing::error!(%error, "could not begin a transaction");
         // A job that is dropped answers that the database takes no requests.
         batch.clear();
@@ -293,9 +305,7 @@ fn commit(connection: &Connection, batch: &mut Vec<Job>) {
     let committed = if connection.is_autocommit() {
         Err(CommitFailure::rolled_back())
     } else {
-        connection
-            .execute_batch("COMMIT")
-            .map_err(|error| CommitFailure::from(&error))
+        run(connection, "COMMIT").map_err(|error| CommitFailure::from(&error))
     };
     if committed.is_err() {
         if !connection.is_autocommit() {
@@ -314,17 +324,22 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> Result<T, StorageError>,
 ) -> Result<T, StorageError> {
-    connection.execute_batch("SAVEPOINT job")?;
+    run(connection, "SAVEPOINT job")?;
     let outcome = work(connection);
     if connection.is_autocommit() {
         // SQLite has rolled back the whole transaction, and the savepoint with it.
         return outcome.and(Err(StorageError::Commit(CommitFailure::rolled_back())));
     }
     if outcome.is_err() {
-        connection.execute_batch("ROLLBACK TO job")?;
+        run(connection, "ROLLBACK TO job")?;
     }
-    connection.execute_batch("RELEASE job")?;
+    run(connection, "RELEASE job")?;
     outcome
+}
+
+/// Runs a statement without parameters, prepared once.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// A column that holds a moment.

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::{IssueRequest, RevokeOutcome};
 use crate::{
+    id::{LeaseId, OperationId},
     refusal::Refusal,
-    storage::LeaseState,
+    storage::{Activation, LeaseState, NewLease},
     testing::{House, Step, db, reader, requester},
 };
 
@@ -32,6 +33,40 @@ async fn a_lease_is_issued_renewed_and_ends_with_its_time() {
         engine.leases.revoke(&issued.lease.id).await.unwrap(),
         RevokeOutcome::Unknown
     );
+}
+
+#[tokio::test]
+async fn a_lease_that_was_laid_in_is_found_and_ends_like_one_that_was_issued() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let issued = engine.issue().await.unwrap().lease;
+    let storage = &engine.leases.storage;
+    let row = storage.lease(issued.id.operation).await.unwrap().unwrap();
+    let now = house.clock.now();
+    let lease = NewLease {
+        operation: OperationId::new(now).unwrap(),
+        ..NewLease::of_row(&row, 1, now)
+    };
+    let activation = Activation {
+        credential_id: "laid in".into(),
+        metadata: json!({}),
+        expires_at: row.expires_at,
+        upstream_expires_at: None,
+    };
+    let id = LeaseId {
+        operation: lease.operation,
+        ..issued.id.clone()
+    };
+    storage
+        .record_existing(vec![(lease, activation)])
+        .await
+        .unwrap();
+    let seen = engine.leases.lookup(&id).await.unwrap();
+    assert_eq!(seen.state, LeaseState::Active);
+    assert_eq!(seen.expire_time, issued.expire_time);
+    house.clock.advance(Duration::from_secs(3700));
+    engine.drain(&house.clock).await;
+    assert!(engine.leases.count().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -102,7 +137,7 @@ async fn who_revokes_a_lease_hears_that_it_is_revoked_however_busy_the_scheduler
         let issued = engine.issue().await.unwrap();
         let (outcome, ()) = tokio::join!(engine.leases.revoke(&issued.lease.id), async {
             for _ in 0..50 {
-                engine.nudge.notify_one();
+                engine.nudge.now();
                 tokio::task::yield_now().await;
             }
         });

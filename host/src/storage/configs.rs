@@ -117,7 +117,7 @@ const COLUMNS: &str = "version, state, document, identity, warnings, metadata, r
 impl Storage {
     /// The version in use.
     pub async fn current_config(&self, mount_id: i64) -> Result<Option<ConfigRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             let sql =
                 format!("SELECT {COLUMNS} FROM configs WHERE mount_id = ?1 AND state = 'current'");
             one(connection, &sql, [mount_id], config_row)

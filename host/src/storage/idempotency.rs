@@ -25,7 +25,7 @@ impl Storage {
         key: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<IdempotencyRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             one(
                 connection,
                 "SELECT key, request, operation, expires_at FROM idempotency_keys

@@ -285,6 +285,21 @@ impl Storage {
         .await
     }
 
+    /// Records credentials that exist already, all of them or none: what was leased
+    /// elsewhere, or is laid in to see how much is borne.
+    pub async fn record_existing(
+        &self,
+        leases: Vec<(NewLease, Activation)>,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            for (lease, activation) in &leases {
+                insert_active(connection, lease, activation)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Removes an intent of which nothing can exist upstream.
     pub async fn forget_intent(&self, id: OperationId) -> Result<(), StorageError> {
         self.write(move |connection| {
@@ -316,7 +331,7 @@ impl Storage {
 
     /// One lease.
     pub async fn lease(&self, id: OperationId) -> Result<Option<LeaseRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             one(
                 connection,
                 &format!("{SELECT} WHERE l.operation = ?1"),
@@ -431,6 +446,37 @@ fn insert_intent(connection: &Connection, lease: &NewLease) -> Result<(), Storag
             lease.expires_at.map(|end| end.0),
             lease.max_expires_at.map(|end| end.0),
             lease.give_up_at.0,
+            lease.bound.then_some(&lease.requester.accessor),
+        ],
+    )?;
+    Ok(())
+}
+
+fn insert_active(
+    connection: &Connection,
+    lease: &NewLease,
+    activation: &Activation,
+) -> Result<(), StorageError> {
+    change(
+        connection,
+        "INSERT INTO leases (operation, mount_id, role_id, state, principal, credential_id, metadata, requester,
+           plugin_sha256, config_version, issued_at, expires_at, max_expires_at, upstream_expires_at, attempts, due_at,
+           bound_to)
+         VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?11, ?14)",
+        params![
+            lease.operation.to_bytes(),
+            lease.mount_id,
+            lease.role_id,
+            lease.principal,
+            activation.credential_id,
+            to_json(&activation.metadata)?,
+            to_json(&lease.requester)?,
+            lease.plugin_sha256.to_bytes(),
+            lease.config_version,
+            lease.issued_at.0,
+            activation.expires_at.map(|end| end.0),
+            lease.max_expires_at.map(|end| end.0),
+            activation.upstream_expires_at.map(|end| end.0),
             lease.bound.then_some(&lease.requester.accessor),
         ],
     )?;

@@ -126,7 +126,7 @@ impl Storage {
 
     /// When a mount's next lease is due.
     pub async fn next_due(&self, mount_id: i64) -> Result<Option<Timestamp>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             one(
                 connection,
                 "SELECT due_at FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",

@@ -28,7 +28,7 @@ impl Storage {
         mount_id: i64,
         name: RoleName,
     ) -> Result<Option<RoleRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1"
             );
@@ -39,7 +39,7 @@ impl Storage {
 
     /// The version of a role that a lease was made with.
     pub async fn role(&self, id: i64) -> Result<Option<RoleRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             one(
                 connection,
                 &format!("SELECT {COLUMNS} FROM roles WHERE id = ?1"),

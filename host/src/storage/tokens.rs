@@ -89,7 +89,7 @@ impl Storage {
 
     /// The token of a hash.
     pub async fn token_by_hash(&self, hash: [u8; 32]) -> Result<Option<TokenRow>, StorageError> {
-        self.read(move |connection| {
+        self.find(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM tokens WHERE hash = ?1");
             one(connection, &sql, [hash], token_row)
         })
