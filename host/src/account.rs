@@ -28,7 +28,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 pub use self::{
     fields::HOST_FIELDS,
@@ -39,6 +39,7 @@ use crate::{
     id::RoleName,
     keyring::Keyring,
     mount::{Mount, Mounts},
+    nudge::Nudge,
     refusal::Refusal,
     rotation::Rotations,
     secret::Secret,
@@ -54,7 +55,7 @@ pub struct Accounts {
     rotations: Arc<Rotations>,
     clock: Clock,
     /// Wakes the scheduler.
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
     turns: Turns,
 }
 
@@ -66,7 +67,7 @@ impl Accounts {
         mounts: Arc<Mounts>,
         rotations: Arc<Rotations>,
         clock: Clock,
-        nudge: Arc<Notify>,
+        nudge: Arc<Nudge>,
     ) -> Self {
         Self {
             storage,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 use crate::{
     account::Accounts,
@@ -17,6 +17,7 @@ use crate::{
     lease::Leases,
     login::Logins,
     mount::Mounts,
+    nudge::Nudge,
     plugin_store::PluginStore,
     policies::Policies,
     refusal::Refusal,
@@ -70,7 +71,7 @@ pub struct Engine {
     /// What callers do not wait for.
     pub tasks: Arc<Tasks>,
     /// Wakes the scheduler after a change that makes work due.
-    pub nudge: Arc<Notify>,
+    pub nudge: Arc<Nudge>,
     scheduler: Mutex<Option<Scheduler>>,
 }
 
@@ -118,7 +119,7 @@ impl Engine {
             dev,
         );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
-        let nudge = Arc::new(Notify::new());
+        let nudge = Arc::new(Nudge::default());
         let tokens = Arc::new(Tokens::new(
             storage.clone(),
             keyring.clone(),

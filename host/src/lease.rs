@@ -34,6 +34,7 @@ use crate::{
     id::{Digest, LeaseId, OperationId, RoleName},
     keyring::Keyring,
     mount::{Mount, Mounts},
+    nudge::Nudge,
     provider::{Call, Requester},
     refusal::Refusal,
     role::{Bounds, Roles},
@@ -130,7 +131,7 @@ pub struct Leases {
     rotations: Arc<Rotations>,
     clock: Clock,
     /// Wakes the scheduler.
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
     /// Told whenever a lease has ended.
     ended: Notify,
     published: publish::Cache,
@@ -152,7 +153,7 @@ impl Leases {
         roles: Arc<Roles>,
         rotations: Arc<Rotations>,
         clock: Clock,
-        nudge: Arc<Notify>,
+        nudge: Arc<Nudge>,
     ) -> Self {
         Self {
             storage,

@@ -19,7 +19,7 @@
 //! | [`upgrade`] | which version of a plugin mounts run |
 //! | [`account`] | existing accounts upstream whose credential is renewed |
 //! | [`task`] | what a caller does not wait for |
-//! | [`backoff`], [`breaker`], [`scheduler`] | when to try again; whether to; due work |
+//! | [`backoff`], [`breaker`], [`nudge`], [`scheduler`] | when to try again; whether to; whom to wake; due work |
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
 //! | [`policy`], [`policies`] | what rules say about a path, pure; the policies that are stored |
@@ -69,6 +69,7 @@ pub mod keyring;
 pub mod lease;
 pub mod login;
 pub mod mount;
+pub mod nudge;
 pub mod pinning;
 pub mod plugin_store;
 pub mod policies;

@@ -16,7 +16,6 @@ mod root_use;
 use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use crate::{
     backoff,
@@ -26,6 +25,7 @@ use crate::{
     id::{MountPath, OperationId},
     keyring::Keyring,
     mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
+    nudge::Nudge,
     provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
     secret::Secret,
@@ -61,7 +61,7 @@ pub struct Rotations {
     mounts: Arc<Mounts>,
     clock: Clock,
     /// Wakes the scheduler.
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
 }
 
 impl Rotations {
@@ -71,7 +71,7 @@ impl Rotations {
         keyring: Keyring,
         mounts: Arc<Mounts>,
         clock: Clock,
-        nudge: Arc<Notify>,
+        nudge: Arc<Nudge>,
     ) -> Self {
         Self {
             storage,
@@ -237,7 +237,7 @@ impl Rotations {
             }
         };
         let outcome = self.prove_and_promote(mount, &plugin, rotation).await;
-        self.nudge.notify_one();
+        self.nudge.now();
         outcome.map(Some)
     }
 
@@ -434,7 +434,7 @@ impl Rotations {
         self.storage
             .record_rotation_failure(rotation.operation, due, failure.to_string())
             .await?;
-        self.nudge.notify_one();
+        self.nudge.now();
         Ok(())
     }
 

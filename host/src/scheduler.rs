@@ -8,8 +8,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
+    time,
 };
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     clock::{Clock, Timestamp},
     lease::Leases,
     mount::{Mount, Mounts},
+    nudge::Nudge,
     refusal::Refusal,
     rotation::Rotations,
     token::Tokens,
@@ -36,6 +38,10 @@ const ACCOUNTS: usize = 16;
 /// How long the scheduler sleeps at most. Everything it does is due at a known
 /// moment; this bounds the harm of a nudge that was forgotten.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long the scheduler waits for more attempts to end after one has, so that it
+/// looks and claims once for all of them.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// How long until the scheduler tries again after storage failed for the first
 /// time; then twice as long each time, and at most [`LONGEST_PAUSE`].
@@ -60,7 +66,7 @@ impl Scheduler {
         accounts: Arc<Accounts>,
         tokens: Arc<Tokens>,
         clock: Clock,
-        nudge: Arc<Notify>,
+        nudge: Arc<Nudge>,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let work = Work {
@@ -96,7 +102,7 @@ struct Work {
     accounts: Arc<Accounts>,
     tokens: Arc<Tokens>,
     clock: Clock,
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
     total: Arc<Semaphore>,
 }
 
@@ -111,7 +117,7 @@ impl Work {
         let mut under_way = JoinSet::new();
         let mut failures = 0_u32;
         loop {
-            let nudged = self.nudge.notified();
+            let nudged = self.nudge.begin_to_look();
             // All times count from here: what becomes due while it runs is not
             // slept over.
             let now = self.clock.now();
@@ -131,12 +137,16 @@ impl Work {
                 }
             }
             let latest = now.plus(LONGEST_SLEEP);
-            let wake = next.map_or(latest, |next| next.min(latest));
+            let wake = self
+                .nudge
+                .sleep_until(next.map_or(latest, |next| next.min(latest)));
             tokio::select! {
                 () = self.clock.sleep_until(wake) => {}
                 () = nudged, if !takes_nothing => {}
                 // An attempt that ended has freed a slot.
-                Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+                Some(_) = under_way.join_next(), if !under_way.is_empty() => {
+                    time::sleep(LINGER).await;
+                }
                 _ = stopped.changed() => break,
             }
             while under_way.try_join_next().is_some() {}
@@ -249,7 +259,7 @@ impl Work {
         let claimed = self.accounts.claim_due(mount, now, room).await?;
         if claimed.is_empty() {
             // Missed windows were put off: there may be others behind them.
-            self.nudge.notify_one();
+            self.nudge.now();
         }
         for row in claimed {
             let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {

@@ -20,12 +20,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Notify;
 use zeroize::Zeroize as _;
 
 use crate::{
     clock::{Clock, Timestamp},
     keyring::Keyring,
+    nudge::Nudge,
     random::{self, RandomError},
     refusal::Refusal,
     secret::Secret,
@@ -116,7 +116,7 @@ pub struct Tokens {
     keyring: Keyring,
     clock: Clock,
     /// Wakes the scheduler: a new token's end may be the next.
-    nudge: Arc<Notify>,
+    nudge: Arc<Nudge>,
 }
 
 impl fmt::Debug for Tokens {
@@ -127,7 +127,7 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// Tokens over a storage; `nudge` wakes the scheduler.
-    pub fn new(storage: Storage, keyring: Keyring, clock: Clock, nudge: Arc<Notify>) -> Self {
+    pub fn new(storage: Storage, keyring: Keyring, clock: Clock, nudge: Arc<Nudge>) -> Self {
         Self {
             storage,
             keyring,
@@ -247,7 +247,7 @@ impl Tokens {
         if !renewed {
             return Err(fixed());
         }
-        self.nudge.notify_one();
+        self.nudge.at(Some(end));
         tracing::info!(accessor = %token.row.accessor, expires = %end.rfc3339(), "renewed a token");
         let mut token = token.clone();
         token.row.expires_at = Some(end);
@@ -295,7 +295,7 @@ impl Tokens {
                 return Ok(());
             }
             tracing::info!(prefix, tokens = found, leases = marked, "revoked tokens");
-            self.nudge.notify_one();
+            self.nudge.now();
         }
     }
 
@@ -312,20 +312,20 @@ impl Tokens {
             let (found, marked) = self.storage.end_due_tokens(now, BATCH).await?;
             tracing::info!(tokens = found, leases = marked, "ended expired tokens");
             if marked > 0 {
-                self.nudge.notify_one();
+                self.nudge.now();
             }
         }
     }
 
     /// Wakes the scheduler for a token that was just stored.
     pub(crate) fn made(&self) {
-        self.nudge.notify_one();
+        self.nudge.now();
     }
 
     fn told(&self, accessor: &str, marked: usize) {
         tracing::info!(accessor, leases = marked, "revoked a token");
         if marked > 0 {
-            self.nudge.notify_one();
+            self.nudge.now();
         }
     }
 }

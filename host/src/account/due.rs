@@ -88,7 +88,7 @@ impl Accounts {
         if let Err(error) = outcome {
             tracing::debug!(mount = %mount.path(), static_role = %claimed.name, %error, "a rotation did not advance");
         }
-        self.nudge.notify_one();
+        self.nudge.now();
     }
 
     /// Makes every interrupted rotation due: called once at start, when no call

@@ -47,7 +47,7 @@ impl Accounts {
             row = self.open(&mount, row).await?;
         }
         let outcome = self.drive(&mount, &row, Some(requester)).await;
-        self.nudge.notify_one();
+        self.nudge.now();
         outcome
     }
 
@@ -264,7 +264,7 @@ impl Accounts {
             state = state.as_str(), next = due.map(Timestamp::rfc3339), reason = %refusal,
             "could not rotate an account's credential"
         );
-        self.nudge.notify_one();
+        self.nudge.now();
         Ok(())
     }
 }

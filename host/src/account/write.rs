@@ -64,7 +64,7 @@ impl Accounts {
                 warnings.extend(warning);
             }
         }
-        self.nudge.notify_one();
+        self.nudge.now();
         Ok(warnings)
     }
 

@@ -54,7 +54,7 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
                 .roles
                 .remove(&mount, &name.parse::<RoleName>()?)
                 .await;
-            engine.nudge.notify_one();
+            engine.nudge.now();
             gone(outcome)
         }
         (Within::Creds { role }, Read | Write) => issue(engine, &mount, role, ask).await,
@@ -113,7 +113,7 @@ async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
         .settings
         .write(mount, Value::Object(ask.fields), requester)
         .await?;
-    engine.nudge.notify_one();
+    engine.nudge.now();
     Ok(Answer::done_with(view.warnings))
 }
 

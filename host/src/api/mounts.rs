@@ -172,7 +172,7 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         .tune(&path.parse::<MountPath>()?, patch)
         .await?;
     // Leases that could not be revoked are tried again at once.
-    engine.nudge.notify_one();
+    engine.nudge.now();
     Ok(Answer::done())
 }
 
@@ -183,7 +183,7 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
     let is_async = ask.take_async()?;
     match engine.mounts.remove(&path).await {
         Ok(()) => {
-            engine.nudge.notify_one();
+            engine.nudge.now();
             if is_async {
                 let work = leases::drain(Draining::Unmount, path.as_str());
                 return tasks::begin(engine, &ask, work, json!({})).await;

@@ -100,7 +100,7 @@ impl Leases {
         }
         if purged > 0 {
             self.ended.notify_waiters();
-            self.nudge.notify_one();
+            self.nudge.now();
         }
         Ok(purged)
     }

@@ -226,13 +226,19 @@ impl Leases {
             expires_at,
             upstream_expires_at: upstream_end,
         };
+        let give_up_at = Some(lease.give_up_at);
         let active = self.storage.record_active(lease, activation, now).await;
         fault::point("issue.after_commit");
-        // The end of the new lease may come before whatever the scheduler awaits;
-        // so may the time to end what could not be recorded.
-        self.nudge.notify_one();
+        // What could not be recorded is ended when its intent is given up.
+        let due = if active.is_ok() {
+            expires_at
+        } else {
+            give_up_at
+        };
+        self.nudge.at(due);
         let active = active.map_err(|error| not_recorded(&id, error))?;
         if !active {
+            self.nudge.now();
             return Err(Refusal::Conflict(format!(
                 "lease {id} was revoked while it was being made"
             )));
@@ -277,7 +283,7 @@ impl Leases {
             // The row stands as `creating` and is found when it is due.
             tracing::error!(operation = %lease.operation, %error, "could not record a failed issue");
         }
-        self.nudge.notify_one();
+        self.nudge.now();
         Refusal::Provider(failure)
     }
 }

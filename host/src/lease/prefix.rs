@@ -41,7 +41,7 @@ impl Leases {
             };
         }
         tracing::info!(prefix, marked, "marked leases for revocation");
-        self.nudge.notify_one();
+        self.nudge.now();
         Ok(marked)
     }
 

@@ -87,7 +87,7 @@ impl Leases {
             )));
         }
         fault::point("renew.after_commit");
-        self.nudge.notify_one();
+        self.nudge.at(expires_at);
         tracing::info!(lease = %id, expires = %shown_end(expires_at), "renewed a lease");
         let renewed = LeaseRow {
             expires_at,

@@ -66,7 +66,7 @@ impl Leases {
             .storage
             .mark_lease(id.operation, self.clock.now())
             .await?;
-        self.nudge.notify_one();
+        self.nudge.now();
         Ok(marked)
     }
 
@@ -152,7 +152,7 @@ impl Leases {
             // The claim ends by itself, and the lease is due again then.
             tracing::error!(lease = %id, %error, "could not record a failed revocation");
         }
-        self.nudge.notify_one();
+        self.nudge.now();
         Err(reason)
     }
 
@@ -167,7 +167,7 @@ impl Leases {
             // They keep their own times.
             tracing::error!(mount = %mount.path(), %error, "could not make failed revocations due");
         }
-        self.nudge.notify_one();
+        self.nudge.now();
     }
 
     /// Has the provider end a credential. Answers what a revocation list needs.

@@ -46,7 +46,7 @@ impl Rotations {
                 if let Err(error) = outcome {
                     tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
                 }
-                rotations.nudge.notify_one();
+                rotations.nudge.now();
             });
         }
         Ok([next_scheduled, next_due].into_iter().flatten().min())
@@ -99,7 +99,7 @@ impl Rotations {
                     tracing::error!(mount = %mount.path(), %error, "could not record a failed rotation");
                 }
             }
-            rotations.nudge.notify_one();
+            rotations.nudge.now();
         });
         Ok(())
     }

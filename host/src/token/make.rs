@@ -253,7 +253,7 @@ impl Tokens {
                         .into(),
                 ));
             }
-            self.nudge.notify_one();
+            self.nudge.at(row.expires_at);
         }
         tracing::info!(
             accessor = %row.accessor, kind = kind.as_str(), path = row.path, policies = ?row.policies,
