@@ -15,7 +15,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -29,6 +29,11 @@ use crate::{openssl::ServerCertificate, wait::eventually_true};
 
 /// Password of the observer.
 const OBSERVER_PASSWORD: &str = "observer-password";
+
+/// Settings of a cluster whose data is thrown away: what a crash of the machine would
+/// lose is worth nothing. What is committed survives a crash of PostgreSQL all the
+/// same.
+const THROWN_AWAY: &str = "fsync = off\nfull_page_writes = off\n";
 
 /// A running cluster. Dropping it ends the process and removes the data.
 pub struct Postgres {
@@ -59,15 +64,21 @@ pub struct Root {
 impl Postgres {
     /// A fresh cluster without TLS.
     pub fn start() -> Self {
-        Self::with_certificate(None)
+        Self::with(None, THROWN_AWAY)
     }
 
     /// A fresh cluster that takes connections over TLS only.
     pub fn start_with_tls(certificate: &ServerCertificate) -> Self {
-        Self::with_certificate(Some(certificate))
+        Self::with(Some(certificate), THROWN_AWAY)
     }
 
-    fn with_certificate(certificate: Option<&ServerCertificate>) -> Self {
+    /// A fresh cluster as its maker configures it: what it has committed survives a
+    /// crash of the machine. With a certificate, it takes connections over TLS only.
+    pub fn start_durable(certificate: Option<&ServerCertificate>) -> Self {
+        Self::with(certificate, "")
+    }
+
+    fn with(certificate: Option<&ServerCertificate>, settings: &str) -> Self {
         let home = tempfile::Builder::new()
             .prefix("lessor-pg-")
             .tempdir_in(template::place())
@@ -90,12 +101,8 @@ impl Postgres {
             let rules = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
             fs::write(data.join("pg_hba.conf"), rules).expect("pg_hba.conf");
         }
-        // Throw-away data: what a crash of the machine would lose is worth nothing.
-        // What is committed survives a crash of PostgreSQL all the same.
-        append(
-            &data.join("postgresql.conf"),
-            "fsync = off\nfull_page_writes = off\nmax_connections = 100\n",
-        );
+        append(&data.join("postgresql.conf"), settings);
+        append(&data.join("postgresql.conf"), "max_connections = 100\n");
         let port = free_port();
         let process = launch(home.path(), port);
         let mut postgres = Self {
@@ -257,6 +264,20 @@ impl Postgres {
         }
     }
 
+    /// A program of PostgreSQL's that is to talk to this cluster, over its socket, as
+    /// the observer.
+    pub fn program(&self, name: &str) -> Command {
+        let mut program = command(name);
+        program
+            .env("PGHOST", self.home.path())
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", "postgres")
+            .env("PGPASSWORD", OBSERVER_PASSWORD)
+            .env("PGDATABASE", "postgres")
+            .stdin(Stdio::null());
+        program
+    }
+
     /// The roles that exist beside the cluster's own and the harness's: what
     /// leases have left upstream.
     pub fn leased_roles(&self) -> BTreeSet<String> {
@@ -355,6 +376,16 @@ fn launch(home: &Path, port: u16) -> Child {
         .stderr(log)
         .spawn()
         .expect("start postgres")
+}
+
+/// What the installed server calls itself: `postgres (PostgreSQL) 15.18 (…)`.
+///
+/// # Panics
+/// Where none is installed.
+pub fn version() -> String {
+    let said = command("postgres").arg("--version").output();
+    let said = String::from_utf8(said.expect("run postgres").stdout);
+    said.expect("a version").trim().to_owned()
 }
 
 /// A port that was free a moment ago.

@@ -225,6 +225,11 @@ impl Server {
         fs::read_to_string(self.home.path().join("audit.jsonl")).expect("the audit log")
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Bytes of memory that the process has in use.
     pub fn resident(&self) -> u64 {
         let status = fs::read_to_string(self.process_file("status")).expect("its status");

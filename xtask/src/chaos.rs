@@ -144,7 +144,7 @@ fn built(workspace: &Workspace, debug: bool) -> Result<PathBuf> {
     Ok(if debug {
         workspace.lessor()
     } else {
-        workspace.released_lessor()
+        workspace.released("lessor")
     })
 }
 

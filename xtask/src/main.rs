@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod bindings;
 mod chaos;
 mod cluster;
@@ -32,6 +33,8 @@ The commands of this workspace.
                                 count what is lost; --help tells the options
   cargo xtask fuzz [TARGET...]  search for inputs that break what is checked of
                                 guests and requests; --help tells the options
+  cargo xtask bench [NAME...]   measure side by side with OpenBao; --help tells
+                                the workloads
   cargo xtask languages         build the examples in Python and JavaScript with
                                 packages from PyPI and npm, and lease from them
   cargo xtask plugins           build the providers into target/plugins and
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         (Some("test"), arguments) => test::run_command(arguments),
         (Some("chaos"), arguments) => chaos::run_command(arguments),
         (Some("fuzz"), arguments) => fuzz::run_command(arguments),
+        (Some("bench"), arguments) => bench::run_command(arguments),
         (Some("languages"), []) => languages::perform(),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),

@@ -68,9 +68,9 @@ impl Workspace {
         self.target.join("debug").join("lessor")
     }
 
-    /// The `lessor` program as it is shipped.
-    pub(crate) fn released_lessor(&self) -> PathBuf {
-        self.target.join("release").join("lessor")
+    /// A program of the release build; `lessor` as it is shipped.
+    pub(crate) fn released(&self, program: &str) -> PathBuf {
+        self.target.join("release").join(program)
     }
 
     /// A cargo command run at the top level, by the cargo that runs xtask.
