@@ -3,6 +3,10 @@
 //! A sample is one call unless its name tells a number. Storage is a database in the
 //! temporary directory whose commits reach the disk, so the disk is part of what its
 //! benches tell; whole workloads are in `tests/bench`.
+#![allow(
+    clippy::expect_used,
+    reason = "a bench that goes wrong ends with what was expected"
+)]
 
 use std::{sync::LazyLock, time::Duration};
 

@@ -5,10 +5,14 @@
 //! `tests/bench`.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::scratch::Scratch;
 use crate::workspace::{Workspace, beside, run};
 use crate::{plugins, say, servers};
 
@@ -57,6 +61,7 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     beside(providers, program)?;
 
     say::step("Measuring; whatever else runs here shows in the figures");
+    let scratch = Scratch::new("lessor-bench-")?;
     let mut command = Command::new(workspace.released("lessor-bench"));
     command
         .current_dir(workspace.root())
@@ -66,17 +71,34 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
         .arg(if options.save { RESULTS } else { "" })
         .arg(if options.alone { "alone" } else { "peer" })
         .args(&options.workloads)
+        // All that is written goes with the scratch directory, and all that is
+        // started can be ended with it.
+        .env("TMPDIR", scratch.directory())
+        .process_group(0)
         .stdin(Stdio::null());
     if let Some(directory) = servers::postgres() {
         command.env("LESSOR_TEST_POSTGRES", directory);
     }
-    let status = command.status().context("cannot start lessor-bench")?;
+    let mut child = command.spawn().context("cannot start lessor-bench")?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if let Err(interrupted) = scratch.wait(LOOK) {
+            kill_process_group(Pid::from_child(&child), Signal::INT)?;
+            child.wait()?;
+            return Err(interrupted);
+        }
+    };
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
+
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Where `--save` writes.
 const RESULTS: &str = "tests/bench/RESULTS.md";

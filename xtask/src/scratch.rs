@@ -1,5 +1,5 @@
 //! A directory that goes away again, and programs that are run in it: what the
-//! demo and the chaos play in.
+//! demo and the chaos play in, and the bench measures in.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //!
-//! - [`bench`]: what a workload is given: length of a part, rounds, progress
+//! - [`mod@bench`]: what a workload is given: length of a part, rounds, progress
 //! - [`sample`]: figures of the rounds of one thing
 //! - [`row`], [`report`]: lines of the table; the table and the file that is kept
 //! - [`load`]: connections that ask as fast as they are answered

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use lessor_tests::http::Http;
 use serde_json::json;
 
 use super::certificate;
@@ -21,7 +22,7 @@ const LEASES: usize = 20_000;
 const PART: Duration = Duration::from_secs(1);
 
 /// Longest that it is asked.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -37,12 +38,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
         server.restart();
         rest.add(system::resident(server.id())?);
         let ask = Question::get(ours::CREDS);
-        let begin = Instant::now();
-        let mut leases = 0.0;
-        while leases < LEASES as f64 && begin.elapsed() < PATIENCE {
-            let answers = load::run(&server.http, server.id(), &ask, 32, PART)?;
-            leases += answers.per_second * PART.as_secs_f64();
-        }
+        fill(&server.http, server.id(), &ask)?;
         full.add(system::resident(server.id())?);
         drop(server);
 
@@ -55,12 +51,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
         let (their_rest, their_full) = peers.get_or_insert_with(|| (sample(), sample()));
         their_rest.add(system::resident(bao.id())?);
         let ask = Question::post("ca/issue/web", &names);
-        let begin = Instant::now();
-        let mut leases = 0.0;
-        while leases < LEASES as f64 && begin.elapsed() < PATIENCE {
-            let answers = load::run(&bao.http, bao.id(), &ask, 32, PART)?;
-            leases += answers.per_second * PART.as_secs_f64();
-        }
+        fill(&bao.http, bao.id(), &ask)?;
         their_full.add(system::resident(bao.id())?);
     }
     let (their_rest, their_full) = peers.unzip();
@@ -77,4 +68,19 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
             .to_owned(),
     );
     Ok(outcome)
+}
+
+/// Asks until there are so many leases.
+fn fill(http: &Http, id: u32, ask: &Question) -> Result<()> {
+    let begin = Instant::now();
+    let mut leases = 0.0;
+    while leases < LEASES as f64 {
+        ensure!(
+            begin.elapsed() < PATIENCE,
+            "{leases:.0} leases of {LEASES} were made in {PATIENCE:?}"
+        );
+        let answers = load::run(http, id, ask, 32, PART)?;
+        leases += answers.per_second * PART.as_secs_f64();
+    }
+    Ok(())
 }
