@@ -64,8 +64,10 @@ async fn write(data: &Path, number: usize, end: Timestamp) -> Result<()> {
         accessor: "accessor.of.a.caller.0123456789".to_owned(),
         metadata: Vec::new(),
     };
-    let lease = || -> Result<(NewLease, Activation)> {
-        let operation = OperationId::new(now)?;
+    // One a millisecond, the last one just now: as in use, each goes behind the former.
+    let lease = |left: usize| -> Result<(NewLease, Activation)> {
+        let issued_at = now.minus(Duration::from_millis(left as u64));
+        let operation = OperationId::new(issued_at)?;
         let principal = format!("v-idle-app-{operation}");
         let activation = Activation {
             credential_id: principal.clone(),
@@ -81,10 +83,10 @@ async fn write(data: &Path, number: usize, end: Timestamp) -> Result<()> {
             requester: requester.clone(),
             plugin_sha256: pin.sha256,
             config_version: 1,
-            issued_at: now,
+            issued_at,
             expires_at: Some(end),
             max_expires_at: Some(end.plus(Duration::from_hours(100))),
-            give_up_at: now,
+            give_up_at: issued_at,
             role_cap: 0,
             mount_cap: 0,
             bound: false,
@@ -94,7 +96,7 @@ async fn write(data: &Path, number: usize, end: Timestamp) -> Result<()> {
     let mut left = number;
     while left > 0 {
         let some = left.min(BATCH);
-        let batch: Result<Vec<_>> = (0..some).map(|_| lease()).collect();
+        let batch: Result<Vec<_>> = (0..some).map(|done| lease(left - done)).collect();
         storage.record_existing(batch?).await?;
         left -= some;
     }
