@@ -7,7 +7,7 @@ use serde_json::json;
 use super::issue::Case;
 use crate::{
     bench::Bench,
-    load::{self, Question},
+    load::Question,
     ours, peer,
     row::{Outcome, Row},
 };
@@ -29,22 +29,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
     for round in bench.rounds() {
         for (connections, case) in &mut cases {
             bench.say(&format!("round {round}, {connections} connections"));
-            case.ours(&load::run(
-                &server.http,
-                server.id(),
-                &ask,
-                *connections,
-                bench.length,
-            )?);
-            if let Some(bao) = &bao {
-                case.peer(&load::run(
-                    &bao.http,
-                    bao.id(),
-                    &ask_them,
-                    *connections,
-                    bench.length,
-                )?);
-            }
+            let theirs = bao.as_ref().map(|bao| (bao, &ask_them));
+            case.measure(bench, *connections, (&server, &ask), theirs)?;
         }
     }
     for (connections, case) in cases {

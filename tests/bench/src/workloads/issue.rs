@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use lessor_tests::{openbao::OpenBao, server::Server};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -37,26 +38,9 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
     let mut limit = Sample::new(Unit::PerSecond);
     for round in bench.rounds() {
         for (connections, case) in &mut cases {
-            bench.say(&format!("round {round}, {connections} connections, lessor"));
-            case.ours(&load::run(
-                &server.http,
-                server.id(),
-                &ask,
-                *connections,
-                bench.length,
-            )?);
-            if let Some(bao) = &bao {
-                bench.say(&format!(
-                    "round {round}, {connections} connections, OpenBao"
-                ));
-                case.peer(&load::run(
-                    &bao.http,
-                    bao.id(),
-                    &write,
-                    *connections,
-                    bench.length,
-                )?);
-            }
+            bench.say(&format!("round {round}, {connections} connections"));
+            let theirs = bao.as_ref().map(|bao| (bao, &write));
+            case.measure(bench, *connections, (&server, &ask), theirs)?;
         }
         bench.say(&format!("round {round}, SQLite alone"));
         limit.add(commits(64, bench.length)?);
@@ -113,7 +97,29 @@ impl Case {
         }
     }
 
-    pub(crate) fn ours(&mut self, answers: &Answers) {
+    /// A round of both sides, over so many connections each.
+    pub(crate) fn measure(
+        &mut self,
+        bench: &Bench,
+        connections: usize,
+        (server, ask): (&Server, &Question),
+        theirs: Option<(&OpenBao, &Question)>,
+    ) -> Result<()> {
+        let length = bench.length;
+        self.ours(&load::run(
+            &server.http,
+            server.id(),
+            ask,
+            connections,
+            length,
+        )?);
+        if let Some((bao, ask)) = theirs {
+            self.peer(&load::run(&bao.http, bao.id(), ask, connections, length)?);
+        }
+        Ok(())
+    }
+
+    fn ours(&mut self, answers: &Answers) {
         self.rate.add(answers.per_second);
         self.p50.add(answers.within(50));
         self.p99.add(answers.within(99));
@@ -121,7 +127,7 @@ impl Case {
         self.server.add(answers.server);
     }
 
-    pub(crate) fn peer(&mut self, answers: &Answers) {
+    fn peer(&mut self, answers: &Answers) {
         if let Some(rate) = &mut self.peer_rate {
             rate.add(answers.per_second);
         }

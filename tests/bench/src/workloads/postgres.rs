@@ -15,7 +15,7 @@ use serde_json::json;
 use super::issue::Case;
 use crate::{
     bench::Bench,
-    load::{self, Question},
+    load::Question,
     ours, peer,
     row::{Outcome, Row},
     sample::{Sample, Unit},
@@ -66,12 +66,9 @@ fn one_way(bench: &Bench, way: &str, outcome: &mut Outcome) -> Result<()> {
     for round in bench.rounds() {
         for (connections, case, limit) in &mut cases {
             bench.say(&format!("{way}, round {round}, {connections} connections"));
-            let both = (*connections, bench.length);
-            case.ours(&load::run(&server.http, server.id(), &ask, both.0, both.1)?);
-            if let Some(bao) = &bao {
-                case.peer(&load::run(&bao.http, bao.id(), &ask, both.0, both.1)?);
-            }
-            limit.add(pgbench(&upstream, both.0, both.1)?);
+            let theirs = bao.as_ref().map(|bao| (bao, &ask));
+            case.measure(bench, *connections, (&server, &ask), theirs)?;
+            limit.add(pgbench(&upstream, *connections, bench.length)?);
             // Each begins with as few roles as the others.
             upstream.sql(&dropping(upstream.leased_roles()));
         }

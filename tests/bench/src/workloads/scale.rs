@@ -10,7 +10,7 @@ use lessor::clock::Clock;
 use super::issue::Case;
 use crate::{
     bench::Bench,
-    load::{self, Question},
+    load::Question,
     loader, ours,
     row::{Outcome, Row},
     sample::{Sample, Unit},
@@ -49,13 +49,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
         first_answer.add(ours::restart(&mut many));
         for (server, case) in [(&few, &mut with_few), (&many, &mut with_many)] {
             bench.say(&format!("round {round}, issuing"));
-            case.ours(&load::run(
-                &server.http,
-                server.id(),
-                &ask,
-                1,
-                bench.length,
-            )?);
+            case.measure(bench, 1, (server, &ask), None)?;
         }
         resident.add(system::resident(many.id())?);
     }
