@@ -171,10 +171,13 @@ fn storage_revoke_prefix_of_10_000(bencher: Bencher<'_, '_>) {
     bencher
         .with_inputs(|| Shop::with_leases(end))
         .bench_local_refs(|shop| {
-            let marked = shop
-                .storage
-                .mark_leases(shop.mount_id, None, Clock::system().now());
-            shop.runtime.block_on(marked).expect("marks")
+            let storage = &shop.storage;
+            shop.runtime.block_on(async {
+                let now = Clock::system().now();
+                let order = storage.order_revocation(shop.mount_id, None, now);
+                order.await.expect("an order");
+                while storage.mark_ordered(500).await.expect("marks") {}
+            });
         });
 }
 

@@ -170,6 +170,7 @@ impl Work {
         note(self.rotations.run_due(now).await);
         // Before the leases: those that end with a token are due with it.
         note(self.tokens.end_due(now).await);
+        note(self.leases.mark_ordered(now).await);
         for mount in self.mounts.every() {
             note(self.look_after_leases(&mount, now, under_way).await);
             note(self.look_after_accounts(&mount, now, under_way).await);

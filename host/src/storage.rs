@@ -65,7 +65,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -75,6 +75,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("storage/migrations/0007_tasks.sql"),
     include_str!("storage/migrations/0008_remount.sql"),
     include_str!("storage/migrations/0009_access.sql"),
+    include_str!("storage/migrations/0010_orders.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

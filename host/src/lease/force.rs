@@ -109,8 +109,8 @@ impl Leases {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn standing(&self, mount: &Mount) -> Result<(u64, Lateness), Refusal> {
-        let total = self.storage.total_leases(mount.id).await?;
+    pub async fn standing(&self, mount: &Mount) -> Result<(usize, Lateness), Refusal> {
+        let total = self.storage.total_leases(mount.id, None).await?;
         let late = self.storage.lateness(mount.id, self.clock.now()).await?;
         Ok((total, late))
     }

@@ -1,4 +1,4 @@
-//! Leases by prefix: listing them, and revoking all of them in one transaction.
+//! Leases by prefix: listing them, and ordering the end of all of them.
 //!
 //! A prefix is the beginning of a lease id that ends at a slash: of a mount's
 //! path, a mount, its `creds`, a role, or a whole id.
@@ -7,6 +7,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
+    clock::Timestamp,
+    fault,
     id::{LeaseId, OperationId, RoleName},
     mount::Mount,
     refusal::Refusal,
@@ -14,6 +16,10 @@ use crate::{
 
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;
+
+/// Leases that are marked in one transaction: a few milliseconds, in which nobody
+/// else writes.
+const PART: usize = 500;
 
 /// What a prefix covers of one mount.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,25 +30,44 @@ pub(super) enum Cover {
 }
 
 impl Leases {
-    /// Marks every lease under a prefix for revocation, in one transaction per
-    /// mount, and answers at once with their number; they are ended in the
-    /// background.
+    /// Orders the end of every lease under a prefix, in one short transaction per
+    /// mount, and answers with their number; they are ended in the background.
     ///
     /// # Errors
     /// `Invalid` for an empty prefix; where storage fails.
     pub async fn revoke_prefix(&self, prefix: &str) -> Result<usize, Refusal> {
         let now = self.clock.now();
-        let mut marked = 0;
+        let mut ending = 0;
         for (mount, cover) in self.covered(prefix)? {
-            marked += match cover {
-                Cover::Everything => self.storage.mark_leases(mount.id, None, now).await?,
-                Cover::Role(role) => self.storage.mark_leases(mount.id, Some(role), now).await?,
-                Cover::One(id) => usize::from(self.revoke(&id).await? != RevokeOutcome::Unknown),
+            let role = match cover {
+                Cover::Everything => None,
+                Cover::Role(role) => Some(role),
+                Cover::One(id) => {
+                    ending += usize::from(self.revoke(&id).await? != RevokeOutcome::Unknown);
+                    continue;
+                }
             };
+            ending += self.storage.total_leases(mount.id, role.clone()).await?;
+            self.storage.order_revocation(mount.id, role, now).await?;
+            fault::point("revoke-prefix.after_order");
         }
-        tracing::info!(prefix, marked, "marked leases for revocation");
+        tracing::info!(prefix, ending, "ordered the end of leases");
         self.nudge.now();
-        Ok(marked)
+        Ok(ending)
+    }
+
+    /// Makes a part of the leases due whose end was ordered; when to go on, where
+    /// more are left: at once.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn mark_ordered(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        if !self.storage.has_orders().await? {
+            return Ok(None);
+        }
+        let more = self.storage.mark_ordered(PART).await?;
+        fault::point("revoke-prefix.after_part");
+        Ok(more.then_some(now))
     }
 
     /// Waits until no lease under a prefix that exists now is left, or until

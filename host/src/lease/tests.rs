@@ -8,7 +8,7 @@ use super::{IssueRequest, RevokeOutcome};
 use crate::{
     id::{LeaseId, OperationId},
     refusal::Refusal,
-    storage::{Activation, LeaseState, NewLease},
+    storage::{Activation, Intent, LeaseState, NewLease},
     testing::{House, Step, db, reader, requester},
 };
 
@@ -228,6 +228,102 @@ async fn a_prefix_ends_all_its_leases_and_no_other() {
         engine.leases.revoke_prefix("/").await,
         Err(Refusal::Invalid(_))
     ));
+}
+
+/// The order is one row, marked in parts by the scheduler, which does not run
+/// here: nobody sees a difference but in when the leases are ended.
+#[tokio::test]
+async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let storage = &engine.storage;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(engine.issue().await.unwrap().lease.id);
+    }
+    let mount = engine.mounts.open(&db()).unwrap();
+    let row = storage.lease(ids[0].operation).await.unwrap().unwrap();
+    let under_way = NewLease {
+        operation: OperationId::new(house.clock.now()).unwrap(),
+        ..NewLease::of_row(&row, 1, house.clock.now())
+    };
+    let intent = storage.record_intent(under_way.clone(), None).await;
+    assert_eq!(intent.unwrap(), Intent::Recorded);
+    assert_eq!(engine.leases.revoke_prefix("db").await.unwrap(), 6);
+    house.clock.advance(Duration::from_secs(1));
+    let newer = engine.issue().await.unwrap().lease.id;
+
+    let count =
+        |number: usize, state: LeaseState| ("db".into(), state.as_str().into(), number as u64);
+    for id in &ids {
+        let seen = engine.leases.lookup(id).await.unwrap();
+        assert!(seen.state == LeaseState::Revoking && !seen.renewable);
+        let refused = engine.leases.renew(id, None).await;
+        assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
+        let at_the_last_moment = storage.record_renewed(id.operation, None, house.clock.now());
+        assert!(!at_the_last_moment.await.unwrap());
+    }
+    let operation = under_way.operation;
+    let repeated = storage.resume_intent(operation, house.clock.now());
+    assert!(repeated.await.unwrap().is_none());
+    let made = Activation {
+        credential_id: "made meanwhile".into(),
+        metadata: json!({}),
+        expires_at: row.expires_at,
+        upstream_expires_at: None,
+    };
+    let handed_out = storage.record_active(under_way, made, house.clock.now());
+    assert!(!handed_out.await.unwrap());
+    let counts = [count(1, LeaseState::Active), count(6, LeaseState::Revoking)];
+    assert_eq!(engine.leases.count().await.unwrap(), counts);
+    assert!(!engine.mounts.remove_drained(&mount).await.unwrap());
+
+    // Two at a time; that there are no more is seen by the next time.
+    let now = house.clock.now();
+    let mut due = Vec::new();
+    for more in [true, true, true, false] {
+        assert!(storage.has_orders().await.unwrap());
+        assert_eq!(storage.mark_ordered(2).await.unwrap(), more);
+        let claimed = storage.claim_due(mount.id, now, now.plus(Duration::from_secs(9)), 9);
+        due.extend(claimed.await.unwrap().rows.iter().map(|row| row.operation));
+    }
+    assert!(!storage.has_orders().await.unwrap());
+    let mut expected: Vec<_> = ids.iter().map(|id| id.operation).collect();
+    expected.push(operation);
+    due.sort_unstable();
+    assert_eq!(due, expected);
+    let seen = engine.leases.lookup(&newer).await.unwrap();
+    assert_eq!(seen.state, LeaseState::Active);
+}
+
+/// Ordered once more, an order covers what came since, whatever it has passed.
+#[tokio::test]
+async fn a_second_order_covers_what_came_since_the_first() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    for _ in 0..4 {
+        engine.issue().await.unwrap();
+    }
+    assert_eq!(engine.leases.revoke_prefix("db").await.unwrap(), 4);
+    assert!(engine.storage.mark_ordered(3).await.unwrap());
+    house.clock.advance(Duration::from_secs(1));
+    let newer = engine.issue().await.unwrap().lease.id;
+    assert_eq!(
+        engine
+            .leases
+            .revoke_prefix("db/creds/reader")
+            .await
+            .unwrap(),
+        5
+    );
+    assert_eq!(
+        engine.leases.lookup(&newer).await.unwrap().state,
+        LeaseState::Revoking
+    );
+    while engine.storage.mark_ordered(3).await.unwrap() {}
+    engine.start_scheduler().await;
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
 }
 
 #[tokio::test]

@@ -167,12 +167,35 @@ pub struct LeaseRow {
     pub bound_to: Option<String>,
 }
 
+/// Whether the end of the lease `l` was ordered (`revocations`): to everybody who
+/// asks it is ending, marked or not.
+macro_rules! ordered {
+    () => {
+        "EXISTS (SELECT 1 FROM revocation_orders o WHERE o.role_id = l.role_id AND l.operation <= o.newest)"
+    };
+}
+
+/// The state of the lease `l` as it is told.
+macro_rules! state {
+    () => {
+        concat!(
+            "CASE WHEN l.state IN ('creating', 'active') AND ",
+            ordered!(),
+            " THEN 'revoking' ELSE l.state END AS state"
+        )
+    };
+}
+
 /// Columns of a lease with the name of its role; a lease whose role is not there
 /// is read, and found to be unreadable.
-pub(super) const SELECT: &str = "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, l.state, l.principal,
+pub(super) const SELECT: &str = concat!(
+    "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, ",
+    state!(),
+    ", l.principal,
     l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at, l.max_expires_at,
     l.upstream_expires_at, l.renewed_at, l.ending_since, l.attempts, l.due_at, l.last_error, l.bound_to
-  FROM leases l LEFT JOIN roles r ON r.id = l.role_id";
+  FROM leases l LEFT JOIN roles r ON r.id = l.role_id"
+);
 
 /// How an intent was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,8 +263,10 @@ impl Storage {
                 "UPDATE leases SET due_at = ?2 WHERE operation = ?1 AND state = 'creating'",
                 params![id, due_at.0],
             )?;
-            let sql =
-                format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
+            let sql = format!(
+                "{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active') AND NOT {}",
+                ordered!()
+            );
             one(connection, &sql, [id], lease_row)
         })
         .await
@@ -262,9 +287,12 @@ impl Storage {
             let upstream_end = activation.upstream_expires_at.map(|end| end.0);
             let activated = change(
                 connection,
-                "UPDATE leases SET state = 'active', credential_id = ?2, metadata = ?3, expires_at = ?4, due_at = ?4,
-                   upstream_expires_at = ?5
-                 WHERE operation = ?1 AND state = 'creating'",
+                concat!(
+                    "UPDATE leases AS l SET state = 'active', credential_id = ?2, metadata = ?3, expires_at = ?4,
+                       due_at = ?4, upstream_expires_at = ?5
+                     WHERE operation = ?1 AND state = 'creating' AND NOT ",
+                    ordered!()
+                ),
                 params![id, activation.credential_id, metadata, activation.expires_at.map(|end| end.0), upstream_end],
             )?;
             if activated > 0 {
@@ -322,8 +350,11 @@ impl Storage {
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.execute_any(
-            "UPDATE leases SET expires_at = ?2, due_at = ?2, renewed_at = ?3
-                 WHERE operation = ?1 AND state = 'active'",
+            concat!(
+                "UPDATE leases AS l SET expires_at = ?2, due_at = ?2, renewed_at = ?3
+                 WHERE operation = ?1 AND state = 'active' AND NOT ",
+                ordered!()
+            ),
             (id.to_bytes(), expires_at.map(|end| end.0), now.0),
         )
         .await
@@ -397,13 +428,19 @@ impl Storage {
         .await
     }
 
-    /// Number of leases of a mount, read from an index alone.
-    pub async fn total_leases(&self, mount_id: i64) -> Result<u64, StorageError> {
+    /// Number of leases of a mount, or of one of its roles, read from an index
+    /// alone.
+    pub async fn total_leases(
+        &self,
+        mount_id: i64,
+        role: Option<RoleName>,
+    ) -> Result<usize, StorageError> {
         self.read(move |connection| {
             let total = one(
                 connection,
-                "SELECT count(*) FROM leases WHERE role_id IN (SELECT id FROM roles WHERE mount_id = ?1)",
-                [mount_id],
+                "SELECT count(*) FROM leases WHERE role_id IN
+                   (SELECT id FROM roles WHERE mount_id = ?1 AND (?2 IS NULL OR name = ?2))",
+                params![mount_id, role.as_ref().map(RoleName::as_str)],
                 |row| row.get(0),
             )?;
             Ok(total.unwrap_or(0))
@@ -417,8 +454,12 @@ impl Storage {
         self.read(move |connection| {
             all(
                 connection,
-                "SELECT l.state, count(*) FROM roles r JOIN leases l ON l.role_id = r.id
-                 WHERE r.mount_id = ?1 GROUP BY l.state ORDER BY l.state",
+                concat!(
+                    "SELECT ",
+                    state!(),
+                    ", count(*) FROM roles r JOIN leases l ON l.role_id = r.id
+                     WHERE r.mount_id = ?1 GROUP BY 1 ORDER BY 1"
+                ),
                 [mount_id],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )

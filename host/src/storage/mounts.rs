@@ -134,8 +134,8 @@ impl Storage {
     }
 
     /// Unmounts: in one transaction the mount leaves its path, its open
-    /// rotations end, its static roles are forgotten, and all its leases are
-    /// marked for revocation.
+    /// rotations end, its static roles are forgotten, and the end of all its
+    /// leases is ordered.
     pub async fn drain_mount(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         self.write(move |connection| {
             change(
@@ -150,8 +150,7 @@ impl Storage {
                 [id],
             )?;
             super::accounts::forget_all(connection, id)?;
-            super::revocations::mark_for_revocation(connection, id, None, now)?;
-            Ok(())
+            super::revocations::order_revocation(connection, id, None, now)
         })
         .await
     }
@@ -162,7 +161,8 @@ impl Storage {
         self.write(move |connection| {
             let busy = one(
                 connection,
-                "SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL LIMIT 1",
+                "SELECT 1 WHERE EXISTS (SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL)
+                   OR EXISTS (SELECT 1 FROM roles r JOIN revocation_orders o ON o.role_id = r.id WHERE r.mount_id = ?1)",
                 [id],
                 |_| Ok(()),
             )?;

@@ -1,5 +1,8 @@
-//! How leases end in storage: marked, claimed for an attempt, and removed; and the
-//! credentials that a revocation list must still name.
+//! How leases end in storage: ordered, marked, claimed for an attempt, and removed;
+//! and the credentials that a revocation list must still name.
+//!
+//! The end of many leases is ordered by one row and marked in parts, so that the
+//! order is durable at once and other writes go on between the parts.
 
 use rusqlite::{Connection, params};
 
@@ -57,20 +60,42 @@ impl Storage {
         .await
     }
 
-    /// Marks all leases of a mount, or of one of its roles. The number marked.
-    pub async fn mark_leases(
+    /// Orders the end of all leases that a mount, or one of its roles, has now.
+    /// From the commit on none of them is handed out or renewed any more;
+    /// [`Self::mark_ordered`] makes them due.
+    pub async fn order_revocation(
         &self,
         mount_id: i64,
         role: Option<RoleName>,
         now: Timestamp,
-    ) -> Result<usize, StorageError> {
+    ) -> Result<(), StorageError> {
         self.write(move |connection| {
-            mark_for_revocation(
-                connection,
-                mount_id,
-                role.as_ref().map(RoleName::as_str),
-                now,
-            )
+            let role = role.as_ref().map(RoleName::as_str);
+            order_revocation(connection, mount_id, role, now)
+        })
+        .await
+    }
+
+    /// Whether there is an order whose leases are not all marked.
+    pub async fn has_orders(&self) -> Result<bool, StorageError> {
+        self.find(|connection| {
+            let sql = "SELECT 1 FROM revocation_orders LIMIT 1";
+            Ok(one(connection, sql, [], |_| Ok(()))?.is_some())
+        })
+        .await
+    }
+
+    /// Marks up to `limit` leases whose end was ordered; true where more are left.
+    pub async fn mark_ordered(&self, limit: usize) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let mut left = limit;
+            while left > 0 {
+                match mark_of_one_order(connection, left)? {
+                    Some(marked) => left = left.saturating_sub(marked.max(1)),
+                    None => return Ok(false),
+                }
+            }
+            Ok(true)
         })
         .await
     }
@@ -333,22 +358,64 @@ const MARK: &str =
     state = CASE state WHEN 'out-of-sync' THEN state ELSE 'revoking' END,
     ending_since = coalesce(ending_since, ?2)";
 
-/// Marks leases within a transaction.
-pub(super) fn mark_for_revocation(
+/// Orders the end of leases within a transaction: a row for each version of a role
+/// that has some, however many they are.
+pub(super) fn order_revocation(
     connection: &Connection,
     mount_id: i64,
     role: Option<&str>,
     now: Timestamp,
-) -> Result<usize, StorageError> {
+) -> Result<(), StorageError> {
+    // An older order begins again: what it has passed may have got company, where
+    // the clock was put back.
     change(
         connection,
-        &format!(
-            "UPDATE leases SET {MARK}
-             WHERE state IN ('creating', 'active')
-               AND role_id IN (SELECT id FROM roles WHERE mount_id = ?1 AND (?3 IS NULL OR name = ?3))"
-        ),
+        "INSERT INTO revocation_orders (role_id, newest, marked, ordered_at)
+         SELECT id, (SELECT max(operation) FROM leases WHERE role_id = roles.id), x'', ?2 FROM roles
+         WHERE mount_id = ?1 AND (?3 IS NULL OR name = ?3)
+           AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id)
+         ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), marked = x''",
         params![mount_id, now.0, role],
-    )
+    )?;
+    Ok(())
+}
+
+/// Marks up to `limit` leases of any one order, and drops the order with its last.
+/// The number looked at; none where there is no order.
+fn mark_of_one_order(connection: &Connection, limit: usize) -> Result<Option<usize>, StorageError> {
+    type Order = (i64, Vec<u8>, Vec<u8>, i64);
+    let order: Option<Order> = one(
+        connection,
+        "SELECT role_id, newest, marked, ordered_at FROM revocation_orders LIMIT 1",
+        [],
+        |row| row.try_into(),
+    )?;
+    let Some((role, newest, marked, ordered_at)) = order else {
+        return Ok(None);
+    };
+    let (looked_at, last): (usize, Option<Vec<u8>>) = one(
+        connection,
+        "SELECT count(*), max(operation) FROM (SELECT operation FROM leases
+           WHERE role_id = ?1 AND operation > ?2 AND operation <= ?3 ORDER BY operation LIMIT ?4)",
+        params![role, marked, newest, limit],
+        |row| row.try_into(),
+    )?
+    .unwrap_or_default();
+    if let Some(last) = &last {
+        let sql = format!(
+            "UPDATE leases SET {MARK} WHERE state IN ('creating', 'active')
+               AND operation IN (SELECT operation FROM leases
+                 WHERE role_id = ?1 AND operation > ?3 AND operation <= ?4)"
+        );
+        change(connection, &sql, params![role, ordered_at, marked, last])?;
+        let sql = "UPDATE revocation_orders SET marked = ?2 WHERE role_id = ?1";
+        change(connection, sql, params![role, last])?;
+    }
+    if looked_at < limit {
+        let sql = "DELETE FROM revocation_orders WHERE role_id = ?1";
+        change(connection, sql, [role])?;
+    }
+    Ok(Some(looked_at))
 }
 
 /// Marks the leases that end with a token, within a transaction.

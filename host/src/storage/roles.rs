@@ -85,7 +85,7 @@ impl Storage {
         .await
     }
 
-    /// Removes a role and marks its leases for revocation, in one transaction.
+    /// Removes a role and orders the end of its leases, in one transaction.
     /// False where there was none.
     pub async fn remove_role(
         &self,
@@ -94,7 +94,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            revocations::mark_for_revocation(connection, mount_id, Some(name.as_str()), now)?;
+            revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
             set_aside(connection, mount_id, &name)
         })
         .await

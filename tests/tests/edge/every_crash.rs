@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// The points in the order in which an operation reaches them. Whoever adds one
 /// to the program adds it here: the first test compares.
-const CHAINS: [&[&str]; 7] = [
+const CHAINS: [&[&str]; 8] = [
     &[
         "issue.before_intent",
         "issue.after_intent",
@@ -47,6 +47,7 @@ const CHAINS: [&[&str]; 7] = [
         "task.after_finished",
     ],
     &["cascade.after_role", "cascade.after_mount"],
+    &["revoke-prefix.after_order", "revoke-prefix.after_part"],
 ];
 
 #[test]
@@ -124,6 +125,8 @@ fn recoveries() -> Vec<(&'static str, &'static str)> {
     pairs.push(("task.after_claimed", "task.after_finished"));
     pairs.push(("cascade.after_role", "revoke.after_provider"));
     pairs.push(("cascade.after_mount", "revoke.after_provider"));
+    pairs.push(("revoke-prefix.after_order", "revoke-prefix.after_part"));
+    pairs.push(("revoke-prefix.after_part", "revoke.after_provider"));
     pairs
 }
 
@@ -240,6 +243,13 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
                 &[("Content-Type", "application/json")],
                 Some(b"{\"async\": true}"),
             );
+            vec![kept]
+        }
+        "revoke-prefix" => {
+            fixture.write_role("other", &json!({})).ok();
+            let (kept, _gone) = (fixture.issue("reader"), fixture.issue("other"));
+            // It may be answered before the scheduler dies.
+            let _ = http.try_send("PUT", "sys/leases/revoke-prefix/db/creds/other", &[], None);
             vec![kept]
         }
         "cascade" => {
