@@ -166,7 +166,7 @@ fn storage_claim_100_due(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench(sample_count = 10, sample_size = 1)]
-fn storage_revoke_prefix_of_10_000(bencher: Bencher<'_, '_>) {
+fn storage_order_and_claim_10_000(bencher: Bencher<'_, '_>) {
     let end = Clock::system().now().plus(Duration::from_hours(1));
     bencher
         .with_inputs(|| Shop::with_leases(end))
@@ -176,7 +176,13 @@ fn storage_revoke_prefix_of_10_000(bencher: Bencher<'_, '_>) {
                 let now = Clock::system().now();
                 let order = storage.order_revocation(shop.mount_id, None, now);
                 order.await.expect("an order");
-                while storage.mark_ordered(500).await.expect("marks") {}
+                let until = now.plus(Duration::from_hours(1));
+                loop {
+                    let claim = storage.claim_due(shop.mount_id, now, until, 64);
+                    if claim.await.expect("leases").rows.is_empty() {
+                        break;
+                    }
+                }
             });
         });
 }

@@ -3,12 +3,19 @@
 //! It keeps nothing in memory that a restart would miss. It sleeps until the
 //! next due moment or a nudge, then takes from each mount at most as much as
 //! that mount has free call slots: a mount whose upstream hangs fills its own
-//! slots and delays nobody else.
+//! slots and delays nobody else. All mounts are looked after at the same time, and
+//! the next are taken while the outcome of the last is being stored, so that all of
+//! it shares one commit.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time,
 };
@@ -39,8 +46,8 @@ const ACCOUNTS: usize = 16;
 /// moment; this bounds the harm of a nudge that was forgotten.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long the scheduler waits for more attempts to end after one has, so that it
-/// looks and claims once for all of them.
+/// How long the scheduler waits for more room after there is some, so that it looks
+/// and claims once for all of it.
 const LINGER: Duration = Duration::from_millis(2);
 
 /// How long until the scheduler tries again after storage failed for the first
@@ -78,6 +85,8 @@ impl Scheduler {
             clock,
             nudge,
             total: Arc::new(Semaphore::new(TOTAL)),
+            room: Arc::new(Notify::new()),
+            under_way: Mutex::new(JoinSet::new()),
         };
         Self {
             stop,
@@ -104,6 +113,9 @@ struct Work {
     clock: Clock,
     nudge: Arc<Nudge>,
     total: Arc<Semaphore>,
+    /// Told where an attempt has given back a call slot, or has ended.
+    room: Arc<Notify>,
+    under_way: Mutex<JoinSet<()>>,
 }
 
 impl Work {
@@ -114,14 +126,14 @@ impl Work {
         if let Err(error) = self.accounts.resume_interrupted().await {
             tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
         }
-        let mut under_way = JoinSet::new();
         let mut failures = 0_u32;
         loop {
             let nudged = self.nudge.begin_to_look();
+            let room = self.room.notified();
             // All times count from here: what becomes due while it runs is not
             // slept over.
             let now = self.clock.now();
-            let (mut next, failed) = self.run_once(now, &mut under_way).await;
+            let (mut next, failed) = self.run_once(now).await;
             // Each request that fails nudges, too: a storage that takes nothing
             // is asked after its pause and not for every one of them.
             let mut takes_nothing = false;
@@ -143,24 +155,49 @@ impl Work {
             tokio::select! {
                 () = self.clock.sleep_until(wake) => {}
                 () = nudged, if !takes_nothing => {}
-                // An attempt that ended has freed a slot.
-                Some(_) = under_way.join_next(), if !under_way.is_empty() => {
-                    time::sleep(LINGER).await;
-                }
+                () = room => time::sleep(LINGER).await,
                 _ = stopped.changed() => break,
             }
+            let mut under_way = self.under_way();
             while under_way.try_join_next().is_some() {}
         }
+        let mut under_way = std::mem::take(&mut *self.under_way());
         while under_way.join_next().await.is_some() {}
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has an attempt run, which gives back its permit at its end.
+    fn attempt(
+        &self,
+        permit: OwnedSemaphorePermit,
+        attempt: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let room = Arc::clone(&self.room);
+        self.under_way().spawn(async move {
+            attempt.await;
+            drop(permit);
+            room.notify_one();
+        });
+    }
+
+    /// Permits for at most as many attempts as `most`, and as a mount has call
+    /// slots. None where there is no room for any.
+    fn room(&self, mount: &Mount, most: usize) -> Option<OwnedSemaphorePermit> {
+        let most = most
+            .min(mount.free_slots())
+            .min(self.total.available_permits());
+        let permits = u32::try_from(most).ok().filter(|most| *most > 0)?;
+        Arc::clone(&self.total).try_acquire_many_owned(permits).ok()
     }
 
     /// Begins all due work there is room for; the moment of the next, and the
     /// first failure of storage.
-    async fn run_once(
-        &self,
-        now: Timestamp,
-        under_way: &mut JoinSet<()>,
-    ) -> (Option<Timestamp>, Option<Refusal>) {
+    async fn run_once(&self, now: Timestamp) -> (Option<Timestamp>, Option<Refusal>) {
         // What fails for one mount is no reason to leave the others undone.
         let (mut next, mut failed) = (None::<Timestamp>, None);
         let mut note = |outcome: Result<Option<Timestamp>, Refusal>| match outcome {
@@ -170,11 +207,20 @@ impl Work {
         note(self.rotations.run_due(now).await);
         // Before the leases: those that end with a token are due with it.
         note(self.tokens.end_due(now).await);
-        note(self.leases.mark_ordered(now).await);
-        for mount in self.mounts.every() {
-            note(self.look_after_leases(&mount, now, under_way).await);
-            note(self.look_after_accounts(&mount, now, under_way).await);
-        }
+        let mounts = self.mounts.every();
+        let (leases, accounts) = tokio::join!(
+            join_all(
+                mounts
+                    .iter()
+                    .map(|mount| self.look_after_leases(mount, now))
+            ),
+            join_all(
+                mounts
+                    .iter()
+                    .map(|mount| self.look_after_accounts(mount, now))
+            ),
+        );
+        leases.into_iter().chain(accounts).for_each(note);
         (next, failed)
     }
 
@@ -183,10 +229,9 @@ impl Work {
         &self,
         mount: &Arc<Mount>,
         now: Timestamp,
-        under_way: &mut JoinSet<()>,
     ) -> Result<Option<Timestamp>, Refusal> {
         match self.leases.next_due(mount).await? {
-            Some(due) if due <= now => self.begin(mount, now, under_way).await,
+            Some(due) if due <= now => self.begin(mount, now).await,
             None if !mount.live => {
                 self.mounts.remove_drained(mount).await?;
                 Ok(None)
@@ -200,11 +245,10 @@ impl Work {
         &self,
         mount: &Arc<Mount>,
         now: Timestamp,
-        under_way: &mut JoinSet<()>,
     ) -> Result<Option<Timestamp>, Refusal> {
         match self.accounts.next_due(mount).await? {
             Some(due) if due <= now => {
-                self.begin_accounts(mount, now, under_way).await?;
+                self.begin_accounts(mount, now).await?;
                 Ok(None)
             }
             next => Ok(next),
@@ -212,65 +256,61 @@ impl Work {
     }
 
     /// Begins a mount's due work there is room for. Where upstream is taken to be
-    /// down, the moment to look again; otherwise an attempt that ends is a nudge.
+    /// down, the moment to look again; otherwise an attempt that ends makes room.
     async fn begin(
         &self,
         mount: &Arc<Mount>,
         now: Timestamp,
-        under_way: &mut JoinSet<()>,
     ) -> Result<Option<Timestamp>, Refusal> {
-        let room = BATCH
-            .min(mount.free_slots())
-            .min(self.total.available_permits());
-        if room == 0 {
+        let Some(mut permits) = self.room(mount, BATCH) else {
             return Ok(None);
-        }
-        let room = match mount.admit(now) {
-            Admission::Free => room,
+        };
+        let most = match mount.admit(now) {
+            Admission::Free => permits.num_permits(),
             Admission::Probe => 1,
             Admission::Until(then) => return Ok(Some(then)),
         };
-        for row in self.leases.claim_due(mount, now, room).await? {
-            let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {
+        let claimed = self.leases.claim_due(mount, now, most).await?;
+        if claimed.is_empty() {
+            // What was looked at waits for its own time: there may be others behind.
+            return self.leases.next_due(mount).await;
+        }
+        for row in claimed {
+            // As many at most as there are permits.
+            let Some(permit) = permits.split(1) else {
                 break;
             };
             let (leases, mount) = (Arc::clone(&self.leases), Arc::clone(mount));
-            under_way.spawn(async move {
+            let room = Arc::clone(&self.room);
+            self.attempt(permit, async move {
+                let outcome = leases.end_upstream(&mount, &row).await;
+                room.notify_one();
                 // Recorded either way; the reason is in the log and the row.
-                let _ = leases.end(&mount, row).await;
-                drop(permit);
+                let _ = leases.record_end(&mount, row, outcome).await;
             });
         }
-        // More may be due: look again as soon as one of these has ended.
+        // More may be due: looked at again as soon as there is room.
         Ok(None)
     }
 
-    async fn begin_accounts(
-        &self,
-        mount: &Arc<Mount>,
-        now: Timestamp,
-        under_way: &mut JoinSet<()>,
-    ) -> Result<(), Refusal> {
-        let room = ACCOUNTS
-            .min(mount.free_slots())
-            .min(self.total.available_permits());
-        if room == 0 {
+    async fn begin_accounts(&self, mount: &Arc<Mount>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(mut permits) = self.room(mount, ACCOUNTS) else {
             return Ok(());
-        }
-        let claimed = self.accounts.claim_due(mount, now, room).await?;
+        };
+        let claimed = self
+            .accounts
+            .claim_due(mount, now, permits.num_permits())
+            .await?;
         if claimed.is_empty() {
             // Missed windows were put off: there may be others behind them.
             self.nudge.now();
         }
         for row in claimed {
-            let Ok(permit) = Arc::clone(&self.total).try_acquire_owned() else {
+            let Some(permit) = permits.split(1) else {
                 break;
             };
             let (accounts, mount) = (Arc::clone(&self.accounts), Arc::clone(mount));
-            under_way.spawn(async move {
-                accounts.advance(&mount, row).await;
-                drop(permit);
-            });
+            self.attempt(permit, async move { accounts.advance(&mount, row).await });
         }
         Ok(())
     }

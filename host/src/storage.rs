@@ -38,7 +38,7 @@ use std::{
     thread,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{clock::Timestamp, id::OperationId};
@@ -253,6 +253,9 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // One plan for a statement, whatever is bound: otherwise each with `LIMIT ?` is
+    // compiled anew for every number.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

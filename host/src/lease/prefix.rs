@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
-    clock::Timestamp,
     fault,
     id::{LeaseId, OperationId, RoleName},
     mount::Mount,
@@ -16,10 +15,6 @@ use crate::{
 
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;
-
-/// Leases that are marked in one transaction: a few milliseconds, in which nobody
-/// else writes.
-const PART: usize = 500;
 
 /// What a prefix covers of one mount.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,20 +49,6 @@ impl Leases {
         tracing::info!(prefix, ending, "ordered the end of leases");
         self.nudge.now();
         Ok(ending)
-    }
-
-    /// Makes a part of the leases due whose end was ordered; when to go on, where
-    /// more are left: at once.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn mark_ordered(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
-        if !self.storage.has_orders().await? {
-            return Ok(None);
-        }
-        let more = self.storage.mark_ordered(PART).await?;
-        fault::point("revoke-prefix.after_part");
-        Ok(more.then_some(now))
     }
 
     /// Waits until no lease under a prefix that exists now is left, or until

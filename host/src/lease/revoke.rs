@@ -48,7 +48,8 @@ impl Leases {
                 ),
             });
         };
-        Ok(match self.end(&mount, row).await {
+        let outcome = self.end_upstream(&mount, &row).await;
+        Ok(match self.record_end(&mount, row, outcome).await {
             Ok(()) => RevokeOutcome::Revoked,
             Err(reason) => RevokeOutcome::Queued(reason),
         })
@@ -70,7 +71,8 @@ impl Leases {
         Ok(marked)
     }
 
-    /// Takes a mount's due leases, at most `limit`, for one attempt each.
+    /// Takes a mount's leases that are due or whose end is ordered, at most `limit`,
+    /// for one attempt each.
     ///
     /// # Errors
     /// Where storage fails.
@@ -96,13 +98,18 @@ impl Leases {
         Ok(self.storage.next_due(mount.id).await?)
     }
 
-    /// One attempt to end a claimed lease upstream, recorded either way.
+    /// Records an attempt to end a claimed lease upstream, however it went.
     ///
     /// # Errors
     /// Why it is not ended; it is tried again.
-    pub async fn end(&self, mount: &Arc<Mount>, row: LeaseRow) -> Result<(), String> {
+    pub async fn record_end(
+        &self,
+        mount: &Mount,
+        row: LeaseRow,
+        outcome: Result<Option<EarlyRevocation>, Refusal>,
+    ) -> Result<(), String> {
         let id = id_of(mount, &row.role_name, row.operation);
-        let failure = match self.end_upstream(mount, &row).await {
+        let failure = match outcome {
             Ok(early) => {
                 self.upstream_answered(mount).await;
                 fault::point("revoke.after_provider");
@@ -170,8 +177,12 @@ impl Leases {
         self.nudge.now();
     }
 
-    /// Has the provider end a credential. Answers what a revocation list needs.
-    async fn end_upstream(
+    /// Has the provider end a claimed credential. Answers what a revocation list
+    /// needs, for [`Self::record_end`].
+    ///
+    /// # Errors
+    /// Why it is not ended.
+    pub async fn end_upstream(
         &self,
         mount: &Arc<Mount>,
         row: &LeaseRow,

@@ -230,8 +230,8 @@ async fn a_prefix_ends_all_its_leases_and_no_other() {
     ));
 }
 
-/// The order is one row, marked in parts by the scheduler, which does not run
-/// here: nobody sees a difference but in when the leases are ended.
+/// The order is one row, from which the scheduler takes them, which does not run
+/// here.
 #[tokio::test]
 async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
     let house = House::new();
@@ -278,16 +278,24 @@ async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
     assert_eq!(engine.leases.count().await.unwrap(), counts);
     assert!(!engine.mounts.remove_drained(&mount).await.unwrap());
 
-    // Two at a time; that there are no more is seen by the next time.
     let now = house.clock.now();
+    let late = storage.lateness(mount.id, now).await.unwrap();
+    assert_eq!(late.revoking, 6);
+    assert!(late.oldest.is_some_and(|oldest| oldest < now));
+    let shown = engine.leases.ending(None, 9).await.unwrap();
+    assert!(shown.len() == 6 && shown.iter().all(|view| view.ending_since.is_some()));
+
+    // First the one that is due, then in parts those of the order.
     let mut due = Vec::new();
-    for more in [true, true, true, false] {
-        assert!(storage.has_orders().await.unwrap());
-        assert_eq!(storage.mark_ordered(2).await.unwrap(), more);
-        let claimed = storage.claim_due(mount.id, now, now.plus(Duration::from_secs(9)), 9);
-        due.extend(claimed.await.unwrap().rows.iter().map(|row| row.operation));
+    for number in [2, 2, 2, 0] {
+        assert!(storage.next_due(mount.id).await.unwrap() <= Some(now));
+        let claimed = storage.claim_due(mount.id, now, now.plus(Duration::from_secs(9)), 2);
+        let claimed = claimed.await.unwrap().rows;
+        assert_eq!(claimed.len(), number);
+        due.extend(claimed.iter().map(|row| row.operation));
     }
-    assert!(!storage.has_orders().await.unwrap());
+    assert!(storage.next_due(mount.id).await.unwrap() > Some(now));
+    assert_eq!(due[0], operation);
     let mut expected: Vec<_> = ids.iter().map(|id| id.operation).collect();
     expected.push(operation);
     due.sort_unstable();
@@ -305,7 +313,10 @@ async fn a_second_order_covers_what_came_since_the_first() {
         engine.issue().await.unwrap();
     }
     assert_eq!(engine.leases.revoke_prefix("db").await.unwrap(), 4);
-    assert!(engine.storage.mark_ordered(3).await.unwrap());
+    let mount = engine.mounts.open(&db()).unwrap();
+    let now = house.clock.now();
+    let taken = engine.leases.claim_due(&mount, now, 3).await.unwrap();
+    assert_eq!(taken.len(), 3);
     house.clock.advance(Duration::from_secs(1));
     let newer = engine.issue().await.unwrap().lease.id;
     assert_eq!(
@@ -320,7 +331,6 @@ async fn a_second_order_covers_what_came_since_the_first() {
         engine.leases.lookup(&newer).await.unwrap().state,
         LeaseState::Revoking
     );
-    while engine.storage.mark_ordered(3).await.unwrap() {}
     engine.start_scheduler().await;
     engine.drain(&house.clock).await;
     assert_eq!(house.principals(), 0);

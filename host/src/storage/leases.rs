@@ -175,26 +175,32 @@ macro_rules! ordered {
     };
 }
 
-/// The state of the lease `l` as it is told.
+/// The state of the lease `l` as it is told, with the order `o` that covers it.
 macro_rules! state {
     () => {
-        concat!(
-            "CASE WHEN l.state IN ('creating', 'active') AND ",
-            ordered!(),
-            " THEN 'revoking' ELSE l.state END AS state"
-        )
+        "CASE WHEN o.role_id IS NOT NULL AND l.state IN ('creating', 'active') THEN 'revoking' ELSE l.state END AS state"
+    };
+}
+
+/// The order that covers the lease `l`, where there is one.
+macro_rules! order {
+    () => {
+        " LEFT JOIN revocation_orders o ON o.role_id = l.role_id AND l.operation <= o.newest"
     };
 }
 
 /// Columns of a lease with the name of its role; a lease whose role is not there
-/// is read, and found to be unreadable.
+/// is read, and found to be unreadable. One whose end is ordered is told as ending
+/// since then.
 pub(super) const SELECT: &str = concat!(
     "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, ",
     state!(),
-    ", l.principal,
-    l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at, l.max_expires_at,
-    l.upstream_expires_at, l.renewed_at, l.ending_since, l.attempts, l.due_at, l.last_error, l.bound_to
-  FROM leases l LEFT JOIN roles r ON r.id = l.role_id"
+    ", l.principal, l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at,
+    l.max_expires_at, l.upstream_expires_at, l.renewed_at, coalesce(l.ending_since, o.ordered_at) AS ending_since,
+    l.attempts, CASE WHEN l.state = 'active' THEN coalesce(o.ordered_at, l.due_at) ELSE l.due_at END AS due_at,
+    l.last_error, l.bound_to
+  FROM leases l LEFT JOIN roles r ON r.id = l.role_id",
+    order!()
 );
 
 /// How an intent was taken.
@@ -457,8 +463,9 @@ impl Storage {
                 concat!(
                     "SELECT ",
                     state!(),
-                    ", count(*) FROM roles r JOIN leases l ON l.role_id = r.id
-                     WHERE r.mount_id = ?1 GROUP BY 1 ORDER BY 1"
+                    ", count(*) FROM roles r JOIN leases l ON l.role_id = r.id",
+                    order!(),
+                    " WHERE r.mount_id = ?1 GROUP BY 1 ORDER BY 1"
                 ),
                 [mount_id],
                 |row| Ok((row.get(0)?, row.get(1)?)),

@@ -162,7 +162,7 @@ impl Storage {
             let busy = one(
                 connection,
                 "SELECT 1 WHERE EXISTS (SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL)
-                   OR EXISTS (SELECT 1 FROM roles r JOIN revocation_orders o ON o.role_id = r.id WHERE r.mount_id = ?1)",
+                   OR EXISTS (SELECT 1 FROM revocation_orders WHERE mount_id = ?1)",
                 [id],
                 |_| Ok(()),
             )?;

@@ -1,10 +1,11 @@
 //! How leases end in storage: ordered, marked, claimed for an attempt, and removed;
 //! and the credentials that a revocation list must still name.
 //!
-//! The end of many leases is ordered by one row and marked in parts, so that the
-//! order is durable at once and other writes go on between the parts.
+//! The end of many leases is ordered by one row, from which they are taken as there
+//! is room: so the order is durable at once, whatever their number, and nobody waits
+//! for one long write.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     LeaseRow, LeaseState, Storage, StorageError, all, change,
@@ -61,8 +62,8 @@ impl Storage {
     }
 
     /// Orders the end of all leases that a mount, or one of its roles, has now.
-    /// From the commit on none of them is handed out or renewed any more;
-    /// [`Self::mark_ordered`] makes them due.
+    /// From the commit on none of them is handed out or renewed any more, and
+    /// [`Self::claim_due`] takes them.
     pub async fn order_revocation(
         &self,
         mount_id: i64,
@@ -76,33 +77,10 @@ impl Storage {
         .await
     }
 
-    /// Whether there is an order whose leases are not all marked.
-    pub async fn has_orders(&self) -> Result<bool, StorageError> {
-        self.find(|connection| {
-            let sql = "SELECT 1 FROM revocation_orders LIMIT 1";
-            Ok(one(connection, sql, [], |_| Ok(()))?.is_some())
-        })
-        .await
-    }
-
-    /// Marks up to `limit` leases whose end was ordered; true where more are left.
-    pub async fn mark_ordered(&self, limit: usize) -> Result<bool, StorageError> {
-        self.write(move |connection| {
-            let mut left = limit;
-            while left > 0 {
-                match mark_of_one_order(connection, left)? {
-                    Some(marked) => left = left.saturating_sub(marked.max(1)),
-                    None => return Ok(false),
-                }
-            }
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Takes up to `limit` due leases of a mount for one attempt at revoking
-    /// them. Until `until` no other attempt takes them; a crash needs no more.
-    /// Those that cannot be read are set aside in the same transaction.
+    /// Takes up to `limit` leases of a mount for one attempt at revoking them: those
+    /// that are due, then those whose end is ordered. Until `until` no other attempt
+    /// takes them; a crash needs no more. Those that cannot be read are set aside in
+    /// the same transaction.
     pub async fn claim_due(
         &self,
         mount_id: i64,
@@ -118,6 +96,7 @@ impl Storage {
             for row in &mut due.rows {
                 claim(connection, row, now, until)?;
             }
+            claim_ordered(connection, mount_id, now, until, limit, &mut due)?;
             Ok(due)
         })
         .await
@@ -149,15 +128,15 @@ impl Storage {
         .await
     }
 
-    /// When a mount's next lease is due.
+    /// When a mount's next lease is due: one whose end is ordered, since it was.
     pub async fn next_due(&self, mount_id: i64) -> Result<Option<Timestamp>, StorageError> {
         self.find(move |connection| {
-            one(
-                connection,
+            let first = |sql| one(connection, sql, [mount_id], |row| row.get(0).map(Timestamp));
+            let ordered = first("SELECT ordered_at FROM revocation_orders WHERE mount_id = ?1 LIMIT 1")?;
+            let due = first(
                 "SELECT due_at FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
-                [mount_id],
-                |row| row.get(0).map(Timestamp),
-            )
+            )?;
+            Ok([ordered, due].into_iter().flatten().min())
         })
         .await
     }
@@ -271,14 +250,24 @@ impl Storage {
                 "{SELECT} WHERE l.mount_id = ?1 AND l.ending_since IS NOT NULL AND (?2 IS NULL OR l.state = ?2)
                  ORDER BY l.ending_since LIMIT ?3"
             );
-            let state = state.map(LeaseState::as_str);
-            sorted(connection, &sql, params![mount_id, state, limit], now)
+            let filter = state.map(LeaseState::as_str);
+            let mut ending = sorted(connection, &sql, params![mount_id, filter, limit], now)?;
+            if state.is_none_or(|state| state == LeaseState::Revoking) {
+                for order in orders(connection, mount_id)? {
+                    let left = limit.saturating_sub(ending.rows.len());
+                    let some = untaken(connection, &order, left, now)?;
+                    ending.rows.extend(some.rows);
+                    ending.set_aside.extend(some.set_aside);
+                }
+            }
+            Ok(ending)
         })
         .await
     }
 
     /// How much of a mount waits for its end at `now`. Reads no lease that is
-    /// well, however many there are.
+    /// well, however many there are; those whose end is ordered are counted in an
+    /// index.
     pub async fn lateness(&self, mount_id: i64, now: Timestamp) -> Result<Lateness, StorageError> {
         self.read(move |connection| {
             let count = |state: LeaseState| {
@@ -303,11 +292,26 @@ impl Storage {
                 params![mount_id, now.0],
                 |row| row.get(0),
             )?;
-            Ok(Lateness {
+            let mut late = Lateness {
                 revoking: count(LeaseState::Revoking)?.unwrap_or(0),
                 out_of_sync: count(LeaseState::OutOfSync)?.unwrap_or(0),
                 oldest: [since.flatten(), expired.flatten()].into_iter().flatten().min().map(Timestamp),
-            })
+            };
+            for order in orders(connection, mount_id)? {
+                // Without those counted above. By the index of what is ending: `+` keeps
+                // the other terms from choosing one.
+                let untaken: Option<u64> = one(
+                    connection,
+                    "SELECT (SELECT count(*) FROM leases WHERE role_id = ?1 AND operation > ?2 AND operation <= ?3)
+                       - (SELECT count(*) FROM leases WHERE mount_id = ?4 AND ending_since IS NOT NULL
+                            AND +role_id = ?1 AND +operation > ?2 AND +operation <= ?3)",
+                    params![order.role_id, order.taken, order.newest, mount_id],
+                    |row| row.get(0),
+                )?;
+                late.revoking += untaken.unwrap_or(0);
+                late.oldest = late.oldest.into_iter().chain([order.ordered_at]).min();
+            }
+            Ok(late)
         })
         .await
     }
@@ -350,6 +354,10 @@ impl Storage {
     }
 }
 
+/// Leases of orders that one write looks at: of those that were failing before the
+/// order there may be many, which keep their own times.
+const LOOKED_AT: usize = 256;
+
 /// The change that marks a lease: `?2` is now. One that is perhaps still being
 /// made keeps its due time, so that its revocation cannot overtake its creation;
 /// one that is out of sync keeps its state and is tried at once.
@@ -357,6 +365,14 @@ const MARK: &str =
     "due_at = CASE WHEN credential_id IS NULL AND attempts = 0 THEN due_at ELSE ?2 END,
     state = CASE state WHEN 'out-of-sync' THEN state ELSE 'revoking' END,
     ending_since = coalesce(ending_since, ?2)";
+
+/// An order to end leases.
+struct Order {
+    role_id: i64,
+    newest: Vec<u8>,
+    taken: Vec<u8>,
+    ordered_at: Timestamp,
+}
 
 /// Orders the end of leases within a transaction: a row for each version of a role
 /// that has some, however many they are.
@@ -370,52 +386,108 @@ pub(super) fn order_revocation(
     // the clock was put back.
     change(
         connection,
-        "INSERT INTO revocation_orders (role_id, newest, marked, ordered_at)
-         SELECT id, (SELECT max(operation) FROM leases WHERE role_id = roles.id), x'', ?2 FROM roles
+        "INSERT INTO revocation_orders (role_id, mount_id, newest, taken, ordered_at)
+         SELECT id, mount_id, (SELECT max(operation) FROM leases WHERE role_id = roles.id), x'', ?2 FROM roles
          WHERE mount_id = ?1 AND (?3 IS NULL OR name = ?3)
            AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id)
-         ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), marked = x''",
+         ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), taken = x''",
         params![mount_id, now.0, role],
     )?;
     Ok(())
 }
 
-/// Marks up to `limit` leases of any one order, and drops the order with its last.
-/// The number looked at; none where there is no order.
-fn mark_of_one_order(connection: &Connection, limit: usize) -> Result<Option<usize>, StorageError> {
-    type Order = (i64, Vec<u8>, Vec<u8>, i64);
-    let order: Option<Order> = one(
+/// The orders of a mount.
+fn orders(connection: &Connection, mount_id: i64) -> Result<Vec<Order>, StorageError> {
+    all(
         connection,
-        "SELECT role_id, newest, marked, ordered_at FROM revocation_orders LIMIT 1",
-        [],
-        |row| row.try_into(),
-    )?;
-    let Some((role, newest, marked, ordered_at)) = order else {
-        return Ok(None);
-    };
-    let (looked_at, last): (usize, Option<Vec<u8>>) = one(
-        connection,
-        "SELECT count(*), max(operation) FROM (SELECT operation FROM leases
-           WHERE role_id = ?1 AND operation > ?2 AND operation <= ?3 ORDER BY operation LIMIT ?4)",
-        params![role, marked, newest, limit],
-        |row| row.try_into(),
-    )?
-    .unwrap_or_default();
-    if let Some(last) = &last {
-        let sql = format!(
-            "UPDATE leases SET {MARK} WHERE state IN ('creating', 'active')
-               AND operation IN (SELECT operation FROM leases
-                 WHERE role_id = ?1 AND operation > ?3 AND operation <= ?4)"
-        );
-        change(connection, &sql, params![role, ordered_at, marked, last])?;
-        let sql = "UPDATE revocation_orders SET marked = ?2 WHERE role_id = ?1";
-        change(connection, sql, params![role, last])?;
+        "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1",
+        [mount_id],
+        order_row,
+    )
+}
+
+fn order_row(row: &Row<'_>) -> rusqlite::Result<Order> {
+    Ok(Order {
+        role_id: row.get("role_id")?,
+        newest: row.get("newest")?,
+        taken: row.get("taken")?,
+        ordered_at: moment(row, "ordered_at")?,
+    })
+}
+
+/// Leases of an order that wait for their turn.
+fn untaken(
+    connection: &Connection,
+    order: &Order,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Sorted, StorageError> {
+    let sql = format!(
+        "{SELECT} WHERE l.role_id = ?1 AND l.operation > ?2 AND l.operation <= ?3
+           AND l.state IN ('creating', 'active') ORDER BY l.operation LIMIT ?4"
+    );
+    let parameters = params![order.role_id, order.taken, order.newest, limit];
+    sorted(connection, &sql, parameters, now)
+}
+
+/// Takes leases whose end is ordered, until `taken` has `limit` of them, or so many
+/// were looked at that others should write first.
+fn claim_ordered(
+    connection: &Connection,
+    mount_id: i64,
+    now: Timestamp,
+    until: Timestamp,
+    limit: usize,
+    taken: &mut Sorted,
+) -> Result<(), StorageError> {
+    let mut left = LOOKED_AT;
+    while left > 0 && taken.rows.len() < limit {
+        let order = one(
+            connection,
+            "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1 LIMIT 1",
+            [mount_id],
+            order_row,
+        )?;
+        let Some(order) = order else { break };
+        let look = left.min(limit - taken.rows.len());
+        let ids: Vec<[u8; 16]> = all(
+            connection,
+            "SELECT operation FROM leases WHERE role_id = ?1 AND operation > ?2 AND operation <= ?3
+             ORDER BY operation LIMIT ?4",
+            params![order.role_id, order.taken, order.newest, look],
+            |row| row.get(0),
+        )?;
+        for id in &ids {
+            let sql =
+                format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
+            let mut found = sorted(connection, &sql, [id], now)?;
+            taken.set_aside.append(&mut found.set_aside);
+            for mut row in found.rows {
+                if row.credential_id.is_none() {
+                    // Still being made: it is due when that is over.
+                    let sql = format!("UPDATE leases SET {MARK} WHERE operation = ?1");
+                    change(connection, &sql, params![id, order.ordered_at.0])?;
+                } else {
+                    claim(connection, &mut row, now, until)?;
+                    taken.rows.push(row);
+                }
+            }
+        }
+        match ids.last() {
+            Some(last) if ids.len() == look => change(
+                connection,
+                "UPDATE revocation_orders SET taken = ?2 WHERE role_id = ?1",
+                params![order.role_id, last],
+            )?,
+            _ => change(
+                connection,
+                "DELETE FROM revocation_orders WHERE role_id = ?1",
+                [order.role_id],
+            )?,
+        };
+        left -= look;
     }
-    if looked_at < limit {
-        let sql = "DELETE FROM revocation_orders WHERE role_id = ?1";
-        change(connection, sql, [role])?;
-    }
-    Ok(Some(looked_at))
+    Ok(())
 }
 
 /// Marks the leases that end with a token, within a transaction.

@@ -47,7 +47,7 @@ const CHAINS: [&[&str]; 8] = [
         "task.after_finished",
     ],
     &["cascade.after_role", "cascade.after_mount"],
-    &["revoke-prefix.after_order", "revoke-prefix.after_part"],
+    &["revoke-prefix.after_order"],
 ];
 
 #[test]
@@ -125,8 +125,7 @@ fn recoveries() -> Vec<(&'static str, &'static str)> {
     pairs.push(("task.after_claimed", "task.after_finished"));
     pairs.push(("cascade.after_role", "revoke.after_provider"));
     pairs.push(("cascade.after_mount", "revoke.after_provider"));
-    pairs.push(("revoke-prefix.after_order", "revoke-prefix.after_part"));
-    pairs.push(("revoke-prefix.after_part", "revoke.after_provider"));
+    pairs.push(("revoke-prefix.after_order", "revoke.after_provider"));
     pairs
 }
 
