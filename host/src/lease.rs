@@ -23,7 +23,14 @@ mod renew;
 mod repeat;
 mod revoke;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -136,6 +143,8 @@ pub struct Leases {
     ended: Notify,
     published: publish::Cache,
     answering: repeat::Answering,
+    /// When a credential was last asked for, in milliseconds.
+    asked: AtomicI64,
 }
 
 impl fmt::Debug for Leases {
@@ -166,7 +175,13 @@ impl Leases {
             ended: Notify::new(),
             published: publish::Cache::default(),
             answering: repeat::Answering::default(),
+            asked: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// When a credential was last asked for; long ago where none was.
+    pub fn last_asked(&self) -> Timestamp {
+        Timestamp(self.asked.load(Ordering::Relaxed))
     }
 
     /// One lease.

@@ -1,6 +1,9 @@
 //! Issuing: intent, provider call, outcome, each committed before the next.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     IssueRequest, Issued, LeaseView, Leases, id_of, is_renewable, repeat::early, requested_ttl,
@@ -51,6 +54,7 @@ impl Leases {
     ) -> Result<Issued, Refusal> {
         let mount = self.mounts.open(path)?;
         let now = self.clock.now();
+        self.asked.store(now.0, Ordering::Relaxed);
         let operation = OperationId::new(now)?;
         let keyed = self.idempotency_row(&mount, role_name, &request, operation, now);
         if let Some(asked) = &keyed
