@@ -314,6 +314,11 @@ impl Work {
                 let _ = leases.record_end(&mount, row, outcome).await;
             });
         }
+        if permits.num_permits() > 0 {
+            // Another mount may have found no room meanwhile.
+            drop(permits);
+            self.room.notify_one();
+        }
         // More may be due: looked at again as soon as there is room.
         Ok(None)
     }
@@ -336,6 +341,10 @@ impl Work {
             };
             let (accounts, mount) = (Arc::clone(&self.accounts), Arc::clone(mount));
             self.attempt(permit, async move { accounts.advance(&mount, row).await });
+        }
+        if permits.num_permits() > 0 {
+            drop(permits);
+            self.room.notify_one();
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ use serde_json::{Value, json};
 /// The truth upstream.
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
+    /// Revocations that are never answered.
+    pub(crate) hanging: usize,
     pub(crate) principals: BTreeSet<String>,
     pub(crate) password: String,
     /// Passwords of existing accounts.
@@ -266,6 +268,15 @@ impl Provider for Fake {
         _role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
+        let hangs = {
+            let mut upstream = self.upstream.lock().unwrap();
+            let hangs = upstream.hanging > 0;
+            upstream.hanging = upstream.hanging.saturating_sub(1);
+            hangs
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let (step, mut upstream) = self.begin(config)?;
         let name = match what {
             Revocation::Credential(id) => id,

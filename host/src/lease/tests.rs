@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{IssueRequest, RevokeOutcome};
 use crate::{
-    id::{LeaseId, OperationId},
+    id::{LeaseId, MountPath, OperationId},
+    mount::{MountSpec, Tune},
     refusal::Refusal,
     storage::{Activation, Intent, LeaseState, NewLease},
     testing::{House, Step, db, reader, requester},
@@ -334,6 +335,50 @@ async fn a_second_order_covers_what_came_since_the_first() {
     engine.start_scheduler().await;
     engine.drain(&house.clock).await;
     assert_eq!(house.principals(), 0);
+}
+
+/// Four mounts reserve all the room there is, for one lease each. What they did not
+/// need went back unnoticed, and the fifth mount waited for one of the four.
+#[tokio::test]
+async fn mounts_whose_upstream_hangs_hold_up_no_other() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for name in ["db", "m1", "m2", "m3", "m4"] {
+        let path: MountPath = name.parse().unwrap();
+        if name != "db" {
+            let spec = MountSpec {
+                path: path.clone(),
+                plugin: "fake".into(),
+                version: None,
+                description: String::new(),
+                tune: Tune::default(),
+            };
+            engine.mounts.create(spec).await.unwrap();
+            let root = json!({"password": "initial"});
+            let written = engine.settings.write(&path, root, requester()).await;
+            written.unwrap();
+            let role = json!({"default_ttl": "1h"});
+            let role_name = reader();
+            let written = engine.roles.write(&path, &role_name, role, requester());
+            written.await.unwrap();
+        }
+        let request = IssueRequest {
+            body: json!({}),
+            ttl: None,
+            requester: requester(),
+            key: None,
+            patience: None,
+            token_end: None,
+        };
+        let role_name = reader();
+        let issued = engine.leases.issue(&path, &role_name, request);
+        issued.await.unwrap();
+    }
+    house.upstream.lock().unwrap().hanging = 4;
+    house.clock.advance(Duration::from_secs(3700));
+    let patience = Duration::from_secs(10);
+    assert!(engine.leases.drained("m4", patience).await.unwrap());
+    assert_eq!(house.principals(), 4);
 }
 
 #[tokio::test]

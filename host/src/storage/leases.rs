@@ -168,7 +168,7 @@ pub struct LeaseRow {
 }
 
 /// Whether the end of the lease `l` was ordered (`revocations`): to everybody who
-/// asks it is ending, marked or not.
+/// asks it is ending, taken or not.
 macro_rules! ordered {
     () => {
         "EXISTS (SELECT 1 FROM revocation_orders o WHERE o.role_id = l.role_id AND l.operation <= o.newest)"
