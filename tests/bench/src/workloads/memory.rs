@@ -19,7 +19,7 @@ use crate::{
 const LEASES: usize = 20_000;
 
 /// What is asked at a time until there are so many leases.
-const PART: Duration = Duration::from_secs(1);
+const PART: Duration = Duration::from_secs(2);
 
 /// Longest that it is asked.
 const PATIENCE: Duration = Duration::from_secs(120);
