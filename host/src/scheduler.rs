@@ -220,6 +220,15 @@ impl Work {
         Arc::clone(&self.total).try_acquire_many_owned(permits).ok()
     }
 
+    /// Gives back what was not needed: another mount may have found no room
+    /// meanwhile.
+    fn give_back(&self, permits: OwnedSemaphorePermit) {
+        if permits.num_permits() > 0 {
+            drop(permits);
+            self.room.notify_one();
+        }
+    }
+
     /// Begins all due work there is room for; the moment of the next, and the
     /// first failure of storage.
     async fn run_once(&self, now: Timestamp) -> (Option<Timestamp>, Option<Refusal>) {
@@ -296,10 +305,12 @@ impl Work {
             Admission::Until(then) => return Ok(Some(then)),
         };
         let claimed = self.leases.claim_due(mount, now, most).await?;
-        if claimed.is_empty() {
-            // What was looked at waits for its own time: there may be others behind.
-            return self.leases.next_due(mount).await;
-        }
+        // Where what was looked at waits for its own time, there may be others behind;
+        // where something was taken, it is looked again as soon as there is room.
+        let next = match claimed.is_empty() {
+            true => self.leases.next_due(mount).await?,
+            false => None,
+        };
         for row in claimed {
             // As many at most as there are permits.
             let Some(permit) = permits.split(1) else {
@@ -314,13 +325,8 @@ impl Work {
                 let _ = leases.record_end(&mount, row, outcome).await;
             });
         }
-        if permits.num_permits() > 0 {
-            // Another mount may have found no room meanwhile.
-            drop(permits);
-            self.room.notify_one();
-        }
-        // More may be due: looked at again as soon as there is room.
-        Ok(None)
+        self.give_back(permits);
+        Ok(next)
     }
 
     async fn begin_accounts(&self, mount: &Arc<Mount>, now: Timestamp) -> Result<(), Refusal> {
@@ -342,10 +348,7 @@ impl Work {
             let (accounts, mount) = (Arc::clone(&self.accounts), Arc::clone(mount));
             self.attempt(permit, async move { accounts.advance(&mount, row).await });
         }
-        if permits.num_permits() > 0 {
-            drop(permits);
-            self.room.notify_one();
-        }
+        self.give_back(permits);
         Ok(())
     }
 }

@@ -456,29 +456,7 @@ impl House {
             .await
             .unwrap();
         if first {
-            let spec = MountSpec {
-                path: db(),
-                plugin: "fake".into(),
-                version: None,
-                description: String::new(),
-                tune: Tune::default(),
-            };
-            engine.mounts.create(spec).await.unwrap();
-            engine
-                .settings
-                .write(&db(), json!({"password": "initial"}), requester())
-                .await
-                .unwrap();
-            engine
-                .roles
-                .write(
-                    &db(),
-                    &reader(),
-                    json!({"default_ttl": "1h", "max_ttl": "2h"}),
-                    requester(),
-                )
-                .await
-                .unwrap();
+            engine.furnish(&db()).await;
         }
         if schedule {
             engine.start_scheduler().await;
@@ -507,17 +485,39 @@ impl House {
     }
 }
 
+/// A request for a credential that asks for nothing in particular.
+pub(crate) fn request() -> IssueRequest {
+    IssueRequest {
+        body: json!({}),
+        ttl: None,
+        requester: requester(),
+        key: None,
+        patience: None,
+        token_end: None,
+    }
+}
+
 impl Engine {
-    pub(crate) async fn issue(&self) -> Result<Issued, Refusal> {
-        let request = IssueRequest {
-            body: json!({}),
-            ttl: None,
-            requester: requester(),
-            key: None,
-            patience: None,
-            token_end: None,
+    /// Mounts the fake at `path`, with its root and the role.
+    pub(crate) async fn furnish(&self, path: &MountPath) {
+        let spec = MountSpec {
+            path: path.clone(),
+            plugin: "fake".into(),
+            version: None,
+            description: String::new(),
+            tune: Tune::default(),
         };
-        self.leases.issue(&db(), &reader(), request).await
+        self.mounts.create(spec).await.unwrap();
+        let root = json!({"password": "initial"});
+        let written = self.settings.write(path, root, requester()).await;
+        written.unwrap();
+        let role = json!({"default_ttl": "1h", "max_ttl": "2h"});
+        let written = self.roles.write(path, &reader(), role, requester()).await;
+        written.unwrap();
+    }
+
+    pub(crate) async fn issue(&self) -> Result<Issued, Refusal> {
+        self.leases.issue(&db(), &reader(), request()).await
     }
 
     /// Waits until no lease is left, moving the clock to whatever is next.

@@ -167,11 +167,22 @@ pub struct LeaseRow {
     pub bound_to: Option<String>,
 }
 
-/// Whether the end of the lease `l` was ordered (`revocations`): to everybody who
-/// asks it is ending, taken or not.
+/// That the order `o` covers the lease `l`: to everybody who asks it is ending then,
+/// taken or not.
+macro_rules! covers {
+    () => {
+        "o.role_id = l.role_id AND l.operation <= o.newest"
+    };
+}
+
+/// Whether an order covers the lease `l`.
 macro_rules! ordered {
     () => {
-        "EXISTS (SELECT 1 FROM revocation_orders o WHERE o.role_id = l.role_id AND l.operation <= o.newest)"
+        concat!(
+            "EXISTS (SELECT 1 FROM revocation_orders o WHERE ",
+            covers!(),
+            ")"
+        )
     };
 }
 
@@ -185,7 +196,7 @@ macro_rules! state {
 /// The order that covers the lease `l`, where there is one.
 macro_rules! order {
     () => {
-        " LEFT JOIN revocation_orders o ON o.role_id = l.role_id AND l.operation <= o.newest"
+        concat!(" LEFT JOIN revocation_orders o ON ", covers!())
     };
 }
 
@@ -270,8 +281,7 @@ impl Storage {
                 params![id, due_at.0],
             )?;
             let sql = format!(
-                "{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active') AND NOT {}",
-                ordered!()
+                "{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active') AND o.role_id IS NULL"
             );
             one(connection, &sql, [id], lease_row)
         })

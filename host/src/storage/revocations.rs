@@ -396,14 +396,12 @@ pub(super) fn order_revocation(
     Ok(())
 }
 
+const ORDERS: &str =
+    "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1";
+
 /// The orders of a mount.
 fn orders(connection: &Connection, mount_id: i64) -> Result<Vec<Order>, StorageError> {
-    all(
-        connection,
-        "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1",
-        [mount_id],
-        order_row,
-    )
+    all(connection, ORDERS, [mount_id], order_row)
 }
 
 fn order_row(row: &Row<'_>) -> rusqlite::Result<Order> {
@@ -440,15 +438,13 @@ fn claim_ordered(
     limit: usize,
     taken: &mut Sorted,
 ) -> Result<(), StorageError> {
+    let waiting = format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
+    let mark = format!("UPDATE leases SET {MARK} WHERE operation = ?1");
     let mut left = LOOKED_AT;
     while left > 0 && taken.rows.len() < limit {
-        let order = one(
-            connection,
-            "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1 LIMIT 1",
-            [mount_id],
-            order_row,
-        )?;
-        let Some(order) = order else { break };
+        let Some(order) = one(connection, ORDERS, [mount_id], order_row)? else {
+            break;
+        };
         let look = left.min(limit - taken.rows.len());
         let ids: Vec<[u8; 16]> = all(
             connection,
@@ -458,15 +454,12 @@ fn claim_ordered(
             |row| row.get(0),
         )?;
         for id in &ids {
-            let sql =
-                format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
-            let mut found = sorted(connection, &sql, [id], now)?;
+            let mut found = sorted(connection, &waiting, [id], now)?;
             taken.set_aside.append(&mut found.set_aside);
             for mut row in found.rows {
                 if row.credential_id.is_none() {
                     // Still being made: it is due when that is over.
-                    let sql = format!("UPDATE leases SET {MARK} WHERE operation = ?1");
-                    change(connection, &sql, params![id, order.ordered_at.0])?;
+                    change(connection, &mark, params![id, order.ordered_at.0])?;
                 } else {
                     claim(connection, &mut row, now, until)?;
                     taken.rows.push(row);

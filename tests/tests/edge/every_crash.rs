@@ -247,8 +247,8 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
         "revoke-prefix" => {
             fixture.write_role("other", &json!({})).ok();
             let (kept, _gone) = (fixture.issue("reader"), fixture.issue("other"));
-            // It may be answered before the scheduler dies.
-            let _ = http.try_send("PUT", "sys/leases/revoke-prefix/db/creds/other", &[], None);
+            let died = http.try_send("PUT", "sys/leases/revoke-prefix/db/creds/other", &[], None);
+            assert!(died.is_err(), "{died:?}");
             vec![kept]
         }
         "cascade" => {
