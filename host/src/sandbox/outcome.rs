@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
-    scrub::{Scrubber, Secrets, wipe},
+    scrub::{Room, Scrubber, Secrets, wipe},
 };
 use crate::{
     provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
@@ -252,7 +252,10 @@ fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(members)) if members.is_empty() => Ok(Value::Object(members)),
-        Ok(object @ Value::Object(_)) => Ok(secrets.scrubber().scrub_json(object)),
+        Ok(object @ Value::Object(_)) => {
+            let scrubber = secrets.scrubber_for(Room::of(&object));
+            Ok(scrubber.scrub_json(object))
+        }
         _ => Err(defect(
             "metadata",
             String::from("the metadata is not a JSON object"),

@@ -47,6 +47,15 @@ pub(super) struct Scrubber {
     escaped: Vec<Zeroizing<Vec<u8>>>,
 }
 
+/// How long what stands in a text can be, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Of the longest text.
+    text: usize,
+    /// Of the longest run of characters with which base64 and hex are written.
+    run: usize,
+}
+
 impl<'d> Secrets<'d> {
     /// The secrets of documents, each with its schema.
     pub(super) fn of(documents: impl IntoIterator<Item = (&'d Value, &'d str)>) -> Self {
@@ -85,6 +94,13 @@ impl<'d> Secrets<'d> {
 
     /// Prepares the masking of what was collected.
     pub(super) fn scrubber(&mut self) -> Scrubber {
+        self.scrubber_for(Room::ANY)
+    }
+
+    /// The same without what is too long to stand in the texts that are to be
+    /// scrubbed: to write and look for each form of a key in PEM takes longer than
+    /// what else is done with an answer.
+    pub(super) fn scrubber_for(&mut self, room: Room) -> Scrubber {
         for (schema, text) in std::mem::take(&mut self.unread) {
             if let Ok(mut document) = serde_json::from_str(text) {
                 self.collect(schema, &document);
@@ -101,9 +117,11 @@ impl<'d> Secrets<'d> {
                 }
             }
         }
+        // No form is shorter than the secret itself.
+        escaped.retain(|secret| secret.len() <= room.text);
         let mut needles = Vec::new();
         for secret in &escaped {
-            add_needles(&mut needles, secret);
+            add_needles(&mut needles, secret, room);
         }
         needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
@@ -180,7 +198,8 @@ impl Scrubber {
         line
     }
 
-    /// `value` with every secret masked, in names too.
+    /// `value` with every secret masked, in names too. The scrubber must be one
+    /// for as much room as `value` has.
     pub(super) fn scrub_json(&self, value: Value) -> Value {
         if self.needles.is_empty() {
             return value;
@@ -208,6 +227,44 @@ impl Scrubber {
     }
 }
 
+impl Room {
+    /// Of texts that are not known yet.
+    const ANY: Self = Self {
+        text: usize::MAX,
+        run: usize::MAX,
+    };
+
+    /// Of the strings, names and numbers of a document.
+    pub(super) fn of(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::of_text(text),
+            Value::Array(items) => items.iter().map(Self::of).fold(Self::default(), Self::or),
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, item)| Self::of_text(name).or(Self::of(item)))
+                .fold(Self::default(), Self::or),
+            Value::Number(number) => Self::of_text(&number.to_string()),
+            Value::Bool(_) | Value::Null => Self::default(),
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        let encodes = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+        let runs = text.as_bytes().split(|byte| !encodes(byte));
+        Self {
+            text: text.len(),
+            run: runs.map(<[u8]>::len).max().unwrap_or(0),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            text: self.text.max(other.text),
+            run: self.run.max(other.run),
+        }
+    }
+}
+
 fn printable(character: char) -> char {
     match character {
         '\n' | '\r' | '\t' => ' ',
@@ -226,15 +283,19 @@ pub(super) fn wipe(value: &mut Value) {
     }
 }
 
-/// The ways in which a secret may be written as a whole.
-fn add_needles(needles: &mut Vec<Zeroizing<String>>, secret: &[u8]) {
+/// The ways in which a secret may be written as a whole where there is `room`.
+fn add_needles(needles: &mut Vec<Zeroizing<String>>, secret: &[u8], room: Room) {
     let mut add = |needle: String| needles.push(Zeroizing::new(needle));
-    add(hex::encode(secret));
-    add(hex::encode_upper(secret));
-    for shift in 0..3 {
-        for needle in base64_core(secret, shift) {
-            if needle.len() >= SHORTEST_BASE64 {
-                add(needle);
+    if secret.len() <= room.run / 2 {
+        add(hex::encode(secret));
+        add(hex::encode_upper(secret));
+    }
+    if secret.len() <= room.run {
+        for shift in 0..3 {
+            for needle in base64_core(secret, shift) {
+                if needle.len() >= SHORTEST_BASE64 {
+                    add(needle);
+                }
             }
         }
     }
@@ -406,6 +467,33 @@ mod tests {
             scrubbed.contains("visible") && scrubbed.contains("shown"),
             "{scrubbed}"
         );
+    }
+
+    /// What a scrubber leaves out because there is no room for it must not show.
+    #[test]
+    fn a_scrubber_for_little_room_masks_all_that_fits_it() {
+        let key = format!("-----BEGIN KEY-----\n{}\n", "MIIEvQIBADANBgkq".repeat(4));
+        for secret in ["word", "words", "correct horse", &key] {
+            let mut all = Secrets::default();
+            all.add(secret.as_bytes());
+            let whole = all.scrubber();
+            let mut forms = vec![
+                secret.to_owned(),
+                hex::encode(secret),
+                hex::encode_upper(secret),
+                utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+                secret.lines().last().unwrap().to_owned(),
+            ];
+            forms
+                .extend(["", "u", "us"].map(|before| STANDARD.encode(format!("{before}{secret}"))));
+            for form in forms {
+                let document = json!({"n": 1, "list": [{"text": form}]});
+                let room = Room::of(&document);
+                assert_eq!(room.text, form.len());
+                let scrubbed = all.scrubber_for(room).scrub_json(document.clone());
+                assert_eq!(scrubbed, whole.scrub_json(document), "{form}");
+            }
+        }
     }
 
     #[test]
