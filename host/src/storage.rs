@@ -51,7 +51,7 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 use faults::Faults;
 pub use holdings::Holding;
 pub use idempotency::IdempotencyRow;
-pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, NewLease};
+pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};

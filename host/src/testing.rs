@@ -33,6 +33,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// The truth upstream.
 #[derive(Debug, Default)]
@@ -54,6 +55,10 @@ pub(crate) struct Upstream {
     pub(crate) endless: bool,
     /// Whether a revocation is taken and nothing done.
     pub(crate) deaf: bool,
+    /// Whether what is made leaves nothing that must be ended.
+    pub(crate) keeps_nothing: bool,
+    /// Holds up the next creation.
+    pub(crate) gate: Option<Arc<Gate>>,
     /// How the next calls go, in order; all well once it is empty.
     pub(crate) script: Vec<Step>,
 }
@@ -64,6 +69,13 @@ impl Upstream {
         let own = if self.names_itself { "id-of-" } else { "" };
         format!("{own}{principal}")
     }
+}
+
+/// Where a creation waits until it may go on.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    pub(crate) reached: Notify,
+    pub(crate) opened: Notify,
 }
 
 /// How one call goes.
@@ -93,6 +105,7 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new(upstream: Arc<Mutex<Upstream>>) -> Self {
         let anything = json!({"type": "object"});
+        let leaves_state = !upstream.lock().unwrap().keeps_nothing;
         Self {
             anatomy: Anatomy::default(),
             digest: Digest::of(b"fake"),
@@ -109,7 +122,7 @@ impl Fake {
                 credential_schema: anything,
                 endpoints: vec![],
                 name_limit: 40,
-                leaves_state: true,
+                leaves_state,
                 propagation_s: 0,
                 abilities: Abilities {
                     renewal: true,
@@ -246,6 +259,11 @@ impl Provider for Fake {
         _expires_at: Option<Timestamp>,
     ) -> Result<Credential, Failure> {
         tokio::task::yield_now().await;
+        let gate = self.upstream.lock().unwrap().gate.take();
+        if let Some(gate) = gate {
+            gate.reached.notify_one();
+            gate.opened.notified().await;
+        }
         let (step, mut upstream) = self.begin(config)?;
         upstream.principals.insert(call.principal_name.clone());
         upstream.created += 1;

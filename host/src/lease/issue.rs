@@ -1,4 +1,5 @@
-//! Issuing: intent, provider call, outcome, each committed before the next.
+//! Issuing: intent, provider call, outcome, each committed before the next. What leaves
+//! nothing upstream has no intent: before its outcome is committed, there is nothing.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -21,8 +22,11 @@ use crate::{
     role::Bounds,
     rotation::RootUse,
     secret::Secret,
-    storage::{Activation, Cap, Intent, LeaseState, NewLease, StorageError},
+    storage::{Activation, Cap, Intent, LeaseState, Made, NewLease, StorageError},
 };
+
+/// How often a role may be changed while a credential is being made by it.
+const ROLE_CHANGES: u32 = 3;
 
 /// What one credential is made from.
 pub(super) struct Making<'a> {
@@ -52,19 +56,38 @@ impl Leases {
         role_name: &RoleName,
         request: IssueRequest,
     ) -> Result<Issued, Refusal> {
+        for _ in 0..ROLE_CHANGES {
+            if let Some(issued) = self.by_current_role(path, role_name, &request).await? {
+                return Ok(issued);
+            }
+        }
+        Err(Refusal::Conflict(format!(
+            "role {role_name} of {path} was changed again and again while the credential was being made; ask once more"
+        )))
+    }
+
+    /// Makes a credential by the role as it is now; none where it was another before
+    /// the credential could be recorded.
+    async fn by_current_role(
+        &self,
+        path: &MountPath,
+        role_name: &RoleName,
+        request: &IssueRequest,
+    ) -> Result<Option<Issued>, Refusal> {
         let mount = self.mounts.open(path)?;
         let now = self.clock.now();
         self.asked.store(now.0, Ordering::Relaxed);
         let operation = OperationId::new(now)?;
-        let keyed = self.idempotency_row(&mount, role_name, &request, operation, now);
+        let keyed = self.idempotency_row(&mount, role_name, request, operation, now);
         if let Some(asked) = &keyed
             && let Some(first) = self.storage.idempotency_row(asked.key, now).await?
         {
-            return self.repeat(&mount, role_name, request, asked, &first).await;
+            let repeated = self.repeat(&mount, role_name, request, asked, &first);
+            return repeated.await.map(Some);
         }
         let plugin = self.mounts.plugin(&mount).await?;
         let role = self.roles.current(&mount, role_name).await?;
-        let mut body = request.body;
+        let mut body = request.body.clone();
         plugin
             .request
             .check("request", &mut body)
@@ -95,7 +118,7 @@ impl Leases {
             mount_id: mount.id,
             role_id: role.id,
             principal,
-            requester: request.requester,
+            requester: request.requester.clone(),
             plugin_sha256: plugin.provider.digest(),
             config_version: root.root.version,
             issued_at: now,
@@ -107,19 +130,22 @@ impl Leases {
             // What has no row has an end that nothing moves.
             bound: role.host.bind_to_token && request.token_end.is_none(),
         };
+        // Without a key nobody asks for what nobody was told of.
+        let needs_intent = descriptor.leaves_state || keyed.is_some();
         let _turn = match &keyed {
             Some(_) => Some(self.answering.begin(operation).ok_or_else(early)?),
             None => None,
         };
-        fault::point("issue.before_intent");
-        match self.storage.record_intent(lease.clone(), keyed).await? {
-            Intent::Recorded => {}
-            Intent::Full(cap) => return Err(full(cap, path, role_name)),
-            // Another request with the same key was quicker.
-            Intent::KeyTaken => return Err(early()),
-            Intent::TokenGone => return Err(no_token_to_end_with(role_name)),
+        if needs_intent {
+            fault::point("issue.before_intent");
+            let intent = self.storage.record_intent(lease.clone(), keyed).await?;
+            taken(intent, path, role_name)?;
+            fault::point("issue.after_intent");
+        } else if (lease.role_cap > 0 || lease.mount_cap > 0)
+            && let Some(cap) = self.storage.cap_reached(lease.clone()).await?
+        {
+            return Err(full(cap, path, role_name));
         }
-        fault::point("issue.after_intent");
 
         let making = Making {
             mount: &mount,
@@ -136,17 +162,20 @@ impl Leases {
         drop(root);
         let credential = match made {
             Ok(credential) => credential,
-            Err(failure) => return Err(self.not_made(&lease, attempt, failure).await),
+            Err(failure) if needs_intent => {
+                return Err(self.not_made(&lease, attempt, failure).await);
+            }
+            Err(failure) => return Err(Refusal::Provider(failure)),
         };
         fault::point("issue.after_create");
-        self.activate(
-            &mount,
-            role_name,
-            lease,
-            credential,
-            descriptor.abilities.renewal,
-        )
-        .await
+        let renews = descriptor.abilities.renewal;
+        if needs_intent {
+            let activated = self.activate(&mount, role_name, lease, credential, renews);
+            activated.await.map(Some)
+        } else {
+            self.admit(&mount, role_name, lease, credential, renews)
+                .await
+        }
     }
 
     /// Has the provider make a credential; a call that was refused because the
@@ -204,55 +233,49 @@ impl Leases {
         renews: bool,
     ) -> Result<Issued, Refusal> {
         let now = self.clock.now();
-        let upstream_end = credential.expires_in.map(|span| now.plus(span));
-        let expires_at = [lease.expires_at, upstream_end].into_iter().flatten().min();
-        let id = id_of(mount, role, lease.operation);
-        let view = LeaseView {
-            id: id.clone(),
-            state: LeaseState::Active,
-            issue_time: lease.issued_at,
-            expire_time: expires_at,
-            last_renewal: None,
-            renewable: is_renewable(expires_at, upstream_end, renews),
-            credential_id: Some(credential.id.clone()),
-            metadata: credential.metadata.clone(),
-            requester: lease.requester.clone(),
-            ending_since: None,
-            attempts: 0,
-            next_attempt: None,
-            last_error: None,
-            bound_to: lease.bound.then(|| lease.requester.accessor.clone()),
-            plugin_sha256: lease.plugin_sha256,
-        };
-        let activation = Activation {
-            credential_id: credential.id,
-            metadata: credential.metadata,
-            expires_at,
-            upstream_expires_at: upstream_end,
-        };
+        let (made, activation) = MadeLease::new(mount, role, &lease, credential, renews, now);
         let give_up_at = Some(lease.give_up_at);
         let active = self.storage.record_active(lease, activation, now).await;
         fault::point("issue.after_commit");
         // What could not be recorded is ended when its intent is given up.
         let due = if active.is_ok() {
-            expires_at
+            made.view.expire_time
         } else {
             give_up_at
         };
         self.nudge.at(due);
-        let active = active.map_err(|error| not_recorded(&id, error))?;
+        let active = active.map_err(|error| not_recorded(&made.view.id, error))?;
         if !active {
             self.nudge.now();
-            return Err(Refusal::Conflict(format!(
-                "lease {id} was revoked while it was being made"
-            )));
+            return Err(revoked_meanwhile(&made.view.id));
         }
-        tracing::info!(lease = %id, expires = %shown_end(expires_at), "issued a credential");
-        Ok(Issued {
-            lease: view,
-            data: credential.data,
-            warnings: Vec::new(),
-        })
+        Ok(made.handed_out())
+    }
+
+    /// Commits a credential that leaves nothing upstream and has no intent, before its
+    /// caller sees it. None where the role has changed: nobody has seen the credential,
+    /// and it is forgotten.
+    async fn admit(
+        &self,
+        mount: &Mount,
+        role: &RoleName,
+        lease: NewLease,
+        credential: Credential,
+        renews: bool,
+    ) -> Result<Option<Issued>, Refusal> {
+        let now = self.clock.now();
+        let (made, activation) = MadeLease::new(mount, role, &lease, credential, renews, now);
+        let recorded = self.storage.record_made(lease, activation).await;
+        fault::point("issue.after_commit");
+        match recorded? {
+            Made::Active => {
+                self.nudge.at(made.view.expire_time);
+                Ok(Some(made.handed_out()))
+            }
+            Made::Refused(intent) => taken(intent, mount.path(), role).map(|()| None),
+            Made::Revoked => Err(revoked_meanwhile(&made.view.id)),
+            Made::RoleChanged => Ok(None),
+        }
     }
 
     /// After `create` failed: forgets the intent where upstream was not reached,
@@ -290,6 +313,81 @@ impl Leases {
         self.nudge.now();
         Refusal::Provider(failure)
     }
+}
+
+/// A credential that was made, as its caller is to see it.
+struct MadeLease {
+    view: LeaseView,
+    data: Secret<String>,
+}
+
+impl MadeLease {
+    /// And what is to be recorded of it before.
+    fn new(
+        mount: &Mount,
+        role: &RoleName,
+        lease: &NewLease,
+        credential: Credential,
+        renews: bool,
+        now: Timestamp,
+    ) -> (Self, Activation) {
+        let upstream_end = credential.expires_in.map(|span| now.plus(span));
+        let expires_at = earlier(lease.expires_at, upstream_end);
+        let view = LeaseView {
+            id: id_of(mount, role, lease.operation),
+            state: LeaseState::Active,
+            issue_time: lease.issued_at,
+            expire_time: expires_at,
+            last_renewal: None,
+            renewable: is_renewable(expires_at, upstream_end, renews),
+            credential_id: Some(credential.id.clone()),
+            metadata: credential.metadata.clone(),
+            requester: lease.requester.clone(),
+            ending_since: None,
+            attempts: 0,
+            next_attempt: None,
+            last_error: None,
+            bound_to: lease.bound.then(|| lease.requester.accessor.clone()),
+            plugin_sha256: lease.plugin_sha256,
+        };
+        let activation = Activation {
+            credential_id: credential.id,
+            metadata: credential.metadata,
+            expires_at,
+            upstream_expires_at: upstream_end,
+        };
+        let data = credential.data;
+        (Self { view, data }, activation)
+    }
+
+    /// What its caller gets, once it is recorded.
+    fn handed_out(self) -> Issued {
+        tracing::info!(
+            lease = %self.view.id,
+            expires = %shown_end(self.view.expire_time),
+            "issued a credential"
+        );
+        Issued {
+            lease: self.view,
+            data: self.data,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Goes on where nothing stood against a lease.
+fn taken(intent: Intent, path: &MountPath, role: &RoleName) -> Result<(), Refusal> {
+    match intent {
+        Intent::Recorded => Ok(()),
+        Intent::Full(cap) => Err(full(cap, path, role)),
+        // Another request with the same key was quicker.
+        Intent::KeyTaken => Err(early()),
+        Intent::TokenGone => Err(no_token_to_end_with(role)),
+    }
+}
+
+fn revoked_meanwhile(id: &LeaseId) -> Refusal {
+    Refusal::Conflict(format!("lease {id} was revoked while it was being made"))
 }
 
 /// The credential exists, and its row still says `creating`: that leads to its
@@ -332,3 +430,6 @@ fn full(cap: Cap, path: &MountPath, role: &RoleName) -> Refusal {
         retry_after: Duration::from_secs(60),
     }
 }
+
+#[cfg(test)]
+mod tests;

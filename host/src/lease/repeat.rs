@@ -103,7 +103,7 @@ impl Leases {
         &self,
         mount: &std::sync::Arc<Mount>,
         role_name: &RoleName,
-        request: IssueRequest,
+        request: &IssueRequest,
         asked: &IdempotencyRow,
         first: &IdempotencyRow,
     ) -> Result<Issued, Refusal> {
@@ -119,7 +119,7 @@ impl Leases {
         };
         let _turn = self.answering.begin(first.operation).ok_or_else(early)?;
         let plugin = self.mounts.plugin(mount).await?;
-        let mut body = request.body;
+        let mut body = request.body.clone();
         plugin
             .request
             .check("request", &mut body)

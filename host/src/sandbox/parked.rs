@@ -27,6 +27,11 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// Connections of one mount: as many calls at once as usually reuse one.
 const PER_MOUNT: usize = 8;
 
+/// Connections of one mount while calls come thick and fast: more of them end together
+/// than `PER_MOUNT`, to be followed by as many within the moment. Those beyond
+/// `PER_MOUNT` wait no longer than `SWEEP`.
+const PER_BURST: usize = 32;
+
 /// Connections in total, so that many mounts do not use up file descriptors.
 const TOTAL: usize = 512;
 
@@ -69,7 +74,7 @@ impl Parked {
         }
         let mut state = self.lock();
         let mount = state.mounts.entry(owner.mount_id).or_default();
-        let crowded = mount.len() >= PER_MOUNT;
+        let crowded = mount.len() >= PER_BURST;
         if crowded {
             mount.remove(0);
         }
@@ -113,7 +118,13 @@ impl Parked {
     fn sweep_once(&self) -> bool {
         let mut state = self.lock();
         state.mounts.retain(|_, mount| {
-            mount.retain(|entry| entry.since.elapsed() < IDLE);
+            // The oldest come first.
+            let mut surplus = mount.len().saturating_sub(PER_MOUNT);
+            mount.retain(|entry| {
+                let patience = if surplus > 0 { SWEEP } else { IDLE };
+                surplus = surplus.saturating_sub(1);
+                entry.since.elapsed() < patience
+            });
             !mount.is_empty()
         });
         state.total = state.mounts.values().map(Vec::len).sum();

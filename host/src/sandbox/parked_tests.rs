@@ -91,23 +91,40 @@ async fn a_change_of_config_drops_the_mounts_connections() {
     assert!(parked.unpark(&owner(2, 1, "k")).is_some());
 }
 
+/// Thirty-three calls end together: all but one of their connections wait for the next
+/// calls, and eight of them longer than a moment.
 #[tokio::test]
-async fn a_mount_keeps_its_latest_eight() {
+async fn a_mount_keeps_its_latest_thirty_two_and_for_longer_eight() {
     let upstream = Upstream::start().await;
     let parked = Arc::new(Parked::default());
     let mut far = Vec::new();
     let mut ports = Vec::new();
-    for _ in 0..=PER_MOUNT {
+    for _ in 0..=PER_BURST {
         let (connection, other) = upstream.pair().await;
         ports.push(connection.local_port());
         far.push(other);
         parked.park(owner(1, 1, "k"), connection);
     }
+    ports.remove(0);
+    let waiting = || -> Vec<_> {
+        let state = parked.lock();
+        let entries = state.mounts.values().flatten();
+        entries.map(|entry| entry.connection.local_port()).collect()
+    };
+    assert!(parked.sweep_once());
+    assert_eq!(waiting(), ports);
+
+    for entry in parked.lock().mounts.values_mut().flatten() {
+        entry.since = entry.since.checked_sub(SWEEP).unwrap();
+    }
+    assert!(parked.sweep_once());
+    ports.drain(..PER_BURST - PER_MOUNT);
+    assert_eq!(waiting(), ports);
+    assert_eq!(parked.lock().total, PER_MOUNT);
     let mut back = Vec::new();
     while let Some(connection) = parked.unpark(&owner(1, 1, "k")) {
         back.push(connection.local_port());
     }
-    ports.remove(0);
     ports.reverse();
     assert_eq!(back, ports);
     assert_eq!(parked.lock().total, 0);

@@ -227,6 +227,19 @@ pub enum Intent {
     TokenGone,
 }
 
+/// How a credential was recorded that leaves nothing upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Its lease is committed.
+    Active,
+    /// What would have refused its intent, had there been one.
+    Refused(Intent),
+    /// An order to revoke leases of its role covers it.
+    Revoked,
+    /// Its role is another by now, or gone, or the mount is.
+    RoleChanged,
+}
+
 /// Which cap refused an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
@@ -245,15 +258,8 @@ impl Storage {
         key: Option<IdempotencyRow>,
     ) -> Result<Intent, StorageError> {
         self.write(move |connection| {
-            if lease.role_cap > 0 && role_is_full(connection, &lease)? {
-                return Ok(Intent::Full(Cap::Role));
-            }
-            if lease.mount_cap > 0 && mount_is_full(connection, &lease)? {
-                return Ok(Intent::Full(Cap::Mount));
-            }
-            let accessor = &lease.requester.accessor;
-            if lease.bound && !tokens::is_live(connection, accessor, lease.issued_at)? {
-                return Ok(Intent::TokenGone);
+            if let Some(refused) = refused(connection, &lease)? {
+                return Ok(refused);
             }
             if let Some(key) = key
                 && !idempotency::insert(connection, &key, lease.issued_at)?
@@ -262,6 +268,42 @@ impl Storage {
             }
             insert_intent(connection, &lease)?;
             Ok(Intent::Recorded)
+        })
+        .await
+    }
+
+    /// The cap that would refuse a lease now.
+    pub async fn cap_reached(&self, lease: NewLease) -> Result<Option<Cap>, StorageError> {
+        self.find(move |connection| cap_reached(connection, &lease))
+            .await
+    }
+
+    /// Commits a credential that leaves nothing upstream, before its caller sees it.
+    /// It needs no intent: where the process ends before this, nothing exists.
+    pub async fn record_made(
+        &self,
+        lease: NewLease,
+        activation: Activation,
+    ) -> Result<Made, StorageError> {
+        self.write(move |connection| {
+            let order: Option<bool> = one(
+                connection,
+                "SELECT coalesce(?2 <= o.newest, 0)
+                 FROM roles r JOIN mounts m ON m.id = r.mount_id LEFT JOIN revocation_orders o ON o.role_id = r.id
+                 WHERE r.id = ?1 AND r.current = 1 AND m.state = 'live'",
+                params![lease.role_id, lease.operation.to_bytes()],
+                |row| row.get(0),
+            )?;
+            match order {
+                None => return Ok(Made::RoleChanged),
+                Some(true) => return Ok(Made::Revoked),
+                Some(false) => {}
+            }
+            if let Some(refused) = refused(connection, &lease)? {
+                return Ok(Made::Refused(refused));
+            }
+            insert_active(connection, &lease, &activation)?;
+            Ok(Made::Active)
         })
         .await
     }
@@ -539,6 +581,24 @@ fn insert_active(
         ],
     )?;
     Ok(())
+}
+
+/// What stands against a lease: a cap, or the end of the token with which it ends.
+fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, StorageError> {
+    if let Some(cap) = cap_reached(connection, lease)? {
+        return Ok(Some(Intent::Full(cap)));
+    }
+    let accessor = &lease.requester.accessor;
+    let gone = lease.bound && !tokens::is_live(connection, accessor, lease.issued_at)?;
+    Ok(gone.then_some(Intent::TokenGone))
+}
+
+fn cap_reached(connection: &Connection, lease: &NewLease) -> Result<Option<Cap>, StorageError> {
+    if lease.role_cap > 0 && role_is_full(connection, lease)? {
+        return Ok(Some(Cap::Role));
+    }
+    let full = lease.mount_cap > 0 && mount_is_full(connection, lease)?;
+    Ok(full.then_some(Cap::Mount))
 }
 
 fn role_is_full(connection: &Connection, lease: &NewLease) -> Result<bool, StorageError> {

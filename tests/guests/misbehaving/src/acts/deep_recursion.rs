@@ -12,6 +12,7 @@ fn recurse(depth: u64) -> u64 {
     if depth == u64::MAX {
         return 0;
     }
-    let [first, rest @ ..] = black_box([depth; 64]);
+    // So much of it each time that the stack of the calls lasts longer.
+    let [first, rest @ ..] = black_box([depth; 1024]);
     rest.iter().sum::<u64>() + recurse(depth.wrapping_add(1)) + first
 }

@@ -1,0 +1,129 @@
+//! Issuing what leaves nothing upstream: no intent, and so much may happen between the
+//! provider's call and the one commit.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use serde_json::json;
+
+use crate::{
+    engine::Engine,
+    lease::Issued,
+    refusal::Refusal,
+    storage::LeaseState,
+    testing::{Gate, House, Step, db, reader, requester},
+};
+
+fn house() -> House {
+    let house = House::new();
+    house.upstream.lock().unwrap().keeps_nothing = true;
+    house
+}
+
+/// Issues while `meanwhile` happens in the middle of the provider's call.
+async fn issue_while(
+    house: &House,
+    engine: &Engine,
+    meanwhile: impl Future<Output = ()>,
+) -> Result<Issued, Refusal> {
+    let gate = Arc::new(Gate::default());
+    house.upstream.lock().unwrap().gate = Some(Arc::clone(&gate));
+    let other = async {
+        gate.reached.notified().await;
+        meanwhile.await;
+        gate.opened.notify_one();
+    };
+    tokio::join!(engine.issue(), other).0
+}
+
+async fn write_role(engine: &Engine, role: serde_json::Value) {
+    let (path, name) = (db(), reader());
+    let written = engine.roles.write(&path, &name, role, requester());
+    written.await.unwrap();
+}
+
+async fn leases(engine: &Engine) -> u64 {
+    let counts = engine.leases.count().await.unwrap();
+    counts.into_iter().map(|(_, _, number)| number).sum()
+}
+
+#[tokio::test]
+async fn what_leaves_nothing_is_recorded_once_it_is_made() {
+    let house = house();
+    let engine = house.open(true).await;
+    house.script(&[Step::FailAfter]);
+    assert!(matches!(engine.issue().await, Err(Refusal::Provider(_))));
+    assert_eq!(leases(&engine).await, 0);
+
+    let unseen = async { assert_eq!(leases(&engine).await, 0) };
+    let issued = issue_while(&house, &engine, unseen).await.unwrap().lease;
+    let seen = engine.leases.lookup(&issued.id).await.unwrap();
+    assert_eq!(seen.state, LeaseState::Active);
+    assert_eq!(seen.credential_id, issued.credential_id);
+    assert_eq!(seen.metadata, issued.metadata);
+    assert_eq!(seen.expire_time, issued.expire_time);
+    house.clock.advance(Duration::from_secs(3700));
+    engine.drain(&house.clock).await;
+}
+
+#[tokio::test]
+async fn a_role_that_changes_meanwhile_has_the_credential_made_anew() {
+    let house = house();
+    let engine = house.open(false).await;
+    let change = write_role(&engine, json!({"default_ttl": "5m"}));
+    let lease = issue_while(&house, &engine, change).await.unwrap().lease;
+    assert_eq!(lease.ttl(lease.issue_time), Duration::from_secs(300));
+    assert_eq!(house.upstream.lock().unwrap().created, 2);
+    // The former version stays, because it has a lease.
+    let change = write_role(&engine, json!({"default_ttl": "6m"}));
+    let lease = issue_while(&house, &engine, change).await.unwrap().lease;
+    assert_eq!(lease.ttl(lease.issue_time), Duration::from_secs(360));
+    assert_eq!(leases(&engine).await, 2);
+}
+
+#[tokio::test]
+async fn a_role_or_mount_that_goes_meanwhile_takes_the_credential_along() {
+    let house = house();
+    let engine = house.open(false).await;
+    let removal = async { engine.roles.remove(&db(), &reader()).await.unwrap() };
+    let gone = issue_while(&house, &engine, removal).await;
+    assert!(matches!(gone, Err(Refusal::NotFound(_))), "{gone:?}");
+    write_role(&engine, json!({})).await;
+    let removal = async {
+        engine.mounts.remove(&db()).await.unwrap();
+    };
+    let gone = issue_while(&house, &engine, removal).await;
+    assert!(gone.is_err());
+    assert_eq!(leases(&engine).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_revoked_by_prefix_meanwhile_is_not_handed_out() {
+    let house = house();
+    let engine = house.open(false).await;
+    let order = async {
+        engine.issue().await.unwrap();
+        assert_eq!(engine.leases.revoke_prefix("db").await.unwrap(), 1);
+    };
+    let revoked = issue_while(&house, &engine, order).await.unwrap_err();
+    assert!(
+        revoked.to_string().contains("was revoked while"),
+        "{revoked}"
+    );
+    assert_eq!(leases(&engine).await, 1);
+}
+
+#[tokio::test]
+async fn a_cap_holds_whoever_was_first() {
+    let house = house();
+    let engine = house.open(false).await;
+    write_role(&engine, json!({"max_leases": 1})).await;
+    let other = async {
+        engine.issue().await.unwrap();
+    };
+    let late = issue_while(&house, &engine, other).await;
+    assert!(matches!(late, Err(Refusal::Limit { .. })), "{late:?}");
+    let made = house.upstream.lock().unwrap().created;
+    assert!(matches!(engine.issue().await, Err(Refusal::Limit { .. })));
+    assert_eq!(house.upstream.lock().unwrap().created, made);
+    assert_eq!(leases(&engine).await, 1);
+}
