@@ -215,7 +215,7 @@ impl Engine {
 
     /// Starts the work that comes by time.
     pub(crate) async fn start_scheduler(&self) {
-        *self.scheduler.lock().await = Some(Scheduler::start(
+        let scheduler = Scheduler::start(
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
@@ -223,7 +223,8 @@ impl Engine {
             Arc::clone(&self.tokens),
             self.clock.clone(),
             Arc::clone(&self.nudge),
-        ));
+        );
+        *self.scheduler.lock().await = Some(scheduler.await);
         self.tasks.resume().await;
     }
 

@@ -86,8 +86,10 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Starts it. `nudge` is the one that the engines were given.
-    pub fn start(
+    /// Makes due what a crash interrupted, then starts it: before the first call of
+    /// this process, or one under way would be taken for interrupted and be made a
+    /// second time. `nudge` is the one that the engines were given.
+    pub async fn start(
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
@@ -96,6 +98,14 @@ impl Scheduler {
         clock: Clock,
         nudge: Arc<Nudge>,
     ) -> Self {
+        for resumed in [
+            rotations.resume_interrupted().await,
+            accounts.resume_interrupted().await,
+        ] {
+            if let Err(error) = resumed {
+                tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
+            }
+        }
         let (stop, stopped) = watch::channel(false);
         let work = Work {
             mounts,
@@ -141,12 +151,6 @@ struct Work {
 
 impl Work {
     async fn run(self, mut stopped: watch::Receiver<bool>) {
-        if let Err(error) = self.rotations.resume_interrupted().await {
-            tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
-        }
-        if let Err(error) = self.accounts.resume_interrupted().await {
-            tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
-        }
         let mut failures = 0_u32;
         loop {
             let nudged = self.nudge.begin_to_look();

@@ -405,12 +405,13 @@ fn a_statement_leaves_no_trace_in_the_parked_session() {
     role["creation_statements"]
         .as_array_mut()
         .unwrap()
-        .push("SET search_path = app; SET statement_timeout = 1".into());
+        .push("SET search_path = app; SET statement_timeout = 86399000".into());
     let mut mount = mount(&cluster, role);
     mount.create().unwrap();
     mount.set_role(json!({"creation_statements": [
         "CREATE ROLE \"{{name}}\"",
         "DO $$ BEGIN IF current_setting('search_path') = 'app' THEN RAISE 'changed'; END IF; END $$",
+        "DO $$ BEGIN IF current_setting('statement_timeout') = '86399s' THEN RAISE 'changed'; END IF; END $$",
     ]}));
     mount.create().unwrap();
 }
