@@ -5,8 +5,8 @@
 //! here too and begin with `harness_`, so that whatever else exists is a leased
 //! role.
 
-mod programs;
-mod template;
+pub mod programs;
+pub mod template;
 
 use std::{
     collections::BTreeSet,
@@ -28,7 +28,7 @@ use self::programs::{command, own};
 use crate::{openssl::ServerCertificate, wait::eventually_true};
 
 /// Password of the observer.
-const OBSERVER_PASSWORD: &str = "observer-password";
+pub const OBSERVER_PASSWORD: &str = "observer-password";
 
 /// Settings of a cluster whose data is thrown away: what a crash of the machine would
 /// lose is worth nothing. What is committed survives a crash of PostgreSQL all the

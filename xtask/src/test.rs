@@ -20,13 +20,15 @@ use crate::{plugins, say, servers};
 pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<ExitCode> {
     servers::ensure_postgres()?;
     servers::ensure_openssl()?;
-    servers::ensure_python(workspace)?;
-    let providers = || {
+    servers::ensure_venv()?;
+    let beside_it = || {
+        // Waits for a package index more than it works.
+        servers::ensure_python(workspace)?;
         plugins::build(workspace)?;
         plugins::build_test_guests(workspace)?;
         plugins::build_example(workspace)
     };
-    beside(providers, || build_program(workspace))?;
+    beside(beside_it, || build_program(workspace))?;
 
     if arguments.is_empty() {
         say::step("Running the examples in the documentation");
@@ -75,8 +77,8 @@ pub(crate) fn build_program(workspace: &Workspace) -> Result<()> {
     let build = [
         "build",
         "--workspace",
-        "--lib",
-        "--bins",
+        "--bin",
+        "lessor",
         "--tests",
         "--features",
         TEST_FEATURES,

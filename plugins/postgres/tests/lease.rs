@@ -15,6 +15,7 @@ use cluster::{Cluster, column};
 use lessor_postgres::Postgres;
 use lessor_sdk::testing::{Harness, repeats_are_the_same, two_creates_differ};
 use lessor_sdk::{FailureClass, Revocation, UnixTime};
+use lessor_tests::postgres::OBSERVER_PASSWORD;
 use serde_json::{Value, json};
 
 fn mount(cluster: &Cluster, role: Value) -> Harness<Postgres> {
@@ -232,7 +233,7 @@ fn what_a_role_owns_is_handed_over_in_every_database() {
     assert!(!cluster.has_role(&lease.id));
     for database in ["postgres", "other"] {
         let mut session = cluster
-            .log_in("admin", cluster::ADMIN_PASSWORD, database)
+            .log_in(cluster::ADMIN, OBSERVER_PASSWORD, database)
             .unwrap();
         let owner = session
             .query("SELECT relowner::regrole FROM pg_class WHERE oid = 'made.kept'::regclass")

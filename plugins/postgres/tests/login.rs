@@ -19,8 +19,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use cluster::{ADMIN_PASSWORD, Cluster, login};
+use cluster::{ADMIN, Cluster, login};
 use lessor_postgres::protocol::{Channel, Client, Error, request_tls};
+use lessor_tests::postgres::{OBSERVER_PASSWORD, programs::own};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -156,7 +157,7 @@ fn a_peer_that_answers_nonsense_is_refused() {
         });
         assert!(
             client
-                .log_in(login("admin", "pw", "postgres"), &Channel::Plain)
+                .log_in(login(ADMIN, "pw", "postgres"), &Channel::Plain)
                 .is_err(),
             "{answer:?}"
         );
@@ -221,7 +222,7 @@ impl TlsServer {
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
         let mut client = Client::new(StreamOwned::new(connection, stream));
-        client.log_in(login("admin", ADMIN_PASSWORD, "postgres"), channel)?;
+        client.log_in(login(ADMIN, OBSERVER_PASSWORD, "postgres"), channel)?;
         Ok(client)
     }
 }
@@ -260,7 +261,7 @@ fn make_certificate(directory: &Path, key: &[&str], digest: &str) -> Certificate
     );
     fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
     for path in [directory, &certificate, &key_file] {
-        cluster::give(path);
+        own(path);
     }
     CertificateDer::from_pem_file(&certificate).unwrap()
 }

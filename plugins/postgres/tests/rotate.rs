@@ -112,7 +112,11 @@ fn an_account_that_cannot_be_rotated_is_refused_with_the_reason() {
             "root credential of this mount",
         ),
         (json!({"username": "nobody"}), "pg_42704", "nobody"),
-        (json!({"username": "admin"}), "pg_42501", "SQLSTATE 42501"),
+        (
+            json!({"username": cluster::ADMIN}),
+            "pg_42501",
+            "SQLSTATE 42501",
+        ),
         (
             json!({"member_of": ["readers"]}),
             "role_invalid",

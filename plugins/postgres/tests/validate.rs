@@ -15,6 +15,7 @@ use cluster::Cluster;
 use lessor_postgres::Postgres;
 use lessor_sdk::testing::Harness;
 use lessor_sdk::{Failure, FailureClass, Validation};
+use lessor_tests::postgres::OBSERVER_PASSWORD;
 use serde_json::{Value, json};
 
 fn check(config: Value, role: Value) -> Result<Validation, Failure> {
@@ -124,9 +125,9 @@ fn a_root_that_may_not_create_roles_is_told_how_to() {
     );
 
     let admin = with(
-        with(cluster.config(), "username", "admin"),
+        with(cluster.config(), "username", cluster::ADMIN),
         "password",
-        cluster::ADMIN_PASSWORD,
+        OBSERVER_PASSWORD,
     );
     let validation = check(admin, statements).unwrap();
     assert_eq!(

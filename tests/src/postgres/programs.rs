@@ -8,7 +8,10 @@ use std::{
 };
 
 /// A program of PostgreSQL, run as somebody whom it accepts: it refuses root.
-pub(super) fn command(program: &str) -> Command {
+///
+/// # Panics
+/// Where PostgreSQL is not installed.
+pub fn command(program: &str) -> Command {
     let mut command = Command::new(installed(program));
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group).current_dir("/");
@@ -52,7 +55,10 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// Gives a file to whoever runs the programs.
-pub(super) fn own(path: &Path) {
+///
+/// # Panics
+/// Where that is refused.
+pub fn own(path: &Path) {
     if let Some((user, group)) = unprivileged() {
         chown(path, Some(user), Some(group)).expect("chown");
     }

@@ -20,12 +20,16 @@ fn named() -> Option<PathBuf> {
 }
 
 /// Where clusters are made.
-pub(super) fn place() -> PathBuf {
+pub fn place() -> PathBuf {
     named().unwrap_or_else(env::temp_dir)
 }
 
-/// Makes the directory `data` in `home`.
-pub(super) fn make_data(home: &Path) {
+/// Makes the directory `data` in `home`, which is [`own`]ed: with UTF-8, no locale,
+/// and the superuser `postgres`, who logs in with [`OBSERVER_PASSWORD`].
+///
+/// # Panics
+/// Where it cannot be made.
+pub fn make_data(home: &Path) {
     match named() {
         Some(directory) => {
             let template = template(&directory);

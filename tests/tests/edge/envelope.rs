@@ -296,7 +296,7 @@ fn the_fields_that_strict_clients_parse_are_there() {
     );
     let tune = http.get("sys/mounts/db/tune").data();
     assert_eq!(tune["allowed_hosts"], json!([fixture.postgres.grant()]));
-    assert_eq!(tune["timeout"], json!(10));
+    assert_eq!(tune["timeout"], json!(30));
 
     let lease = fixture.issue("reader");
     let shown = fixture.server.lookup(&lease.id).data();

@@ -1,25 +1,28 @@
 //! A real PostgreSQL server for one test: its own data directory, its own port
 //! on 127.0.0.1, gone when the test ends. Where PostgreSQL is not installed the
-//! test fails and says what to install.
+//! test fails and says what to do.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use lessor_postgres::protocol::{Channel, Client, Error, Login, Row};
+use lessor_tests::postgres::{
+    OBSERVER_PASSWORD, free_port,
+    programs::{command, own},
+    template,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Password of the superuser `admin`.
-pub(crate) const ADMIN_PASSWORD: &str = "admin-password";
+/// The superuser.
+pub(crate) const ADMIN: &str = "postgres";
 /// Password of `lessor`, the least privileged root credential.
 pub(crate) const ROOT_PASSWORD: &str = "root-password";
 
@@ -36,7 +39,7 @@ pub(crate) struct Cluster {
 pub(crate) type Session = Client<TcpStream>;
 
 impl Cluster {
-    /// A server with the roles `admin` (superuser), `lessor` (CREATEROLE) and
+    /// A server with the roles `postgres` (superuser), `lessor` (CREATEROLE) and
     /// `readers`, and in the database `postgres` the schema `app`, owned by
     /// `lessor`, with the tables `orders` and `notes`.
     pub(crate) fn start() -> Self {
@@ -51,32 +54,11 @@ impl Cluster {
     pub(crate) fn start_with(settings: &[&str], hba: &str) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("lessor-postgres-")
-            .tempdir()
+            .tempdir_in(template::place())
             .unwrap();
-        give(directory.path());
-        let password = directory.path().join("password");
-        fs::write(&password, ADMIN_PASSWORD).unwrap();
-        give(&password);
+        own(directory.path());
+        template::make_data(directory.path());
         let data = directory.path().join("data");
-        let made = command("initdb")
-            .arg("--pgdata")
-            .arg(&data)
-            .arg("--pwfile")
-            .arg(&password)
-            .args([
-                "--username=admin",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-            ])
-            .output()
-            .unwrap();
-        assert!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
         let hba_path = data.join("pg_hba.conf");
         let rest = fs::read_to_string(&hba_path).unwrap();
         fs::write(&hba_path, format!("{hba}\n{rest}")).unwrap();
@@ -133,7 +115,7 @@ impl Cluster {
 
     /// A session as the superuser.
     pub(crate) fn admin(&self) -> Session {
-        self.log_in("admin", ADMIN_PASSWORD, "postgres").unwrap()
+        self.log_in(ADMIN, OBSERVER_PASSWORD, "postgres").unwrap()
     }
 
     /// A session as anyone.
@@ -213,68 +195,6 @@ pub(crate) fn column(rows: &[Row], column: usize) -> Vec<&str> {
     rows.iter().filter_map(|row| row.text(column)).collect()
 }
 
-/// A program of PostgreSQL, as the user that may run it.
-pub(crate) fn command(program: &str) -> Command {
-    let mut command = Command::new(find(program));
-    if let Some((uid, gid)) = postgres_user() {
-        command.uid(uid).gid(gid);
-    }
-    command
-        .current_dir("/")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null());
-    command
-}
-
-/// Lets the server own a file.
-pub(crate) fn give(path: &Path) {
-    if let Some((uid, gid)) = postgres_user() {
-        chown(path, Some(uid), Some(gid)).unwrap();
-    }
-}
-
-/// PostgreSQL refuses to run as root: then it runs as the user that its package
-/// makes.
-fn postgres_user() -> Option<(u32, u32)> {
-    let number = |arguments: &[&str]| {
-        let output = Command::new("id").args(arguments).output().unwrap();
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim()
-            .parse()
-            .ok()
-    };
-    (number(&["-u"]) == Some(0)).then(|| {
-        let ids = number(&["-u", "postgres"]).zip(number(&["-g", "postgres"]));
-        ids.unwrap_or_else(|| panic!("the user `postgres` is missing; {INSTALL}"))
-    })
-}
-
-/// On PATH, or where Debian puts it.
-fn find(program: &str) -> PathBuf {
-    let on_path: Vec<PathBuf> = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
-    let debian = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut all = on_path
-        .into_iter()
-        .chain(debian.map(|version| version.path().join("bin")));
-    let found =
-        all.find_map(|directory| Some(directory.join(program)).filter(|path| path.is_file()));
-    found.unwrap_or_else(|| panic!("{program} is not installed; {INSTALL}"))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 /// Waits for the line that says so; false where the server ends instead, as it
 /// does when somebody else has taken the port.
 fn is_ready(postmaster: &mut Child, log: &Arc<Mutex<String>>) -> bool {
@@ -294,8 +214,6 @@ fn is_ready(postmaster: &mut Child, log: &Arc<Mutex<String>>) -> bool {
     });
     waiting.recv_timeout(Duration::from_secs(60)).is_ok()
 }
-
-const INSTALL: &str = "install PostgreSQL: apt-get install postgresql";
 
 const SETUP: &str = "
     CREATE ROLE lessor LOGIN CREATEROLE PASSWORD 'root-password';

@@ -126,7 +126,6 @@ pub(super) const DIFFERENCES: &[Known] = &[
         ("wrapping: unwrap", "/*: not there | there"),
     ]),
     ("a lease shows how its end stands", &[
-        ("permission: its lease", "/data/*: not there | there"),
         ("leases: look up*", "/data/attempts: not there | there"),
         ("leases: look up*", "/data/bound_to: not there | there"),
         ("leases: look up*", "/data/credential_id: not there | there"),

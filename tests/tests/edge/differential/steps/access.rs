@@ -140,6 +140,8 @@ pub(super) fn permission() -> Vec<Step> {
         read("with none", "sys/mounts").by("nobody"),
         write("revoke the token", "auth/token/revoke", json!({"token": "{app}"})),
         read("after its revocation", "db/creds/reader").by("app"),
+        // It ends with the token, on either side in its own time.
+        write("revoke its lease", "sys/leases/revoke", json!({"lease_id": "{lease}", "sync": true})),
         write("its lease", "sys/leases/lookup", json!({"lease_id": "{lease}"})),
     ]
 }
