@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 
-use crate::workspace::{TEST_FEATURES, Workspace, beside, on_path, run};
+use crate::workspace::{TEST_FEATURES, Workspace, beside, on_path, run, stand_back};
 use crate::{plugins, say, servers};
 
 /// Sets up, builds and runs; `arguments` go to the runner. With any, the
@@ -22,7 +22,7 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     servers::ensure_openssl()?;
     servers::ensure_venv()?;
     let beside_it = || {
-        // Waits for a package index more than it works.
+        stand_back();
         servers::ensure_python(workspace)?;
         plugins::build(workspace)?;
         plugins::build_test_guests(workspace)?;

@@ -103,6 +103,14 @@ pub(crate) fn beside(
     other
 }
 
+/// Leaves the processors to whoever else wants them, as does what this thread starts
+/// from here on: it fills the gaps of a build that waits for one crate. Elsewhere
+/// than on Linux this would be so for the whole process, and nothing is done.
+pub(crate) fn stand_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(19);
+}
+
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command

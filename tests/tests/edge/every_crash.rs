@@ -145,19 +145,23 @@ fn crash(postgres: Postgres, point: &str, again: &[&str]) -> Postgres {
     let mut fixture = Fixture::on(postgres, setup, root);
     let kept = begin(&fixture, point);
     fixture.server.await_death();
+    // The clock of each life begins anew: it must pass what the last one, whose own
+    // was moved, put off.
+    let mut passed = 0;
     for next in again {
+        passed += GIVEN_UP_SECONDS;
         fixture.server.restart_with_fault(next);
         // It dies while it recovers, perhaps before it can answer this.
         let _ = fixture.server.http.try_send(
             "PUT",
             "sys/test/clock",
             &[("Content-Type", "application/json")],
-            Some(format!("{{\"advance\": \"{GIVEN_UP_SECONDS}s\"}}").as_bytes()),
+            Some(format!("{{\"advance\": \"{passed}s\"}}").as_bytes()),
         );
         fixture.server.await_death();
     }
     fixture.server.restart();
-    fixture.server.advance_clock(GIVEN_UP_SECONDS);
+    fixture.server.advance_clock(passed + GIVEN_UP_SECONDS);
     settled(&fixture, &story);
 
     for lease in &kept {
