@@ -122,7 +122,10 @@ fn end_sessions(session: &mut Session, name: &str, found: &Found) -> Result<(), 
         .into_iter()
         .zip([close_doing.as_slice(), &[TERMINATE]])
     {
-        let doing = doing.get(reply.completed).copied().unwrap_or(TERMINATE);
+        let doing = doing
+            .get(reply.completed.len())
+            .copied()
+            .unwrap_or(TERMINATE);
         let rows = reply
             .into_rows()
             .map_err(|error| Problem::new(doing, error))?;

@@ -402,19 +402,35 @@ fn a_parked_session_that_has_died_is_replaced() {
 #[test]
 fn a_statement_leaves_no_trace_in_the_parked_session() {
     let cluster = Cluster::start();
-    let mut role = by_statements();
-    role["creation_statements"]
-        .as_array_mut()
-        .unwrap()
-        .push("SET search_path = app; SET statement_timeout = 86399000".into());
-    let mut mount = mount(&cluster, role);
-    mount.create().unwrap();
-    mount.set_role(json!({"creation_statements": [
-        "CREATE ROLE \"{{name}}\"",
-        "DO $$ BEGIN IF current_setting('search_path') = 'app' THEN RAISE 'changed'; END IF; END $$",
-        "DO $$ BEGIN IF current_setting('statement_timeout') = '86399s' THEN RAISE 'changed'; END IF; END $$",
-    ]}));
-    mount.create().unwrap();
+    let mut mount = mount(&cluster, by_statements());
+    let changes = [
+        "SET search_path = app; SET statement_timeout = 86399000",
+        "GRANT pg_monitor TO \"{{name}}\"; SELECT set_config('search_path', 'app', false)",
+        "DO $$ BEGIN PERFORM set_config('statement_timeout', '86399s', false); END $$",
+        "SELECT pg_advisory_lock(7)",
+        // What fails has come some way before.
+        "SELECT pg_advisory_lock(7); SELECT 1 / 0",
+    ];
+    for change in changes {
+        mount.set_role(json!({"creation_statements": ["CREATE ROLE \"{{name}}\"", change]}));
+        let fails = change.contains("1 / 0");
+        assert_eq!(mount.create().is_err(), fails, "{change}");
+        mount.set_role(json!({"creation_statements": [
+            "CREATE ROLE \"{{name}}\"",
+            "DO $$ BEGIN IF current_setting('search_path') = 'app' THEN RAISE 'changed'; END IF; END $$",
+            "DO $$ BEGIN IF current_setting('statement_timeout') = '86399s' THEN RAISE 'changed'; END IF; END $$",
+            "DO $$ BEGIN IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory') THEN RAISE 'locked'; END IF; END $$",
+        ]}));
+        if let Err(failure) = mount.create() {
+            panic!("{change}: {failure:?}");
+        }
+    }
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lessor'";
+    assert_eq!(
+        cluster.value(sessions).unwrap(),
+        "1",
+        "one session served all"
+    );
 }
 
 #[test]

@@ -41,8 +41,9 @@ pub struct Reply {
     pub error: Option<ServerError>,
     /// Notices and warnings, in order.
     pub notices: Vec<Notice>,
-    /// How many of its commands were carried out.
-    pub completed: usize,
+    /// The commands that were carried out, as the server names them: `CREATE ROLE`,
+    /// `SELECT 1`. An empty one has no name.
+    pub completed: Vec<String>,
     /// Where the session stands after it.
     pub transaction: Transaction,
 }
@@ -174,8 +175,9 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    /// From here on an answer is outstanding.
-    pub(super) fn unquiet(&mut self) {
+    /// From here on the session is not quiet: an answer is outstanding, or something of
+    /// an earlier use is left in it.
+    pub fn unquiet(&mut self) {
         self.transaction = Transaction::Unknown;
     }
 
@@ -195,7 +197,7 @@ impl<S: Read + Write> Client<S> {
             rows: Vec::new(),
             error: None,
             notices: Vec::new(),
-            completed: 0,
+            completed: Vec::new(),
             transaction: Transaction::Unknown,
         };
         loop {
@@ -209,10 +211,11 @@ impl<S: Read + Write> Client<S> {
                     reply.error = Some(error);
                 }
                 Message::NoticeResponse(body) => reply.notices.push(Notice {
-                    command: reply.completed,
+                    command: reply.completed.len(),
                     said: ServerError::read(body.fields())?,
                 }),
-                Message::CommandComplete(_) | Message::EmptyQueryResponse => reply.completed += 1,
+                Message::CommandComplete(body) => reply.completed.push(body.tag()?.to_owned()),
+                Message::EmptyQueryResponse => reply.completed.push(String::new()),
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status())?;
                     reply.transaction = self.transaction;
