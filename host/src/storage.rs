@@ -15,6 +15,7 @@ mod configs;
 mod faults;
 mod holdings;
 mod idempotency;
+mod kept;
 mod keys;
 mod leases;
 mod login_failures;
@@ -41,7 +42,10 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::{clock::Timestamp, id::OperationId};
+use crate::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+};
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, NewAccount};
@@ -51,6 +55,7 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 use faults::Faults;
 pub use holdings::Holding;
 pub use idempotency::IdempotencyRow;
+use kept::Kept;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
 pub use mounts::{MountRow, NewMount};
@@ -104,6 +109,10 @@ struct Inner {
     writer: mpsc::Sender<Job>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Semaphore,
+    /// Tokens by hash.
+    tokens: Arc<Kept<[u8; 32], TokenRow>>,
+    /// Current roles by mount and name.
+    roles: Arc<Kept<(i64, RoleName), RoleRow>>,
 }
 
 impl fmt::Debug for Storage {
@@ -160,6 +169,8 @@ impl Storage {
             writer: sender,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
+            tokens: Arc::default(),
+            roles: Arc::default(),
         })))
     }
 
@@ -170,10 +181,44 @@ impl Storage {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     {
+        self.write_then(work, || ()).await
+    }
+
+    /// [`Self::write`] of what may end a token or change what it is.
+    async fn write_tokens<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let kept = Arc::clone(&self.0.tokens);
+        self.write_then(work, move || kept.forget()).await
+    }
+
+    /// [`Self::write`] of what puts a role in or out of use.
+    async fn write_roles<T, F>(&self, work: F) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    {
+        let kept = Arc::clone(&self.0.roles);
+        self.write_then(work, move || kept.forget()).await
+    }
+
+    /// [`Self::write`], and `settled` between the commit and the answer.
+    async fn write_then<T, F>(
+        &self,
+        work: F,
+        settled: impl FnOnce() + Send + 'static,
+    ) -> Result<T, StorageError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let outcome = in_savepoint(connection, work);
             Box::new(move |committed| {
+                settled();
                 // Nobody listening means that the caller went away; the write stands.
                 let _ = sender.send(committed.and(outcome));
             })

@@ -28,13 +28,14 @@ impl Storage {
         mount_id: i64,
         name: RoleName,
     ) -> Result<Option<RoleRow>, StorageError> {
-        self.find(move |connection| {
+        let key = (mount_id, name.clone());
+        let read = self.find(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1"
             );
             one(connection, &sql, params![mount_id, name.as_str()], role_row)
-        })
-        .await
+        });
+        self.0.roles.get(key, read).await
     }
 
     /// The version of a role that a lease was made with.
@@ -72,7 +73,7 @@ impl Storage {
         document: Vec<u8>,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| {
+        self.write_roles(move |connection| {
             set_aside(connection, mount_id, &name)?;
             change(
                 connection,
@@ -93,7 +94,7 @@ impl Storage {
         name: RoleName,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
+        self.write_roles(move |connection| {
             revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
             set_aside(connection, mount_id, &name)
         })

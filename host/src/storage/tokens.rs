@@ -89,11 +89,11 @@ impl Storage {
 
     /// The token of a hash.
     pub async fn token_by_hash(&self, hash: [u8; 32]) -> Result<Option<TokenRow>, StorageError> {
-        self.find(move |connection| {
+        let read = self.find(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM tokens WHERE hash = ?1");
             one(connection, &sql, [hash], token_row)
-        })
-        .await
+        });
+        self.0.tokens.get(hash, read).await
     }
 
     /// The token of an accessor.
@@ -128,7 +128,7 @@ impl Storage {
     /// Takes one use of a token; those left. None where none was left, or the
     /// token is gone.
     pub async fn use_token(&self, hash: [u8; 32]) -> Result<Option<u32>, StorageError> {
-        self.write(move |connection| {
+        self.write_tokens(move |connection| {
             one(
                 connection,
                 "UPDATE tokens SET uses_left = uses_left - 1 WHERE hash = ?1 AND uses_left > 0
@@ -147,18 +147,22 @@ impl Storage {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.execute_any(
-            "UPDATE tokens SET expires_at = ?2, facts = json_set(facts, '$.renewed_at', ?3)
-             WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?3)",
-            (hash, expires_at.0, now.0),
-        )
+        self.write_tokens(move |connection| {
+            let renewed = change(
+                connection,
+                "UPDATE tokens SET expires_at = ?2, facts = json_set(facts, '$.renewed_at', ?3)
+                 WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?3)",
+                params![hash, expires_at.0, now.0],
+            )?;
+            Ok(renewed > 0)
+        })
         .await
     }
 
     /// Ends a token and all below it, and marks the leases that are bound to
     /// them. The number of leases marked.
     pub async fn end_token(&self, hash: [u8; 32], now: Timestamp) -> Result<usize, StorageError> {
-        self.write(move |connection| end_tree(connection, &hash, now))
+        self.write_tokens(move |connection| end_tree(connection, &hash, now))
             .await
     }
 
@@ -168,7 +172,7 @@ impl Storage {
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<usize, StorageError> {
-        self.write(move |connection| {
+        self.write_tokens(move |connection| {
             change(
                 connection,
                 "UPDATE tokens SET parent = NULL WHERE parent = ?1",
@@ -187,7 +191,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
-        self.write(move |connection| {
+        self.write_tokens(move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1 LIMIT ?2",
@@ -204,7 +208,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
-        self.write(move |connection| {
+        self.write_tokens(move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
@@ -369,4 +373,87 @@ fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
         path: row.get("path")?,
         facts: json(row, "facts")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+    const HASH: [u8; 32] = [1; 32];
+    const PARENT: [u8; 32] = [2; 32];
+
+    fn token(hash: [u8; 32], parent: Option<[u8; 32]>) -> TokenRow {
+        TokenRow {
+            hash,
+            accessor: hex::encode(hash),
+            display_name: "tester".into(),
+            policies: vec!["default".into()],
+            created_at: Timestamp(0),
+            expires_at: Some(Timestamp(2_000)),
+            parent,
+            uses_left: Some(5),
+            path: "auth/test/login".into(),
+            facts: TokenFacts::default(),
+        }
+    }
+
+    /// Each way in which a token changes, after it was looked up and is kept in memory:
+    /// what is found then, as its end and the uses that are left.
+    #[tokio::test]
+    async fn a_token_is_found_as_it_was_last_written() {
+        type Found = Option<(i64, u32)>;
+        let ways: [(&str, Found); 8] = [
+            ("use", Some((2_000, 4))),
+            ("renew", Some((3_000, 5))),
+            ("end", None),
+            ("end its parent", None),
+            ("end its parent alone", Some((2_000, 5))),
+            ("end what its path made", None),
+            ("end what is due", None),
+            ("take what it wraps", None),
+        ];
+        for (way, expected) in ways {
+            let directory = tempfile::tempdir().unwrap();
+            let storage = Storage::open(&directory.path().join("lessor.db")).unwrap();
+            assert!(storage.record_token(token(PARENT, None)).await.unwrap());
+            let child = token(HASH, Some(PARENT));
+            storage.record_wrapping(child, vec![7]).await.unwrap();
+            for _ in 0..2 {
+                let before = storage.token_by_hash(HASH).await.unwrap().unwrap();
+                assert_eq!(before.parent, Some(PARENT));
+            }
+            match way {
+                "use" => assert_eq!(storage.use_token(HASH).await.unwrap(), Some(4)),
+                "renew" => {
+                    let renewed = storage.record_token_renewed(HASH, Timestamp(3_000), NOW);
+                    assert!(renewed.await.unwrap());
+                }
+                "end" => drop(storage.end_token(HASH, NOW).await.unwrap()),
+                "end its parent" => drop(storage.end_token(PARENT, NOW).await.unwrap()),
+                "end its parent alone" => {
+                    storage.end_token_alone(PARENT, NOW).await.unwrap();
+                }
+                "end what its path made" => {
+                    let ended = storage.end_tokens_made_below("auth/test/".into(), NOW, 9);
+                    assert_eq!(ended.await.unwrap().0, 2);
+                }
+                "end what is due" => {
+                    let ended = storage.end_due_tokens(Timestamp(2_000), 9).await.unwrap();
+                    assert_eq!(ended.0, 2);
+                }
+                "take what it wraps" => {
+                    let taken = storage.take_wrapping(HASH, NOW).await.unwrap();
+                    assert_eq!(taken, Some(vec![7]));
+                }
+                way => panic!("{way}"),
+            }
+            let found = storage.token_by_hash(HASH).await.unwrap();
+            if way == "end its parent alone" {
+                assert_eq!(found.as_ref().unwrap().parent, None);
+            }
+            let found = found.map(|row| (row.expires_at.unwrap().0, row.uses_left.unwrap()));
+            assert_eq!(found, expected, "{way}");
+        }
+    }
 }

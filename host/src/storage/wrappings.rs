@@ -36,7 +36,7 @@ impl Storage {
         token: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        self.write(move |connection| take(connection, &token, now))
+        self.write_tokens(move |connection| take(connection, &token, now))
             .await
     }
 
@@ -48,7 +48,7 @@ impl Storage {
         answer: Vec<u8>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
+        self.write_tokens(move |connection| {
             if take(connection, &former, now)?.is_none() {
                 return Ok(false);
             }
