@@ -23,7 +23,7 @@ use serde_json::Value;
 use self::shape::{Branches, Position};
 pub use self::{
     burden::is_bearable,
-    marked::secrets,
+    marked::{marks_secrets, secrets},
     redaction::{REDACTED, is_redacted, redact, restore},
 };
 use crate::suggest;

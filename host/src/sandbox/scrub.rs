@@ -102,7 +102,9 @@ impl<'d> Secrets<'d> {
     /// what else is done with an answer.
     pub(super) fn scrubber_for(&mut self, room: Room) -> Scrubber {
         for (schema, text) in std::mem::take(&mut self.unread) {
-            if let Ok(mut document) = serde_json::from_str(text) {
+            if schema::marks_secrets(schema)
+                && let Ok(mut document) = serde_json::from_str(text)
+            {
                 self.collect(schema, &document);
                 wipe(&mut document);
             }
@@ -467,6 +469,17 @@ mod tests {
             scrubbed.contains("visible") && scrubbed.contains("shown"),
             "{scrubbed}"
         );
+    }
+
+    /// A document is read only where its schema marks something, wherever that stands.
+    #[test]
+    fn documents_are_read_where_their_schema_marks_a_secret() {
+        let marked = json!({"$defs": {"t": {"format": "password"}}, "properties": {"a": {"$ref": "#/$defs/t"}}});
+        let plain = json!({"properties": {"a": {"type": "string"}}});
+        for (schema, expected) in [(&marked, MASK), (&plain, "canary")] {
+            let mut secrets = Secrets::of([(schema, r#"{"a": "canary"}"#)]);
+            assert_eq!(secrets.scrubber().scrub("canary"), expected);
+        }
     }
 
     /// What a scrubber leaves out because there is no room for it must not show.

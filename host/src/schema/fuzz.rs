@@ -5,7 +5,7 @@
 use jsonschema::Draft;
 use serde_json::Value;
 
-use super::{Checker, is_redacted, redact, restore};
+use super::{Checker, is_redacted, marks_secrets, redact, restore, secrets};
 use crate::testing::fuzz::{Sections, Target, assert_sentence, text};
 
 /// Bytes of a sentence about a schema or a document. What a schema itself says,
@@ -108,6 +108,9 @@ fn check(input: &[u8]) -> &'static str {
         return "refused";
     };
     shown_without_secrets(&schema, &document);
+    secrets(&schema, &document, &mut |found| {
+        assert!(marks_secrets(&schema), "{found}");
+    });
 
     let mut checked = document.clone();
     if let Err(sentence) = checker.check("config", &mut checked) {

@@ -11,6 +11,16 @@ pub fn secrets(schema: &Value, document: &Value, take: &mut dyn FnMut(&Value)) {
     visit(&Position::root(schema), document, take);
 }
 
+/// Whether [`secrets`] may find any in some document: quick to tell, and true where a
+/// mark stands in the schema at all, whatever it applies to.
+pub fn marks_secrets(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => is_secret(schema) || members.values().any(marks_secrets),
+        Value::Array(items) => items.iter().any(marks_secrets),
+        _ => false,
+    }
+}
+
 fn visit(position: &Position<'_>, instance: &Value, take: &mut dyn FnMut(&Value)) {
     let parts = position.parts(&Branches::Every);
     if parts.iter().any(|part| is_secret(part)) {
