@@ -15,7 +15,7 @@ use std::{
 
 use super::StorageError;
 
-/// Rows kept of one table; more are not in use at a time where memory matters.
+/// Rows kept of one table: enough for those in use at a time, and no matter of memory.
 const MOST: usize = 1024;
 
 /// Rows of one table by key. What is not there is not kept: who asks for it may be
