@@ -9,6 +9,7 @@
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`] | time, randomness, values that must not show, names, spans, "did you mean" |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`keyring`] | seals stored values, derives and hashes |
+//! | [`kept`] | what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
 //! | [`schema`] | checks and redacts documents |
 //! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits, network grants |
@@ -65,6 +66,7 @@ pub mod engine;
 pub mod fault;
 pub mod id;
 pub mod installation;
+pub mod kept;
 pub mod keyring;
 pub mod lease;
 pub mod login;

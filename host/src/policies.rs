@@ -7,24 +7,16 @@
 
 mod built_in;
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use self::built_in::{BuiltIn, built_in};
 use crate::{
     clock::{Clock, Timestamp},
+    kept::Kept,
     policy::{self, Acl, Policy},
     refusal::Refusal,
     storage::{PolicyRow, Storage},
     suggest::shown,
     token::{DEFAULT, ROOT, WRAPPING},
 };
-
-/// Sets of names whose meaning is kept. Beyond it all are forgotten: a place
-/// with more sets in use has something else to wait for.
-const KEPT: usize = 1024;
 
 /// Longest name of a policy, in bytes.
 const LONGEST_NAME: usize = 128;
@@ -34,14 +26,8 @@ const LONGEST_NAME: usize = 128;
 pub struct Policies {
     storage: Storage,
     clock: Clock,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    /// Counts writes, so that what was read before one is not kept after it.
-    writes: u64,
-    acls: HashMap<Vec<String>, Acl>,
+    /// By their sorted names.
+    acls: Kept<Vec<String>, Acl>,
 }
 
 /// A policy as shown.
@@ -61,9 +47,9 @@ impl Policies {
     /// The policies in `storage`.
     pub fn new(storage: Storage, clock: Clock) -> Self {
         Self {
+            acls: Kept::until(storage.policy_changes()),
             storage,
             clock,
-            kept: Mutex::default(),
         }
     }
 
@@ -79,32 +65,8 @@ impl Policies {
         if names.iter().any(|name| name == ROOT) {
             return Ok(Acl::root());
         }
-        let writes = {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(acl) = kept.acls.get(&names) {
-                return Ok(acl.clone());
-            }
-            kept.writes
-        };
-        let mut policies = Vec::new();
-        for view in self.views(&names).await? {
-            let policy = Policy::parse(&view.text).map_err(|sentence| {
-                Refusal::internal(Unreadable {
-                    name: view.name,
-                    sentence,
-                })
-            })?;
-            policies.push(policy);
-        }
-        let acl = Acl::of(&policies);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.writes == writes {
-            if kept.acls.len() >= KEPT {
-                kept.acls.clear();
-            }
-            kept.acls.insert(names, acl.clone());
-        }
-        Ok(acl)
+        let read = self.read_acl(&names);
+        self.acls.get(names.clone(), read).await
     }
 
     /// A policy; none where there is none of that name.
@@ -158,10 +120,7 @@ impl Policies {
             unwritten,
             self.clock.now(),
         );
-        let written = written.await;
-        // Also after a failure: it may have come after the commit.
-        self.forget();
-        if written? {
+        if written.await? {
             return Ok(());
         }
         Err(Refusal::Invalid(format!(
@@ -180,9 +139,7 @@ impl Policies {
                 "the policy {name} is built in and cannot be deleted"
             )));
         }
-        let removed = self.storage.remove_policy(name).await;
-        self.forget();
-        Ok(removed?)
+        Ok(self.storage.remove_policy(name).await?)
     }
 
     /// Names of all policies that begin with `prefix`, in order; `root` last. That of
@@ -202,6 +159,21 @@ impl Policies {
         Ok(names)
     }
 
+    /// What these policies allow together, as they are stored now.
+    async fn read_acl(&self, names: &[String]) -> Result<Acl, Refusal> {
+        let mut policies = Vec::new();
+        for view in self.views(names).await? {
+            let policy = Policy::parse(&view.text).map_err(|sentence| {
+                Refusal::internal(Unreadable {
+                    name: view.name,
+                    sentence,
+                })
+            })?;
+            policies.push(policy);
+        }
+        Ok(Acl::of(&policies))
+    }
+
     /// The policies of some names as stored, else as built in.
     async fn views(&self, names: &[String]) -> Result<Vec<PolicyView>, Refusal> {
         let rows = self.storage.policies(names.to_vec()).await?;
@@ -214,13 +186,6 @@ impl Policies {
             .collect();
         let stored = rows.into_iter().map(PolicyView::from);
         Ok(stored.chain(standing).collect())
-    }
-
-    /// Forgets what sets of names came to.
-    fn forget(&self) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.writes += 1;
-        kept.acls.clear();
     }
 }
 

@@ -15,7 +15,6 @@ mod configs;
 mod faults;
 mod holdings;
 mod idempotency;
-mod kept;
 mod keys;
 mod leases;
 mod login_failures;
@@ -45,6 +44,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
+    kept::{Changes, Kept},
 };
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place};
@@ -55,7 +55,6 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 use faults::Faults;
 pub use holdings::Holding;
 pub use idempotency::IdempotencyRow;
-use kept::Kept;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
 pub use mounts::{MountRow, NewMount};
@@ -110,9 +109,10 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     free_readers: Semaphore,
     /// Tokens by hash.
-    tokens: Arc<Kept<[u8; 32], TokenRow>>,
+    tokens: Kept<[u8; 32], TokenRow>,
     /// Current roles by mount and name.
-    roles: Arc<Kept<(i64, RoleName), RoleRow>>,
+    roles: Kept<(i64, RoleName), RoleRow>,
+    policy_changes: Changes,
 }
 
 impl fmt::Debug for Storage {
@@ -169,8 +169,9 @@ impl Storage {
             writer: sender,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
-            tokens: Arc::default(),
-            roles: Arc::default(),
+            tokens: Kept::until(Changes::default()),
+            roles: Kept::until(Changes::default()),
+            policy_changes: Changes::default(),
         })))
     }
 
@@ -184,24 +185,14 @@ impl Storage {
         self.write_then(work, || ()).await
     }
 
-    /// [`Self::write`] of what may end a token or change what it is.
-    async fn write_tokens<T, F>(&self, work: F) -> Result<T, StorageError>
+    /// [`Self::write`] of what may be a change, and is counted as one.
+    async fn write_change<T, F>(&self, changes: &Changes, work: F) -> Result<T, StorageError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     {
-        let kept = Arc::clone(&self.0.tokens);
-        self.write_then(work, move || kept.forget()).await
-    }
-
-    /// [`Self::write`] of what puts a role in or out of use.
-    async fn write_roles<T, F>(&self, work: F) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
-    {
-        let kept = Arc::clone(&self.0.roles);
-        self.write_then(work, move || kept.forget()).await
+        let changes = changes.clone();
+        self.write_then(work, move || changes.count()).await
     }
 
     /// [`Self::write`], and `settled` between the commit and the answer.

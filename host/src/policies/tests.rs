@@ -51,6 +51,17 @@ async fn a_change_of_a_policy_counts_at_once() {
 }
 
 #[tokio::test]
+async fn a_change_counts_at_once_whoever_wrote_it() {
+    let place = place();
+    let other = Policies::new(place.storage.clone(), Clock::system());
+    assert!(!may_read(&place.policies, &["ops"], "a").await);
+    other.write("ops", &reading("a"), None).await.unwrap();
+    assert!(may_read(&place.policies, &["ops"], "a").await);
+    other.delete("ops").await.unwrap();
+    assert!(!may_read(&place.policies, &["ops"], "a").await);
+}
+
+#[tokio::test]
 async fn the_default_is_built_in_until_it_is_written() {
     let place = place();
     let policies = &place.policies;

@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, moment, one};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, kept::Changes};
 
 /// A policy as stored.
 #[derive(Clone, Debug)]
@@ -21,6 +21,11 @@ pub struct PolicyRow {
 const COLUMNS: &str = "name, text, version, written_at";
 
 impl Storage {
+    /// Counts the writes of policies.
+    pub fn policy_changes(&self) -> Changes {
+        self.0.policy_changes.clone()
+    }
+
     /// Those of the named policies that are stored.
     pub async fn policies(&self, names: Vec<String>) -> Result<Vec<PolicyRow>, StorageError> {
         self.read(move |connection| {
@@ -58,7 +63,7 @@ impl Storage {
         unwritten: i64,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
+        self.write_change(&self.0.policy_changes, move |connection| {
             let sql = "SELECT version FROM policies WHERE name = ?1";
             let stored = one(connection, sql, [&name], |row| row.get(0))?;
             let version: i64 = stored.unwrap_or(unwritten);
@@ -82,8 +87,11 @@ impl Storage {
 
     /// Removes a policy, where there is one.
     pub async fn remove_policy(&self, name: String) -> Result<(), StorageError> {
-        self.execute("DELETE FROM policies WHERE name = ?1", [name])
-            .await
+        self.write_change(&self.0.policy_changes, move |connection| {
+            change(connection, "DELETE FROM policies WHERE name = ?1", [name])?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -36,8 +36,10 @@ impl Storage {
         token: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        self.write_tokens(move |connection| take(connection, &token, now))
-            .await
+        self.write_change(&self.0.tokens.changes(), move |connection| {
+            take(connection, &token, now)
+        })
+        .await
     }
 
     /// Puts an answer under another token, where the former still holds it.
@@ -48,7 +50,7 @@ impl Storage {
         answer: Vec<u8>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_tokens(move |connection| {
+        self.write_change(&self.0.tokens.changes(), move |connection| {
             if take(connection, &former, now)?.is_none() {
                 return Ok(false);
             }

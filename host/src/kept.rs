@@ -1,0 +1,191 @@
+//! What every request reads, kept in memory until what it was read from changes.
+//!
+//! SQLite gives a reading connection nothing of what it read before a commit, and under
+//! load there is a commit for each read: the row of one token came from the file anew
+//! for every request. What policies come to was parsed anew as well.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Values kept at a time: enough for those in use, and no matter of memory.
+const MOST: usize = 1024;
+
+/// How often a table has changed. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(Arc<AtomicU64>);
+
+impl Changes {
+    /// Counts one: for the writer, once it is committed and before anybody is told of
+    /// it.
+    pub fn count(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Values by key, none older than the last change.
+pub struct Kept<K, V> {
+    changes: Changes,
+    values: Mutex<Values<K, V>>,
+}
+
+struct Values<K, V> {
+    /// How many changes there were before each of them was read.
+    read_at: u64,
+    by_key: HashMap<K, V>,
+}
+
+impl<K, V> Kept<K, V> {
+    /// Keeps what is read of that whose changes are counted.
+    pub fn until(changes: Changes) -> Self {
+        let values = Values {
+            read_at: changes.so_far(),
+            by_key: HashMap::new(),
+        };
+        Self {
+            changes,
+            values: Mutex::new(values),
+        }
+    }
+
+    /// What counts here.
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
+    }
+
+    /// The values, of which none is older than the `changes` so far.
+    fn values(&self, changes: u64) -> MutexGuard<'_, Values<K, V>> {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.read_at < changes {
+            values.read_at = changes;
+            values.by_key.clear();
+        }
+        values
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Kept<K, V> {
+    /// The value of `key`: the one that is kept, or else as `read` finds it.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub async fn get<E>(&self, key: K, read: impl Future<Output = Result<V, E>>) -> Result<V, E> {
+        // Before it is read: where a change comes meanwhile, the value is not kept.
+        let changes = self.changes.so_far();
+        if let Some(value) = self.values(changes).by_key.get(&key) {
+            return Ok(value.clone());
+        }
+        let value = read.await?;
+        let mut values = self.values(changes);
+        if values.read_at == changes {
+            if values.by_key.len() >= MOST {
+                values.by_key.clear();
+            }
+            values.by_key.insert(key, value.clone());
+        }
+        Ok(value)
+    }
+
+    /// [`Self::get`] of what there may be none of. That there is none is not kept: who
+    /// asks for it may be guessing.
+    ///
+    /// # Errors
+    /// That of `read`.
+    pub async fn find<E>(
+        &self,
+        key: K,
+        read: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
+        let found = self.get(key, async { read.await.map_err(Some)?.ok_or(None) });
+        match found.await {
+            Ok(value) => Ok(Some(value)),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Kept<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kept")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn kept<K: Eq + Hash, V: Clone>() -> Kept<K, V> {
+        Kept::until(Changes::default())
+    }
+
+    async fn find(kept: &Kept<u8, u8>, key: u8, stored: Option<u8>) -> Option<u8> {
+        let read = async { Ok::<_, Infallible>(stored) };
+        kept.find(key, read).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_value_is_kept_until_a_change() {
+        let kept = kept();
+        assert_eq!(find(&kept, 1, None).await, None);
+        assert_eq!(find(&kept, 1, Some(10)).await, Some(10));
+        assert_eq!(find(&kept, 1, Some(11)).await, Some(10));
+        assert_eq!(find(&kept, 2, Some(20)).await, Some(20));
+        kept.changes().count();
+        assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
+        assert_eq!(find(&kept, 2, None).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_and_not_kept() {
+        let kept: Kept<u8, u8> = kept();
+        assert_eq!(kept.get(1, async { Err("lost") }).await, Err("lost"));
+        assert_eq!(kept.find(1, async { Err("lost") }).await, Err("lost"));
+        assert_eq!(find(&kept, 1, Some(10)).await, Some(10));
+    }
+
+    #[tokio::test]
+    async fn a_value_that_changes_while_it_is_read_is_not_kept() {
+        let kept: Kept<u8, u8> = kept();
+        let read = kept.get(1, async {
+            kept.changes().count();
+            Ok::<_, Infallible>(10)
+        });
+        assert_eq!(read.await.unwrap(), 10);
+        assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reading_does_not_undo_what_was_kept_since() {
+        let kept: Kept<u8, u8> = kept();
+        let slow = kept.get(1, async {
+            kept.changes().count();
+            assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
+            Ok::<_, Infallible>(10)
+        });
+        assert_eq!(slow.await.unwrap(), 10);
+        assert_eq!(find(&kept, 1, None).await, Some(11));
+    }
+
+    #[tokio::test]
+    async fn no_more_is_kept_than_is_in_use() {
+        let kept: Kept<usize, usize> = kept();
+        for key in 0..3 * MOST {
+            let read = async { Ok::<_, Infallible>(key) };
+            kept.get(key, read).await.unwrap();
+            assert!(kept.values(0).by_key.len() <= MOST);
+        }
+    }
+}
