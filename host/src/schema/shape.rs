@@ -148,29 +148,31 @@ fn gather<'s>(
         return;
     }
     parts.schemas.push(schema);
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    if let Some(target) = reference.and_then(|reference| resolve(root, reference)) {
-        gather(root, target, branches, depth + 1, parts);
-    }
-    for branch in list(schema, "allOf") {
-        gather(root, branch, branches, depth + 1, parts);
-    }
-    for keyword in ["anyOf", "oneOf"] {
-        for branch in chosen(root, list(schema, keyword), branches) {
-            gather(root, branch, branches, depth + 1, parts);
-        }
-    }
     // Conditions are not evaluated here: they count as possible, never as certain.
-    if matches!(branches, Branches::Every | Branches::Applicable(_)) {
-        for keyword in ["then", "else"] {
-            if let Some(branch) = schema.get(keyword) {
-                gather(root, branch, branches, depth + 1, parts);
+    let conditions = matches!(branches, Branches::Every | Branches::Applicable(_));
+    let mut follow = |branch| gather(root, branch, branches, depth + 1, parts);
+    // Most schemas have none of these: to look at what there is costs less than to
+    // look for each.
+    for (keyword, value) in schema.as_object().into_iter().flatten() {
+        match keyword.as_str() {
+            "$ref" => {
+                let target = value.as_str().and_then(|to| resolve(root, to));
+                target.into_iter().for_each(&mut follow);
             }
-        }
-        if let Some(dependent) = schema.get("dependentSchemas").and_then(Value::as_object) {
-            for branch in dependent.values() {
-                gather(root, branch, branches, depth + 1, parts);
+            "allOf" => list(value).iter().for_each(&mut follow),
+            "anyOf" | "oneOf" => {
+                let fitting = chosen(root, list(value), branches);
+                fitting.into_iter().for_each(&mut follow);
             }
+            "then" | "else" if conditions => follow(value),
+            "dependentSchemas" if conditions => {
+                value
+                    .as_object()
+                    .into_iter()
+                    .flat_map(Map::values)
+                    .for_each(&mut follow);
+            }
+            _ => {}
         }
     }
 }
@@ -233,9 +235,6 @@ fn has_type(kind: &Value, instance: &Value) -> bool {
     }
 }
 
-fn list<'s>(schema: &'s Value, keyword: &str) -> &'s [Value] {
-    schema
-        .get(keyword)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
