@@ -486,6 +486,13 @@ impl House {
         self.upstream.lock().unwrap().script = steps.to_vec();
     }
 
+    /// Holds up the next creation.
+    pub(crate) fn hold(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.upstream.lock().unwrap().gate = Some(Arc::clone(&gate));
+        gate
+    }
+
     pub(crate) fn script_left(&self) -> usize {
         self.upstream.lock().unwrap().script.len()
     }

@@ -36,6 +36,8 @@ pub(super) struct Making<'a> {
     pub(super) document: Secret<String>,
     pub(super) body: Secret<String>,
     pub(super) lease: &'a NewLease,
+    /// Whether the lease has a row by now, which covers one call at a time.
+    pub(super) has_intent: bool,
     /// Limit of one call.
     pub(super) patience: Duration,
     /// 1 where upstream was never asked.
@@ -154,6 +156,7 @@ impl Leases {
             document,
             body: Secret::new(body.to_string()),
             lease: &lease,
+            has_intent: needs_intent,
             patience,
             first_attempt: 1,
         };
@@ -182,7 +185,7 @@ impl Leases {
     /// root was being rotated is repeated. The last attempt and how it went.
     ///
     /// # Errors
-    /// Where storage fails.
+    /// Where storage fails, or the lease was revoked or given up during the rotation.
     pub(super) async fn make(
         &self,
         making: &Making<'_>,
@@ -213,7 +216,10 @@ impl Leases {
                 )
                 .await;
             match created {
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
+                Err(failure) if root.renewed_after(&failure).await? => {
+                    attempt += 1;
+                    self.cover(making).await?;
+                }
                 Ok(credential) => {
                     self.upstream_answered(making.mount).await;
                     return Ok((attempt, Ok(credential)));
@@ -221,6 +227,18 @@ impl Leases {
                 failed => return Ok((attempt, failed)),
             }
         }
+    }
+
+    /// Gives the intent time for another call: what waited for a rotation may have
+    /// waited until it is given up, and what is made after that is known to nobody.
+    async fn cover(&self, making: &Making<'_>) -> Result<(), Refusal> {
+        let operation = making.lease.operation;
+        let due = give_up_after(making.patience, self.clock.now());
+        if making.has_intent && self.storage.resume_intent(operation, due).await?.is_none() {
+            let id = id_of(making.mount, making.role_name, operation);
+            return Err(revoked_meanwhile(&id));
+        }
+        Ok(())
     }
 
     /// Commits a credential before its caller sees it.
@@ -292,7 +310,7 @@ impl Leases {
             // A request that timed out may still land; any other has ended.
             let now = self.clock.now();
             let due = if failure.code == "timeout" {
-                lease.give_up_at
+                give_up_after(Duration::ZERO, now)
             } else {
                 now
             };

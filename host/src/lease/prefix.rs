@@ -213,36 +213,4 @@ fn cover(path: &str, prefix: &str) -> Option<Cover> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_covers_whole_segments_only() {
-        let role = |name: &str| Some(Cover::Role(name.parse().unwrap()));
-        for (path, prefix, covered) in [
-            ("db", "db", Some(Cover::Everything)),
-            ("db", "db/", Some(Cover::Everything)),
-            ("db", "db/creds", Some(Cover::Everything)),
-            ("db", "db/creds/", Some(Cover::Everything)),
-            ("db", "db/creds/reader", role("reader")),
-            ("db", "/db/creds/reader/", role("reader")),
-            ("db/orders", "db", Some(Cover::Everything)),
-            ("db", "d", None),
-            ("db", "db/cred", None),
-            ("db", "db/orders", None),
-            ("db2", "db", None),
-            (
-                "db",
-                "db/creds/reader/00000000000000000000000000",
-                Some(Cover::One(
-                    "db/creds/reader/00000000000000000000000000"
-                        .parse()
-                        .unwrap(),
-                )),
-            ),
-            ("db", "db/creds/reader/0", None),
-        ] {
-            assert_eq!(cover(path, prefix), covered, "{path} {prefix}");
-        }
-    }
-}
+mod tests;

@@ -144,6 +144,7 @@ impl Leases {
             document: self.roles.open(mount, &role)?,
             body: Secret::new(body.to_string()),
             lease: &lease,
+            has_intent: true,
             patience,
             first_attempt: 2,
         };

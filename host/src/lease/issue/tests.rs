@@ -1,7 +1,7 @@
-//! Issuing what leaves nothing upstream: no intent, and so much may happen between the
-//! provider's call and the one commit.
+//! What may happen while a credential is being made. Most of it is about those that
+//! leave nothing upstream: without an intent, all is decided in the one commit.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::{
     lease::Issued,
     refusal::Refusal,
     storage::LeaseState,
-    testing::{Gate, House, Step, db, reader, requester},
+    testing::{House, Step, db, reader, requester},
 };
 
 fn house() -> House {
@@ -25,8 +25,7 @@ async fn issue_while(
     engine: &Engine,
     meanwhile: impl Future<Output = ()>,
 ) -> Result<Issued, Refusal> {
-    let gate = Arc::new(Gate::default());
-    house.upstream.lock().unwrap().gate = Some(Arc::clone(&gate));
+    let gate = house.hold();
     let other = async {
         gate.reached.notified().await;
         meanwhile.await;
@@ -128,4 +127,53 @@ async fn a_cap_holds_whoever_was_first() {
     assert!(matches!(engine.issue().await, Err(Refusal::Limit { .. })));
     assert_eq!(house.upstream.lock().unwrap().created, made);
     assert_eq!(leases(&engine).await, 1);
+}
+
+/// A call that a rotation had refused was repeated however long it had waited: its
+/// intent was long given up and forgotten, and where the answer to the repeat was lost,
+/// too, the credential stayed upstream and nobody knew of it.
+#[tokio::test]
+async fn what_was_given_up_while_it_waited_for_a_rotation_is_not_made() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let mount = engine.mounts.open(&db()).unwrap();
+    let gate = house.hold();
+    let other = async {
+        gate.reached.notified().await;
+        engine.rotations.rotate_root(&db(), None).await.unwrap();
+        let turn = mount.rotation_turn().await;
+        gate.opened.notify_one();
+        engine.drain(&house.clock).await;
+        house.script(&[Step::FailAfter]);
+        drop(turn);
+    };
+    let (issued, ()) = tokio::join!(engine.issue(), other);
+    assert!(matches!(issued, Err(Refusal::Conflict(_))), "{issued:?}");
+    assert_eq!(house.principals(), 0);
+    assert_eq!(house.script_left(), 1);
+}
+
+#[tokio::test]
+async fn what_is_made_anew_after_a_rotation_has_as_long_as_at_first() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let mount = engine.mounts.open(&db()).unwrap();
+    let timeout = mount.spec.tune.timeout;
+    let first = house.hold();
+    let other = async {
+        first.reached.notified().await;
+        engine.rotations.rotate_root(&db(), None).await.unwrap();
+        house.clock.advance(timeout);
+        let second = house.hold();
+        first.opened.notify_one();
+        second.reached.notified().await;
+        house.clock.advance(timeout);
+        let given_up = engine.leases.claim_due(&mount, house.clock.now(), 10);
+        assert!(given_up.await.unwrap().is_empty());
+        second.opened.notify_one();
+    };
+    let (issued, ()) = tokio::join!(engine.issue(), other);
+    let lease = issued.unwrap().lease;
+    assert_eq!(lease.state, LeaseState::Active);
+    assert_eq!(house.principals(), 1);
 }
