@@ -315,13 +315,7 @@ impl Leases {
                 now
             };
             self.storage
-                .record_revocation_failure(
-                    lease.operation,
-                    LeaseState::Revoking,
-                    now,
-                    due,
-                    failure.to_string(),
-                )
+                .record_not_made(lease.clone(), now, due, failure.to_string())
                 .await
         };
         if let Err(error) = outcome {

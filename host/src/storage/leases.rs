@@ -386,6 +386,30 @@ impl Storage {
         .await
     }
 
+    /// Records at `now` that making a credential failed where it may have taken effect:
+    /// from `due_at` on it is looked for upstream and ended.
+    pub async fn record_not_made(
+        &self,
+        lease: NewLease,
+        now: Timestamp,
+        due_at: Timestamp,
+        error: String,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            // Forgotten already, as in `record_active`.
+            insert_intent(connection, &lease)?;
+            change(
+                connection,
+                "UPDATE leases SET state = 'revoking', due_at = ?2, last_error = ?3,
+                   ending_since = coalesce(ending_since, ?4)
+                 WHERE operation = ?1",
+                params![lease.operation.to_bytes(), due_at.0, error, now.0],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Removes an intent of which nothing can exist upstream.
     pub async fn forget_intent(&self, id: OperationId) -> Result<(), StorageError> {
         self.write(move |connection| {

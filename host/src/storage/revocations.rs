@@ -169,8 +169,7 @@ impl Storage {
         .await
     }
 
-    /// Records a failed attempt to make or to revoke, at `now`, and when the next
-    /// attempt to revoke is.
+    /// Records a failed attempt to revoke, at `now`, and when the next one is.
     pub async fn record_revocation_failure(
         &self,
         id: OperationId,

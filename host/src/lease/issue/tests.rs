@@ -129,6 +129,28 @@ async fn a_cap_holds_whoever_was_first() {
     assert_eq!(leases(&engine).await, 1);
 }
 
+/// The machine slept, or its clock was set forward: the intent was given up, looked for
+/// and forgotten while the call was under way. Its lost answer left a credential that
+/// nobody knew of.
+#[tokio::test]
+async fn a_call_that_outlives_its_intent_leaves_nothing_upstream() {
+    for (step, made) in [(Step::Well, "made"), (Step::FailAfter, "lost")] {
+        let house = House::new();
+        let engine = house.open(true).await;
+        let gate = house.hold();
+        let other = async {
+            gate.reached.notified().await;
+            engine.drain(&house.clock).await;
+            house.script(&[step]);
+            gate.opened.notify_one();
+        };
+        let (issued, ()) = tokio::join!(engine.issue(), other);
+        assert!(issued.is_err(), "{made}");
+        engine.drain(&house.clock).await;
+        assert_eq!(house.principals(), 0, "{made}");
+    }
+}
+
 /// A call that a rotation had refused was repeated however long it had waited: its
 /// intent was long given up and forgotten, and where the answer to the repeat was lost,
 /// too, the credential stayed upstream and nobody knew of it.
