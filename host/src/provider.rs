@@ -197,6 +197,17 @@ pub struct Failure {
     pub reached_upstream: bool,
 }
 
+impl Failure {
+    /// Whether what was asked of upstream may take effect a little later: the host
+    /// stopped the call, which may have been waiting for an answer, or upstream
+    /// broke off.
+    pub fn may_still_land(&self) -> bool {
+        self.class == FailureClass::Unavailable
+            || ["timeout", "trap"].contains(&self.code.as_str())
+            || self.code.starts_with("limit_")
+    }
+}
+
 /// The answer of `validate-config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validation {
@@ -357,4 +368,30 @@ pub trait Provider: Send + Sync + fmt::Debug {
         name: &str,
         revoked: &[RevokedCredential],
     ) -> Result<Option<Document>, Failure>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_lands_no_more() {
+        for (class, code, may_land) in [
+            (FailureClass::Denied, "28P01", false),
+            (FailureClass::Internal, "malformed", false),
+            (FailureClass::Unavailable, "closed", true),
+            (FailureClass::Unavailable, "timeout", true),
+            (FailureClass::Internal, "trap", true),
+            (FailureClass::Internal, "limit_cpu", true),
+        ] {
+            let failure = Failure {
+                class,
+                code: code.into(),
+                message: String::new(),
+                retry_after: None,
+                reached_upstream: true,
+            };
+            assert_eq!(failure.may_still_land(), may_land, "{failure:?}");
+        }
+    }
 }

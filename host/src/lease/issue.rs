@@ -307,9 +307,9 @@ impl Leases {
         let outcome = if attempt == 1 && !failure.reached_upstream {
             self.storage.forget_intent(lease.operation).await
         } else {
-            // A request that timed out may still land; any other has ended.
+            // Looked for too early, it would be missed and forgotten.
             let now = self.clock.now();
-            let due = if failure.code == "timeout" {
+            let due = if failure.may_still_land() {
                 give_up_after(Duration::ZERO, now)
             } else {
                 now

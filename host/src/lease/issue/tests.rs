@@ -129,6 +129,24 @@ async fn a_cap_holds_whoever_was_first() {
     assert_eq!(leases(&engine).await, 1);
 }
 
+/// A call that is stopped, or whose upstream breaks off, may have asked for what takes
+/// effect only after a first look for it.
+#[tokio::test]
+async fn what_may_still_land_is_not_looked_for_at_once() {
+    for (step, wait) in [(Step::Refuse, 0), (Step::FailBefore, 5)] {
+        let house = House::new();
+        let engine = house.open(false).await;
+        house.script(&[step]);
+        let wait = Duration::from_secs(wait);
+        let earliest = house.clock.now().plus(wait);
+        assert!(engine.issue().await.is_err());
+        let latest = house.clock.now().plus(wait);
+        let mount = engine.mounts.open(&db()).unwrap();
+        let due = engine.leases.next_due(&mount).await.unwrap().unwrap();
+        assert!(earliest <= due && due <= latest, "{step:?}: {due}");
+    }
+}
+
 /// The machine slept, or its clock was set forward: the intent was given up, looked for
 /// and forgotten while the call was under way. Its lost answer left a credential that
 /// nobody knew of.
