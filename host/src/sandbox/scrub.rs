@@ -191,6 +191,9 @@ impl Scrubber {
         let mut line = String::with_capacity(scrubbed.len().min(limit));
         for character in scrubbed.chars() {
             if line.len() + character.len_utf8() > limit {
+                // Of an escape that was cut in two, the rest may read as a secret. No
+                // secret is shorter than the mask.
+                line = self.scrub(&line).into_owned();
                 line.push('…');
                 break;
             }
@@ -415,6 +418,14 @@ mod tests {
         let line = "MIIEvQIBADANBgkqhkiG9w0BAQ";
         let pem = format!("-----BEGIN KEY-----\r\n{line}\r\n-----END KEY-----\r\n");
         assert_eq!(scrubber(&[&pem]).scrub(&format!("bad {line}")), "bad ****");
+    }
+
+    /// What is left of the last escape stood for itself, and with it the secret was there.
+    #[test]
+    fn a_cut_within_an_escape_leaves_no_secret() {
+        let scrubber = scrubber(&["abc%"]);
+        assert_eq!(scrubber.line("is ab%63%25d", 100), "is ****d");
+        assert_eq!(scrubber.line("is ab%63%41", 10), "is ****4…");
     }
 
     /// A space is put where a line ended, and then the secret stood there.
