@@ -59,8 +59,8 @@ impl<K, V> Kept<K, V> {
     }
 
     /// What counts here.
-    pub fn changes(&self) -> Changes {
-        self.changes.clone()
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The values, of which none is older than the `changes` so far.

@@ -166,7 +166,7 @@ impl Leases {
         let credential = match made {
             Ok(credential) => credential,
             Err(failure) if needs_intent => {
-                return Err(self.not_made(&lease, attempt, failure).await);
+                return Err(self.not_made(lease, attempt, failure).await);
             }
             Err(failure) => return Err(Refusal::Provider(failure)),
         };
@@ -300,12 +300,13 @@ impl Leases {
     /// has it revoked otherwise.
     pub(super) async fn not_made(
         &self,
-        lease: &NewLease,
+        lease: NewLease,
         attempt: u32,
         failure: Failure,
     ) -> Refusal {
+        let operation = lease.operation;
         let outcome = if attempt == 1 && !failure.reached_upstream {
-            self.storage.forget_intent(lease.operation).await
+            self.storage.forget_intent(operation).await
         } else {
             // Looked for too early, it would be missed and forgotten.
             let now = self.clock.now();
@@ -315,12 +316,12 @@ impl Leases {
                 now
             };
             self.storage
-                .record_not_made(lease.clone(), now, due, failure.to_string())
+                .record_not_made(lease, now, due, failure.to_string())
                 .await
         };
         if let Err(error) = outcome {
             // The row stands as `creating` and is found when it is due.
-            tracing::error!(operation = %lease.operation, %error, "could not record a failed issue");
+            tracing::error!(%operation, %error, "could not record a failed issue");
         }
         self.nudge.now();
         Refusal::Provider(failure)

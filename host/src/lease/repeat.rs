@@ -156,7 +156,7 @@ impl Leases {
             Ok(credential) => credential,
             // The lease stands: only its credential cannot be told again now.
             Err(failure) if was_active => return Err(failure.into()),
-            Err(failure) => return Err(self.not_made(&lease, attempt, failure).await),
+            Err(failure) => return Err(self.not_made(lease, attempt, failure).await),
         };
         if !was_active {
             return self

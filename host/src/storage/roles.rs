@@ -73,7 +73,7 @@ impl Storage {
         document: Vec<u8>,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write_change(&self.0.roles.changes(), move |connection| {
+        self.write_change(self.0.roles.changes(), move |connection| {
             set_aside(connection, mount_id, &name)?;
             change(
                 connection,
@@ -94,7 +94,7 @@ impl Storage {
         name: RoleName,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(&self.0.roles.changes(), move |connection| {
+        self.write_change(self.0.roles.changes(), move |connection| {
             revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
             set_aside(connection, mount_id, &name)
         })

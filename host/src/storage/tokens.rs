@@ -128,7 +128,7 @@ impl Storage {
     /// Takes one use of a token; those left. None where none was left, or the
     /// token is gone.
     pub async fn use_token(&self, hash: [u8; 32]) -> Result<Option<u32>, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             one(
                 connection,
                 "UPDATE tokens SET uses_left = uses_left - 1 WHERE hash = ?1 AND uses_left > 0
@@ -147,7 +147,7 @@ impl Storage {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             let renewed = change(
                 connection,
                 "UPDATE tokens SET expires_at = ?2, facts = json_set(facts, '$.renewed_at', ?3)
@@ -162,7 +162,7 @@ impl Storage {
     /// Ends a token and all below it, and marks the leases that are bound to
     /// them. The number of leases marked.
     pub async fn end_token(&self, hash: [u8; 32], now: Timestamp) -> Result<usize, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             end_tree(connection, &hash, now)
         })
         .await
@@ -174,7 +174,7 @@ impl Storage {
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<usize, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             change(
                 connection,
                 "UPDATE tokens SET parent = NULL WHERE parent = ?1",
@@ -193,7 +193,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1 LIMIT ?2",
@@ -210,7 +210,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(usize, usize), StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",

@@ -36,7 +36,7 @@ impl Storage {
         token: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             take(connection, &token, now)
         })
         .await
@@ -50,7 +50,7 @@ impl Storage {
         answer: Vec<u8>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(&self.0.tokens.changes(), move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
             if take(connection, &former, now)?.is_none() {
                 return Ok(false);
             }
