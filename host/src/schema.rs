@@ -31,6 +31,9 @@ use crate::suggest;
 /// Bytes that one compiled `pattern` of a schema may take.
 const PATTERN_SIZE: usize = 1 << 20;
 
+/// Bytes that defaults may add to a document, about.
+const DEFAULTS: usize = 1 << 20;
+
 /// Checks documents against one schema.
 #[derive(Debug)]
 pub struct Checker {
@@ -80,19 +83,24 @@ impl Checker {
             return Err(format!("{root} {UNBEARABLE}"));
         }
         let top = Position::root(&self.schema);
-        lists::split(&top, document);
-        refuse_unknown(&top, document, root, self.beside)?;
-        fill_defaults(&top, document);
-        match self.validator.iter_errors(document).next() {
-            None => Ok(()),
-            Some(error) => Err(clipped(&sentence::of(root, &error))),
+        if lists::split(&top, document) && !is_bearable(&self.schema, document) {
+            return Err(format!("{root} {UNBEARABLE}"));
         }
+        refuse_unknown(&top, document, root, self.beside)?;
+        let mut room = DEFAULTS;
+        fill_defaults(&top, document, &mut room).ok_or_else(|| {
+            format!("{root} would grow by more than 1 MiB of defaults: shorten it")
+        })?;
+        // The first mistake only: all of them may be more than fit in memory.
+        self.validator
+            .validate(document)
+            .map_err(|error| clipped(&sentence::of(root, &error)))
     }
 }
 
 /// What is said of a document that cannot, behind its name.
 pub const UNBEARABLE: &str =
-    "would take more than 1,000,000 checks by its schema: nest it less deeply";
+    "would take more than 1,000,000 checks by its schema: shorten it, or nest it less deeply";
 
 /// Compiles a schema that comes from a plugin, for checks that need no more than
 /// a yes or no and the place of the mistake.
@@ -141,13 +149,12 @@ fn refuse_unknown(
     }
     match instance {
         Value::Object(fields) => {
-            let known = shape::known_fields(&parts);
+            let closed = shape::is_closed(&parts);
             for (name, value) in fields {
                 let below = sentence::join(path, name);
-                if let Some(known) = &known
-                    && !known.contains(&name.as_str())
-                {
-                    let known = known.iter().chain(beside).copied();
+                if closed && !shape::names(&parts, name) {
+                    let known = shape::properties(&parts).map(|(name, _)| name);
+                    let known = known.chain(beside.iter().copied());
                     return Err(suggest::unknown(&below, name, known));
                 }
                 refuse_unknown(&position.field(&parts, name), value, &below, &[])?;
@@ -164,8 +171,9 @@ fn refuse_unknown(
     Ok(())
 }
 
-/// Sets what is absent and has a default, at every level that is present.
-fn fill_defaults(position: &Position<'_>, instance: &mut Value) {
+/// Sets what is absent and has a default, at every level that is present; nothing is
+/// given back where that is more than there is room for.
+fn fill_defaults(position: &Position<'_>, instance: &mut Value, room: &mut usize) -> Option<()> {
     let parts = position.parts(&Branches::Sole(instance));
     match instance {
         Value::Object(fields) => {
@@ -173,20 +181,22 @@ fn fill_defaults(position: &Position<'_>, instance: &mut Value) {
                 if !fields.contains_key(name)
                     && let Some(default) = position.default_of(schema)
                 {
+                    *room = room.checked_sub(name.len() + burden::bytes(default))?;
                     fields.insert(name.to_owned(), default.clone());
                 }
             }
             for (name, value) in fields.iter_mut() {
-                fill_defaults(&position.field(&parts, name), value);
+                fill_defaults(&position.field(&parts, name), value, room)?;
             }
         }
         Value::Array(items) => {
             for (index, value) in items.iter_mut().enumerate() {
-                fill_defaults(&position.item(&parts, index), value);
+                fill_defaults(&position.item(&parts, index), value, room)?;
             }
         }
         _ => {}
     }
+    Some(())
 }
 
 /// A schema that cannot be used, with the reason.

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 /// Most names that a sentence lists before it is cut.
 const LISTED: usize = 16;
 
+/// Most names that are compared: a provider's schema may hold any number.
+const COMPARED: usize = 1_000;
+
 /// Longest piece of a caller's text that an answer repeats.
 const SHOWN: usize = 64;
 
@@ -22,6 +25,7 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     };
     known
         .into_iter()
+        .take(COMPARED)
         .map(|candidate| {
             let distance = strsim::damerau_levenshtein(&wanted, &folded(candidate));
             (distance, candidate)

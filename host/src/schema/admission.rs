@@ -21,6 +21,9 @@ const TEXT_DEPTH: usize = 64;
 /// first-party schema needs fewer than 40.
 const IN_PLACE_WEIGHT: usize = 1_000;
 
+/// Most patterns: each may take a mebibyte once it is compiled.
+const PATTERNS: usize = 100;
+
 /// Keywords whose value is one schema for a place below.
 const BELOW: [&str; 8] = [
     "items",
@@ -46,8 +49,30 @@ pub(super) fn admit(schema: &Value) -> Result<(), InvalidSchema> {
     if !schema.is_object() {
         return Err(refuse("it is not a JSON object"));
     }
+    if patterns(schema) > PATTERNS {
+        return Err(refuse("it has more than 100 patterns"));
+    }
     let mut weights = HashMap::new();
     walk(schema, schema, 0, &mut weights)
+}
+
+/// How many patterns stand in a schema, at the most: what is named like one counts.
+fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => members
+            .iter()
+            .map(|(keyword, value)| {
+                let own = match (keyword.as_str(), value) {
+                    ("pattern", Value::String(_)) => 1,
+                    ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                    _ => 0,
+                };
+                own + patterns(value)
+            })
+            .sum(),
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        _ => 0,
+    }
 }
 
 type Weights = HashMap<*const Value, usize>;

@@ -9,23 +9,24 @@ use serde_json::Value;
 use super::shape::{Branches, Position};
 
 /// Turns strings into arrays wherever the schema takes an array and no string.
-pub(super) fn split(position: &Position<'_>, instance: &mut Value) {
+/// Whether there were any.
+pub(super) fn split(position: &Position<'_>, instance: &mut Value) -> bool {
     let parts = position.parts(&Branches::Every);
     match instance {
         Value::String(text) if takes(&parts, "array") && !takes(&parts, "string") => {
             *instance = items(text).into_iter().map(Value::from).collect();
+            true
         }
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                split(&position.field(&parts, name), value);
-            }
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter_mut().enumerate() {
-                split(&position.item(&parts, index), value);
-            }
-        }
-        _ => {}
+        Value::Object(fields) => fields.iter_mut().fold(false, |any, (name, value)| {
+            split(&position.field(&parts, name), value) || any
+        }),
+        Value::Array(items) => items
+            .iter_mut()
+            .enumerate()
+            .fold(false, |any, (index, value)| {
+                split(&position.item(&parts, index), value) || any
+            }),
+        _ => false,
     }
 }
 
@@ -87,8 +88,9 @@ mod tests {
             (json!({"either": "a,b"}), json!({"either": "a,b"})),
         ] {
             let mut document = given.clone();
-            split(&Position::root(&schema), &mut document);
+            let any = split(&Position::root(&schema), &mut document);
             assert_eq!(document, expected, "{given}");
+            assert_eq!(any, given != expected, "{given}");
         }
     }
 }

@@ -98,10 +98,9 @@ fn shown(position: &Position<'_>, instance: &Value) -> Value {
     }
     match instance {
         Value::Object(fields) => {
-            let known = shape::known_fields(&parts);
+            let closed = shape::is_closed(&parts);
             let show = |(name, value): (&String, &Value)| {
-                let is_known = known.as_ref().is_none_or(|k| k.contains(&name.as_str()));
-                let value = if is_known {
+                let value = if !closed || shape::names(&parts, name) {
                     shown(&position.field(&parts, name), value)
                 } else {
                     Value::from(REDACTED)

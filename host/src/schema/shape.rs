@@ -104,19 +104,26 @@ pub(super) fn properties<'s>(parts: &[&'s Value]) -> impl Iterator<Item = (&'s s
         .into_iter()
 }
 
-/// The fields that an object here may have; none where it may have any.
-pub(super) fn known_fields<'s>(parts: &[&'s Value]) -> Option<Vec<&'s str>> {
+/// Whether an object here may have no fields but those that are named.
+pub(super) fn is_closed(parts: &[&Value]) -> bool {
     let closed = |schema: Option<&Value>| schema.is_none_or(|s| s == &Value::Bool(false));
     let open = parts.iter().any(|part| {
         !closed(part.get("additionalProperties"))
             || !closed(part.get("unevaluatedProperties"))
             || part.get("patternProperties").is_some()
     });
-    let names: Vec<&str> = properties(parts).map(|(name, _)| name).collect();
     let described = parts
         .iter()
         .any(|part| part.get("properties").is_some() || part.get("additionalProperties").is_some());
-    (!open && described).then_some(names)
+    !open && described
+}
+
+/// Whether one of these schemas names the property.
+pub(super) fn names(parts: &[&Value], property: &str) -> bool {
+    parts
+        .iter()
+        .filter_map(|part| part.get("properties"))
+        .any(|all| all.get(property).is_some())
 }
 
 /// What a local reference points to: `#` or `#/$defs/Name`.

@@ -235,6 +235,10 @@ fn a_schema_that_could_keep_the_host_busy_is_not_admitted() {
             "$id",
         ),
         (deep, "64 levels"),
+        (
+            json!({"allOf": vec![json!({"pattern": "x"}); 101]}),
+            "more than 100 patterns",
+        ),
         (json!(true), "not a JSON object"),
         (json!({"type": "nonsense"}), ""),
         (json!({"properties": {"a": {"pattern": "(?=x)"}}}), ""),
@@ -272,6 +276,39 @@ fn a_document_that_multiplies_its_schema_is_refused_at_once() {
     );
     // Shown it is all the same: what a place has to satisfy is looked at once.
     assert_eq!(redact(&twice, &nested), nested);
+}
+
+/// A string that becomes a list was weighed as a string: half a million items by a
+/// schema of a thousand parts.
+#[test]
+fn a_list_that_was_written_as_a_string_is_weighed_as_a_list() {
+    let parts = vec![json!({"type": "string"}); 900];
+    let schema = json!({"properties": {"a": {"type": "array", "items": {"allOf": parts}}}});
+    let checker = Checker::new(&schema).unwrap();
+    let list = |items: usize| json!({"a": vec!["x"; items].join(",")});
+    assert_eq!(checker.check("role", &mut list(100)), Ok(()));
+    assert_eq!(
+        checker.check("role", &mut list(10_000)),
+        Err(format!("role {UNBEARABLE}"))
+    );
+}
+
+/// A default of a kilobyte for each of a hundred thousand items was a hundred
+/// megabytes of memory for a request of two hundred kilobytes.
+#[test]
+fn defaults_add_no_more_than_there_is_room_for() {
+    let schema = json!({"properties": {"a": {"type": "array", "items": {
+        "type": "object", "properties": {"b": {"default": "x".repeat(1_000)}}
+    }}}});
+    let checker = Checker::new(&schema).unwrap();
+    let list = |items: usize| json!({"a": vec![json!({}); items]});
+    let mut some = list(100);
+    assert_eq!(checker.check("role", &mut some), Ok(()));
+    assert_eq!(some["a"][99]["b"].as_str().unwrap().len(), 1_000);
+    assert_eq!(
+        checker.check("role", &mut list(10_000)).unwrap_err(),
+        "role would grow by more than 1 MiB of defaults: shorten it"
+    );
 }
 
 /// Patterns and names come from a plugin, and a sentence goes to a terminal.
