@@ -8,6 +8,7 @@
 //! | `runnable`, `component` | a linked component; the same as a `Provider` |
 //! | `call`, `limits` | one call's store, and what stops it |
 //! | `outcome`, `measured` | what a guest returned, judged |
+//! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
 //! | `network`, `http`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
@@ -51,6 +52,7 @@ use crate::{
 };
 
 mod address;
+mod aside;
 mod bindings;
 mod call;
 mod code_cache;
@@ -122,6 +124,8 @@ struct Outside {
     slots: Arc<Semaphore>,
     /// Slow cryptography that runs at once.
     crypto: Arc<Semaphore>,
+    /// Names that are looked up at once.
+    look_ups: Arc<Semaphore>,
 }
 
 /// Why there is no sandbox.
@@ -220,6 +224,7 @@ impl Outside {
         Self {
             slots: Arc::new(slots(limits.calls)),
             crypto: crypto::slots(),
+            look_ups: reach::look_ups(),
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
             tallies: Tallies::default(),

@@ -1,8 +1,7 @@
 //! The `crypto` interface, by aws-lc-rs.
 //!
-//! What takes long runs on the blocking threads, a few at a time: a call that
-//! is given up cannot stop what it started, so it must not start much. Nothing
-//! here keeps a key.
+//! What takes long is done aside, as much at once as there are processors. Nothing here
+//! keeps a key.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -20,6 +19,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
+    aside,
     bindings::lessor::provider::crypto::{Error, Host, KeyAlgorithm, KeyPair, SignatureAlgorithm},
     call::CallState,
 };
@@ -147,21 +147,11 @@ struct BadIterations(u32);
 struct NoKey;
 
 impl CallState {
-    /// Runs `work` on a blocking thread. The slot goes with the work, which
-    /// goes on when the call has been given up.
     async fn slowly<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> wasmtime::Result<T> {
-        let slot = Arc::clone(&self.reach.outside.crypto)
-            .acquire_owned()
-            .await?;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(slot);
-            result
-        });
-        Ok(done.await?)
+        Ok(aside::done(&self.reach.outside.crypto, work).await?)
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,10 +17,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
 use super::{
-    Outside,
+    Outside, aside,
     grants::{Destination, Host, Refusal, Scheme},
     limits::{Exceeded, Limit},
 };
@@ -31,6 +31,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 8;
+
+/// Names that are looked up at once, over all calls: where the resolver hangs, each
+/// takes a thread for its patience, which is longer than that of a call, and the host
+/// reads its storage on the same 512.
+const LOOK_UPS: usize = 128;
 
 /// What one call may reach.
 pub(super) struct Reach {
@@ -136,7 +141,7 @@ impl Reach {
             .permits(scheme, host, port)
             .map_err(|refusal| self.refuse(&refusal))?;
         self.count_connection()?;
-        let mut addresses = resolve(&destination).await?;
+        let mut addresses = resolve(&self.outside.look_ups, &destination).await?;
         let mut refusal = None;
         addresses.retain(|address| {
             scope
@@ -181,19 +186,32 @@ impl Reach {
     }
 }
 
+/// Slots for the names that are looked up.
+pub(super) fn look_ups() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(LOOK_UPS))
+}
+
 /// The addresses of a host, in the resolver's order.
-async fn resolve(destination: &Destination) -> Result<Vec<IpAddr>, DialError> {
+async fn resolve(
+    slots: &Arc<Semaphore>,
+    destination: &Destination,
+) -> Result<Vec<IpAddr>, DialError> {
     let name = match &destination.host {
         Host::Address(address) => return Ok(vec![*address]),
-        Host::Name(name) => name.as_str(),
+        Host::Name(name) => name.clone(),
     };
-    let addresses = tokio::net::lookup_host((name, destination.port))
+    let port = destination.port;
+    let found = aside::done(slots, move || {
+        let addresses = (name, port).to_socket_addrs()?;
+        Ok(addresses
+            .map(|address| address.ip())
+            .take(ADDRESSES)
+            .collect())
+    });
+    found
         .await
-        .map_err(|_| DialError::Unresolved)?;
-    Ok(addresses
-        .map(|address| address.ip())
-        .take(ADDRESSES)
-        .collect())
+        .map_err(|_| DialError::Unresolved)?
+        .map_err(|_: io::Error| DialError::Unresolved)
 }
 
 /// The first of the checked addresses that answers.
