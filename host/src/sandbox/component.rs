@@ -8,7 +8,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::time::{error::Elapsed, timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{error::Elapsed, timeout},
+};
 use wasmtime::component::{Component, Linker};
 
 use super::{
@@ -82,7 +85,12 @@ impl ComponentProvider {
             inventory: runnable.exports.inventory.is_some(),
             publication,
         };
-        let (descriptor, checks) = descriptor::check(found, abilities)?;
+        // Compiling the patterns of its schemas may take a second.
+        let (descriptor, checks) = spawn_blocking(move || descriptor::check(found, abilities))
+            .await
+            .map_err(|error| PluginError::Prepare {
+                reason: error.to_string(),
+            })??;
         Ok(Self {
             digest,
             descriptor,
@@ -117,6 +125,9 @@ impl ComponentProvider {
             // A limit that the guest met is why it failed, whatever it says itself.
             Ok(Ok(Err(found))) => match session.store.data().reach.exceeded.limit() {
                 Some(limit) => Err(limit.failure(limits, call.timeout)),
+                None if found.bytes() > limits.output => {
+                    Err(Limit::Output.failure(limits, call.timeout))
+                }
                 None => Err(outcome::failure(found, &secrets.scrubber())),
             },
             Ok(Ok(Ok(found))) if found.bytes() > limits.output => {
@@ -244,7 +255,8 @@ impl Provider for ComponentProvider {
         ];
         self.conclude("create", call, answer, &documents, |found, secrets| {
             let schema = &self.descriptor.credential_schema;
-            outcome::credential(found, schema, &self.checks.credential, secrets)
+            let named = &call.principal_name;
+            outcome::credential(found, named, schema, &self.checks.credential, secrets)
         })
     }
 
@@ -387,8 +399,10 @@ impl Provider for ComponentProvider {
             guest.call_publish(store, &context, config.expose(), name, &revoked)
         });
         let documents = self.config_and_role(config, None);
-        self.conclude("publish", call, answer, &documents, |found, _| {
-            found.map(outcome::document).transpose()
+        self.conclude("publish", call, answer, &documents, |found, secrets| {
+            found
+                .map(|found| outcome::document(found, secrets))
+                .transpose()
         })
     }
 }

@@ -14,6 +14,31 @@ impl Measured for () {
     }
 }
 
+impl Measured for wit::Failure {
+    fn bytes(&self) -> usize {
+        self.code.len() + self.message.len()
+    }
+}
+
+impl Measured for wit::Descriptor {
+    fn bytes(&self) -> usize {
+        let texts = [
+            &self.name,
+            &self.version,
+            &self.summary,
+            &self.config_schema,
+            &self.role_schema,
+            &self.request_schema,
+            &self.credential_schema,
+        ];
+        texts
+            .into_iter()
+            .chain(&self.endpoints)
+            .map(String::len)
+            .sum()
+    }
+}
+
 impl Measured for wit::Validation {
     fn bytes(&self) -> usize {
         self.identity.as_ref().map_or(0, String::len)

@@ -29,7 +29,7 @@ const METADATA: usize = 64 << 10;
 const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Later ends than a hundred years are no ends.
 const EXPIRES_IN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-/// A credential's own secret this long has no innocent reason to be in its id.
+/// A secret this long has no innocent reason to be in an id or a public document.
 const TELLING: usize = 8;
 
 /// A defect in the provider's answer, as a failure of the call.
@@ -94,9 +94,11 @@ pub(super) fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validat
 }
 
 /// The credential, once it is what its schema says. `secrets` has those of the
-/// call; the credential's own are added, so that they are scrubbed as well.
+/// call; the credential's own are added, so that they are scrubbed as well. `named`
+/// is the name that the host proposed.
 pub(super) fn credential(
     found: wit::Credential,
+    named: &str,
     schema: &Value,
     validator: &Validator,
     secrets: &mut Secrets<'_>,
@@ -104,13 +106,16 @@ pub(super) fn credential(
     let data = Secret::new(found.data);
     let own = conforming(&data, schema, validator, "credential", "credential-schema")?;
     id(&found.id, "credential_id", "the id of the credential")?;
-    if own.appear_in(&found.id, TELLING) {
-        return Err(defect(
-            "credential_id",
-            String::from("the id of the credential holds a secret of the credential"),
-        ));
-    }
     secrets.append(own);
+    // Most providers return the host's own name: then there is nothing to look for.
+    if found.id != named {
+        keeps_secrets(
+            &found.id,
+            secrets,
+            "credential_id",
+            "the id of the credential",
+        )?;
+    }
     if found.expires_in_s == Some(0) {
         return Err(defect(
             "credential_expired",
@@ -162,7 +167,10 @@ pub(super) fn page(found: exports::inventory::Page) -> Result<Page, Failure> {
     })
 }
 
-pub(super) fn document(found: exports::publication::Document) -> Result<Document, Failure> {
+pub(super) fn document(
+    found: exports::publication::Document,
+    secrets: &mut Secrets<'_>,
+) -> Result<Document, Failure> {
     let content_type = found.content_type;
     // It becomes a header: no line break may be in it.
     let fits = content_type.len() <= 128
@@ -179,6 +187,8 @@ pub(super) fn document(found: exports::publication::Document) -> Result<Document
             ),
         ));
     }
+    let text = String::from_utf8_lossy(&found.body);
+    keeps_secrets(&text, secrets, "document_secret", "the public document")?;
     Ok(Document {
         content_type,
         body: found.body,
@@ -243,6 +253,23 @@ fn id(text: &str, code: &'static str, what: &'static str) -> Result<(), Failure>
     Err(defect(code, format!("{what} {problem}")))
 }
 
+/// Refuses what is shown and holds a secret of the call: it cannot be masked, because
+/// it is taken as it is. (Not so the id of a former root: a rotation that has happened
+/// is not refused.)
+fn keeps_secrets(
+    text: &str,
+    secrets: &mut Secrets<'_>,
+    code: &'static str,
+    what: &'static str,
+) -> Result<(), Failure> {
+    secrets.read();
+    if secrets.appear_in(text, TELLING) {
+        let message = format!("{what} holds a secret that the provider was given or made");
+        return Err(defect(code, message));
+    }
+    Ok(())
+}
+
 fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
     if text.len() > METADATA {
         return Err(defect(
@@ -290,13 +317,15 @@ mod tests {
         change(&mut found);
         let schema = schema();
         let validator = jsonschema::draft202012::new(&schema).unwrap();
-        credential(found, &schema, &validator, &mut Secrets::default())
+        let config = json!({"username": "app", "password": "canary-root"}).to_string();
+        let mut secrets = Secrets::of([(&schema, config.as_str())]);
+        credential(found, "app", &schema, &validator, &mut secrets)
     }
 
     #[test]
     fn a_credential_that_is_wrong_is_a_failure_without_its_values() {
         type Change = fn(&mut wit::Credential);
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 13] = [
             ("credential", |c| c.data = String::from("canary-not-json")),
             ("credential", |c| c.data = String::from(r#"["canary"]"#)),
             ("credential", |c| {
@@ -311,6 +340,7 @@ mod tests {
             ("credential_id", |c| {
                 c.id = String::from("app/canary-password")
             }),
+            ("credential_id", |c| c.id = String::from("canary-root@db")),
             ("credential_expired", |c| c.expires_in_s = Some(0)),
             ("metadata", |c| c.metadata = String::new()),
             ("metadata", |c| c.metadata = String::from("[]")),
@@ -339,7 +369,7 @@ mod tests {
             metadata: String::from("{}"),
             expires_in_s: None,
         };
-        let judged = credential(found, &schema, &validator, &mut Secrets::default());
+        let judged = credential(found, "app", &schema, &validator, &mut Secrets::default());
         assert_eq!(
             judged.unwrap_err().message,
             "the provider's answer for its credential-schema would take more than 1,000,000 checks by its \
@@ -396,12 +426,31 @@ mod tests {
             ("text", false),
             ("text/plain\r\nset-cookie: x", false),
         ] {
-            let judged = document(exports::publication::Document {
+            let found = exports::publication::Document {
                 content_type: content_type.to_owned(),
                 body: Vec::new(),
                 valid_for_s: 1,
-            });
+            };
+            let judged = document(found, &mut Secrets::default());
             assert_eq!(judged.is_ok(), fits, "{content_type:?}");
+        }
+    }
+
+    /// A private key that stands beside the certificate in the config.
+    #[test]
+    fn no_secret_is_published() {
+        let schema = schema();
+        let config = json!({"username": "app", "password": "canary-root"}).to_string();
+        for (text, fits) in [("app", true), ("app canary-root", false)] {
+            let mut secrets = Secrets::of([(&schema, config.as_str())]);
+            let found = exports::publication::Document {
+                content_type: String::from("text/plain"),
+                body: [b"\xff\x00 ", text.as_bytes()].concat(),
+                valid_for_s: 1,
+            };
+            let judged = document(found, &mut secrets);
+            let code = judged.err().map(|failure| failure.code);
+            assert_eq!(code.as_deref(), (!fits).then_some("document_secret"));
         }
     }
 }

@@ -14,6 +14,8 @@ use super::{
     call::{CallState, Session, Slots},
     engine::TABLES_PER_CALL,
     journal::Speaker,
+    limits::Limit,
+    measured::Measured,
     scrub::Scrubber,
     world::{self, Exports},
 };
@@ -88,8 +90,18 @@ impl Runnable {
             Ok(Ok((descriptor, names)))
         })
         .await;
+        let limits = &self.outside.limits;
         let described = match described {
-            Ok(Ok(described)) => described,
+            Ok(Ok(Ok((descriptor, names)))) => {
+                let bytes = descriptor.bytes() + names.iter().map(String::len).sum::<usize>();
+                if bytes > limits.output {
+                    let failure = Limit::Output.failure(limits, patience);
+                    Err(PluginError::Describe(failure))
+                } else {
+                    Ok((descriptor, names))
+                }
+            }
+            Ok(Ok(Err(error))) => Err(error),
             Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, patience))),
             Err(_) => Err(PluginError::Describe(session.overdue(patience))),
         };

@@ -7,8 +7,11 @@
 //! any of its characters escaped as URLs, forms and JSON do (`escapes`). This is
 //! the second line of defence: it knows neither secrets that a schema does not
 //! mark nor ones that were cut in two.
+//!
+//! The provider chooses how many secrets there are and how long its texts, so the
+//! search is bounded: what would take longer is masked unread.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use base64::{
     Engine as _,
@@ -29,6 +32,16 @@ const SHORTEST: usize = 4;
 /// A shorter piece of base64 would also match innocent text.
 const SHORTEST_BASE64: usize = 6;
 
+/// Secrets that are looked for one by one, lines of keys among them. Where there are
+/// more, whatever is said is masked.
+const MOST: usize = 1_000;
+
+/// Bytes that the texts of a call may be read over, once for each form of each
+/// secret: a tenth of a second or two, where the texts are made to be searched slowly.
+/// What is said beyond is masked. With one password a provider can say more than its
+/// limits allow, with an RSA key of fifty lines 100 kB.
+const WORK: usize = 128 << 20;
+
 /// The secrets of one call. The documents that came with it are read only when
 /// there is something to scrub: most calls say nothing.
 #[derive(Default)]
@@ -45,6 +58,8 @@ pub(super) struct Scrubber {
     needles: Vec<Zeroizing<String>>,
     /// What is searched for with escapes undone.
     escaped: Vec<Zeroizing<Vec<u8>>>,
+    /// What is left of [`WORK`].
+    left: Cell<usize>,
 }
 
 /// How long what stands in a text can be, in bytes.
@@ -83,7 +98,20 @@ impl<'d> Secrets<'d> {
         self.unread.append(&mut other.unread);
     }
 
-    /// Whether `text` holds one of the secrets of at least `length` bytes.
+    /// Reads the documents that were not read yet.
+    pub(super) fn read(&mut self) {
+        for (schema, text) in std::mem::take(&mut self.unread) {
+            if schema::marks_secrets(schema)
+                && let Ok(mut document) = serde_json::from_str(text)
+            {
+                self.collect(schema, &document);
+                wipe(&mut document);
+            }
+        }
+    }
+
+    /// Whether `text` holds one of the secrets of at least `length` bytes, as far as
+    /// they were read.
     pub(super) fn appear_in(&self, text: &str, length: usize) -> bool {
         self.values
             .iter()
@@ -101,33 +129,39 @@ impl<'d> Secrets<'d> {
     /// scrubbed: to write and look for each form of a key in PEM takes longer than
     /// what else is done with an answer.
     pub(super) fn scrubber_for(&mut self, room: Room) -> Scrubber {
-        for (schema, text) in std::mem::take(&mut self.unread) {
-            if schema::marks_secrets(schema)
-                && let Ok(mut document) = serde_json::from_str(text)
-            {
-                self.collect(schema, &document);
-                wipe(&mut document);
-            }
+        self.read();
+        let whole = self.values.iter().map(|secret| secret.as_slice());
+        // A key in PEM is logged line by line.
+        let lines = self.values.iter().flat_map(|secret| {
+            let lines = secret.split(|byte| *byte == b'\n');
+            lines.map(<[u8]>::trim_ascii_end).filter(|line| {
+                line.len() >= 16 && line.len() < secret.len() && !line.starts_with(b"-----")
+            })
+        });
+        let mut escaped: Vec<_> = whole
+            .chain(lines)
+            // No form is shorter than the secret itself.
+            .filter(|secret| secret.len() <= room.text)
+            .take(MOST + 1)
+            .map(|secret| Zeroizing::new(secret.to_vec()))
+            .collect();
+        let mut left = WORK;
+        if escaped.len() > MOST {
+            // The one that is left stands for all: there is something to hide.
+            escaped.truncate(1);
+            left = 0;
         }
-        let mut escaped = self.values.clone();
-        for secret in &self.values {
-            // A key in PEM is logged line by line.
-            for line in secret.split(|byte| *byte == b'\n') {
-                let line = line.trim_ascii_end();
-                if line.len() >= 16 && line.len() < secret.len() && !line.starts_with(b"-----") {
-                    escaped.push(Zeroizing::new(line.to_vec()));
-                }
-            }
-        }
-        // No form is shorter than the secret itself.
-        escaped.retain(|secret| secret.len() <= room.text);
         let mut needles = Vec::new();
         for secret in &escaped {
             add_needles(&mut needles, secret, room);
         }
         needles.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
-        Scrubber { needles, escaped }
+        Scrubber {
+            needles,
+            escaped,
+            left: Cell::new(left),
+        }
     }
 
     fn add_strings(&mut self, value: &Value) {
@@ -143,6 +177,10 @@ impl<'d> Secrets<'d> {
 impl Scrubber {
     /// `text` with every secret masked.
     pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let searches = self.needles.len() + escapes::ALL.len() * self.escaped.len();
+        if !self.bears(text.len().saturating_mul(searches)) {
+            return Cow::Borrowed(MASK);
+        }
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
             if text.contains(needle.as_str()) {
@@ -165,18 +203,21 @@ impl Scrubber {
         let mut text = self.scrub(text).into_owned();
         let kept = text.trim_end_matches(char::REPLACEMENT_CHARACTER).len();
         text.truncate(kept);
-        let begun = self
-            .needles
-            .iter()
-            .filter_map(|needle| {
-                let ends = needle.char_indices().skip(1).map(|(end, _)| end);
-                ends.filter(|end| text.ends_with(needle.get(..*end).unwrap_or_default()))
-                    .last()
-            })
-            .max()
-            .unwrap_or(0);
-        text.truncate(text.len() - begun);
+        let most = |needle: &str| needle.len().min(text.len());
+        let work = self.needles.iter().map(|needle| 4 * most(needle)).sum();
+        if !self.bears(work) {
+            return MASK.to_owned();
+        }
+        let begun = self.needles.iter().map(|needle| begun(&text, needle)).max();
+        text.truncate(text.len() - begun.unwrap_or(0));
         text
+    }
+
+    /// Takes `work` from what is left of it, if there is as much.
+    fn bears(&self, work: usize) -> bool {
+        let left = self.left.get().checked_sub(work);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
     }
 
     /// One line of at most `limit` bytes: secrets masked, control characters
@@ -223,10 +264,13 @@ impl Scrubber {
                     .map(|(name, item)| (self.scrub(&name).into_owned(), self.scrub_json(item)))
                     .collect(),
             ),
-            Value::Number(number) => match self.scrub(&number.to_string()) {
-                Cow::Borrowed(_) => Value::Number(number),
-                Cow::Owned(masked) => Value::String(masked),
-            },
+            Value::Number(number) => {
+                let text = number.to_string();
+                match self.scrub(&text).into_owned() {
+                    same if same == text => Value::Number(number),
+                    masked => Value::String(masked),
+                }
+            }
             other => other,
         }
     }
@@ -268,6 +312,38 @@ impl Room {
             run: self.run.max(other.run),
         }
     }
+}
+
+/// How much of the end of `text` is the beginning of `needle`, which does not stand
+/// there whole: in bytes, by the search of Knuth, Morris and Pratt (1977), because a
+/// provider may have chosen both.
+fn begun(text: &str, needle: &str) -> usize {
+    let longest = text.len().min(needle.len().saturating_sub(1));
+    let beginning = needle.as_bytes().get(..longest).unwrap_or_default();
+    // Of each beginning of the needle, how much of its end is a shorter one.
+    let mut borders: Vec<usize> = Vec::with_capacity(longest);
+    let extended = |borders: &[usize], mut matched: usize, byte: u8| {
+        while beginning.get(matched) != Some(&byte) {
+            let Some(shorter) = matched.checked_sub(1) else {
+                return 0;
+            };
+            matched = borders.get(shorter).copied().unwrap_or(0);
+        }
+        matched + 1
+    };
+    for (index, byte) in beginning.iter().enumerate() {
+        let border = match index.checked_sub(1).and_then(|last| borders.get(last)) {
+            Some(before) => extended(&borders, *before, *byte),
+            None => 0,
+        };
+        borders.push(border);
+    }
+    let end = text
+        .as_bytes()
+        .get(text.len() - longest..)
+        .unwrap_or_default();
+    end.iter()
+        .fold(0, |matched, byte| extended(&borders, matched, *byte))
 }
 
 fn printable(character: char) -> char {
@@ -399,6 +475,52 @@ mod tests {
         ] {
             assert_eq!(scrubber.scrub_cut(text), expected);
         }
+    }
+
+    #[test]
+    fn the_longest_beginning_at_the_end_is_found() {
+        for (text, needle, expected) in [
+            ("xaab", "aabaac", 3),
+            ("aabaabaa", "aabaac", 5),
+            ("aabaab", "aabaac", 3),
+            ("aaaa", "aaaaaa", 4),
+            ("aaaab", "aaaaaa", 0),
+            ("b", "a", 0),
+            ("a", "a", 0),
+            ("", "ab", 0),
+        ] {
+            assert_eq!(begun(text, needle), expected, "{text} {needle}");
+        }
+    }
+
+    /// A provider whose credential was a list of eighty thousand secrets had the host
+    /// look for each, in all its forms, in all that it said: twenty seconds of a thread
+    /// that serves others, for each call.
+    #[test]
+    fn what_cannot_be_searched_in_time_is_masked_unread() {
+        let secrets: Vec<String> = (0..=MOST).map(|number| format!("s-{number:06}")).collect();
+        let most: Vec<&str> = secrets.iter().skip(1).map(String::as_str).collect();
+        assert_eq!(scrubber(&most).scrub("plain s-000001"), "plain ****");
+
+        let all: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let many = scrubber(&all);
+        assert_eq!(many.scrub("plain"), MASK);
+        assert_eq!(many.scrub_cut("plain"), MASK);
+        assert_eq!(many.line("plain", 100), MASK);
+        assert_eq!(many.scrub_json(json!({"a": 1})), json!({MASK: MASK}));
+        assert_eq!(many.scrub(""), "");
+
+        // So is a key of very many lines.
+        let key = "0123456789abcdef\n".repeat(MOST + 1);
+        assert_eq!(scrubber(&[&key]).scrub("plain"), MASK);
+
+        // Or much that is searched for few.
+        let few = scrubber(&["hunter22"]);
+        let long = "x".repeat(WORK / 64);
+        let read = std::iter::repeat_with(|| few.scrub(&long) == long).take(64);
+        let read = read.take_while(|whole| *whole).count();
+        assert!((1..16).contains(&read), "{read}");
+        assert_eq!(few.scrub("plain"), MASK);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use crate::{
 /// Bytes of a failure's message, and the mark that it was cut.
 const MESSAGE: usize = 2048 + '…'.len_utf8();
 
+/// Shorter secrets may stand in an id.
+const TELLING: usize = 8;
+
 #[test]
 fn an_answer_is_refused_or_holds_what_it_may_and_no_secret() {
     Target {
@@ -104,7 +107,7 @@ fn check(input: &[u8]) -> &'static str {
     failure(id, message, &root);
     validation(id, message, &root);
     page(id, message);
-    document(id);
+    document(id, message, &root);
     rotated(id, data, metadata, &root);
     credential(id, data, metadata, &root)
 }
@@ -148,19 +151,20 @@ fn page(id: &str, next: &str) {
         next: Some(next.to_owned()),
     };
     match outcome::page(found) {
-        Ok(page) => page.ids.iter().for_each(|id| assert_id(id)),
+        Ok(page) => page.ids.iter().for_each(|id| assert_id(id, &[])),
         Err(failure) => assert_defect(&failure, &[]),
     }
 }
 
-fn document(content_type: &str) {
+fn document(content_type: &str, body: &str, root: &str) {
     let found = exports::publication::Document {
         content_type: content_type.to_owned(),
-        body: Vec::new(),
+        body: [b"\xff".as_slice(), body.as_bytes()].concat(),
         valid_for_s: 1,
     };
-    match outcome::document(found) {
+    match outcome::document(found, &mut of_call(root)) {
         Ok(document) => {
+            assert!(root.len() < TELLING || !body.contains(root));
             http::HeaderValue::from_str(&document.content_type).unwrap();
         }
         Err(failure) => assert_defect(&failure, &[]),
@@ -178,8 +182,8 @@ fn rotated(id: &str, data: &str, metadata: &str, root: &str) {
     let own = own_secrets(data);
     match outcome::rotated(found, schema, validator, "config-schema", &mut secrets) {
         Ok(rotated) => {
-            assert_id(&rotated.retires.unwrap());
             let secrets: Vec<&str> = own.iter().map(String::as_str).chain([root]).collect();
+            assert_id(&rotated.retires.unwrap(), &[]);
             assert_document_keeps(&rotated.metadata, &secrets);
         }
         Err(failure) => assert_defect(&failure, &own),
@@ -196,16 +200,14 @@ fn credential(id: &str, data: &str, metadata: &str, root: &str) -> &'static str 
     };
     let mut secrets = of_call(root);
     let own = own_secrets(data);
-    match outcome::credential(found, schema, validator, &mut secrets) {
+    match outcome::credential(found, "app", schema, validator, &mut secrets) {
         Ok(credential) => {
-            assert_id(&credential.id);
             let document: Value = serde_json::from_str(credential.data.expose()).unwrap();
             assert!(document["username"].is_string() && document["password"].is_string());
             assert!(credential.metadata.is_object());
             let secrets: Vec<&str> = own.iter().map(String::as_str).chain([root]).collect();
             assert_document_keeps(&credential.metadata, &secrets);
-            let mut telling = own.iter().filter(|own| own.len() >= 8);
-            assert!(!telling.any(|own| credential.id.contains(own)));
+            assert_id(&credential.id, &secrets);
             "credential"
         }
         Err(failure) => {
@@ -236,8 +238,10 @@ fn own_secrets(data: &str) -> Vec<String> {
         .collect()
 }
 
-fn assert_id(id: &str) {
+fn assert_id(id: &str, secrets: &[&str]) {
     assert!((1..=512).contains(&id.len()) && !id.chars().any(char::is_control));
+    let mut telling = secrets.iter().filter(|secret| secret.len() >= TELLING);
+    assert!(!telling.any(|secret| id.contains(*secret)), "{id:?}");
 }
 
 /// What the host says of a wrong answer is a sentence without its secrets.

@@ -9,6 +9,7 @@ mod deep_json;
 mod deep_recursion;
 mod derive_too_much;
 mod derive_too_often;
+pub(crate) mod describe_at_length;
 pub(crate) mod describe_for_ever;
 pub(crate) mod describe_with_a_key;
 pub(crate) mod describe_with_a_panic;
@@ -35,6 +36,7 @@ mod link_local_address;
 mod listen;
 mod log_flood;
 mod long_answer;
+mod long_failure;
 mod long_id;
 mod long_log_event;
 mod long_metadata;
@@ -43,6 +45,7 @@ mod loopback_by_name;
 mod loopback_in_decimal;
 mod loopback_mapped_into_ipv6;
 mod malformed_key;
+mod many_secrets;
 mod memory_bomb;
 pub(crate) mod million_element_list;
 mod million_fields;
@@ -51,6 +54,7 @@ mod property_missing;
 mod property_of_the_wrong_type;
 mod raw_socket;
 mod redirect_to_a_forbidden_host;
+mod root_in_the_id;
 mod secret_as_base64;
 mod secret_as_base64_url;
 mod secret_as_hex;
@@ -118,6 +122,7 @@ acts![
     listen,
     log_flood,
     long_answer,
+    long_failure,
     long_id,
     long_log_event,
     long_metadata,
@@ -126,6 +131,7 @@ acts![
     loopback_in_decimal,
     loopback_mapped_into_ipv6,
     malformed_key,
+    many_secrets,
     memory_bomb,
     million_fields,
     park_an_unfinished_connection,
@@ -133,6 +139,7 @@ acts![
     property_of_the_wrong_type,
     raw_socket,
     redirect_to_a_forbidden_host,
+    root_in_the_id,
     secret_as_base64,
     secret_as_base64_url,
     secret_as_hex,

@@ -14,6 +14,9 @@ use serde_json::Value;
 pub(crate) struct Promised {
     password: Secret,
     note: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    more: Vec<Secret>,
 }
 
 /// The credential as it is returned.
@@ -31,6 +34,16 @@ impl Credential {
         Self::Promised(Promised {
             password: Secret::new("canary-password"),
             note: note.into(),
+            more: Vec::new(),
+        })
+    }
+
+    /// What is promised, with more secrets than one.
+    pub(crate) fn with_secrets(secrets: impl Iterator<Item = String>) -> Self {
+        Self::Promised(Promised {
+            password: Secret::new("canary-password"),
+            note: String::new(),
+            more: secrets.map(Secret::new).collect(),
         })
     }
 }

@@ -7,8 +7,8 @@ use std::hint::black_box;
 use lessor_sdk::prelude::*;
 
 use crate::acts::{
-    describe_for_ever, describe_with_a_key, describe_with_a_panic, describe_with_entropy,
-    describe_with_the_network,
+    describe_at_length, describe_for_ever, describe_with_a_key, describe_with_a_panic,
+    describe_with_entropy, describe_with_the_network,
 };
 
 /// The name of an act, after a text that stands nowhere else in the component,
@@ -19,6 +19,7 @@ pub(crate) fn about() -> About {
     let mark = String::from_utf8_lossy(black_box(&MARK));
     let act = mark.rsplit(": ").next().unwrap_or_default().trim_end();
     let summary = match act {
+        "describe_at_length" => describe_at_length::summary(),
         "describe_for_ever" => describe_for_ever::summary(),
         "describe_with_a_panic" => describe_with_a_panic::summary(),
         "describe_with_a_key" => describe_with_a_key::summary(),

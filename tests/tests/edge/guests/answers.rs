@@ -18,6 +18,7 @@ fn an_answer_that_is_wrong_or_too_long_is_refused_and_names_what_is_wrong() {
         row(guest::HUGE_STRING).fails("limit_copies", copies).costly(),
         row(guest::MILLION_FIELDS).fails("limit_copies", copies).costly(),
         row(guest::LONG_ANSWER).fails("limit_output", &["1048576 bytes", "(setting `sandbox.output`)"]),
+        row(guest::LONG_FAILURE).fails("limit_output", &["1048576 bytes", "(setting `sandbox.output`)"]),
         row(guest::INVALID_UTF8).fails("trap", &["broke its contract", "utf-8"]),
         row(guest::INVALID_JSON).fails("credential", &["something other than JSON"]),
         row(guest::DEEP_JSON).fails("credential", &["something other than JSON"]),

@@ -44,6 +44,7 @@ fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
     #[rustfmt::skip]
     let family = [
         (guest::DESCRIBE_FOR_EVER, "limit_describe", "within 1 s (setting `sandbox.describe`)", ""),
+        (guest::DESCRIBE_AT_LENGTH, "limit_output", "1048576 bytes (setting `sandbox.output`)", ""),
         (guest::DESCRIBE_WITH_A_PANIC, "trap", "crashed", "nothing to say of itself"),
         (guest::DESCRIBE_WITH_A_KEY, "trap", nothing_lent, ""),
         (guest::DESCRIBE_WITH_THE_NETWORK, "trap", nothing_lent, ""),

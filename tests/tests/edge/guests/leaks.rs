@@ -20,7 +20,8 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
     #[rustfmt::skip]
     stage.play(&[
         row(guest::SECRET_IN_THE_FAILURE).fails("bad_login", &["upstream refused **** as root"]),
-        row(guest::SECRET_IN_THE_ID).fails("credential_id", &["holds a secret of the credential"]),
+        row(guest::SECRET_IN_THE_ID).fails("credential_id", &["holds a secret that the provider"]),
+        row(guest::ROOT_IN_THE_ID).fails("credential_id", &["holds a secret that the provider"]),
         row(guest::SECRET_IN_METADATA),
         row(guest::SECRET_IN_THE_LOG).logged(&["root **** next line", "password=****", "key=****"]),
         row(guest::SECRET_IN_A_PANIC).fails("trap", &["crashed", "in the host's log"]).logged(&["could not log in as ****"]),
@@ -32,6 +33,7 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
         row(guest::SECRET_CUT_BY_THE_CAP).number(BYTES).drops("limit_log_bytes", "stdout", BYTES),
         row(guest::LOG_FLOOD).number(EVENTS + 980).drops("limit_log_events", "log", EVENTS).audited(&["\"dropped\":980"]).logged(&["flood 19"]),
         row(guest::LONG_LOG_EVENT).drops("limit_log_bytes", "log", BYTES).audited(&["\"dropped\":1,"]),
+        row(guest::MANY_SECRETS).logged(&["****"]).costly(),
         row(guest::STDOUT_FLOOD).number(100_u64).drops("limit_log_bytes", "stdout", BYTES),
     ]);
 
@@ -41,6 +43,12 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
     without_secrets("lease", &shown.text()).unwrap();
     let metadata = shown.data()["metadata"].take();
     assert_eq!(metadata, json!({"note": "**** and ****", "kept": "plain"}));
+
+    // Too many secrets to look for, so that nothing is shown.
+    let lease = stage.create("bad", guest::MANY_SECRETS).ok().json();
+    let shown = stage.server.lookup(lease["lease_id"].as_str().unwrap());
+    assert_eq!(shown.data()["metadata"], json!({"****": "****"}));
+    assert!(!stage.server.log().contains("unsearchable"));
 
     // What is derived is a secret, too.
     let derived = note(&stage.create("bad", guest::SECRET_IN_THE_LOG));

@@ -1,0 +1,5 @@
+//! Describes itself in two mebibytes.
+
+pub(crate) fn summary() -> String {
+    "long ".repeat(400_000)
+}
