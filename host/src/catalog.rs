@@ -428,8 +428,14 @@ impl Catalog {
                     })?
             }
         };
-        let plugin =
-            Arc::new(Plugin::new(provider).map_err(|reason| PluginError::Prepare { reason })?);
+        // The patterns of its schemas may take a while to compile.
+        let plugin = tokio::task::spawn_blocking(move || Plugin::new(provider))
+            .await
+            .map_err(|error| PluginError::Prepare {
+                reason: error.to_string(),
+            })?
+            .map_err(|reason| PluginError::Prepare { reason })?;
+        let plugin = Arc::new(plugin);
         self.loaded()
             .insert((file.to_owned(), sha256), Arc::clone(&plugin));
         Ok(plugin)

@@ -24,6 +24,10 @@ use crate::{
 /// being copied raises many events.
 const QUIET: Duration = Duration::from_millis(150);
 
+/// How long it may go on changing until it is looked at all the same: a file that is
+/// written to without end hides no other.
+const RESTLESS: Duration = Duration::from_secs(1);
+
 /// Pins what is declared and, in `--dev`, what is there; warns where it cannot.
 pub async fn pin_all(engine: &Engine, config: &Config) {
     pin_declared(engine, config).await;
@@ -67,15 +71,18 @@ pub async fn watch(installation: Arc<Installation>) {
     let dev = installation.config().dev.is_some();
     look(&engine, dev, &mut seen).await;
     while changed.recv().await.is_some() {
-        while tokio::time::timeout(QUIET, changed.recv())
-            .await
-            .is_ok_and(|more| more.is_some())
-        {}
+        // Either way it is time.
+        let _ = tokio::time::timeout(RESTLESS, quiet(&mut changed)).await;
         tracing::debug!("the plugin directory changed");
         engine.catalog.verify_again().await;
         pin_declared(&engine, installation.config()).await;
         look(&engine, dev, &mut seen).await;
     }
+}
+
+/// Waits until nothing has changed for a while.
+async fn quiet(changed: &mut mpsc::Receiver<()>) {
+    while let Ok(Some(())) = tokio::time::timeout(QUIET, changed.recv()).await {}
 }
 
 /// Pins what the configuration file declares.

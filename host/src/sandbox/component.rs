@@ -85,7 +85,7 @@ impl ComponentProvider {
             inventory: runnable.exports.inventory.is_some(),
             publication,
         };
-        // Compiling the patterns of its schemas may take a second.
+        // The patterns of its schemas may take a while to compile.
         let (descriptor, checks) = spawn_blocking(move || descriptor::check(found, abilities))
             .await
             .map_err(|error| PluginError::Prepare {

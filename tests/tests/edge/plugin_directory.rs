@@ -106,6 +106,22 @@ fn a_file_that_turns_up_is_told_of_and_runs_once_it_is_pinned() {
     assert!(shown["descriptor"]["endpoints"].is_array(), "{shown}");
 }
 
+/// The directory was looked at once it had been quiet: for as long as one file was
+/// written to, none was told of and none verified again.
+#[test]
+fn a_file_that_never_rests_hides_no_other() {
+    let server = Server::start();
+    let mut writes = 0_u32;
+    eventually_true("the log tells of the other file", || {
+        writes += 1;
+        fs::write(server.plugins().join("restless.wasm"), writes.to_string()).unwrap();
+        if writes == 3 {
+            fs::write(server.plugins().join("other.wasm"), "other").unwrap();
+        }
+        server.log().contains("other.wasm")
+    });
+}
+
 /// What is done to a pinned file, the state that the pin then has, and what the
 /// mount's sentence names.
 type Misfortune = (&'static str, fn(&Path), &'static str, &'static str);
