@@ -2,7 +2,8 @@
 //!
 //! It is kept until the call ends and written to the host's log then, because
 //! only then are all its secrets known: the credential is one of them. Both
-//! are capped while they come in; what is over is counted and dropped.
+//! are capped while they come in, and what was printed in lines as well; what is over
+//! is counted and dropped.
 
 use std::{
     pin::Pin,
@@ -132,7 +133,8 @@ impl Journal {
             } else {
                 scrubber.scrub(&text)
             };
-            for line in scrubbed.lines().filter(|line| !line.is_empty()) {
+            let mut lines = scrubbed.lines().filter(|line| !line.is_empty());
+            for line in lines.by_ref().take(self.limits.0) {
                 tracing::warn!(
                     target: TARGET,
                     mount = speaker.mount,
@@ -143,6 +145,9 @@ impl Journal {
                     scrubber.line(line, LINE)
                 );
             }
+            let beyond = u64::try_from(lines.count()).unwrap_or(u64::MAX);
+            let beyond = (beyond, "limit_log_events", self.limits.0);
+            report_dropped(speaker, stream, "lines", beyond);
             let bytes = (captured.dropped, "limit_log_bytes", captured.limit);
             report_dropped(speaker, stream, "bytes", bytes);
         }

@@ -34,7 +34,8 @@ pub struct Limits {
     /// Bytes that one function call may copy out of the guest. Above `output`,
     /// so that an answer that is somewhat too long is called by its name.
     pub copies: usize,
-    /// Log events of one call; further ones are counted and dropped.
+    /// Log events of one call, and lines of its standard output and error each;
+    /// further ones are counted and dropped.
     pub log_events: usize,
     /// Bytes of one call's log events, and of its standard output and error.
     pub log_bytes: usize,

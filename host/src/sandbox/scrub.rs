@@ -85,9 +85,10 @@ impl<'d> Secrets<'d> {
         schema::secrets(schema, document, &mut |secret| self.add_strings(secret));
     }
 
-    /// Adds a secret that no document holds.
+    /// Adds a secret that no document holds. Of those that are too many, one is kept:
+    /// it tells that they are.
     pub(super) fn add(&mut self, secret: &[u8]) {
-        if secret.len() >= SHORTEST {
+        if secret.len() >= SHORTEST && self.values.len() <= MOST {
             self.values.push(Zeroizing::new(secret.to_vec()));
         }
     }
@@ -95,6 +96,7 @@ impl<'d> Secrets<'d> {
     /// Adds the secrets of another document.
     pub(super) fn append(&mut self, mut other: Secrets<'d>) {
         self.values.append(&mut other.values);
+        self.values.truncate(MOST + 1);
         self.unread.append(&mut other.unread);
     }
 
@@ -146,9 +148,9 @@ impl<'d> Secrets<'d> {
             .map(|secret| Zeroizing::new(secret.to_vec()))
             .collect();
         let mut left = WORK;
-        if escaped.len() > MOST {
+        if escaped.len().max(self.values.len()) > MOST {
             // The one that is left stands for all: there is something to hide.
-            escaped.truncate(1);
+            escaped = self.values.iter().take(1).cloned().collect();
             left = 0;
         }
         let mut needles = Vec::new();

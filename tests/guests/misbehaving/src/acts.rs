@@ -32,6 +32,7 @@ mod id_with_control_characters;
 mod invalid_json;
 mod invalid_utf8;
 mod iterate_for_ever;
+mod line_flood;
 mod link_local_address;
 mod listen;
 mod log_flood;
@@ -118,6 +119,7 @@ acts![
     invalid_json,
     invalid_utf8,
     iterate_for_ever,
+    line_flood,
     link_local_address,
     listen,
     log_flood,
