@@ -35,8 +35,8 @@ use wasmtime::{
 
 pub(crate) use self::scrub::MASK;
 use self::{
-    call::CallState, code_cache::CodeCache, component::ComponentProvider, limits::Limit,
-    parked::Parked, tally::Tallies, tls::TlsConfigs,
+    aside::Aside, call::CallState, code_cache::CodeCache, component::ComponentProvider,
+    limits::Limit, parked::Parked, tally::Tallies, tls::TlsConfigs,
 };
 pub use self::{
     code_cache::CodeCacheSettings,
@@ -122,10 +122,8 @@ struct Outside {
     tallies: Tallies,
     /// Pool slots; a call waits here rather than fail in the pool.
     slots: Arc<Semaphore>,
-    /// Slow cryptography that runs at once.
-    crypto: Arc<Semaphore>,
-    /// Names that are looked up at once.
-    look_ups: Arc<Semaphore>,
+    /// Slow work that runs at once.
+    aside: Aside,
 }
 
 /// Why there is no sandbox.
@@ -223,8 +221,7 @@ impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
         Self {
             slots: Arc::new(slots(limits.calls)),
-            crypto: crypto::slots(),
-            look_ups: reach::look_ups(),
+            aside: Aside::default(),
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
             tallies: Tallies::default(),

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Outside,
+    aside::Aside,
     bindings::lessor::provider::types,
     http::HttpHooks,
     journal::Journal,
@@ -77,19 +78,23 @@ impl Session {
     /// A store for `call`.
     pub(super) fn new(
         engine: &Engine,
-        outside: &Arc<Outside>,
+        around: (&Arc<Outside>, &Arc<Aside>),
         plugin: Digest,
         call: &Call,
     ) -> Self {
         let scope = Some(Arc::clone(&call.scope));
-        let state = CallState::new(outside, scope, plugin, call.operation);
+        let state = CallState::new(around, scope, plugin, call.operation);
         Self::with(engine, state)
     }
 
     /// A store in which a provider describes itself: the same at every time.
-    pub(super) fn describing(engine: &Engine, outside: &Arc<Outside>, plugin: Digest) -> Self {
+    pub(super) fn describing(
+        engine: &Engine,
+        around: (&Arc<Outside>, &Arc<Aside>),
+        plugin: Digest,
+    ) -> Self {
         let nobody = OperationId::from_bytes([0; 16]);
-        let state = CallState::new(outside, None, plugin, nobody);
+        let state = CallState::new(around, None, plugin, nobody);
         Self::with(engine, state)
     }
 
@@ -189,7 +194,7 @@ fn crash(error: &wasmtime::Error) -> Failure {
 
 impl CallState {
     fn new(
-        outside: &Arc<Outside>,
+        (outside, aside): (&Arc<Outside>, &Arc<Aside>),
         scope: Option<Arc<Scope>>,
         plugin: Digest,
         operation: OperationId,
@@ -212,7 +217,7 @@ impl CallState {
                 .insecure_random(StillRandom::default())
                 .insecure_random_seed(0);
         }
-        let reach = Arc::new(Reach::new(scope, Arc::clone(outside)));
+        let reach = Arc::new(Reach::new(scope, Arc::clone(outside), Arc::clone(aside)));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {

@@ -54,7 +54,12 @@ macro_rules! ask {
     ($self:ident, $call:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
         let runnable = &$self.runnable;
         let engine = runnable.pre.engine();
-        let mut session = Session::new(engine, &runnable.outside, $self.digest, $call);
+        let mut session = Session::new(
+            engine,
+            (&runnable.outside, &runnable.aside),
+            $self.digest,
+            $call,
+        );
         let answer = timeout($call.timeout, async {
             runnable.wait(&mut session.slots).await?;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;

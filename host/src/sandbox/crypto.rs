@@ -3,7 +3,7 @@
 //! What takes long is done aside, as much at once as there are processors. Nothing here
 //! keeps a key.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::num::NonZeroU32;
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -15,11 +15,9 @@ use aws_lc_rs::{
         RsaEncoding, VerificationAlgorithm,
     },
 };
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
-    aside,
     bindings::lessor::provider::crypto::{Error, Host, KeyAlgorithm, KeyPair, SignatureAlgorithm},
     call::CallState,
 };
@@ -33,12 +31,6 @@ const SLOW_ITERATIONS: u32 = 2_000;
 
 /// Largest key that is read, in bytes: RSA-8192 in PKCS #8 has 4.7 kB.
 const KEY: usize = 16 << 10;
-
-/// Slow operations that run at once, over all calls.
-pub(super) fn slots() -> Arc<Semaphore> {
-    let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-    Arc::new(Semaphore::new(cores))
-}
 
 impl Host for CallState {
     async fn generate_key(
@@ -151,7 +143,7 @@ impl CallState {
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> wasmtime::Result<T> {
-        Ok(aside::done(&self.reach.outside.crypto, work).await?)
+        Ok(self.reach.aside.crypto.done(work).await?)
     }
 }
 

@@ -17,10 +17,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    Outside, aside,
+    Outside,
+    aside::{Aside, Slots},
     grants::{Destination, Host, Refusal, Scheme},
     limits::{Exceeded, Limit},
 };
@@ -32,16 +33,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 
-/// Names that are looked up at once, over all calls: where the resolver hangs, each
-/// takes a thread for its patience, which is longer than that of a call, and the host
-/// reads its storage on the same 512.
-const LOOK_UPS: usize = 128;
-
 /// What one call may reach.
 pub(super) struct Reach {
     /// Absent while a provider describes itself.
     scope: Option<Arc<Scope>>,
     pub(super) outside: Arc<Outside>,
+    /// The provider's.
+    pub(super) aside: Arc<Aside>,
     connections: AtomicUsize,
     /// The first limit that the call ran into.
     pub(super) exceeded: Exceeded,
@@ -82,10 +80,11 @@ pub(super) enum DialError {
 pub(super) struct NoScope;
 
 impl Reach {
-    pub(super) fn new(scope: Option<Arc<Scope>>, outside: Arc<Outside>) -> Self {
+    pub(super) fn new(scope: Option<Arc<Scope>>, outside: Arc<Outside>, aside: Arc<Aside>) -> Self {
         Self {
             scope,
             outside,
+            aside,
             connections: AtomicUsize::new(0),
             exceeded: Exceeded::default(),
             touched: AtomicBool::new(false),
@@ -141,7 +140,7 @@ impl Reach {
             .permits(scheme, host, port)
             .map_err(|refusal| self.refuse(&refusal))?;
         self.count_connection()?;
-        let mut addresses = resolve(&self.outside.look_ups, &destination).await?;
+        let mut addresses = resolve(&self.aside.look_ups, &destination).await?;
         let mut refusal = None;
         addresses.retain(|address| {
             scope
@@ -186,22 +185,14 @@ impl Reach {
     }
 }
 
-/// Slots for the names that are looked up.
-pub(super) fn look_ups() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(LOOK_UPS))
-}
-
 /// The addresses of a host, in the resolver's order.
-async fn resolve(
-    slots: &Arc<Semaphore>,
-    destination: &Destination,
-) -> Result<Vec<IpAddr>, DialError> {
+async fn resolve(slots: &Slots, destination: &Destination) -> Result<Vec<IpAddr>, DialError> {
     let name = match &destination.host {
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(name) => name.clone(),
     };
     let port = destination.port;
-    let found = aside::done(slots, move || {
+    let found = slots.done(move || {
         let addresses = (name, port).to_socket_addrs()?;
         Ok(addresses
             .map(|address| address.ip())
@@ -245,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn a_provider_that_describes_itself_reaches_nothing() {
         let outside = Arc::new(Outside::new(Clock::system(), Limits::default()));
-        let reach = Reach::new(None, outside);
+        let reach = Reach::new(None, outside, Arc::default());
         let dialled = reach.dial(Scheme::Tcp, "127.0.0.1", 1).await;
         assert!(matches!(dialled, Err(DialError::Denied(_))));
         assert!(reach.scope().is_err());

@@ -10,6 +10,7 @@ use wasmtime::{
 
 use super::{
     Outside,
+    aside::Aside,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{CallState, Session, Slots},
     engine::TABLES_PER_CALL,
@@ -30,6 +31,8 @@ pub(super) struct Runnable {
     weight: u32,
     /// Calls of this provider alone.
     own: Arc<Semaphore>,
+    /// Its slots for slow work.
+    pub(super) aside: Arc<Aside>,
 }
 
 impl Runnable {
@@ -47,6 +50,7 @@ impl Runnable {
             exports: world::find_exports(&pre)?,
             weight: weight(component, outside.limits.calls),
             own: Arc::new(super::slots(outside.limits.plugin_calls)),
+            aside: Arc::new(outside.aside.another()),
             pre,
             outside,
         })
@@ -67,7 +71,7 @@ impl Runnable {
         digest: Digest,
     ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
         let engine = self.pre.engine();
-        let mut session = Session::describing(engine, &self.outside, digest);
+        let mut session = Session::describing(engine, (&self.outside, &self.aside), digest);
         let patience = Duration::from_secs(self.outside.limits.describe);
         let described = timeout(patience, async {
             self.wait(&mut session.slots).await?;
