@@ -241,7 +241,8 @@ mod tests {
         ));
     }
 
-    /// Each was seconds or hours of work for a schema and a document of a mebibyte.
+    /// Each of these makes work that grows with the schema and with the document: it
+    /// counted as one check.
     #[test]
     fn what_a_schema_compares_with_counts() {
         let names = |count: usize| -> Value {
