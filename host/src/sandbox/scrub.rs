@@ -133,12 +133,13 @@ impl<'d> Secrets<'d> {
     pub(super) fn scrubber_for(&mut self, room: Room) -> Scrubber {
         self.read();
         let whole = self.values.iter().map(|secret| secret.as_slice());
-        // A key in PEM is logged line by line.
-        let lines = self.values.iter().flat_map(|secret| {
-            let lines = secret.split(|byte| *byte == b'\n');
-            lines.map(<[u8]>::trim_ascii_end).filter(|line| {
-                line.len() >= 16 && line.len() < secret.len() && !line.starts_with(b"-----")
-            })
+        // A key in PEM is logged line by line, and may have been indented.
+        let texts = self.values.iter().map(|secret| std::str::from_utf8(secret));
+        let lines = texts.flatten().flat_map(|secret| {
+            let lines = secret.split('\n').map(str::trim).filter(|line| {
+                line.len() >= 16 && line.len() < secret.len() && !line.starts_with("-----")
+            });
+            lines.map(str::as_bytes)
         });
         let mut escaped: Vec<_> = whole
             .chain(lines)
@@ -535,13 +536,16 @@ mod tests {
         );
     }
 
-    /// PEM of a file that was written on Windows: the log shows its lines without
-    /// what ended them.
+    /// PEM of a file that was written on Windows, or is part of a document in YAML: the
+    /// log shows its lines without what stood around them.
     #[test]
-    fn lines_that_end_otherwise_are_masked_too() {
+    fn lines_that_begin_or_end_otherwise_are_masked_too() {
         let line = "MIIEvQIBADANBgkqhkiG9w0BAQ";
-        let pem = format!("-----BEGIN KEY-----\r\n{line}\r\n-----END KEY-----\r\n");
-        assert_eq!(scrubber(&[&pem]).scrub(&format!("bad {line}")), "bad ****");
+        for (before, after) in [("", "\r"), ("  ", ""), ("\t", " \r"), ("", "\u{85}")] {
+            let pem = format!("-----BEGIN KEY-----\n{before}{line}{after}\n-----END KEY-----\n");
+            let scrubbed = scrubber(&[&pem]).scrub(&format!("bad {line}")).into_owned();
+            assert_eq!(scrubbed, "bad ****", "{before:?} {after:?}");
+        }
     }
 
     /// What is left of the last escape stood for itself, and with it the secret was there.
