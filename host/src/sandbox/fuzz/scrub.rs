@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::betrayal::{assert_keeps, secret};
 use crate::{
-    sandbox::scrub::{Room, Scrubber, Secrets},
+    sandbox::scrub::{MASK, Room, Scrubber, Secrets},
     testing::fuzz::{Sections, Target, text},
 };
 
@@ -99,7 +99,10 @@ fn check(input: &[u8]) -> &'static str {
         }
     }
     let fitted = secrets.scrubber_for(Room::of(&Value::String(text.clone())));
-    assert_eq!(fitted.scrub(&text), scrubbed, "{text:?}");
+    // What was too much to search may be less where not all has to be looked for.
+    if scrubbed != MASK {
+        assert_eq!(fitted.scrub(&text), scrubbed, "{text:?}");
+    }
     keeps_json(&scrubber, &text, &both);
     if scrubbed == text {
         "nothing to mask"
