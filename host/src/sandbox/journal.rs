@@ -183,7 +183,7 @@ fn report_dropped(
 }
 
 /// Where a provider's words stand in the host's log.
-const TARGET: &str = "lessor::provider";
+pub(super) const TARGET: &str = "lessor::provider";
 
 fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {
     macro_rules! event {
