@@ -430,10 +430,7 @@ impl Catalog {
         };
         // The patterns of its schemas may take a while to compile.
         let plugin = tokio::task::spawn_blocking(move || Plugin::new(provider))
-            .await
-            .map_err(|error| PluginError::Prepare {
-                reason: error.to_string(),
-            })?
+            .await?
             .map_err(|reason| PluginError::Prepare { reason })?;
         let plugin = Arc::new(plugin);
         self.loaded()
@@ -453,11 +450,7 @@ async fn verify(
     sha256: Digest,
 ) -> Result<VerifiedPlugin, PluginError> {
     let (store, file) = (store.clone(), file.to_owned());
-    tokio::task::spawn_blocking(move || store.verify(&file, sha256))
-        .await
-        .map_err(|error| PluginError::Prepare {
-            reason: error.to_string(),
-        })?
+    tokio::task::spawn_blocking(move || store.verify(&file, sha256)).await?
 }
 
 fn check_label(field: &str, text: &str) -> Result<(), Refusal> {

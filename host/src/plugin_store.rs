@@ -157,6 +157,15 @@ pub enum PluginError {
     },
 }
 
+/// The work on a thread of its own broke off.
+impl From<tokio::task::JoinError> for PluginError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Prepare {
+            reason: error.to_string(),
+        }
+    }
+}
+
 impl PluginStore {
     /// The directory `dir`, whose files may have up to `max_bytes` bytes.
     pub fn new(dir: PathBuf, max_bytes: u64) -> Self {

@@ -209,11 +209,7 @@ impl Sandbox {
     /// Python: it happens on a blocking thread.
     async fn compile(&self, plugin: VerifiedPlugin) -> Result<Component, PluginError> {
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || inner.compile(&plugin))
-            .await
-            .map_err(|error| PluginError::Prepare {
-                reason: error.to_string(),
-            })?
+        tokio::task::spawn_blocking(move || inner.compile(&plugin)).await?
     }
 }
 

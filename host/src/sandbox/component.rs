@@ -91,11 +91,8 @@ impl ComponentProvider {
             publication,
         };
         // The patterns of its schemas may take a while to compile.
-        let (descriptor, checks) = spawn_blocking(move || descriptor::check(found, abilities))
-            .await
-            .map_err(|error| PluginError::Prepare {
-                reason: error.to_string(),
-            })??;
+        let (descriptor, checks) =
+            spawn_blocking(move || descriptor::check(found, abilities)).await??;
         Ok(Self {
             digest,
             descriptor,

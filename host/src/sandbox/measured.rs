@@ -20,22 +20,21 @@ impl Measured for wit::Failure {
     }
 }
 
-impl Measured for wit::Descriptor {
+/// A description, and the names of the public documents.
+impl Measured for (wit::Descriptor, Vec<String>) {
     fn bytes(&self) -> usize {
+        let (descriptor, names) = self;
         let texts = [
-            &self.name,
-            &self.version,
-            &self.summary,
-            &self.config_schema,
-            &self.role_schema,
-            &self.request_schema,
-            &self.credential_schema,
+            &descriptor.name,
+            &descriptor.version,
+            &descriptor.summary,
+            &descriptor.config_schema,
+            &descriptor.role_schema,
+            &descriptor.request_schema,
+            &descriptor.credential_schema,
         ];
-        texts
-            .into_iter()
-            .chain(&self.endpoints)
-            .map(String::len)
-            .sum()
+        let listed = descriptor.endpoints.iter().chain(names);
+        texts.into_iter().chain(listed).map(String::len).sum()
     }
 }
 

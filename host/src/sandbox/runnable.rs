@@ -96,16 +96,11 @@ impl Runnable {
         .await;
         let limits = &self.outside.limits;
         let described = match described {
-            Ok(Ok(Ok((descriptor, names)))) => {
-                let bytes = descriptor.bytes() + names.iter().map(String::len).sum::<usize>();
-                if bytes > limits.output {
-                    let failure = Limit::Output.failure(limits, patience);
-                    Err(PluginError::Describe(failure))
-                } else {
-                    Ok((descriptor, names))
-                }
+            Ok(Ok(Ok(described))) if described.bytes() > limits.output => {
+                let failure = Limit::Output.failure(limits, patience);
+                Err(PluginError::Describe(failure))
             }
-            Ok(Ok(Err(error))) => Err(error),
+            Ok(Ok(described)) => described,
             Ok(Err(error)) => Err(PluginError::Describe(session.broken(&error, patience))),
             Err(_) => Err(PluginError::Describe(session.overdue(patience))),
         };

@@ -180,6 +180,9 @@ impl<'d> Secrets<'d> {
 impl Scrubber {
     /// `text` with every secret masked.
     pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.escaped.is_empty() {
+            return Cow::Borrowed(text);
+        }
         let searches = self.needles.len() + escapes::ALL.len() * self.escaped.len();
         if !self.bears(text.len().saturating_mul(searches)) {
             return Cow::Borrowed(MASK);
@@ -191,7 +194,7 @@ impl Scrubber {
             }
         }
         for kind in &escapes::ALL {
-            if !self.escaped.is_empty() && text.contains(kind.mark) {
+            if text.contains(kind.mark) {
                 for place in kind.find(&text, &self.escaped).into_iter().rev() {
                     text.to_mut().replace_range(place, MASK);
                 }
@@ -250,7 +253,7 @@ impl Scrubber {
     /// `value` with every secret masked, in names too. The scrubber must be one
     /// for as much room as `value` has.
     pub(super) fn scrub_json(&self, value: Value) -> Value {
-        if self.needles.is_empty() {
+        if self.escaped.is_empty() {
             return value;
         }
         match value {
@@ -512,6 +515,13 @@ mod tests {
         assert_eq!(many.line("plain", 100), MASK);
         assert_eq!(many.scrub_json(json!({"a": 1})), json!({MASK: MASK}));
         assert_eq!(many.scrub(""), "");
+
+        // So it is where the first of them is no text and has no form that would fit.
+        let mut odd = Secrets::default();
+        odd.add(&[0xff; 8]);
+        all.iter().for_each(|secret| odd.add(secret.as_bytes()));
+        let odd = odd.scrubber_for(Room::of(&json!("plain")));
+        assert_eq!(odd.scrub_json(json!("plain")), json!(MASK));
 
         // So is a key of very many lines.
         let key = "0123456789abcdef\n".repeat(MOST + 1);
