@@ -13,7 +13,7 @@ mod capabilities;
 mod dispatch;
 mod error;
 mod fields;
-mod json;
+mod heavy;
 mod leases;
 mod logins;
 mod metrics;
@@ -42,7 +42,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -50,9 +50,11 @@ use tracing::Instrument as _;
 
 use self::{
     answer::{Answer, Body, encode_error},
+    body::Bodies,
     dispatch::Ask,
     error::ApiError,
     fields::Fields,
+    heavy::{For, Heavy},
     logins::LoginRequest,
     payload::Payload,
     record::Record,
@@ -60,8 +62,15 @@ use self::{
     throttle::Throttle,
 };
 use crate::{
-    audit::Audit, auth::Identity, config::Limits, engine::Engine, installation::Installation,
-    lease::IdempotencyKey, random, secret::Secret,
+    audit::{self, Audit},
+    auth::Identity,
+    config::Limits,
+    engine::Engine,
+    installation::Installation,
+    keyring::Keyring,
+    lease::IdempotencyKey,
+    random,
+    secret::Secret,
 };
 
 /// The API over an installation. Cheap to clone.
@@ -72,7 +81,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     installation: Arc<Installation>,
     audit: Audit,
-    limits: Limits,
+    bodies: Bodies,
+    heavy: Arc<Heavy>,
     throttle: Throttle,
 }
 
@@ -85,12 +95,13 @@ type Outcome = Result<Answer, ApiError>;
 impl Api {
     /// An API over `installation`.
     pub fn new(installation: Arc<Installation>, audit: Audit, limits: Limits) -> Self {
-        let throttle = Throttle::new(limits.requests_per_second);
+        let heavy = Arc::new(Heavy::default());
         Self(Arc::new(Inner {
             installation,
             audit,
-            limits,
-            throttle,
+            bodies: Bodies::new(limits.body_bytes, Arc::clone(&heavy)),
+            heavy,
+            throttle: Throttle::new(limits.requests_per_second),
         }))
     }
 
@@ -147,7 +158,7 @@ impl Inner {
                 );
                 let answer = encode_error(&refusal, id);
                 // Not to the audit log: it was tried this moment.
-                record.log(&Err(refusal), begun.elapsed());
+                record.log(&Err(refusal), begun.elapsed(), false);
                 return (answer, None);
             }
             // What monitors ask stays answered.
@@ -165,18 +176,26 @@ impl Inner {
     /// Writes the audit line and the log event. Where the line cannot be
     /// written, the caller gets nothing, and a credential is revoked.
     async fn write_down(&self, outcome: Outcome, record: Record, begun: Instant) -> Outcome {
-        record.log(&outcome, begun.elapsed());
         if !record.is_audited() {
+            record.log(&outcome, begun.elapsed(), false);
             return outcome;
         }
-        let engine = self.installation.engine();
-        let line = record.line(
-            &outcome,
-            engine.map(|engine| &engine.keyring),
-            begun.elapsed(),
-        );
-        match self.audit.record("request", line) {
-            Ok(()) => outcome,
+        let keyring = self.installation.engine().map(|engine| &engine.keyring);
+        let handed_out = match (record::credential_of(&outcome), keyring) {
+            (Some(credential), Some(keyring)) => self.hashed(credential, keyring).await,
+            _ => None,
+        };
+        let line = || record.line(&outcome, handed_out, keyring, begun.elapsed());
+        let written = if record.is_of_a_stranger(&outcome) {
+            let peer = record.peer().ip();
+            self.audit.record_stranger(peer, status_of(&outcome), line)
+        } else {
+            self.audit.record("request", line()).map(|()| true)
+        };
+        let counted = written.as_ref().is_ok_and(|has_line| !has_line);
+        record.log(&outcome, begun.elapsed(), counted);
+        match written {
+            Ok(_) => outcome,
             Err(_) => {
                 if let Some(lease) = outcome.ok().and_then(|answer| answer.credential_lease()) {
                     self.take_back(lease).await;
@@ -184,6 +203,25 @@ impl Inner {
                 Err(ApiError::unaudited(
                     "what was asked for may have been done, but no credential is handed out",
                 ))
+            }
+        }
+    }
+
+    /// A credential as the audit line shows it; none where it is no JSON.
+    async fn hashed(&self, credential: Secret<String>, keyring: &Keyring) -> Option<Value> {
+        let (length, keyring) = (credential.expose().len(), keyring.clone());
+        let work = move || {
+            let parsed = serde_json::from_str::<Value>(credential.expose()).ok()?;
+            Some(audit::hashed(&keyring, &parsed))
+        };
+        match self.heavy.done(For::Caller, length, work).await {
+            Ok(hashed) => hashed,
+            Err(error) => {
+                tracing::error!(
+                    cause = error.cause(),
+                    "could not hash a credential for its audit line"
+                );
+                None
             }
         }
     }
@@ -203,6 +241,7 @@ impl Inner {
 
     async fn answer(&self, request: Request<Incoming>, record: &mut Record) -> Outcome {
         let (parts, body) = request.into_parts();
+        names_one_host(parts.version, &parts.headers)?;
         let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
         let segments = segments.ok_or_else(ApiError::nothing_here)?;
         let borrowed: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -223,7 +262,8 @@ impl Inner {
         if route.is_open() {
             let fields = match operation {
                 Operation::Write => {
-                    body::read(&parts.headers, body, self.limits.body_bytes).await?
+                    let read = self.bodies.read(For::Stranger, &parts.headers, body, None);
+                    read.await?.fields
                 }
                 _ => body::of_query(query)?,
             };
@@ -268,16 +308,21 @@ impl Inner {
             record.caller(token.as_ref(), None, &engine.keyring);
             return Ok(document);
         }
-        let limit = self.limits.body_bytes;
+        let read = |whose| {
+            self.bodies
+                .read(whose, &asked.headers, body, Some(&engine.keyring))
+        };
         if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
             // A token that a client sends along, perhaps an old one, says nothing.
-            let fields = body::read(&asked.headers, body, limit).await?;
-            record.body(&fields, &engine.keyring);
-            return login.answer(engine, fields, record.peer().ip()).await;
+            let received = read(For::Stranger).await?;
+            record.body(received.hashed);
+            let peer = record.peer().ip();
+            return login.answer(engine, received.fields, peer).await;
         }
         if asked.is_for_bearer() {
-            let fields = body::read(&asked.headers, body, limit).await?;
-            record.body(&fields, &engine.keyring);
+            let received = read(For::Stranger).await?;
+            record.body(received.hashed);
+            let fields = received.fields;
             if asked.route == Route::WrappingUnwrap && fields.contains_key("token") {
                 let identity = identify(engine, token.as_ref(), record).await?;
                 return answer_identified(engine, asked, token, identity, fields).await;
@@ -291,13 +336,21 @@ impl Inner {
         }
         let identity = identify(engine, token.as_ref(), record).await?;
         let fields = match asked.operation {
-            Operation::Write => body::read(&asked.headers, body, limit).await?,
+            Operation::Write => {
+                let received = read(For::Caller).await?;
+                record.body(received.hashed);
+                received.fields
+            }
             _ => body::of_query(asked.query)?,
         };
-        if asked.operation == Operation::Write {
-            record.body(&fields, &engine.keyring);
-        }
         answer_identified(engine, asked, token, identity, fields).await
+    }
+}
+
+fn status_of(outcome: &Outcome) -> u16 {
+    match outcome {
+        Ok(answer) => answer.status.as_u16(),
+        Err(error) => error.status().as_u16(),
     }
 }
 
@@ -414,6 +467,18 @@ async fn public_document(
         // Strangers are not told what exists; `dispatch` tells the others.
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Refuses what HTTP/1.1 says must be refused (RFC 9112, 3.2): two readers could take
+/// a request for another host's.
+fn names_one_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError> {
+    let hosts = headers.get_all(header::HOST).iter().count();
+    match version == Version::HTTP_11 && hosts != 1 {
+        true => Err(ApiError::bad_request(format!(
+            "a request of HTTP/1.1 must have one Host header, and this one has {hosts}"
+        ))),
+        false => Ok(()),
     }
 }
 

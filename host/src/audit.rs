@@ -5,25 +5,45 @@
 //! Secrets appear only as keyed hashes (`Keyring::audit_hash`), so that a known
 //! value can be looked for and none can be read. Lines are appended with one
 //! `write` each; the file is never truncated or read here.
+//!
+//! What a request adds is bounded, whatever it holds: a document shows some values
+//! and one hash of the rest ([`hashed`]), a line has a longest length, and of the
+//! refusals that a stranger gets some have lines and the rest are counted.
 
 mod changes;
+mod hashing;
+mod strangers;
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    net::IpAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-pub use self::changes::Changes;
-use crate::{clock::Clock, config::AuditTarget, keyring::Keyring};
+use self::strangers::{LeftOut, Strangers, Verdict};
+pub use self::{
+    changes::Changes,
+    hashing::hashed,
+    strangers::{LINES_OF_ALL, LINES_OF_ONE, WINDOW},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    config::AuditTarget,
+};
+
+/// Longest line, in bytes. Every field that a well-meant request has fits several
+/// times; a reader of lines may rely on it.
+pub const LONGEST_LINE: usize = 64 << 10;
 
 /// The audit device. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,6 +59,7 @@ struct Device {
     file: Option<Mutex<File>>,
     /// Whether the last line could not be written.
     broken: AtomicBool,
+    strangers: Mutex<Strangers>,
 }
 
 impl Audit {
@@ -65,6 +86,7 @@ impl Audit {
             target: target.clone(),
             file,
             broken: AtomicBool::new(false),
+            strangers: Mutex::default(),
         };
         Ok(Self {
             device: Arc::new(device),
@@ -85,12 +107,16 @@ impl Audit {
             #[serde(flatten)]
             fields: Map<String, Value>,
         }
-        let line = Line {
+        let line = |fields| Line {
             time: self.clock.now().rfc3339(),
             r#type: kind,
             fields,
         };
-        let written = serde_json::to_vec(&line)
+        let written = serde_json::to_vec(&line(fields))
+            .and_then(|bytes| match bytes.len() < LONGEST_LINE {
+                true => Ok(bytes),
+                false => serde_json::to_vec(&line(shortened(&bytes)?)),
+            })
             .map_err(io::Error::other)
             .and_then(|mut bytes| {
                 bytes.push(b'\n');
@@ -109,6 +135,83 @@ impl Audit {
             }
             AuditError::Write { source }
         })
+    }
+
+    /// Writes the line of a refusal to `peer`, whose token did not hold or who had
+    /// none; of those beyond a peer's number, how many they are. Whether it got a
+    /// line of its own.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn record_stranger(
+        &self,
+        peer: IpAddr,
+        status: u16,
+        line: impl FnOnce() -> Map<String, Value>,
+    ) -> Result<bool, AuditError> {
+        self.settle()?;
+        let verdict = self.strangers().judge(peer, status, self.clock.now());
+        match verdict {
+            Verdict::Line => self.record("request", line()).map(|()| true),
+            Verdict::FirstLeftOut(peer) => {
+                let fields = json!({
+                    "remote_address": peer,
+                    "window_s": WINDOW.as_secs(),
+                    "reason": "refusals of this peer without a token are counted from here on: \
+                               a line of type left-out will say how many there were",
+                });
+                self.record("leaving-out", as_map(fields)).map(|()| false)
+            }
+            Verdict::LeftOut => Ok(false),
+        }
+    }
+
+    /// Writes down how many refusals got no line, where their time is over.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn settle(&self) -> Result<(), AuditError> {
+        let now = self.clock.now();
+        let over = self.strangers().settled(now);
+        self.record_left_out(over, now)
+    }
+
+    /// The same for all that were counted, since the server ends.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn settle_all(&self) -> Result<(), AuditError> {
+        let all = self.strangers().all();
+        self.record_left_out(all, self.clock.now())
+    }
+
+    /// Settles regularly, for ever.
+    pub async fn keep_settled(self) {
+        loop {
+            tokio::time::sleep(WINDOW / 4).await;
+            // A failure is remembered by the device and stops the next request.
+            let _ = self.settle();
+        }
+    }
+
+    fn record_left_out(&self, counts: Vec<LeftOut>, now: Timestamp) -> Result<(), AuditError> {
+        for left_out in counts {
+            let count: u64 = left_out.by_status.values().sum();
+            let fields = json!({
+                "remote_address": left_out.peer,
+                "since": left_out.since.rfc3339(),
+                "until": now.rfc3339(),
+                "count": count,
+                "by_status": left_out.by_status,
+            });
+            self.record("left-out", as_map(fields))?;
+        }
+        Ok(())
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        let strangers = self.device.strangers.lock();
+        strangers.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a request may be begun. After a failure this writes a line of its
@@ -143,20 +246,36 @@ impl Audit {
     }
 }
 
-/// A copy of `document` in which every text and number is a keyed hash. Names
-/// of fields, truths and nulls stay: they make a line readable.
-pub fn hashed(keyring: &Keyring, document: &Value) -> Value {
-    match document {
-        Value::String(text) => Value::String(keyring.audit_hash(text)),
-        Value::Number(number) => Value::String(keyring.audit_hash(&number.to_string())),
-        Value::Array(items) => items.iter().map(|item| hashed(keyring, item)).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, value)| (name.clone(), hashed(keyring, value)))
-            .collect::<Map<_, _>>()
-            .into(),
-        plain => plain.clone(),
+fn as_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     }
+}
+
+/// The fields of a line that is too long, the longest of them as how long they were
+/// and their digest, until the line fits.
+fn shortened(line: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
+    // `record` puts these before the others by itself.
+    for own in ["time", "type"] {
+        fields.shift_remove(own);
+    }
+    let mut texts: Vec<(String, String)> = fields
+        .iter()
+        .map(|(name, value)| (name.clone(), value.to_string()))
+        .collect();
+    texts.sort_by_key(|(_, text)| text.len());
+    let mut length = line.len();
+    while length >= LONGEST_LINE
+        && let Some((name, text)) = texts.pop()
+    {
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        let instead = json!({ "too_long": text.len(), "sha256": digest });
+        length = length.saturating_sub(text.len()) + instead.to_string().len();
+        fields.insert(name, instead);
+    }
+    Ok(fields)
 }
 
 /// The audit device failed.
@@ -212,6 +331,39 @@ mod tests {
         assert_eq!(lines[0]["type"], "request");
         assert_eq!(lines[1]["path"], "sys/mounts");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_longest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let audit = Audit::open(&AuditTarget::File(path.clone()), Clock::system()).unwrap();
+        let long = "x".repeat(LONGEST_LINE);
+        let policies: Vec<String> = (0..5_000)
+            .map(|number| format!("policy-{number}"))
+            .collect();
+        audit
+            .record(
+                "request",
+                fields(json!({"path": "a", "request": long, "auth": {"policies": policies}})),
+            )
+            .unwrap();
+        audit
+            .record("request", fields(json!({"path": "b", "request": "y"})))
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.len() < LONGEST_LINE));
+        let first: Value = serde_json::from_str(lines[0]).unwrap();
+        assert_eq!(
+            (&first["type"], &first["path"]),
+            (&json!("request"), &json!("a"))
+        );
+        assert_eq!(first["request"]["too_long"], LONGEST_LINE + 2);
+        let digest = hex::encode(Sha256::digest(json!("x".repeat(LONGEST_LINE)).to_string()));
+        assert_eq!(first["request"]["sha256"], digest);
+        let second: Value = serde_json::from_str(lines[1]).unwrap();
+        assert_eq!(second["request"], "y");
     }
 
     #[test]

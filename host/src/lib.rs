@@ -7,6 +7,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`] | time, randomness, values that must not show, names, spans, "did you mean" |
+//! | [`json`] | JSON from outside, within bounds |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`kept`] | what every request reads, in memory until it changes |
@@ -66,6 +67,7 @@ pub mod engine;
 pub mod fault;
 pub mod id;
 pub mod installation;
+pub mod json;
 pub mod kept;
 pub mod keyring;
 pub mod lease;

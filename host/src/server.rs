@@ -97,18 +97,24 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         pinning::pin_all(engine, installation.config()).await;
     }
     let watching = tokio::spawn(pinning::watch(Arc::clone(&installation)));
+    let counting = tokio::spawn(audit.clone().keep_settled());
 
-    let api = Api::new(Arc::clone(&installation), audit, limits);
+    let api = Api::new(Arc::clone(&installation), audit.clone(), limits);
     let listener = Listener::new(sockets, tls, api);
     announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
     listener.serve_until(stop_signal()?, GRACE).await;
 
     watching.abort();
+    counting.abort();
     if let Some(engine) = installation.engine() {
         let stopped = tokio::time::timeout(SCHEDULER_GRACE, engine.shutdown()).await;
         if stopped.is_err() {
             tracing::warn!("a provider call did not end in time; it is repeated at the next start");
         }
+    }
+    // What was counted and not written yet: the last requests are answered.
+    if let Err(error) = audit.settle_all() {
+        tracing::warn!(%error, "how many refusals had no audit line could not be written down");
     }
     tracing::info!("stopped");
     Ok(())

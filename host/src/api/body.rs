@@ -1,60 +1,261 @@
 //! Bodies and query strings as fields.
 //!
-//! A body is a JSON object or nothing. Its size and the time that it may take to
-//! arrive are bounded. curl sends `application/x-www-form-urlencoded` with JSON
-//! in it unless told otherwise, and Vault's documentation lets it; so do we.
+//! A body is a JSON object or nothing, whatever its `Content-Type` says: scripts
+//! send JSON as text, curl as a form. What is called a form and begins with no `{`
+//! is one. Nobody is trusted more for any of them: a token is a header, and no
+//! browser adds one by itself.
+//!
+//! A body takes memory as it arrives and not before, and its size and time are
+//! bounded. Strangers have less of each, and among them as much as [`POOL`] at once,
+//! so that those who have a token find room however many there are.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::{error::ApiError, json};
+use super::{
+    error::ApiError,
+    heavy::{For, Heavy},
+};
+use crate::{
+    audit,
+    json::{self, Bounds, Flaw},
+    keyring::Keyring,
+};
 
-/// How long a body may take to arrive.
+/// Largest body of a stranger, in bytes: a login's signed token is half of it.
+pub(super) const OF_A_STRANGER: usize = 128 << 10;
+
+/// How long a stranger's body may take to arrive. A login is one packet.
+pub(super) const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(10);
+
+/// How long the body of somebody with a token may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Bytes of strangers' bodies that are kept at once, beyond [`FREE`] of each.
+pub(super) const POOL: usize = 16 << 20;
+
+/// Bytes of each body for which the pool is not asked: logins with a password or a
+/// secret id are served also where slow bodies have emptied it.
+const FREE: usize = 4 << 10;
+
+/// Bytes of a body that is too large which are read all the same, and kept nowhere:
+/// a client that still sends hears no answer.
+const PASSED_BY: u64 = 2 << 20;
 
 /// Query parameters that are about the request, not in it.
 const NOT_FIELDS: [&str; 2] = ["list", "help"];
 
-/// Reads the body of a write.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: Incoming,
+/// Reads bodies.
+#[derive(Debug)]
+pub(super) struct Bodies {
     limit: usize,
-) -> Result<Map<String, Value>, ApiError> {
-    if body.is_end_stream() {
-        return Ok(Map::new());
-    }
-    admit_content_type(headers)?;
-    let collected = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect())
-        .await
-        .map_err(|_| {
-            let sentence = "the body did not arrive within 30 s";
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, sentence)
-        })?;
-    let bytes = match collected {
-        Ok(collected) => Zeroizing::new(collected.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let sentence =
-                format!("the body is larger than {limit} bytes (limits.body_bytes of the server)");
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
-        }
-        Err(_) => return Err(ApiError::bad_request("the body broke off")),
-    };
-    fields(&bytes)
+    pool: Arc<Pool>,
+    heavy: Arc<Heavy>,
 }
 
-/// The fields of a body's bytes.
-pub(super) fn fields(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+/// A body that was read.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// Its fields.
+    pub(super) fields: Map<String, Value>,
+    /// The same as the audit line shows them; null where nothing hashes yet.
+    pub(super) hashed: Value,
+}
+
+impl Bodies {
+    /// Of at most so many bytes each.
+    pub(super) fn new(limit: usize, heavy: Arc<Heavy>) -> Self {
+        Self {
+            limit,
+            pool: Arc::new(Pool(Mutex::new(POOL))),
+            heavy,
+        }
+    }
+
+    /// Reads the body of a write.
+    pub(super) async fn read(
+        &self,
+        whose: For,
+        headers: &HeaderMap,
+        body: Incoming,
+        keyring: Option<&Keyring>,
+    ) -> Result<Received, ApiError> {
+        let (limit, patience, bounds) = match whose {
+            For::Caller => (self.limit, PATIENCE, json::CALLER),
+            For::Stranger => (
+                self.limit.min(OF_A_STRANGER),
+                PATIENCE_WITH_STRANGERS,
+                json::STRANGER,
+            ),
+        };
+        let pool = (whose == For::Stranger).then(|| Arc::clone(&self.pool));
+        let mut collected = Collected::new(limit, pool);
+        let deadline = Instant::now() + patience;
+        match timeout_at(deadline, collected.fill(body)).await {
+            Ok(filled) => filled?,
+            Err(_) => {
+                let sentence = format!("the body did not arrive within {} s", patience.as_secs());
+                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, sentence));
+            }
+        }
+        let is_form = is_form(headers, &collected.bytes);
+        let length = collected.bytes.len();
+        let keyring = keyring.cloned();
+        let work = move || {
+            let fields = match is_form {
+                true => of_form(&collected.bytes, &bounds),
+                false => fields(&collected.bytes, &bounds),
+            }?;
+            let document = Value::Object(fields);
+            let hashed = keyring.map(|keyring| audit::hashed(&keyring, &document));
+            let fields = match document {
+                Value::Object(fields) => fields,
+                _ => Map::new(),
+            };
+            Ok(Received {
+                fields,
+                hashed: hashed.unwrap_or_default(),
+            })
+        };
+        self.heavy.done(whose, length, work).await?
+    }
+}
+
+/// The bytes of a body as far as they arrived.
+struct Collected {
+    bytes: Zeroizing<Vec<u8>>,
+    limit: usize,
+    /// Absent for those who need no room of the pool.
+    pool: Option<Arc<Pool>>,
+    taken: usize,
+}
+
+impl Collected {
+    fn new(limit: usize, pool: Option<Arc<Pool>>) -> Self {
+        Self {
+            bytes: Zeroizing::default(),
+            limit,
+            pool,
+            taken: 0,
+        }
+    }
+
+    /// Takes all of a body.
+    async fn fill(&mut self, mut body: Incoming) -> Result<(), ApiError> {
+        let mut refused = None;
+        let mut passed = 0;
+        while passed <= PASSED_BY
+            && let Some(frame) = body.frame().await
+        {
+            let frame = frame.map_err(|_| ApiError::bad_request("the body broke off"))?;
+            let Some(piece) = frame.data_ref() else {
+                continue;
+            };
+            if refused.is_some() {
+                passed += piece.len() as u64;
+            } else if let Err(refusal) = self.take(piece) {
+                self.give_back();
+                refused = Some(refusal);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Keeps nothing any more.
+    fn give_back(&mut self) {
+        self.bytes = Zeroizing::default();
+        if let Some(pool) = &self.pool {
+            pool.give_back(std::mem::take(&mut self.taken));
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), ApiError> {
+        let length = self.bytes.len() + piece.len();
+        if length > self.limit {
+            return Err(self.too_large());
+        }
+        if let Some(pool) = &self.pool {
+            let more = length.saturating_sub(FREE).saturating_sub(self.taken);
+            if !pool.take(more) {
+                return Err(ApiError::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "the server has no room for another large body without a token: try again in a moment",
+                )
+                .retry_after(PATIENCE_WITH_STRANGERS));
+            }
+            self.taken += more;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn too_large(&self) -> ApiError {
+        let sentence = match self.pool.is_some() && self.limit == OF_A_STRANGER {
+            true => format!(
+                "the body is larger than {OF_A_STRANGER} bytes, the most that is taken without a token"
+            ),
+            false => format!(
+                "the body is larger than {} bytes (limits.body_bytes of the server)",
+                self.limit
+            ),
+        };
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    }
+}
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// Bytes that strangers' bodies may still take.
+#[derive(Debug)]
+struct Pool(Mutex<usize>);
+
+impl Pool {
+    fn take(&self, bytes: usize) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = left.checked_sub(bytes);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left += bytes;
+    }
+}
+
+/// Whether a body is a form: it is called one, and does not begin as JSON does.
+/// curl calls everything a form unless it is told otherwise.
+fn is_form(headers: &HeaderMap, bytes: &[u8]) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let text = bytes.trim_ascii();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        && text != b"null"
+        && !text.starts_with(b"{")
+        && !text.starts_with(b"[")
+}
+
+/// The fields of a JSON body's bytes.
+pub(super) fn fields(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    match json::parse(bytes).map_err(ApiError::bad_request)? {
+    match json::parse(bytes, bounds).map_err(refused)? {
         Value::Object(fields) => Ok(fields),
         // Vault's own client sends null where it has nothing to say.
         Value::Null => Ok(Map::new()),
@@ -62,34 +263,37 @@ pub(super) fn fields(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     }
 }
 
-fn admit_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let kind = kind.to_str().unwrap_or_default();
-    let essence = kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "" | "*/*" | "application/json" | "application/x-www-form-urlencoded" => Ok(()),
-        _ => Err(ApiError::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be JSON, with the Content-Type application/json",
-        )),
-    }
+/// The fields of a form's bytes.
+fn of_form(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
+    let not_text = |_| ApiError::bad_request("the body is a form that is not UTF-8");
+    let text = std::str::from_utf8(bytes.trim_ascii()).map_err(not_text)?;
+    of_pairs("the body", text, bounds)
 }
 
 /// The fields of a query string: texts, or lists of texts where a name repeats.
 pub(super) fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
+    let mut fields = of_pairs("the query string", query, &json::CALLER)?;
+    for name in NOT_FIELDS {
+        fields.shift_remove(name);
+    }
+    Ok(fields)
+}
+
+fn of_pairs(what: &str, text: &str, bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
+    let refuse = |flaw: Flaw| ApiError::bad_request(format!("{what} {flaw}"));
     let mut fields = Map::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    for (index, pair) in pairs.enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decoded(name)?, decoded(value)?);
-        if NOT_FIELDS.contains(&name.as_str()) {
-            continue;
+        if index >= bounds.values {
+            return Err(refuse(Flaw::too_many(bounds)));
+        }
+        let (name, value) = (decoded(what, name)?, decoded(what, value)?);
+        if name.len() > bounds.name {
+            return Err(refuse(Flaw::name_too_long(bounds)));
+        }
+        if value.len() > bounds.text {
+            return Err(refuse(Flaw::too_long(bounds)));
         }
         match fields.get_mut(&name) {
             None => {
@@ -102,12 +306,16 @@ pub(super) fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
     Ok(fields)
 }
 
-fn decoded(text: &str) -> Result<String, ApiError> {
+fn refused(flaw: Flaw) -> ApiError {
+    ApiError::bad_request(format!("the body {flaw}"))
+}
+
+fn decoded(what: &str, text: &str) -> Result<String, ApiError> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8();
     decoded
         .map(std::borrow::Cow::into_owned)
-        .map_err(|_| ApiError::bad_request("the query string is not UTF-8"))
+        .map_err(|_| ApiError::bad_request(format!("{what} is not UTF-8")))
 }
 
 #[cfg(test)]
@@ -118,55 +326,50 @@ mod tests {
 
     #[test]
     fn a_body_is_an_object_or_nothing() {
+        let read = |bytes: &str| fields(bytes.as_bytes(), &json::CALLER);
         for (bytes, expected) in [
             ("", json!({})),
             ("  \n", json!({})),
             ("null", json!({})),
             ("{\"a\": [1]}", json!({"a": [1]})),
         ] {
-            assert_eq!(
-                Value::Object(fields(bytes.as_bytes()).unwrap()),
-                expected,
-                "{bytes}"
-            );
+            assert_eq!(Value::Object(read(bytes).unwrap()), expected, "{bytes}");
         }
         for bytes in ["[]", "\"x\"", "1", "{", "a=b"] {
-            assert_eq!(
-                fields(bytes.as_bytes()).unwrap_err().status(),
-                400,
-                "{bytes}"
-            );
+            assert_eq!(read(bytes).unwrap_err().status(), 400, "{bytes}");
         }
     }
 
     #[test]
-    fn content_types_that_cannot_be_json_are_refused() {
-        let admitted = |kind: &str| {
+    fn a_form_is_what_is_called_one_and_does_not_begin_as_json() {
+        let is_form = |kind: &str, bytes: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
-            admit_content_type(&headers)
+            super::is_form(&headers, bytes.as_bytes())
         };
-        for kind in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            "application/x-www-form-urlencoded",
-            "*/*",
+        let form = "application/x-www-form-urlencoded";
+        for (kind, bytes, expected) in [
+            (form, "a=b", true),
+            (
+                "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+                "a=b",
+                true,
+            ),
+            (form, "", true),
+            (form, " \n{\"a\": 1}", false),
+            (form, "[1]", false),
+            (form, "null", false),
+            ("text/plain", "a=b", false),
+            ("application/json", "a=b", false),
+            ("multipart/form-data; boundary=x", "--x", false),
         ] {
-            assert!(admitted(kind).is_ok(), "{kind}");
+            assert_eq!(is_form(kind, bytes), expected, "{kind} {bytes}");
         }
-        for kind in [
-            "text/xml",
-            "text/plain",
-            "multipart/form-data; boundary=x",
-            "application/jsonx",
-        ] {
-            assert_eq!(admitted(kind).unwrap_err().status(), 415, "{kind}");
-        }
-        assert!(admit_content_type(&HeaderMap::new()).is_ok());
+        assert!(!super::is_form(&HeaderMap::new(), b"a=b"));
     }
 
     #[test]
-    fn a_query_gives_texts_and_lists() {
+    fn pairs_give_texts_and_lists() {
         for (query, expected) in [
             ("", json!({})),
             ("list=true&help=1", json!({})),
@@ -176,5 +379,57 @@ mod tests {
             assert_eq!(Value::Object(of_query(query).unwrap()), expected, "{query}");
         }
         assert!(of_query("a=%ff").is_err());
+        let form = of_form(b" list=a&list=b\n", &json::STRANGER).unwrap();
+        assert_eq!(Value::Object(form), json!({"list": ["a", "b"]}));
+    }
+
+    #[test]
+    fn a_form_is_held_to_the_bounds_of_json() {
+        let bounds = Bounds {
+            depth: 1,
+            values: 3,
+            name: 3,
+            text: 4,
+        };
+        for (form, expected) in [
+            ("a=1&b=2&c=3", None),
+            ("a=1&b=2&c=3&d=4", Some("more than 3 values")),
+            ("a&a&a&a", Some("more than 3 values")),
+            ("abcd=1", Some("longer than 3 bytes")),
+            ("a=%41%41%41%41", None),
+            ("a=12345", Some("longer than 4 bytes")),
+        ] {
+            let read = of_form(form.as_bytes(), &bounds);
+            match expected {
+                None => assert!(read.is_ok(), "{form}"),
+                Some(words) => {
+                    let sentence = read.unwrap_err().errors().join("");
+                    assert!(sentence.contains(words), "{form}: {sentence}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_pool_is_asked_beyond_what_is_free_and_given_back() {
+        let pool = Arc::new(Pool(Mutex::new(10)));
+        let left = || *pool.0.lock().unwrap();
+        let mut small = Collected::new(1 << 20, Some(Arc::clone(&pool)));
+        small.take(&[0; FREE]).unwrap();
+        assert_eq!(left(), 10);
+        let mut large = Collected::new(1 << 20, Some(Arc::clone(&pool)));
+        large.take(&[0; FREE - 1]).unwrap();
+        large.take(&[0; 9]).unwrap();
+        assert_eq!(left(), 2);
+        assert_eq!(large.take(&[0; 3]).unwrap_err().status(), 429);
+        small.take(&[0; 2]).unwrap();
+        drop(large);
+        assert_eq!(left(), 8);
+        drop(small);
+        assert_eq!(left(), 10);
+        // Who has a token asks no pool.
+        let mut caller = Collected::new(1 << 20, None);
+        caller.take(&[0; 1 << 20]).unwrap();
+        assert_eq!(caller.take(&[0]).unwrap_err().status(), 413);
     }
 }

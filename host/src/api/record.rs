@@ -26,6 +26,8 @@ pub(super) struct Record {
     operation: Option<Operation>,
     audited: bool,
     caller: Value,
+    /// Whether the caller's token holds.
+    known: bool,
     body: Value,
 }
 
@@ -43,6 +45,7 @@ impl Record {
                 "/v1/sys/health" | "/v1/sys/seal-status" | "/v1/sys/leader"
             ),
             caller: Value::Null,
+            known: false,
             body: Value::Null,
         }
     }
@@ -77,6 +80,7 @@ impl Record {
         keyring: &Keyring,
     ) {
         let token = token.map(|token| keyring.audit_hash(token.expose()));
+        self.known = identity.is_some();
         self.caller = match identity {
             Some(identity) => json!({
                 "display_name": identity.token.row.display_name,
@@ -88,12 +92,19 @@ impl Record {
         };
     }
 
-    /// Notes the body of a write.
-    pub(super) fn body(&mut self, fields: &Map<String, Value>, keyring: &Keyring) {
-        let hashed = fields
-            .iter()
-            .map(|(name, value)| (name.clone(), audit::hashed(keyring, value)));
-        self.body = Value::Object(hashed.collect());
+    /// Notes the body of a write, hashed.
+    pub(super) fn body(&mut self, hashed: Value) {
+        self.body = hashed;
+    }
+
+    /// Whether this is no more than a stranger who was refused, or who was shown
+    /// what everybody may see: of those, a peer gets so many lines.
+    pub(super) fn is_of_a_stranger(&self, outcome: &Outcome) -> bool {
+        let gave_something = match outcome {
+            Err(_) => false,
+            Ok(answer) => !matches!(answer.body, Body::Document { .. }),
+        };
+        !self.known && !gave_something
     }
 
     /// Whether an audit line is due.
@@ -101,15 +112,20 @@ impl Record {
         self.audited
     }
 
-    /// The fields of the audit line.
+    /// The fields of the audit line; `handed_out` is the credential in the answer,
+    /// hashed.
     pub(super) fn line(
         &self,
         outcome: &Outcome,
+        handed_out: Option<Value>,
         keyring: Option<&Keyring>,
         took: Duration,
     ) -> Map<String, Value> {
         let (status, response) = match outcome {
-            Ok(answer) => (answer.status, response_of(&answer.body, keyring)),
+            Ok(answer) => (
+                answer.status,
+                response_of(&answer.body, handed_out, keyring),
+            ),
             Err(error) => (
                 error.status(),
                 json!({ "errors": error.sentences(&self.id) }),
@@ -133,8 +149,9 @@ impl Record {
         }
     }
 
-    /// Writes the log event.
-    pub(super) fn log(&self, outcome: &Outcome, took: Duration) {
+    /// Writes the log event; one that is `counted` with others is for who looks
+    /// closely.
+    pub(super) fn log(&self, outcome: &Outcome, took: Duration, counted: bool) {
         let (method, path, peer) = (&self.method, &self.path, self.peer);
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match outcome {
@@ -145,7 +162,14 @@ impl Record {
             Err(error) => {
                 let status = error.status().as_u16();
                 let sentence = error.errors().first().map_or("", String::as_str);
-                tracing::info!(%peer, method, path, status, ms, sentence, "refused a request");
+                match counted {
+                    false => {
+                        tracing::info!(%peer, method, path, status, ms, sentence, "refused a request")
+                    }
+                    true => {
+                        tracing::debug!(%peer, method, path, status, ms, sentence, "refused a request")
+                    }
+                }
             }
             // What it changed is told by who changed it, and the audit log has all of it.
             Ok(answer) => {
@@ -155,9 +179,20 @@ impl Record {
     }
 }
 
+/// The credential that an answer hands out, to be hashed.
+pub(super) fn credential_of(outcome: &Outcome) -> Option<Secret<String>> {
+    match &outcome.as_ref().ok()?.body {
+        Body::Envelope(envelope) => match &envelope.data {
+            Data::Credential(credential) => Some(credential.duplicate()),
+            Data::None | Data::Json(_) => None,
+        },
+        _ => None,
+    }
+}
+
 /// What of an answer is worth keeping: the lease, and hashes of what was handed
 /// out, so that a found secret can be traced to the request that gave it.
-fn response_of(body: &Body, keyring: Option<&Keyring>) -> Value {
+fn response_of(body: &Body, handed_out: Option<Value>, keyring: Option<&Keyring>) -> Value {
     let hashed = |value: &Value| keyring.map(|keyring| audit::hashed(keyring, value));
     match body {
         Body::Envelope(envelope) => {
@@ -166,10 +201,8 @@ fn response_of(body: &Body, keyring: Option<&Keyring>) -> Value {
                 response.insert("lease_id".into(), lease.id.clone().into());
                 response.insert("lease_duration".into(), lease.duration.into());
             }
-            if let Data::Credential(credential) = &envelope.data
-                && let Ok(parsed) = serde_json::from_str::<Value>(credential.expose())
-            {
-                response.insert("data".into(), hashed(&parsed).unwrap_or_default());
+            if let Some(handed_out) = handed_out {
+                response.insert("data".into(), handed_out);
             }
             if let Some(granted) = &envelope.auth {
                 response.insert("auth".into(), granted_of(granted, keyring));

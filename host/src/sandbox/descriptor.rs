@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{bindings::lessor::provider::types as wit, grants::Scheme};
 use crate::{
+    json::{self, Bounds},
     plugin_store::PluginError,
     provider::{Abilities, Descriptor},
     schema, suggest,
@@ -23,6 +24,12 @@ const RESERVED: [&str; 9] = [
     "tidy",
     "issue",
 ];
+
+/// What a schema may hold. Each level of a document is two or three of its schema.
+const SCHEMA: Bounds = Bounds {
+    depth: 120,
+    ..json::GUEST
+};
 
 /// Compiled schemas of what a provider returns.
 #[derive(Debug)]
@@ -99,8 +106,7 @@ pub(super) fn check(
 /// Parses and compiles one schema.
 fn compiled(field: &'static str, text: &str) -> Result<(Value, Validator), PluginError> {
     let wrong = |reason: String| PluginError::Descriptor { field, reason };
-    let schema: Value =
-        serde_json::from_str(text).map_err(|error| wrong(format!("is not JSON: {error}")))?;
+    let schema = json::parse(text.as_bytes(), &SCHEMA).map_err(|flaw| wrong(flaw.to_string()))?;
     if !schema.is_object() {
         return Err(wrong(String::from("is not a JSON object")));
     }

@@ -14,6 +14,7 @@ use super::{
     scrub::{Room, Scrubber, Secrets, wipe},
 };
 use crate::{
+    json,
     provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
     schema,
     secret::Secret,
@@ -205,12 +206,12 @@ fn conforming(
     code: &'static str,
     schema_name: &'static str,
 ) -> Result<Secrets<'static>, Failure> {
-    let Ok(mut value) = serde_json::from_str::<Value>(document.expose()) else {
-        return Err(defect(
+    let mut value = json::parse(document.expose().as_bytes(), &json::GUEST).map_err(|flaw| {
+        defect(
             code,
-            format!("the provider returned something other than JSON for its {schema_name}"),
-        ));
-    };
+            format!("the provider's answer for its {schema_name} {flaw}"),
+        )
+    })?;
     let mut secrets = Secrets::default();
     let checked = if !schema::is_bearable(schema, &value) {
         Err(format!(
@@ -277,9 +278,11 @@ fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
             String::from("the metadata is longer than 65536 bytes"),
         ));
     }
-    match serde_json::from_str(text) {
-        Ok(Value::Object(members)) if members.is_empty() => Ok(Value::Object(members)),
-        Ok(object @ Value::Object(_)) => {
+    let parsed = json::parse(text.as_bytes(), &json::GUEST)
+        .map_err(|flaw| defect("metadata", format!("the metadata {flaw}")))?;
+    match parsed {
+        Value::Object(members) if members.is_empty() => Ok(Value::Object(members)),
+        object @ Value::Object(_) => {
             let scrubber = secrets.scrubber_for(Room::of(&object));
             Ok(scrubber.scrub_json(object))
         }
@@ -362,7 +365,7 @@ mod tests {
     fn a_credential_that_would_be_checked_for_hours_is_refused_at_once() {
         let schema = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
         let validator = crate::schema::compile(&schema).unwrap();
-        let nested = (0..60).fold(json!({}), |inner, _| json!({"a": inner}));
+        let nested = (0..30).fold(json!({}), |inner, _| json!({"a": inner}));
         let found = wit::Credential {
             id: String::from("app"),
             data: nested.to_string(),

@@ -39,6 +39,7 @@ mod rotation;
 mod secrets;
 mod static_accounts;
 mod storage;
+mod strangers;
 mod stuck;
 mod tasks;
 mod tls;

@@ -117,6 +117,8 @@ fn bodies_that_are_no_json_objects_are_refused() {
         "x".repeat(1 << 20)
     );
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let wide = json!({"type": "postgres", "options": vec![1; 10_000]}).to_string();
+    let long_name = json!({"type": "postgres", "x".repeat(2_000): 1}).to_string();
     #[rustfmt::skip]
     let cases: &[(&str, &str, &[u8], u16)] = &[
         ("no JSON", json, b"type=postgres", 400),
@@ -129,8 +131,11 @@ fn bodies_that_are_no_json_objects_are_refused() {
         ("duplicate nested keys", json, br#"{"type": "postgres", "config": {"timeout": "10s", "timeout": "20s"}}"#, 400),
         ("deep", json, deep.as_bytes(), 400),
         ("too large", json, large.as_bytes(), 413),
-        ("a form", "application/x-www-form-urlencoded", b"type=postgres", 400),
-        ("XML", "text/xml", b"<type>postgres</type>", 415),
+        ("a form that is called JSON", json, b"type=postgres", 400),
+        ("a form that is no text", "application/x-www-form-urlencoded", b"type=%ff", 400),
+        ("XML", "text/xml", b"<type>postgres</type>", 400),
+        ("a wide body", json, wide.as_bytes(), 400),
+        ("a long name", json, long_name.as_bytes(), 400),
     ];
     let before = server.http.get("sys/mounts").data();
     let mut wrong = Vec::new();

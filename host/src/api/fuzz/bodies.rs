@@ -5,8 +5,9 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{body, error::ApiError, fields::Fields, json, token_parameters, tokens},
+    api::{body, error::ApiError, fields::Fields, token_parameters, tokens},
     clock::Timestamp,
+    json::{self, Bounds},
     role::HostFields,
     testing::fuzz::{Target, assert_sentence},
     token::{ROOT, TokenParameters},
@@ -87,25 +88,46 @@ fn a_body_is_refused_by_a_sentence_or_means_what_it_says() {
     .run(check);
 }
 
+/// Bounds so narrow that inputs of some hundred bytes are beyond each of them.
+const NARROW: Bounds = Bounds {
+    depth: 3,
+    values: 12,
+    name: 12,
+    text: 10,
+};
+
 fn check(input: &[u8]) -> &'static str {
     let by_serde = serde_json::from_slice::<Value>(input);
-    let document = match json::parse(input) {
+    let document = match json::parse(input, &json::CALLER) {
         Ok(document) => document,
-        Err(sentence) => {
+        Err(flaw) => {
+            let sentence = flaw.to_string();
             assert_sentence(&sentence, SENTENCE);
-            // Stricter than serde, and only in two ways.
+            // Stricter than serde, and only in two ways: no input is longer than the
+            // other bounds are wide.
             let stricter = sentence.contains("\" twice in one object (line ")
-                || sentence.contains("deeper than 32 levels (line ");
+                || sentence.contains("deeper than 32 levels (line ")
+                || sentence.contains("name is longer than 1024 bytes (line ")
+                || sentence.contains("more than 10000 values (line ");
             assert!(stricter || by_serde.is_err(), "{sentence}");
             assert!(stricter || !sentence.contains("canary"), "{sentence}");
+            assert!(json::parse(input, &NARROW).is_err());
             return "no JSON";
         }
     };
     assert_eq!(by_serde.ok().as_ref(), Some(&document));
     let printed = serde_json::to_vec(&document).unwrap();
-    assert_eq!(json::parse(&printed).as_ref(), Ok(&document));
+    assert_eq!(json::parse(&printed, &json::CALLER).as_ref(), Ok(&document));
+    let within = Measured::of(&document).is_within(&NARROW);
+    match json::parse(input, &NARROW) {
+        Ok(read) => assert!(within && read == document, "{document}"),
+        Err(flaw) => {
+            assert!(!within, "{document}: {flaw}");
+            assert_sentence(&flaw.to_string(), SENTENCE);
+        }
+    }
 
-    let fields = match body::fields(input) {
+    let fields = match body::fields(input, &json::CALLER) {
         Ok(fields) => fields,
         Err(refusal) => return refused(&refusal),
     };
@@ -117,6 +139,47 @@ fn check(input: &[u8]) -> &'static str {
     match of_role.or(of_token) {
         Ok(()) => "taken",
         Err(refusal) => refused(&refusal),
+    }
+}
+
+/// How much a document holds, by looking at all of it.
+#[derive(Clone, Copy)]
+struct Measured {
+    depth: usize,
+    values: usize,
+    name: usize,
+    text: usize,
+}
+
+impl Measured {
+    fn of(document: &Value) -> Self {
+        let (below, name): (Vec<&Value>, usize) = match document {
+            Value::Array(items) => (items.iter().collect(), 0),
+            Value::Object(fields) => (
+                fields.values().collect(),
+                fields.keys().map(String::len).max().unwrap_or(0),
+            ),
+            _ => (Vec::new(), 0),
+        };
+        let own = Self {
+            depth: 0,
+            values: 1,
+            name,
+            text: document.as_str().map_or(0, str::len),
+        };
+        below.into_iter().map(Self::of).fold(own, |all, one| Self {
+            depth: all.depth.max(one.depth + 1),
+            values: all.values + one.values,
+            name: all.name.max(one.name),
+            text: all.text.max(one.text),
+        })
+    }
+
+    fn is_within(self, bounds: &Bounds) -> bool {
+        self.depth <= bounds.depth
+            && self.values <= bounds.values
+            && self.name <= bounds.name
+            && self.text <= bounds.text
     }
 }
 

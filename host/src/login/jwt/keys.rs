@@ -16,6 +16,8 @@ use x509_cert::{
     spki::SubjectPublicKeyInfoOwned,
 };
 
+use crate::json;
+
 /// rsaEncryption (RFC 8017).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 /// id-ecPublicKey (RFC 5480), and the two curves that are taken.
@@ -96,7 +98,10 @@ pub(super) fn verify(
 fn object(part: &str) -> Result<Map<String, Value>, Unverified> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(part);
     let bytes = bytes.map_err(|_| Unverified::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| Unverified::Malformed)
+    match json::parse(&bytes, &json::CALLER) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(Unverified::Malformed),
+    }
 }
 
 impl VerifyingKey {
