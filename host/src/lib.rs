@@ -6,7 +6,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`] | time, randomness, values that must not show, names, spans, "did you mean" |
+//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text |
 //! | [`json`] | JSON from outside, within bounds |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`keyring`] | seals stored values, derives and hashes |
@@ -96,6 +96,7 @@ pub mod suggest;
 pub mod task;
 pub mod token;
 pub mod upgrade;
+pub mod visible;
 pub mod wrapping;
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! What surrounds a command: where it writes, reads, and finds its settings.
 //!
-//! Passed in, so that a test can look at all of it.
+//! Passed in, so that a test can look at all of it. What is written here may hold
+//! text of others (names, a provider's data, failures): it is made visible, so
+//! that it cannot act on the terminal.
 
 use std::io::{Read, Write};
 
 use anyhow::{Context, Result};
+
+use crate::visible::visible;
 
 /// The surroundings of one command.
 pub struct Console<'a> {
@@ -22,7 +26,7 @@ impl Console<'_> {
     /// Prints what was asked for; the text brings its own line ends.
     pub(super) fn data(&mut self, text: &str) -> Result<()> {
         self.out
-            .write_all(text.as_bytes())
+            .write_all(visible(text).as_bytes())
             .and_then(|()| self.out.flush())
             .context("cannot write to standard output")
     }
@@ -30,7 +34,7 @@ impl Console<'_> {
     /// Tells the person at the terminal something. That nobody reads it is no
     /// reason to fail.
     pub fn note(&mut self, text: &str) {
-        let _ = writeln!(self.err, "{text}");
+        let _ = writeln!(self.err, "{}", visible(text));
     }
 
     /// The first of these environment variables that is set to something.

@@ -67,7 +67,7 @@ impl Session<'_, '_> {
                 self.leases_below(prefix.trim_matches('/'), &mut ids)?;
                 let shown = match self.format {
                     Format::Json => output::json(&json!(ids)),
-                    Format::Table => ids.iter().map(|id| format!("{id}\n")).collect(),
+                    Format::Table => output::lines(&ids),
                 };
                 self.console.data(&shown)
             }

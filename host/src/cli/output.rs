@@ -1,8 +1,14 @@
-//! How answers are shown: a table to read, or the server's JSON as it came.
+//! How answers are shown: a table to read, or the server's JSON with the values
+//! that came.
+//!
+//! Text is made visible before a table is laid out, for a hidden character has
+//! another width than what is shown for it.
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value};
+
+use crate::visible::{visible, visible_json, visible_line};
 
 /// The choice of `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -14,7 +20,15 @@ pub(super) enum Format {
 
 /// A JSON value over several lines.
 pub(super) fn json(value: &Value) -> String {
-    format!("{value:#}\n")
+    visible_json(&format!("{value:#}\n")).into_owned()
+}
+
+/// Names, one a line.
+pub(super) fn lines<T: AsRef<str>>(names: &[T]) -> String {
+    names
+        .iter()
+        .map(|name| format!("{}\n", visible_line(name.as_ref())))
+        .collect()
 }
 
 /// The fields of an object, one a line: name, value. Objects within are shown
@@ -34,7 +48,8 @@ fn add_fields(table: &mut Table, prefix: &str, object: &Map<String, Value>) {
                 add_fields(table, &format!("{prefix}{name}."), inner);
             }
             _ => {
-                table.add_row([format!("{prefix}{name}"), cell(name, value)]);
+                let name_shown = visible_line(&format!("{prefix}{name}")).into_owned();
+                table.add_row([name_shown, visible(&cell(name, value)).into_owned()]);
             }
         }
     }
@@ -49,11 +64,16 @@ pub(super) fn rows<'v>(columns: &[&str], rows: impl IntoIterator<Item = &'v Valu
             .map(|column| column.to_uppercase().replace('_', " ")),
     );
     for row in rows {
-        table.add_row(
-            columns
-                .iter()
-                .map(|column| cell(column, row.get(column).unwrap_or(&Value::Null))),
-        );
+        table.add_row(columns.iter().enumerate().map(|(at, column)| {
+            let cell = cell(column, row.get(column).unwrap_or(&Value::Null));
+            // A second line of the first column would look like another row.
+            let shown = if at == 0 {
+                visible_line(&cell)
+            } else {
+                visible(&cell)
+            };
+            shown.into_owned()
+        }));
     }
     finished(&table)
 }

@@ -74,11 +74,7 @@ impl<'a, 'c> Session<'a, 'c> {
     pub(super) fn show_names(&mut self, answer: &Answer) -> Result<()> {
         let shown = match self.format {
             Format::Json => output::json(&answer.body),
-            Format::Table => answer
-                .names()
-                .into_iter()
-                .map(|name| format!("{name}\n"))
-                .collect(),
+            Format::Table => output::lines(&answer.names()),
         };
         self.console.data(&shown)
     }

@@ -472,3 +472,82 @@ fn a_root_token_is_printed_once_by_init_and_never_by_token_lookup() {
     let outcome = lessor(&["token", "lookup"], "", &[(200, answer)]);
     assert_eq!(outcome.out, "policies  root\nttl       0s\n");
 }
+
+/// A name that clears the screen, sets the terminal's title, shows its end first
+/// and forges a line.
+const FOREIGN: &str = r"x\u001b[2J\u001b]0;t\u0007\u202etxt\u200b\u009b\nforged";
+
+/// What a terminal acts on, or does not show as it is.
+fn hidden(text: &str) -> Option<char> {
+    text.chars()
+        .find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{200b}' | '\u{202e}'))
+}
+
+#[test]
+fn foreign_text_is_made_visible_before_a_terminal_shows_it() {
+    let named = |template: &str| template.replace('$', FOREIGN);
+    for (words, status, body) in [
+        (
+            "lease lookup db/creds/app/1",
+            200,
+            r#"{"data": {"id": "$", "metadata": {"$": "$"}, "last_error": "$"}}"#,
+        ),
+        (
+            "creds db app",
+            200,
+            r#"{"lease_id": "db/creds/app/1", "data": {"username": "$", "$": ["$", "$"]}, "warnings": ["$"]}"#,
+        ),
+        (
+            "plugin list",
+            200,
+            r#"{"data": {"pins": [{"name": "$", "state": "$", "mounts": [{"$": "$"}]}]}}"#,
+        ),
+        ("role list db", 200, r#"{"data": {"keys": ["$"]}}"#),
+        (
+            "plugin pin db db.wasm --sha256 00",
+            200,
+            r#"{"warnings": ["$"]}"#,
+        ),
+        (
+            "plugin pin db db.wasm --sha256 00",
+            400,
+            r#"{"errors": ["$"]}"#,
+        ),
+        ("status", 200, r#"{"initialized": true, "version": "$"}"#),
+    ] {
+        let body = named(body);
+        for format in ["table", "json"] {
+            let mut words: Vec<&str> = words.split(' ').collect();
+            words.extend(["-o", format]);
+            let outcome = lessor(&words, "", &[(status, &body)]);
+            let shown = format!("{}{}", outcome.out, outcome.err);
+            assert_eq!(hidden(&shown), None, "{words:?}: {shown:?}");
+            assert!(shown.contains("202e"), "{words:?}: {shown:?}");
+            if format == "table" {
+                assert!(
+                    !outcome.out.lines().any(|line| line.starts_with("forged")),
+                    "{shown}"
+                );
+            } else if !outcome.out.is_empty() {
+                let exact: Value = serde_json::from_str(&outcome.out).unwrap();
+                assert_eq!(exact, serde_json::from_str::<Value>(&body).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_saved_field_is_exactly_what_the_provider_gave() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    let save = format!("password={}", file.display());
+    let body = r#"{"lease_id": "db/creds/app/1", "data": {"password": "$"}}"#.replace('$', FOREIGN);
+    let outcome = lessor(
+        &["creds", "db", "app", "--save", &save],
+        "",
+        &[(200, &body)],
+    );
+    assert_eq!(outcome.code, ExitCode::SUCCESS, "{}", outcome.err);
+    let given: String = serde_json::from_str(&format!("\"{FOREIGN}\"")).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), given);
+}

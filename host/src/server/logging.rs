@@ -1,12 +1,21 @@
 //! Log events, to standard error. Standard output belongs to whoever started
 //! the server.
+//!
+//! Fields hold text of others: what a provider said, a path that a stranger
+//! asked for. In lines of text it is made visible, so that it neither acts on a
+//! terminal nor looks like a line of its own. JSON has its own escapes.
 
-use std::io;
+use std::{fmt, io};
 
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, field::Field};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry,
+    field::MakeExt as _,
     filter::{FilterExt as _, FilterFn, LevelFilter, filter_fn},
+    fmt::{
+        FormatFields,
+        format::{self, Writer},
+    },
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
@@ -15,6 +24,7 @@ use super::ServerError;
 use crate::{
     audit::{Audit, Changes},
     config::{Config, LogFormat},
+    visible::visible_line,
 };
 
 /// Starts logging, and writing changes of state to `audit`.
@@ -28,6 +38,7 @@ pub(super) fn start(config: &Config, audit: &Audit) -> Result<(), ServerError> {
     let lines = match config.log_format {
         LogFormat::Text => {
             let colours = io::IsTerminal::is_terminal(&io::stderr());
+            let lines = lines.fmt_fields(visible_fields());
             lines.with_ansi(colours).with_target(false).boxed()
         }
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -38,6 +49,22 @@ pub(super) fn start(config: &Config, audit: &Audit) -> Result<(), ServerError> {
         .with(Changes::new(audit.clone()).filtered())
         .try_init();
     Ok(())
+}
+
+/// Fields as `name=value`, and the message by itself. The lines' own colours are
+/// written around the fields, so they stay.
+fn visible_fields() -> impl for<'writer> FormatFields<'writer> {
+    format::debug_fn(
+        |line: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+            let text = format!("{value:?}");
+            let shown = visible_line(&text);
+            match field.name() {
+                "message" => write!(line, "{shown}"),
+                name => write!(line, "{name}={shown}"),
+            }
+        },
+    )
+    .delimited(" ")
 }
 
 /// Leaves out what libraries trace, whatever level was asked for: wasmtime
@@ -56,13 +83,44 @@ mod tests {
 
     use super::*;
 
+    fn log() -> (
+        Arc<Mutex<Vec<u8>>>,
+        impl Fn() -> Lines + Send + Sync + 'static,
+    ) {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&log);
+        (log, move || Lines(Arc::clone(&written)))
+    }
+
+    #[test]
+    fn foreign_text_neither_acts_on_a_terminal_nor_begins_a_line() {
+        let (log, writer) = log();
+        let lines = tracing_subscriber::fmt::layer::<Registry>()
+            .with_writer(writer)
+            .fmt_fields(visible_fields())
+            .without_time()
+            .with_ansi(false)
+            .with_target(false);
+        let subscriber = tracing_subscriber::registry().with(lines);
+        let foreign = "a\u{1b}]0;title\u{7}\n INFO forged\u{202e}\u{9b}2J";
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request", of = %foreign);
+            let _entered = span.enter();
+            tracing::info!(plain = 7, text = "as it is", shown = %foreign, "said {foreign}");
+        });
+        let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let shown = r"a\u{1b}]0;title\u{7}\n INFO forged\u{202e}\u{9b}2J";
+        assert_eq!(
+            text,
+            format!(
+                " INFO request{{of={shown}}}: said {shown} plain=7 text=\"as it is\" shown={shown}\n"
+            )
+        );
+    }
+
     #[test]
     fn traces_of_libraries_are_left_out_at_every_level() {
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let writer = {
-            let log = Arc::clone(&log);
-            move || Lines(Arc::clone(&log))
-        };
+        let (log, writer) = log();
         let filter = EnvFilter::builder().parse("trace").unwrap();
         let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(writer);
         let subscriber = tracing_subscriber::registry()
