@@ -16,7 +16,7 @@ pub use self::backup::{Restore, restore};
 pub use self::console::Console;
 use self::output::Format;
 use self::session::Session;
-use crate::config::ServerArgs;
+use crate::{config::ServerArgs, sandbox::compile};
 
 mod backup;
 mod client;
@@ -55,6 +55,9 @@ pub enum Command {
     Server(ServerArgs),
     /// Put a backup into a new data directory
     Restore(Restore),
+    /// What the program starts itself with: it reads a component and writes its code.
+    #[command(name = compile::SUBCOMMAND, hide = true)]
+    Compile,
     /// A request to a running server.
     #[command(flatten)]
     Request(Request),

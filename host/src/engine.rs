@@ -87,7 +87,7 @@ impl Engine {
         clock: Clock,
         config: &Config,
     ) -> Result<Self, EngineError> {
-        let sandbox = Sandbox::new(SandboxSettings {
+        let sandbox = Sandbox::compiling_apart(SandboxSettings {
             clock: clock.clone(),
             code_cache: Some(code_cache(config, &keyring)),
             limits: config.sandbox.clone(),

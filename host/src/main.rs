@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use lessor::{
     cli::{self, Cli, Command, Console},
+    sandbox::compile,
     server,
 };
 
@@ -27,6 +28,8 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Request(request) => cli::run(request, &mut console),
         Command::Restore(args) => cli::restore(&args, &mut console),
+        // Its parent sees how it ended.
+        Command::Compile => compile::as_child().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Command::Server(args) => match server::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

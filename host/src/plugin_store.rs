@@ -121,6 +121,12 @@ pub enum PluginError {
         /// What it is instead, or what is wrong.
         reason: String,
     },
+    /// It is made of more than a provider may be, or costs more to compile.
+    #[error("this component is more than a provider may be: {reason}")]
+    TooMuch {
+        /// Which bound it exceeds.
+        reason: String,
+    },
     /// It is a component, but not of the provider world.
     #[error("this component is not a provider: {reason}")]
     ForeignWorld {

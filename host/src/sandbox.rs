@@ -15,6 +15,7 @@
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `tally` | what calls came to, for metrics |
 //! | `still` | time and entropy for `describe`: none |
+//! | `bounds`, `compile` | what a component may be made of; compiling, in a process of its own |
 //! | `code_cache` | compiled code on disk, authenticated |
 //!
 //! It knows no lease, no mount table and no SQL; it implements
@@ -24,7 +25,6 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -35,8 +35,8 @@ use wasmtime::{
 
 pub(crate) use self::scrub::MASK;
 use self::{
-    aside::Aside, call::CallState, code_cache::CodeCache, component::ComponentProvider,
-    limits::Limit, parked::Parked, tally::Tallies, tls::TlsConfigs,
+    aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
+    component::ComponentProvider, parked::Parked, tally::Tallies, tls::TlsConfigs,
 };
 pub use self::{
     code_cache::CodeCacheSettings,
@@ -54,8 +54,10 @@ use crate::{
 mod address;
 mod aside;
 mod bindings;
+mod bounds;
 mod call;
 mod code_cache;
+pub mod compile;
 mod component;
 mod crypto;
 mod descriptor;
@@ -104,6 +106,9 @@ pub struct Sandbox {
 struct Inner {
     engine: Engine,
     linker: Linker<CallState>,
+    compiler: Compiler,
+    /// Components that are compiled at once.
+    compiling: Arc<Semaphore>,
     code_cache: Option<CodeCache>,
     outside: Arc<Outside>,
     /// What is loaded, as long as somebody has it.
@@ -126,6 +131,10 @@ struct Outside {
     aside: Aside,
 }
 
+/// Components that are compiled at once: one that takes its whole time leaves room for
+/// another, and their memory stays bounded.
+const COMPILING: usize = 2;
+
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -141,11 +150,26 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// Sets up the engine. Reserves address space for all calls, no memory.
+    /// Sets up the engine. Reserves address space for all calls, no memory. Compiles
+    /// in a process of its own; only for the program that hands
+    /// [`compile::SUBCOMMAND`] to [`compile::as_child`].
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    pub fn compiling_apart(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        Self::with(settings, Compiler::Apart)
+    }
+
+    /// The same, compiling in this process: for components that are trusted not to
+    /// take more than there is.
     ///
     /// # Errors
     /// See [`SandboxError`].
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        Self::with(settings, Compiler::Here)
+    }
+
+    fn with(settings: SandboxSettings, compiler: Compiler) -> Result<Self, SandboxError> {
         let SandboxSettings {
             clock,
             code_cache,
@@ -162,6 +186,8 @@ impl Sandbox {
             inner: Arc::new(Inner {
                 engine,
                 linker,
+                compiler,
+                compiling: Arc::new(Semaphore::new(COMPILING)),
                 code_cache,
                 outside: Arc::new(Outside::new(clock, limits)),
                 loaded: Mutex::default(),
@@ -184,7 +210,7 @@ impl Sandbox {
             return Ok(provider);
         }
         let size = u64::try_from(plugin.bytes().len()).unwrap_or(u64::MAX);
-        let component = self.compile(plugin).await?;
+        let component = self.component(plugin).await?;
         let inner = &self.inner;
         let outside = Arc::clone(&inner.outside);
         let provider =
@@ -205,11 +231,26 @@ impl Sandbox {
         self.inner.outside.tallies.all()
     }
 
-    /// Compiling takes a fraction of a second for Rust and ten seconds for
-    /// Python: it happens on a blocking thread.
-    async fn compile(&self, plugin: VerifiedPlugin) -> Result<Component, PluginError> {
+    /// The component of a file. Its code is taken from the cache, or compiled, on a
+    /// thread that may wait; a caller who leaves does not stop it.
+    async fn component(&self, plugin: VerifiedPlugin) -> Result<Component, PluginError> {
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || inner.compile(&plugin)).await?
+        let found = tokio::task::spawn_blocking(move || {
+            world::check_header(plugin.bytes())?;
+            Ok::<_, PluginError>((inner.cached(plugin.digest()), plugin))
+        });
+        let plugin = match found.await?? {
+            (Some(component), _) => return Ok(component),
+            (None, plugin) => plugin,
+        };
+        let turn = Arc::clone(&self.inner.compiling).acquire_owned().await;
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || {
+            let compiled = inner.compile(&plugin);
+            drop(turn);
+            compiled
+        })
+        .await?
     }
 }
 
@@ -248,43 +289,29 @@ impl Inner {
         Arc::clone(loaded.entry(digest).or_default())
     }
 
-    fn compile(&self, plugin: &VerifiedPlugin) -> Result<Component, PluginError> {
-        world::check_header(plugin.bytes())?;
-        let digest = plugin.digest();
-        let cached = self
-            .code_cache
-            .as_ref()
-            .and_then(|cache| cache.load(&self.engine, digest));
-        if let Some(component) = cached {
-            return Ok(component);
-        }
-        let component = Component::from_binary(&self.engine, plugin.bytes())
-            .map_err(|error| self.refused(&error))?;
-        if let Some(cache) = &self.code_cache {
-            cache.store(digest, &component);
-        }
-        Ok(component)
+    fn cached(&self, digest: Digest) -> Option<Component> {
+        let cache = self.code_cache.as_ref()?;
+        cache.load(&self.engine, digest)
     }
 
-    /// Why bytes do not compile: they are no component, or one that begins with
-    /// more than a limit.
-    fn refused(&self, error: &wasmtime::Error) -> PluginError {
-        let reason = error.root_cause().to_string();
-        // wasmtime keeps the types of these errors to itself.
-        let limit = [
-            ("memory has a minimum byte size", Limit::Memory),
-            ("has a minimum element size", Limit::Table),
-        ]
-        .into_iter()
-        .find(|(says, _)| reason.contains(says));
-        match limit {
-            Some((_, limit)) => {
-                PluginError::Limit(limit.failure(&self.outside.limits, Duration::ZERO))
+    fn compile(&self, plugin: &VerifiedPlugin) -> Result<Component, PluginError> {
+        let digest = plugin.digest();
+        let limits = &self.outside.limits;
+        tracing::info!(plugin = %digest, "compiling a plugin");
+        let compiled = self
+            .compiler
+            .compile(plugin.bytes(), limits)
+            .map_err(|refused| refused.explained(limits))?;
+        // The pool looks at what it is to make room for.
+        let component = code_cache::load(&self.engine, &compiled).map_err(|error| {
+            PluginError::TooMuch {
+                reason: error.root_cause().to_string().chars().take(512).collect(),
             }
-            None => PluginError::NotAComponent {
-                reason: reason.chars().take(512).collect(),
-            },
+        })?;
+        if let Some(cache) = &self.code_cache {
+            cache.store(digest, &compiled);
         }
+        Ok(component)
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) async fn load(
     let scratch = tempfile::tempdir().map_err(LoadingError::Scratch)?;
     let key = random::bytes::<32>()?;
     let once = async || -> Result<Result<_, PluginError>, LoadingError> {
-        let sandbox = Sandbox::new(SandboxSettings {
+        let sandbox = Sandbox::compiling_apart(SandboxSettings {
             clock: clock.clone(),
             code_cache: Some(code_cache(scratch.path(), key)),
             limits: limits.clone(),

@@ -1,11 +1,12 @@
 //! Compiled code on disk, so that a restart does not compile again.
 //!
-//! This is the one place that may load machine code, and what it loads it has
-//! written itself: an entry is accepted only if its HMAC-SHA256, keyed by a key
-//! that is in no file of this directory, covers the component's digest, the
-//! fingerprint of this engine (version, settings, CPU features) and every byte
-//! of the code. Whoever can write here but lacks the key can cause a
-//! compilation, nothing else. The cache is never needed: any failure is a miss.
+//! This is the one place that may load machine code, and what it loads this program
+//! has made itself: [`Compiled`] just now, or before. An entry is accepted only if
+//! its HMAC-SHA256, keyed by a key that is in no file of this directory, covers the
+//! component's digest, the fingerprint of this engine (version, settings, CPU
+//! features) and every byte of the code. Whoever can write here but lacks the key can
+//! cause a compilation, nothing else. The cache is never needed: any failure is a
+//! miss.
 
 use std::{
     fs::{self, File},
@@ -19,6 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
+use super::compile::Compiled;
 use crate::{id::Digest, secret::Secret};
 
 /// Where compiled code is kept and what vouches for it.
@@ -108,15 +110,7 @@ impl CodeCache {
             );
             return None;
         };
-        #[expect(
-            unsafe_code,
-            reason = "`deserialize` trusts its input to be what `serialize` gave. The MAC above \
-                      covers every byte of it, as held in this memory, and only `store` below \
-                      makes such MACs, over code that this very engine version compiled"
-        )]
-        // SAFETY: as the reason above.
-        let component = unsafe { Component::deserialize(engine, code) };
-        component
+        ready(engine, code)
             .inspect_err(|error| {
                 tracing::warn!(plugin = %digest, %error, "could not load compiled code");
             })
@@ -125,12 +119,8 @@ impl CodeCache {
 
     /// Keeps the code of a component. A failure is reported and costs a
     /// compilation at the next start.
-    pub(super) fn store(&self, digest: Digest, component: &Component) {
-        let kept = component
-            .serialize()
-            .map_err(io::Error::other)
-            .and_then(|code| self.write(digest, &code));
-        if let Err(error) = kept {
+    pub(super) fn store(&self, digest: Digest, compiled: &Compiled) {
+        if let Err(error) = self.write(digest, compiled.code()) {
             tracing::warn!(plugin = %digest, %error, "could not keep compiled code");
         }
     }
@@ -173,6 +163,26 @@ impl CodeCache {
     }
 }
 
+/// The component that was compiled to this code.
+pub(super) fn load(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Component> {
+    ready(engine, compiled.code())
+}
+
+/// Nobody but the two above may call this: they know where the code comes from.
+fn ready(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    #[expect(
+        unsafe_code,
+        reason = "`deserialize` trusts its input to be what `serialize` gave. That is either \
+                  `Compiled`, which this program alone makes, or an entry whose MAC covers every \
+                  byte of it, as held in this memory; and only `store` makes such MACs, over a \
+                  `Compiled` of this very engine version"
+    )]
+    // SAFETY: as the reason above.
+    unsafe {
+        Component::deserialize(engine, code)
+    }
+}
+
 /// SHA-256 of what a value feeds to a hasher.
 struct Fingerprint(Sha256);
 
@@ -199,8 +209,7 @@ mod tests {
         let cache = CodeCache::new(settings, engine).unwrap();
         let bytes = wat::parse_str("(component)").unwrap();
         let digest = Digest::of(&bytes);
-        let component = Component::from_binary(engine, &bytes).unwrap();
-        cache.store(digest, &component);
+        cache.store(digest, &Compiled::by(engine, &bytes).unwrap());
         (cache, digest)
     }
 
@@ -236,7 +245,7 @@ mod tests {
 
         // Keeping the new engine's code drops what the former one left.
         let bytes = wat::parse_str("(component)").unwrap();
-        foreign.store(digest, &Component::from_binary(&other, &bytes).unwrap());
+        foreign.store(digest, &Compiled::by(&other, &bytes).unwrap());
         assert!(foreign.load(&other, digest).is_some());
         assert!(!cache.path(digest).exists());
     }

@@ -59,17 +59,25 @@ impl Allocation {
     }
 }
 
-/// The engine, ticking.
-pub(super) fn engine(limits: &Limits, allocation: Allocation) -> Result<Engine, SandboxError> {
+/// What decides on the code that components are compiled to: the same wherever they
+/// are.
+pub(super) fn code_config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .epoch_interruption(true)
         .concurrency_support(false)
         .memory_init_cow(true)
+        .cranelift_opt_level(OptLevel::Speed);
+    config
+}
+
+/// The engine, ticking.
+pub(super) fn engine(limits: &Limits, allocation: Allocation) -> Result<Engine, SandboxError> {
+    let mut config = code_config();
+    config
         .max_wasm_stack(limits.stack)
         .async_stack_size(limits.stack.saturating_add(HOST_STACK))
-        .cranelift_opt_level(OptLevel::Speed)
         .allocation_strategy(match allocation {
             Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
             Allocation::Pool | Allocation::SweptPool => {

@@ -12,14 +12,14 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 use crate::provider::{Failure, FailureClass};
 
 /// Limits of every call, whatever the provider: the table `[sandbox]` of the
 /// configuration.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct Limits {
     /// Bytes of memory of one instance, all its memories together.
@@ -55,6 +55,12 @@ pub struct Limits {
     pub describe: u64,
     /// Bytes of a plugin file.
     pub plugin_size: u64,
+    /// Seconds of computing that compiling a plugin may take; an interpreter takes
+    /// fifteen.
+    pub compile: u64,
+    /// Bytes of address space of the process that compiles; an interpreter fills a
+    /// third of the default.
+    pub compile_memory: u64,
 }
 
 impl Default for Limits {
@@ -76,6 +82,8 @@ impl Default for Limits {
             plugin_calls: 128,
             describe: 10,
             plugin_size: 64 << 20,
+            compile: 120,
+            compile_memory: 1 << 30,
         }
     }
 }
@@ -103,6 +111,8 @@ impl Limits {
             ("plugin_calls", u64::from(self.plugin_calls), 1..=4096),
             ("describe", self.describe, 1..=600),
             ("plugin_size", self.plugin_size, 1024..=512 << 20),
+            ("compile", self.compile, 1..=3600),
+            ("compile_memory", self.compile_memory, 256 << 20..=64 << 30),
         ];
         settings
             .into_iter()
@@ -112,7 +122,7 @@ impl Limits {
 }
 
 /// A limit that stopped a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub(super) enum Limit {
     /// It waited longer than the call's timeout.
     #[error("timeout")]
