@@ -10,9 +10,11 @@ To whoever sends the token, which is `toy-token` at first, it serves
     PATCH  /accounts/<name>   moves its end: {"expires_at": …}
     DELETE /accounts/<name>   ends it
     PUT    /token             replaces the token: {"token": …}
+    PUT    /tokens/<name>     adds one that is taken beside it: {"token": …}
+    DELETE /tokens/<name>     ends one; the first is called `first`
 
-and `GET /login` says whether an account's name and password are right. Each
-request is logged.
+and `GET /login` says whether an account's name and password are right, `GET
+/tokens` how the tokens are called. Each request is logged.
 """
 
 import base64
@@ -22,7 +24,7 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ACCOUNTS = {}
-ROOT = {"token": "toy-token"}
+TOKENS = {"first": "toy-token"}
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -31,12 +33,16 @@ class Upstream(BaseHTTPRequestHandler):
         body = json.loads(text or b"{}")
         if self.path == "/login":
             return self.login()
-        bearer = f"Bearer {ROOT['token']}"
-        if not hmac.compare_digest(self.headers.get("authorization", ""), bearer):
+        if (self.command, self.path) == ("GET", "/tokens"):
+            return self.answer(200, sorted(TOKENS))
+        shown = self.headers.get("authorization", "")
+        if not any(hmac.compare_digest(shown, f"Bearer {token}") for token in TOKENS.values()):
             return self.answer(401, {"error": "that is not the root token"})
         if (self.command, self.path) == ("PUT", "/token"):
-            ROOT["token"] = body["token"]
+            TOKENS["first"] = body["token"]
             return self.answer(200)
+        if self.path.startswith("/tokens/"):
+            return self.tokens(self.path.removeprefix("/tokens/"), body)
         name = self.path.removeprefix("/accounts").strip("/")
         if not name:
             return self.answer(200, sorted(ACCOUNTS))
@@ -54,6 +60,12 @@ class Upstream(BaseHTTPRequestHandler):
         return self.answer(200, {"expires_at": ACCOUNTS[name].get("expires_at")})
 
     do_GET = do_PUT = do_PATCH = do_DELETE = handle_any
+
+    def tokens(self, name, body):
+        if self.command == "PUT":
+            TOKENS[name] = body["token"]
+            return self.answer(200)
+        return self.answer(200 if TOKENS.pop(name, None) else 404)
 
     def login(self):
         scheme, _, given = self.headers.get("authorization", "").partition(" ")

@@ -259,6 +259,9 @@ pub struct Rotated {
     pub retires: Option<String>,
     /// Facts worth showing; a JSON object.
     pub metadata: Value,
+    /// What is wrong with `secret` or `retires`, where something is. The rest stands
+    /// here all the same: upstream may have changed already and know no other.
+    pub defect: Option<Failure>,
 }
 
 /// A credential that was revoked before its own end.

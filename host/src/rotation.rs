@@ -8,10 +8,14 @@
 //!
 //! A crash anywhere goes on at the first step that is not committed, with the
 //! same operation id, from which a provider computes the same new credential
-//! again.
+//! again. What `rotate` answers is staged whatever it looks like: one that cannot be
+//! used unseen waits for the operator, who takes it (`retry`) or gives it up (`abort`).
+//! What is given up is ended upstream before it is erased.
 
 mod due;
+mod ending;
 mod root_use;
+mod staging;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +32,6 @@ use crate::{
     nudge::Nudge,
     provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
-    secret::Secret,
     storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
@@ -162,14 +165,24 @@ impl Rotations {
         Ok((rotation, self.storage.schedule(mount.id).await?))
     }
 
-    /// Takes up a failed rotation again.
+    /// Takes up a failed rotation again. With `accept` also one that changes what is
+    /// no secret.
     ///
     /// # Errors
-    /// `Conflict` where none has failed; otherwise as [`Self::rotate_root`].
-    pub async fn retry(&self, path: &MountPath) -> Result<RotationOutcome, Refusal> {
+    /// `Conflict` where none has failed, or where what it changes must be accepted;
+    /// otherwise as [`Self::rotate_root`].
+    pub async fn retry(&self, path: &MountPath, accept: bool) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
         let turn = mount.rotation_turn().await;
         let rotation = self.failed(&mount).await?;
+        let changes = self.staged_changes(&mount, &rotation).await?;
+        if !accept && !changes.is_empty() {
+            return Err(Refusal::Conflict(format!(
+                "the rotation of {path} {}: GET /v1/{path}/config shows it; take it with accept=true, or give it up with \
+                 POST /v1/{path}/rotate-root/abort",
+                staging::changed(&changes)
+            )));
+        }
         self.storage
             .reopen_rotation(rotation.operation, self.clock.now())
             .await?;
@@ -178,29 +191,32 @@ impl Rotations {
             .ok_or_else(|| no_failed_rotation(path))
     }
 
-    /// Gives a failed rotation up: the staged credential is erased and the one
-    /// in use stays.
+    /// Gives a failed rotation up: the root credential in use stays, and the staged one
+    /// is ended upstream and erased. Why it is not ended yet, where it is not.
     ///
     /// # Errors
     /// `Conflict` where none has failed, or where upstream may hold nothing but
     /// the new credential: giving that up would lose the root.
-    pub async fn abort(&self, path: &MountPath) -> Result<(), Refusal> {
+    pub async fn abort(&self, path: &MountPath) -> Result<Option<String>, Refusal> {
         let mount = self.mounts.open(path)?;
         let _turn = mount.rotation_turn().await;
-        let rotation = self.failed(&mount).await?;
-        let plugin = self.mounts.plugin(&mount).await?;
-        let root = self.mounts.root(&mount, &plugin).await?;
+        self.failed(&mount).await?;
         // Whether the former still works is a question to upstream, not to us.
-        self.prove(&mount, &plugin, &root, rotation.operation).await.map_err(|failure| {
+        self.give_up(&mount).await.map_err(|failure| {
             Refusal::Conflict(format!(
                 "the rotation of {path} cannot be given up, because the former root credential is not accepted \
                  upstream ({failure}); retry it, or write a config that works"
             ))
         })?;
-        self.storage
-            .abort_rotation(mount.id, self.clock.now())
-            .await?;
-        Ok(())
+        for rotation in self.ending(&mount).await? {
+            if let Err(refusal) = self.end(&mount, &rotation).await {
+                self.nudge.now();
+                return Ok(Some(format!(
+                    "a root credential of {path} is not ended upstream yet ({refusal}), and is tried again by itself"
+                )));
+            }
+        }
+        Ok(None)
     }
 
     /// Brings a mount's open rotation as far as it goes; none where none is open.
@@ -225,15 +241,8 @@ impl Rotations {
             }
             RotationState::Proving => rotation,
             _ => {
-                return Err(Refusal::Conflict(format!(
-                    "a rotation of {path} failed ({reason}); retry it with POST /v1/{path}/rotate-root/retry \
-                     or give it up with POST /v1/{path}/rotate-root/abort",
-                    path = mount.path(),
-                    reason = rotation
-                        .last_error
-                        .as_deref()
-                        .unwrap_or("no reason recorded")
-                )));
+                let reason = rotation.last_error.as_deref();
+                return Err(waiting(mount, reason.unwrap_or("no reason recorded")));
             }
         };
         let outcome = self.prove_and_promote(mount, &plugin, rotation).await;
@@ -264,11 +273,12 @@ impl Rotations {
         {
             Ok(rotated) => rotated,
             Err(failure) => {
-                let untouched = rotation.attempts == 0 && !failure.reached_upstream;
-                if untouched || failure.class == FailureClass::Unsupported {
+                let untouched =
+                    !failure.reached_upstream || failure.class == FailureClass::Unsupported;
+                if untouched && rotation.attempts == 0 {
                     // Nothing happened upstream, in this attempt or an earlier one.
                     self.storage
-                        .abort_rotation(mount.id, self.clock.now())
+                        .forget_rotation(rotation.operation, self.clock.now())
                         .await?;
                 } else {
                     self.record_failure(&rotation, attempt, &failure).await?;
@@ -278,7 +288,7 @@ impl Rotations {
         };
         fault::point("rotate.after_provider");
 
-        let document = self.with_defaults(mount, plugin, rotated.secret);
+        let (document, held) = staging::judge(plugin, &config, rotated.secret, rotated.defect);
         let version = self.storage.next_config_version(mount.id).await?;
         let sealed = self.keyring.seal(
             &config_context(mount.id, version),
@@ -295,11 +305,19 @@ impl Rotations {
             retires: rotated.retires,
             created_at: now,
         };
+        let next = match &held {
+            None => Ok(give_up_at(mount, now)),
+            Some(reason) => Err(reason.clone()),
+        };
         let staged = self
             .storage
-            .stage_rotation(rotation.operation, config, give_up_at(mount, now))
+            .stage_rotation(rotation.operation, config, next)
             .await?;
         fault::point("rotate.after_staged");
+        if let Some(reason) = held.filter(|_| staged) {
+            tracing::error!(mount = %mount.path(), version, reason, "staged a root credential that waits for the operator");
+            return Err(waiting(mount, &reason));
+        }
         Ok(staged.then_some(RotationRow {
             state: RotationState::Proving,
             new_version: Some(version),
@@ -438,26 +456,6 @@ impl Rotations {
         Ok(())
     }
 
-    /// The new config with defaults filled in. One that its own schema refuses
-    /// is kept as it is: upstream may already know no other.
-    fn with_defaults(
-        &self,
-        mount: &Mount,
-        plugin: &Plugin,
-        document: Secret<String>,
-    ) -> Secret<String> {
-        let Ok(mut parsed) = serde_json::from_str::<Value>(document.expose()) else {
-            return document;
-        };
-        match plugin.config.check("config", &mut parsed) {
-            Ok(()) => Secret::new(parsed.to_string()),
-            Err(_) => {
-                tracing::error!(mount = %mount.path(), "a rotation made a config that its own schema refuses");
-                document
-            }
-        }
-    }
-
     async fn failed(&self, mount: &Mount) -> Result<RotationRow, Refusal> {
         self.storage
             .unsettled_rotation(mount.id)
@@ -465,6 +463,15 @@ impl Rotations {
             .filter(|rotation| rotation.state == RotationState::Failed)
             .ok_or_else(|| no_failed_rotation(mount.path()))
     }
+}
+
+/// What is said of a rotation that waits for the operator.
+fn waiting(mount: &Mount, reason: &str) -> Refusal {
+    Refusal::Conflict(format!(
+        "a rotation of {path} failed ({reason}); its new root credential is kept where there is one: \
+         retry it with POST /v1/{path}/rotate-root/retry or give it up with POST /v1/{path}/rotate-root/abort",
+        path = mount.path()
+    ))
 }
 
 fn no_failed_rotation(path: &MountPath) -> Refusal {

@@ -272,7 +272,9 @@ impl Work {
             Some(due) if due <= now => self.begin(mount, now).await,
             None if !mount.live => {
                 self.mounts.remove_drained(mount).await?;
-                Ok(None)
+                // A failed rotation may just have been given up, and be due.
+                let ending = self.rotations.ending(mount).await?;
+                Ok(ending.iter().filter_map(|rotation| rotation.due_at).min())
             }
             next => Ok(next),
         }

@@ -11,6 +11,7 @@
 
 mod admission;
 mod burden;
+mod changes;
 mod lists;
 mod marked;
 mod redaction;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use self::shape::{Branches, Position};
 pub use self::{
     burden::is_bearable,
+    changes::changes,
     marked::{marks_secrets, secrets},
     redaction::{REDACTED, is_redacted, redact, restore},
 };

@@ -3,7 +3,8 @@
 //!
 //! The host's own fields in the body ([`HOST_FIELDS`]) are split off; the rest belongs to the provider's config
 //! schema. Writing a config replaces the root credential: the former one is
-//! erased and an open rotation ends.
+//! erased and an open rotation is given up. What rotations made beside the operator's
+//! own, and nobody else knows, is ended upstream before it is erased.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     catalog::Plugin,
     clock::{Clock, Timestamp},
-    duration,
+    duration, fault,
     id::{MountPath, OperationId},
     keyring::Keyring,
     mount::{Mount, Mounts, config_context, endpoints},
@@ -55,7 +56,21 @@ pub struct ConfigView {
     /// When it rotates, and last did.
     pub schedule: RootSchedule,
     /// A rotation that is open.
-    pub rotation: Option<RotationRow>,
+    pub rotation: Option<OpenRotation>,
+    /// Root credentials that wait for their end upstream.
+    pub ending: Vec<RotationRow>,
+}
+
+/// An open rotation as shown.
+#[derive(Clone, Debug)]
+pub struct OpenRotation {
+    /// How it stands.
+    pub row: RotationRow,
+    /// The config that it would put in use, secrets redacted, where it fits the
+    /// provider's schema.
+    pub staged: Option<Value>,
+    /// What of that is neither secret nor announced by the provider to change.
+    pub changes: Vec<String>,
 }
 
 /// The configs of all mounts.
@@ -152,7 +167,15 @@ impl Settings {
             created_at: now,
         };
         let rotate_now = schedule.on_config;
-        if !self.storage.replace_config(config, schedule).await? {
+        let end_former = self.is_another_root(&mount, &plugin, &document).await?;
+        let replaced = self
+            .storage
+            .replace_config(config, schedule, end_former)
+            .await?;
+        if version > 1 {
+            fault::point("config.after_replaced");
+        }
+        if !replaced {
             return Err(Refusal::Conflict(format!(
                 "the config of {path} was changed meanwhile; write it again"
             )));
@@ -168,6 +191,27 @@ impl Settings {
             self.rotations.rotate_root(path, Some(requester)).await?;
         }
         self.read(path).await
+    }
+
+    /// Whether a config shares no secret with the one in use, which it replaces.
+    async fn is_another_root(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        document: &Secret<String>,
+    ) -> Result<bool, Refusal> {
+        let Some(former) = self.mounts.config(mount).await? else {
+            return Ok(false);
+        };
+        let schema = &plugin.provider.descriptor().config_schema;
+        let secrets = |text: &Secret<String>| -> Result<Vec<Value>, Refusal> {
+            let document = serde_json::from_str(text.expose()).map_err(Refusal::internal)?;
+            let mut found = Vec::new();
+            schema::secrets(schema, &document, &mut |secret| found.push(secret.clone()));
+            Ok(found)
+        };
+        let new = secrets(document)?;
+        Ok(!secrets(&former)?.iter().any(|secret| new.contains(secret)))
     }
 
     /// Refuses a root credential whose account a static role rotates: each would
@@ -224,7 +268,8 @@ impl Settings {
             .ok_or_else(missing)?;
         let root = self.mounts.root_of(&mount, &plugin, &row)?;
         let document = self.mounts.unseal(&root)?;
-        let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
+        // What a provider made of it is in use where upstream takes it, JSON or not.
+        let parsed: Value = serde_json::from_str(document.expose()).unwrap_or_default();
         let unscheduled = || RootSchedule {
             schedule: Schedule::ByHand,
             grace: DEFAULT_GRACE,
@@ -240,18 +285,74 @@ impl Settings {
             version: row.version,
             warnings: row.warnings,
             schedule: schedule.unwrap_or_else(unscheduled),
-            rotation: self.storage.unsettled_rotation(mount.id).await?,
+            rotation: self.open_rotation(&mount, &plugin).await?,
+            ending: self.rotations.ending(&mount).await?,
         })
     }
 
-    /// Erases the root credential. Leases stay, and can be revoked once there is
-    /// a config again.
+    async fn open_rotation(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+    ) -> Result<Option<OpenRotation>, Refusal> {
+        let Some(row) = self.storage.unsettled_rotation(mount.id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(OpenRotation {
+            staged: self.staged(mount, plugin, &row).await?,
+            changes: self.rotations.staged_changes(mount, &row).await?,
+            row,
+        }))
+    }
+
+    /// The staged config as it may be shown. One that its schema refuses may hold a
+    /// secret anywhere.
+    async fn staged(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        rotation: &RotationRow,
+    ) -> Result<Option<Value>, Refusal> {
+        let row = match rotation.new_version {
+            Some(version) => self.storage.config(mount.id, version).await?,
+            None => None,
+        };
+        let Some(row) = row else { return Ok(None) };
+        let text = self
+            .mounts
+            .unseal(&*self.mounts.root_of(mount, plugin, &row)?)?;
+        let Ok(mut document) = serde_json::from_str(text.expose()) else {
+            return Ok(None);
+        };
+        let fits = plugin.config.check("config", &mut document).is_ok();
+        let schema = &plugin.provider.descriptor().config_schema;
+        Ok(fits.then(|| schema::redact(schema, &document)))
+    }
+
+    /// Erases the root credential, after what rotations made or replaced is ended
+    /// upstream: without a config nothing could end it. Leases stay, and can be revoked
+    /// once there is a config again. With `force` what is not ended waits for that, too.
     ///
     /// # Errors
-    /// `NotFound` where there is no mount or no config.
-    pub async fn remove(&self, path: &MountPath) -> Result<(), Refusal> {
+    /// `NotFound` where there is no mount or no config; `Conflict` where something
+    /// could not be ended, and everything stays.
+    pub async fn remove(&self, path: &MountPath, force: bool) -> Result<(), Refusal> {
         let mount: Arc<Mount> = self.mounts.open(path)?;
-        let _turn = mount.rotation_turn().await;
+        let turn = mount.rotation_turn().await;
+        if self.storage.current_config(mount.id).await?.is_none() {
+            return Err(Refusal::NotFound(format!("mount {path} has no config")));
+        }
+        if let Err(stuck) = self.rotations.settle(&mount, &turn).await {
+            if !force {
+                return Err(Refusal::Conflict(format!(
+                    "the config of {path} stays, because a root credential that a rotation made or replaced is not \
+                     ended upstream: {stuck}. With force=true it is removed all the same, and what is left is ended \
+                     once there is a config again"
+                )));
+            }
+            tracing::warn!(mount = %path, reason = %stuck, "erases a config although a root credential is left to be ended");
+        }
+        fault::point("config.after_settled");
         if !self
             .storage
             .erase_config(mount.id, self.clock.now())

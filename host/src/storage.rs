@@ -69,7 +69,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -80,6 +80,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("storage/migrations/0008_remount.sql"),
     include_str!("storage/migrations/0009_access.sql"),
     include_str!("storage/migrations/0010_orders.sql"),
+    include_str!("storage/migrations/0011_roots.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

@@ -46,6 +46,12 @@ pub(crate) struct Upstream {
     pub(crate) accounts: BTreeMap<String, String>,
     /// Whether an account has its former password too, until that is ended.
     pub(crate) two_at_once: bool,
+    /// Root passwords that work beside `password`: where there are any, or `two_roots`
+    /// says so, a rotation adds one instead of replacing it.
+    pub(crate) roots: BTreeSet<String>,
+    pub(crate) two_roots: bool,
+    /// What rotations answer as the new config, with `{password}` in it.
+    pub(crate) answers: Option<String>,
     /// Former passwords that were ended.
     pub(crate) ended: Vec<String>,
     pub(crate) created: u32,
@@ -64,6 +70,11 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// Whether a root password works.
+    pub(crate) fn takes(&self, password: &str) -> bool {
+        self.password == password || self.roots.contains(password)
+    }
+
     /// The id of a principal's credential.
     fn id_of(&self, principal: &str) -> String {
         let own = if self.names_itself { "id-of-" } else { "" };
@@ -115,12 +126,14 @@ impl Fake {
                 summary: "A fake".into(),
                 config_schema: json!({
                     "type": "object", "required": ["password"], "additionalProperties": false,
-                    "properties": {"password": {"type": "string", "writeOnly": true}}
+                    "properties": {
+                        "password": {"type": "string", "writeOnly": true}, "host": {"type": "string"}
+                    }
                 }),
                 role_schema: anything.clone(),
                 request_schema: anything.clone(),
                 credential_schema: anything,
-                endpoints: vec![],
+                endpoints: vec!["tcp://{host}".into()],
                 name_limit: 40,
                 leaves_state,
                 propagation_s: 0,
@@ -165,7 +178,7 @@ impl Fake {
             Step::Refuse => return Err(failure(FailureClass::InvalidConfig, true)),
             Step::Well | Step::FailAfter => {}
         }
-        if password(config) != upstream.password {
+        if !upstream.takes(&password(config)) {
             return Err(failure(FailureClass::Denied, true));
         }
         Ok((step, upstream))
@@ -191,6 +204,7 @@ impl Fake {
                 secret: Secret::new(json!({"username": account, "password": derived}).to_string()),
                 retires: former.filter(|_| upstream.two_at_once),
                 metadata: json!({}),
+                defect: None,
             },
         )
     }
@@ -215,8 +229,9 @@ fn failure(class: FailureClass, reached_upstream: bool) -> Failure {
 }
 
 fn password(config: &Secret<String>) -> String {
-    let parsed: Value = serde_json::from_str(config.expose()).unwrap();
-    parsed["password"].as_str().unwrap().to_owned()
+    let parsed: Value = serde_json::from_str(config.expose()).unwrap_or_default();
+    let found = parsed.get("password").or_else(|| parsed.get("pasword"));
+    found.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 #[async_trait]
@@ -300,6 +315,17 @@ impl Provider for Fake {
             Revocation::Credential(id) => id,
             Revocation::FormerRoot(id) => {
                 upstream.ended.push(id.clone());
+                upstream.roots.remove(id);
+                if upstream.password == *id {
+                    upstream.password.clear();
+                }
+                return after(step, ());
+            }
+            Revocation::UnknownCredential
+                if upstream
+                    .roots
+                    .remove(&format!("derived-{}", call.operation)) =>
+            {
                 return after(step, ());
             }
             _ => &call.principal_name,
@@ -335,19 +361,30 @@ impl Provider for Fake {
                 Step::Refuse => return Err(failure(FailureClass::InvalidConfig, true)),
                 Step::Well | Step::FailAfter => {}
             }
-            if upstream.password != password(config) && upstream.password != derived {
+            if !upstream.takes(&password(config)) && upstream.password != derived {
                 return Err(failure(FailureClass::Denied, true));
             }
-            upstream.password.clone_from(&derived);
+            if upstream.two_roots {
+                upstream.roots.insert(derived.clone());
+            } else {
+                upstream.password.clone_from(&derived);
+            }
             step
         };
         tokio::task::yield_now().await;
+        let (answer, two_roots) = {
+            let upstream = self.upstream.lock().unwrap();
+            let plain = json!({"password": "{password}"}).to_string();
+            let answer = upstream.answers.clone().unwrap_or(plain);
+            (answer.replace("{password}", &derived), upstream.two_roots)
+        };
         after(
             step,
             Rotated {
-                secret: Secret::new(json!({"password": derived}).to_string()),
-                retires: None,
-                metadata: json!({"rotated": true}),
+                secret: Secret::new(answer),
+                retires: two_roots.then(|| password(config)),
+                metadata: json!({"rotated": true, "version": "theirs"}),
+                defect: None,
             },
         )
     }

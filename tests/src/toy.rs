@@ -58,6 +58,17 @@ impl Toy {
         self.accounts_by(TOKEN).expect("the root token is accepted")
     }
 
+    /// The names of the root tokens that are taken, whoever made them.
+    pub fn tokens(&self) -> Vec<String> {
+        let answer = ureq::get(format!("{}/tokens", self.origin)).call();
+        let names: Value = answer
+            .expect("the upstream answers")
+            .body_mut()
+            .read_json()
+            .expect("a list of names");
+        serde_json::from_value(names).expect("names are strings")
+    }
+
     /// The same by another token; none where it is refused.
     pub fn accounts_by(&self, token: &str) -> Option<Vec<String>> {
         let answer = ureq::get(self.accounts_url())

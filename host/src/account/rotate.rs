@@ -157,7 +157,14 @@ impl Accounts {
             let mut call = call(mount, row, &root.root, operation, attempt);
             call.requester.clone_from(&requester);
             match plugin.provider.rotate(&call, &root.config, &what).await {
-                Ok(rotated) => return Ok(rotated),
+                // Asked again under the same id, the provider computes the same: so
+                // nothing is lost by not taking what no reader could use.
+                Ok(rotated) => {
+                    return rotated
+                        .defect
+                        .clone()
+                        .map_or(Ok(rotated), |defect| Err(defect.into()));
+                }
                 Err(failure) if root.renewed_after(&failure).await? => {}
                 Err(failure) => return Err(failure.into()),
             }

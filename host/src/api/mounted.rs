@@ -34,16 +34,25 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     match (within_mount(&rest), ask.operation) {
         (Within::Config, Read) => show_config(engine, &mount).await,
         (Within::Config, Write) => write_config(engine, &mount, ask).await,
-        (Within::Config, Delete) => gone(engine.settings.remove(&mount).await),
+        (Within::Config, Delete) => {
+            let mut fields = ask.into_fields();
+            let force = fields.truth("force")?.unwrap_or(false);
+            fields.finish()?;
+            let outcome = engine.settings.remove(&mount, force).await;
+            engine.nudge.now();
+            gone(outcome)
+        }
         (Within::RotateRoot, Write) => rotate(engine, &mount, ask).await,
         (Within::RotateRootAbort, Write) => {
             ask.expect_no_fields()?;
-            engine.rotations.abort(&mount).await?;
-            Ok(Answer::done())
+            let left = engine.rotations.abort(&mount).await?;
+            Ok(Answer::done_with(left.into_iter().collect()))
         }
         (Within::RotateRootRetry, Write) => {
-            ask.expect_no_fields()?;
-            let outcome = engine.rotations.retry(&mount).await?;
+            let mut fields = ask.into_fields();
+            let accept = fields.truth("accept")?.unwrap_or(false);
+            fields.finish()?;
+            let outcome = engine.rotations.retry(&mount, accept).await?;
             Ok(rotated(outcome.version, outcome.metadata))
         }
         (Within::Roles, List) => Answer::list(engine.roles.list(&mount).await?),
@@ -93,7 +102,15 @@ fn config_of(view: ConfigView) -> Value {
         "last_rotation": moment(view.schedule.last),
         "next_rotation": moment(view.schedule.next),
         "last_error": view.schedule.last_error,
-        "rotation": view.rotation.map(|rotation| rotation_of(&rotation)),
+        "rotation": view.rotation.map(|rotation| {
+            let mut shown = rotation_of(&rotation.row);
+            if let Value::Object(fields) = &mut shown {
+                fields.insert("staged_config".into(), rotation.staged.unwrap_or_default());
+                fields.insert("changes".into(), rotation.changes.into());
+            }
+            shown
+        }),
+        "ending": view.ending.iter().map(rotation_of).collect::<Vec<_>>(),
     })
 }
 
@@ -101,6 +118,8 @@ fn rotation_of(rotation: &RotationRow) -> Value {
     json!({
         "operation": rotation.operation,
         "state": rotation.state.as_str(),
+        "former_version": rotation.former_version,
+        "new_version": rotation.new_version,
         "attempts": rotation.attempts,
         "next_attempt": rotation.due_at.map(Timestamp::rfc3339),
         "last_error": rotation.last_error,
@@ -132,12 +151,14 @@ async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
     Ok(rotated(outcome.version, outcome.metadata))
 }
 
-/// The provider's metadata, beside the version that is now in use.
+/// The provider's metadata, beside the version that is now in use: what the host says
+/// is not the provider's to change.
 fn rotated(version: u32, metadata: Value) -> Answer {
-    let mut data = Map::from_iter([("version".to_owned(), Value::from(version))]);
-    if let Value::Object(metadata) = metadata {
-        data.extend(metadata);
-    }
+    let mut data = match metadata {
+        Value::Object(metadata) => metadata,
+        _ => Map::new(),
+    };
+    data.insert("version".to_owned(), Value::from(version));
     Answer::data(data.into())
 }
 

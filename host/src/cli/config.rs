@@ -25,6 +25,10 @@ pub enum Verb {
     Remove {
         /// The mount's path
         mount: String,
+        /// Also where a root credential that a rotation made or replaced cannot be
+        /// ended upstream now; it is, once there is a config again
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -46,8 +50,9 @@ impl Session<'_, '_> {
                     })?;
                 self.show_fields(&answer, answer.data())?;
             }
-            Verb::Remove { mount } => {
-                let answer = self.client.delete(&format!("{mount}/config"), "")?;
+            Verb::Remove { mount, force } => {
+                let query = if force { "force=true" } else { "" };
+                let answer = self.client.delete(&format!("{mount}/config"), query)?;
                 self.warnings(&answer);
                 self.console
                     .note(&format!("the config of {mount} is removed"));

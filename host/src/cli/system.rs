@@ -17,6 +17,9 @@ pub struct Rotate {
     /// Take up a rotation again that has failed
     #[arg(long, conflicts_with = "abort")]
     retry: bool,
+    /// Also where it changes what is no secret, as `lessor config show` tells
+    #[arg(long, requires = "retry")]
+    accept: bool,
     /// Give up a rotation that has failed; the former root credential stays
     #[arg(long)]
     abort: bool,
@@ -84,6 +87,7 @@ impl Session<'_, '_> {
         let Rotate {
             mount,
             retry,
+            accept,
             abort,
         } = rotate;
         if *abort {
@@ -93,9 +97,13 @@ impl Session<'_, '_> {
             return Ok(());
         }
         let again = if *retry { "/retry" } else { "" };
+        let body = match accept {
+            true => json!({ "accept": true }),
+            false => json!({}),
+        };
         let answer = self
             .client
-            .post(&format!("{mount}/rotate-root{again}"), &json!({}))?;
+            .post(&format!("{mount}/rotate-root{again}"), &body)?;
         self.show_fields(&answer, answer.data())?;
         self.console
             .note(&format!("the root credential of {mount} is replaced"));

@@ -285,6 +285,9 @@ impl Examination {
                 Ok(rotated) => {
                     self.keep(&rotated.secret)?;
                     self.look_at(&rotated.metadata, "the metadata of rotate");
+                    if let Some(defect) = &rotated.defect {
+                        self.fail(Rule::Rotate, defect);
+                    }
                     answers.push(rotated);
                 }
                 Err(failure) if failure.class == FailureClass::Unsupported => {

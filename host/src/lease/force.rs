@@ -65,6 +65,11 @@ impl Leases {
                 Cover::Role(role) => PurgeScope::Role(role),
                 Cover::One(id) => PurgeScope::One(id.operation),
             };
+            if matches!(which, PurgeScope::Mount) {
+                self.storage
+                    .forget_ending_rotations(mount.id, self.clock.now())
+                    .await?;
+            }
             forced.purged += self.purge(&mount, which, reason).await?;
         }
         forced.marked = self.revoke_prefix(prefix).await?;

@@ -294,7 +294,8 @@ impl Mounts {
     /// # Errors
     /// Where storage fails.
     pub async fn remove_drained(&self, mount: &Mount) -> Result<bool, Refusal> {
-        let removed = self.storage.remove_drained_mount(mount.id).await?;
+        let now = self.clock.now();
+        let removed = self.storage.remove_drained_mount(mount.id, now).await?;
         if removed {
             self.catalog.drop_parked(mount.id);
             self.reread().await?;

@@ -3,15 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{PRINCIPAL, Rotations};
+use super::Rotations;
 use crate::{
     backoff,
     clock::Timestamp,
     mount::{Mount, give_up_at},
-    provider::{FailureClass, Revocation},
     refusal::Refusal,
     schedule::Due,
-    storage::{DueRotation, RotationRow, RotationState},
+    storage::{DueRotation, RotationState},
 };
 
 /// How long until a scheduled rotation that could not begin is tried again.
@@ -40,10 +39,14 @@ impl Rotations {
             tokio::spawn(async move {
                 let turn = mount.rotation_turn().await;
                 let outcome = match rotation.state {
-                    RotationState::Retiring => rotations.retire(&mount, &rotation).await,
+                    RotationState::Retiring | RotationState::Undoing => {
+                        rotations.end(&mount, &rotation).await
+                    }
                     _ => rotations.drive_open(&mount, None, &turn).await.map(|_| ()),
                 };
-                if let Err(error) = outcome {
+                if let Err(error) = outcome
+                    && !matches!(error, Refusal::Limit { .. })
+                {
                     tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
                 }
                 rotations.nudge.now();
@@ -126,63 +129,5 @@ impl Rotations {
     /// Where storage fails.
     pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
         Ok(self.storage.wake_rotations(self.clock.now()).await?)
-    }
-
-    /// `retiring`: ends the former root credential upstream.
-    async fn retire(&self, mount: &Arc<Mount>, rotation: &RotationRow) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        if mount.uses_root(rotation.former_version) {
-            let reason = "a call under way still uses the former root credential".to_owned();
-            let due = now.plus(Duration::from_secs(1));
-            self.storage
-                .record_rotation_failure(rotation.operation, Some(due), reason)
-                .await?;
-            return Ok(());
-        }
-        let gone = || Refusal::Conflict("the rotated config is gone".into());
-        let version = rotation.new_version.ok_or_else(gone)?;
-        let retires = self
-            .storage
-            .config(mount.id, version)
-            .await?
-            .and_then(|row| row.retires)
-            .ok_or_else(gone)?;
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
-        let config = self.mounts.unseal(&root)?;
-        let attempt = rotation.attempts.saturating_add(1);
-        self.storage
-            .begin_rotation_attempt(rotation.operation, give_up_at(mount, now))
-            .await?;
-        let call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
-        let ended = plugin
-            .provider
-            .revoke(&call, &config, None, &Revocation::FormerRoot(retires))
-            .await;
-        match ended {
-            Ok(()) => {}
-            Err(failure) if failure.class == FailureClass::NotFound => {}
-            Err(failure) => {
-                // Never given up: a former root credential that works is a leak.
-                let delay = if attempt < backoff::SOON {
-                    backoff::jittered(attempt)
-                } else {
-                    backoff::DAILY
-                };
-                self.storage
-                    .record_rotation_failure(
-                        rotation.operation,
-                        Some(now.plus(delay)),
-                        failure.to_string(),
-                    )
-                    .await?;
-                return Err(failure.into());
-            }
-        }
-        self.storage
-            .finish_rotation(rotation.clone(), self.clock.now())
-            .await?;
-        tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
-        Ok(())
     }
 }

@@ -71,10 +71,10 @@ async fn a_rotation_is_never_given_up_where_that_would_lose_the_root() {
         house.clock.advance(Duration::from_secs(30));
     }
     let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
-    assert_eq!(open.state, RotationState::Failed);
+    assert_eq!(open.row.state, RotationState::Failed);
     let refused = engine.rotations.abort(&db()).await.unwrap_err();
     assert!(refused.to_string().contains("retry it"), "{refused}");
-    engine.rotations.retry(&db()).await.unwrap();
+    engine.rotations.retry(&db(), false).await.unwrap();
     engine.issue().await.unwrap();
 }
 
@@ -107,7 +107,7 @@ async fn the_scheduler_makes_six_attempts_before_it_leaves_a_rotation_to_the_ope
     assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
     let rotation = loop {
         let shown = engine.settings.read(&db()).await.unwrap();
-        let rotation = shown.rotation.unwrap();
+        let rotation = shown.rotation.unwrap().row;
         if rotation.state == RotationState::Failed {
             break rotation;
         }
@@ -130,7 +130,7 @@ async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away
         assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
     }
     let shown = engine.settings.read(&db()).await.unwrap();
-    let rotation = shown.rotation.unwrap();
+    let rotation = shown.rotation.unwrap().row;
     assert_eq!(rotation.state, RotationState::Rotating);
     let soon = house.clock.now().plus(Duration::from_secs(6));
     assert!(rotation.due_at.unwrap() <= soon, "{rotation:?}");
@@ -274,5 +274,218 @@ async fn a_config_that_was_read_can_be_written_back_after_a_rotation() {
         .unwrap();
     assert_eq!(written.version, 3);
     assert!(written.schedule.next.is_some());
+    engine.issue().await.unwrap();
+}
+
+/// The answer was refused and forgotten, although upstream had changed already: the
+/// root credential was lost.
+#[tokio::test]
+async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides() {
+    for (answer, says) in [
+        (r#"{"pasword": "{password}"}"#, "pasword"),
+        (r#"["{password}"]"#, "must be a JSON object"),
+        ("{password}", "no JSON"),
+    ] {
+        let house = House::new();
+        {
+            let engine = house.open(false).await;
+            house.upstream.lock().unwrap().answers = Some(answer.into());
+            let refused = engine.rotations.rotate_root(&db(), None).await;
+            let sentence = refused.unwrap_err().to_string();
+            assert!(
+                sentence.contains(says) && sentence.contains("rotate-root/retry"),
+                "{sentence}"
+            );
+        }
+        let engine = house.open(false).await;
+        let shown = engine.settings.read(&db()).await.unwrap();
+        let open = shown.rotation.unwrap();
+        assert_eq!(open.row.state, RotationState::Failed);
+        assert_eq!((open.row.new_version, open.staged), (Some(2), None));
+        assert!(open.row.last_error.unwrap().contains(says));
+        let (row, stored) = (open.row.new_version.unwrap(), &engine.storage);
+        let mount = engine.mounts.open(&db()).unwrap();
+        let staged = stored.config(mount.id, row).await.unwrap().unwrap();
+        let document = staged.document.unwrap();
+        let context = crate::mount::config_context(mount.id, row);
+        let kept = engine.keyring.open_text(&context, &document).unwrap();
+        let derived = house.upstream.lock().unwrap().password.clone();
+        assert_eq!(*kept.expose(), answer.replace("{password}", &derived));
+        // The former one works no more upstream, so it is not given up either.
+        assert!(engine.rotations.abort(&db()).await.is_err());
+        let retried = engine.rotations.retry(&db(), true).await;
+        if answer.contains("pasword") {
+            // Upstream takes it as it is: what is unusual about it is for the provider.
+            assert_eq!(retried.unwrap().version, 2);
+            engine.issue().await.unwrap();
+            assert_eq!(
+                engine.settings.read(&db()).await.unwrap().config,
+                json!({"pasword": "<redacted>"})
+            );
+        } else {
+            retried.unwrap_err();
+            let shown = engine.settings.read(&db()).await.unwrap();
+            assert_eq!(shown.rotation.unwrap().row.new_version, Some(2));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    house.upstream.lock().unwrap().answers =
+        Some(r#"{"password": "{password}", "host": "elsewhere"}"#.into());
+    let refused = engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    assert!(refused.to_string().contains("config.host"), "{refused}");
+    let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
+    assert_eq!(open.changes, ["config.host"]);
+    assert_eq!(
+        open.staged,
+        Some(json!({"password": "<redacted>", "host": "elsewhere"}))
+    );
+    // The former one is in use until then.
+    engine.issue().await.unwrap();
+    let refused = engine.rotations.retry(&db(), false).await.unwrap_err();
+    assert!(refused.to_string().contains("accept=true"), "{refused}");
+    engine.rotations.retry(&db(), true).await.unwrap();
+    assert_eq!(
+        engine.settings.read(&db()).await.unwrap().config["host"],
+        "elsewhere"
+    );
+}
+
+/// What the ways of giving a staged root credential up do to it.
+#[tokio::test]
+async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
+    for way in ["write", "remove", "abort", "unmount"] {
+        let house = House::new();
+        let engine = house.open(true).await;
+        {
+            let mut upstream = house.upstream.lock().unwrap();
+            upstream.two_roots = true;
+            upstream.answers = Some(r#"{"pasword": "{password}"}"#.into());
+        }
+        engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+        assert_eq!(house.upstream.lock().unwrap().roots.len(), 1);
+        match way {
+            "write" => {
+                let config = json!({"password": "initial"});
+                let written = engine.settings.write(&db(), config, requester()).await;
+                assert!(written.unwrap().rotation.is_none());
+                engine.nudge.now();
+            }
+            "remove" => engine.settings.remove(&db(), false).await.unwrap(),
+            "abort" => assert_eq!(engine.rotations.abort(&db()).await.unwrap(), None),
+            _ => {
+                engine.mounts.remove(&db()).await.unwrap();
+                engine.nudge.now();
+            }
+        }
+        while !house.upstream.lock().unwrap().roots.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(house.upstream.lock().unwrap().password, "initial", "{way}");
+        if way == "write" || way == "abort" {
+            while !engine.settings.read(&db()).await.unwrap().ending.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            engine.issue().await.unwrap();
+        }
+    }
+}
+
+/// The answer never came, so nothing is staged; upstream may have made it all the same.
+#[tokio::test]
+async fn what_a_rotation_made_without_an_answer_is_ended_when_a_config_is_written() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    house.script(&[Step::FailAfter]);
+    engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    assert_eq!(house.upstream.lock().unwrap().roots.len(), 1);
+    let config = json!({"password": "initial"});
+    engine
+        .settings
+        .write(&db(), config, requester())
+        .await
+        .unwrap();
+    engine.nudge.now();
+    while !house.upstream.lock().unwrap().roots.is_empty() {
+        house.clock.advance(Duration::from_secs(60));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    // The former one, which its grace period still keeps.
+    house.script(&[Step::FailBefore]);
+    let refused = engine.settings.remove(&db(), false).await.unwrap_err();
+    assert!(refused.to_string().contains("force=true"), "{refused}");
+    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+    engine.issue().await.unwrap();
+    engine.settings.remove(&db(), false).await.unwrap();
+    assert_eq!(house.upstream.lock().unwrap().ended, ["initial"]);
+
+    let written = json!({"password": house.upstream.lock().unwrap().roots.first()});
+    engine
+        .settings
+        .write(&db(), written, requester())
+        .await
+        .unwrap();
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    house.script(&[Step::FailBefore]);
+    engine.settings.remove(&db(), true).await.unwrap();
+    assert!(engine.settings.read(&db()).await.is_err());
+    let ending = engine
+        .rotations
+        .ending(&engine.mounts.open(&db()).unwrap())
+        .await;
+    assert_eq!(ending.unwrap().len(), 1, "it waits for a config");
+}
+
+/// Only the host knew it, and nobody could have ended it any more.
+#[tokio::test]
+async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_replaces_it() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    house
+        .upstream
+        .lock()
+        .unwrap()
+        .roots
+        .insert("by hand".into());
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    // The same secret as before: that is the one in use.
+    let shown = engine.settings.read(&db()).await.unwrap().config;
+    engine
+        .settings
+        .write(&db(), shown, requester())
+        .await
+        .unwrap();
+    assert_eq!(house.upstream.lock().unwrap().roots.len(), 2);
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    let config = json!({"password": "by hand"});
+    engine
+        .settings
+        .write(&db(), config, requester())
+        .await
+        .unwrap();
+    let only = std::collections::BTreeSet::from(["by hand".to_owned()]);
+    while house.upstream.lock().unwrap().roots != only {
+        house.clock.advance(Duration::from_secs(60));
+        engine.nudge.now();
+        tokio::task::yield_now().await;
+    }
+    while !engine.settings.read(&db()).await.unwrap().ending.is_empty() {
+        tokio::task::yield_now().await;
+    }
     engine.issue().await.unwrap();
 }

@@ -132,7 +132,7 @@ impl ComponentProvider {
                 }
                 None => Err(outcome::failure(found, &secrets.scrubber())),
             },
-            Ok(Ok(Ok(found))) if found.bytes() > limits.output => {
+            Ok(Ok(Ok(found))) if found.may_be_refused() && found.bytes() > limits.output => {
                 Err(Limit::Output.failure(limits, call.timeout))
             }
             Ok(Ok(Ok(found))) => judge(found, &mut secrets),
@@ -327,8 +327,15 @@ impl Provider for ComponentProvider {
         if let wit::Rotation::Account(mut role) = asked {
             zeroize::Zeroize::zeroize(&mut role);
         }
+        let room = self.runnable.outside.limits.output;
         self.conclude("rotate", call, answer, &documents, |found, secrets| {
-            outcome::rotated(found, schema, validator, name, secrets)
+            Ok(outcome::rotated(
+                found,
+                room,
+                (schema, name),
+                validator,
+                secrets,
+            ))
         })
     }
 

@@ -6,6 +6,12 @@ use super::bindings::{exports::lessor::provider as exports, lessor::provider::ty
 pub(super) trait Measured {
     /// Bytes of all its texts.
     fn bytes(&self) -> usize;
+
+    /// Whether it is refused where it is longer than the limit. What a rotation
+    /// answers is not: upstream may know no other root credential any more.
+    fn may_be_refused(&self) -> bool {
+        true
+    }
 }
 
 impl Measured for () {
@@ -54,6 +60,10 @@ impl Measured for wit::Credential {
 impl Measured for wit::Rotated {
     fn bytes(&self) -> usize {
         self.secret.len() + self.metadata.len() + self.retires.as_ref().map_or(0, String::len)
+    }
+
+    fn may_be_refused(&self) -> bool {
+        false
     }
 }
 

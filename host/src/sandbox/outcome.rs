@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jsonschema::Validator;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
@@ -133,29 +133,48 @@ pub(super) fn credential(
     })
 }
 
-/// The new root or account credential, once it is what `schema` says.
+/// The new root or account credential, and what is wrong with it. It is never
+/// refused here: upstream may have changed already and know no other. `room` is how
+/// many bytes an answer may have.
 pub(super) fn rotated(
     found: wit::Rotated,
-    schema: &Value,
+    room: usize,
+    (schema, schema_name): (&Value, &'static str),
     validator: &Validator,
-    schema_name: &'static str,
     secrets: &mut Secrets<'_>,
-) -> Result<Rotated, Failure> {
+) -> Rotated {
     let secret = Secret::new(found.secret);
-    let own = conforming(&secret, schema, validator, "rotated", schema_name)?;
-    if let Some(retires) = &found.retires {
+    let conforms = if secret.expose().len() > room {
+        Err(defect(
+            "rotated",
+            format!("the provider's answer for its {schema_name} is longer than {room} bytes"),
+        ))
+    } else {
+        conforming(&secret, schema, validator, "rotated", schema_name)
+    };
+    let named = found.retires.as_ref().map_or(Ok(()), |retires| {
         id(
             retires,
             "rotated_retires",
             "the id of the former credential",
-        )?;
-    }
-    secrets.append(own);
-    Ok(Rotated {
-        metadata: metadata(&found.metadata, secrets)?,
+        )
+    });
+    let (metadata, defect) = match (conforms, named) {
+        (Ok(own), Ok(())) => {
+            secrets.append(own);
+            // Facts are worth less than the credential that they are about.
+            let facts = metadata(&found.metadata, secrets);
+            (facts.unwrap_or_else(|_| Value::Object(Map::new())), None)
+        }
+        // What no schema marks as secret cannot be looked for in the facts.
+        (Err(failure), _) | (_, Err(failure)) => (Value::Object(Map::new()), Some(failure)),
+    };
+    Rotated {
         secret,
         retires: found.retires,
-    })
+        metadata,
+        defect,
+    }
 }
 
 pub(super) fn page(found: exports::inventory::Page) -> Result<Page, Failure> {

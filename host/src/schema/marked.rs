@@ -42,7 +42,7 @@ fn visit(position: &Position<'_>, instance: &Value, take: &mut dyn FnMut(&Value)
     }
 }
 
-fn is_secret(schema: &Value) -> bool {
+pub(super) fn is_secret(schema: &Value) -> bool {
     schema.get("writeOnly") == Some(&Value::Bool(true))
         || matches!(
             schema.get("format").and_then(Value::as_str),

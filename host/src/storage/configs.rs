@@ -145,20 +145,23 @@ impl Storage {
     }
 
     /// Puts an operator's config in use: the former is retired and erased, an
-    /// open rotation ends, the schedule begins anew. False where another version
-    /// was stored meanwhile.
+    /// open rotation is given up, the schedule begins anew. With `end_former` the
+    /// former one is ended upstream before it is erased, where a rotation made it
+    /// beside another. False where another version was stored meanwhile.
     pub async fn replace_config(
         &self,
         config: NewConfig,
         schedule: RootSchedule,
+        end_former: bool,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             let mount_id = config.mount_id;
             if next_version(connection, mount_id)? != config.version {
                 return Ok(false);
             }
-            rotations::abort_open(connection, mount_id, config.created_at)?;
-            retire_all(connection, mount_id)?;
+            rotations::give_up_open(connection, mount_id, config.created_at)?;
+            retire_current(connection, mount_id, end_former)?;
+            rotations::begin_undoing(connection, mount_id, config.created_at)?;
             insert(connection, &config, ConfigState::Current)?;
             change(
                 connection,
@@ -184,17 +187,18 @@ impl Storage {
         .await
     }
 
-    /// Erases a mount's root credentials and ends its rotations. False where
-    /// there was none.
+    /// Erases a mount's root credential and gives its open rotation up. False where
+    /// there was none. What waits for its end upstream goes on once there is a config
+    /// again.
     pub async fn erase_config(&self, mount_id: i64, now: Timestamp) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            rotations::abort_open(connection, mount_id, now)?;
+            rotations::give_up_open(connection, mount_id, now)?;
             change(
                 connection,
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
                 [mount_id],
             )?;
-            Ok(retire_all(connection, mount_id)? > 0)
+            Ok(retire_current(connection, mount_id, false)? > 0)
         })
         .await
     }
@@ -318,11 +322,19 @@ pub(super) fn insert(
     Ok(())
 }
 
-fn retire_all(connection: &Connection, mount_id: i64) -> Result<usize, StorageError> {
+/// Takes the version in use out of use. With `end` one that a rotation made beside
+/// another stays until it is ended upstream; all else is erased.
+fn retire_current(
+    connection: &Connection,
+    mount_id: i64,
+    end: bool,
+) -> Result<usize, StorageError> {
     change(
         connection,
-        "UPDATE configs SET state = 'retired', document = NULL WHERE mount_id = ?1 AND state <> 'retired'",
-        [mount_id],
+        "UPDATE configs SET state = CASE WHEN ?2 AND retires IS NOT NULL THEN 'retiring' ELSE 'retired' END,
+             document = CASE WHEN ?2 AND retires IS NOT NULL THEN document ELSE NULL END
+         WHERE mount_id = ?1 AND state = 'current'",
+        params![mount_id, end],
     )
 }
 

@@ -133,9 +133,10 @@ impl Storage {
         .await
     }
 
-    /// Unmounts: in one transaction the mount leaves its path, its open
-    /// rotations end, its static roles are forgotten, and the end of all its
-    /// leases is ordered.
+    /// Unmounts: in one transaction the mount leaves its path, its static roles are
+    /// forgotten, and the end of all its leases is ordered. An open rotation goes on:
+    /// upstream may already take no other root credential than the one it makes, and
+    /// the leases are ended with that.
     pub async fn drain_mount(&self, id: i64, now: Timestamp) -> Result<(), StorageError> {
         self.write(move |connection| {
             change(
@@ -143,7 +144,6 @@ impl Storage {
                 "UPDATE mounts SET state = 'draining' WHERE id = ?1",
                 [id],
             )?;
-            super::rotations::abort_open(connection, id, now)?;
             change(
                 connection,
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
@@ -155,18 +155,25 @@ impl Storage {
         .await
     }
 
-    /// Removes a draining mount that has no lease left, with its root
-    /// credentials and roles. False while something is left.
-    pub async fn remove_drained_mount(&self, id: i64) -> Result<bool, StorageError> {
+    /// Removes a draining mount that has nothing left to end upstream, with its root
+    /// credentials and roles. False while something is left. A rotation that failed
+    /// has nobody any more who could take it up, and is given up here.
+    pub async fn remove_drained_mount(
+        &self,
+        id: i64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            let busy = one(
-                connection,
+            let is_any = |sql| Ok::<_, StorageError>(one(connection, sql, [id], |_| Ok(()))?.is_some());
+            if is_any(
                 "SELECT 1 WHERE EXISTS (SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL)
-                   OR EXISTS (SELECT 1 FROM revocation_orders WHERE mount_id = ?1)",
-                [id],
-                |_| Ok(()),
-            )?;
-            if busy.is_some() {
+                   OR EXISTS (SELECT 1 FROM revocation_orders WHERE mount_id = ?1)
+                   OR EXISTS (SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('rotating', 'proving'))",
+            )? {
+                return Ok(false);
+            }
+            super::rotations::give_up_open(connection, id, now)?;
+            if is_any("SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('retiring', 'undoing')")? {
                 return Ok(false);
             }
             Ok(change(

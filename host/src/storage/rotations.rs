@@ -19,6 +19,8 @@ pub enum RotationState {
     Failed,
     /// The new one is in use; the former waits for its end upstream.
     Retiring,
+    /// Given up; what it may have made waits for its end upstream.
+    Undoing,
     /// Over.
     Done,
     /// Given up before anything was promoted.
@@ -33,6 +35,7 @@ impl RotationState {
             Self::Proving => "proving",
             Self::Failed => "failed",
             Self::Retiring => "retiring",
+            Self::Undoing => "undoing",
             Self::Done => "done",
             Self::Aborted => "aborted",
         }
@@ -44,6 +47,7 @@ impl RotationState {
             Self::Proving,
             Self::Failed,
             Self::Retiring,
+            Self::Undoing,
             Self::Done,
             Self::Aborted,
         ]
@@ -198,20 +202,26 @@ impl Storage {
         .await
     }
 
-    /// Stores the new root credential as staged. False where the rotation was
-    /// ended meanwhile (an operator wrote a config).
+    /// Stores the new root credential as staged, to be proven by `next`, or held for
+    /// the operator with a reason. False where the rotation was ended meanwhile (an
+    /// operator wrote a config).
     pub async fn stage_rotation(
         &self,
         id: OperationId,
         config: NewConfig,
-        due_at: Timestamp,
+        next: Result<Timestamp, String>,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
+            let (state, due_at, held) = match next {
+                Ok(due_at) => (RotationState::Proving, Some(due_at.0), None),
+                Err(reason) => (RotationState::Failed, None, Some(reason)),
+            };
             let moved = change(
                 connection,
-                "UPDATE rotations SET state = 'proving', new_version = ?2, attempts = 0, due_at = ?3, last_error = NULL
+                "UPDATE rotations
+                 SET state = ?3, new_version = ?2, attempts = 0, due_at = ?4, last_error = ?5
                  WHERE operation = ?1 AND state = 'rotating'",
-                params![id.to_bytes(), config.version, due_at.0],
+                params![id.to_bytes(), config.version, state.as_str(), due_at, held],
             )?;
             if moved == 0 {
                 return Ok(false);
@@ -269,6 +279,7 @@ impl Storage {
     }
 
     /// Records that the former root credential is ended upstream, and erases it.
+    /// Where the one that replaced it was given up meanwhile, that is next.
     pub async fn finish_rotation(
         &self,
         rotation: RotationRow,
@@ -281,7 +292,41 @@ impl Storage {
                  WHERE operation = ?1 AND state = 'retiring'",
                 params![rotation.operation.to_bytes(), now.0],
             )?;
-            configs::set_state(connection, rotation.mount_id, rotation.former_version, ConfigState::Retired)
+            configs::set_state(connection, rotation.mount_id, rotation.former_version, ConfigState::Retired)?;
+            begin_undoing(connection, rotation.mount_id, now)
+        })
+        .await
+    }
+
+    /// Records that what a given up rotation made is ended upstream, and erases it.
+    pub async fn finish_undoing(
+        &self,
+        rotation: RotationRow,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2, last_error = NULL
+                 WHERE operation = ?1 AND state = 'undoing'",
+                params![rotation.operation.to_bytes(), now.0],
+            )?;
+            rotation.new_version.map_or(Ok(()), |version| {
+                configs::set_state(connection, rotation.mount_id, version, ConfigState::Retired)
+            })
+        })
+        .await
+    }
+
+    /// What a mount still has to end upstream, the oldest first: former root
+    /// credentials, and what rotations made that were given up.
+    pub async fn ending_rotations(&self, mount_id: i64) -> Result<Vec<RotationRow>, StorageError> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM rotations
+                 WHERE mount_id = ?1 AND state IN ('retiring', 'undoing') ORDER BY opened_at"
+            );
+            super::all(connection, &sql, [mount_id], rotation_row)
         })
         .await
     }
@@ -303,7 +348,8 @@ impl Storage {
         .await
     }
 
-    /// Takes up a failed rotation again at the step where it failed.
+    /// Takes up a failed rotation again at the step where it failed. It stays known
+    /// that upstream was asked before.
     pub async fn reopen_rotation(
         &self,
         id: OperationId,
@@ -311,36 +357,123 @@ impl Storage {
     ) -> Result<(), StorageError> {
         self.execute(
             "UPDATE rotations
-                 SET state = CASE WHEN new_version IS NULL THEN 'rotating' ELSE 'proving' END, due_at = ?2, attempts = 0
+                 SET state = CASE WHEN new_version IS NULL THEN 'rotating' ELSE 'proving' END, due_at = ?2,
+                     attempts = CASE WHEN new_version IS NULL THEN 1 ELSE 0 END
                  WHERE operation = ?1 AND state = 'failed'",
             (id.to_bytes(), due_at.0),
         )
         .await
     }
 
-    /// Gives a mount's open rotation up; its staged credential is erased.
-    pub async fn abort_rotation(&self, mount_id: i64, now: Timestamp) -> Result<(), StorageError> {
-        self.write(move |connection| abort_open(connection, mount_id, now))
+    /// Forgets what a mount has left to end upstream and failed to end at least once.
+    pub async fn forget_ending_rotations(
+        &self,
+        mount_id: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            for (state, over, version) in [
+                ("retiring", "done", "former_version"),
+                ("undoing", "aborted", "new_version"),
+            ] {
+                let which = "mount_id = ?1 AND attempts > 0 AND last_error IS NOT NULL";
+                change(
+                    connection,
+                    &format!(
+                        "UPDATE configs SET state = 'retired', document = NULL
+                         WHERE mount_id = ?1 AND state = 'retiring' AND version IN
+                           (SELECT {version} FROM rotations WHERE {which} AND state = ?2)"
+                    ),
+                    params![mount_id, state],
+                )?;
+                change(
+                    connection,
+                    &format!(
+                        "UPDATE rotations SET state = ?3, due_at = NULL, ended_at = ?4 WHERE {which} AND state = ?2"
+                    ),
+                    params![mount_id, state, over, now.0],
+                )?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a mount's open rotation up. What it may have made upstream, beside the
+    /// root credential in use, waits for its end.
+    pub async fn give_up_rotation(
+        &self,
+        mount_id: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| give_up_open(connection, mount_id, now))
             .await
+    }
+
+    /// Forgets a rotation that did nothing upstream.
+    pub async fn forget_rotation(
+        &self,
+        id: OperationId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2
+             WHERE operation = ?1 AND state = 'rotating'",
+            (id.to_bytes(), now.0),
+        )
+        .await
     }
 }
 
-/// Ends an open rotation within a transaction.
-pub(super) fn abort_open(
+/// Gives an open rotation up within a transaction.
+///
+/// Where upstream holds two root credentials at a time, the staged one would stay
+/// there, known to nobody: it is ended before it is erased. So is whatever an attempt
+/// made that was not answered, once it can no longer land. Where upstream holds one,
+/// the staged one is in the place of the former, and nothing is left to end.
+pub(super) fn give_up_open(
     connection: &Connection,
     mount_id: i64,
     now: Timestamp,
 ) -> Result<(), StorageError> {
     change(
         connection,
+        "UPDATE configs SET state = CASE WHEN retires IS NULL THEN 'retired' ELSE 'retiring' END,
+             document = CASE WHEN retires IS NULL THEN NULL ELSE document END
+         WHERE mount_id = ?1 AND state = 'staged'",
+        [mount_id],
+    )?;
+    change(
+        connection,
+        "UPDATE rotations SET state = 'undoing', attempts = 0, due_at = max(coalesce(due_at, ?2), ?2)
+         WHERE mount_id = ?1 AND state IN ('rotating', 'failed') AND new_version IS NULL AND attempts > 0",
+        params![mount_id, now.0],
+    )?;
+    begin_undoing(connection, mount_id, now)?;
+    change(
+        connection,
         "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2
          WHERE mount_id = ?1 AND state IN ('rotating', 'proving', 'failed')",
         params![mount_id, now.0],
     )?;
+    Ok(())
+}
+
+/// Has what rotations made ended where it is retiring, within a transaction. One whose
+/// own former credential still waits for its end comes when that is done.
+pub(super) fn begin_undoing(
+    connection: &Connection,
+    mount_id: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     change(
         connection,
-        "UPDATE configs SET state = 'retired', document = NULL WHERE mount_id = ?1 AND state = 'staged'",
-        [mount_id],
+        "UPDATE rotations SET state = 'undoing', attempts = 0, due_at = ?2, ended_at = NULL, last_error = NULL
+         WHERE mount_id = ?1 AND state IN ('proving', 'failed', 'done') AND new_version IN
+           (SELECT version FROM configs WHERE mount_id = ?1 AND state = 'retiring')
+           AND NOT EXISTS (SELECT 1 FROM rotations AS later
+             WHERE later.mount_id = ?1 AND later.state = 'retiring' AND later.former_version = rotations.new_version)",
+        params![mount_id, now.0],
     )?;
     Ok(())
 }

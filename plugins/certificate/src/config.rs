@@ -19,6 +19,7 @@ pub struct Config {
     /// The authority's certificate, PEM. Certificates that follow it in the
     /// same text join `chain`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-lessor-rotated" = true))]
     pub certificate: Option<String>,
     /// The authority's private key, PEM: PKCS #8, PKCS #1 or SEC 1, not
     /// encrypted.
@@ -27,6 +28,7 @@ pub struct Config {
     /// Certificates above the authority, PEM, each certified by the next.
     /// Rotation puts cross certificates here.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(extend("x-lessor-rotated" = true))]
     pub chain: String,
 
     /// Common name (CN) of an authority that rotation makes. Absent, it takes
@@ -72,6 +74,7 @@ pub struct Config {
 
     /// Authorities before this one, newest first. Kept by rotation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-lessor-rotated" = true))]
     pub former: Vec<Former>,
 }
 

@@ -35,6 +35,7 @@ mod reconcile;
 mod refusals;
 mod remount;
 mod repeats;
+mod root_ends;
 mod rotation;
 mod secrets;
 mod static_accounts;

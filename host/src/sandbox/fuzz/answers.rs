@@ -180,13 +180,27 @@ fn rotated(id: &str, data: &str, metadata: &str, root: &str) {
     };
     let mut secrets = of_call(root);
     let own = own_secrets(data);
-    match outcome::rotated(found, schema, validator, "config-schema", &mut secrets) {
-        Ok(rotated) => {
+    let room = data.len();
+    let rotated = outcome::rotated(
+        found,
+        room,
+        (schema, "config-schema"),
+        validator,
+        &mut secrets,
+    );
+    // Kept as it was answered, whatever is wrong with it.
+    assert_eq!(rotated.secret.expose(), data);
+    assert_eq!(rotated.retires.as_deref(), Some(id));
+    match rotated.defect {
+        None => {
             let secrets: Vec<&str> = own.iter().map(String::as_str).chain([root]).collect();
-            assert_id(&rotated.retires.unwrap(), &[]);
+            assert_id(id, &[]);
             assert_document_keeps(&rotated.metadata, &secrets);
         }
-        Err(failure) => assert_defect(&failure, &own),
+        Some(failure) => {
+            assert_defect(&failure, &own);
+            assert_eq!(rotated.metadata, json!({}));
+        }
     }
 }
 
