@@ -4,21 +4,21 @@
 //! caller gets 503, and while the device stays broken nothing is done at all.
 //! Secrets appear only as keyed hashes (`Keyring::audit_hash`), so that a known
 //! value can be looked for and none can be read. Lines are appended with one
-//! `write` each; the file is never truncated or read here.
+//! `write` each; the file is never truncated or read here, and followed where it
+//! is moved away.
 //!
 //! What a request adds is bounded, whatever it holds: a document shows some values
 //! and one hash of the rest ([`hashed`]), a line has a longest length, and of the
 //! refusals that a stranger gets some have lines and the rest are counted.
 
 mod changes;
+mod file;
 mod hashing;
 mod strangers;
 
 use std::{
-    fs::{File, OpenOptions},
     io::{self, Write},
     net::IpAddr,
-    os::unix::fs::OpenOptionsExt as _,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -30,15 +30,19 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use self::strangers::{LeftOut, Strangers, Verdict};
 pub use self::{
     changes::Changes,
     hashing::hashed,
     strangers::{LINES_OF_ALL, LINES_OF_ONE, WINDOW},
 };
+use self::{
+    file::AuditFile,
+    strangers::{LeftOut, Strangers, Verdict},
+};
 use crate::{
     clock::{Clock, Timestamp},
     config::AuditTarget,
+    keyring::Keyring,
 };
 
 /// Longest line, in bytes. Every field that a well-meant request has fits several
@@ -56,10 +60,12 @@ pub struct Audit {
 struct Device {
     target: AuditTarget,
     /// None for standard output.
-    file: Option<Mutex<File>>,
+    file: Option<AuditFile>,
     /// Whether the last line could not be written.
     broken: AtomicBool,
     strangers: Mutex<Strangers>,
+    /// Whether the path names another file that could not be opened.
+    astray: AtomicBool,
 }
 
 impl Audit {
@@ -71,15 +77,11 @@ impl Audit {
         let file = match target {
             AuditTarget::Stdout => None,
             AuditTarget::File(path) => {
-                let opened = OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(path);
-                Some(Mutex::new(opened.map_err(|source| AuditError::Open {
+                let opened = AuditFile::open(path).map_err(|source| AuditError::Open {
                     path: path.clone(),
                     source,
-                })?))
+                })?;
+                Some(opened)
             }
         };
         let device = Device {
@@ -87,6 +89,7 @@ impl Audit {
             file,
             broken: AtomicBool::new(false),
             strangers: Mutex::default(),
+            astray: AtomicBool::new(false),
         };
         Ok(Self {
             device: Arc::new(device),
@@ -227,12 +230,32 @@ impl Audit {
         }
     }
 
+    /// Goes on in the file that the path names now, where the former one was moved
+    /// away or removed. A failure is told once, in the log.
+    pub fn follow(&self) {
+        let Some(file) = &self.device.file else {
+            return;
+        };
+        let followed = file.follow();
+        let was_astray = self
+            .device
+            .astray
+            .swap(followed.is_err(), Ordering::Relaxed);
+        // Not through the events that `Changes` listens to.
+        match followed {
+            Ok(false) => {}
+            Ok(true) => tracing::info!(target: "lessor::audit", "went on in a new audit file"),
+            Err(error) if !was_astray => tracing::error!(
+                target: "lessor::audit", %error,
+                "the audit file was moved away, and a new one cannot be opened"
+            ),
+            Err(_) => {}
+        }
+    }
+
     fn append(&self, line: &[u8]) -> io::Result<()> {
         match &self.device.file {
-            Some(file) => file
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write_all(line),
+            Some(file) => file.append(line),
             None => {
                 let mut out = io::stdout().lock();
                 out.write_all(line).and_then(|()| out.flush())

@@ -5,7 +5,8 @@
 //! server at all. What was asked
 //! for goes to standard output, everything else to standard error; a refusal of
 //! the server becomes one sentence and exit code 1, a mistake in the words typed
-//! exit code 2. `main` calls [`run`].
+//! exit code 2. A reader of standard output that has gone is a quiet end, but for
+//! what the server gives out once. `main` calls [`run`].
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::backup::{Restore, restore};
 pub use self::console::Console;
+use self::console::Unprinted;
 use self::output::Format;
 use self::session::Session;
 use crate::{config::ServerArgs, sandbox::compile};
@@ -137,15 +139,29 @@ struct Connection {
     output: Format,
 }
 
+/// The exit code of a program that a closed pipe ended: 128 and SIGPIPE's number.
+const READER_HAS_GONE: u8 = 141;
+
 /// Performs a request and prints its outcome.
 pub fn run(request: Request, console: &mut Console<'_>) -> ExitCode {
     match perform(request, console) {
         Ok(code) => code,
+        Err(error) if is_quiet(&error) => ExitCode::from(READER_HAS_GONE),
         Err(error) => {
             console.note(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether nobody wanted to read on. Where something is lost by that, the command
+/// has put a sentence before the error, and that is told.
+fn is_quiet(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .next()
+        .and_then(|outermost| outermost.downcast_ref::<Unprinted>())
+        .is_some_and(Unprinted::reader_has_gone)
 }
 
 fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {

@@ -113,6 +113,21 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// The least version of TLS that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2, with modern suites alone.
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 /// Where audit lines go.
@@ -181,7 +196,11 @@ impl Config {
         let sources = sources::merge(args, variables)?;
         let written = sources.written;
         let dev = args.dev.then(|| Dev {
-            root_token_id: args.dev_root_token_id.clone(),
+            // Callers' tokens lose the white space around them too.
+            root_token_id: args
+                .dev_root_token_id
+                .as_deref()
+                .map(|token| token.trim().to_owned()),
         });
 
         let in_dev = |name: &str| dev_directory.map(|directory| directory.join(name));

@@ -2,12 +2,15 @@
 //! in good order.
 //!
 //! The composition root: no decision about leases, callers or files is made
-//! here. A signal stops the listener; requests under way get their time; then
-//! the scheduler stops, and what is left is due at the next start.
+//! here. SIGTERM, SIGINT and SIGQUIT stop the listener; requests under way get their
+//! time; then the scheduler stops, and what is left is due at the next start. SIGHUP
+//! makes it look at its audit file and its certificate; no other signal ends it.
 
+mod certificates;
 mod hardening;
 mod listener;
 mod logging;
+mod signals;
 
 use std::{
     io::{self, Write as _},
@@ -17,10 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    net::{TcpListener, lookup_host},
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::{TcpListener, lookup_host};
 
 use crate::{
     api::Api,
@@ -31,7 +31,8 @@ use crate::{
     pinning,
     secret::Secret,
 };
-use listener::{Listener, TlsError};
+use certificates::{Certificates, TlsError};
+use listener::Listener;
 
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// take longer; cut off, it is repeated at the next start.
 const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
 
-/// Runs the server until SIGTERM or SIGINT.
+/// Runs the server until SIGTERM, SIGINT or SIGQUIT.
 ///
 /// # Errors
 /// Where it cannot start: the configuration, the data directory, the address.
@@ -68,6 +69,7 @@ pub fn run(args: &ServerArgs) -> Result<(), ServerError> {
 }
 
 async fn serve(config: Config) -> Result<(), ServerError> {
+    let hangup = signals::take_over().map_err(ServerError::Signal)?;
     // Before anything is opened: a bad address should not leave a directory.
     let sockets = bind(&config).await?;
     let clock = Clock::system();
@@ -89,7 +91,16 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     }
     hardening::forbid_core_dumps();
 
-    let tls = config.tls.as_ref().map(listener::acceptor).transpose()?;
+    let (certificates, tls) = match &config.tls {
+        Some(tls) => {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let certificates = Arc::new(Certificates::read(tls, Arc::clone(&provider))?);
+            let acceptor = listener::acceptor(tls, Arc::clone(&certificates), provider)?;
+            (Some(certificates), Some(acceptor))
+        }
+        None => (None, None),
+    };
+    let following = tokio::spawn(signals::follow(hangup, audit.clone(), certificates));
     let limits = config.limits;
     let installation = Arc::new(Installation::open(config, clock).await?);
     let token = start_dev(&installation).await?;
@@ -102,10 +113,12 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     let api = Api::new(Arc::clone(&installation), audit.clone(), limits);
     let listener = Listener::new(sockets, tls, api);
     announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
-    listener.serve_until(stop_signal()?, GRACE).await;
+    let stop = signals::stop().map_err(ServerError::Signal)?;
+    listener.serve_until(stop, GRACE).await;
 
     watching.abort();
     counting.abort();
+    following.abort();
     if let Some(engine) = installation.engine() {
         let stopped = tokio::time::timeout(SCHEDULER_GRACE, engine.shutdown()).await;
         if stopped.is_err() {
@@ -214,19 +227,6 @@ fn announce(
         )?;
     }
     out.flush()
-}
-
-/// Completes at SIGTERM or SIGINT.
-fn stop_signal() -> Result<impl Future<Output = ()>, ServerError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signal)?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
 }
 
 /// The server could not start.

@@ -4,6 +4,7 @@
 //! followed, and a loopback address is never reached through a proxy.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +12,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use ureq::Body;
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{HeaderValue, Method, Request, Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Body, Timeout};
 
 use super::console::Console;
 use crate::secret::Secret;
+
+/// The status by which the server says that it has taken something up, and that
+/// it is not done.
+pub(super) const ACCEPTED: u16 = 202;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:8200";
 
@@ -51,6 +56,15 @@ pub(super) enum ClientError {
         address: String,
         source: Box<ureq::Error>,
     },
+    #[error(
+        "the connection to {address} broke before its answer was there; whether it did what it was asked is not known"
+    )]
+    Unanswered {
+        address: String,
+        source: Box<ureq::Error>,
+    },
+    #[error("the token in ${variable} holds a character that no token has")]
+    Token { variable: &'static str },
     #[error("the answer of {address} (status {status}) is not JSON; is it a lessor server?")]
     NotJson { address: String, status: u16 },
     #[error("{message}")]
@@ -141,9 +155,7 @@ impl Client {
         if is_loopback(host) {
             config = config.proxy(None);
         }
-        let token = console
-            .first_set(&["LESSOR_TOKEN", "VAULT_TOKEN"])
-            .map(Secret::new);
+        let token = token(console)?;
         Ok(Self {
             agent: config.build().new_agent(),
             address,
@@ -159,6 +171,11 @@ impl Client {
     /// Reads what is at a path, given without `/v1/`.
     pub(super) fn get(&self, path: &str) -> Result<Answer, ClientError> {
         self.accepted(Method::GET, path, "", None)
+    }
+
+    /// Reads what is at a path, as a query chooses it.
+    pub(super) fn get_with(&self, path: &str, query: &str) -> Result<Answer, ClientError> {
+        self.accepted(Method::GET, path, query, None)
     }
 
     /// The names below a path; nothing there is an empty list.
@@ -249,7 +266,10 @@ impl Client {
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.agent.run(request)),
         };
-        sent.map_err(|source| self.unreachable(source))
+        sent.map_err(|source| match was_sent(&source) {
+            true => self.unanswered(source),
+            false => self.unreachable(source),
+        })
     }
 
     fn answer(&self, mut response: Response<Body>) -> Result<Answer, ClientError> {
@@ -259,7 +279,7 @@ impl Client {
             .with_config()
             .limit(ANSWER_BYTES)
             .read_to_string()
-            .map_err(|source| self.unreachable(source))?;
+            .map_err(|source| self.unanswered(source))?;
         if text.trim().is_empty() {
             return Ok(Answer {
                 status,
@@ -271,6 +291,13 @@ impl Client {
             status,
         })?;
         Ok(Answer { status, body })
+    }
+
+    fn unanswered(&self, source: ureq::Error) -> ClientError {
+        ClientError::Unanswered {
+            address: self.address.clone(),
+            source: Box::new(source),
+        }
     }
 
     fn unreachable(&self, source: ureq::Error) -> ClientError {
@@ -303,6 +330,39 @@ impl Client {
             _ => errors.join("; "),
         };
         ClientError::Refused { status, message }
+    }
+}
+
+/// The token that the environment names, without the white space around it.
+fn token(console: &Console<'_>) -> Result<Option<Secret<String>>, ClientError> {
+    for variable in ["LESSOR_TOKEN", "VAULT_TOKEN"] {
+        let Some(token) = console.first_set(&[variable]) else {
+            continue;
+        };
+        // What no header can hold would otherwise look like a server that is not there.
+        if HeaderValue::from_str(&token).is_err() {
+            return Err(ClientError::Token { variable });
+        }
+        return Ok(Some(Secret::new(token)));
+    }
+    Ok(None)
+}
+
+/// Whether the server may have had the request before it failed.
+fn was_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Protocol(_) => true,
+        ureq::Error::Timeout(phase) => !matches!(phase, Timeout::Resolve | Timeout::Connect),
+        ureq::Error::Io(source) => matches!(
+            source.kind(),
+            ErrorKind::BrokenPipe
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::ConnectionReset
+                | ErrorKind::TimedOut
+                | ErrorKind::UnexpectedEof
+                | ErrorKind::WouldBlock
+        ),
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::Session;
+use super::session::Removed;
 use super::values::Body;
 
 /// What can be done with the config of a mount.
@@ -52,10 +53,11 @@ impl Session<'_, '_> {
             }
             Verb::Remove { mount, force } => {
                 let query = if force { "force=true" } else { "" };
-                let answer = self.client.delete(&format!("{mount}/config"), query)?;
-                self.warnings(&answer);
-                self.console
-                    .note(&format!("the config of {mount} is removed"));
+                let what = format!("config at mount {mount}");
+                if self.remove(&format!("{mount}/config"), query, &what)? == Removed::Now {
+                    self.console
+                        .note(&format!("the config of {mount} is removed"));
+                }
             }
         }
         Ok(())

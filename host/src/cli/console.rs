@@ -4,7 +4,7 @@
 //! text of others (names, a provider's data, failures): it is made visible, so
 //! that it cannot act on the terminal.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use anyhow::{Context, Result};
 
@@ -28,7 +28,7 @@ impl Console<'_> {
         self.out
             .write_all(visible(text).as_bytes())
             .and_then(|()| self.out.flush())
-            .context("cannot write to standard output")
+            .map_err(|source| Unprinted { source }.into())
     }
 
     /// Tells the person at the terminal something. That nobody reads it is no
@@ -37,11 +37,13 @@ impl Console<'_> {
         let _ = writeln!(self.err, "{}", visible(text));
     }
 
-    /// The first of these environment variables that is set to something.
+    /// The first of these environment variables that is set to something. White
+    /// space around it is no part of it: a file's line end comes along easily.
     pub(super) fn first_set(&self, names: &[&str]) -> Option<String> {
         names
             .iter()
             .filter_map(|name| (self.variable)(name))
+            .map(|value| value.trim().to_owned())
             .find(|value| !value.is_empty())
     }
 
@@ -52,5 +54,19 @@ impl Console<'_> {
             .read_to_string(&mut text)
             .context("cannot read standard input as text")?;
         Ok(text)
+    }
+}
+
+/// What was asked for could not be printed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub(super) struct Unprinted {
+    source: io::Error,
+}
+
+impl Unprinted {
+    /// Whether the reader of a pipe has gone, as `head` does once it has enough.
+    pub(super) fn reader_has_gone(&self) -> bool {
+        self.source.kind() == io::ErrorKind::BrokenPipe
     }
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::client::ClientError;
 use super::output::Format;
 use super::values::Body;
 use super::{Session, output};
@@ -85,8 +86,11 @@ impl Session<'_, '_> {
         } else {
             self.client.post(&path, &request.into())
         };
-        let mut answer = answer.map_err(|error| {
-            error.where_missing(format!("there is no role {role} at mount {mount}"))
+        let mut answer = answer.map_err(|error| match error {
+            lost @ ClientError::Unanswered { .. } => anyhow::Error::new(lost).context(format!(
+                "a lease may have been made; `lessor lease list {path}` shows those that there are"
+            )),
+            other => other.where_missing(format!("there is no role {role} at mount {mount}")),
         })?;
         self.warnings(&answer);
 
@@ -107,12 +111,16 @@ impl Session<'_, '_> {
             self.console
                 .note(&format!("{field} is in {}", file.display()));
         }
-        match self.format {
-            Format::Json => self.console.data(&output::json(&answer.body)),
-            Format::Table => self
-                .console
-                .data(&output::fields(&handed_over(&answer.body))),
-        }
+        let shown = match self.format {
+            Format::Json => output::json(&answer.body),
+            Format::Table => output::fields(&handed_over(&answer.body)),
+        };
+        self.console.data(&shown).with_context(|| {
+            format!(
+                "lease {lease} was made, but its credential could not be printed; \
+                 `lessor lease revoke {lease}` ends it"
+            )
+        })
     }
 }
 

@@ -4,7 +4,10 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::client::{ACCEPTED, ClientError};
 use super::output::Format;
+use super::session::{Presence, Removed};
+use super::values::trimmed;
 use super::{Session, output};
 
 /// What can be done with leases.
@@ -19,11 +22,13 @@ pub enum Verb {
     /// Show a lease: its state, times, and what went wrong with it
     Lookup {
         /// The lease's id
+        #[arg(value_parser = trimmed)]
         id: String,
     },
     /// Extend a lease from now, as far as its role allows
     Renew {
         /// The lease's id
+        #[arg(value_parser = trimmed)]
         id: String,
         /// How long it is to live from now (1h30m, 90s)
         #[arg(long, value_name = "DURATION")]
@@ -45,7 +50,7 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct Revoke {
     /// The lease's id
-    #[arg(required_unless_present = "prefix", conflicts_with = "prefix")]
+    #[arg(required_unless_present = "prefix", conflicts_with = "prefix", value_parser = trimmed)]
     id: Option<String>,
     /// End every lease below this path, such as database/creds/app
     #[arg(long, value_name = "PATH")]
@@ -135,11 +140,14 @@ impl Session<'_, '_> {
                 ..
             }) => {
                 let path = format!("sys/leases/revoke-force/{}", prefix.trim_matches('/'));
+                let presence = self.presence_below(&prefix);
                 let answer = self.client.post(&path, &json!({ "reason": reason }))?;
                 self.warnings(&answer);
-                self.console.note(&format!(
-                    "every lease below {prefix} is dropped where upstream failed to end it, and marked otherwise"
-                ));
+                if self.removed(presence, &format!("lease below {prefix}")) == Removed::Now {
+                    self.console.note(&format!(
+                        "every lease below {prefix} is dropped where upstream failed to end it, and marked otherwise"
+                    ));
+                }
                 Ok(())
             }
             Verb::Revoke(Revoke {
@@ -154,13 +162,16 @@ impl Session<'_, '_> {
                     body.insert("force".to_owned(), true.into());
                     body.insert("reason".to_owned(), reason.into());
                 }
+                let presence = self.presence_of_lease(&id);
                 let answer = self.client.post("sys/leases/revoke", &body)?;
                 self.warnings(&answer);
-                let outcome = match answer.status {
-                    ACCEPTED => "is marked, and revoked as soon as the upstream system lets it",
-                    _ => "is revoked",
-                };
-                self.console.note(&format!("lease {id} {outcome}"));
+                if answer.status == ACCEPTED {
+                    self.console.note(&format!(
+                        "lease {id} is marked, and revoked as soon as the upstream system lets it"
+                    ));
+                } else if self.removed(presence, &format!("lease {id}")) == Removed::Now {
+                    self.console.note(&format!("lease {id} is revoked"));
+                }
                 Ok(())
             }
             Verb::Revoke(Revoke { prefix, wait, .. }) => {
@@ -168,16 +179,36 @@ impl Session<'_, '_> {
                 let path = format!("sys/leases/revoke-prefix/{}", prefix.trim_matches('/'));
                 let mut body = json!({});
                 wait_for_it(&mut body, wait);
+                let presence = self.presence_below(&prefix);
                 let answer = self.client.post(&path, &body)?;
                 self.warnings(&answer);
-                let outcome = match answer.status {
-                    ACCEPTED => "is marked and being revoked",
-                    _ => "is revoked",
-                };
-                self.console
-                    .note(&format!("every lease below {prefix} {outcome}"));
+                if self.removed(presence, &format!("lease below {prefix}")) == Removed::Now {
+                    let outcome = match wait && answer.status != ACCEPTED {
+                        true => "is revoked",
+                        false => "is marked and being revoked",
+                    };
+                    self.console
+                        .note(&format!("every lease below {prefix} {outcome}"));
+                }
                 Ok(())
             }
+        }
+    }
+
+    fn presence_of_lease(&self, id: &str) -> Presence {
+        let body = json!({ "lease_id": id });
+        match self.client.post("sys/leases/lookup", &body) {
+            // As Vault does, the server answers so for a lease that it does not have.
+            Err(ClientError::Refused { status: 400, .. }) => Presence::Absent,
+            other => Presence::of(&other),
+        }
+    }
+
+    fn presence_below(&self, prefix: &str) -> Presence {
+        let path = format!("sys/leases/lookup/{}", prefix.trim_matches('/'));
+        match self.client.list(&path) {
+            Ok(answer) if answer.names().is_empty() => Presence::Absent,
+            other => Presence::of(&other),
         }
     }
 
@@ -198,9 +229,6 @@ impl Session<'_, '_> {
         Ok(())
     }
 }
-
-/// The server has taken it up, and it is not done.
-const ACCEPTED: u16 = 202;
 
 fn wait_for_it(body: &mut Value, wait: bool) {
     if let (true, Some(body)) = (wait, body.as_object_mut()) {

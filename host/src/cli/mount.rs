@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Session;
+use super::session::Removed;
 
 /// What can be done with mounts.
 #[derive(Debug, Subcommand)]
@@ -116,15 +117,22 @@ impl Session<'_, '_> {
                 self.show_fields(&answer, &without_noise(answer.data()))?;
             }
             Verb::Tune { path, tune } => {
-                self.write(&format!("sys/mounts/{path}/tune"), &tune.fields()?.into())?;
+                let fields = tune.fields()?;
+                if fields.is_empty() {
+                    bail!(
+                        "nothing is named to be changed; `lessor mount tune --help` lists what can be"
+                    );
+                }
+                self.write(&format!("sys/mounts/{path}/tune"), &fields.into())?;
                 self.console.note(&format!("mount {path} is tuned"));
             }
             Verb::Remove { path } => {
-                let answer = self.client.delete(&format!("sys/mounts/{path}"), "")?;
-                self.warnings(&answer);
-                self.console.note(&format!(
-                    "mount {path} is removed; its leases are being revoked"
-                ));
+                let what = format!("mount at {path}");
+                if self.remove(&format!("sys/mounts/{path}"), "", &what)? == Removed::Now {
+                    self.console.note(&format!(
+                        "mount {path} is removed; its leases are being revoked"
+                    ));
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 pub(super) use self::check::check;
 use super::Session;
 use super::client::Answer;
+use super::session::Removed;
 
 /// What can be done with plugins.
 #[derive(Debug, Subcommand)]
@@ -130,10 +131,11 @@ impl Session<'_, '_> {
                         )
                     )
                 });
-                let answer = self.client.delete(&catalog(&name), &query)?;
-                self.warnings(&answer);
-                self.console
-                    .note(&format!("plugin {name} is no longer pinned"));
+                let what = format!("pin of a plugin {name}");
+                if self.remove(&catalog(&name), &query, &what)? == Removed::Now {
+                    self.console
+                        .note(&format!("plugin {name} is no longer pinned"));
+                }
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use super::Session;
+use super::session::Removed;
 use super::values::Body;
 
 /// What can be done with roles.
@@ -59,11 +60,12 @@ impl Session<'_, '_> {
                 self.show_names(&answer)?;
             }
             Verb::Remove { mount, name } => {
-                let answer = self.client.delete(&path(&mount, &name), "")?;
-                self.warnings(&answer);
-                self.console.note(&format!(
-                    "role {name} of mount {mount} is removed; its leases are being revoked"
-                ));
+                let what = format!("role {name} at mount {mount}");
+                if self.remove(&path(&mount, &name), "", &what)? == Removed::Now {
+                    self.console.note(&format!(
+                        "role {name} of mount {mount} is removed; its leases are being revoked"
+                    ));
+                }
             }
         }
         Ok(())

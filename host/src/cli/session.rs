@@ -4,7 +4,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::client::{Answer, Client};
+use super::client::{Answer, Client, ClientError};
 use super::output::{self, Format};
 use super::{Connection, Console};
 
@@ -35,6 +35,30 @@ impl<'a, 'c> Session<'a, 'c> {
         let answer = self.client.post(path, body)?;
         self.warnings(&answer);
         Ok(())
+    }
+
+    /// Removes what is at a path, and says of `what` whether it was there: else a
+    /// typing error would look like a removal. Gone already is no failure, so that
+    /// a script can be run again.
+    pub(super) fn remove(&mut self, path: &str, query: &str, what: &str) -> Result<Removed> {
+        let presence = Presence::of(&self.client.get_with(path, query));
+        let answer = self.client.delete(path, query)?;
+        self.warnings(&answer);
+        Ok(self.removed(presence, what))
+    }
+
+    /// Says what became of `what`, of which this was known before it was removed.
+    pub(super) fn removed(&mut self, presence: Presence, what: &str) -> Removed {
+        match presence {
+            Presence::There => return Removed::Now,
+            Presence::Absent => self
+                .console
+                .note(&format!("there is no {what}: nothing was done")),
+            Presence::Untold => self.console.note(&format!(
+                "a {what} is ended if there was one, which this token may not see"
+            )),
+        }
+        Removed::Unsure
     }
 
     /// Tells the warnings of an answer.
@@ -78,4 +102,35 @@ impl<'a, 'c> Session<'a, 'c> {
         };
         self.console.data(&shown)
     }
+}
+
+/// What was known of a thing before it was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    There,
+    Absent,
+    /// The answer did not say, for instance because the token may not read it.
+    Untold,
+}
+
+impl Presence {
+    /// As the answer to reading it says.
+    pub(super) fn of(answer: &Result<Answer, ClientError>) -> Self {
+        match answer {
+            Ok(_) => Self::There,
+            Err(ClientError::Missing { .. } | ClientError::Refused { status: 404, .. }) => {
+                Self::Absent
+            }
+            Err(_) => Self::Untold,
+        }
+    }
+}
+
+/// Whether a removal removed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// It was there before.
+    Now,
+    /// It was not there, or nobody knows; that is told already.
+    Unsure,
 }

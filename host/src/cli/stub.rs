@@ -28,8 +28,37 @@ pub(super) struct Outcome {
 }
 
 /// Runs `lessor <words>` against a server that gives these answers (status and
-/// body) in turn; `input` is its standard input.
+/// body) in turn; `input` is its standard input. Status 0 closes the connection
+/// without an answer.
 pub(super) fn lessor(words: &[&str], input: &str, answers: &[(u16, &str)]) -> Outcome {
+    let mut out = Vec::new();
+    let mut outcome = run(words, input, answers, &mut out, None);
+    outcome.out = String::from_utf8(out).unwrap();
+    outcome
+}
+
+/// The same with an environment variable of the caller's own.
+pub(super) fn lessor_with(
+    name: &str,
+    value: &str,
+    words: &[&str],
+    answers: &[(u16, &str)],
+) -> Outcome {
+    run(words, "", answers, &mut Vec::new(), Some((name, value)))
+}
+
+/// The same where standard output is the caller's own.
+pub(super) fn lessor_into(out: &mut dyn Write, words: &[&str], answers: &[(u16, &str)]) -> Outcome {
+    run(words, "", answers, out, None)
+}
+
+fn run(
+    words: &[&str],
+    input: &str,
+    answers: &[(u16, &str)],
+    out: &mut dyn Write,
+    own: Option<(&str, &str)>,
+) -> Outcome {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let answers: Vec<(u16, String)> = answers
@@ -38,14 +67,15 @@ pub(super) fn lessor(words: &[&str], input: &str, answers: &[(u16, &str)]) -> Ou
         .collect();
     let server = serve(listener, answers);
     let variable = move |name: &str| match name {
+        name if own.is_some_and(|(own, _)| own == name) => own.map(|(_, value)| value.to_owned()),
         "VAULT_ADDR" => Some("http://192.0.2.1:1".to_owned()),
         "LESSOR_ADDR" => Some(address.clone()),
         "VAULT_TOKEN" => Some("the-token".to_owned()),
         _ => None,
     };
-    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut err = Vec::new();
     let mut console = Console {
-        out: &mut out,
+        out,
         err: &mut err,
         input: &mut input.as_bytes(),
         variable: &variable,
@@ -57,7 +87,7 @@ pub(super) fn lessor(words: &[&str], input: &str, answers: &[(u16, &str)]) -> Ou
     let code = super::run(request, &mut console);
     Outcome {
         code,
-        out: String::from_utf8(out).unwrap(),
+        out: String::new(),
         err: String::from_utf8(err).unwrap(),
         asked: server.join().unwrap(),
     }
@@ -92,6 +122,9 @@ fn serve(listener: TcpListener, answers: Vec<(u16, String)>) -> JoinHandle<Vec<A
                 token,
                 body: String::from_utf8(sent).unwrap(),
             });
+            if status == 0 {
+                continue;
+            }
             write!(
                 reader.get_mut(),
                 "HTTP/1.1 {status} \r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",

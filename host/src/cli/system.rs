@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Session;
+use super::client::ACCEPTED;
 
 /// Which mount's root credential is replaced.
 #[derive(Debug, Args)]
@@ -66,7 +67,8 @@ impl Session<'_, '_> {
             "root_token".to_owned(),
             answer.body.get("root_token").cloned().unwrap_or_default(),
         );
-        self.show_fields(&answer, &shown.into())?;
+        self.show_fields(&answer, &shown.into())
+            .context("the server is initialised, but its root token could not be printed; `lessor init` gives another as long as none was used")?;
         self.console
             .note("the root token is shown this once; keep it safe");
         Ok(())
@@ -105,8 +107,12 @@ impl Session<'_, '_> {
             .client
             .post(&format!("{mount}/rotate-root{again}"), &body)?;
         self.show_fields(&answer, answer.data())?;
-        self.console
-            .note(&format!("the root credential of {mount} is replaced"));
+        self.console.note(&match answer.status {
+            ACCEPTED => format!(
+                "the rotation of {mount} goes on; `lessor config show {mount}` tells how it stands"
+            ),
+            _ => format!("the root credential of {mount} is replaced"),
+        });
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! `lessor task`: what was asked for and not waited for.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use serde_json::Value;
 
 use super::Session;
+use super::values::trimmed;
 
 /// What can be done with tasks.
 #[derive(Debug, Subcommand)]
@@ -14,11 +15,13 @@ pub enum Verb {
     /// Show a task; a credential that it made is handed out here, once
     Show {
         /// The task's id
+        #[arg(value_parser = trimmed)]
         id: String,
     },
     /// Cancel a task that has not begun, or the making of a credential
     Cancel {
         /// The task's id
+        #[arg(value_parser = trimmed)]
         id: String,
     },
 }
@@ -39,7 +42,16 @@ impl Session<'_, '_> {
             }
             Verb::Show { id } => {
                 let answer = self.client.get(&format!("sys/tasks/{id}"))?;
-                self.show_fields(&answer, answer.data())
+                let shown = self.show_fields(&answer, answer.data());
+                match answer.body.get("lease_id").and_then(Value::as_str) {
+                    Some(lease) if !lease.is_empty() => shown.with_context(|| {
+                        format!(
+                            "the credential of lease {lease} could not be printed, and is given \
+                             out once; `lessor lease revoke {lease}` ends it"
+                        )
+                    }),
+                    _ => shown,
+                }
             }
             Verb::Cancel { id } => {
                 self.client.delete(&format!("sys/tasks/{id}"), "")?;

@@ -7,9 +7,21 @@ use clap::{CommandFactory, Parser};
 use serde_json::{Value, json};
 
 use super::Cli;
-use super::stub::{Outcome, lessor};
+use super::stub::{Outcome, lessor, lessor_into, lessor_with};
 
 const NO_CONTENT: (u16, &str) = (204, "");
+
+/// The answer to reading something that is there, as a list or by itself.
+const THERE: (u16, &str) = (200, r#"{"data": {"keys": ["1"]}}"#);
+
+fn split(words: &str) -> Vec<&str> {
+    words.split(' ').collect()
+}
+
+/// Whether a command looks first for what it ends.
+fn removes(words: &str) -> bool {
+    words.contains(" remove ") || words.starts_with("lease revoke ")
+}
 
 #[test]
 fn the_command_line_is_consistent() {
@@ -152,13 +164,17 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
             out,
             err,
             asked,
-        } = lessor(&words.split(' ').collect::<Vec<_>>(), "", &[NO_CONTENT]);
+        } = match removes(words) {
+            true => lessor(&split(words), "", &[THERE, NO_CONTENT]),
+            false => lessor(&split(words), "", &[NO_CONTENT]),
+        };
         assert_eq!(code, ExitCode::SUCCESS, "{words}: {err}");
         assert_eq!(out, "", "{words}");
         assert!(!err.is_empty(), "{words}");
-        assert_eq!(asked[0].line, line, "{words}");
-        assert_eq!(asked[0].token.as_deref(), Some("the-token"), "{words}");
-        let sent: Value = serde_json::from_str(&asked[0].body).unwrap_or_default();
+        let write = asked.last().unwrap();
+        assert_eq!(write.line, line, "{words}");
+        assert_eq!(write.token.as_deref(), Some("the-token"), "{words}");
+        let sent: Value = serde_json::from_str(&write.body).unwrap_or_default();
         assert_eq!(sent, body, "{words}");
     }
 }
@@ -550,4 +566,209 @@ fn a_saved_field_is_exactly_what_the_provider_gave() {
     assert_eq!(outcome.code, ExitCode::SUCCESS, "{}", outcome.err);
     let given: String = serde_json::from_str(&format!("\"{FOREIGN}\"")).unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), given);
+}
+
+#[test]
+fn what_is_not_there_is_not_reported_as_removed() {
+    const MISSING: (u16, &str) = (404, r#"{"errors": []}"#);
+    const NO_LEASE: (u16, &str) = (400, r#"{"errors": ["invalid lease"]}"#);
+    const DENIED: (u16, &str) = (403, r#"{"errors": ["permission denied"]}"#);
+    for (words, looked, told) in [
+        (
+            "mount remove databse",
+            MISSING,
+            "there is no mount at databse",
+        ),
+        (
+            "mount remove databse",
+            (404, r#"{"errors": ["nothing is mounted there"]}"#),
+            "there is no mount at databse",
+        ),
+        (
+            "role remove pki nope",
+            MISSING,
+            "there is no role nope at mount pki",
+        ),
+        (
+            "config remove pki",
+            MISSING,
+            "there is no config at mount pki",
+        ),
+        (
+            "plugin remove nope",
+            MISSING,
+            "there is no pin of a plugin nope",
+        ),
+        (
+            "lease revoke pki/creds/w/1",
+            NO_LEASE,
+            "there is no lease pki/creds/w/1",
+        ),
+        (
+            "lease revoke --prefix nope",
+            MISSING,
+            "there is no lease below nope",
+        ),
+        (
+            "lease revoke --prefix nope --force gone",
+            MISSING,
+            "there is no lease below nope",
+        ),
+        (
+            "mount remove db",
+            DENIED,
+            "if there was one, which this token may not see",
+        ),
+        (
+            "lease revoke pki/creds/w/1",
+            DENIED,
+            "if there was one, which this token may not see",
+        ),
+    ] {
+        let outcome = lessor(&split(words), "", &[looked, NO_CONTENT]);
+        assert_eq!(outcome.code, ExitCode::SUCCESS, "{words}: {}", outcome.err);
+        assert!(outcome.err.contains(told), "{words}: {}", outcome.err);
+        assert!(
+            !outcome.err.contains("is removed") && !outcome.err.contains("is revoked"),
+            "{words}: {}",
+            outcome.err
+        );
+        assert_eq!(outcome.err.lines().count(), 1, "{words}: {}", outcome.err);
+    }
+}
+
+#[test]
+fn a_change_of_nothing_is_not_reported_as_a_change() {
+    let outcome = lessor(&["mount", "tune", "db"], "", &[]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    assert!(
+        outcome.err.contains("nothing is named to be changed"),
+        "{}",
+        outcome.err
+    );
+
+    let outcome = lessor(
+        &["rotate", "db"],
+        "",
+        &[(202, r#"{"data": {"task_id": "1"}}"#)],
+    );
+    assert!(
+        outcome.err.contains("goes on") && !outcome.err.contains("replaced"),
+        "{}",
+        outcome.err
+    );
+}
+
+/// A pipe whose reader has gone, or a device that is full.
+struct Unwritable(std::io::ErrorKind);
+
+impl std::io::Write for Unwritable {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_given_out_once_and_could_not_be_printed_is_told() {
+    use std::io::ErrorKind::{BrokenPipe, StorageFull};
+    let lease = "`lessor lease revoke db/creds/app/1` ends it";
+    for (words, answer, kind, told) in [
+        ("creds db app", LEASED, StorageFull, lease),
+        ("creds db app", LEASED, BrokenPipe, lease),
+        ("creds db app -o json", LEASED, StorageFull, lease),
+        ("task show 01", LEASED, BrokenPipe, lease),
+        (
+            "init",
+            r#"{"root_token": "root-1"}"#,
+            BrokenPipe,
+            "`lessor init` gives another",
+        ),
+        (
+            "role list db",
+            r#"{"data": {"keys": ["a"]}}"#,
+            StorageFull,
+            "cannot write to standard output",
+        ),
+        ("status", r#"{"initialized": true}"#, BrokenPipe, ""),
+        (
+            "role list db",
+            r#"{"data": {"keys": ["a"]}}"#,
+            BrokenPipe,
+            "",
+        ),
+        ("mount list -o json", "{}", BrokenPipe, ""),
+    ] {
+        let outcome = lessor_into(&mut Unwritable(kind), &split(words), &[(200, answer)]);
+        assert!(
+            outcome.err.contains(told),
+            "{words} {kind}: {}",
+            outcome.err
+        );
+        assert_eq!(
+            outcome.err.is_empty(),
+            told.is_empty(),
+            "{words} {kind}: {}",
+            outcome.err
+        );
+        assert!(
+            !outcome.err.contains("root-1") && !outcome.err.contains("pw"),
+            "{}",
+            outcome.err
+        );
+        assert_ne!(outcome.code, ExitCode::SUCCESS, "{words} {kind}");
+    }
+}
+
+#[test]
+fn an_answer_that_never_came_is_not_called_a_server_that_is_not_there() {
+    // The stub closes the connection where it should answer.
+    let outcome = lessor(&["creds", "db", "app"], "", &[(0, "")]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    for told in ["`lessor lease list db/creds/app`", "is not known"] {
+        assert!(outcome.err.contains(told), "{}", outcome.err);
+    }
+    assert!(!outcome.err.contains("cannot reach"), "{}", outcome.err);
+}
+
+#[test]
+fn white_space_around_a_token_or_an_id_is_no_part_of_it() {
+    let outcome = lessor_with(
+        "LESSOR_TOKEN",
+        " a-token\r\n",
+        &["role", "list", "db"],
+        &[NO_CONTENT],
+    );
+    assert_eq!(outcome.code, ExitCode::SUCCESS, "{}", outcome.err);
+    assert_eq!(outcome.asked[0].token.as_deref(), Some("a-token"));
+
+    let outcome = lessor_with(
+        "LESSOR_TOKEN",
+        " \n",
+        &["role", "list", "db"],
+        &[NO_CONTENT],
+    );
+    assert_eq!(
+        outcome.asked[0].token.as_deref(),
+        Some("the-token"),
+        "blank is not set"
+    );
+
+    let outcome = lessor_with("LESSOR_TOKEN", "two\nlines", &["role", "list", "db"], &[]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    assert!(
+        outcome.err.contains("the token in $LESSOR_TOKEN") && !outcome.err.contains("two"),
+        "{}",
+        outcome.err
+    );
+
+    let outcome = lessor(
+        &["lease", "lookup", " db/creds/app/1\n"],
+        "",
+        &[(200, LEASED)],
+    );
+    assert_eq!(outcome.asked[0].body, r#"{"lease_id":"db/creds/app/1"}"#);
 }

@@ -113,6 +113,12 @@ impl TypedValueParser for WordParser {
     }
 }
 
+/// An id without the white space around it, which comes along where it is copied
+/// or read from a file.
+pub(super) fn trimmed(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.trim().to_owned())
+}
+
 /// JSON where it reads as JSON, else text.
 fn detected(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))

@@ -44,7 +44,7 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 ];
 
 /// Every key. `plugin` is an array of tables.
-pub(super) const KEYS: [Key; 28] = [
+pub(super) const KEYS: [Key; 29] = [
     key("", "listen", Kind::Text),
     key("", "allow_plain_http", Kind::Value),
     key("", "data_dir", Kind::Text),
@@ -54,6 +54,7 @@ pub(super) const KEYS: [Key; 28] = [
     key("seal", "file", Kind::Text),
     key("tls", "cert", Kind::Text),
     key("tls", "key", Kind::Text),
+    key("tls", "min_version", Kind::Text),
     key("audit", "file", Kind::Text),
     key("limits", "body_bytes", Kind::Value),
     key("limits", "requests_per_second", Kind::Value),

@@ -217,6 +217,24 @@ fn plain_http_does_not_leave_the_machine_unasked() {
 }
 
 #[test]
+fn the_least_version_of_tls_is_1_2_or_as_written() {
+    let of = |text: &str, variables: &[(&str, &str)]| {
+        let file = format!("[tls]\ncert = \"c\"\nkey = \"k\"\n{text}");
+        load(&file, variables, ServerArgs::default()).map(|config| config.tls.unwrap().min_version)
+    };
+    assert_eq!(of("", &[]), Ok(TlsVersion::V1_2));
+    assert_eq!(of("min_version = \"1.3\"", &[]), Ok(TlsVersion::V1_3));
+    assert_eq!(
+        of("", &[("LESSOR_TLS_MIN_VERSION", "1.3")]),
+        Ok(TlsVersion::V1_3)
+    );
+    let refused = of("min_version = \"1.1\"", &[]).unwrap_err();
+    for part in ["min_version", "1.1", "`1.2` or `1.3`"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
 fn dev_keeps_everything_in_its_own_directory() {
     let args = ServerArgs {
         dev: true,

@@ -3,7 +3,7 @@
 //! Every wait on a peer is bounded, so that one that says nothing costs a task
 //! and no more.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -11,8 +11,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use rustls::ServerConfig;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls::{ServerConfig, SupportedProtocolVersion, crypto::CryptoProvider};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -20,7 +19,11 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{api::Api, config::Tls};
+use super::certificates::{Certificates, TlsError};
+use crate::{
+    api::Api,
+    config::{Tls, TlsVersion},
+};
 
 /// How long a peer may take for its TLS handshake, and to answer a ping.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -152,50 +155,23 @@ async fn converse<S>(
     }
 }
 
-/// Reads certificate and key. TLS 1.3 only: every client that Vault's API has
-/// speaks it.
-pub(super) fn acceptor(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
-    let unreadable = |path: &PathBuf| {
-        let path = path.clone();
-        move |source| TlsError::File { path, source }
+/// How TLS is spoken. Below 1.3 that is 1.2, for clients that know no more (older
+/// systems of Windows and Java), with the suites that rustls has: each is ECDHE with
+/// an AEAD.
+pub(super) fn acceptor(
+    tls: &Tls,
+    certificates: Arc<Certificates>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let versions: &[&SupportedProtocolVersion] = match tls.min_version {
+        TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        TlsVersion::V1_3 => &[&rustls::version::TLS13],
     };
-    let chain = CertificateDer::pem_file_iter(&tls.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(&tls.cert))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate {
-            path: tls.cert.clone(),
-        });
-    }
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(unreadable(&tls.key))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(TlsError::Unusable)?;
+        .with_protocol_versions(versions)
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// Certificate or key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read or is not PEM.
-    #[error("the file {} of [tls] cannot be read as PEM", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rustls_pki_types::pem::Error,
-    },
-    /// A file without a certificate.
-    #[error("the file {} of [tls] holds no certificate", path.display())]
-    NoCertificate {
-        /// Which.
-        path: PathBuf,
-    },
-    /// They do not belong together, or are of a kind that is not supported.
-    #[error("certificate and key of [tls] cannot be used together")]
-    Unusable(#[source] rustls::Error),
 }

@@ -175,3 +175,118 @@ fn what_is_wrong_is_said_in_one_sentence_on_standard_error() {
         "{sentence}"
     );
 }
+
+/// A server with an authority at `pki` and a role that leases any certificate.
+fn with_certificates() -> Server {
+    let server = Server::start();
+    for (path, body) in [
+        ("sys/mounts/pki", json!({"type": "certificate"})),
+        ("pki/config", json!({"common_name": "an authority"})),
+        ("pki/rotate-root", json!({})),
+        (
+            "pki/roles/any",
+            json!({"allow_any_name": true, "default_ttl": "1h"}),
+        ),
+    ] {
+        server.http.post(path, &body).ok();
+    }
+    server
+}
+
+fn into(server: &Server, line: &str, out: Stdio) -> Output {
+    Command::new(binary())
+        .args(line.split_whitespace())
+        .env("LESSOR_ADDR", server.http.base())
+        .env("LESSOR_TOKEN", server.http.token())
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(Stdio::piped())
+        .output()
+        .expect("run lessor")
+}
+
+/// A pipe whose reader has gone.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_lease_whose_credential_could_not_be_printed_is_named() {
+    let server = with_certificates();
+    let line = "creds pki any common_name=a.example.com";
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+    for out in [full(), closed_pipe()] {
+        let done = into(&server, line, out);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        let [lease] = &server.leases("pki/creds")[..] else {
+            panic!("one lease was made: {said}");
+        };
+        assert!(
+            said.contains(&format!("`lessor lease revoke {lease}`")),
+            "{said}"
+        );
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+        let revoked = lessor(&server, &format!("lease revoke {lease}"));
+        assert!(revoked.status.success(), "{revoked:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_a_quiet_end() {
+    let server = Server::start();
+    for line in [
+        "plugin list",
+        "status",
+        "mount list -o json",
+        "lease list",
+        "token lookup",
+    ] {
+        let done = into(&server, line, closed_pipe());
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(said, "", "lessor {line}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_said_to_be_removed() {
+    let server = with_certificates();
+    for (line, says) in [
+        ("mount remove databse", "there is no mount at databse"),
+        ("role remove pki nope", "there is no role nope at mount pki"),
+        ("role remove nowhere any", "nothing is mounted at"),
+        ("plugin remove nope", "there is no pin of a plugin nope"),
+        ("config remove pki2", "nothing is mounted at"),
+        (
+            "lease revoke pki/creds/any/01aaaaaaaaaaaaaaaaaaaaaaaa",
+            "there is no lease pki/creds/any/01aaaaaaaaaaaaaaaaaaaaaaaa",
+        ),
+        (
+            "lease revoke --prefix databse",
+            "there is no lease below databse",
+        ),
+    ] {
+        let done = lessor(&server, line);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.contains(says), "lessor {line}: {said}");
+        for claim in ["is removed", "is revoked", "being revoked", "no longer"] {
+            assert!(!said.contains(claim), "lessor {line}: {said}");
+        }
+    }
+    let done = lessor(&server, "role remove pki any");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("is removed"), "{said}");
+}
+
+#[test]
+fn a_token_with_a_line_end_is_the_same_token() {
+    let server = Server::start();
+    let done = Command::new(binary())
+        .args(["mount", "list", "--address", server.http.base()])
+        .env("LESSOR_TOKEN", format!(" {}\r\n", server.http.token()))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+}

@@ -31,6 +31,7 @@ mod outage;
 mod plugin_directory;
 mod plugin_files;
 mod policies;
+mod process;
 mod reconcile;
 mod refusals;
 mod remount;

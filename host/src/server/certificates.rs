@@ -1,0 +1,164 @@
+//! The listener's certificate and key: read at the start, and again where their
+//! files change.
+//!
+//! Whoever renews a certificate replaces two files, one after the other. New files
+//! are taken up once they rest; those that do not fit together, or cannot be
+//! read, change nothing: the former certificate goes on being served, and the log
+//! says why.
+
+use std::{
+    error::Error as _,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use rustls::{
+    crypto::CryptoProvider,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::config::Tls;
+
+/// See the file's header.
+#[derive(Debug)]
+pub(super) struct Certificates {
+    cert: PathBuf,
+    key: PathBuf,
+    provider: Arc<CryptoProvider>,
+    served: RwLock<Arc<CertifiedKey>>,
+    seen: Mutex<Seen>,
+}
+
+/// What the files were.
+#[derive(Debug)]
+struct Seen {
+    /// When they were read last, with or without success.
+    tried: State,
+    /// When they were looked at last.
+    last: State,
+}
+
+impl Certificates {
+    /// Reads certificate and key.
+    pub(super) fn read(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        // Before the files are read: a change between would be seen as one later.
+        let state = State::of(&tls.cert, &tls.key);
+        let served = read(&tls.cert, &tls.key, &provider)?;
+        Ok(Self {
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            provider,
+            served: RwLock::new(Arc::new(served)),
+            seen: Mutex::new(Seen {
+                tried: state,
+                last: state,
+            }),
+        })
+    }
+
+    /// Takes up new files, where there are and they have not changed since the last
+    /// look; at once where an operator `asked`.
+    pub(super) fn follow(&self, asked: bool) {
+        let state = State::of(&self.cert, &self.key);
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let rests = seen.last == state;
+            seen.last = state;
+            if !asked && (state == seen.tried || !rests) {
+                return;
+            }
+            seen.tried = state;
+        }
+        match read(&self.cert, &self.key, &self.provider) {
+            Ok(fresh) => {
+                let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+                if served.cert != fresh.cert {
+                    tracing::info!("took up a new certificate of [tls]");
+                }
+                *served = Arc::new(fresh);
+            }
+            Err(error) => {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(
+                    %error, cause,
+                    "the files of [tls] cannot be used: the former certificate goes on being served"
+                );
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&served))
+    }
+}
+
+/// What tells two versions of the files apart: also those of links that lead
+/// elsewhere now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State([Option<[i128; 5]>; 2]);
+
+impl State {
+    fn of(cert: &Path, key: &Path) -> Self {
+        let facts = |path| {
+            let found = fs::metadata(path).ok()?;
+            let nanoseconds =
+                |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+            Some([
+                found.dev().into(),
+                found.ino().into(),
+                found.len().into(),
+                nanoseconds(found.mtime(), found.mtime_nsec()),
+                // Also what only became readable.
+                nanoseconds(found.ctime(), found.ctime_nsec()),
+            ])
+        };
+        Self([facts(cert), facts(key)])
+    }
+}
+
+fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TlsError::File { path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(unreadable(cert))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate {
+            path: cert.to_owned(),
+        });
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
+}
+
+/// Certificate or key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read or is not PEM.
+    #[error("the file {} of [tls] cannot be read as PEM", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A file without a certificate.
+    #[error("the file {} of [tls] holds no certificate", path.display())]
+    NoCertificate {
+        /// Which.
+        path: PathBuf,
+    },
+    /// They do not belong together, or are of a kind that is not supported.
+    #[error("certificate and key of [tls] cannot be used together")]
+    Unusable(#[source] rustls::Error),
+}
