@@ -14,6 +14,7 @@ mod dispatch;
 mod error;
 mod fields;
 mod heavy;
+mod hold;
 mod leases;
 mod logins;
 mod metrics;

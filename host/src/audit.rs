@@ -42,7 +42,6 @@ use self::{
 use crate::{
     clock::{Clock, Timestamp},
     config::AuditTarget,
-    keyring::Keyring,
 };
 
 /// Longest line, in bytes. Every field that a well-meant request has fits several

@@ -25,6 +25,7 @@ mod client;
 mod config;
 mod console;
 mod creds;
+mod hold;
 mod lease;
 mod mount;
 mod output;
@@ -92,6 +93,10 @@ pub enum Request {
     Reconcile(With<reconcile::Reconcile>),
     /// Copy a server's database into a file, while it runs
     Backup(With<backup::Backup>),
+    /// After a restore: show what is overdue and held back
+    Hold(With<hold::Hold>),
+    /// After a restore: let what comes by time go on, in one mount or in all
+    Release(With<hold::Release>),
     /// The token in use
     Token(Verbs<system::TokenVerb>),
 }
@@ -206,6 +211,14 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
             connection,
             arguments,
         }) => backup::back_up(&arguments, connection, console),
+        Request::Hold(With {
+            connection,
+            arguments,
+        }) => Session::open(connection, console)?.hold(&arguments),
+        Request::Release(With {
+            connection,
+            arguments,
+        }) => Session::open(connection, console)?.release(&arguments),
         Request::Token(Verbs { connection, verb }) => {
             Session::open(connection, console)?.token(&verb)
         }

@@ -41,6 +41,8 @@ pub struct Mount {
     pub id: i64,
     /// False once unmounted: then it only revokes.
     pub live: bool,
+    /// Since when what comes by time waits for the operator, in a restored copy.
+    pub held: Option<Timestamp>,
     /// What was stored of it.
     pub spec: NewMount,
     grants: Arc<Grants>,
@@ -93,6 +95,22 @@ impl Mount {
     /// The path.
     pub fn path(&self) -> &MountPath {
         &self.spec.path
+    }
+
+    /// Refuses what would end or renew something upstream that a restored copy may
+    /// know wrongly, until the operator has released the mount.
+    ///
+    /// # Errors
+    /// `Conflict` where it is held.
+    pub fn refuse_while_held(&self) -> Result<(), Refusal> {
+        match self.held {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Conflict(format!(
+                "mount {path} is held since a backup was restored: nothing is rotated until you release it with \
+                 `lessor release {path}` (POST /v1/sys/hold/release); GET /v1/sys/hold tells what is overdue",
+                path = self.path()
+            ))),
+        }
     }
 
     /// One of the mount's call slots; waits until there is one.

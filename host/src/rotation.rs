@@ -98,6 +98,7 @@ impl Rotations {
         requester: Option<Requester>,
     ) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
+        mount.refuse_while_held()?;
         let turn = mount.rotation_turn().await;
         self.rotate_in_turn(&mount, requester, &turn).await
     }
@@ -173,6 +174,7 @@ impl Rotations {
     /// otherwise as [`Self::rotate_root`].
     pub async fn retry(&self, path: &MountPath, accept: bool) -> Result<RotationOutcome, Refusal> {
         let mount = self.mounts.open(path)?;
+        mount.refuse_while_held()?;
         let turn = mount.rotation_turn().await;
         let rotation = self.failed(&mount).await?;
         let changes = self.staged_changes(&mount, &rotation).await?;
@@ -199,6 +201,7 @@ impl Rotations {
     /// the new credential: giving that up would lose the root.
     pub async fn abort(&self, path: &MountPath) -> Result<Option<String>, Refusal> {
         let mount = self.mounts.open(path)?;
+        mount.refuse_while_held()?;
         let _turn = mount.rotation_turn().await;
         self.failed(&mount).await?;
         // Whether the former still works is a question to upstream, not to us.
@@ -229,6 +232,7 @@ impl Rotations {
         let Some(rotation) = self.storage.unsettled_rotation(mount.id).await? else {
             return Ok(None);
         };
+        mount.refuse_while_held()?;
         let plugin = self.mounts.plugin(mount).await?;
         // Takes no call slot: calls that hold one may be waiting for this very
         // rotation, and a mount has one rotation at a time anyway.

@@ -1,5 +1,8 @@
 //! The scheduler: finds what is due in storage and has it done.
 //!
+//! Mounts that are held since a restore are left alone, and so are the ends of tokens,
+//! which end leases of any mount.
+//!
 //! It keeps nothing in memory that a restart would miss. It sleeps until the
 //! next due moment or a nudge, then takes from each mount at most as much as
 //! that mount has free call slots: a mount whose upstream hangs fills its own
@@ -244,8 +247,14 @@ impl Work {
         };
         note(self.rotations.run_due(now).await);
         // Before the leases: those that end with a token are due with it.
-        note(self.tokens.end_due(now).await);
+        if !self.mounts.any_held() {
+            note(self.tokens.end_due(now).await);
+        }
         let mounts = self.mounts.every();
+        let mounts: Vec<Arc<Mount>> = mounts
+            .into_iter()
+            .filter(|mount| mount.held.is_none())
+            .collect();
         let (leases, accounts) = tokio::join!(
             join_all(
                 mounts

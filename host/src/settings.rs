@@ -187,7 +187,7 @@ impl Settings {
         drop(turn);
         tracing::info!(mount = %path, version, "wrote a config");
 
-        if rotate_now {
+        if rotate_now && mount.held.is_none() {
             self.rotations.rotate_root(path, Some(requester)).await?;
         }
         self.read(path).await

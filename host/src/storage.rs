@@ -14,6 +14,7 @@ mod configs;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod holdings;
+mod holds;
 mod idempotency;
 mod keys;
 mod leases;
@@ -54,6 +55,7 @@ pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;
+pub use holds::{Overdue, OverduePlace};
 pub use idempotency::IdempotencyRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};

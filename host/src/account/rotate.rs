@@ -36,6 +36,7 @@ impl Accounts {
         requester: Requester,
     ) -> Result<(), Refusal> {
         let mount = self.mounts.open(path)?;
+        mount.refuse_while_held()?;
         let row = self.find(&mount, name).await?;
         let _turn = self.turns.take(row.id).await;
         let mut row = self.again(&mount, &row).await?;

@@ -60,6 +60,10 @@ impl Accounts {
         match self.storage.account(mount.id, name.clone()).await? {
             Some(former) => self.change(&mount, former, asked, document).await?,
             None => {
+                if !asked.skip_import_rotation {
+                    // It would take the account over.
+                    mount.refuse_while_held()?;
+                }
                 let warning = self.add(&mount, name, asked, document, requester).await?;
                 warnings.extend(warning);
             }

@@ -7,7 +7,7 @@ use super::{
     Outcome, capabilities,
     error::ApiError,
     fields::Fields,
-    leases, logins, metrics, mounted, mounts, plugins, policies,
+    hold, leases, logins, metrics, mounted, mounts, plugins, policies,
     route::{Operation, Route},
     storage, tasks, tokens, wrapping,
 };
@@ -112,6 +112,8 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Quarantine, Read) => leases::quarantine(engine).await,
         (Route::Quarantined { number }, Delete) => leases::forget(engine, number).await,
         (Route::Backup, Read) => storage::back_up(engine).await,
+        (Route::Hold, Read) => hold::show(engine, ask).await,
+        (Route::ReleaseHold, Write) => hold::release(engine, ask).await,
         (Route::Tasks, Read | List) => tasks::list(engine).await,
         (Route::Task { id }, Read) => tasks::show(engine, id, &ask).await,
         (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,

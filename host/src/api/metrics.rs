@@ -26,7 +26,7 @@ struct Sample {
 }
 
 /// Name and meaning, in the order of [`Sample::values`].
-const FAMILIES: [(&str, &str); 9] = [
+const FAMILIES: [(&str, &str); 10] = [
     ("lessor_leases", "Leases in storage."),
     (
         "lessor_leases_revoking",
@@ -59,6 +59,10 @@ const FAMILIES: [(&str, &str); 9] = [
     (
         "lessor_rotation_next_timestamp_seconds",
         "When the root credential is rotated next.",
+    ),
+    (
+        "lessor_held",
+        "1 while what comes by time waits for the operator, after a restore.",
     ),
 ];
 
@@ -110,6 +114,7 @@ async fn sample(engine: &Engine, mount: &Mount) -> Result<Sample, ApiError> {
             Some(rotation.map_or(0.0, |rotation| f64::from(rotation.attempts))),
             last.map(seconds),
             next.map(seconds),
+            Some(f64::from(u8::from(mount.held.is_some()))),
         ],
     })
 }
@@ -143,7 +148,18 @@ mod tests {
     fn each_family_is_written_once_with_a_line_for_each_mount() {
         let sample = |mount: &str, first: Option<f64>| Sample {
             mount: mount.into(),
-            values: [first, None, None, None, None, None, None, None, Some(1.5)],
+            values: [
+                first,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(1.5),
+                None,
+            ],
         };
         let text = render(&[sample("a", Some(3.0)), sample("b\"\\", None)]);
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();

@@ -205,6 +205,17 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
         patience: None,
     };
     let issued = engine.leases.issue(mount, &role, request).await?;
+    let mut warnings = issued.warnings;
+    if engine
+        .mounts
+        .open(mount)
+        .is_ok_and(|mount| mount.held.is_some())
+    {
+        warnings.push(format!(
+            "mount {mount} is held since a backup was restored: this lease is not ended by itself until \
+             `lessor release {mount}`"
+        ));
+    }
     let lease = issued.lease;
     let mut metadata = Map::from_iter([
         ("id".to_owned(), json!(lease.credential_id)),
@@ -225,7 +236,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             leases::seconds_left(&lease, lease.issue_time),
         )),
         metadata: Some(metadata.into()),
-        warnings: issued.warnings,
+        warnings,
         ..Envelope::default()
     }))
 }

@@ -116,6 +116,8 @@ pub(super) enum Route<'p> {
         number: &'p str,
     },
     Backup,
+    Hold,
+    ReleaseHold,
     Tasks,
     Task {
         id: &'p str,
@@ -290,6 +292,8 @@ impl<'p> Route<'p> {
             ["leases", "quarantine"] => Self::Quarantine,
             ["leases", "quarantine", number] => Self::Quarantined { number },
             ["storage", "backup"] => Self::Backup,
+            ["hold"] => Self::Hold,
+            ["hold", "release"] => Self::ReleaseHold,
             ["tasks"] => Self::Tasks,
             ["tasks", id] => Self::Task { id },
             ["metrics"] => Self::Metrics,
@@ -343,6 +347,7 @@ impl<'p> Route<'p> {
             Self::LeaseLookup { .. } => operation == Operation::List,
             Self::CatalogEntry { .. } => operation != Operation::Read,
             Self::Quarantine | Self::Quarantined { .. } | Self::Backup => true,
+            Self::Hold | Self::ReleaseHold => true,
             #[cfg(feature = "test-hooks")]
             Self::TestClock | Self::TestStorage => true,
             _ => false,
@@ -494,6 +499,8 @@ mod tests {
             ),
             ("sys/leases/count", Route::LeaseCount),
             ("sys/leases/tidy", Route::LeaseTidy),
+            ("sys/hold", Route::Hold),
+            ("sys/hold/release", Route::ReleaseHold),
             ("sys/leases/quarantine", Route::Quarantine),
             (
                 "sys/leases/quarantine/1",

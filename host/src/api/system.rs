@@ -76,6 +76,7 @@ fn health(installation: &Installation, initialised: bool, fields: Map<String, Va
         "version": VERSION,
         "cluster_name": "lessor",
         "cluster_id": "",
+        "held": installation.engine().is_some_and(|engine| engine.mounts.any_held()),
     });
     Ok(Answer::bare(body).with_status(status))
 }

@@ -69,8 +69,9 @@ pub fn restore(restore: &Restore, console: &mut Console<'_>) -> ExitCode {
     }
     console.note(&format!(
         "{} holds the database of {}; before a server starts on it, put the root key of that time \
-         to {} with mode 0600, or name its place in [seal] file; once it runs, \
-         `lessor reconcile MOUNT` lists what was made since",
+         to {} with mode 0600, or name its place in [seal] file; once it runs, it ends and rotates nothing \
+         by itself: `lessor hold` lists what is overdue, `lessor reconcile MOUNT` what was made since, and \
+         `lessor release [MOUNT]` lets it go on",
         data_dir.display(),
         restore.file.display(),
         data_dir.join("root.key").display(),

@@ -173,7 +173,7 @@ impl Client {
         self.accepted(Method::GET, path, "", None)
     }
 
-    /// Reads what is at a path, as a query chooses it.
+    /// [`Self::get`] with a query, which begins with its question mark.
     pub(super) fn get_with(&self, path: &str, query: &str) -> Result<Answer, ClientError> {
         self.accepted(Method::GET, path, query, None)
     }

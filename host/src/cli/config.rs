@@ -52,7 +52,7 @@ impl Session<'_, '_> {
                 self.show_fields(&answer, answer.data())?;
             }
             Verb::Remove { mount, force } => {
-                let query = if force { "force=true" } else { "" };
+                let query = if force { "?force=true" } else { "" };
                 let what = format!("config at mount {mount}");
                 if self.remove(&format!("{mount}/config"), query, &what)? == Removed::Now {
                     self.console

@@ -41,6 +41,9 @@ impl Session<'_, '_> {
         let state = match (flag("initialized"), flag("sealed")) {
             (Some(false), _) => "not initialised: `lessor init` does it",
             (_, Some(true)) => "sealed",
+            _ if health.status < 300 && flag("held") == Some(true) => {
+                "ready; held since a restore: `lessor hold` tells what is overdue, `lessor release` lets it go on"
+            }
             _ if health.status < 300 => "ready",
             _ => "not ready",
         };

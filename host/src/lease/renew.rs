@@ -26,7 +26,9 @@ impl Leases {
         let (mount, row) = self.find(id).await?;
         let now = self.clock.now();
         let refuse = |sentence: &str| Err(Refusal::Invalid(format!("lease {id} {sentence}")));
-        if row.state != LeaseState::Active || row.expires_at.is_some_and(|end| end <= now) {
+        // A restored copy knows only the end of that time, and ends nothing yet.
+        let is_over = row.expires_at.is_some_and(|end| end <= now) && mount.held.is_none();
+        if row.state != LeaseState::Active || is_over {
             return refuse("is not active any more, so it cannot be renewed; ask for a new one");
         }
         let plugin = self.mounts.plugin(&mount).await?;

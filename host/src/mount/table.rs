@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Plugin},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     fault,
     id::{Digest, MountPath, OperationId},
     keyring::Keyring,
@@ -106,8 +106,45 @@ impl Mounts {
             rereading: tokio::sync::Mutex::default(),
             moves: Moves::default(),
         };
+        let held = mounts.storage.begin_holds(mounts.clock.now()).await?;
+        if held > 0 {
+            tracing::warn!(
+                mounts = held,
+                "held since a backup was restored: nothing ends, expires or rotates upstream by itself until \
+                 `lessor release`; GET /v1/sys/hold tells what is overdue"
+            );
+        }
         mounts.reread().await?;
         Ok(mounts)
+    }
+
+    /// Whether what comes by time waits for the operator anywhere.
+    pub fn any_held(&self) -> bool {
+        self.table().values().any(|mount| mount.held.is_some())
+    }
+
+    /// Lets a mount, or all, go on after a restore; the paths of those that were held.
+    ///
+    /// # Errors
+    /// `NotFound`; where storage fails.
+    pub async fn release(&self, path: Option<&MountPath>) -> Result<Vec<MountPath>, Refusal> {
+        if let Some(path) = path
+            && !self.every().iter().any(|mount| mount.path() == path)
+        {
+            self.open(path)?;
+        }
+        let held = self
+            .every()
+            .into_iter()
+            .filter(|mount| mount.held.is_some() && path.is_none_or(|path| mount.path() == path));
+        let held: Vec<Arc<Mount>> = held.collect();
+        let ids = held.iter().map(|mount| mount.id).collect();
+        self.storage.release_holds(ids).await?;
+        self.reread().await?;
+        for mount in &held {
+            tracing::info!(mount = %mount.path(), "released a mount that was held since a restore");
+        }
+        Ok(held.iter().map(|mount| mount.path().clone()).collect())
     }
 
     /// Mounts a provider.
@@ -537,10 +574,11 @@ impl Mounts {
     async fn reread(&self) -> Result<(), Refusal> {
         let _turn = self.rereading.lock().await;
         let rows = self.storage.mounts().await?;
+        let holds = HashMap::from_iter(self.storage.holds().await?);
         let former = self.table();
         let mut table = HashMap::new();
         for row in rows {
-            let mount = self.mount_of(row, &former)?;
+            let mount = self.mount_of(row, &former, &holds)?;
             mount.forget_root();
             table.insert(mount.id, Arc::new(mount));
         }
@@ -548,7 +586,12 @@ impl Mounts {
         Ok(())
     }
 
-    fn mount_of(&self, row: MountRow, former: &HashMap<i64, Arc<Mount>>) -> Result<Mount, Refusal> {
+    fn mount_of(
+        &self,
+        row: MountRow,
+        former: &HashMap<i64, Arc<Mount>>,
+        holds: &HashMap<i64, Timestamp>,
+    ) -> Result<Mount, Refusal> {
         let tune = &row.mount.tune;
         let former = former.get(&row.id);
         // Another number of slots begins anew: calls under way end on the former.
@@ -567,6 +610,7 @@ impl Mounts {
         Ok(Mount {
             id: row.id,
             live: row.live,
+            held: holds.get(&row.id).copied(),
             grants: Arc::new(grants),
             extra_roots: certificates(&tune.extra_roots)?.into(),
             derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)),

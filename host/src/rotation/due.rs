@@ -24,7 +24,15 @@ impl Rotations {
     /// Where storage fails.
     pub async fn run_due(self: &Arc<Self>, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let (scheduled, next_scheduled) = self.storage.scheduled_rotations(now).await?;
+        let is_held = |id| {
+            self.mounts
+                .by_id(id)
+                .is_some_and(|mount| mount.held.is_some())
+        };
         for found in scheduled {
+            if is_held(found.mount_id) {
+                continue;
+            }
             self.begin_scheduled(found, now).await?;
         }
         let (due, next_due) = self.storage.due_rotations(now).await?;
@@ -32,6 +40,9 @@ impl Rotations {
             let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
                 continue;
             };
+            if mount.held.is_some() {
+                continue;
+            }
             self.storage
                 .claim_rotation(rotation.operation, give_up_at(&mount, now))
                 .await?;

@@ -34,6 +34,7 @@ impl Rotations {
         mount: &Arc<Mount>,
         rotation: &RotationRow,
     ) -> Result<(), Refusal> {
+        mount.refuse_while_held()?;
         let attempt = rotation.attempts.saturating_add(1);
         let now = self.clock.now();
         let ended = match rotation.state {
@@ -84,6 +85,7 @@ impl Rotations {
     /// What is left, and why.
     pub async fn settle(&self, mount: &Arc<Mount>, turn: &RotationTurn) -> Result<(), Refusal> {
         if let Err(stuck) = self.drive_open(mount, None, turn).await {
+            mount.refuse_while_held()?;
             // It can be given up where the former root credential still works.
             if self.give_up(mount).await.is_err() {
                 return Err(stuck);

@@ -3,6 +3,9 @@
 //! A copy is one step of SQLite's backup interface, which is one snapshot of the
 //! write-ahead log: writers go on meanwhile and the copy shows nothing of it. It
 //! holds no key, so that without the root key it is worthless.
+//!
+//! Every mount of a copy is held (`holds`), whoever puts the file where: what it knows
+//! is old, and the server that it was taken from may still run.
 
 use std::{
     fs, io,
@@ -15,7 +18,7 @@ use rusqlite::{
 };
 use tempfile::NamedTempFile;
 
-use super::{MIGRATIONS, Storage, StorageError, all, connect, one};
+use super::{MIGRATIONS, Storage, StorageError, all, connect, holds, migrate, one};
 
 /// What a file that is being written is called until it is whole. What a crash
 /// leaves of one is of no use to anybody.
@@ -122,9 +125,12 @@ fn copy_into(source: &Connection, directory: &Path) -> Result<NamedTempFile, Bac
     drop(copy);
     // Opened again, so that SQLite sees what the copied header says; without a
     // log beside it the file is complete by itself.
-    let copy = connect(file.path(), flags)?;
+    let mut copy = connect(file.path(), flags)?;
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     check(&copy, file.path())?;
+    // An older program knows of no hold, and would not keep it.
+    migrate(&mut copy)?;
+    holds::hold_all(&copy)?;
     drop(copy);
     file.as_file()
         .sync_all()

@@ -13,6 +13,7 @@ use std::{
 use lessor_tests::{
     fixture::{Fixture, Lease},
     server::{Server, binary},
+    wait::eventually_true,
 };
 use serde_json::json;
 
@@ -75,11 +76,19 @@ fn restore(server: &mut Server, backup: &Path) {
         &["restore", text(backup), "--data-dir", text(&data)],
     );
     assert!(
-        note.contains("root.key") && note.contains("reconcile"),
+        ["root.key", "reconcile", "lessor release"]
+            .iter()
+            .all(|word| note.contains(word)),
         "{note}"
     );
     fs::copy(lost.join("root.key"), data.join("root.key")).unwrap();
     server.restart();
+}
+
+/// Lets a restored server go on.
+fn release(server: &Server) {
+    let note = told(server, &["release"]);
+    assert!(note.contains("mount db goes on"), "{note}");
 }
 
 #[test]
@@ -106,6 +115,7 @@ fn a_restored_backup_knows_its_leases_and_reconcile_finds_those_made_since() {
     assert!(!fixture.works(&since));
     // Gone upstream already: revoked all the same.
     assert_eq!(fixture.revoke(&ended).status, 204);
+    release(&fixture.server);
     fixture.await_exactly(std::slice::from_ref(&kept));
     let renewed = fixture.renew(&kept, 7200);
     renewed.ok();
@@ -129,6 +139,9 @@ fn after_a_rotation_a_restored_server_asks_for_the_root_credential_and_loses_not
     assert!(sentence.contains("mount's config"), "{sentence}");
     let sentence = http.post("db/reconcile", &json!({})).refused(502);
     assert!(sentence.contains("mount's config"), "{sentence}");
+    let sentence = http.post("db/config/rotate-root", &json!({}));
+    assert!(sentence.refused(409).contains("lessor release db"));
+    release(&fixture.server);
     let sentence = http.post("db/config/rotate-root", &json!({}));
     assert!(sentence.refused(502).contains("mount's config"));
     assert_eq!(fixture.revoke(&lease).status, 202);
@@ -321,4 +334,102 @@ fn what_is_no_sound_backup_is_not_restored() {
     let sentence = complained(server, &words);
     assert!(sentence.contains("not empty"), "{sentence}");
     fixture.issue("reader");
+}
+
+/// What the backup knows of an end is old: a lease may have been renewed since, an
+/// account rotated, and the server that it was taken from may still run.
+#[test]
+fn a_restored_copy_ends_and_rotates_nothing_until_it_is_released() {
+    let mut fixture = Fixture::start();
+    fixture
+        .postgres
+        .sql("create role harness_app login password 'former'");
+    let mut config = fixture.config();
+    config["rotation_period"] = json!("1h");
+    let http = fixture.server.http.clone();
+    http.post("db/config", &config).ok();
+    let body = json!({"username": "harness_app", "rotation_period": "1h"});
+    http.post("db/static-roles/app", &body).ok();
+    let held = [fixture.issue("reader"), fixture.issue("reader")];
+    let account = http.get("db/static-creds/app").data()["password"].clone();
+    let backup = back_up(&fixture.server, "backup");
+    restore(&mut fixture.server, &backup);
+
+    // A restart does not release it.
+    fixture.server.advance_clock(2 * 3600);
+    fixture.server.kill();
+    fixture.server.restart();
+    let http = fixture.server.http.clone();
+    fixture.server.advance_clock(2 * 3600);
+    assert_eq!(http.get("sys/health").json()["held"], json!(true));
+    let status = lessor(&fixture.server, &["status"]);
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("lessor release"), "{status}");
+    let found = http.get("sys/hold").data();
+    assert_eq!(
+        found["mounts"][0]["overdue"],
+        json!({"lease": 2, "rotation": 0, "root": 1, "static_role": 1})
+    );
+    let first = http.get("sys/hold?limit=3").data();
+    let next = first["next"].as_str().unwrap();
+    let rest = http.get(&format!("sys/hold?limit=3&after={next}")).data();
+    let mut names: Vec<String> = [&first, &rest]
+        .iter()
+        .flat_map(|page| page["overdue"].as_array().unwrap())
+        .map(|row| format!("{} {}", row["kind"], row["name"]))
+        .collect();
+    names.sort();
+    let mut expected: Vec<String> = held
+        .iter()
+        .map(|lease| format!("\"lease\" \"{}\"", lease.id))
+        .collect();
+    expected.push("\"root\" \"\"".into());
+    expected.push("\"static-role\" \"app\"".into());
+    expected.sort();
+    assert_eq!(names, expected);
+
+    // Somebody else's turn of the scheduler comes and goes: this lease is issued and
+    // revoked by request, which goes on.
+    let since = http.get("db/creds/reader").ok();
+    let warning = since.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.contains("is held"), "{warning}");
+    assert_eq!(fixture.revoke(&Lease::of(&since)).status, 204);
+    for (path, body) in [
+        ("db/rotate-root", json!({})),
+        ("db/rotate-role/app", json!({})),
+        (
+            "db/static-roles/other",
+            json!({"username": "harness_readers", "rotation_period": "1h"}),
+        ),
+    ] {
+        let sentence = http.post(path, &body).refused(409);
+        assert!(sentence.contains("lessor release db"), "{sentence}");
+    }
+    // Renewed since, as far as its holder knows.
+    fixture.renew(&held[0], 3600).ok();
+    assert!(held.iter().all(|lease| fixture.works(lease)));
+    let password = account.as_str().unwrap();
+    assert!(fixture.postgres.accepts("harness_app", password));
+    let root = &fixture.root;
+    assert!(fixture.postgres.accepts(&root.username, &root.password));
+    http.post("sys/hold/release", &json!({"mount": "dbb"}))
+        .refused(404);
+
+    release(&fixture.server);
+    fixture.await_exactly(&held[..1]);
+    eventually_true("the account is rotated", || {
+        !fixture.postgres.accepts("harness_app", password)
+    });
+    eventually_true("the root is rotated", || {
+        let root = &fixture.root;
+        !fixture.postgres.accepts(&root.username, &root.password)
+    });
+    assert_eq!(http.get("sys/health").json()["held"], json!(false));
+    let found = http.get("sys/hold").data();
+    assert_eq!(
+        (&found["held"], &found["overdue"]),
+        (&json!(false), &json!([]))
+    );
+    let again = http.post("sys/hold/release", &json!({"mount": "db"})).ok();
+    assert!(again.text().contains("was not held"));
 }

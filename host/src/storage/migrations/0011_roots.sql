@@ -27,3 +27,10 @@ CREATE UNIQUE INDEX rotations_one_open ON rotations (mount_id)
 CREATE INDEX rotations_due ON rotations (due_at) WHERE due_at IS NOT NULL;
 -- What a mount still has to end upstream.
 CREATE INDEX rotations_by_mount ON rotations (mount_id, new_version);
+
+-- Mounts of a restored copy: what comes by time waits for the operator. A copy is made
+-- with a row for each of its mounts; `since` is when it was first started.
+CREATE TABLE holds (
+  mount_id INTEGER PRIMARY KEY REFERENCES mounts (id) ON DELETE CASCADE,
+  since    INTEGER
+) STRICT;
