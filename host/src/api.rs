@@ -14,12 +14,16 @@ mod dispatch;
 mod error;
 mod fields;
 mod heavy;
+mod help;
 mod hold;
+mod host_info;
+mod in_flight;
 mod leases;
 mod logins;
 mod metrics;
 mod mounted;
 mod mounts;
+mod operations;
 mod path;
 mod payload;
 mod plugins;
@@ -32,12 +36,14 @@ mod tasks;
 mod throttle;
 mod token_parameters;
 mod tokens;
+mod vault_settings;
 mod wrapping;
 
 #[cfg(test)]
 mod fuzz;
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -54,9 +60,9 @@ use self::{
     body::Bodies,
     dispatch::Ask,
     error::ApiError,
-    fields::Fields,
     heavy::{For, Heavy},
     logins::LoginRequest,
+    operations::Desk,
     payload::Payload,
     record::Record,
     route::{Operation, Route, Within},
@@ -70,6 +76,8 @@ use crate::{
     installation::Installation,
     keyring::Keyring,
     lease::IdempotencyKey,
+    monitor::Monitors,
+    mount::VaultSettings,
     random,
     secret::Secret,
 };
@@ -85,6 +93,7 @@ struct Inner {
     bodies: Bodies,
     heavy: Arc<Heavy>,
     throttle: Throttle,
+    desk: Desk,
 }
 
 /// The header by which a caller names a request, to repeat it.
@@ -94,15 +103,22 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 type Outcome = Result<Answer, ApiError>;
 
 impl Api {
-    /// An API over `installation`.
-    pub fn new(installation: Arc<Installation>, audit: Audit, limits: Limits) -> Self {
+    /// An API over `installation`, whose log can be watched through `monitors`.
+    pub fn new(
+        installation: Arc<Installation>,
+        audit: Audit,
+        limits: Limits,
+        monitors: Monitors,
+    ) -> Self {
         let heavy = Arc::new(Heavy::default());
+        let desk = Desk::new(installation.config(), monitors);
         Self(Arc::new(Inner {
             installation,
             audit,
             bodies: Bodies::new(limits.body_bytes, Arc::clone(&heavy)),
             heavy,
             throttle: Throttle::new(limits.requests_per_second),
+            desk,
         }))
     }
 
@@ -151,6 +167,10 @@ impl Inner {
     ) -> (Response<Payload>, Option<String>) {
         let begun = Instant::now();
         let mut record = Record::new(id, peer, request.method(), request.uri().path());
+        let _under_way = self
+            .desk
+            .in_flight
+            .begin(id, record.under_way(self.installation.clock().now()));
         let outcome = match self.audit.ready() {
             Ok(()) => self.answer(request, &mut record).await,
             Err(_) if record.is_audited() => {
@@ -183,7 +203,10 @@ impl Inner {
         }
         let keyring = self.installation.engine().map(|engine| &engine.keyring);
         let handed_out = match (record::credential_of(&outcome), keyring) {
-            (Some(credential), Some(keyring)) => self.hashed(credential, keyring).await,
+            (Some(credential), Some(keyring)) => {
+                let plain = record.plain_response().clone();
+                self.hashed(credential, plain, keyring).await
+            }
             _ => None,
         };
         let line = || record.line(&outcome, handed_out, keyring, begun.elapsed());
@@ -209,11 +232,20 @@ impl Inner {
     }
 
     /// A credential as the audit line shows it; none where it is no JSON.
-    async fn hashed(&self, credential: Secret<String>, keyring: &Keyring) -> Option<Value> {
+    async fn hashed(
+        &self,
+        credential: Secret<String>,
+        plain: HashSet<String>,
+        keyring: &Keyring,
+    ) -> Option<Value> {
         let (length, keyring) = (credential.expose().len(), keyring.clone());
         let work = move || {
             let parsed = serde_json::from_str::<Value>(credential.expose()).ok()?;
-            Some(audit::hashed(&keyring, &parsed))
+            let mut shown = audit::hashed(&keyring, &parsed);
+            if let Value::Object(parsed) = &parsed {
+                record::show_plain(&mut shown, parsed, &plain);
+            }
+            Some(shown)
         };
         match self.heavy.done(For::Caller, length, work).await {
             Ok(hashed) => hashed,
@@ -258,9 +290,10 @@ impl Inner {
         if parts.method == http::Method::HEAD && !route.is_open() {
             return Err(ApiError::wrong_method());
         }
+        refuse_namespace(&parts.headers, &route)?;
         let wrap_ttl = wrapping::ttl(&parts.headers)?;
 
-        if route.is_open() {
+        if route.is_open() && !route::asks_for_help(query) {
             let fields = match operation {
                 Operation::Write => {
                     let read = self.bodies.read(For::Stranger, &parts.headers, body, None);
@@ -282,6 +315,7 @@ impl Inner {
             query,
             headers: parts.headers,
             wrap_ttl,
+            asks_for_help: operation == Operation::Read && route::asks_for_help(query),
         };
         let path = asked.path.clone();
         let answer = self.answer_caller(engine, asked, body, record).await?;
@@ -305,46 +339,181 @@ impl Inner {
         record: &mut Record,
     ) -> Outcome {
         let token = token_of(&asked.headers);
-        if let Some(document) = public_document(engine, &asked.route, asked.operation).await? {
+        if let Some(settings) = settings_of(engine, &asked.route) {
+            record.plain_keys(&settings);
+        }
+        if !asked.asks_for_help
+            && let Some(document) = public_document(engine, &asked.route, asked.operation).await?
+        {
             record.caller(token.as_ref(), None, &engine.keyring);
             return Ok(document);
         }
-        let read = |whose| {
-            self.bodies
-                .read(whose, &asked.headers, body, Some(&engine.keyring))
-        };
         if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
             // A token that a client sends along, perhaps an old one, says nothing.
-            let received = read(For::Stranger).await?;
-            record.body(received.hashed);
-            let peer = record.peer().ip();
-            return login.answer(engine, received.fields, peer).await;
+            let fields = self
+                .read_body(engine, For::Stranger, &asked, body, record)
+                .await?;
+            return login.answer(engine, fields, record.peer().ip()).await;
         }
-        if asked.is_for_bearer() {
-            let received = read(For::Stranger).await?;
-            record.body(received.hashed);
-            let fields = received.fields;
-            if asked.route == Route::WrappingUnwrap && fields.contains_key("token") {
-                let identity = identify(engine, token.as_ref(), record).await?;
-                return answer_identified(engine, asked, token, identity, fields).await;
+        if asked.is_about_parcel() {
+            return self.answer_bearer(engine, asked, body, token, record).await;
+        }
+        if asked.opens_as_at_first()
+            && let Some(token) = &token
+            && let Some(answer) = wrapping::unwrap_as_at_first(engine, token).await?
+        {
+            record.caller(Some(token), None, &engine.keyring);
+            return Ok(answer);
+        }
+        let identity = match (&token, &asked.route) {
+            // What strangers are shown of the mounts is for them to find a login.
+            (None, Route::UiMounts) if asked.operation == Operation::Read => {
+                record.caller(None, None, &engine.keyring);
+                return mounts::list_for_strangers(engine).await;
             }
-            record.caller(token.as_ref(), None, &engine.keyring);
-            let parcel = wrapping::token(Fields::new(fields), token.as_ref())?;
-            return match asked.route {
-                Route::WrappingLookup => wrapping::lookup(engine, &parcel).await,
-                _ => wrapping::unwrap(engine, &parcel).await,
-            };
-        }
-        let identity = identify(engine, token.as_ref(), record).await?;
+            _ => self.identify(engine, token.as_ref(), record).await?,
+        };
         let fields = match asked.operation {
             Operation::Write => {
-                let received = read(For::Caller).await?;
-                record.body(received.hashed);
-                received.fields
+                self.read_body(engine, For::Caller, &asked, body, record)
+                    .await?
             }
             _ => body::of_query(asked.query)?,
         };
-        answer_identified(engine, asked, token, identity, fields).await
+        self.answer_identified(engine, asked, token, identity, fields)
+            .await
+    }
+
+    /// The fields of a body, noted for the audit line.
+    async fn read_body(
+        &self,
+        engine: &Engine,
+        whose: For,
+        asked: &Asked<'_>,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let read = self
+            .bodies
+            .read(whose, &asked.headers, body, Some(&engine.keyring));
+        let received = read.await?;
+        record.body(received.hashed, &received.fields);
+        Ok(received.fields)
+    }
+
+    /// Answers a request about a wrapped answer. The wrapping token may be all that
+    /// its bearer has, and no request here but the one that opens it uses it up.
+    async fn answer_bearer(
+        &self,
+        engine: &Engine,
+        asked: Asked<'_>,
+        body: Incoming,
+        token: Option<Secret<String>>,
+        record: &mut Record,
+    ) -> Outcome {
+        let is_lookup = asked.route == Route::WrappingLookup;
+        let fields = match asked.operation {
+            Operation::Write => {
+                self.read_body(engine, For::Stranger, &asked, body, record)
+                    .await?
+            }
+            Operation::Read if is_lookup => body::of_query(asked.query)?,
+            // Before anybody is identified, which would use a wrapping token up.
+            _ => return Err(ApiError::wrong_method()),
+        };
+        let named = wrapping::named(fields.clone(), token.as_ref())?;
+        if !named.is_own && !is_lookup {
+            let identity = self.identify(engine, token.as_ref(), record).await?;
+            return self
+                .answer_identified(engine, asked, token, identity, fields)
+                .await;
+        }
+        record.caller(token.as_ref(), None, &engine.keyring);
+        match asked.route {
+            Route::WrappingLookup => wrapping::lookup(engine, &named.token).await,
+            Route::WrappingRewrap => wrapping::rewrap(engine, &named.token).await,
+            _ => wrapping::unwrap(engine, &named.token).await,
+        }
+    }
+
+    /// Who presents a token from where the request came; refused where nobody does.
+    async fn identify(
+        &self,
+        engine: &Engine,
+        token: Option<&Secret<String>>,
+        record: &mut Record,
+    ) -> Result<Identity, ApiError> {
+        let identity = match token {
+            Some(token) => {
+                engine
+                    .authenticator
+                    .identify(token, record.peer().ip())
+                    .await?
+            }
+            None => None,
+        };
+        record.caller(token, identity.as_ref(), &engine.keyring);
+        let identity = identity.ok_or_else(ApiError::denied)?;
+        let accessor = &identity.token.row.accessor;
+        self.desk.in_flight.identified(record.id(), accessor);
+        Ok(identity)
+    }
+
+    /// Has done what a caller asks, where they may. A token whose last use this was
+    /// ends with it.
+    async fn answer_identified(
+        &self,
+        engine: &Engine,
+        asked: Asked<'_>,
+        token: Option<Secret<String>>,
+        identity: Identity,
+        fields: Map<String, Value>,
+    ) -> Outcome {
+        let last_use = (identity.token.row.uses_left == Some(0)).then(|| identity.token.clone());
+        let outcome = self
+            .authorise_and_dispatch(engine, asked, token, identity, fields)
+            .await;
+        if let Some(used_up) = last_use
+            && let Err(error) = engine.tokens.revoke(&used_up).await
+        {
+            // It can be used no more, and ends at its time at the latest.
+            tracing::error!(accessor = used_up.row.accessor, %error, "could not revoke a token that is used up");
+        }
+        outcome
+    }
+
+    async fn authorise_and_dispatch(
+        &self,
+        engine: &Engine,
+        asked: Asked<'_>,
+        token: Option<Secret<String>>,
+        identity: Identity,
+        fields: Map<String, Value>,
+    ) -> Outcome {
+        if asked.asks_for_help {
+            // Whoever has a token may read what a path does, as in Vault.
+            return help::show(engine, &asked.route, &asked.path).await;
+        }
+        let request = authorise::Request {
+            route: &asked.route,
+            operation: asked.operation,
+            path: &asked.path,
+            fields: &fields,
+            wrap_ttl: asked.wrap_ttl,
+        };
+        let sudo = request.authorise(engine, &identity).await?;
+        let ask = Ask {
+            operation: asked.operation,
+            path: asked.path,
+            sudo,
+            wraps: asked.wrap_ttl.is_some(),
+            fields,
+            identity,
+            token,
+            key: idempotency_key(&asked.headers)?,
+            prefers_task: prefers_task(&asked.headers),
+        };
+        dispatch::answer(engine, &self.desk, asked.route, ask).await
     }
 }
 
@@ -364,82 +533,42 @@ struct Asked<'a> {
     query: &'a str,
     headers: HeaderMap,
     wrap_ttl: Option<Duration>,
+    /// `help=1` stands in the query of a read.
+    asks_for_help: bool,
 }
 
 impl Asked<'_> {
-    /// Whether the token of a wrapped answer may be all that its bearer has.
-    fn is_for_bearer(&self) -> bool {
-        self.operation == Operation::Write
-            && matches!(self.route, Route::WrappingLookup | Route::WrappingUnwrap)
+    /// Whether it is about a wrapped answer that there is.
+    fn is_about_parcel(&self) -> bool {
+        !self.asks_for_help
+            && matches!(
+                self.route,
+                Route::WrappingLookup | Route::WrappingUnwrap | Route::WrappingRewrap
+            )
+    }
+
+    /// Whether it may be the way in which Vault's clients opened a wrapped answer
+    /// at first.
+    fn opens_as_at_first(&self) -> bool {
+        !self.asks_for_help
+            && self.operation == Operation::Read
+            && matches!(&self.route, Route::Mounted { path } if path == "cubbyhole/response")
     }
 }
 
-/// Who presents a token from where the request came; refused where nobody does.
-async fn identify(
-    engine: &Engine,
-    token: Option<&Secret<String>>,
-    record: &mut Record,
-) -> Result<Identity, ApiError> {
-    let identity = match token {
-        Some(token) => {
-            engine
-                .authenticator
-                .identify(token, record.peer().ip())
-                .await?
+/// What Vault's clients have set on the mount or login method of a path.
+fn settings_of(engine: &Engine, route: &Route<'_>) -> Option<VaultSettings> {
+    match route {
+        Route::Mounted { path } => {
+            let (mount, _) = engine.mounts.resolve(path)?;
+            Some(engine.mounts.open(&mount).ok()?.spec.tune.vault.clone())
         }
-        None => None,
-    };
-    record.caller(token, identity.as_ref(), &engine.keyring);
-    identity.ok_or_else(ApiError::denied)
-}
-
-/// Has done what a caller asks, where they may. A token whose last use this was
-/// ends with it.
-async fn answer_identified(
-    engine: &Engine,
-    asked: Asked<'_>,
-    token: Option<Secret<String>>,
-    identity: Identity,
-    fields: Map<String, Value>,
-) -> Outcome {
-    let last_use = (identity.token.row.uses_left == Some(0)).then(|| identity.token.clone());
-    let outcome = authorise_and_dispatch(engine, asked, token, identity, fields).await;
-    if let Some(used_up) = last_use
-        && let Err(error) = engine.tokens.revoke(&used_up).await
-    {
-        // It can be used no more, and ends at its time at the latest.
-        tracing::error!(accessor = used_up.row.accessor, %error, "could not revoke a token that is used up");
+        Route::Auth { path } => {
+            let (mount, _) = engine.logins.resolve(path)?;
+            Some(mount.spec.tune.vault.clone())
+        }
+        _ => None,
     }
-    outcome
-}
-
-async fn authorise_and_dispatch(
-    engine: &Engine,
-    asked: Asked<'_>,
-    token: Option<Secret<String>>,
-    identity: Identity,
-    fields: Map<String, Value>,
-) -> Outcome {
-    let request = authorise::Request {
-        route: &asked.route,
-        operation: asked.operation,
-        path: &asked.path,
-        fields: &fields,
-        wrap_ttl: asked.wrap_ttl,
-    };
-    let sudo = request.authorise(engine, &identity).await?;
-    let ask = Ask {
-        operation: asked.operation,
-        path: asked.path,
-        sudo,
-        wraps: asked.wrap_ttl.is_some(),
-        fields,
-        identity,
-        token,
-        key: idempotency_key(&asked.headers)?,
-        prefers_task: prefers_task(&asked.headers),
-    };
-    dispatch::answer(engine, asked.route, ask).await
 }
 
 /// A document that a mount publishes to anybody, where the path names one.
@@ -481,6 +610,28 @@ fn names_one_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError>
         ))),
         false => Ok(()),
     }
+}
+
+/// Refuses a request that is meant for a namespace: answered from the root, it would
+/// hand out the credentials of somebody else's role of the same name.
+fn refuse_namespace(headers: &HeaderMap, route: &Route<'_>) -> Result<(), ApiError> {
+    let is_root = |value: &http::HeaderValue| {
+        let name = value.to_str().unwrap_or("not text");
+        matches!(name.trim().trim_matches('/'), "" | "root")
+    };
+    if headers.get_all("x-vault-namespace").iter().all(is_root) {
+        return Ok(());
+    }
+    // Vault tells the two apart: some paths exist in the root namespace alone.
+    Err(match route.is_open() {
+        true => ApiError::bad_request(
+            "operation unavailable in namespaces: leave X-Vault-Namespace out, or set it to root",
+        ),
+        false => ApiError::new(
+            http::StatusCode::NOT_FOUND,
+            "namespace not found: this server has the root namespace alone, so leave X-Vault-Namespace out, or set it to root",
+        ),
+    })
 }
 
 /// The caller's own name of a request.

@@ -138,6 +138,11 @@ impl Installation {
 
     async fn run(&self, keyring: Keyring) -> Result<(), InstallationError> {
         let (storage, clock) = (self.storage.clone(), self.clock.clone());
+        let version = env!("CARGO_PKG_VERSION");
+        if let Err(error) = storage.record_version(version, clock.now()).await {
+            // A disk that takes nothing stops no server that only has to read.
+            tracing::warn!(version, %error, "could not note the version that runs");
+        }
         let engine = Engine::start(storage, keyring, clock, &self.config).await?;
         // The turn, or being the only one that knows `self`, excludes a second.
         let _ = self.engine.set(Arc::new(engine));

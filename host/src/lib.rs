@@ -28,6 +28,7 @@
 //! | [`token`], [`wrapping`] | what callers show; answers that a token opens once |
 //! | [`login`] | who gets a token, and for what proof |
 //! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
+//! | [`monitor`] | the log, for whoever watches it while it is written |
 //! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
 //! | [`archive`] | a data directory's backup, and back |
 //! | [`api`], [`server`] | HTTP; the composition root |
@@ -72,6 +73,7 @@ pub mod kept;
 pub mod keyring;
 pub mod lease;
 pub mod login;
+pub mod monitor;
 pub mod mount;
 pub mod nudge;
 pub mod pinning;

@@ -32,7 +32,7 @@ pub use self::{
     lockout::{Failures, Lockout},
     method::{Attempt, Claims, Form, Method, Rejection},
     mount::{Kind, LoginMount, LoginPath, LoginTune, LoginTunePatch},
-    userpass::{User, Users},
+    userpass::{NewPassword, User, Users},
 };
 use crate::{
     clock::Clock,

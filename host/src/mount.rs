@@ -8,6 +8,7 @@ mod loopback;
 mod moves;
 mod table;
 mod tune;
+mod vault_settings;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -22,6 +23,7 @@ pub use self::{
     moves::Move,
     table::{MountSpec, MountView, Mounts},
     tune::{Tune, TunePatch},
+    vault_settings::{Form, VAULT_SETTINGS, VaultSetting, VaultSettings},
 };
 use crate::{
     breaker::{Admission, Breaker},

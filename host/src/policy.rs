@@ -87,7 +87,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-pub use self::acl::Acl;
+pub use self::acl::{Acl, Granted};
 use self::{grant::Grant, pattern::Pattern};
 
 /// The name of a policy as it is stored and compared: upper and lower case are the

@@ -303,11 +303,10 @@ impl Inner {
             .compile(plugin.bytes(), limits)
             .map_err(|refused| refused.explained(limits))?;
         // The pool looks at what it is to make room for.
-        let component = code_cache::load(&self.engine, &compiled).map_err(|error| {
-            PluginError::TooMuch {
+        let component =
+            code_cache::load(&self.engine, &compiled).map_err(|error| PluginError::TooMuch {
                 reason: error.root_cause().to_string().chars().take(512).collect(),
-            }
-        })?;
+            })?;
         if let Some(cache) = &self.code_cache {
             cache.store(digest, &compiled);
         }

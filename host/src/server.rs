@@ -28,6 +28,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, ServerArgs},
     installation::{Installation, InstallationError},
+    monitor::Monitors,
     pinning,
     secret::Secret,
 };
@@ -85,7 +86,8 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         "started",
         std::iter::once(("version".to_owned(), version)).collect(),
     )?;
-    logging::start(&config, &audit)?;
+    let monitors = Monitors::new(clock.clone());
+    logging::start(&config, &audit, &monitors)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -110,10 +112,20 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     let watching = tokio::spawn(pinning::watch(Arc::clone(&installation)));
     let counting = tokio::spawn(audit.clone().keep_settled());
 
-    let api = Api::new(Arc::clone(&installation), audit.clone(), limits);
+    let api = Api::new(
+        Arc::clone(&installation),
+        audit.clone(),
+        limits,
+        monitors.clone(),
+    );
     let listener = Listener::new(sockets, tls, api);
     announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
-    let stop = signals::stop().map_err(ServerError::Signal)?;
+    let signal = signals::stop().map_err(ServerError::Signal)?;
+    let stop = async move {
+        signal.await;
+        // Whoever watches the log would watch it until the end of the grace.
+        monitors.close();
+    };
     listener.serve_until(stop, GRACE).await;
 
     watching.abort();

@@ -30,6 +30,7 @@ mod rotations;
 mod secret_ids;
 mod tasks;
 mod tokens;
+mod versions;
 mod wrappings;
 
 use std::{
@@ -71,7 +72,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -83,6 +84,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("storage/migrations/0009_access.sql"),
     include_str!("storage/migrations/0010_orders.sql"),
     include_str!("storage/migrations/0011_roots.sql"),
+    include_str!("storage/migrations/0012_versions.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

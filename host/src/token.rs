@@ -201,6 +201,14 @@ impl Tokens {
         Ok(self.storage.token_accessors(now, LIST_LIMIT).await?)
     }
 
+    /// How many service tokens there are.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn count(&self) -> Result<u64, Refusal> {
+        Ok(self.storage.token_count(self.clock.now()).await?)
+    }
+
     /// Takes one use of a token that has only so many; true where it may be used.
     /// Whoever took the last one calls [`Self::revoke`] when the request is
     /// answered; where a crash comes between, it is used up and ends by time.

@@ -154,8 +154,13 @@ impl Wrappings {
         let hash = self.keyring.token_hash(token.expose());
         let row = self.storage.token_by_hash(hash).await?;
         let now = self.clock.now();
-        row.filter(|row| row.policies == [WRAPPING] && row.expires_at.is_some_and(|end| now < end))
-            .ok_or_else(invalid)
+        let holds = |row: &TokenRow| {
+            row.policies == [WRAPPING]
+                && row.expires_at.is_some_and(|end| now < end)
+                // Used up where it may not be used, and not yet removed.
+                && row.uses_left != Some(0)
+        };
+        row.filter(holds).ok_or_else(invalid)
     }
 
     fn seal(&self, row: &TokenRow, answer: &Secret<String>) -> Result<Vec<u8>, Refusal> {

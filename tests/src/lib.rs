@@ -17,6 +17,7 @@
 //! - [`jwt`]: tokens of an identity provider
 //! - [`openbao`]: the server that ours is compared with
 //! - [`toy`]: the toy upstream of the examples
+//! - [`node`]: clients from npm
 //! - [`python`]: clients and servers from PyPI
 //! - [`shim`]: a library below the server that answers for the system
 //! - [`openssl`]: certificates for tests and judgements about leased ones
@@ -32,6 +33,7 @@
 pub mod fixture;
 pub mod http;
 pub mod jwt;
+pub mod node;
 pub mod openbao;
 pub mod openssl;
 pub mod postgres;

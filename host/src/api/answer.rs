@@ -3,7 +3,8 @@
 //!
 //! `Content-Type` is exactly `application/json`, because hvac compares it with
 //! `==`; the first four fields of the envelope are always there, because vaultrs
-//! insists; a write without output is 204 without a body.
+//! insists; a write without output is 204 without a body, yet with the type, for the
+//! cache of `bao agent` and `bao proxy` forgets what was revoked only where it reads one.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::fs::File;
 
 use super::{error::ApiError, payload::Payload};
-use crate::{secret::Secret, token::Granted, wrapping::Wrapped};
+use crate::{monitor::Watch, secret::Secret, token::Granted, wrapping::Wrapped};
 
 /// What a handler answers.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(super) enum Body {
         file: File,
         length: u64,
     },
+    /// Lines of the log, sent as they are written.
+    Lines(Watch),
 }
 
 /// The envelope's contents.
@@ -54,6 +57,8 @@ pub(super) struct Envelope {
     pub(super) warnings: Vec<String>,
     /// A token for its holder.
     pub(super) auth: Option<Granted>,
+    /// Accessor of the secret in `data`, which whoever wraps the answer is told.
+    pub(super) accessor: Option<String>,
     /// Where the answer went that was asked for wrapped.
     pub(super) wrapped: Option<Wrapped>,
     /// Whether the fields of `data` stand beside it, too: Vault has older paths
@@ -187,7 +192,7 @@ impl Answer {
     /// The answer on the wire.
     pub(super) fn encode(self, request_id: &str) -> Response<Payload> {
         match self.body {
-            Body::Empty => respond(self.status, None, Vec::new()),
+            Body::Empty => json_response(self.status, Vec::new()),
             Body::Unwrapped(answer) => {
                 json_response(self.status, answer.expose().clone().into_bytes())
             }
@@ -199,7 +204,7 @@ impl Answer {
             } => {
                 let kind = HeaderValue::from_str(&content_type)
                     .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-                let mut response = respond(self.status, Some(kind), bytes);
+                let mut response = respond(self.status, kind, bytes);
                 // The document is a stranger's: no browser may take it for a page.
                 response.headers_mut().insert(
                     header::X_CONTENT_TYPE_OPTIONS,
@@ -213,7 +218,11 @@ impl Answer {
                 length: left,
             } => {
                 let kind = HeaderValue::from_static(content_type);
-                respond(self.status, Some(kind), Payload::File { file, left })
+                respond(self.status, kind, Payload::File { file, left })
+            }
+            Body::Lines(watch) => {
+                let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+                respond(self.status, kind, Payload::Lines(watch))
             }
         }
     }
@@ -346,16 +355,12 @@ pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Paylo
 }
 
 fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Payload> {
-    respond(
-        status,
-        Some(HeaderValue::from_static("application/json")),
-        body,
-    )
+    respond(status, HeaderValue::from_static("application/json"), body)
 }
 
 fn respond(
     status: StatusCode,
-    content_type: Option<HeaderValue>,
+    content_type: HeaderValue,
     payload: impl Into<Payload>,
 ) -> Response<Payload> {
     let mut response = Response::new(payload.into());
@@ -363,9 +368,7 @@ fn respond(
     let headers = response.headers_mut();
     // A credential belongs in no cache on its way.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(content_type) = content_type {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
+    headers.insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -414,8 +417,8 @@ mod tests {
         };
         let json = Some("application/json".to_owned());
         for (answer, status, kind, body) in [
-            (Answer::done(), 204, None, ""),
-            (Answer::done_with(vec![]), 204, None, ""),
+            (Answer::done(), 204, json.clone(), ""),
+            (Answer::done_with(vec![]), 204, json.clone(), ""),
             (
                 Answer::data(json!({"a": 1})),
                 200,

@@ -21,6 +21,28 @@ pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome
     Ok(capabilities(&acl, &paths))
 }
 
+/// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; what ends
+/// in a wildcard stands without it under `glob_paths`.
+pub(super) fn resultant(acl: &Acl) -> Answer {
+    if acl.is_root() {
+        return Answer::data(json!({ "root": true }));
+    }
+    let (mut exact, mut globs) = (Map::new(), Map::new());
+    for granted in acl.granted() {
+        let names: Value = granted
+            .capabilities
+            .iter()
+            .map(|capability| Value::from(capability.as_str()))
+            .collect();
+        let place = match granted.is_glob {
+            true => &mut globs,
+            false => &mut exact,
+        };
+        place.insert(granted.path, json!({ "capabilities": names }));
+    }
+    Answer::data(json!({ "root": false, "exact_paths": exact, "glob_paths": globs }))
+}
+
 /// The paths that are asked about: `paths`, or `path` as older clients send it.
 fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
     let older = fields.list("path")?;

@@ -7,7 +7,9 @@ use super::{
     Outcome, capabilities,
     error::ApiError,
     fields::Fields,
-    hold, leases, logins, metrics, mounted, mounts, plugins, policies,
+    hold, leases, logins, metrics, mounted, mounts,
+    operations::{self, Desk},
+    plugins, policies,
     route::{Operation, Route},
     storage, tasks, tokens, wrapping,
 };
@@ -66,7 +68,7 @@ impl Ask {
 }
 
 /// Calls the handler of a path that needs a token.
-pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outcome {
+pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: Ask) -> Outcome {
     use Operation::{Delete, List, Read, Write};
 
     match (route, ask.operation) {
@@ -92,6 +94,7 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::MountTune { path }, Write) => mounts::tune(engine, &path, ask).await,
         (Route::Remount, Write) => mounts::remount(engine, ask).await,
         (Route::RemountStatus { id }, Read) => mounts::remount_status(engine, id),
+        (Route::UiMounts, Read) => mounts::list_for_ui(engine, &ask).await,
         (Route::UiMount { path }, Read) => mounts::show_for_path(engine, &path, &ask).await,
 
         (Route::LeaseLookup { prefix }, List) => leases::list(engine, &prefix).await,
@@ -118,6 +121,13 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
         (Route::Task { id }, Read) => tasks::show(engine, id, &ask).await,
         (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
         (Route::Metrics, Read) => metrics::show(engine, ask).await,
+        (Route::HostInfo, Read) => operations::host_info(engine).await,
+        (Route::InFlight, Read) => desk.in_flight(),
+        (Route::HaStatus, Read) => desk.nodes(),
+        (Route::Monitor, Read) => desk.monitor(ask),
+        (Route::VersionHistory, List) => operations::versions(engine).await,
+        (Route::Counter { what }, Read) => operations::counter(engine, what).await,
+        (Route::ResultantAcl, Read) => Ok(capabilities::resultant(&ask.identity.acl)),
 
         (Route::Logins, Read) => logins::list(engine),
         (Route::Login { path }, Read) => logins::show(engine, &path),
@@ -173,5 +183,6 @@ pub(super) async fn answer(engine: &Engine, route: Route<'_>, ask: Ask) -> Outco
 
 /// The token of a request about a wrapped answer.
 fn wrapping_token(mut ask: Ask) -> Result<Secret<String>, ApiError> {
-    wrapping::token(ask.take_fields(), ask.token.as_ref())
+    let fields = std::mem::take(&mut ask.fields);
+    Ok(wrapping::named(fields, ask.token.as_ref())?.token)
 }

@@ -18,11 +18,14 @@ use super::{
     fields::Fields,
     mounts::{IGNORED_BESIDE, IGNORED_WITHIN},
     route::{Operation, Route},
+    vault_settings::{self, Place},
 };
 use crate::{
     engine::Engine,
     id::MountPath,
     login::{Kind, Lockout, LoginMount, LoginTune, LoginTunePatch, TOKEN_PATH},
+    mount::VaultSettings,
+    policy::Acl,
     refusal::Refusal,
     suggest,
     token::RoleTokenKind,
@@ -85,16 +88,70 @@ pub(super) fn list(engine: &Engine) -> Outcome {
         .map(|mount| (format!("{}/", mount.path()), entry(mount)))
         .collect();
     shown.insert(format!("{TOKEN_PATH}/"), token_entry(engine));
-    Ok(Answer::data(shown.into()))
+    Ok(Answer::data_on_top(shown.into()))
 }
 
 /// `GET sys/auth/:path`
 pub(super) fn show(engine: &Engine, path: &str) -> Outcome {
     if path == TOKEN_PATH {
-        return Ok(Answer::data(token_entry(engine)));
+        return Ok(Answer::data_on_top(token_entry(engine)));
     }
     let mount = engine.logins.open(&path.parse()?)?;
-    Ok(Answer::data(entry(&mount)))
+    Ok(Answer::data_on_top(entry(&mount)))
+}
+
+/// `GET sys/internal/ui/mounts/auth/:path`: the login method that would answer a
+/// path, for whoever may do anything there.
+pub(super) fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
+    let (at, mut shown) = match engine.logins.resolve(path) {
+        Some((mount, _)) => (mount.path().to_string(), entry(&mount)),
+        None if path.split('/').next() == Some(TOKEN_PATH) => {
+            (TOKEN_PATH.to_owned(), token_entry(engine))
+        }
+        None => return Err(ApiError::denied()),
+    };
+    if !ask.identity.acl.reaches(&format!("auth/{at}")) {
+        return Err(ApiError::denied());
+    }
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("path".into(), format!("{at}/").into());
+    }
+    Ok(Answer::data(shown))
+}
+
+/// The login methods, by path, that the holder of `acl` may know of.
+pub(super) fn entries_for(engine: &Engine, acl: &Acl) -> Map<String, Value> {
+    let table = engine.logins.list();
+    let known = table.iter().filter(|mount| {
+        mount.spec.tune.vault.is_listed_to_strangers()
+            || acl.reaches(&format!("auth/{}", mount.path()))
+    });
+    let mut shown: Map<String, Value> = known
+        .map(|mount| (format!("{}/", mount.path()), entry(mount)))
+        .collect();
+    if acl.reaches(&format!("auth/{TOKEN_PATH}")) {
+        shown.insert(format!("{TOKEN_PATH}/"), token_entry(engine));
+    }
+    shown
+}
+
+/// The login methods, by path, that strangers may know of.
+pub(super) fn listed_to_strangers(engine: &Engine) -> Map<String, Value> {
+    let table = engine.logins.list();
+    let listed = table
+        .iter()
+        .filter(|mount| mount.spec.tune.vault.is_listed_to_strangers());
+    listed
+        .map(|mount| {
+            let options = mount.spec.tune.vault.shown(true).remove("options");
+            let shown = json!({
+                "type": mount.spec.kind.as_str(),
+                "description": mount.spec.description,
+                "options": options.unwrap_or_else(|| json!({})),
+            });
+            (format!("{}/", mount.path()), shown)
+        })
+        .collect()
 }
 
 /// `POST sys/auth/:path`
@@ -109,19 +166,23 @@ pub(super) async fn enable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     }
     let description = fields.text("description")?.unwrap_or_default();
     let within = fields.object("config")?;
+    let mut beside = VaultSettings::default();
+    vault_settings::take(&mut fields, Place::Beside, &mut beside)?;
     fields.ignore(&IGNORED_BESIDE);
     fields.ignore(&["plugin_version"]);
     fields.finish()?;
     let known = Kind::parse(&kind).ok_or_else(|| unknown_kind(&kind))?;
-    let patch = match within {
+    let mut patch = match within {
         Some(config) => take_patch(config)?,
         None => LoginTunePatch::default(),
     };
+    patch.vault = beside.changed(&patch.vault);
+    let warnings = patch.vault.warnings();
     engine
         .logins
         .enable(path, known, description, patch)
         .await?;
-    Ok(Answer::done())
+    Ok(Answer::done_with(warnings))
 }
 
 /// `DELETE sys/auth/:path`; gone already is done. Tokens made through it are
@@ -143,12 +204,14 @@ pub(super) async fn disable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
 pub(super) fn show_tune(engine: &Engine, path: &str) -> Outcome {
     let default = LoginTune::default();
     if path == TOKEN_PATH {
-        return Ok(Answer::data(shown_tune(&default, "", false).into()));
+        return Ok(Answer::data_on_top(
+            shown_tune(&default, "token based credentials", false).into(),
+        ));
     }
     let mount = engine.logins.open(&path.parse()?)?;
     let spec = &mount.spec;
     let shown = shown_tune(&spec.tune, &spec.description, spec.kind.locks_out());
-    Ok(Answer::data(shown.into()))
+    Ok(Answer::data_on_top(shown.into()))
 }
 
 /// `POST sys/auth/:path/tune`
@@ -159,8 +222,9 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         ));
     }
     let patch = take_patch(ask.into_fields())?;
+    let warnings = patch.vault.warnings();
     engine.logins.tune(&path.parse()?, patch).await?;
-    Ok(Answer::done())
+    Ok(Answer::done_with(warnings))
 }
 
 /// `GET sys/locked-users`, in Vault's shape; there is one namespace.
@@ -204,6 +268,7 @@ fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
         description: fields.text("description")?,
         ..LoginTunePatch::default()
     };
+    vault_settings::take(&mut fields, Place::Anywhere, &mut patch.vault)?;
     if let Some(name) = fields.text("token_type")? {
         let kind = RoleTokenKind::parse(&name).ok_or_else(|| {
             ApiError::bad_request(
@@ -234,7 +299,13 @@ fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
 fn entry(mount: &LoginMount) -> Value {
     let spec = &mount.spec;
     let (kind, tune) = (spec.kind.as_str(), &spec.tune);
-    shown(kind, &spec.accessor, &spec.uuid, &spec.description, tune)
+    let mut shown = shown(kind, &spec.accessor, &spec.uuid, &spec.description, tune);
+    if let Some(fields) = shown.as_object_mut()
+        && !tune.vault.shown(true).contains_key("options")
+    {
+        fields.insert("options".into(), json!({}));
+    }
+    shown
 }
 
 fn token_entry(engine: &Engine) -> Value {
@@ -256,6 +327,9 @@ fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &Login
         "max_lease_ttl": tune.max_lease_ttl.as_secs(),
         "token_type": tune.token_type.as_str(),
     });
+    if let Some(fields) = config.as_object_mut() {
+        fields.extend(tune.vault.shown(false));
+    }
     // Vault shows it where somebody has set it.
     if tune.lockout != Lockout::default()
         && let Some(fields) = config.as_object_mut()
@@ -263,7 +337,7 @@ fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &Login
         let lockout = Value::Object(shown_lockout(&tune.lockout));
         fields.insert("user_lockout_config".into(), lockout);
     }
-    json!({
+    let mut shown = json!({
         "accessor": accessor,
         "config": config,
         "description": description,
@@ -276,7 +350,11 @@ fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &Login
         "plugin_version": "",
         "running_plugin_version": "",
         "running_sha256": "",
-    })
+    });
+    if let Some(fields) = shown.as_object_mut() {
+        fields.extend(tune.vault.shown(true));
+    }
+    shown
 }
 
 fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> Map<String, Value> {
@@ -289,6 +367,10 @@ fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> Map<Strin
         ("force_no_cache", json!(false)),
     ] {
         shown.insert(name.to_owned(), value);
+    }
+    shown.extend(tune.vault.shown(false));
+    if let Some(options) = tune.vault.shown(true).remove("options") {
+        shown.insert("options".into(), options);
     }
     if locks_out {
         shown.extend(shown_lockout(&tune.lockout));

@@ -3,49 +3,34 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, leases, tasks,
+    Outcome,
+    answer::Answer,
+    dispatch::Ask,
+    error::ApiError,
+    fields::Fields,
+    leases, logins, tasks,
+    vault_settings::{self, Place},
 };
 use crate::{
     engine::Engine,
     id::{MountPath, OperationId},
-    mount::{MountSpec, MountView, Tune, TunePatch},
+    mount::{MountSpec, MountView, Tune, TunePatch, VaultSettings},
     refusal::Refusal,
     task::Draining,
 };
 
-/// Fields beside a mount that Vault's clients send and that mean nothing here.
-pub(super) const IGNORED_BESIDE: [&str; 6] = [
-    "options",
-    "local",
-    "seal_wrap",
-    "external_entropy_access",
-    "accessor",
-    "uuid",
-];
+/// Fields beside a mount that Vault's clients send back as they read them.
+pub(super) const IGNORED_BESIDE: [&str; 2] = ["accessor", "uuid"];
 
-/// Fields of a mount's config that Vault's clients send and that mean nothing here.
-pub(super) const IGNORED_WITHIN: [&str; 14] = [
-    "force_no_cache",
-    "options",
-    "audit_non_hmac_request_keys",
-    "audit_non_hmac_response_keys",
-    "listing_visibility",
-    "passthrough_request_headers",
-    "allowed_response_headers",
-    "token_type",
-    "allowed_managed_keys",
-    "user_lockout_config",
-    "identity_token_key",
-    "delegated_auth_accessors",
-    "override_pinned_version",
-    "trim_request_trailing_slashes",
-];
+/// The field of a mount's config that tells Vault to run another version than the one
+/// that is pinned. Here every version is pinned, and `plugin_version` chooses.
+pub(super) const IGNORED_WITHIN: [&str; 1] = ["override_pinned_version"];
 
 /// `GET sys/mounts`: by path, with the slash that Vault puts behind it.
 pub(super) async fn list(engine: &Engine) -> Outcome {
     let views = engine.mounts.list().await;
     let entry = |view: &MountView| (format!("{}/", view.path), entry(view));
-    Ok(Answer::data(Value::Object(
+    Ok(Answer::data_on_top(Value::Object(
         views.iter().map(entry).collect(),
     )))
 }
@@ -53,7 +38,7 @@ pub(super) async fn list(engine: &Engine) -> Outcome {
 /// `GET sys/mounts/:path`
 pub(super) async fn show(engine: &Engine, path: &str) -> Outcome {
     let view = engine.mounts.view(&path.parse::<MountPath>()?).await?;
-    Ok(Answer::data(entry(&view)))
+    Ok(Answer::data_on_top(entry(&view)))
 }
 
 /// `GET sys/mounts/:path/tune`
@@ -65,12 +50,18 @@ pub(super) async fn show_tune(engine: &Engine, path: &str) -> Outcome {
         "plugin_version".into(),
         view.plugin_version.unwrap_or_default().into(),
     );
-    Ok(Answer::data(shown.into()))
+    if let Some(options) = view.tune.vault.shown(true).remove("options") {
+        shown.insert("options".into(), options);
+    }
+    Ok(Answer::data_on_top(shown.into()))
 }
 
 /// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path, for
 /// whoever may do anything there. Others do not learn whether there is one.
 pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
+    if let Some(login) = path.strip_prefix("auth/") {
+        return logins::show_for_path(engine, login, ask);
+    }
     let (mount, _) = engine.mounts.resolve(path).ok_or_else(ApiError::denied)?;
     if !ask.identity.acl.reaches(mount.as_str()) {
         return Err(ApiError::denied());
@@ -81,6 +72,41 @@ pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Out
         fields.insert("path".into(), format!("{mount}/").into());
     }
     Ok(Answer::data(shown))
+}
+
+/// `GET sys/internal/ui/mounts`: the mounts and login methods where whoever asks may
+/// do anything, and those that are listed to strangers.
+pub(super) async fn list_for_ui(engine: &Engine, ask: &Ask) -> Outcome {
+    let views = engine.mounts.list().await;
+    let known = views.iter().filter(|view| {
+        view.tune.vault.is_listed_to_strangers() || ask.identity.acl.reaches(view.path.as_str())
+    });
+    let mounts: Map<String, Value> = known
+        .map(|view| (format!("{}/", view.path), entry(view)))
+        .collect();
+    let logins = logins::entries_for(engine, &ask.identity.acl);
+    Ok(Answer::data(json!({ "auth": logins, "secret": mounts })))
+}
+
+/// The same for whoever has no token.
+pub(super) async fn list_for_strangers(engine: &Engine) -> Outcome {
+    let views = engine.mounts.list().await;
+    let listed = views
+        .iter()
+        .filter(|view| view.tune.vault.is_listed_to_strangers());
+    let mounts: Map<String, Value> = listed
+        .map(|view| {
+            let options = view.tune.vault.shown(true).remove("options");
+            let shown = json!({
+                "type": view.plugin,
+                "description": view.description,
+                "options": options.unwrap_or_else(|| json!({})),
+            });
+            (format!("{}/", view.path), shown)
+        })
+        .collect();
+    let logins = logins::listed_to_strangers(engine);
+    Ok(Answer::data(json!({ "auth": logins, "secret": mounts })))
 }
 
 /// `POST sys/mounts/:path`
@@ -98,12 +124,16 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         .text("plugin_version")?
         .filter(|version| !version.is_empty());
     let within = fields.object("config")?;
+    let mut beside_it = VaultSettings::default();
+    vault_settings::take(&mut fields, Place::Beside, &mut beside_it)?;
     fields.ignore(&IGNORED_BESIDE);
     fields.finish()?;
     let mut patch = match within {
         Some(config) => take_patch(config)?,
         None => TunePatch::default(),
     };
+    let vault = beside_it.changed(&patch.vault);
+    let warnings = vault.warnings();
     patch.default_lease_ttl.get_or_insert_default();
     let defaults = Tune::default();
     let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(&defaults);
@@ -116,6 +146,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         max_concurrency: patch.max_concurrency.unwrap_or(defaults.max_concurrency),
         timeout: patch.timeout.unwrap_or(defaults.timeout),
         task_timeout: patch.task_timeout.unwrap_or(defaults.task_timeout),
+        vault,
     };
     let version = beside.or(patch.plugin_version.filter(|version| !version.is_empty()));
     let description = patch.description.unwrap_or(description);
@@ -129,7 +160,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
             tune,
         })
         .await?;
-    Ok(Answer::done())
+    Ok(Answer::done_with(warnings))
 }
 
 /// `POST sys/remount`: done when it is answered. The id is for clients that ask
@@ -146,7 +177,7 @@ pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
         .parse::<MountPath>()?;
     fields.finish()?;
     let id = engine.mounts.remount(&from, &to).await?;
-    Ok(Answer::data(json!({ "migration_id": id })))
+    Ok(Answer::data_on_top(json!({ "migration_id": id })))
 }
 
 /// `GET sys/remount/status/:id`: a move that is known is done.
@@ -167,13 +198,14 @@ pub(super) fn remount_status(engine: &Engine, id: &str) -> Outcome {
 /// `POST sys/mounts/:path/tune`
 pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let patch = take_patch(ask.into_fields())?;
+    let warnings = patch.vault.warnings();
     engine
         .mounts
         .tune(&path.parse::<MountPath>()?, patch)
         .await?;
     // Leases that could not be revoked are tried again at once.
     engine.nudge.now();
-    Ok(Answer::done())
+    Ok(Answer::done_with(warnings))
 }
 
 /// `DELETE sys/mounts/:path`; gone already is done. Its leases are revoked in the
@@ -196,6 +228,17 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
 }
 
 fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
+    let mut vault = VaultSettings::default();
+    vault_settings::take(&mut fields, Place::Anywhere, &mut vault)?;
+    for (name, reason) in [
+        ("token_type", "can only be set on login methods (sys/auth)"),
+        (
+            "user_lockout_config",
+            "can only be set on login methods (sys/auth)",
+        ),
+    ] {
+        fields.empty(name, reason)?;
+    }
     let concurrency = fields.number("max_concurrency")?;
     let patch = TunePatch {
         default_lease_ttl: fields.duration("default_lease_ttl")?,
@@ -209,6 +252,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
         plugin_version: fields.text("plugin_version")?,
+        vault,
     };
     fields.ignore(&IGNORED_WITHIN);
     fields.finish()?;
@@ -217,7 +261,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
 
 /// A mount as Vault shows one; vaultrs insists on every field above the last four.
 fn entry(view: &MountView) -> Value {
-    json!({
+    let mut shown = json!({
         "accessor": view.accessor,
         "config": tune_of(view),
         "description": view.description,
@@ -231,7 +275,11 @@ fn entry(view: &MountView) -> Value {
         "running_plugin_version": view.running_version.clone().unwrap_or_default(),
         "running_sha256": view.running_sha256.map(|digest| digest.to_string()).unwrap_or_default(),
         "problem": view.problem,
-    })
+    });
+    if let Some(fields) = shown.as_object_mut() {
+        fields.extend(view.tune.vault.shown(true));
+    }
+    shown
 }
 
 fn tune_of(view: &MountView) -> Map<String, Value> {
@@ -239,6 +287,8 @@ fn tune_of(view: &MountView) -> Map<String, Value> {
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
+    shown.remove("vault");
     shown.insert("force_no_cache".into(), false.into());
+    shown.extend(view.tune.vault.shown(false));
     shown
 }

@@ -1,4 +1,5 @@
-//! The bytes of an answer: at hand, or a file that is sent as it is read.
+//! The bytes of an answer: at hand, a file that is sent as it is read, or lines that
+//! are sent as they come.
 
 use std::{
     io,
@@ -13,6 +14,8 @@ use tokio::{
     fs::File,
     io::{AsyncRead as _, ReadBuf},
 };
+
+use crate::monitor::Watch;
 
 /// Bytes read and sent at a time.
 const PIECE: usize = 64 << 10;
@@ -29,6 +32,8 @@ pub enum Payload {
         /// How many are left.
         left: u64,
     },
+    /// Lines of the log, until the reader or the server goes.
+    Lines(Watch),
 }
 
 impl From<Vec<u8>> for Payload {
@@ -49,6 +54,11 @@ impl Body for Payload {
             Self::Whole(whole) => {
                 let frame = Pin::new(whole).poll_frame(context);
                 return frame.map_err(|never| match never {});
+            }
+            Self::Lines(watch) => {
+                return watch
+                    .poll_next(context)
+                    .map(|line| line.map(|line| Ok(Frame::data(line))));
             }
             Self::File { left: 0, .. } => return Poll::Ready(None),
             Self::File { file, left } => (file, left),
@@ -73,6 +83,7 @@ impl Body for Payload {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
             Self::File { left, .. } => *left == 0,
+            Self::Lines(_) => false,
         }
     }
 
@@ -80,6 +91,7 @@ impl Body for Payload {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::File { left, .. } => SizeHint::with_exact(*left),
+            Self::Lines(_) => SizeHint::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Bodies and credentials enter only as keyed hashes. The path stands in clear,
 //! cut to a readable length.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -12,9 +12,13 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::{Body, Data},
+    in_flight::UnderWay,
     route::{Operation, Route},
 };
-use crate::{audit, auth::Identity, keyring::Keyring, secret::Secret, suggest, token::Granted};
+use crate::{
+    audit, auth::Identity, clock::Timestamp, keyring::Keyring, mount::VaultSettings,
+    secret::Secret, suggest, token::Granted,
+};
 
 /// One request, as far as it is known.
 #[derive(Debug)]
@@ -29,6 +33,9 @@ pub(super) struct Record {
     /// Whether the caller's token holds.
     known: bool,
     body: Value,
+    /// Fields that the mount wants to be seen as they are.
+    plain_request: HashSet<String>,
+    plain_response: HashSet<String>,
 }
 
 impl Record {
@@ -47,12 +54,31 @@ impl Record {
             caller: Value::Null,
             known: false,
             body: Value::Null,
+            plain_request: HashSet::new(),
+            plain_response: HashSet::new(),
         }
     }
 
     /// The request's id.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What is told of it while it is answered.
+    pub(super) fn under_way(&self, since: Timestamp) -> UnderWay {
+        UnderWay {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            peer: self.peer.to_string(),
+            since,
+            client: String::new(),
+        }
+    }
+
+    /// Notes which fields the mount wants to stand in the audit line as they are.
+    pub(super) fn plain_keys(&mut self, settings: &VaultSettings) {
+        self.plain_request = settings.plain_request_keys();
+        self.plain_response = settings.plain_response_keys();
     }
 
     /// Where it came from.
@@ -92,9 +118,15 @@ impl Record {
         };
     }
 
-    /// Notes the body of a write, hashed.
-    pub(super) fn body(&mut self, hashed: Value) {
+    /// Notes the body of a write, hashed but for what the mount wants to be seen.
+    pub(super) fn body(&mut self, hashed: Value, fields: &Map<String, Value>) {
         self.body = hashed;
+        show_plain(&mut self.body, fields, &self.plain_request);
+    }
+
+    /// Fields of answers that the mount wants to be seen as they are.
+    pub(super) fn plain_response(&self) -> &HashSet<String> {
+        &self.plain_response
     }
 
     /// Whether this is no more than a stranger who was refused, or who was shown
@@ -124,7 +156,7 @@ impl Record {
         let (status, response) = match outcome {
             Ok(answer) => (
                 answer.status,
-                response_of(&answer.body, handed_out, keyring),
+                response_of(&answer.body, handed_out, keyring, &self.plain_response),
             ),
             Err(error) => (
                 error.status(),
@@ -179,6 +211,14 @@ impl Record {
     }
 }
 
+/// Shows those fields of `whole` as they are that the mount wants to be seen.
+pub(super) fn show_plain(shown: &mut Value, whole: &Map<String, Value>, plain: &HashSet<String>) {
+    if let Value::Object(shown) = shown {
+        let seen = whole.iter().filter(|(name, _)| plain.contains(*name));
+        shown.extend(seen.map(|(name, value)| (name.clone(), value.clone())));
+    }
+}
+
 /// The credential that an answer hands out, to be hashed.
 pub(super) fn credential_of(outcome: &Outcome) -> Option<Secret<String>> {
     match &outcome.as_ref().ok()?.body {
@@ -192,7 +232,12 @@ pub(super) fn credential_of(outcome: &Outcome) -> Option<Secret<String>> {
 
 /// What of an answer is worth keeping: the lease, and hashes of what was handed
 /// out, so that a found secret can be traced to the request that gave it.
-fn response_of(body: &Body, handed_out: Option<Value>, keyring: Option<&Keyring>) -> Value {
+fn response_of(
+    body: &Body,
+    handed_out: Option<Value>,
+    keyring: Option<&Keyring>,
+    plain: &HashSet<String>,
+) -> Value {
     let hashed = |value: &Value| keyring.map(|keyring| audit::hashed(keyring, value));
     match body {
         Body::Envelope(envelope) => {
@@ -203,6 +248,13 @@ fn response_of(body: &Body, handed_out: Option<Value>, keyring: Option<&Keyring>
             }
             if let Some(handed_out) = handed_out {
                 response.insert("data".into(), handed_out);
+            }
+            if let Data::Json(Value::Object(data)) = &envelope.data {
+                let mut shown = Value::Object(Map::new());
+                show_plain(&mut shown, data, plain);
+                if shown.as_object().is_some_and(|shown| !shown.is_empty()) {
+                    response.insert("data".into(), shown);
+                }
             }
             if let Some(granted) = &envelope.auth {
                 response.insert("auth".into(), granted_of(granted, keyring));
@@ -221,6 +273,7 @@ fn response_of(body: &Body, handed_out: Option<Value>, keyring: Option<&Keyring>
         // What is in it was written down when it was wrapped.
         Body::Unwrapped(_) => json!({ "unwrapped": true }),
         Body::Bare(value) => hashed(value).unwrap_or_default(),
+        Body::Lines(_) => json!({ "watched": true }),
         Body::Document { bytes, .. } => json!({ "bytes": bytes.len() }),
         Body::File { length, .. } => json!({ "bytes": length }),
         Body::Empty => Value::Null,

@@ -49,6 +49,15 @@ fn asks_for_list(query: &str) -> bool {
     })
 }
 
+/// `help=1` or `help=true`: what a path does, instead of doing it.
+pub(super) fn asks_for_help(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        pair.split_once('=').is_some_and(|(name, value)| {
+            name == "help" && (value.eq_ignore_ascii_case("true") || value == "1")
+        })
+    })
+}
+
 /// How a request says which token it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
@@ -86,8 +95,18 @@ pub(super) enum Route<'p> {
     MountTune {
         path: String,
     },
+    UiMounts,
     UiMount {
         path: String,
+    },
+    ResultantAcl,
+    HostInfo,
+    InFlight,
+    HaStatus,
+    VersionHistory,
+    Monitor,
+    Counter {
+        what: &'p str,
     },
     Remount,
     RemountStatus {
@@ -263,7 +282,15 @@ impl<'p> Route<'p> {
             },
             ["remount"] => Self::Remount,
             ["remount", "status", id] => Self::RemountStatus { id },
-            ["internal", "ui", "mounts", path @ ..] if !path.is_empty() => Self::UiMount {
+            ["internal", "ui", "mounts"] => Self::UiMounts,
+            ["internal", "ui", "resultant-acl"] => Self::ResultantAcl,
+            ["internal", "counters", what] => Self::Counter { what },
+            ["host-info"] => Self::HostInfo,
+            ["in-flight-req"] => Self::InFlight,
+            ["ha-status"] => Self::HaStatus,
+            ["version-history"] => Self::VersionHistory,
+            ["monitor"] => Self::Monitor,
+            ["internal", "ui", "mounts", path @ ..] => Self::UiMount {
                 path: path.join("/"),
             },
             ["leases"] => Self::Leases,

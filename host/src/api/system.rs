@@ -14,8 +14,13 @@ use super::{
 };
 use crate::installation::Installation;
 
-/// What is reported as the version.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What is reported as the version: the Vault whose API is served. Clients read it as
+/// that, and Terraform leaves fields out of requests to a Vault that it takes for older
+/// than they are.
+pub(super) const VAULT_VERSION: &str = "1.21.0";
+
+/// This program's own version, beside it.
+const LESSOR_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The answer of any path while there is no installation.
 pub(super) fn not_initialised() -> ApiError {
@@ -73,7 +78,8 @@ fn health(installation: &Installation, initialised: bool, fields: Map<String, Va
         "replication_performance_mode": "disabled",
         "replication_dr_mode": "disabled",
         "server_time_utc": installation.clock().now().unix_seconds(),
-        "version": VERSION,
+        "version": VAULT_VERSION,
+        "lessor_version": LESSOR_VERSION,
         "cluster_name": "lessor",
         "cluster_id": "",
         "held": installation.engine().is_some_and(|engine| engine.mounts.any_held()),
@@ -90,7 +96,8 @@ fn seal_status(initialised: bool) -> Answer {
         "n": 0,
         "progress": 0,
         "nonce": "",
-        "version": VERSION,
+        "version": VAULT_VERSION,
+        "lessor_version": LESSOR_VERSION,
         "build_date": "",
         "migration": false,
         "cluster_name": "lessor",

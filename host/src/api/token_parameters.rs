@@ -12,6 +12,34 @@ use crate::{
     token::{RoleTokenKind, TokenParameters},
 };
 
+/// Names that Vault had for the parameters before, and has now.
+pub(super) const OLDER: [(&str, &str); 6] = [
+    ("policies", "token_policies"),
+    ("ttl", "token_ttl"),
+    ("max_ttl", "token_max_ttl"),
+    ("period", "token_period"),
+    ("num_uses", "token_num_uses"),
+    ("bound_cidrs", "token_bound_cidrs"),
+];
+
+/// Notes which of the older names that an endpoint takes (`taken`, with their present
+/// ones) a write uses. A parameter that is written by its present name alone has its
+/// older one no more, as in Vault.
+pub(super) fn note_older(
+    parameters: &mut TokenParameters,
+    fields: &Map<String, Value>,
+    taken: &[(&str, &str)],
+) {
+    let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    for (older, present) in taken.iter().filter(|pair| OLDER.contains(pair)) {
+        if is_given(older) {
+            parameters.older_names.insert((*older).to_owned());
+        } else if is_given(present) {
+            parameters.older_names.remove(*older);
+        }
+    }
+}
+
 /// Takes the fields; those that are not given stay as they were.
 pub(super) fn take(
     fields: &mut Fields,
@@ -92,6 +120,13 @@ pub(super) fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) 
         ("token_type", json!(shown_kind(parameters.kind))),
     ] {
         into.insert(name.to_owned(), value);
+    }
+    for (older, present) in OLDER {
+        if parameters.older_names.contains(older)
+            && let Some(value) = into.get(present).cloned()
+        {
+            into.insert(older.to_owned(), value);
+        }
     }
 }
 

@@ -1,14 +1,18 @@
-//! `X-Vault-Wrap-TTL` and `sys/wrapping/…`: answers under a token that opens them
-//! once.
+//! `X-Vault-Wrap-TTL`, `sys/wrapping/…` and the older `cubbyhole/response`: answers
+//! under a token that opens them once.
+//!
+//! Looking never opens: no GET but that of `cubbyhole/response`, which is Vault's
+//! first way to open one, uses a wrapping token up.
 
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq as _;
 
 use super::{
     Outcome,
-    answer::{Answer, Body, Envelope},
+    answer::{Answer, Body, Data, Envelope},
     dispatch::Ask,
     error::ApiError,
     fields::Fields,
@@ -16,6 +20,7 @@ use super::{
 use crate::{
     duration,
     engine::Engine,
+    refusal::Refusal,
     secret::Secret,
     wrapping::{self, Parcel},
 };
@@ -61,7 +66,8 @@ pub(super) async fn wrap(
         wrapped_accessor: envelope
             .auth
             .as_ref()
-            .map(|granted| granted.known.row.accessor.clone()),
+            .map(|granted| granted.known.row.accessor.clone())
+            .or_else(|| envelope.accessor.clone()),
         lease,
     };
     let wrapped = engine.wrappings.wrap(parcel).await?;
@@ -103,7 +109,7 @@ pub(super) async fn rewrap(engine: &Engine, token: &Secret<String>) -> Outcome {
     }))
 }
 
-/// `POST sys/wrapping/lookup`: anybody who has the token may ask.
+/// `GET` or `POST sys/wrapping/lookup`: anybody who has the token may ask.
 pub(super) async fn lookup(engine: &Engine, token: &Secret<String>) -> Outcome {
     let label = engine.wrappings.lookup(token).await?;
     Ok(Answer::data(json!({
@@ -113,16 +119,60 @@ pub(super) async fn lookup(engine: &Engine, token: &Secret<String>) -> Outcome {
     })))
 }
 
-/// The token of a request about a wrapped answer: in its body, else the caller's
-/// own.
-pub(super) fn token(
-    mut fields: Fields,
+/// `GET cubbyhole/response` by the wrapping token itself, as Vault's clients opened
+/// one before there was `sys/wrapping/unwrap`: the answer as JSON text. None where
+/// the token stands for no answer.
+pub(super) async fn unwrap_as_at_first(
+    engine: &Engine,
+    token: &Secret<String>,
+) -> Result<Option<Answer>, ApiError> {
+    let answer = match engine.wrappings.unwrap(token).await {
+        Ok(answer) => answer,
+        Err(Refusal::Invalid(_)) => return Ok(None),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let data = json!({ "response": answer.expose() });
+    Ok(Some(Answer::envelope(Envelope {
+        data: Data::Credential(Secret::new(data.to_string())),
+        warnings: vec![
+            "cubbyhole/response is deprecated: ask sys/wrapping/unwrap, which tells a token that was opened before from one that never was"
+                .to_owned(),
+        ],
+        ..Envelope::default()
+    })))
+}
+
+/// Which wrapped answer a request means.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// The wrapping token.
+    pub(super) token: Secret<String>,
+    /// Whether it is all that its bearer shows: then nobody else's token is asked for.
+    pub(super) is_own: bool,
+}
+
+/// The token of a request about a wrapped answer: in its body or query, else the
+/// caller's own.
+pub(super) fn named(
+    fields: Map<String, Value>,
     own: Option<&Secret<String>>,
-) -> Result<Secret<String>, ApiError> {
-    let named = fields.text("token")?.filter(|token| !token.is_empty());
+) -> Result<Named, ApiError> {
+    let mut fields = Fields::new(fields);
+    let named = fields.text("token")?.map(|token| token.trim().to_owned());
     fields.finish()?;
-    named
-        .map(Secret::new)
-        .or_else(|| own.map(Secret::duplicate))
-        .ok_or_else(|| ApiError::bad_request("token is required: the wrapping token"))
+    let named = named.filter(|token| !token.is_empty());
+    match (named, own) {
+        (Some(named), own) => Ok(Named {
+            is_own: own
+                .is_some_and(|own| bool::from(own.expose().as_bytes().ct_eq(named.as_bytes()))),
+            token: Secret::new(named),
+        }),
+        (None, Some(own)) => Ok(Named {
+            token: own.duplicate(),
+            is_own: true,
+        }),
+        (None, None) => Err(ApiError::bad_request(
+            "token is required: the wrapping token, in the body or as the caller's own",
+        )),
+    }
 }

@@ -50,9 +50,14 @@ impl Session<'_, '_> {
         let mut shown = Map::new();
         shown.insert("state".to_owned(), state.into());
         shown.insert("address".to_owned(), self.client.address().into());
-        for name in ["version", "initialized", "sealed"] {
-            if let Some(value) = health.body.get(name) {
-                shown.insert(name.to_owned(), value.clone());
+        // `version` is the Vault whose API is served; servers of before told their own.
+        for (shown_as, names) in [
+            ("version", ["lessor_version", "version"].as_slice()),
+            ("initialized", &["initialized"]),
+            ("sealed", &["sealed"]),
+        ] {
+            if let Some(value) = names.iter().find_map(|name| health.body.get(*name)) {
+                shown.insert(shown_as.to_owned(), value.clone());
             }
         }
         self.show_fields(&health, &shown.into())?;

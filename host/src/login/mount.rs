@@ -9,6 +9,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use super::Lockout;
 use crate::{
     id::MountPath,
+    mount::VaultSettings,
     refusal::Refusal,
     storage::{LoginMountRow, NewLoginMount},
     token::{RoleTokenKind, SYSTEM_TTL},
@@ -81,6 +82,8 @@ pub struct LoginTune {
     pub token_type: RoleTokenKind,
     /// Lock-out of names that fail.
     pub lockout: Lockout,
+    /// What Vault's clients set beyond that.
+    pub vault: VaultSettings,
 }
 
 impl LoginTune {
@@ -132,6 +135,8 @@ pub struct LoginTunePatch {
     pub lockout_counter_reset: Option<Duration>,
     /// See [`Lockout`].
     pub lockout_disabled: Option<bool>,
+    /// Those to be changed; empty: not set any more.
+    pub vault: VaultSettings,
 }
 
 impl LoginTunePatch {
@@ -156,6 +161,7 @@ impl LoginTunePatch {
                 counter_reset: self.lockout_counter_reset.unwrap_or(lockout.counter_reset),
                 disabled: self.lockout_disabled.unwrap_or(lockout.disabled),
             },
+            vault: former.vault.changed(&self.vault),
         }
     }
 }

@@ -24,10 +24,20 @@ const WRONG: &str = "invalid username or password";
 /// A user.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {
-    /// The password's hash, with its salt and parameters (PHC string).
+    /// The password's hash, with its salt and parameters: a PHC string, or a hash by
+    /// bcrypt that somebody brought along.
     password: String,
     /// What its tokens are.
     pub token: TokenParameters,
+}
+
+/// A password to be kept.
+#[derive(Debug)]
+pub enum NewPassword {
+    /// Itself.
+    Plain(Secret<String>),
+    /// Its hash by bcrypt, from where the user was before.
+    Hashed(Secret<String>),
 }
 
 impl fmt::Debug for User {
@@ -87,12 +97,13 @@ impl Users {
         &self,
         mount: &LoginMount,
         name: &str,
-        password: Option<Secret<String>>,
+        password: Option<NewPassword>,
         must_exist: bool,
         change: impl FnOnce(TokenParameters) -> Result<TokenParameters, E> + Send,
     ) -> Result<(), E> {
         let hash = match password {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(NewPassword::Plain(password)) => Some(self.passwords.hash(password).await?),
+            Some(NewPassword::Hashed(hash)) => Some(password::admit(&hash)?),
             None => None,
         };
         let apply = |former: Option<User>| {

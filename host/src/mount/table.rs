@@ -277,6 +277,7 @@ impl Mounts {
             max_concurrency: patch.max_concurrency.unwrap_or(former.max_concurrency),
             timeout: patch.timeout.unwrap_or(former.timeout),
             task_timeout: patch.task_timeout.unwrap_or(former.task_timeout),
+            vault: former.vault.changed(&patch.vault),
         };
         tune.check()?;
         let version = match patch.plugin_version {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
+use super::VaultSettings;
 use crate::{refusal::Refusal, sandbox::grants::Grants};
 
 /// Vault's default for both TTLs, 32 days.
@@ -46,6 +47,9 @@ pub struct Tune {
     /// Limit of a task, and of the call that one makes.
     #[serde(with = "seconds", default = "default_task_timeout")]
     pub task_timeout: Duration,
+    /// What Vault's clients set beyond that.
+    #[serde(default)]
+    pub vault: VaultSettings,
 }
 
 /// For mounts stored before there were tasks, too.
@@ -64,6 +68,7 @@ impl Default for Tune {
             max_concurrency: DEFAULT_CONCURRENCY,
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
+            vault: VaultSettings::default(),
         }
     }
 }
@@ -117,6 +122,8 @@ pub struct TunePatch {
     pub timeout: Option<Duration>,
     /// See [`Tune`].
     pub task_timeout: Option<Duration>,
+    /// Those to be changed; empty: not set any more.
+    pub vault: VaultSettings,
     /// For people.
     pub description: Option<String>,
     /// Another pinned version; empty: follow the newest.

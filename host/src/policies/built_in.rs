@@ -50,7 +50,13 @@ path "sys/capabilities-self" {
 
 # Mounts, as clients ask for them before they use one. The answer is only about
 # mounts that the token may use.
+path "sys/internal/ui/mounts" {
+  capabilities = ["read"]
+}
 path "sys/internal/ui/mounts/*" {
+  capabilities = ["read"]
+}
+path "sys/internal/ui/resultant-acl" {
   capabilities = ["read"]
 }
 
@@ -70,7 +76,7 @@ path "sys/wrapping/wrap" {
   capabilities = ["update"]
 }
 path "sys/wrapping/lookup" {
-  capabilities = ["update"]
+  capabilities = ["read", "update"]
 }
 path "sys/wrapping/unwrap" {
   capabilities = ["update"]

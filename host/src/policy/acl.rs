@@ -4,6 +4,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Capability, Decision, Policy, Question, grant::Grant, pattern::Pattern};
 
+/// What is granted at a path of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// As rules write it, without the last `*`.
+    pub path: String,
+    /// Whether it has a wildcard.
+    pub is_glob: bool,
+    /// In the order of their names; `deny` alone where there are none.
+    pub capabilities: Vec<Capability>,
+}
+
 /// What the holder of some policies may do. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Acl(Arc<Inner>);
@@ -85,6 +96,32 @@ impl Acl {
         }
         found.sort_by_key(|capability| capability.as_str());
         found
+    }
+
+    /// What the rules grant, by the path that they write; nothing of [`Self::root`].
+    pub fn granted(&self) -> Vec<Granted> {
+        let Inner::Rules { exact, patterns } = &*self.0 else {
+            return Vec::new();
+        };
+        let of = |path: &str, is_glob: bool, grant: &Grant| {
+            let mut capabilities: Vec<Capability> = grant.capabilities.iter().collect();
+            if capabilities.is_empty() {
+                capabilities.push(Capability::Deny);
+            }
+            capabilities.sort_by_key(|capability| capability.as_str());
+            Granted {
+                path: path.to_owned(),
+                is_glob,
+                capabilities,
+            }
+        };
+        let exact = exact.iter().map(|(path, grant)| of(path, false, grant));
+        let patterns = patterns
+            .iter()
+            .map(|(pattern, grant)| of(pattern.text(), true, grant));
+        let mut granted: Vec<Granted> = exact.chain(patterns).collect();
+        granted.sort_by(|one, other| one.path.cmp(&other.path));
+        granted
     }
 
     /// Whether anything is allowed at `mount`, a path without slashes around it,

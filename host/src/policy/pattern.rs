@@ -63,6 +63,11 @@ impl Pattern {
         (!self.is_prefix && self.wildcards == 0).then_some(&self.text)
     }
 
+    /// As rules write it, without the leading slash and the last `*`.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it matches `path`.
     pub(super) fn matches(&self, path: &str) -> bool {
         if self.wildcards == 0 {

@@ -330,7 +330,12 @@ mod tests {
     fn an_answer_that_is_not_whole_is_none() {
         let line = |answer: &Answer| serde_json::to_string(answer).unwrap() + "\n";
         let compiled = line(&Answer::Compiled(4));
-        for (rest, whole) in [("code", true), ("cod", false), ("code!", false), ("", false)] {
+        for (rest, whole) in [
+            ("code", true),
+            ("cod", false),
+            ("code!", false),
+            ("", false),
+        ] {
             let said = format!("{compiled}{rest}");
             assert_eq!(understood(said.as_bytes()).is_some(), whole, "{rest:?}");
         }

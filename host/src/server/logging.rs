@@ -7,7 +7,7 @@
 
 use std::{fmt, io};
 
-use tracing::{Level, Metadata, field::Field};
+use tracing::{Metadata, field::Field};
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry,
     field::MakeExt as _,
@@ -24,11 +24,16 @@ use super::ServerError;
 use crate::{
     audit::{Audit, Changes},
     config::{Config, LogFormat},
+    monitor::{Monitors, is_own_or_coarse},
     visible::visible_line,
 };
 
 /// Starts logging, and writing changes of state to `audit`.
-pub(super) fn start(config: &Config, audit: &Audit) -> Result<(), ServerError> {
+pub(super) fn start(
+    config: &Config,
+    audit: &Audit,
+    monitors: &Monitors,
+) -> Result<(), ServerError> {
     let level = &config.log_level;
     let refuse = |_| ServerError::LogLevel {
         level: level.clone(),
@@ -47,6 +52,7 @@ pub(super) fn start(config: &Config, audit: &Audit) -> Result<(), ServerError> {
     let _ = tracing_subscriber::registry()
         .with(lines.with_filter(filter.and(without_foreign_traces())))
         .with(Changes::new(audit.clone()).filtered())
+        .with(monitors.layer())
         .try_init();
     Ok(())
 }
@@ -67,12 +73,9 @@ fn visible_fields() -> impl for<'writer> FormatFields<'writer> {
     .delimited(" ")
 }
 
-/// Leaves out what libraries trace, whatever level was asked for: wasmtime
-/// traces every argument and result of WASI, the random bytes that became a
-/// password among them, and HTTP libraries trace headers.
+/// Leaves out what libraries trace, whatever level was asked for.
 fn without_foreign_traces() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    let own_or_coarse: fn(&Metadata<'_>) -> bool =
-        |event| *event.level() != Level::TRACE || event.target().starts_with("lessor");
+    let own_or_coarse: fn(&Metadata<'_>) -> bool = is_own_or_coarse;
     // The hint leaves it to the operator's level what is not even looked at.
     filter_fn(own_or_coarse).with_max_level_hint(LevelFilter::TRACE)
 }

@@ -125,6 +125,19 @@ impl Storage {
         .await
     }
 
+    /// How many tokens have not ended at `now`.
+    pub async fn token_count(&self, now: Timestamp) -> Result<u64, StorageError> {
+        let count = self.read(move |connection| {
+            one(
+                connection,
+                "SELECT count(*) FROM tokens WHERE expires_at IS NULL OR expires_at > ?1",
+                [now.0],
+                |row| row.get(0),
+            )
+        });
+        Ok(count.await?.unwrap_or_default())
+    }
+
     /// Takes one use of a token; those left. None where none was left, or the
     /// token is gone.
     pub async fn use_token(&self, hash: [u8; 32]) -> Result<Option<u32>, StorageError> {

@@ -1,7 +1,7 @@
 //! The standard `token_*` parameters: what a role of a login method, or a token
 //! role, says of the tokens that it makes.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,9 @@ pub struct TokenParameters {
     pub bound_cidrs: Vec<IpNet>,
     /// The kind of token.
     pub kind: RoleTokenKind,
+    /// Names of before `token_…` that parameters were written by: they are shown
+    /// under those, too.
+    pub older_names: BTreeSet<String>,
 }
 
 impl TokenParameters {

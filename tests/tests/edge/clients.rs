@@ -1,6 +1,7 @@
 //! Clients that others wrote for Vault, unchanged, against the real server.
 //! `docs/clients.md` tells users what is proven here.
 
+mod agent;
 mod bao;
 mod external_secrets;
 mod hvac;

@@ -63,7 +63,11 @@ fn the_whole_way_from_a_fresh_server_to_a_revoked_lease_can_be_typed() {
         .unwrap()
         .to_owned();
     server.http = server.http.with_token(&token);
-    assert!(said(&server, "status").contains("ready"));
+    let status = said(&server, "status");
+    assert!(status.contains("ready"), "{status}");
+    // Its own version, not that of the Vault whose API it serves.
+    assert!(status.contains(env!("CARGO_PKG_VERSION")), "{status}");
+    assert!(!status.contains("1.21."), "{status}");
 
     let file = server.plugins().join("postgres.wasm").display().to_string();
     said(&server, &format!("plugin pin postgres {file}"));

@@ -27,6 +27,7 @@ mod hostile;
 mod leases;
 mod limits;
 mod logins;
+mod operations;
 mod outage;
 mod plugin_directory;
 mod plugin_files;

@@ -95,6 +95,98 @@ fn two_who_open_at_once_get_one_answer_between_them() {
 }
 
 #[test]
+fn looking_never_opens_and_the_token_may_be_ones_own_or_named() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    http.post("sys/auth/approle", &json!({"type": "approle"}))
+        .ok();
+    http.post("auth/approle/role/app", &json!({})).ok();
+    let path = "auth/approle/role/app/secret-id";
+    let answer = wrapped(http, "POST", path, Some(&json!({})));
+    let parcel = token(&answer);
+    let accessor = answer.json()["wrap_info"]["wrapped_accessor"].clone();
+    let holder = http.with_token(&parcel);
+    let stranger = http.without_token();
+    let named = json!({"token": parcel});
+    for label in [
+        holder.get("sys/wrapping/lookup"),
+        holder.send("POST", "sys/wrapping/lookup", &[], None),
+        holder.put("sys/wrapping/lookup", &json!({})),
+        holder.put("sys/wrapping/lookup", &named),
+        stranger.put("sys/wrapping/lookup", &named),
+        http.put("sys/wrapping/lookup", &named),
+        stranger.get(&format!("sys/wrapping/lookup?token={parcel}")),
+    ] {
+        assert_eq!(label.data()["creation_path"], path);
+    }
+    // Whoever fetches a link in advance opens nothing.
+    for path in ["sys/wrapping/unwrap", "sys/wrapping/rewrap"] {
+        assert_eq!(holder.get(path).status, 405, "{path}");
+        assert_eq!(holder.list(path).status, 405, "{path}");
+        assert_eq!(holder.delete(path).status, 405, "{path}");
+    }
+    // A new token for it, by the former one alone.
+    let parcel = token(&holder.put("sys/wrapping/rewrap", &json!({})));
+    holder.get("sys/wrapping/lookup").refused(400);
+    // Named beside being one's own, it is the same one.
+    let opened = http.with_token(&parcel).put(
+        "sys/wrapping/unwrap",
+        &json!({"token": format!("{parcel}\n")}),
+    );
+    assert_eq!(opened.data()["secret_id_accessor"], accessor);
+    for path in ["sys/wrapping/lookup", "sys/wrapping/unwrap"] {
+        stranger.put(path, &json!({})).refused(400);
+    }
+}
+
+#[test]
+fn a_wrapped_answer_is_opened_the_way_that_came_first() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    let parcel = token(&wrapped(http, "GET", "db/creds/reader", None));
+    let holder = http.with_token(&parcel);
+    let opened = holder.get("cubbyhole/response").ok().json();
+    assert!(
+        opened["warnings"][0]
+            .as_str()
+            .unwrap()
+            .contains("deprecated")
+    );
+    let inside: Value = serde_json::from_str(opened["data"]["response"].as_str().unwrap()).unwrap();
+    let text = |name: &str| inside["data"][name].as_str().unwrap();
+    assert!(fixture.postgres.accepts(text("username"), text("password")));
+    assert_eq!(holder.get("cubbyhole/response").status, 403);
+    holder.put("sys/wrapping/unwrap", &json!({})).refused(400);
+    http.get("cubbyhole/response").refused(404);
+    assert_eq!(http.without_token().get("cubbyhole/response").status, 403);
+    let log = fixture.server.log() + &fixture.server.audit();
+    assert!(!log.contains(&parcel) && !log.contains(text("password")));
+}
+
+#[test]
+fn of_all_ways_to_open_one_wins() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    for _ in 0..5 {
+        let body = json!({"a": 1});
+        let parcel = token(&wrapped(http, "POST", "sys/wrapping/wrap", Some(&body)));
+        let ways: [fn(&Http, &Http, &str) -> Answer; 4] = [
+            |holder, _, _| holder.get("cubbyhole/response"),
+            |holder, _, _| holder.put("sys/wrapping/unwrap", &json!({})),
+            |_, root, parcel| root.put("sys/wrapping/unwrap", &json!({"token": parcel})),
+            |_, root, parcel| root.put("sys/wrapping/rewrap", &json!({"token": parcel})),
+        ];
+        let openers = ways.map(|way| {
+            let (holder, root, parcel) = (http.with_token(&parcel), http.clone(), parcel.clone());
+            std::thread::spawn(move || way(&holder, &root, &parcel).status)
+        });
+        let statuses = openers.map(|opener| opener.join().unwrap());
+        let opened = statuses.iter().filter(|status| **status == 200).count();
+        assert_eq!(opened, 1, "{statuses:?}");
+    }
+}
+
+#[test]
 fn what_is_wrapped_can_be_moved_and_ends_unread() {
     let fixture = Fixture::start();
     let http = &fixture.server.http;

@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_table_has_every_loss_and_says_why_there_is_no_peer() {
-        let absent = ("OpenBao 2.6.2".to_owned(), "no network".to_owned());
+        let absent = ("OpenBao 2.7.2".to_owned(), "no network".to_owned());
         let text = table(&[Ok(outcome()), Err(absent)]);
         let row = |name: &str| {
             let line = text.lines().find(|line| line.contains(name)).unwrap();
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(row("requests refused or failed"), dash("7"));
         assert!(text.contains("lessor: nothing can be issued any more\n"));
         assert!(text.contains("lessor: 7 requests failed with: 502 away\n"));
-        assert!(text.contains("OpenBao 2.6.2 did not take part: no network\n"));
+        assert!(text.contains("OpenBao 2.7.2 did not take part: no network\n"));
     }
 
     #[test]

@@ -100,8 +100,11 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             match operation {
                 Read => {
                     let role = shown(&found(engine, mount, name).await?);
-                    let value = role.get(field.name).cloned().unwrap_or_default();
-                    Ok(Answer::data(json!({ field.name: value })))
+                    let names = RENAMED.iter().filter(|(_, present)| *present == field.name);
+                    let names = names.map(|(older, _)| *older).chain([field.name]);
+                    let shown =
+                        names.filter_map(|name| Some((name.to_owned(), role.get(name)?.clone())));
+                    Ok(Answer::data(Value::Object(shown.collect())))
                 }
                 Write if field.default.is_some() => {
                     write_one(engine, mount, name, field.name, ask.fields).await
@@ -190,13 +193,14 @@ async fn write_one(
     mount: &LoginMount,
     name: &str,
     field: &'static str,
-    mut fields: Map<String, Value>,
+    fields: Map<String, Value>,
 ) -> Outcome {
-    rename(&mut fields, &RENAMED);
-    if fields.get(field).is_none_or(Value::is_null) {
+    let mut present = fields.clone();
+    rename(&mut present, &RENAMED);
+    if present.get(field).is_none_or(Value::is_null) {
         return Err(ApiError::bad_request(format!("missing {field}")));
     }
-    if let Some(other) = fields.keys().find(|name| *name != field) {
+    if let Some(other) = present.keys().find(|name| *name != field) {
         let other = crate::suggest::shown(other);
         return Err(ApiError::bad_request(format!(
             "{other} is not known here: this path takes {field}"
@@ -221,9 +225,10 @@ async fn write_existing(
 
 fn take_role(
     mut fields: Map<String, Value>,
-    former: AppRole,
+    mut former: AppRole,
     is_new: bool,
 ) -> Result<AppRole, ApiError> {
+    token_parameters::note_older(&mut former.token, &fields, &RENAMED);
     rename(&mut fields, &RENAMED);
     let mut fields = Fields::new(fields);
     let local = fields.truth("local_secret_ids")?;
@@ -303,6 +308,7 @@ async fn make(
     });
     Ok(Answer::envelope(Envelope {
         data: Data::Credential(Secret::new(data.to_string())),
+        accessor: Some(view.accessor),
         ..Envelope::default()
     }))
 }

@@ -20,14 +20,7 @@ use crate::{
 };
 
 /// Fields that Vault renamed.
-const RENAMED: [(&str, &str); 6] = [
-    ("policies", "token_policies"),
-    ("ttl", "token_ttl"),
-    ("max_ttl", "token_max_ttl"),
-    ("period", "token_period"),
-    ("num_uses", "token_num_uses"),
-    ("bound_cidrs", "token_bound_cidrs"),
-];
+const RENAMED: [(&str, &str); 6] = token_parameters::OLDER;
 
 /// Answers a path within the login method.
 pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask: Ask) -> Outcome {
@@ -172,7 +165,8 @@ fn shown_config(config: &JwtConfig) -> Value {
     shown
 }
 
-fn take_role(mut fields: Map<String, Value>, former: JwtRole) -> Result<JwtRole, ApiError> {
+fn take_role(mut fields: Map<String, Value>, mut former: JwtRole) -> Result<JwtRole, ApiError> {
+    token_parameters::note_older(&mut former.token, &fields, &RENAMED);
     rename(&mut fields, &RENAMED);
     let mut fields = Fields::new(fields);
     if fields.text("role_type")?.as_deref() != Some("jwt") {

@@ -14,7 +14,7 @@ use crate::{
         token_parameters,
     },
     engine::Engine,
-    login::LoginMount,
+    login::{LoginMount, NewPassword},
     secret::Secret,
     token::TokenParameters,
 };
@@ -47,21 +47,27 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
         }
         (["users", name, "password"], Write) => {
             let mut fields = ask.into_fields();
-            let password = Secret::new(fields.required("password")?);
+            let password = take_password(&mut fields)?;
             fields.finish()?;
+            if password.is_none() {
+                return Err(ApiError::bad_request(
+                    "password is required, or password_hash",
+                ));
+            }
             let keep = Ok::<TokenParameters, ApiError>;
-            users.write(mount, name, Some(password), true, keep).await?;
+            users.write(mount, name, password, true, keep).await?;
             Ok(Answer::done())
         }
         (["users", name, "policies"], Write) => {
-            let mut fields = ask.fields;
-            rename(&mut fields, &RENAMED);
-            let mut fields = Fields::new(fields);
-            let policies = fields.list("token_policies")?;
-            fields.finish()?;
-            let policies =
-                policies.ok_or_else(|| ApiError::bad_request("missing token_policies"))?;
-            let body = Map::from_iter([("token_policies".to_owned(), policies.into())]);
+            let body = ask.fields;
+            let mut present = body.clone();
+            rename(&mut present, &RENAMED);
+            let mut present = Fields::new(present);
+            let policies = present.list("token_policies")?;
+            present.finish()?;
+            if policies.is_none() {
+                return Err(ApiError::bad_request("missing token_policies"));
+            }
             let change = |former| take_parameters(body, former);
             users.write(mount, name, None, true, change).await?;
             Ok(Answer::done())
@@ -81,19 +87,33 @@ async fn write(
 ) -> Outcome {
     // It is in the path already; some clients send it twice.
     fields.remove("username");
-    let password = fields.remove_entry("password").into_iter().collect();
-    let password = Fields::new(password).text("password")?;
-    let password = password.filter(|text| !text.is_empty()).map(Secret::new);
+    let given = ["password", "password_hash"].into_iter();
+    let given = given.filter_map(|name| fields.remove_entry(name)).collect();
+    let password = take_password(&mut Fields::new(given))?;
     let change = |former| take_parameters(fields, former);
     let users = engine.logins.users();
     users.write(mount, name, password, false, change).await?;
     Ok(Answer::done())
 }
 
+/// A password, or the hash of one: never both.
+fn take_password(fields: &mut Fields) -> Result<Option<NewPassword>, ApiError> {
+    let mut text = |name| Ok::<_, ApiError>(fields.text(name)?.filter(|text| !text.is_empty()));
+    match (text("password")?, text("password_hash")?) {
+        (Some(_), Some(_)) => Err(ApiError::bad_request(
+            "only one of password or password_hash may be provided",
+        )),
+        (Some(password), None) => Ok(Some(NewPassword::Plain(Secret::new(password)))),
+        (None, Some(hash)) => Ok(Some(NewPassword::Hashed(Secret::new(hash)))),
+        (None, None) => Ok(None),
+    }
+}
+
 fn take_parameters(
     mut fields: Map<String, Value>,
-    former: TokenParameters,
+    mut former: TokenParameters,
 ) -> Result<TokenParameters, ApiError> {
+    token_parameters::note_older(&mut former, &fields, &RENAMED);
     rename(&mut fields, &RENAMED);
     let mut fields = Fields::new(fields);
     let parameters = token_parameters::take(&mut fields, former)?;

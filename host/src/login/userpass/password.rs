@@ -21,6 +21,13 @@ use crate::{random, refusal::Refusal, secret::Secret};
 /// Longest password that is taken, in bytes. Hashing longer ones buys nothing.
 const LONGEST: usize = 4096;
 
+/// How a hash by bcrypt begins, and none of ours.
+const BCRYPT: &str = "$2";
+
+/// Costs of hashes by bcrypt that are taken: 12 takes a quarter of a second.
+const LEAST_COST: u32 = 5;
+const GREATEST_COST: u32 = 12;
+
 /// Hashes at a time, at most: 80 MiB. Fewer where there are fewer processors, one
 /// of which is left to all else.
 const AT_A_TIME: usize = 4;
@@ -121,7 +128,29 @@ fn hash(password: &str) -> Result<String, Refusal> {
     hash.map(|hash| hash.to_string()).map_err(Refusal::internal)
 }
 
+/// Admits a hash by bcrypt that was made elsewhere, as it is.
+///
+/// # Errors
+/// `Invalid` where it is none, or one of a cost that is worth too little or takes too
+/// long: OpenBao has the same bounds.
+pub(super) fn admit(hash: &Secret<String>) -> Result<String, Refusal> {
+    let refuse = |sentence: &str| Err(Refusal::Invalid(sentence.into()));
+    let hash = hash.expose().trim();
+    let Ok(parts) = hash.parse::<bcrypt::HashParts>() else {
+        return refuse(
+            "password_hash is not a valid bcrypt hash: $2a$, $2b$ or $2y$, cost, salt and hash",
+        );
+    };
+    if !(LEAST_COST..=GREATEST_COST).contains(&parts.get_cost()) {
+        return refuse("password_hash must have a bcrypt cost from 5 to 12");
+    }
+    Ok(hash.to_owned())
+}
+
 fn verify(password: &str, hash: &str) -> Result<bool, Refusal> {
+    if hash.starts_with(BCRYPT) {
+        return bcrypt::verify(password, hash).map_err(Refusal::internal);
+    }
     let hash = PasswordHash::new(hash).map_err(Refusal::internal)?;
     Ok(Argon2::default()
         .verify_password(password.as_bytes(), &hash)
@@ -152,6 +181,34 @@ mod tests {
         }
         let long = passwords.hash(secret(&"x".repeat(5000))).await;
         assert!(matches!(long, Err(Refusal::Invalid(_))));
+    }
+
+    #[tokio::test]
+    async fn a_hash_by_bcrypt_is_taken_within_bounds_and_fits_its_password() {
+        let hash = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let kept = admit(&secret(&format!("{hash}\n"))).unwrap();
+        let passwords = Passwords::default();
+        for (password, expected) in [("U*U", true), ("U*V", false), ("", false)] {
+            let fits = passwords.verify(secret(password), Some(kept.clone())).await;
+            assert_eq!(fits.unwrap(), expected, "{password}");
+        }
+        for (bad, named) in [
+            ("", "not a valid"),
+            ("$2b$05$short", "not a valid"),
+            ("$argon2id$v=19$m=19456,t=2,p=1$a$b", "not a valid"),
+            (
+                "$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+                "cost",
+            ),
+            (
+                "$2b$13$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+                "cost",
+            ),
+        ] {
+            let refused = admit(&secret(bad)).unwrap_err().to_string();
+            assert!(refused.contains(named), "{bad}: {refused}");
+        }
     }
 
     #[tokio::test]

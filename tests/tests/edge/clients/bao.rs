@@ -92,6 +92,15 @@ fn bao_mounts_tunes_moves_and_pins() {
         (&false.into(), &true.into())
     );
 
+    assert!(person.reads("status").contains("1.21."));
+    assert!(person.reads("path-help db/roles/any").contains("member_of"));
+    assert!(
+        person
+            .reads("path-help sys/mounts")
+            .contains("mounted providers")
+    );
+    person.reads("version-history");
+
     person.reads("secrets enable -path=spare -description=orders -default-lease-ttl=1h -max-lease-ttl=2h postgres");
     let listed = person.reads_json("secrets list");
     assert_eq!(
@@ -262,7 +271,10 @@ fn bao_enables_login_methods_and_logs_in() {
     let listed = person.reads_json("auth list");
     assert_eq!(listed["people/"]["type"], "userpass", "{listed}");
     assert!(person.reads("auth list -detailed").contains("staff"));
-    person.reads("auth tune -default-lease-ttl=20m people/");
+    person.reads("auth tune -default-lease-ttl=20m -listing-visibility=unauth -audit-non-hmac-request-keys=role -passthrough-request-headers=X-A people/");
+    let tuned = person.reads_json("read sys/auth/people/tune")["data"].clone();
+    assert_eq!(tuned["listing_visibility"], "unauth", "{tuned}");
+    assert_eq!(tuned["passthrough_request_headers"][0], "X-A", "{tuned}");
     let tuned = person.reads_json("read sys/auth/people/tune");
     assert_eq!(tuned["data"]["default_lease_ttl"], 1200, "{tuned}");
 

@@ -38,6 +38,9 @@ impl Scene {
         if let Some(ttl) = step.wrap {
             headers.push(("X-Vault-Wrap-TTL", ttl));
         }
+        if let Some(namespace) = step.namespace {
+            headers.push(("X-Vault-Namespace", namespace));
+        }
         let body = body.map(|body| body.to_string());
         let body = body.as_deref().map(str::as_bytes);
         let answer = http.send(step.method, &path, &headers, body);

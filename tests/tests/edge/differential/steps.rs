@@ -24,6 +24,8 @@ pub(super) struct Step {
     pub(super) body: Option<Value>,
     /// `X-Vault-Wrap-TTL`.
     pub(super) wrap: Option<&'static str>,
+    /// `X-Vault-Namespace`.
+    pub(super) namespace: Option<&'static str>,
     /// Names for values of the answer, with where they stand in it.
     pub(super) keep: Vec<(&'static str, &'static str)>,
 }
@@ -37,6 +39,7 @@ impl Step {
             path: path.to_owned(),
             body,
             wrap: None,
+            namespace: None,
             keep: Vec::new(),
         }
     }
@@ -48,6 +51,11 @@ impl Step {
 
     fn wrap(mut self, ttl: &'static str) -> Self {
         self.wrap = Some(ttl);
+        self
+    }
+
+    fn within(mut self, namespace: &'static str) -> Self {
+        self.namespace = Some(namespace);
         self
     }
 
@@ -79,6 +87,10 @@ pub(super) fn all() -> Vec<Step> {
     for (subject, steps) in [
         ("system", system::system()),
         ("mounts", system::mounts()),
+        ("tuning", system::tuning()),
+        ("operations", system::operations()),
+        ("help", system::help()),
+        ("namespaces", system::namespaces()),
         ("plugins", system::plugins()),
         ("policies", access::policies()),
         ("tokens", access::tokens()),

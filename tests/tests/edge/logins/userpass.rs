@@ -151,3 +151,114 @@ fn wrong_secret_ids_lock_a_role_id_out() {
     // Being locked took no use.
     log_in(&server, &role_id, &made["secret_id"]).ok();
 }
+
+#[test]
+fn a_user_brings_a_hash_along_that_is_never_shown() {
+    let server = server();
+    let http = &server.http;
+    // `U*U`, from the tests of the first implementation of bcrypt.
+    let hash = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    let user = "auth/people/users/ann";
+    http.post(user, &json!({"password_hash": hash, "policies": "ops"}))
+        .ok();
+    let shown = http.get(user).data();
+    assert_eq!(
+        (&shown["policies"], &shown["token_policies"]),
+        (&json!(["ops"]), &json!(["ops"]))
+    );
+    password(&server, "ann", "U*U").ok();
+    assert_eq!(
+        password(&server, "ann", hash).refused(400),
+        password(&server, "ann", "wrong").refused(400)
+    );
+    for (path, body, named) in [
+        (user, json!({"password_hash": "nosuch"}), "password_hash"),
+        (
+            user,
+            json!({"password_hash": hash.replace("$05$", "$04$")}),
+            "cost",
+        ),
+        (
+            user,
+            json!({"password_hash": hash.replace("$05$", "$31$")}),
+            "cost",
+        ),
+        (
+            user,
+            json!({"password": "x", "password_hash": hash}),
+            "only one",
+        ),
+        ("auth/people/users/ann/password", json!({}), "password_hash"),
+    ] {
+        let refused = http.post(path, &body).refused(400);
+        assert!(refused.contains(named), "{body}: {refused}");
+        assert!(!refused.contains("CCCC"), "{refused}");
+    }
+    password(&server, "ann", "U*U").ok();
+    http.post(
+        "auth/people/users/ann/password",
+        &json!({"password": "new"}),
+    )
+    .ok();
+    password(&server, "ann", "U*U").refused(400);
+    http.post(
+        "auth/people/users/ann/password",
+        &json!({"password_hash": hash}),
+    )
+    .ok();
+    password(&server, "ann", "U*U").ok();
+    let told = server.log() + &server.audit() + &http.get(user).text();
+    assert!(!told.contains("CCCCCC"), "the hash is told to nobody");
+}
+
+#[test]
+fn what_is_written_by_an_older_name_is_read_back_by_it() {
+    let server = server();
+    let http = &server.http;
+    let older = json!({"password": "x", "policies": ["ops"], "ttl": 60, "max_ttl": 120, "bound_cidrs": "127.0.0.0/8"});
+    let user = "auth/people/users/ann";
+    http.post(user, &older).ok();
+    let shown = http.get(user).data();
+    for (older, present, value) in [
+        ("policies", "token_policies", json!(["ops"])),
+        ("ttl", "token_ttl", json!(60)),
+        ("max_ttl", "token_max_ttl", json!(120)),
+        ("bound_cidrs", "token_bound_cidrs", json!(["127.0.0.0/8"])),
+    ] {
+        assert_eq!(
+            (&shown[older], &shown[present]),
+            (&value, &value),
+            "{shown}"
+        );
+    }
+    // What is read can be written, and is read again.
+    http.post(user, &shown).ok();
+    assert_eq!(http.get(user).data(), shown);
+    http.post(user, &json!({"token_policies": ["dev"]})).ok();
+    let shown = http.get(user).data();
+    assert!(
+        shown.get("policies").is_none() && shown["ttl"] == 60,
+        "{shown}"
+    );
+    http.post(
+        "auth/people/users/ann/policies",
+        &json!({"policies": "ops"}),
+    )
+    .ok();
+    assert_eq!(http.get(user).data()["policies"], json!(["ops"]));
+
+    let role = "auth/approle/role/app";
+    http.post(role, &json!({"policies": "ops", "period": 60}))
+        .ok();
+    let shown = http.get(role).data();
+    assert_eq!(
+        (&shown["policies"], &shown["period"]),
+        (&json!(["ops"]), &json!(60))
+    );
+    let period = http.get("auth/approle/role/app/period").data();
+    assert_eq!(period, json!({"period": 60, "token_period": 60}));
+    http.post("auth/approle/role/app/period", &json!({"token_period": 30}))
+        .ok();
+    let period = http.get("auth/approle/role/app/period").data();
+    assert_eq!(period, json!({"token_period": 30}));
+}

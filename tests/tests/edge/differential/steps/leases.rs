@@ -89,6 +89,18 @@ pub(super) fn wrapping() -> Vec<Step> {
         read("wrap a refusal", "db/creds/nosuch").wrap("60s"),
         write("wrap a new token", "auth/token/create", json!({"ttl": "1h"})).wrap("60s").keep("wrapped", "/wrap_info/token"),
         write("unwrap a new token", "sys/wrapping/unwrap", json!({"token": "{wrapped}"})),
+        write("wrap data to look at", "sys/wrapping/wrap", json!({"a": "b"})).wrap("60s").keep("seen", "/wrap_info/token"),
+        read("look by its own token", "sys/wrapping/lookup").by("seen"),
+        write("look by its own token, writing", "sys/wrapping/lookup", json!({})).by("seen"),
+        Step::new("look by its own token, putting", "PUT", "sys/wrapping/lookup", None).by("seen"),
+        read("look for nobody, by the query", "sys/wrapping/lookup?token={seen}").by("nobody"),
+        read("look at nothing", "sys/wrapping/lookup"),
+        read("open it as at first", "cubbyhole/response").by("seen"),
+        read("open it as at first twice", "cubbyhole/response").by("seen"),
+        read("open nothing as at first", "cubbyhole/response"),
+        read("open nothing as at first, for nobody", "cubbyhole/response").by("nobody"),
+        read("unwrap by reading", "sys/wrapping/unwrap"),
+        read("wrap by reading", "sys/wrapping/wrap"),
         read("use a wrapping token for else", "auth/token/lookup-self").by("wrap"),
     ]
 }

@@ -17,7 +17,18 @@ const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
     -----END PUBLIC KEY-----\n";
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2lkIiwic3ViIjoiYm9iIiwiYXVkIjoibGVzc29yIiwiaWF0IjoxNzAwMDAwMDAwLCJleHAiOjQxMDAwMDAwMDAsImdyb3VwcyI6WyJhIiwiYiJdLCJvcmciOnsidGVhbSI6ImRiIn19.X1eZNTvc3eWpZJGEMiAKGUofbHVvFDLPN2Iv5mhTtqJ06CD0xoQ4f3jd-2qbuHGMc3_rUKdB-4Yb_1HhS6_4n9dFQeuRSYz8OSVzzlcrvtovGAEOjNNqQEulKTPDtyUZAiVdSy68qsFpzhPuGqAFM9-3VDa11xkQYR4Mbnh4z_WOX7QnThcOeUR70WoXD5if-h8xKyNrIAppVHa_Uy_pUonSRQX0fXocztpXoWQUkCpVxtb5noy6EmJSJYfECPS1QwhexKtq1oQZ0da2J5TVTUkYzT4ejyyMs6VJrdX_GtlJ1Mo0V_Ze9Z-k1Fl57T6mFHOpBmHv5bIrreG7C2_2nQ";
 
+/// `U*U`, hashed by bcrypt, from the tests of its first implementation.
+const HASH: &str = "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
 pub(super) fn methods() -> Vec<Step> {
+    let kept = json!({
+        "listing_visibility": "unauth", "audit_non_hmac_request_keys": ["role_id"], "audit_non_hmac_response_keys": "b,c",
+        "passthrough_request_headers": ["X-A"], "allowed_response_headers": ["X-B"], "token_type": "default-batch",
+    });
+    let emptied = json!({
+        "listing_visibility": "hidden", "audit_non_hmac_request_keys": [], "audit_non_hmac_response_keys": "",
+        "passthrough_request_headers": [], "allowed_response_headers": [], "token_type": "default-service",
+    });
     vec![
         read("list", "sys/auth"),
         write("enable", "sys/auth/approle", json!({"type": "approle", "description": "builds", "config": {"max_lease_ttl": "8h"}})),
@@ -31,6 +42,16 @@ pub(super) fn methods() -> Vec<Step> {
         read("read tune of unknown", "sys/auth/nosuch/tune"),
         write("tune", "sys/auth/approle/tune", json!({"default_lease_ttl": "1h", "description": "all builds"})),
         write("tune lock-out", "sys/auth/approle/tune", json!({"user_lockout_config": {"lockout_threshold": "3", "lockout_duration": "10m"}})),
+        write("tune all", "sys/auth/approle/tune", kept),
+        read("read tune of all", "sys/auth/approle/tune"),
+        read("read with all", "sys/auth/approle"),
+        read("what strangers are shown", "sys/internal/ui/mounts").by("nobody"),
+        read("what the user interface is shown", "sys/internal/ui/mounts/auth/approle"),
+        write("tune to nothing", "sys/auth/approle/tune", emptied),
+        read("read tune of nothing", "sys/auth/approle/tune"),
+        write("tune to a visibility that is none", "sys/auth/approle/tune", json!({"listing_visibility": "all"})),
+        read("help", "auth/approle?help=1"),
+        read("help of a role", "auth/approle/role/x?help=1"),
         write("tune unknown", "sys/auth/nosuch/tune", json!({"default_lease_ttl": "1h"})),
         read("list with it", "sys/auth"),
         delete("disable tokens", "sys/auth/token"),
@@ -57,6 +78,7 @@ pub(super) fn approle() -> Vec<Step> {
         read("read the role id", &path("role-id")).keep("role id", "/data/role_id"),
         read("read the role id of unknown", "auth/approle/role/nosuch/role-id"),
         write("make a secret id", &path("secret-id"), json!({"metadata": "{\"a\": \"b\"}"})).keep("secret id", "/data/secret_id").keep("accessor", "/data/secret_id_accessor"),
+        write("make one, wrapped", &path("secret-id"), json!({})).wrap("60s"),
         write("make one with too many uses", &path("secret-id"), json!({"num_uses": 9})),
         write("make one for an unknown role", "auth/approle/role/nosuch/secret-id", json!({})),
         write("make one of one's own", &path("custom-secret-id"), json!({"secret_id": "mine"})),
@@ -78,6 +100,11 @@ pub(super) fn approle() -> Vec<Step> {
         write("destroy unknown", &path("secret-id/destroy"), json!({"secret_id": "nosuch"})),
         write("destroy by accessor", &path("secret-id-accessor/destroy"), json!({"secret_id_accessor": "{accessor}"})),
         write("log in with what was destroyed", "auth/approle/login", json!({"role_id": "{role id}", "secret_id": "{secret id}"})).by("nobody"),
+        write("write by older names", "auth/approle/role/older", json!({"policies": "app", "period": 60})),
+        read("read what was written by older names", "auth/approle/role/older"),
+        read("read its policies", "auth/approle/role/older/policies"),
+        write("write it by present names", "auth/approle/role/older", json!({"token_policies": "app", "token_period": 30})),
+        read("read what was written by present names", "auth/approle/role/older"),
         read("read policies", &path("policies")),
         write("write policies", &path("policies"), json!({"token_policies": "app,older"})),
         delete("delete policies", &path("policies")),
@@ -112,6 +139,22 @@ pub(super) fn userpass() -> Vec<Step> {
         login("log in", &right).keep("token", "/auth/client_token"),
         read("look up its token", "auth/token/lookup-self").by("token"),
         write("log in as nobody", "auth/userpass/login/nosuch", wrong.clone()).by("nobody"),
+        write("write by older names", "auth/userpass/users/ann", json!({"password": "right", "policies": ["app"], "ttl": "1h", "max_ttl": "2h", "bound_cidrs": "127.0.0.0/8"})),
+        read("read what was written by older names", "auth/userpass/users/ann"),
+        write("write it by present names", "auth/userpass/users/ann", json!({"token_policies": ["app"]})),
+        read("read what was written by present names", "auth/userpass/users/ann"),
+        write("write policies by their older name", "auth/userpass/users/ann/policies", json!({"policies": "app"})),
+        read("read policies by their older name", "auth/userpass/users/ann"),
+        write("bring a hash along", "auth/userpass/users/ann", json!({"password_hash": HASH})),
+        write("bring a hash along, for the password", "auth/userpass/users/ann/password", json!({"password_hash": HASH})),
+        read("read who brought a hash along", "auth/userpass/users/ann"),
+        write("log in by what was hashed elsewhere", "auth/userpass/login/ann", json!({"password": "U*U"})).by("nobody"),
+        write("log in by the hash itself", "auth/userpass/login/ann", json!({"password": HASH})).by("nobody"),
+        write("bring along what is no hash", "auth/userpass/users/ann", json!({"password_hash": "nosuch"})),
+        write("bring along too weak a hash", "auth/userpass/users/ann", json!({"password_hash": HASH.replace("$05$", "$04$")})),
+        write("bring along too slow a hash", "auth/userpass/users/ann", json!({"password_hash": HASH.replace("$05$", "$13$")})),
+        write("write a password and a hash", "auth/userpass/users/ann", json!({"password": "right", "password_hash": HASH})),
+        delete("delete who brought a hash along", "auth/userpass/users/ann"),
         write("change policies", "auth/userpass/users/bob/policies", json!({"token_policies": "older"})),
         write("change the password", "auth/userpass/users/bob/password", json!({"password": "right"})),
         write("change no password", "auth/userpass/users/bob/password", json!({})),

@@ -56,6 +56,83 @@ pub(super) fn mounts() -> Vec<Step> {
     ]
 }
 
+pub(super) fn tuning() -> Vec<Step> {
+    let kept = json!({
+        "listing_visibility": "unauth", "audit_non_hmac_request_keys": ["a"], "audit_non_hmac_response_keys": "b,c",
+        "passthrough_request_headers": ["X-A"], "allowed_response_headers": ["X-B"], "options": {"a": "b"},
+    });
+    let emptied = json!({
+        "listing_visibility": "hidden", "audit_non_hmac_request_keys": [], "audit_non_hmac_response_keys": "",
+        "passthrough_request_headers": [], "allowed_response_headers": [],
+    });
+    vec![
+        write("enable", "sys/mounts/kept", json!({"type": "{engine}", "local": true, "config": {"force_no_cache": true, "listing_visibility": "hidden"}})),
+        read("read", "sys/mounts/kept"),
+        write("set all", "sys/mounts/kept/tune", kept),
+        read("what was set", "sys/mounts/kept/tune"),
+        read("the mount with it", "sys/mounts/kept"),
+        read("what strangers are shown", "sys/internal/ui/mounts").by("nobody"),
+        write("empty all", "sys/mounts/kept/tune", emptied),
+        read("what was emptied", "sys/mounts/kept/tune"),
+        write("a visibility that is none", "sys/mounts/kept/tune", json!({"listing_visibility": "all"})),
+        write("a kind of token", "sys/mounts/kept/tune", json!({"token_type": "batch"})),
+        write("lock-out", "sys/mounts/kept/tune", json!({"user_lockout_config": {"lockout_threshold": "3"}})),
+        delete("disable", "sys/mounts/kept"),
+    ]
+}
+
+pub(super) fn operations() -> Vec<Step> {
+    vec![
+        list("version history", "sys/version-history"),
+        read("version history, not listed", "sys/version-history"),
+        read("requests under way", "sys/in-flight-req"),
+        read("servers", "sys/ha-status"),
+        read("servers, for nobody", "sys/ha-status").by("nobody"),
+        read("tokens", "sys/internal/counters/tokens"),
+        read("entities", "sys/internal/counters/entities"),
+        read("requests", "sys/internal/counters/requests"),
+        read("activity", "sys/internal/counters/activity"),
+        read("how activity is counted", "sys/internal/counters/config"),
+        read("monitor at a level that is none", "sys/monitor?log_level=x"),
+        read("monitor in a format that is none", "sys/monitor?log_format=x"),
+        read("mounts for the user interface", "sys/internal/ui/mounts"),
+        read("mounts for a token that is none", "sys/internal/ui/mounts").by("engine"),
+        read("a login method for the user interface", "sys/internal/ui/mounts/auth/token"),
+        read("all that root may", "sys/internal/ui/resultant-acl"),
+        read("all that nobody may", "sys/internal/ui/resultant-acl").by("nobody"),
+    ]
+}
+
+pub(super) fn help() -> Vec<Step> {
+    vec![
+        read("of the server", "sys?help=1"),
+        read("of the mounts", "sys/mounts?help=1"),
+        read("of a mount", "sys/mounts/db?help=1"),
+        read("below a mount", "db?help=1"),
+        read("of a role", "db/roles/reader?help=1"),
+        read("of credentials", "db/creds/reader?help=1"),
+        read("of tokens", "auth/token?help=1"),
+        read("of making one", "auth/token/create?help=1"),
+        read("of health", "sys/health?help=1"),
+        read("for nobody", "sys/mounts?help=1").by("nobody"),
+        read("of what is not there", "nosuch?help=1"),
+        read("of what is not there in sys", "sys/nosuch?help=1"),
+        read("of a login method that is not there", "auth/nosuch?help=1"),
+    ]
+}
+
+pub(super) fn namespaces() -> Vec<Step> {
+    vec![
+        read("another", "sys/mounts/db").within("nosuch"),
+        read("another, for nobody", "sys/mounts/db").within("nosuch").by("nobody"),
+        read("another's credential", "db/creds/reader").within("team/red"),
+        read("another's health", "sys/health").within("nosuch").by("nobody"),
+        read("the root", "auth/token/lookup-self").within("root"),
+        read("the root with a slash", "auth/token/lookup-self").within("root/"),
+        read("none", "auth/token/lookup-self").within("/"),
+    ]
+}
+
 pub(super) fn plugins() -> Vec<Step> {
     let digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     vec![

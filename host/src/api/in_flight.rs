@@ -1,0 +1,78 @@
+//! Which requests are being answered now: `sys/in-flight-req`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+
+/// The requests under way. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InFlight(Arc<Mutex<BTreeMap<String, UnderWay>>>);
+
+/// What is told of one.
+#[derive(Clone, Debug)]
+pub(super) struct UnderWay {
+    pub(super) method: String,
+    /// With `/v1/`, without the query.
+    pub(super) path: String,
+    /// Address and port of who asks.
+    pub(super) peer: String,
+    pub(super) since: Timestamp,
+    /// Accessor of the token that it shows, once that is known.
+    pub(super) client: String,
+}
+
+/// Keeps a request in the list until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    id: String,
+    list: InFlight,
+}
+
+impl InFlight {
+    /// Enters a request.
+    pub(super) fn begin(&self, id: &str, request: UnderWay) -> Place {
+        self.lock().insert(id.to_owned(), request);
+        Place {
+            id: id.to_owned(),
+            list: self.clone(),
+        }
+    }
+
+    /// Notes whose token a request shows.
+    pub(super) fn identified(&self, id: &str, accessor: &str) {
+        if let Some(request) = self.lock().get_mut(id) {
+            request.client = accessor.to_owned();
+        }
+    }
+
+    /// All of them, by id, as Vault shows them.
+    pub(super) fn shown(&self) -> Value {
+        let list = self.lock();
+        let shown = list.iter().map(|(id, request)| {
+            let shown = json!({
+                "start_time": request.since.rfc3339(),
+                "client_remote_address": request.peer,
+                "request_path": request.path,
+                "request_method": request.method,
+                "client_id": request.client,
+            });
+            (id.clone(), shown)
+        });
+        Value::Object(shown.collect::<Map<_, _>>())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, UnderWay>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.list.lock().remove(&self.id);
+    }
+}
