@@ -67,7 +67,7 @@ impl Shop {
             let name: lessor::id::RoleName = "app".parse().expect("a name");
             let host = HostFields::default();
             storage
-                .replace_role(mount_id, name.clone(), host, vec![1], now)
+                .replace_role(mount_id, name.clone(), None, host, vec![1], now)
                 .await
                 .expect("a role");
             let role = storage.current_role(mount_id, name).await;

@@ -10,6 +10,7 @@ mod answer;
 mod authorise;
 mod body;
 mod capabilities;
+pub mod delivery;
 mod dispatch;
 mod error;
 mod fields;
@@ -25,7 +26,7 @@ mod mounted;
 mod mounts;
 mod operations;
 mod path;
-mod payload;
+pub(crate) mod payload;
 mod plugins;
 mod policies;
 mod record;
@@ -52,12 +53,13 @@ use std::{
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
 
 use self::{
     answer::{Answer, Body, encode_error},
     body::Bodies,
+    delivery::{Delivery, Link},
     dispatch::Ask,
     error::ApiError,
     heavy::{For, Heavy},
@@ -99,6 +101,17 @@ struct Inner {
 /// The header by which a caller names a request, to repeat it.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// Whether whoever asked still waits for the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Presence(watch::Receiver<()>);
+
+impl Presence {
+    /// Completes once nobody waits any more.
+    pub(crate) async fn left(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
 /// What a request came to, and the lease that its answer carries out, if any.
 type Outcome = Result<Answer, ApiError>;
 
@@ -125,8 +138,17 @@ impl Api {
     /// Answers one request from `peer`.
     ///
     /// The work is a task of its own: a caller that goes away does not stop it
-    /// half way. A credential that then nobody receives is revoked.
-    pub async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Payload> {
+    /// half way. A credential whose answer cannot be written to `link`, because the
+    /// connection breaks before, is revoked.
+    pub async fn handle(
+        &self,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+        link: Link,
+    ) -> Response<Payload> {
+        // Dropped with this future, which the connection drops where the caller leaves.
+        let (_here, presence) = watch::channel(());
+        request.extensions_mut().insert(Presence(presence));
         let id = match random::uuid() {
             Ok(id) => id,
             Err(error) => return encode_error(&ApiError::internal(error), "none"),
@@ -138,10 +160,14 @@ impl Api {
         let is_repeatable = request.headers().contains_key(IDEMPOTENCY_KEY);
         let work = async move {
             let (outcome, lease) = inner.perform(request, peer, &task_id).await;
-            if sender.send(outcome).is_err()
-                && !is_repeatable
-                && let Some(lease) = lease
-            {
+            let (Some(lease), false) = (lease, is_repeatable) else {
+                // Nobody listening means that the caller went away.
+                let _ = sender.send(outcome);
+                return;
+            };
+            let (delivery, written) = Delivery::over(link);
+            let _ = sender.send(outcome.map(|payload| payload.watched(delivery)));
+            if written.await.is_err() {
                 inner.take_back(lease).await;
             }
         };
@@ -316,6 +342,7 @@ impl Inner {
             headers: parts.headers,
             wrap_ttl,
             asks_for_help: operation == Operation::Read && route::asks_for_help(query),
+            presence: parts.extensions.get().cloned(),
         };
         let path = asked.path.clone();
         let answer = self.answer_caller(engine, asked, body, record).await?;
@@ -512,6 +539,9 @@ impl Inner {
             token,
             key: idempotency_key(&asked.headers)?,
             prefers_task: prefers_task(&asked.headers),
+            presence: asked
+                .presence
+                .unwrap_or_else(|| Presence(watch::channel(()).1)),
         };
         dispatch::answer(engine, &self.desk, asked.route, ask).await
     }
@@ -535,6 +565,7 @@ struct Asked<'a> {
     wrap_ttl: Option<Duration>,
     /// `help=1` stands in the query of a read.
     asks_for_help: bool,
+    presence: Option<Presence>,
 }
 
 impl Asked<'_> {
@@ -593,6 +624,7 @@ async fn public_document(
                 content_type: document.content_type,
                 bytes: document.body,
             },
+            task: None,
         })),
         // Strangers are not told what exists; `dispatch` tells the others.
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),

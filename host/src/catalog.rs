@@ -357,6 +357,20 @@ impl Catalog {
         Ok((pin, plugin))
     }
 
+    /// The provider of a digest, as long as a pin of `name` has it and it can run.
+    pub async fn pinned(&self, name: &str, sha256: Digest) -> Option<Arc<Plugin>> {
+        let pins = self.pins.all();
+        let pin = pins
+            .iter()
+            .find(|pin| pin.name == name && pin.sha256 == sha256)?;
+        self.load_file(&pin.file, sha256)
+            .await
+            .inspect_err(|error| {
+                tracing::debug!(plugin = name, %sha256, reason = sentence(error), "a pinned version cannot run");
+            })
+            .ok()
+    }
+
     /// Drops the parked connections of a mount.
     pub fn drop_parked(&self, mount_id: i64) {
         match &self.source {

@@ -228,6 +228,17 @@ impl Engine {
         self.tasks.resume().await;
     }
 
+    /// Has what a plugin's pins may have stood in the way of tried again at once: they
+    /// were changed, or a file of theirs was.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn pins_changed(&self, plugin: &str) -> Result<(), Refusal> {
+        self.mounts.wake_users(plugin).await?;
+        self.nudge.now();
+        Ok(())
+    }
+
     /// Stops the scheduler once what it has begun is done. What is left is due
     /// at the next start.
     pub async fn shutdown(&self) {

@@ -148,6 +148,21 @@ impl Serialize for Digest {
 #[serde(transparent)]
 pub struct MountPath(String);
 
+/// First segments of paths below a mount that are the host's own, or kept for it: the
+/// documents of a provider are named otherwise.
+pub const HOST_PATHS: [&str; 10] = [
+    "config",
+    "creds",
+    "issue",
+    "reconcile",
+    "roles",
+    "rotate-role",
+    "rotate-root",
+    "static-creds",
+    "static-roles",
+    "tidy",
+];
+
 /// First segments that the API itself answers, so no mount may begin with them.
 const RESERVED: [&str; 5] = ["sys", "auth", "cubbyhole", "identity", "audit"];
 

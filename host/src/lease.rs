@@ -13,6 +13,7 @@
 //! credential's end. The table holds what upstream holds, or may hold; nothing
 //! of a lease lives in memory.
 
+mod ends;
 mod force;
 mod issue;
 mod prefix;
@@ -40,18 +41,21 @@ use crate::{
     clock::{Clock, Timestamp},
     id::{Digest, LeaseId, OperationId, RoleName},
     keyring::Keyring,
+    lifetime::Length,
     mount::{Mount, Mounts},
     nudge::Nudge,
     provider::{Call, Requester},
     refusal::Refusal,
-    role::{Bounds, Roles},
+    role::Roles,
     rotation::Rotations,
     secret::Secret,
     storage::{LeaseRow, LeaseState, Storage},
 };
 
 pub use force::Forced;
+pub use prefix::Ending;
 pub use reconcile::{Reconciliation, Vanished};
+pub use renew::Renewed;
 pub use repeat::IdempotencyKey;
 pub use revoke::RevokeOutcome;
 
@@ -61,7 +65,7 @@ pub struct IssueRequest {
     /// By the provider's request schema; the host's fields are taken out.
     pub body: Value,
     /// Length asked for; the role's default where absent.
-    pub ttl: Option<Duration>,
+    pub ttl: Option<Length>,
     /// Who asks.
     pub requester: Requester,
     /// The caller's name of the request: a repeat under the same one is the same
@@ -139,10 +143,12 @@ pub struct Leases {
     clock: Clock,
     /// Wakes the scheduler.
     nudge: Arc<Nudge>,
-    /// Told whenever a lease has ended.
+    /// Told whenever an attempt to end a lease is over.
     ended: Notify,
     published: publish::Cache,
     answering: repeat::Answering,
+    /// Held by the one comparison with an inventory that there is at a time.
+    comparing: tokio::sync::Mutex<()>,
     /// When a credential was last asked for, in milliseconds.
     asked: AtomicI64,
 }
@@ -175,6 +181,7 @@ impl Leases {
             ended: Notify::new(),
             published: publish::Cache::default(),
             answering: repeat::Answering::default(),
+            comparing: tokio::sync::Mutex::default(),
             asked: AtomicI64::new(i64::MIN),
         }
     }
@@ -233,25 +240,6 @@ impl Leases {
             role_name: Some(role.clone()),
             ..mount.call(operation, attempt, principal, root)
         }
-    }
-}
-
-/// The length of a lease, asked for in `field`; none for one without end. A
-/// length of 0 asks for the longest.
-fn requested_ttl(
-    field: &str,
-    requested: Option<Duration>,
-    bounds: Bounds,
-) -> Result<Option<Duration>, Refusal> {
-    let ttl = requested.unwrap_or(bounds.default);
-    match bounds.max {
-        max if ttl.is_zero() => Ok(max),
-        Some(max) if ttl > max => Err(Refusal::Invalid(format!(
-            "{field} ({} s) is longer than the max_ttl of {} s; ask for less or raise max_ttl of the role or mount",
-            ttl.as_secs(),
-            max.as_secs()
-        ))),
-        _ => Ok(Some(ttl)),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text |
 //! | [`json`] | JSON from outside, within bounds |
 //! | [`schedule`] | when something is renewed by itself |
+//! | [`lifetime`] | how long a lease may live, or never to end |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`kept`] | what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
@@ -72,6 +73,7 @@ pub mod json;
 pub mod kept;
 pub mod keyring;
 pub mod lease;
+pub mod lifetime;
 pub mod login;
 pub mod monitor;
 pub mod mount;

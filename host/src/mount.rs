@@ -22,7 +22,7 @@ pub(crate) use self::loopback::endpoints;
 pub use self::{
     moves::Move,
     table::{MountSpec, MountView, Mounts},
-    tune::{Tune, TunePatch},
+    tune::{DEFAULT_TTL, Tune, TunePatch},
     vault_settings::{Form, VAULT_SETTINGS, VaultSetting, VaultSettings},
 };
 use crate::{

@@ -70,6 +70,8 @@ pub async fn watch(installation: Arc<Installation>) {
     let mut seen = HashSet::new();
     let dev = installation.config().dev.is_some();
     look(&engine, dev, &mut seen).await;
+    let mut lame = HashSet::new();
+    wake_mended(&engine, &mut lame).await;
     while changed.recv().await.is_some() {
         // Either way it is time.
         let _ = tokio::time::timeout(RESTLESS, quiet(&mut changed)).await;
@@ -77,6 +79,21 @@ pub async fn watch(installation: Arc<Installation>) {
         engine.catalog.verify_again().await;
         pin_declared(&engine, installation.config()).await;
         look(&engine, dev, &mut seen).await;
+        wake_mended(&engine, &mut lame).await;
+    }
+}
+
+/// Where a plugin runs again, what its mounts failed to do is tried at once. `lame`
+/// keeps those that could not run.
+async fn wake_mended(engine: &Engine, lame: &mut HashSet<String>) {
+    for plugin in engine.mounts.plugins() {
+        if engine.catalog.plugin(&plugin, None).await.is_err() {
+            lame.insert(plugin);
+        } else if lame.remove(&plugin)
+            && let Err(refusal) = engine.pins_changed(&plugin).await
+        {
+            tracing::warn!(plugin, reason = %refusal, "could not have failed revocations tried at once");
+        }
     }
 }
 

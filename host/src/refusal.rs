@@ -12,7 +12,8 @@ use crate::{
     storage::StorageError,
 };
 
-/// A request that was not carried out. Nothing was changed.
+/// A request that was not carried out. Nothing was changed, unless it says so itself:
+/// only [`Refusal::Partly`] leaves something behind, and it names that.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The request is wrong; the sentence names the field and the way out.
@@ -44,12 +45,37 @@ pub enum Refusal {
     /// A defect or a broken machine; the source is for the log.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Refused half way: what was changed before stays.
+    #[error("{cause}; {left}")]
+    Partly {
+        /// Why it went no further.
+        cause: Box<Self>,
+        /// What is so now, as the end of a sentence.
+        left: String,
+    },
 }
 
 impl Refusal {
     /// Wraps an error that the caller can do nothing about.
     pub fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Box::new(source))
+    }
+
+    /// The same, after something was changed; `left` says what is so now.
+    #[must_use]
+    pub fn after(self, left: impl Into<String>) -> Self {
+        Self::Partly {
+            cause: Box::new(self),
+            left: left.into(),
+        }
+    }
+
+    /// Why it was refused, whatever was changed before.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Partly { cause, .. } => cause.cause(),
+            other => other,
+        }
     }
 }
 
@@ -83,5 +109,22 @@ impl From<KeyringError> for Refusal {
 impl From<RandomError> for Refusal {
     fn from(error: RandomError) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_half_way_says_why_and_what_is_so_now() {
+        let refused = Refusal::Conflict("it is being made".into()).after("it is marked");
+        assert_eq!(refused.to_string(), "it is being made; it is marked");
+        let twice = refused.after("and kept");
+        assert_eq!(
+            twice.to_string(),
+            "it is being made; it is marked; and kept"
+        );
+        assert!(matches!(twice.cause(), Refusal::Conflict(_)));
     }
 }

@@ -64,7 +64,7 @@ pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
 pub use policies::PolicyRow;
 pub use quarantine::{Quarantined, Sorted};
-pub use revocations::{EarlyRevocation, Lateness, PurgeScope};
+pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
 pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
@@ -72,7 +72,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -85,6 +85,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("storage/migrations/0010_orders.sql"),
     include_str!("storage/migrations/0011_roots.sql"),
     include_str!("storage/migrations/0012_versions.sql"),
+    include_str!("storage/migrations/0013_lengths.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

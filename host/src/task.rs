@@ -17,9 +17,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, Semaphore};
+use serde_json::Value;
+use tokio::sync::{Notify, Semaphore, oneshot};
 
-pub use self::work::{Draining, Work};
+pub use self::work::{Done, Draining, Work};
 use crate::{
     clock::{Clock, Timestamp},
     fault,
@@ -62,6 +63,8 @@ pub struct TaskView {
     pub holds_credential: bool,
     /// That credential, where it is handed out now.
     pub credential: Option<TaskCredential>,
+    /// What it found, where that is for everybody who may see the task.
+    pub report: Option<Value>,
 }
 
 /// A credential that a task made.
@@ -86,6 +89,8 @@ pub struct Tasks {
     /// Something was queued since a worker last looked.
     queued: AtomicBool,
     under_way: Mutex<HashMap<OperationId, UnderWay>>,
+    /// Who waits for a task to be over.
+    waiting: Mutex<HashMap<OperationId, oneshot::Sender<Result<Done, Refusal>>>>,
 }
 
 /// A task that a worker of this process runs.
@@ -115,6 +120,7 @@ impl Tasks {
             workers: Arc::new(Semaphore::new(WORKERS)),
             queued: AtomicBool::new(false),
             under_way: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
@@ -136,8 +142,48 @@ impl Tasks {
         work: Work,
         requester: Requester,
     ) -> Result<TaskView, Refusal> {
+        let id = OperationId::new(self.clock.now())?;
+        self.submit_as(id, work, requester).await
+    }
+
+    /// Has work done by a task, and waits until it is over. Where `left` completes
+    /// first, because nobody waits any more, the task is cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::submit`], and why the work was not done.
+    pub async fn perform_for(
+        self: &Arc<Self>,
+        work: Work,
+        requester: Requester,
+        left: impl Future<Output = ()>,
+    ) -> Result<Done, Refusal> {
+        let id = OperationId::new(self.clock.now())?;
+        let (sender, mut over) = oneshot::channel();
+        self.waiting().insert(id, sender);
+        if let Err(refusal) = self.submit_as(id, work, requester).await {
+            self.waiting().remove(&id);
+            return Err(refusal);
+        }
+        let cancelled = || Refusal::Conflict(format!("task {id} was cancelled"));
+        tokio::select! {
+            done = &mut over => done.unwrap_or_else(|_| Err(cancelled())),
+            () = left => {
+                self.waiting().remove(&id);
+                if let Err(refusal) = self.cancel(id).await {
+                    tracing::debug!(task = %id, reason = %refusal, "could not cancel a task that nobody waits for");
+                }
+                Err(cancelled())
+            }
+        }
+    }
+
+    async fn submit_as(
+        self: &Arc<Self>,
+        id: OperationId,
+        work: Work,
+        requester: Requester,
+    ) -> Result<TaskView, Refusal> {
         let now = self.clock.now();
-        let id = OperationId::new(now)?;
         let limit = match work.mount() {
             Some(mount) => {
                 let mount = self.mounts.open(&mount.parse::<MountPath>()?)?;
@@ -167,7 +213,7 @@ impl Tasks {
         fault::point("task.after_queued");
         tracing::info!(task = %id, kind = row.kind, target = row.target, "queued a task");
         self.wake();
-        Ok(view(row, None))
+        Ok(view(row, None, None))
     }
 
     /// A task. To `holder`, the accessor of whoever asked for it, it also gives the
@@ -180,7 +226,9 @@ impl Tasks {
         let mut found = self.storage.task(id).await?;
         let take = found.as_ref().is_some_and(|row| {
             // Whoever asks again and again how it goes costs no write.
-            row.result.is_some() && holder == Some(row.requester.accessor.as_str())
+            row.result.is_some()
+                && !work::is_report(&row.kind)
+                && holder == Some(row.requester.accessor.as_str())
         });
         if take {
             found = self.storage.take_task(id).await?;
@@ -193,7 +241,14 @@ impl Tasks {
             }
             _ => None,
         };
-        Ok(view(row, credential))
+        let report = match &row.result {
+            Some(sealed) if work::is_report(&row.kind) => {
+                let text = self.keyring.open_text(&context(row.id, "result"), sealed)?;
+                Some(serde_json::from_str(text.expose()).map_err(Refusal::internal)?)
+            }
+            _ => None,
+        };
+        Ok(view(row, credential, report))
     }
 
     /// The newest tasks.
@@ -202,17 +257,22 @@ impl Tasks {
     /// Where storage fails.
     pub async fn list(&self) -> Result<Vec<TaskView>, Refusal> {
         let rows = self.storage.tasks(LIST_LIMIT).await?;
-        Ok(rows.into_iter().map(|row| view(row, None)).collect())
+        Ok(rows.into_iter().map(|row| view(row, None, None)).collect())
     }
 
-    /// Cancels a task. A credential that was being made is ended.
+    /// Cancels a task. A credential that was being made is ended, and a comparison
+    /// goes no further.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` for one that is over, or whose work cannot be
     /// undone once it has begun.
     pub async fn cancel(&self, id: OperationId) -> Result<(), Refusal> {
         let now = self.clock.now();
-        if !self.storage.cancel_task(id, work::ISSUE, now).await? {
+        if !self
+            .storage
+            .cancel_task(id, &work::CANCELLABLE, now)
+            .await?
+        {
             let row = self.storage.task(id).await?.ok_or_else(|| unknown(id))?;
             return Err(Refusal::Conflict(match row.state.is_over() {
                 true => format!(
@@ -225,6 +285,7 @@ impl Tasks {
         if let Some(under_way) = self.under_way().get(&id) {
             under_way.cancelled.notify_one();
         }
+        self.waiting().remove(&id);
         tracing::info!(task = %id, "cancelled a task");
         Ok(())
     }
@@ -290,11 +351,12 @@ impl Tasks {
         // Cancelled between the claim and here: then storage knows, and `finish`
         // finds out.
         let outcome = tokio::select! {
-            outcome = self.perform(&row) => Some(outcome),
-            () = self.clock.sleep_until(row.deadline_at) => Some(Err(vec![TaskError {
-                code: "timeout".into(),
-                description: "the task was not done in time; what it began is gone on with or ended by itself".into(),
-            }])),
+            outcome = self.perform(&row) => Some(outcome.map_err(|refusal| (work::error_of(&refusal), refusal))),
+            () = self.clock.sleep_until(row.deadline_at) => {
+                let sentence = "the task was not done in time; what it began is gone on with or ended by itself";
+                let error = TaskError { code: "timeout".into(), description: sentence.into() };
+                Some(Err((error, Refusal::Unavailable(sentence.into()))))
+            }
             () = cancelled.notified() => None,
         };
         if let Some(outcome) = outcome {
@@ -304,19 +366,20 @@ impl Tasks {
         self.under_way().remove(&row.id);
     }
 
-    /// Writes down how a task went. A credential of a task that was cancelled
-    /// meanwhile is ended: nobody will ask for it.
-    async fn finish(&self, row: &TaskRow, outcome: Result<Option<TaskCredential>, Vec<TaskError>>) {
-        let (state, credential, errors) = match outcome {
-            Ok(credential) => (TaskState::Succeeded, credential, Vec::new()),
-            Err(errors) => (TaskState::Failed, None, errors),
+    /// Writes down how a task went, and tells who waits for it. A credential of a task
+    /// that was cancelled meanwhile is ended: nobody will ask for it.
+    async fn finish(&self, row: &TaskRow, outcome: Result<Done, (TaskError, Refusal)>) {
+        let (state, errors) = match &outcome {
+            Ok(_) => (TaskState::Succeeded, Vec::new()),
+            Err((error, _)) => (TaskState::Failed, vec![error.clone()]),
         };
-        let seal = |credential: &TaskCredential| -> Result<Vec<u8>, Refusal> {
-            let text = work::credential_text(credential)?;
+        let text = outcome.as_ref().map_or(Ok(None), |done| done.text());
+        let sealed = text.and_then(|text| {
             let context = context(row.id, "result");
-            Ok(self.keyring.seal(&context, text.expose().as_bytes())?)
-        };
-        let ended = match credential.as_ref().map(seal).transpose() {
+            let seal = |text: Secret<String>| self.keyring.seal(&context, text.expose().as_bytes());
+            Ok(text.map(seal).transpose()?)
+        });
+        let ended = match sealed {
             Ok(sealed) => {
                 let ended = self.record_end(row.id, state, sealed, errors).await;
                 ended.map_err(Refusal::from)
@@ -329,7 +392,7 @@ impl Tasks {
                 tracing::info!(task = %row.id, kind = row.kind, state = state.as_str(), "ended a task");
             }
             Ok(false) => {
-                if let Some(credential) = credential
+                if let Ok(Done::Credential(credential)) = &outcome
                     && let Err(error) = self.leases.revoke(&credential.lease).await
                 {
                     // It ends at its time at the latest.
@@ -340,6 +403,10 @@ impl Tasks {
             Err(error) => {
                 tracing::error!(task = %row.id, %error, "could not record how a task went");
             }
+        }
+        if let Some(waiter) = self.waiting().remove(&row.id) {
+            // Who went away meanwhile can look at the task.
+            let _ = waiter.send(outcome.map_err(|(_, refusal)| refusal));
         }
     }
 
@@ -365,18 +432,17 @@ impl Tasks {
         }
     }
 
-    async fn perform(&self, row: &TaskRow) -> Result<Option<TaskCredential>, Vec<TaskError>> {
+    async fn perform(&self, row: &TaskRow) -> Result<Done, Refusal> {
         let input = row.input.as_deref().unwrap_or_default();
-        let work = self
-            .keyring
-            .open_text(&context(row.id, "input"), input)
-            .map_err(Refusal::from)
-            .and_then(|text| Work::from_json(&text));
-        let done = match work {
-            Ok(work) => self.carry_out(row, work).await,
-            Err(refusal) => Err(refusal),
-        };
-        done.map_err(|refusal| vec![work::error_of(&refusal)])
+        let text = self.keyring.open_text(&context(row.id, "input"), input)?;
+        self.carry_out(row, Work::from_json(&text)?).await
+    }
+
+    fn waiting(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<OperationId, oneshot::Sender<Result<Done, Refusal>>>>
+    {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, UnderWay>> {
@@ -391,8 +457,8 @@ fn context(id: OperationId, column: &str) -> String {
     format!("tasks/{id}/{column}")
 }
 
-fn view(row: TaskRow, credential: Option<TaskCredential>) -> TaskView {
-    let holds_credential = row.result.is_some();
+fn view(row: TaskRow, credential: Option<TaskCredential>, report: Option<Value>) -> TaskView {
+    let holds_credential = row.result.is_some() && !work::is_report(&row.kind);
     let row = TaskRow {
         input: None,
         result: None,
@@ -402,6 +468,7 @@ fn view(row: TaskRow, credential: Option<TaskCredential>) -> TaskView {
         row,
         holds_credential,
         credential,
+        report,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     catalog::{Catalog, PinSpec},
     clock::{Clock, Timestamp},
     engine::Engine,
-    id::{Digest, MountPath, RoleName},
+    id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
     lease::{IssueRequest, Issued},
     mount::{MountSpec, Tune},
@@ -54,6 +54,8 @@ pub(crate) struct Upstream {
     pub(crate) answers: Option<String>,
     /// Former passwords that were ended.
     pub(crate) ended: Vec<String>,
+    /// Which version was asked to end each credential, and whether with its role.
+    pub(crate) ended_by: Vec<(Digest, bool)>,
     pub(crate) created: u32,
     /// Whether upstream names a credential itself, and not as it is asked to.
     pub(crate) names_itself: bool,
@@ -298,11 +300,12 @@ impl Provider for Fake {
         &self,
         call: &Call,
         config: &Secret<String>,
-        _role: Option<&Secret<String>>,
+        role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
         let hangs = {
             let mut upstream = self.upstream.lock().unwrap();
+            upstream.ended_by.push((self.digest, role.is_some()));
             let hangs = upstream.hanging > 0;
             upstream.hanging = upstream.hanging.saturating_sub(1);
             hangs
@@ -582,15 +585,17 @@ impl Engine {
         self.leases.issue(&db(), &reader(), request()).await
     }
 
+    /// Whether no lease under a prefix is left, or was before `limit` has passed.
+    pub(crate) async fn drained(&self, prefix: &str, limit: Duration) -> bool {
+        let newest = OperationId::new(self.clock.now()).unwrap();
+        let drained = self.leases.drained_before(prefix, newest);
+        tokio::time::timeout(limit, drained).await.is_ok()
+    }
+
     /// Waits until no lease is left, moving the clock to whatever is next.
     pub(crate) async fn drain(&self, clock: &Clock) {
         for _ in 0..200 {
-            if self
-                .leases
-                .drained("db", Duration::from_millis(50))
-                .await
-                .unwrap()
-            {
+            if self.drained("db", Duration::from_millis(50)).await {
                 return;
             }
             clock.advance(Duration::from_secs(60));

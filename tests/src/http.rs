@@ -146,6 +146,7 @@ impl Http {
             status: head.status.as_u16(),
             content_type: header("content-type"),
             retry_after: header("retry-after"),
+            task: header("lessor-task"),
             bytes: body.read_to_vec()?,
         })
     }
@@ -174,6 +175,8 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// `Retry-After`, where sent.
     pub retry_after: Option<String>,
+    /// `Lessor-Task`, where sent.
+    pub task: Option<String>,
     /// The body.
     pub bytes: Vec<u8>,
 }

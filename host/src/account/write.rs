@@ -235,7 +235,8 @@ fn left_alone(refusal: &Refusal) -> bool {
         | Refusal::NotFound(_)
         | Refusal::Conflict(_)
         | Refusal::Unavailable(_)
-        | Refusal::Internal(_) => false,
+        | Refusal::Internal(_)
+        | Refusal::Partly { .. } => false,
     }
 }
 

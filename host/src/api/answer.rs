@@ -13,14 +13,29 @@ use serde_json::{Value, json};
 use tokio::fs::File;
 
 use super::{error::ApiError, payload::Payload};
-use crate::{monitor::Watch, secret::Secret, token::Granted, wrapping::Wrapped};
+use crate::{id::OperationId, monitor::Watch, secret::Secret, token::Granted, wrapping::Wrapped};
 
 /// What a handler answers.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Body,
+    /// The task that goes on with what was asked for.
+    pub(super) task: Option<Begun>,
 }
+
+/// A task that ends with the last of some leases: told in the head of an answer, so
+/// that also one without a body tells it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Begun {
+    pub(super) task: OperationId,
+    /// How many leases there are.
+    pub(super) leases: usize,
+}
+
+/// The headers of [`Begun`].
+const TASK: &str = "lessor-task";
+const LEASES: &str = "lessor-leases";
 
 /// The forms of an answer.
 #[derive(Debug)]
@@ -94,6 +109,7 @@ impl Answer {
         Self {
             status: StatusCode::NO_CONTENT,
             body: Body::Empty,
+            task: None,
         }
     }
 
@@ -119,6 +135,7 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             body: Body::Envelope(Box::new(envelope)),
+            task: None,
         }
     }
 
@@ -153,6 +170,7 @@ impl Answer {
         Self {
             status: StatusCode::ACCEPTED,
             body: Body::Envelope(Box::new(envelope)),
+            task: None,
         }
     }
 
@@ -169,12 +187,19 @@ impl Answer {
         Self {
             status: StatusCode::OK,
             body: Body::Bare(value),
+            task: None,
         }
     }
 
     /// The same with another status.
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    /// The same, naming the task that goes on.
+    pub(super) fn with_task(mut self, task: Begun) -> Self {
+        self.task = Some(task);
         self
     }
 
@@ -191,6 +216,19 @@ impl Answer {
 
     /// The answer on the wire.
     pub(super) fn encode(self, request_id: &str) -> Response<Payload> {
+        let task = self.task;
+        let mut response = self.encode_body(request_id);
+        if let Some(begun) = task {
+            let headers = response.headers_mut();
+            if let Ok(id) = HeaderValue::from_str(&begun.task.to_string()) {
+                headers.insert(TASK, id);
+            }
+            headers.insert(LEASES, HeaderValue::from(begun.leases));
+        }
+        response
+    }
+
+    fn encode_body(self, request_id: &str) -> Response<Payload> {
         match self.body {
             Body::Empty => json_response(self.status, Vec::new()),
             Body::Unwrapped(answer) => {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Outcome, capabilities,
+    Outcome, Presence, capabilities,
     error::ApiError,
     fields::Fields,
     hold, leases, logins, metrics, mounted, mounts,
@@ -16,6 +16,17 @@ use super::{
 use crate::{
     auth::Identity, engine::Engine, lease::IdempotencyKey, provider::Requester, secret::Secret,
 };
+
+/// How a caller waits for what goes on in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Not at all.
+    No,
+    /// Until it is answered.
+    Here,
+    /// By a task.
+    ByTask,
+}
 
 /// What an authorised caller asks.
 #[derive(Debug)]
@@ -36,6 +47,8 @@ pub(super) struct Ask {
     pub(super) key: Option<IdempotencyKey>,
     /// `Prefer: respond-async`: where a task can do it, a task does.
     pub(super) prefers_task: bool,
+    /// Whether anybody waits for the answer.
+    pub(super) presence: Presence,
 }
 
 impl Ask {
@@ -54,6 +67,24 @@ impl Ask {
         let field = self.fields.remove_entry("async").into_iter().collect();
         let truth = Fields::new(field).truth("async")?;
         Ok(truth.unwrap_or(self.prefers_task))
+    }
+
+    /// Takes the fields by which a caller says whether to wait for leases to end:
+    /// `sync`, `async`, or `Prefer: respond-async`.
+    pub(super) fn take_wait(&mut self) -> Result<Wait, ApiError> {
+        let mut flag = |name: &'static str| {
+            let field = self.fields.remove_entry(name).into_iter().collect();
+            Fields::new(field).truth(name)
+        };
+        match (flag("sync")?.unwrap_or(false), flag("async")?) {
+            (true, Some(true)) => Err(ApiError::bad_request(
+                "sync and async exclude each other: leave one of them out",
+            )),
+            (true, _) => Ok(Wait::Here),
+            (false, Some(true)) => Ok(Wait::ByTask),
+            (false, None) if self.prefers_task => Ok(Wait::ByTask),
+            (false, _) => Ok(Wait::No),
+        }
     }
 
     /// Who asks, as leases keep it.

@@ -21,6 +21,8 @@ pub(super) struct ApiError {
     retry_after: Option<Duration>,
     /// For the log only.
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// What was changed before, where something was.
+    left: Option<String>,
 }
 
 impl ApiError {
@@ -31,6 +33,7 @@ impl ApiError {
             errors: vec![sentence.into()],
             retry_after: None,
             cause: None,
+            left: None,
         }
     }
 
@@ -46,6 +49,7 @@ impl ApiError {
             errors: Vec::new(),
             retry_after: None,
             cause: None,
+            left: None,
         }
     }
 
@@ -69,6 +73,7 @@ impl ApiError {
             errors: Vec::new(),
             retry_after: None,
             cause: Some(cause.into()),
+            left: None,
         }
     }
 
@@ -86,6 +91,17 @@ impl ApiError {
     pub(super) fn without_sentence(mut self) -> Self {
         if self.status == StatusCode::NOT_FOUND {
             self.errors.clear();
+        }
+        self
+    }
+
+    /// The same, saying what was changed before.
+    fn after(mut self, left: String) -> Self {
+        if let Some(last) = self.errors.last_mut() {
+            last.push_str("; ");
+            last.push_str(&left);
+        } else {
+            self.left = Some(left);
         }
         self
     }
@@ -125,9 +141,13 @@ impl ApiError {
     /// Sentences for the caller, under the id that the log has too.
     pub(super) fn sentences(&self, request_id: &str) -> Vec<String> {
         if self.cause.is_some() {
-            vec![format!(
+            let sentence = format!(
                 "internal error: the server's log has the reason under request id {request_id}"
-            )]
+            );
+            vec![match &self.left {
+                Some(left) => format!("{sentence}; {left}"),
+                None => sentence,
+            }]
         } else {
             self.errors.clone()
         }
@@ -148,6 +168,7 @@ impl From<Refusal> for ApiError {
             Refusal::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),
             Refusal::Provider(failure) => failure.into(),
             Refusal::Internal(cause) => Self::internal(cause),
+            Refusal::Partly { cause, left } => Self::from(*cause).after(left),
         }
     }
 }

@@ -9,7 +9,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::{duration, suggest};
+use crate::{
+    duration,
+    lifetime::{self, Length},
+    suggest,
+};
 
 /// The fields of one object that were not taken yet.
 #[derive(Debug)]
@@ -93,6 +97,16 @@ impl Fields {
     pub(super) fn duration(&mut self, name: &'static str) -> Result<Option<Duration>, ApiError> {
         let value = self.take(name).unwrap_or(Value::Null);
         duration::of_value(&self.path(name), &value).map_err(ApiError::bad_request)
+    }
+
+    /// How long something lives, or `never`; none within where 0 asks for none of its
+    /// own.
+    pub(super) fn length(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<Option<Length>>, ApiError> {
+        let value = self.take(name).unwrap_or(Value::Null);
+        lifetime::of_value(&self.path(name), &value).map_err(ApiError::bad_request)
     }
 
     /// A list of texts, as an array or separated by commas.

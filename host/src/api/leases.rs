@@ -1,30 +1,25 @@
 //! `sys/leases/…`: looking leases up, moving and making their end.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
-    answer::{Answer, Data, Envelope, LeaseHead},
-    dispatch::Ask,
+    answer::{Answer, Body, Data, Envelope, LeaseHead},
+    dispatch::{Ask, Wait},
     error::ApiError,
     fields::Fields,
-    tasks,
+    tasks::{self, Doomed},
 };
 use crate::{
     clock::Timestamp,
     engine::Engine,
-    id::LeaseId,
+    id::{LeaseId, OperationId},
     lease::{LeaseView, RevokeOutcome},
     refusal::Refusal,
     storage::LeaseState,
-    task::{Draining, Work},
+    task::Draining,
 };
-
-/// How long a caller that asked for `sync` waits for a prefix to be empty.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `PUT sys/leases/lookup`. Vault answers 400 for what is not there.
 pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
@@ -64,30 +59,28 @@ pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
     Answer::list(engine.leases.list(prefix).await?)
 }
 
-/// `PUT sys/leases/renew[/:id]`
+/// `PUT sys/leases/renew[/:id]`: shortened, with a warning, where its longest life
+/// allows no more.
 pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let id = take_id(&mut fields, id)?;
-    let increment = fields.duration("increment")?;
+    let increment = fields.length("increment")?.flatten();
     fields.finish()?;
     let missing = || ApiError::bad_request("lease not found");
     let id = id.parse::<LeaseId>().map_err(|_| missing())?;
-    let lease = match engine.leases.renew(&id, increment).await {
-        Ok(lease) => lease,
+    let renewed = match engine.leases.renew(&id, increment).await {
+        Ok(renewed) => renewed,
         Err(Refusal::NotFound(_)) => return Err(missing()),
         Err(refusal) => return Err(refusal.into()),
     };
     let mut warnings = Vec::new();
-    let left = seconds_left(&lease, engine.clock.now());
-    if let Some(increment) = increment
-        && left.saturating_add(1) < increment.as_secs()
-    {
+    let left = seconds_left(&renewed.lease, engine.clock.now());
+    if let (true, Some(asked)) = (renewed.shortened, increment) {
         warnings.push(format!(
-            "the lease lives for {left} s instead of {} s: its longest life allows no more",
-            increment.as_secs()
+            "increment ({asked}) is more than the longest life of the lease allows: it lives for {left} s from now"
         ));
     }
-    let lease = Some(head(&lease, left));
+    let lease = Some(head(&renewed.lease, left));
     Ok(Answer::envelope(Envelope {
         lease,
         warnings,
@@ -97,30 +90,11 @@ pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
 
 /// `PUT sys/leases/revoke[/:id]`: 204 where it is gone, also where it was
 /// already; 202 where upstream could not end it yet. With `sync`, that is 502;
-/// with `force` and a `reason`, the lease is dropped then.
+/// with `force`, the lease is dropped then, for a `reason`.
 pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome {
-    let is_async = ask.take_async()?;
+    let wait = ask.take_wait()?;
     let mut fields = ask.take_fields();
     let id = take_id(&mut fields, id)?;
-    if is_async {
-        fields.finish()?;
-        let Ok(id) = id.parse::<LeaseId>() else {
-            return Ok(Answer::done());
-        };
-        return match engine.leases.mark(&id).await? {
-            true => {
-                tasks::begin(
-                    engine,
-                    &ask,
-                    drain(Draining::Revoke, &id.to_string()),
-                    json!({}),
-                )
-                .await
-            }
-            false => Ok(Answer::done()),
-        };
-    }
-    let sync = fields.truth("sync")?.unwrap_or(false);
     let force = fields.truth("force")?.unwrap_or(false);
     let reason = force.then(|| reason(&mut fields)).transpose()?;
     fields.finish()?;
@@ -128,82 +102,106 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
     let Ok(id) = id.parse::<LeaseId>() else {
         return Ok(Answer::done());
     };
+    if wait == Wait::ByTask && reason.is_none() {
+        let newest = id.operation;
+        let doomed = Doomed {
+            kind: Draining::Revoke,
+            prefix: &id.to_string(),
+            count: usize::from(engine.leases.mark(&id).await?),
+            newest,
+            done: format!("lease {id} is marked"),
+            facts: None,
+        };
+        return tasks::ending(engine, &ask, wait, doomed).await;
+    }
     let outcome = match reason {
         Some(reason) => engine.leases.revoke_or_purge(&id, &reason).await?,
         None => engine.leases.revoke(&id).await?,
     };
     match outcome {
         RevokeOutcome::Revoked | RevokeOutcome::Unknown => Ok(Answer::done()),
-        RevokeOutcome::Queued(reason) if sync => Err(ApiError::new(
+        RevokeOutcome::Queued(reason) if wait == Wait::Here => Err(ApiError::new(
             StatusCode::BAD_GATEWAY,
             format!("the lease is marked but not revoked yet, and is tried again: {reason}"),
         )),
         RevokeOutcome::Queued(reason) => {
             let warning = format!("not revoked yet, and tried again: {reason}");
-            Ok(Answer::accepted(Data::None, vec![warning]))
+            let data = json!({ "state": "revoking", "last_error": reason });
+            Ok(Answer::accepted(Data::Json(data), vec![warning]))
         }
     }
 }
 
-/// `PUT sys/leases/revoke-prefix/:prefix`: marks all at once and answers with a
-/// task that ends when none is left; with `sync`, waits for that itself.
+/// `PUT sys/leases/revoke-prefix/:prefix`: orders the end of all at once. 204, with the
+/// task in the head that ends when none is left; with `sync`, waits for that itself.
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
+    let wait = ask.take_wait()?;
     let mut fields = ask.take_fields();
-    let sync = fields.truth("sync")?.unwrap_or(false);
     fields.ignore(&["prefix"]);
     fields.finish()?;
-    let marked = engine.leases.revoke_prefix(prefix).await?;
-    if !sync {
-        let work = drain(Draining::RevokePrefix, prefix);
-        return tasks::begin(engine, &ask, work, json!({ "marked": marked })).await;
-    }
-    if engine.leases.drained(prefix, PATIENCE).await? {
-        return Ok(Answer::done());
-    }
-    let warning = "leases are left that upstream has not ended yet; they are tried again";
-    Ok(Answer::accepted(
-        Data::Json(json!({ "marked": marked })),
-        vec![warning.to_owned()],
-    ))
+    let newest = newest(engine)?;
+    let count = engine.leases.revoke_prefix(prefix).await?;
+    let doomed = Doomed {
+        kind: Draining::RevokePrefix,
+        prefix,
+        count,
+        newest,
+        done: format!("the leases below {} are marked", prefix.trim_matches('/')),
+        facts: None,
+    };
+    tasks::ending(engine, &ask, wait, doomed).await
 }
 
-/// A task that waits until what was marked is gone.
-pub(super) fn drain(kind: Draining, prefix: &str) -> Work {
-    Work::Drain {
-        kind,
-        prefix: prefix.trim_matches('/').to_owned(),
-    }
+/// An id that is newer than those of all leases so far.
+pub(super) fn newest(engine: &Engine) -> Result<OperationId, ApiError> {
+    let newest = OperationId::new(engine.clock.now()).map_err(Refusal::from);
+    Ok(newest?)
 }
 
 /// `PUT sys/leases/revoke-force/:prefix`: drops the leases that upstream failed
 /// to end, and marks the others.
-pub(super) async fn revoke_force(engine: &Engine, prefix: &str, ask: Ask) -> Outcome {
-    let mut fields = ask.into_fields();
+pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
+    let wait = ask.take_wait()?;
+    let mut fields = ask.take_fields();
     let reason = reason(&mut fields)?;
     fields.ignore(&["prefix"]);
     fields.finish()?;
+    let newest = newest(engine)?;
     let forced = engine.leases.force_prefix(prefix, &reason).await?;
-    let data = json!({ "purged": forced.purged, "marked": forced.marked });
-    let mut warnings = Vec::new();
-    if forced.purged > 0 {
-        warnings.push(format!(
+    if forced.purged == 0 && forced.marked == 0 {
+        return Ok(Answer::done());
+    }
+    let doomed = Doomed {
+        kind: Draining::RevokeForce,
+        prefix,
+        count: forced.marked,
+        newest,
+        done: format!("{} leases are dropped", forced.purged),
+        facts: Some(json!({ "purged": forced.purged })),
+    };
+    let mut answer = tasks::ending(engine, &ask, wait, doomed).await?;
+    if let (true, Body::Envelope(envelope)) = (forced.purged > 0, &mut answer.body) {
+        envelope.warnings.push(format!(
             "{} leases were dropped whose credentials may still work upstream; the audit log names them",
             forced.purged
         ));
     }
-    Ok(Answer::accepted(Data::Json(data), warnings))
+    Ok(answer)
 }
 
-/// Why a credential that may still work is forgotten: somebody will ask.
+/// Why a credential that may still work is forgotten. Vault's clients have no word for
+/// it: then the audit log says that none was given, because somebody will ask.
 fn reason(fields: &mut Fields) -> Result<String, ApiError> {
     let reason = fields.text("reason")?.unwrap_or_default();
-    if reason.trim().is_empty() || reason.len() > 1024 {
+    if reason.len() > 1024 {
         return Err(ApiError::bad_request(
-            "reason is required with force, in at most 1024 bytes: it stands in the audit log \
-             beside the credential that may still work",
+            "reason must be at most 1024 bytes: it stands in the audit log beside the credential that may still work",
         ));
     }
-    Ok(reason)
+    Ok(match reason.trim() {
+        "" => "no reason was given".to_owned(),
+        reason => reason.to_owned(),
+    })
 }
 
 /// `GET sys/leases`: what waits for its end, with the reason. `state` narrows it;

@@ -82,6 +82,7 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
     }
     samples.sort_by(|a, b| a.mount.cmp(&b.mount));
     Ok(Answer {
+        task: None,
         status: StatusCode::OK,
         body: Body::Document {
             content_type: CONTENT_TYPE.into(),

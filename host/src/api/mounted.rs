@@ -8,20 +8,22 @@ use super::{
     answer::{Answer, Data, Envelope},
     dispatch::Ask,
     error::ApiError,
+    fields::Fields,
     leases,
     route::{Operation, Within, within_mount},
-    tasks,
+    tasks::{self, Doomed},
 };
 use crate::{
     clock::Timestamp,
     engine::Engine,
     id::{MountPath, RoleName},
     lease::IssueRequest,
+    lifetime::Length,
     refusal::Refusal,
     settings::ConfigView,
     storage::RotationRow,
     suggest,
-    task::Work,
+    task::{Done, Draining, Work},
 };
 
 /// Answers a path that no route of the host matches.
@@ -58,14 +60,7 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         (Within::Roles, List) => Answer::list(engine.roles.list(&mount).await?),
         (Within::Role { name }, Read) => show_role(engine, &mount, name).await,
         (Within::Role { name }, Write) => write_role(engine, &mount, name, ask).await,
-        (Within::Role { name }, Delete) => {
-            let outcome = engine
-                .roles
-                .remove(&mount, &name.parse::<RoleName>()?)
-                .await;
-            engine.nudge.now();
-            gone(outcome)
-        }
+        (Within::Role { name }, Delete) => remove_role(engine, &mount, name, ask).await,
         (Within::Creds { role }, Read | Write) => issue(engine, &mount, role, ask).await,
         (Within::StaticRoles, List) => accounts::list(engine, &mount).await,
         (Within::StaticRole { name }, Read) => accounts::show(engine, &mount, name).await,
@@ -168,14 +163,49 @@ async fn show_role(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
         .map_err(|refusal| ApiError::from(refusal).without_sentence())
 }
 
-async fn write_role(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
+/// Changes the fields that the body names; with `replace`, those that it does not name
+/// have their defaults again.
+async fn write_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask) -> Outcome {
     let name = name.parse::<RoleName>()?;
     let requester = ask.requester();
-    let warnings = engine
-        .roles
-        .write(mount, &name, Value::Object(ask.fields), requester)
-        .await?;
+    let replace = ask.fields.remove_entry("replace").into_iter().collect();
+    let replace = Fields::new(replace).truth("replace")?.unwrap_or(false);
+    let (roles, role) = (&engine.roles, Value::Object(ask.fields));
+    let warnings = match replace {
+        true => roles.replace(mount, &name, role, requester).await?,
+        false => roles.write(mount, &name, role, requester).await?,
+    };
+    engine.nudge.now();
     Ok(Answer::done_with(warnings))
+}
+
+/// `DELETE :mount/roles/:name`; gone already is done. Its leases live on, unless
+/// `revoke` or the mount's settings say otherwise.
+async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask) -> Outcome {
+    let name = name.parse::<RoleName>()?;
+    let wait = ask.take_wait()?;
+    let mut fields = ask.take_fields();
+    let revoke = fields.truth("revoke")?;
+    fields.finish()?;
+    let newest = leases::newest(engine)?;
+    let removed = match engine.roles.remove(mount, &name, revoke).await {
+        Ok(removed) => removed,
+        Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    engine.nudge.now();
+    if removed.revoking == 0 {
+        return Ok(Answer::done());
+    }
+    let doomed = Doomed {
+        kind: Draining::RemoveRole,
+        prefix: &format!("{mount}/creds/{name}"),
+        count: removed.revoking,
+        newest,
+        done: format!("role {name} of {mount} is removed"),
+        facts: Some(json!({})),
+    };
+    tasks::ending(engine, &ask, wait, doomed).await
 }
 
 /// Issues a credential. It stands in `data` once, and nowhere else.
@@ -183,13 +213,17 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
     let role = role.parse::<RoleName>()?;
     let is_async = ask.take_async()?;
     let mut fields = ask.take_fields();
-    let ttl = fields.duration("ttl")?;
+    let ttl = fields.length("ttl")?.flatten();
     if is_async {
         let work = Work::Issue {
             mount: mount.to_string(),
             role: role.to_string(),
             body: fields.rest(),
-            ttl_ms: ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
+            ttl_ms: match ttl {
+                Some(Length::For(ttl)) => Some(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
+                Some(Length::Never) | None => None,
+            },
+            endless: ttl == Some(Length::Never),
             key: ask.key.as_ref().map(ToString::to_string),
             token_end: ask.identity.fixed_end(),
         };
@@ -243,9 +277,10 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
 
 /// Compares upstream with the leases. Only orphans that the caller names are
 /// ended: upstream does not tell which installation made them.
-async fn reconcile(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
-    let requester = ask.requester();
-    let mut fields = ask.into_fields();
+/// A task does it, which is cancelled where its caller does not wait for it.
+async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
+    let is_async = ask.take_async()?;
+    let mut fields = ask.take_fields();
     let dry_run = fields.truth("dry_run")?.unwrap_or(true);
     let named = fields.list("revoke")?.unwrap_or_default();
     fields.finish()?;
@@ -263,37 +298,27 @@ async fn reconcile(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
         }
         _ => {}
     }
-    let found = engine.leases.reconcile(mount, &named, requester).await?;
-    let mut warnings = Vec::new();
-    if !found.failed.is_empty() {
-        warnings.push(format!(
-            "{} of the orphans named are not revoked; failed says why, and naming them again tries again",
-            found.failed.len()
-        ));
+    let work = Work::Reconcile {
+        mount: mount.to_string(),
+        revoke: named,
+    };
+    if is_async {
+        return tasks::begin(engine, &ask, work, json!({})).await;
     }
-    let vanished: Vec<Value> = found
-        .vanished
-        .iter()
-        .map(|gone| json!({ "lease_id": gone.lease.to_string(), "credential_id": gone.credential_id }))
-        .collect();
-    let failed: Vec<Value> = found
-        .failed
-        .iter()
-        .map(|(id, error)| json!({ "credential_id": id, "error": error }))
-        .collect();
+    let (requester, left) = (ask.requester(), ask.presence.left());
+    let found = match engine.tasks.perform_for(work, requester, left).await? {
+        Done::Report(found) => found,
+        Done::Nothing | Done::Credential(_) => Value::Null,
+    };
+    let failed = found.get("failed").and_then(Value::as_array);
+    let warnings = match failed.map_or(0, Vec::len) {
+        0 => Vec::new(),
+        failed => vec![format!(
+            "{failed} of the orphans named are not revoked; failed says why, and naming them again tries again"
+        )],
+    };
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(json!({
-            "dry_run": dry_run,
-            "upstream_count": found.upstream,
-            "lease_count": found.leases,
-            "orphan_count": found.orphan_count,
-            "orphans": found.orphans,
-            "undecided_count": found.undecided_count,
-            "vanished_count": found.vanished_count,
-            "vanished": vanished,
-            "revoked": found.revoked,
-            "failed": failed,
-        })),
+        data: Data::Json(found),
         warnings,
         ..Envelope::default()
     }))

@@ -8,13 +8,14 @@ use super::{
     dispatch::Ask,
     error::ApiError,
     fields::Fields,
-    leases, logins, tasks,
+    leases, logins,
+    tasks::{self, Doomed},
     vault_settings::{self, Place},
 };
 use crate::{
     engine::Engine,
     id::{MountPath, OperationId},
-    mount::{MountSpec, MountView, Tune, TunePatch, VaultSettings},
+    mount::{MountSpec, MountView, Move, Tune, TunePatch, VaultSettings},
     refusal::Refusal,
     task::Draining,
 };
@@ -140,6 +141,9 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let tune = Tune {
         default_lease_ttl,
         max_lease_ttl,
+        revoke_leases_with_role: patch
+            .revoke_leases_with_role
+            .unwrap_or(defaults.revoke_leases_with_role),
         allowed_hosts: patch.allowed_hosts.unwrap_or(defaults.allowed_hosts),
         extra_roots: patch.extra_roots.unwrap_or(defaults.extra_roots),
         max_leases: patch.max_leases.unwrap_or(defaults.max_leases),
@@ -164,19 +168,32 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
 }
 
 /// `POST sys/remount`: done when it is answered. The id is for clients that ask
-/// how it stands.
+/// how it stands. A path that begins with `auth/` is that of a login method.
 pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
-    let from = fields
-        .required("from")?
-        .trim_matches('/')
-        .parse::<MountPath>()?;
-    let to = fields
-        .required("to")?
-        .trim_matches('/')
-        .parse::<MountPath>()?;
+    let (from, to) = (fields.required("from")?, fields.required("to")?);
     fields.finish()?;
-    let id = engine.mounts.remount(&from, &to).await?;
+    let (from, to) = (from.trim_matches('/'), to.trim_matches('/'));
+    let id = match (from.strip_prefix("auth/"), to.strip_prefix("auth/")) {
+        (Some(method), Some(new)) => {
+            let id = engine
+                .logins
+                .remount(&method.parse()?, &new.parse()?)
+                .await?;
+            engine.mounts.remember_move(Move {
+                id,
+                from: from.to_owned(),
+                to: to.to_owned(),
+            });
+            id
+        }
+        (None, None) => engine.mounts.remount(&from.parse()?, &to.parse()?).await?,
+        _ => {
+            return Err(ApiError::bad_request(
+                "from and to must both be login methods (auth/…), or neither: one kind does not become the other",
+            ));
+        }
+    };
     Ok(Answer::data_on_top(json!({ "migration_id": id })))
 }
 
@@ -209,22 +226,30 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
 }
 
 /// `DELETE sys/mounts/:path`; gone already is done. Its leases are revoked in the
-/// background; with `async`, a task tells when.
+/// background; with `sync`, it is answered when they are.
 pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome {
     let path = path.parse::<MountPath>()?;
-    let is_async = ask.take_async()?;
-    match engine.mounts.remove(&path).await {
-        Ok(()) => {
-            engine.nudge.now();
-            if is_async {
-                let work = leases::drain(Draining::Unmount, path.as_str());
-                return tasks::begin(engine, &ask, work, json!({})).await;
-            }
-            Ok(Answer::done())
-        }
-        Err(Refusal::NotFound(_)) => Ok(Answer::done()),
-        Err(refusal) => Err(refusal.into()),
+    let wait = ask.take_wait()?;
+    ask.take_fields().finish()?;
+    let newest = leases::newest(engine)?;
+    let count = match engine.mounts.remove(&path).await {
+        Ok(count) => count,
+        Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    engine.nudge.now();
+    if count == 0 {
+        return Ok(Answer::done());
     }
+    let doomed = Doomed {
+        kind: Draining::Unmount,
+        prefix: path.as_str(),
+        count,
+        newest,
+        done: format!("mount {path} is removed"),
+        facts: Some(json!({})),
+    };
+    tasks::ending(engine, &ask, wait, doomed).await
 }
 
 fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
@@ -242,7 +267,8 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
     let concurrency = fields.number("max_concurrency")?;
     let patch = TunePatch {
         default_lease_ttl: fields.duration("default_lease_ttl")?,
-        max_lease_ttl: fields.duration("max_lease_ttl")?,
+        max_lease_ttl: fields.length("max_lease_ttl")?,
+        revoke_leases_with_role: fields.truth("revoke_leases_with_role")?,
         allowed_hosts: fields.list("allowed_hosts")?,
         extra_roots: fields.text("extra_roots")?,
         max_leases: fields.number("max_leases")?,

@@ -90,6 +90,7 @@ impl Desk {
         Ok(Answer {
             status: StatusCode::OK,
             body: Body::Lines(watch),
+            task: None,
         })
     }
 }

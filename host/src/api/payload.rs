@@ -15,6 +15,7 @@ use tokio::{
     io::{AsyncRead as _, ReadBuf},
 };
 
+use super::delivery::Delivery;
 use crate::monitor::Watch;
 
 /// Bytes read and sent at a time.
@@ -25,6 +26,13 @@ const PIECE: usize = 64 << 10;
 pub enum Payload {
     /// All of it at hand.
     Whole(Full<Bytes>),
+    /// The same, of which somebody wants to know whether it was written.
+    Watched {
+        /// All of it.
+        whole: Full<Bytes>,
+        /// Who.
+        delivery: Delivery,
+    },
     /// So many bytes of a file, from where it stands.
     File {
         /// Where they come from.
@@ -39,6 +47,17 @@ pub enum Payload {
 impl From<Vec<u8>> for Payload {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Whole(Full::new(Bytes::from(bytes)))
+    }
+}
+
+impl Payload {
+    /// The same, watched. What is read from a file carries no credential.
+    #[must_use]
+    pub fn watched(self, delivery: Delivery) -> Self {
+        match self {
+            Self::Whole(whole) => Self::Watched { whole, delivery },
+            other => other,
+        }
     }
 }
 
@@ -59,6 +78,13 @@ impl Body for Payload {
                 return watch
                     .poll_next(context)
                     .map(|line| line.map(|line| Ok(Frame::data(line))));
+            }
+            Self::Watched { whole, delivery } => {
+                let frame = Pin::new(&mut *whole).poll_frame(context);
+                if whole.is_end_stream() {
+                    delivery.taken();
+                }
+                return frame.map_err(|never| match never {});
             }
             Self::File { left: 0, .. } => return Poll::Ready(None),
             Self::File { file, left } => (file, left),
@@ -81,7 +107,7 @@ impl Body for Payload {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Whole(whole) | Self::Watched { whole, .. } => whole.is_end_stream(),
             Self::File { left, .. } => *left == 0,
             Self::Lines(_) => false,
         }
@@ -89,7 +115,7 @@ impl Body for Payload {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(whole) => whole.size_hint(),
+            Self::Whole(whole) | Self::Watched { whole, .. } => whole.size_hint(),
             Self::File { left, .. } => SizeHint::with_exact(*left),
             Self::Lines(_) => SizeHint::default(),
         }

@@ -98,6 +98,7 @@ pub(super) async fn register(engine: &Engine, kind: &str, name: &str, ask: Ask) 
         source: PinSource::Api,
     };
     let pin = engine.catalog.pin(pin).await?;
+    engine.pins_changed(&pin.name).await?;
     Ok(Answer::done_with(engine.upgrades.misfits(&pin.name).await?))
 }
 
@@ -115,6 +116,7 @@ pub(super) async fn upgrade(engine: &Engine, ask: Ask) -> Outcome {
         .upgrades
         .upgrade(&plugin, version.as_deref(), force)
         .await?;
+    engine.pins_changed(&plugin).await?;
     let paths = |paths: &[MountPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
     let data = json!({
         "plugin": plugin,
@@ -188,6 +190,9 @@ pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
             .open(&path.trim_matches('/').parse::<MountPath>()?)?;
     }
     engine.catalog.verify_again().await;
+    for plugin in engine.mounts.plugins() {
+        engine.pins_changed(&plugin).await?;
+    }
     Ok(Answer::done())
 }
 

@@ -30,6 +30,7 @@ pub(super) async fn back_up(engine: &Engine) -> Outcome {
     // Its name goes with `copy`, here; the open file stays until it is sent.
     tracing::info!(bytes = length, "backed up the database");
     Ok(Answer {
+        task: None,
         status: StatusCode::OK,
         body: Body::File {
             content_type: "application/vnd.sqlite3",

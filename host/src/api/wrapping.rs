@@ -54,6 +54,7 @@ pub(super) async fn wrap(
         Answer {
             status,
             body: Body::Envelope(envelope),
+            ..
         } if envelope.wrapped.is_none() => (status, envelope),
         // Without an envelope, or wrapped already by `rewrap`.
         other => return Ok(other),
@@ -95,6 +96,7 @@ pub(super) fn wrap_body(ask: Ask) -> Outcome {
 pub(super) async fn unwrap(engine: &Engine, token: &Secret<String>) -> Outcome {
     let answer = engine.wrappings.unwrap(token).await?;
     Ok(Answer {
+        task: None,
         status: StatusCode::OK,
         body: Body::Unwrapped(answer),
     })

@@ -54,7 +54,8 @@ impl Session<'_, '_> {
             Verb::Remove { mount, force } => {
                 let query = if force { "?force=true" } else { "" };
                 let what = format!("config at mount {mount}");
-                if self.remove(&format!("{mount}/config"), query, &what)? == Removed::Now {
+                let (removed, _) = self.remove(&format!("{mount}/config"), "", query, &what)?;
+                if removed == Removed::Now {
                     self.console
                         .note(&format!("the config of {mount} is removed"));
                 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::client::{ACCEPTED, ClientError};
+use super::client::{ACCEPTED, Answer, ClientError};
 use super::output::Format;
 use super::session::{Presence, Removed};
 use super::values::trimmed;
@@ -55,8 +55,11 @@ pub struct Revoke {
     /// End every lease below this path, such as database/creds/app
     #[arg(long, value_name = "PATH")]
     prefix: Option<String>,
-    /// Wait until the upstream systems have ended them
+    /// Do not wait until the upstream systems have ended them
     #[arg(long, conflicts_with = "force")]
+    no_wait: bool,
+    /// As it was called while not waiting was the rule
+    #[arg(long, hide = true, conflicts_with_all = ["force", "no_wait"])]
     wait: bool,
     /// Drop what the upstream system does not end, for this reason: the
     /// credential may go on working, and the audit log names it
@@ -144,24 +147,25 @@ impl Session<'_, '_> {
                 let answer = self.client.post(&path, &json!({ "reason": reason }))?;
                 self.warnings(&answer);
                 if self.removed(presence, &format!("lease below {prefix}")) == Removed::Now {
+                    let count = |name| answer.data().get(name).and_then(Value::as_u64).unwrap_or(0);
                     self.console.note(&format!(
-                        "every lease below {prefix} is dropped where upstream failed to end it, and marked otherwise"
+                        "below {prefix}, {} leases are dropped that upstream failed to end, and {} others are being revoked",
+                        count("purged"),
+                        count("marked"),
                     ));
                 }
                 Ok(())
             }
             Verb::Revoke(Revoke {
                 id: Some(id),
-                wait,
+                no_wait,
                 force,
                 ..
             }) => {
-                let mut body = json!({ "lease_id": id });
-                wait_for_it(&mut body, wait);
-                if let (Some(reason), Some(body)) = (force, body.as_object_mut()) {
-                    body.insert("force".to_owned(), true.into());
-                    body.insert("reason".to_owned(), reason.into());
-                }
+                let body = match force {
+                    Some(reason) => json!({ "lease_id": id, "force": true, "reason": reason }),
+                    None => json!({ "lease_id": id, how_long(no_wait): true }),
+                };
                 let presence = self.presence_of_lease(&id);
                 let answer = self.client.post("sys/leases/revoke", &body)?;
                 self.warnings(&answer);
@@ -174,18 +178,25 @@ impl Session<'_, '_> {
                 }
                 Ok(())
             }
-            Verb::Revoke(Revoke { prefix, wait, .. }) => {
+            Verb::Revoke(Revoke {
+                prefix, no_wait, ..
+            }) => {
                 let prefix = prefix.unwrap_or_default();
                 let path = format!("sys/leases/revoke-prefix/{}", prefix.trim_matches('/'));
-                let mut body = json!({});
-                wait_for_it(&mut body, wait);
                 let presence = self.presence_below(&prefix);
-                let answer = self.client.post(&path, &body)?;
+                let body = json!({ how_long(no_wait): true });
+                let mut answer = self.client.post(&path, &body)?;
+                // The server keeps nobody waiting for ever; asked again, it goes on.
+                while answer.status == ACCEPTED && !no_wait {
+                    self.console
+                        .note(&format!("leases below {prefix} are still being revoked"));
+                    answer = self.client.post(&path, &body)?;
+                }
                 self.warnings(&answer);
                 if self.removed(presence, &format!("lease below {prefix}")) == Removed::Now {
-                    let outcome = match wait && answer.status != ACCEPTED {
-                        true => "is revoked",
-                        false => "is marked and being revoked",
+                    let outcome = match no_wait || answer.status == ACCEPTED {
+                        true => "is marked and being revoked",
+                        false => "is revoked",
                     };
                     self.console
                         .note(&format!("every lease below {prefix} {outcome}"));
@@ -230,8 +241,22 @@ impl Session<'_, '_> {
     }
 }
 
-fn wait_for_it(body: &mut Value, wait: bool) {
-    if let (true, Some(body)) = (wait, body.as_object_mut()) {
-        body.insert("sync".to_owned(), true.into());
+/// The field by which a request says whether it waits for leases to end.
+pub(super) fn how_long(no_wait: bool) -> &'static str {
+    if no_wait { "async" } else { "sync" }
+}
+
+impl Session<'_, '_> {
+    /// What is said of the leases of something that was removed.
+    pub(super) fn fate(answer: &Answer) -> String {
+        let marked = answer.data().get("marked").and_then(Value::as_u64);
+        let task = answer.data().get("task_id").and_then(Value::as_str);
+        match (marked, task) {
+            (None, _) => String::new(),
+            (Some(leases), Some(task)) => {
+                format!("; {leases} leases are being revoked (`lessor task show {task}`)")
+            }
+            (Some(leases), None) => format!("; its {leases} leases are revoked"),
+        }
     }
 }

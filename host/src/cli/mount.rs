@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::Session;
+use super::lease::how_long;
 use super::session::Removed;
 
 /// What can be done with mounts.
@@ -40,6 +41,9 @@ pub enum Verb {
     Remove {
         /// The mount's path
         path: String,
+        /// Do not wait until they are revoked
+        #[arg(long)]
+        no_wait: bool,
     },
 }
 
@@ -64,9 +68,12 @@ pub struct Tuning {
     /// How long leases live where neither role nor request says (1h30m, 90s)
     #[arg(long, value_name = "DURATION")]
     default_ttl: Option<String>,
-    /// How long leases may live at most, renewals included
+    /// How long leases may live at most, renewals included; never lets roles say so
     #[arg(long, value_name = "DURATION")]
     max_ttl: Option<String>,
+    /// Whether leases end with their role where its removal does not say
+    #[arg(long, value_name = "true|false")]
+    revoke_leases_with_role: Option<bool>,
     /// How many leases there may be at a time; 0 is no limit
     #[arg(long, value_name = "NUMBER")]
     max_leases: Option<u64>,
@@ -126,12 +133,14 @@ impl Session<'_, '_> {
                 self.write(&format!("sys/mounts/{path}/tune"), &fields.into())?;
                 self.console.note(&format!("mount {path} is tuned"));
             }
-            Verb::Remove { path } => {
+            Verb::Remove { path, no_wait } => {
+                let query = format!("?{}=true", how_long(no_wait));
                 let what = format!("mount at {path}");
-                if self.remove(&format!("sys/mounts/{path}"), "", &what)? == Removed::Now {
-                    self.console.note(&format!(
-                        "mount {path} is removed; its leases are being revoked"
-                    ));
+                let (removed, answer) =
+                    self.remove(&format!("sys/mounts/{path}"), "", &query, &what)?;
+                if removed == Removed::Now {
+                    self.console
+                        .note(&format!("mount {path} is removed{}", Self::fate(&answer)));
                 }
             }
         }
@@ -157,6 +166,10 @@ impl Tuning {
             ("extra_roots", extra_roots.map(Value::from)),
             ("default_lease_ttl", self.default_ttl.map(Value::from)),
             ("max_lease_ttl", self.max_ttl.map(Value::from)),
+            (
+                "revoke_leases_with_role",
+                self.revoke_leases_with_role.map(Value::from),
+            ),
             ("max_leases", self.max_leases.map(Value::from)),
             ("max_concurrency", self.max_concurrency.map(Value::from)),
             ("timeout", self.timeout.map(Value::from)),

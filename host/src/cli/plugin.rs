@@ -132,7 +132,8 @@ impl Session<'_, '_> {
                     )
                 });
                 let what = format!("pin of a plugin {name}");
-                if self.remove(&catalog(&name), &query, &what)? == Removed::Now {
+                let (removed, _) = self.remove(&catalog(&name), &query, &query, &what)?;
+                if removed == Removed::Now {
                     self.console
                         .note(&format!("plugin {name} is no longer pinned"));
                 }

@@ -39,12 +39,19 @@ impl<'a, 'c> Session<'a, 'c> {
 
     /// Removes what is at a path, and says of `what` whether it was there: else a
     /// typing error would look like a removal. Gone already is no failure, so that
-    /// a script can be run again.
-    pub(super) fn remove(&mut self, path: &str, query: &str, what: &str) -> Result<Removed> {
-        let presence = Presence::of(&self.client.get_with(path, query));
-        let answer = self.client.delete(path, query)?;
+    /// a script can be run again. `which` is the query that looks, `how` the one
+    /// that removes.
+    pub(super) fn remove(
+        &mut self,
+        path: &str,
+        which: &str,
+        how: &str,
+        what: &str,
+    ) -> Result<(Removed, Answer)> {
+        let presence = Presence::of(&self.client.get_with(path, which));
+        let answer = self.client.delete(path, how)?;
         self.warnings(&answer);
-        Ok(self.removed(presence, what))
+        Ok((self.removed(presence, what), answer))
     }
 
     /// Says what became of `what`, of which this was known before it was removed.

@@ -70,7 +70,7 @@ fn mistakes_in_the_words_typed_are_usage_errors() {
 /// empty.
 #[test]
 fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
-    let cases: [(&str, &str, Value); 18] = [
+    let cases: [(&str, &str, Value); 20] = [
         (
             "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
             "POST /v1/sys/plugins/catalog/secret/db",
@@ -96,7 +96,7 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
         ),
         (
             "mount remove team/db",
-            "DELETE /v1/sys/mounts/team/db",
+            "DELETE /v1/sys/mounts/team/db?sync=true",
             Value::Null,
         ),
         (
@@ -110,26 +110,40 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
             "POST /v1/db/roles/app",
             json!({ "default_ttl": "1h" }),
         ),
-        ("role remove db app", "DELETE /v1/db/roles/app", Value::Null),
+        (
+            "role write db app --replace default_ttl=1h",
+            "POST /v1/db/roles/app",
+            json!({ "default_ttl": "1h", "replace": true }),
+        ),
+        (
+            "role remove db app",
+            "DELETE /v1/db/roles/app?sync=true",
+            Value::Null,
+        ),
+        (
+            "role remove db app --revoke --no-wait",
+            "DELETE /v1/db/roles/app?revoke=true&async=true",
+            Value::Null,
+        ),
         (
             "lease revoke db/creds/app/1",
             "POST /v1/sys/leases/revoke",
-            json!({ "lease_id": "db/creds/app/1" }),
+            json!({ "lease_id": "db/creds/app/1", "sync": true }),
         ),
         (
-            "lease revoke --prefix db/creds/",
+            "lease revoke --prefix db/creds/ --wait",
             "POST /v1/sys/leases/revoke-prefix/db/creds",
-            json!({}),
-        ),
-        (
-            "lease revoke --prefix db --wait",
-            "POST /v1/sys/leases/revoke-prefix/db",
             json!({ "sync": true }),
         ),
         (
-            "lease revoke db/creds/app/1 --wait",
+            "lease revoke --prefix db --no-wait",
+            "POST /v1/sys/leases/revoke-prefix/db",
+            json!({ "async": true }),
+        ),
+        (
+            "lease revoke db/creds/app/1 --no-wait",
             "POST /v1/sys/leases/revoke",
-            json!({ "lease_id": "db/creds/app/1", "sync": true }),
+            json!({ "lease_id": "db/creds/app/1", "async": true }),
         ),
         (
             "lease revoke db/creds/app/1 --force gone",

@@ -47,7 +47,8 @@ impl Leases {
         if self.purge(&mount, one, reason).await? == 0 {
             return Err(Refusal::Conflict(format!(
                 "lease {id} cannot be dropped yet: {why}; try again when that is over"
-            )));
+            ))
+            .after("it is marked, and ended meanwhile if upstream lets it"));
         }
         Ok(RevokeOutcome::Revoked)
     }

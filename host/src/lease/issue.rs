@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{
-    IssueRequest, Issued, LeaseView, Leases, id_of, is_renewable, repeat::early, requested_ttl,
+    IssueRequest, Issued, LeaseView, Leases,
+    ends::{Ends, requested},
+    id_of, is_renewable,
+    repeat::early,
     shown_end,
 };
 use crate::{
@@ -15,6 +18,7 @@ use crate::{
     clock::Timestamp,
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
+    lifetime::least,
     mount::{Mount, give_up_after},
     principal,
     provider::{Credential, Failure},
@@ -33,7 +37,7 @@ pub(super) struct Making<'a> {
     pub(super) mount: &'a Arc<Mount>,
     pub(super) plugin: &'a Arc<Plugin>,
     pub(super) role_name: &'a RoleName,
-    pub(super) document: Secret<String>,
+    pub(super) document: Arc<Secret<String>>,
     pub(super) body: Secret<String>,
     pub(super) lease: &'a NewLease,
     /// Whether the lease has a row by now, which covers one call at a time.
@@ -94,9 +98,9 @@ impl Leases {
             .request
             .check("request", &mut body)
             .map_err(Refusal::Invalid)?;
-        let bounds = Bounds::of(&role.host, &mount);
-        let ttl = requested_ttl("ttl", request.ttl, bounds)?;
-        let document = self.roles.open(&mount, &role)?;
+        let bounds = Bounds::of(&role.host, &mount.spec.tune);
+        let length = requested(request.ttl, bounds)?;
+        let document = self.roles.document(&plugin, &mount, &role)?;
         let mut root = self.rotations.root_for(&mount, &plugin).await?;
         let slot = mount.slot().await?;
 
@@ -115,6 +119,15 @@ impl Leases {
         let descriptor = plugin.provider.descriptor();
         let principal = principal::name(&role.host.name_template, parts, descriptor.name_limit)
             .map_err(Refusal::Invalid)?;
+        let ends = Ends {
+            issued_at: now,
+            from: now,
+            length,
+            longest: bounds.max,
+            recorded: None,
+            token: token_end,
+            upstream: None,
+        };
         let lease = NewLease {
             operation,
             mount_id: mount.id,
@@ -124,8 +137,8 @@ impl Leases {
             plugin_sha256: plugin.provider.digest(),
             config_version: root.root.version,
             issued_at: now,
-            expires_at: earlier(ttl.map(|ttl| now.plus(ttl)), token_end),
-            max_expires_at: earlier(bounds.max.map(|max| now.plus(max)), token_end),
+            expires_at: ends.end(),
+            max_expires_at: ends.latest(),
             give_up_at: give_up_after(patience, now),
             role_cap: role.host.max_leases,
             mount_cap: mount.spec.tune.max_leases,
@@ -141,7 +154,9 @@ impl Leases {
         if needs_intent {
             fault::point("issue.before_intent");
             let intent = self.storage.record_intent(lease.clone(), keyed).await?;
-            taken(intent, path, role_name)?;
+            if !taken(intent, path, role_name)? {
+                return Ok(None);
+            }
             fault::point("issue.after_intent");
         } else if (lease.role_cap > 0 || lease.mount_cap > 0)
             && let Some(cap) = self.storage.cap_reached(lease.clone()).await?
@@ -166,7 +181,8 @@ impl Leases {
         let credential = match made {
             Ok(credential) => credential,
             Err(failure) if needs_intent => {
-                return Err(self.not_made(lease, attempt, failure).await);
+                let id = id_of(&mount, role_name, lease.operation);
+                return Err(self.not_made(id, lease, attempt, failure).await);
             }
             Err(failure) => return Err(Refusal::Provider(failure)),
         };
@@ -290,7 +306,7 @@ impl Leases {
                 self.nudge.at(made.view.expire_time);
                 Ok(Some(made.handed_out()))
             }
-            Made::Refused(intent) => taken(intent, mount.path(), role).map(|()| None),
+            Made::Refused(intent) => taken(intent, mount.path(), role).map(|_| None),
             Made::Revoked => Err(revoked_meanwhile(&made.view.id)),
             Made::RoleChanged => Ok(None),
         }
@@ -300,12 +316,14 @@ impl Leases {
     /// has it revoked otherwise.
     pub(super) async fn not_made(
         &self,
+        id: LeaseId,
         lease: NewLease,
         attempt: u32,
         failure: Failure,
     ) -> Refusal {
         let operation = lease.operation;
-        let outcome = if attempt == 1 && !failure.reached_upstream {
+        let nothing_made = attempt == 1 && !failure.reached_upstream;
+        let outcome = if nothing_made {
             self.storage.forget_intent(operation).await
         } else {
             // Looked for too early, it would be missed and forgotten.
@@ -324,7 +342,13 @@ impl Leases {
             tracing::error!(%operation, %error, "could not record a failed issue");
         }
         self.nudge.now();
-        Refusal::Provider(failure)
+        let refusal = Refusal::Provider(failure);
+        if nothing_made {
+            return refusal;
+        }
+        refusal.after(format!(
+            "what may have been made is looked for and ended as lease {id}"
+        ))
     }
 }
 
@@ -345,7 +369,7 @@ impl MadeLease {
         now: Timestamp,
     ) -> (Self, Activation) {
         let upstream_end = credential.expires_in.map(|span| now.plus(span));
-        let expires_at = earlier(lease.expires_at, upstream_end);
+        let expires_at = least([lease.expires_at, upstream_end]);
         let view = LeaseView {
             id: id_of(mount, role, lease.operation),
             state: LeaseState::Active,
@@ -388,10 +412,11 @@ impl MadeLease {
     }
 }
 
-/// Goes on where nothing stood against a lease.
-fn taken(intent: Intent, path: &MountPath, role: &RoleName) -> Result<(), Refusal> {
+/// Goes on where nothing stood against a lease; false where its role is another now.
+fn taken(intent: Intent, path: &MountPath, role: &RoleName) -> Result<bool, Refusal> {
     match intent {
-        Intent::Recorded => Ok(()),
+        Intent::Recorded => Ok(true),
+        Intent::RoleChanged => Ok(false),
         Intent::Full(cap) => Err(full(cap, path, role)),
         // Another request with the same key was quicker.
         Intent::KeyTaken => Err(early()),
@@ -401,6 +426,7 @@ fn taken(intent: Intent, path: &MountPath, role: &RoleName) -> Result<(), Refusa
 
 fn revoked_meanwhile(id: &LeaseId) -> Refusal {
     Refusal::Conflict(format!("lease {id} was revoked while it was being made"))
+        .after("its credential is handed to nobody and ended")
 }
 
 /// The credential exists, and its row still says `creating`: that leads to its
@@ -409,17 +435,12 @@ fn not_recorded(id: &LeaseId, error: StorageError) -> Refusal {
     tracing::error!(lease = %id, %error, "could not record a credential that was made; it is revoked");
     if error.refuses_writes() {
         Refusal::Unavailable(format!(
-            "storage refuses writes (disk full, read-only or failing), so lease {id} could not be recorded: \
-             its credential is revoked, and requests succeed again once storage accepts them"
+            "storage refuses writes (disk full, read-only or failing), so lease {id} could not be recorded"
         ))
+        .after("its credential is revoked, and requests succeed again once storage accepts them")
     } else {
-        error.into()
+        Refusal::from(error).after(format!("the credential of lease {id} is revoked"))
     }
-}
-
-/// The earlier of two ends; absent: never.
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    [one, other].into_iter().flatten().min()
 }
 
 fn no_token_to_end_with(role: &RoleName) -> Refusal {

@@ -16,6 +16,18 @@ use crate::{
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;
 
+/// How far leases have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// None is left.
+    Ended,
+    /// Some are left, which upstream may end any moment.
+    UnderWay,
+    /// Upstream refused to end those that are left, or does not answer; why one of them
+    /// is not ended.
+    Failing(Option<String>),
+}
+
 /// What a prefix covers of one mount.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cover {
@@ -51,17 +63,56 @@ impl Leases {
         Ok(ending)
     }
 
-    /// Waits until no lease under a prefix that exists now is left, or until
-    /// `limit` has passed. Whether none is left.
+    /// Waits until no lease under a prefix that was made before `newest` is left, or
+    /// all that are left have failed to end, or `limit` has passed.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn drained(&self, prefix: &str, limit: Duration) -> Result<bool, Refusal> {
-        let newest = OperationId::new(self.clock.now())?;
-        match tokio::time::timeout(limit, self.drained_before(prefix, newest)).await {
-            Ok(drained) => drained.map(|()| true),
-            Err(_) => Ok(false),
+    pub async fn await_end(
+        &self,
+        prefix: &str,
+        newest: OperationId,
+        limit: Duration,
+    ) -> Result<Ending, Refusal> {
+        let settled = async {
+            loop {
+                let ended = self.ended.notified();
+                match self.ending_before(prefix, newest).await? {
+                    Ending::UnderWay => ended.await,
+                    settled => return Ok(settled),
+                }
+            }
+        };
+        match tokio::time::timeout(limit, settled).await {
+            Ok(settled) => settled,
+            Err(_) => Ok(Ending::UnderWay),
         }
+    }
+
+    async fn ending_before(&self, prefix: &str, newest: OperationId) -> Result<Ending, Refusal> {
+        let mut standing = Ending::Ended;
+        for (mount, cover) in self.covered(prefix)? {
+            let (role, one) = match cover {
+                Cover::Everything => (None, None),
+                Cover::Role(role) => (Some(role), None),
+                Cover::One(id) => (Some(id.role), Some(id.operation)),
+            };
+            let now = self.clock.now();
+            let left = self
+                .storage
+                .ending_before(mount.id, role, one.unwrap_or(newest), one.is_some(), now)
+                .await?;
+            let of_mount = match left {
+                None => continue,
+                Some(left) if left.untried && !mount.is_upstream_down() => Ending::UnderWay,
+                Some(left) => Ending::Failing(left.last_error),
+            };
+            if of_mount == Ending::UnderWay {
+                return Ok(of_mount);
+            }
+            standing = of_mount;
+        }
+        Ok(standing)
     }
 
     /// Waits until no lease under a prefix is left that was made before `newest`.

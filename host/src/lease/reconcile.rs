@@ -19,12 +19,18 @@
 //! by the mount's path, so another installation with a mount of this path on the
 //! same upstream system, or the one that this was restored from, looks like a
 //! maker of orphans; nothing here could tell the difference.
+//!
+//! A provider that lists without end holds nobody up: what is taken in is bounded in
+//! bytes and pages, there is one comparison at a time, and whoever drives it bounds its
+//! time (`task` does) and may drop it at any moment.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
+
+use serde_json::{Value, json};
 
 use super::Leases;
 use crate::{
@@ -41,8 +47,21 @@ use crate::{
 /// full; the rest shows once the first are dealt with.
 const SHOWN: usize = 1_000;
 
-/// Most credentials of one mount that are taken in: some 200 MB in memory.
-const HELD_LIMIT: usize = 2_000_000;
+/// What the ids of one inventory may take in memory, about. A comparison holds two
+/// inventories at a time.
+const HELD_BYTES: usize = 128 << 20;
+
+/// What an id takes in a set beside its own bytes, about.
+const ID_BYTES: usize = 64;
+
+/// Most pages of one inventory that are asked for.
+const PAGES: usize = 20_000;
+
+/// Bytes of one list of ids in an answer.
+const SHOWN_BYTES: usize = 1 << 20;
+
+/// Bytes of the reason why one orphan is not ended.
+const REASON_BYTES: usize = 500;
 
 /// The name under which this appears where a principal's is wanted.
 const PRINCIPAL: &str = "reconcile";
@@ -86,6 +105,34 @@ pub struct Vanished {
     pub credential_id: String,
 }
 
+impl Reconciliation {
+    /// What is told of it.
+    pub fn report(&self, dry_run: bool) -> Value {
+        let vanished: Vec<Value> = self
+            .vanished
+            .iter()
+            .map(|gone| json!({ "lease_id": gone.lease.to_string(), "credential_id": gone.credential_id }))
+            .collect();
+        let failed: Vec<Value> = self
+            .failed
+            .iter()
+            .map(|(id, error)| json!({ "credential_id": id, "error": error }))
+            .collect();
+        json!({
+            "dry_run": dry_run,
+            "upstream_count": self.upstream,
+            "lease_count": self.leases,
+            "orphan_count": self.orphan_count,
+            "orphans": self.orphans,
+            "undecided_count": self.undecided_count,
+            "vanished_count": self.vanished_count,
+            "vanished": vanished,
+            "revoked": self.revoked,
+            "failed": failed,
+        })
+    }
+}
+
 impl Leases {
     /// Compares what upstream holds of a mount with its leases, and ends those
     /// orphans that `revoke` names.
@@ -105,10 +152,12 @@ impl Leases {
         if !plugin.provider.descriptor().abilities.inventory {
             return Err(no_inventory(&mount).into());
         }
+        // Each holds much, so they take turns, of all mounts.
+        let _turn = self.comparing.lock().await;
         let (mut found, orphans) = self.compare(&mount, &plugin).await?;
         if let Some(id) = revoke.iter().find(|id| !orphans.contains(*id)) {
             return Err(Refusal::Invalid(format!(
-                "revoke names {:?}, which is no orphan of {path}: leave it out; nothing was revoked",
+                "revoke names {:?}, which is no orphan of {path} (any more): leave it out; this revoked nothing",
                 crate::suggest::shown(id)
             )));
         }
@@ -117,7 +166,11 @@ impl Leases {
             let ended = self.end_orphan(&mount, &plugin, id, &requester).await;
             match ended {
                 Ok(()) => found.revoked.push(id.clone()),
-                Err(refusal) => found.failed.push((id.clone(), refusal.to_string())),
+                Err(refusal) => {
+                    let mut reason = refusal.to_string();
+                    reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+                    found.failed.push((id.clone(), reason));
+                }
             }
         }
         if !found.revoked.is_empty() {
@@ -172,7 +225,7 @@ impl Leases {
         }
         let mut shown: Vec<String> = orphans.iter().cloned().collect();
         shown.sort();
-        shown.truncate(SHOWN);
+        shown.truncate(named(shown.iter().map(String::as_str)));
         let found = Reconciliation {
             upstream,
             leases,
@@ -195,7 +248,8 @@ impl Leases {
         let mut root = self.rotations.root_for(mount, plugin).await?;
         let operation = OperationId::new(self.clock.now())?;
         let (mut ids, mut cursor, mut attempt) = (HashSet::new(), None::<String>, 1);
-        loop {
+        let mut held: usize = 0;
+        for _ in 0..PAGES {
             let slot = mount.slot().await?;
             let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
             let page = plugin
@@ -212,15 +266,23 @@ impl Leases {
                 Err(failure) => return Err(failure.into()),
             };
             let known = ids.len();
-            ids.extend(more);
+            for id in more {
+                let bytes = id.len() + ID_BYTES;
+                if ids.insert(id) {
+                    held = held.saturating_add(bytes);
+                }
+            }
+            if held > HELD_BYTES {
+                return Err(too_large(mount, ids.len()).into());
+            }
             match next {
                 None => return Ok(ids),
                 // A page that brings nothing new would be followed for ever.
                 Some(_) if ids.len() == known => return Err(endless(mount, known).into()),
-                Some(_) if ids.len() > HELD_LIMIT => return Err(endless(mount, known).into()),
                 next => cursor = next,
             }
         }
+        Err(endless(mount, ids.len()).into())
     }
 
     /// Reads the leases; `unheld` are the credentials that are looked for.
@@ -252,7 +314,8 @@ impl Leases {
         let mut missing: Vec<_> = missing.into_iter().collect();
         missing.sort();
         let mut shown = Vec::new();
-        for (operation, credential_id) in missing.into_iter().take(SHOWN) {
+        missing.truncate(named(missing.iter().map(|(_, id)| id.as_str())));
+        for (operation, credential_id) in missing {
             let Ok(operation) = operation.try_into().map(OperationId::from_bytes) else {
                 continue;
             };
@@ -405,12 +468,38 @@ fn no_inventory(mount: &Mount) -> Failure {
     }
 }
 
+/// How many of these ids one answer names: as many as there is room for.
+fn named<'i>(ids: impl Iterator<Item = &'i str>) -> usize {
+    let mut room = SHOWN_BYTES;
+    ids.take(SHOWN)
+        .take_while(|id| {
+            let left = room.checked_sub(id.len());
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+        .count()
+}
+
+fn too_large(mount: &Mount, known: usize) -> Failure {
+    Failure {
+        class: FailureClass::Internal,
+        code: "large_inventory".into(),
+        message: format!(
+            "The provider of {} lists more than fits: {known} credentials came to {} MiB, and there was no end of it.",
+            mount.path(),
+            HELD_BYTES >> 20
+        ),
+        retry_after: None,
+        reached_upstream: true,
+    }
+}
+
 fn endless(mount: &Mount, known: usize) -> Failure {
     Failure {
         class: FailureClass::Internal,
         code: "endless_inventory".into(),
         message: format!(
-            "The provider of {} still names a next page after {known} credentials and none that is new, or more than {HELD_LIMIT}.",
+            "The provider of {} still names a next page after {known} credentials and none that is new, or after {PAGES} pages.",
             mount.path()
         ),
         retry_after: None,
@@ -445,6 +534,14 @@ mod tests {
             survey.see(lease);
         }
         survey.finished()
+    }
+
+    #[test]
+    fn an_answer_names_as_many_as_it_has_room_for() {
+        let long = "x".repeat(SHOWN_BYTES / 2);
+        assert_eq!(named([long.as_str(); 5].into_iter()), 2);
+        assert_eq!(named(["x"; 2 * SHOWN].into_iter()), SHOWN);
+        assert_eq!(named(std::iter::empty()), 0);
     }
 
     #[test]

@@ -2,27 +2,37 @@
 
 use std::time::Duration;
 
-use super::{LeaseView, Leases, is_renewable, requested_ttl, shown_end, view};
+use super::{LeaseView, Leases, ends::Ends, is_renewable, shown_end, view};
 use crate::{
+    clock::Timestamp,
     fault,
     id::LeaseId,
+    lifetime::Length,
     refusal::Refusal,
     role::Bounds,
     storage::{LeaseRow, LeaseState},
 };
+
+/// How much shorter than asked for a renewal may be without a word of it.
+const UNSAID: Duration = Duration::from_secs(1);
+
+/// A lease whose end was moved.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The lease, with the end that it has now.
+    pub lease: LeaseView,
+    /// Whether it ends sooner than was asked for: something bounds it.
+    pub shortened: bool,
+}
 
 impl Leases {
     /// Moves the end of a lease: `increment` from now, the role's default where
     /// absent, never past the longest life of the lease.
     ///
     /// # Errors
-    /// `NotFound`; one sentence where the lease cannot be renewed or the
-    /// increment is too long; the provider's failure. The end then stays.
-    pub async fn renew(
-        &self,
-        id: &LeaseId,
-        increment: Option<Duration>,
-    ) -> Result<LeaseView, Refusal> {
+    /// `NotFound`; one sentence where the lease cannot be renewed; the provider's
+    /// failure. The end then stays.
+    pub async fn renew(&self, id: &LeaseId, increment: Option<Length>) -> Result<Renewed, Refusal> {
         let (mount, row) = self.find(id).await?;
         let now = self.clock.now();
         let refuse = |sentence: &str| Err(Refusal::Invalid(format!("lease {id} {sentence}")));
@@ -31,7 +41,11 @@ impl Leases {
         if row.state != LeaseState::Active || is_over {
             return refuse("is not active any more, so it cannot be renewed; ask for a new one");
         }
-        let plugin = self.mounts.plugin(&mount).await?;
+        if row.expires_at.is_none() {
+            return refuse("has no end, so there is none to move; revoke it when it is not needed");
+        }
+        // The role that it was made with is one for the provider that made it.
+        let plugin = self.mounts.maker(&mount, row.plugin_sha256).await?;
         let renews = plugin.provider.descriptor().abilities.renewal;
         if !is_renewable(row.expires_at, row.upstream_expires_at, renews) {
             return refuse(
@@ -39,20 +53,27 @@ impl Leases {
             );
         }
         let role = self.roles.version(row.role_id).await?;
-        let bounds = Bounds::of(&role.host, &mount);
-        let ttl = requested_ttl(
-            "increment",
-            increment.filter(|increment| !increment.is_zero()),
-            bounds,
-        )?;
-        let fixed_end = row.upstream_expires_at.filter(|_| !renews);
-        let expires_at = [ttl.map(|ttl| now.plus(ttl)), row.max_expires_at, fixed_end]
-            .into_iter()
-            .flatten()
-            .min();
+        let bounds = Bounds::of(&role.host, &mount.spec.tune);
+        let length = increment.unwrap_or(bounds.default);
+        let ends = Ends {
+            issued_at: row.issued_at,
+            from: now,
+            length: length.min(bounds.max),
+            longest: bounds.max,
+            recorded: row.max_expires_at,
+            token: None,
+            upstream: row.upstream_expires_at.filter(|_| !renews),
+        };
+        // One that has had its longest life, because the mount allows less since, keeps
+        // the end that it has.
+        let expires_at = ends.end().map_or(ends.end(), |end| match end > now {
+            true => Some(end),
+            false => row.expires_at,
+        });
+        let shortened = increment.is_some() && is_before(expires_at, length.after(now));
 
         if renews && let Some(credential) = &row.credential_id {
-            let document = self.roles.open(&mount, &role)?;
+            let document = self.roles.document(&plugin, &mount, &role)?;
             let mut root = self.rotations.root_for(&mount, &plugin).await?;
             let _slot = mount.slot().await?;
             let mut attempt = 1;
@@ -79,11 +100,13 @@ impl Leases {
         // Upstream first: a crash here leaves a credential that lives longer
         // upstream than its lease, and the lease's end still ends it.
         fault::point("renew.after_provider");
-        if !self
+        let left = "upstream may have the new end, and the lease ends at its former one";
+        let renewed = self
             .storage
             .record_renewed(row.operation, expires_at, now)
-            .await?
-        {
+            .await
+            .map_err(|error| Refusal::from(error).after(left))?;
+        if !renewed {
             return Err(Refusal::Conflict(format!(
                 "lease {id} was revoked while it was being renewed"
             )));
@@ -96,6 +119,18 @@ impl Leases {
             renewed_at: Some(now),
             ..row
         };
-        Ok(view(&mount, renewed, renews))
+        Ok(Renewed {
+            lease: view(&mount, renewed, renews),
+            shortened,
+        })
+    }
+}
+
+/// Whether one end comes noticeably before another; absent: never.
+fn is_before(end: Option<Timestamp>, asked: Option<Timestamp>) -> bool {
+    match (end, asked) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(end), Some(asked)) => end.plus(UNSAID) < asked,
     }
 }

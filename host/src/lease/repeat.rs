@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use super::{IssueRequest, Issued, Leases, issue::Making, view};
+use super::{IssueRequest, Issued, Leases, id_of, issue::Making, view};
 use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
+    lifetime::{Length, NEVER},
     mount::{Mount, give_up_after},
     refusal::Refusal,
     secret::Secret,
@@ -84,9 +85,11 @@ impl Leases {
         now: Timestamp,
     ) -> Option<IdempotencyRow> {
         let key = request.key.as_ref()?;
-        let ttl = request
-            .ttl
-            .map_or(String::new(), |ttl| ttl.as_millis().to_string());
+        let ttl = match request.ttl {
+            None => String::new(),
+            Some(Length::For(ttl)) => ttl.as_millis().to_string(),
+            Some(Length::Never) => NEVER.to_owned(),
+        };
         let body = request.body.to_string();
         let whose = &request.requester.accessor;
         let of = |parts: &[&str]| self.keyring.idempotency_hash(parts);
@@ -141,7 +144,7 @@ impl Leases {
             mount,
             plugin: &plugin,
             role_name,
-            document: self.roles.open(mount, &role)?,
+            document: self.roles.document(&plugin, mount, &role)?,
             body: Secret::new(body.to_string()),
             lease: &lease,
             has_intent: true,
@@ -156,7 +159,10 @@ impl Leases {
             Ok(credential) => credential,
             // The lease stands: only its credential cannot be told again now.
             Err(failure) if was_active => return Err(failure.into()),
-            Err(failure) => return Err(self.not_made(lease, attempt, failure).await),
+            Err(failure) => {
+                let id = id_of(mount, role_name, lease.operation);
+                return Err(self.not_made(id, lease, attempt, failure).await);
+            }
         };
         if !was_active {
             return self

@@ -1,15 +1,17 @@
 //! Ending leases: one by one, by the scheduler, or at a caller's request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Leases, after_failed_revocation, id_of, quarantine};
 use crate::{
+    catalog::Plugin,
     clock::Timestamp,
     fault,
     id::LeaseId,
     mount::{Mount, give_up_at},
     provider::{Failure, FailureClass, Revocation},
     refusal::Refusal,
+    secret::Secret,
     storage::{EarlyRevocation, LeaseRow},
 };
 
@@ -143,7 +145,7 @@ impl Leases {
                 retry_after: Some(span),
                 ..
             }) => *span,
-            _ => std::time::Duration::ZERO,
+            _ => Duration::ZERO,
         };
         let now = self.clock.now();
         if is_outage(&failure) && mount.upstream_failed(now) {
@@ -159,6 +161,7 @@ impl Leases {
             // The claim ends by itself, and the lease is due again then.
             tracing::error!(lease = %id, %error, "could not record a failed revocation");
         }
+        self.ended.notify_waiters();
         self.nudge.now();
         Err(reason)
     }
@@ -177,8 +180,9 @@ impl Leases {
         self.nudge.now();
     }
 
-    /// Has the provider end a claimed credential. Answers what a revocation list
-    /// needs, for [`Self::record_end`].
+    /// Has a claimed credential ended by the provider that made it, as long as that is
+    /// pinned, and else by the one of its mount. Answers what a revocation list needs,
+    /// for [`Self::record_end`].
     ///
     /// # Errors
     /// Why it is not ended.
@@ -187,7 +191,28 @@ impl Leases {
         mount: &Arc<Mount>,
         row: &LeaseRow,
     ) -> Result<Option<EarlyRevocation>, Refusal> {
-        let plugin = self.mounts.plugin(mount).await?;
+        let maker = self.mounts.maker(mount, row.plugin_sha256).await?;
+        match self.end_by(&maker, mount, row).await {
+            // The config is for the version that the mount runs: another may not be
+            // able to do anything with it.
+            Err(Refusal::Provider(failure)) if !failure.class.is_transient() => {
+                match self.mounts.plugin(mount).await {
+                    Ok(running) if running.provider.digest() != maker.provider.digest() => {
+                        self.end_by(&running, mount, row).await
+                    }
+                    _ => Err(failure.into()),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn end_by(
+        &self,
+        plugin: &Arc<Plugin>,
+        mount: &Arc<Mount>,
+        row: &LeaseRow,
+    ) -> Result<Option<EarlyRevocation>, Refusal> {
         let descriptor = plugin.provider.descriptor();
         let now = self.clock.now();
         let outlives = row.upstream_expires_at.is_none_or(|end| end > now);
@@ -197,9 +222,8 @@ impl Leases {
             return Ok(early);
         }
 
-        let role = self.roles.version(row.role_id).await?;
-        let document = self.roles.open(mount, &role)?;
-        let mut root = self.rotations.root_for(mount, &plugin).await?;
+        let document = self.role_for(plugin, mount, row).await;
+        let mut root = self.rotations.root_for(mount, plugin).await?;
         let _slot = mount.slot().await?;
         let what = match &row.credential_id {
             Some(id) => Revocation::Credential(id.clone()),
@@ -217,7 +241,7 @@ impl Leases {
             );
             match plugin
                 .provider
-                .revoke(&call, &root.config, Some(&document), &what)
+                .revoke(&call, &root.config, document.as_deref(), &what)
                 .await
             {
                 Ok(()) => return Ok(early),
@@ -226,6 +250,27 @@ impl Leases {
                 Err(failure) => return Err(failure.into()),
             }
         }
+    }
+}
+
+impl Leases {
+    /// The role of a lease for the provider that ends it. None where it is no role for
+    /// that one, or cannot be read: a provider ends a credential without, too, and one
+    /// that stays because of its role stays for ever.
+    async fn role_for(
+        &self,
+        plugin: &Plugin,
+        mount: &Mount,
+        row: &LeaseRow,
+    ) -> Option<Arc<Secret<String>>> {
+        let role = self.roles.version(row.role_id).await;
+        let document = role.and_then(|role| self.roles.document(plugin, mount, &role));
+        document
+            .inspect_err(|reason| {
+                let lease = id_of(mount, &row.role_name, row.operation);
+                tracing::warn!(%lease, %reason, "a credential is ended without its role, which the provider cannot be given");
+            })
+            .ok()
     }
 }
 

@@ -2,15 +2,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{IssueRequest, RevokeOutcome};
+use super::{Ending, IssueRequest, RevokeOutcome};
 use crate::{
-    id::{LeaseId, MountPath, OperationId},
+    catalog::PinSpec,
+    engine::Engine,
+    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
+    lifetime::Length,
+    mount::TunePatch,
     refusal::Refusal,
-    storage::{Activation, LeaseState, NewLease},
+    storage::{Activation, LeaseState, NewLease, PinSource},
     testing::{House, Step, db, reader, request, requester},
 };
+
+/// Writes the role `reader`; what is warned of.
+async fn write(engine: &Engine, role: Value) -> Vec<String> {
+    let written = engine
+        .roles
+        .write(&db(), &reader(), role, requester())
+        .await;
+    written.unwrap()
+}
 
 #[tokio::test]
 async fn a_lease_is_issued_renewed_and_ends_with_its_time() {
@@ -21,7 +34,7 @@ async fn a_lease_is_issued_renewed_and_ends_with_its_time() {
     let end = issued.lease.expire_time.unwrap();
     house.clock.advance(Duration::from_secs(600));
     let renewed = engine.leases.renew(&issued.lease.id, None).await.unwrap();
-    assert!(renewed.expire_time.unwrap() > end);
+    assert!(renewed.lease.expire_time.unwrap() > end && !renewed.shortened);
     house.clock.advance(Duration::from_secs(3700));
     engine.drain(&house.clock).await;
     assert_eq!(house.principals(), 0);
@@ -78,19 +91,224 @@ async fn a_renewal_never_passes_the_longest_life() {
     engine.leases.renew(&issued.lease.id, None).await.unwrap();
     house.clock.advance(Duration::from_secs(3000));
     let renewed = engine.leases.renew(&issued.lease.id, None).await.unwrap();
-    assert_eq!(
-        renewed.expire_time.unwrap(),
-        issued.lease.issue_time.plus(Duration::from_secs(7200))
-    );
+    let longest = issued.lease.issue_time.plus(Duration::from_secs(7200));
+    assert_eq!(renewed.lease.expire_time, Some(longest));
+    assert!(!renewed.shortened, "nobody asked for more");
     let again = engine.leases.renew(&issued.lease.id, None).await.unwrap();
-    assert_eq!(again.expire_time, renewed.expire_time);
-    let day = Some(Duration::from_secs(24 * 3600));
-    let refused = engine
+    assert_eq!(again.lease.expire_time, Some(longest));
+    for more in [Length::For(Duration::from_secs(24 * 3600)), Length::Never] {
+        let renewed = engine.leases.renew(&issued.lease.id, Some(more)).await;
+        let renewed = renewed.unwrap();
+        assert_eq!(renewed.lease.expire_time, Some(longest), "{more}");
+        assert!(renewed.shortened, "{more}");
+    }
+}
+
+/// The mount allows less since the lease was made: a renewal goes no further than that,
+/// and where that is over, the lease keeps the end that it has.
+#[tokio::test]
+async fn a_renewal_knows_the_bounds_of_now() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let issued = engine.issue().await.unwrap().lease;
+    let allow = async |seconds: u64| {
+        let patch = TunePatch {
+            default_lease_ttl: Some(Duration::from_secs(60)),
+            max_lease_ttl: Some(Some(Length::For(Duration::from_secs(seconds)))),
+            ..TunePatch::default()
+        };
+        engine.mounts.tune(&db(), patch).await.unwrap();
+    };
+    let hour = Some(Length::For(Duration::from_secs(3600)));
+    allow(1800).await;
+    let renewed = engine.leases.renew(&issued.id, hour).await.unwrap();
+    let bound = issued.issue_time.plus(Duration::from_secs(1800));
+    assert_eq!(renewed.lease.expire_time, Some(bound));
+    assert!(renewed.shortened);
+    house.clock.advance(Duration::from_secs(600));
+    allow(300).await;
+    let renewed = engine.leases.renew(&issued.id, hour).await.unwrap();
+    assert_eq!(renewed.lease.expire_time, Some(bound));
+    assert!(renewed.shortened);
+}
+
+#[tokio::test]
+async fn a_lease_without_end_needs_the_word_of_role_and_mount() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let endless = json!({"default_ttl": "never", "max_ttl": "never"});
+    let warnings = write(&engine, endless.clone()).await;
+    assert!(
+        warnings.iter().any(|warning| warning.contains("never")),
+        "{warnings:?}"
+    );
+    let bounded = engine.issue().await.unwrap().lease;
+    let month = Duration::from_secs(768 * 3600);
+    assert_eq!(bounded.expire_time, Some(bounded.issue_time.plus(month)));
+
+    let patch = TunePatch {
+        max_lease_ttl: Some(Some(Length::Never)),
+        ..TunePatch::default()
+    };
+    engine.mounts.tune(&db(), patch).await.unwrap();
+    assert!(write(&engine, endless).await.is_empty());
+    let lease = engine.issue().await.unwrap().lease;
+    assert_eq!((lease.expire_time, lease.renewable), (None, false));
+    let refused = engine.leases.renew(&lease.id, None).await.unwrap_err();
+    assert!(refused.to_string().contains("has no end"), "{refused}");
+    // The other role of the mount says nothing, so nothing of it is without end.
+    let other: RoleName = "other".parse().unwrap();
+    let written = engine
+        .roles
+        .write(&db(), &other, json!({}), requester())
+        .await;
+    written.unwrap();
+    let asked = IssueRequest {
+        ttl: Some(Length::Never),
+        ..request()
+    };
+    let refused = engine.leases.issue(&db(), &other, asked).await.unwrap_err();
+    assert!(refused.to_string().contains("ttl is never"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_write_of_a_role_changes_what_it_names() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let shown = async || engine.roles.read(&db(), &reader()).await.unwrap();
+    write(
+        &engine,
+        json!({"max_leases": 2, "grants": ["a"], "note": "x"}),
+    )
+    .await;
+    write(&engine, json!({"note": "y", "grants": null})).await;
+    let role = shown().await;
+    assert_eq!(role["grants"], json!(["a"]));
+    assert_eq!(role["note"], "y");
+    assert_eq!(
+        (&role["max_leases"], &role["max_ttl"]),
+        (&json!(2), &json!(7200))
+    );
+    write(&engine, role.clone()).await;
+    assert_eq!(shown().await, role);
+    let anew = json!({"note": "z"});
+    let replaced = engine
+        .roles
+        .replace(&db(), &reader(), anew, requester())
+        .await;
+    replaced.unwrap();
+    let role = shown().await;
+    assert!(role.get("grants").is_none(), "{role}");
+    assert_eq!(
+        (&role["max_leases"], &role["max_ttl"]),
+        (&json!(0), &json!(0))
+    );
+}
+
+/// Two writers that change one field each: neither undoes the other's.
+#[tokio::test]
+async fn who_writes_a_role_at_the_same_time_undoes_nothing() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    for round in 0..10 {
+        let (one, other) = (json!({"a": round}), json!({"b": round}));
+        tokio::join!(write(&engine, one), write(&engine, other));
+        let role = engine.roles.read(&db(), &reader()).await.unwrap();
+        assert_eq!((&role["a"], &role["b"]), (&json!(round), &json!(round)));
+    }
+}
+
+/// A lease is ended by the version that made it while that is pinned, and by the one in
+/// use after that: without the role, where that is none for it.
+#[tokio::test]
+async fn a_lease_is_ended_by_its_maker_and_never_needs_a_role_that_fits() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let (first, second) = (engine.issue().await.unwrap(), engine.issue().await.unwrap());
+    let successor = PinSpec {
+        name: "fake".into(),
+        version: None,
+        file: "successor.wasm".into(),
+        sha256: Digest::of(b"successor"),
+        source: PinSource::Api,
+    };
+    engine.catalog.pin(successor).await.unwrap();
+    let running = engine.mounts.view(&db()).await.unwrap().running_sha256;
+    assert_eq!(running, Some(Digest::of(b"successor")));
+    let renewed = engine.leases.renew(&first.lease.id, None).await;
+    renewed.unwrap();
+    let end = async |lease: &LeaseId| {
+        assert_eq!(
+            engine.leases.revoke(lease).await.unwrap(),
+            RevokeOutcome::Revoked
+        );
+    };
+    end(&first.lease.id).await;
+    engine.catalog.remove("fake", Some("1.0.0")).await.unwrap();
+    end(&second.lease.id).await;
+    let ended_by = house.upstream.lock().unwrap().ended_by.clone();
+    assert_eq!(
+        ended_by,
+        [
+            (Digest::of(b"fake"), true),
+            (Digest::of(b"successor"), false)
+        ]
+    );
+}
+
+/// What stood in the way may have been the pin or the role: it is not waited for a day.
+#[tokio::test]
+async fn a_stuck_lease_is_tried_at_once_when_its_pin_or_role_changes() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let lease = engine.issue().await.unwrap().lease.id;
+    let due_now = async || {
+        let shown = engine.leases.lookup(&lease).await.unwrap();
+        assert_eq!(shown.state, LeaseState::OutOfSync);
+        shown.next_attempt.unwrap() <= house.clock.now()
+    };
+    for change in ["pin", "role"] {
+        house.script(&[Step::Refuse]);
+        let outcome = engine.leases.revoke(&lease).await.unwrap();
+        assert!(matches!(outcome, RevokeOutcome::Queued(_)));
+        assert!(!due_now().await, "{change}");
+        match change {
+            "pin" => engine.pins_changed("fake").await.unwrap(),
+            _ => {
+                write(&engine, json!({"max_leases": 9})).await;
+            }
+        }
+        assert!(due_now().await, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_prefix_hears_that_it_is_ended_or_that_upstream_refuses() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    for _ in 0..3 {
+        engine.issue().await.unwrap();
+    }
+    let newest = OperationId::new(house.clock.now().plus(Duration::from_secs(1))).unwrap();
+    let patience = Duration::from_secs(30);
+    house.script(&[Step::Refuse, Step::Well, Step::Well]);
+    engine.leases.revoke_prefix("db").await.unwrap();
+    let end = engine
         .leases
-        .renew(&issued.lease.id, day)
+        .await_end("db", newest, patience)
         .await
-        .unwrap_err();
-    assert!(refused.to_string().contains("increment"), "{refused}");
+        .unwrap();
+    assert!(matches!(end, Ending::Failing(Some(_))), "{end:?}");
+    assert_eq!(house.principals(), 1);
+    engine.pins_changed("fake").await.unwrap();
+    let drained = engine.drained("db", patience).await;
+    assert!(drained);
+    let end = engine
+        .leases
+        .await_end("db", newest, patience)
+        .await
+        .unwrap();
+    assert_eq!(end, Ending::Ended);
 }
 
 #[tokio::test]
@@ -107,7 +325,14 @@ async fn a_credential_whose_answer_was_lost_is_found_and_ended() {
     let house = House::new();
     let engine = house.open(true).await;
     house.script(&[Step::FailAfter]);
-    assert!(matches!(engine.issue().await, Err(Refusal::Provider(_))));
+    let failed = engine.issue().await.unwrap_err();
+    assert!(matches!(failed.cause(), Refusal::Provider(_)));
+    assert!(
+        failed
+            .to_string()
+            .contains("ended as lease db/creds/reader/"),
+        "{failed}"
+    );
     engine.drain(&house.clock).await;
     assert_eq!(house.principals(), 0);
 }
@@ -162,12 +387,7 @@ async fn an_upstream_that_is_down_delays_a_revocation_and_never_loses_it() {
         house.clock.advance(Duration::from_secs(25 * 3600));
         tokio::task::yield_now().await;
     }
-    while !engine
-        .leases
-        .drained("db", Duration::from_millis(50))
-        .await
-        .unwrap()
-    {
+    while !engine.drained("db", Duration::from_millis(50)).await {
         house.clock.advance(Duration::from_secs(25 * 3600));
     }
     assert_eq!(house.principals(), 0);
@@ -218,7 +438,7 @@ async fn an_unmounted_provider_ends_its_leases_and_then_its_row() {
 }
 
 #[tokio::test]
-async fn a_removed_role_ends_its_leases_and_a_changed_one_does_not() {
+async fn a_removed_role_ends_its_leases_where_that_is_wanted_and_a_changed_one_does_not() {
     let house = House::new();
     let engine = house.open(true).await;
     engine.issue().await.unwrap();
@@ -236,7 +456,20 @@ async fn a_removed_role_ends_its_leases_and_a_changed_one_does_not() {
         engine.leases.list("db/creds/reader").await.unwrap().len(),
         2
     );
-    engine.roles.remove(&db(), &reader()).await.unwrap();
+    let removed = engine.roles.remove(&db(), &reader(), None).await.unwrap();
+    assert_eq!(removed.revoking, 0);
+    // They live on under the role that they were made with, and can be renewed.
+    let renewed = engine.leases.renew(&newer.lease.id, None).await.unwrap();
+    assert_eq!(renewed.lease.state, LeaseState::Active);
+    assert_eq!(house.principals(), 2);
+    write(&engine, json!({"default_ttl": "1h"})).await;
+    let tuned = TunePatch {
+        revoke_leases_with_role: Some(true),
+        ..TunePatch::default()
+    };
+    engine.mounts.tune(&db(), tuned).await.unwrap();
+    let removed = engine.roles.remove(&db(), &reader(), None).await.unwrap();
+    assert_eq!(removed.revoking, 2);
     engine.drain(&house.clock).await;
     assert_eq!(house.principals(), 0);
 }
@@ -341,7 +574,7 @@ async fn a_mended_config_has_failed_revocations_tried_at_once() {
 fn keyed(key: &str, ttl: u64) -> IssueRequest {
     IssueRequest {
         body: json!({}),
-        ttl: Some(Duration::from_secs(ttl)),
+        ttl: Some(Length::For(Duration::from_secs(ttl))),
         requester: requester(),
         key: Some(key.parse().unwrap()),
         patience: None,
@@ -388,7 +621,7 @@ async fn a_key_whose_credential_was_not_made_is_free_again() {
         let (db, reader) = (db(), reader());
         let issue = || engine.leases.issue(&db, &reader, keyed("a", 600));
         assert!(
-            matches!(issue().await, Err(Refusal::Provider(_))),
+            matches!(issue().await.unwrap_err().cause(), Refusal::Provider(_)),
             "{step:?}"
         );
         let made = issue().await.unwrap();

@@ -77,6 +77,40 @@ impl Logins {
         Ok(())
     }
 
+    /// Moves a login method: its config, roles, users, secret ids and lock-outs go along,
+    /// and tokens made through it are those of the new path. Gives the id of the move.
+    ///
+    /// # Errors
+    /// `NotFound`; a sentence where the new path is taken or overlaps.
+    pub async fn remount(&self, from: &MountPath, to: &MountPath) -> Result<OperationId, Refusal> {
+        let id = OperationId::new(self.clock.now())?;
+        let mount = self.open(from)?;
+        let is_other = |other: &str| other != format!("auth/{from}") || to == from;
+        if let Some(other) = self
+            .overlapping(to)
+            .map(|other| format!("auth/{other}"))
+            .filter(|other| is_other(other))
+        {
+            return Err(Refusal::Conflict(format!(
+                "to: the path is already in use at {other}/"
+            )));
+        }
+        // Whoever logs in right now is waited for: its token is one of the former path.
+        let closed = mount.gate.write().await;
+        if *closed {
+            return Err(unknown(from.as_str(), &[]));
+        }
+        match self.storage.move_login_mount(mount.id, from, to).await {
+            Err(error) if error.is_duplicate() => return Err(taken(to.as_str())),
+            Ok(false) => return Err(unknown(from.as_str(), &[])),
+            other => other.map(drop)?,
+        }
+        drop(closed);
+        self.reread().await?;
+        tracing::info!(%from, %to, "moved a login method");
+        Ok(id)
+    }
+
     /// Disables a login method: its roles, users and secret ids are forgotten, the
     /// tokens made through it revoked.
     ///

@@ -1,4 +1,4 @@
-//! Moves of mounts, for clients that ask how one stands.
+//! Moves of mounts and login methods, for clients that ask how one stands.
 //!
 //! A move is done when it is answered, so this only repeats what was done. It is
 //! kept in memory and bounded: who asks does so right after the move.
@@ -8,21 +8,21 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::id::{MountPath, OperationId};
+use crate::id::OperationId;
 
 /// How many moves are remembered. More than anybody moves before asking; each
 /// is some hundred bytes.
 const REMEMBERED: usize = 1000;
 
-/// A mount that was moved.
+/// A mount or login method that was moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Names the move.
     pub id: OperationId,
-    /// The former path.
-    pub from: MountPath,
+    /// The former path; that of a login method begins with `auth/`.
+    pub from: String,
     /// The new path.
-    pub to: MountPath,
+    pub to: String,
 }
 
 /// The latest moves.
@@ -52,7 +52,7 @@ mod tests {
         let moves = Moves::default();
         let done = |_| {
             let id = OperationId::new(Timestamp(0)).unwrap();
-            let (from, to) = ("a".parse().unwrap(), "b".parse().unwrap());
+            let (from, to) = ("a".to_owned(), "b".to_owned());
             let done = Move { id, from, to };
             moves.remember(done.clone());
             done

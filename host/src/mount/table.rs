@@ -3,7 +3,7 @@
 //! It is small and read into memory as a whole when it changes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -225,15 +225,20 @@ impl Mounts {
         }
         self.reread().await?;
         tracing::info!(mount = %from, to = %to, "moved a mount");
-        self.moves.remember(Move {
+        self.remember_move(Move {
             id,
-            from: from.clone(),
-            to: to.clone(),
+            from: from.to_string(),
+            to: to.to_string(),
         });
         Ok(id)
     }
 
-    /// A mount that was moved since the server started.
+    /// Remembers a move that is done, for those who ask how it stands.
+    pub fn remember_move(&self, done: Move) {
+        self.moves.remember(done);
+    }
+
+    /// A mount or login method that was moved since the server started.
     pub fn moved(&self, id: &OperationId) -> Option<Move> {
         self.moves.find(id)
     }
@@ -267,6 +272,9 @@ impl Mounts {
         let tune = Tune {
             default_lease_ttl,
             max_lease_ttl,
+            revoke_leases_with_role: patch
+                .revoke_leases_with_role
+                .unwrap_or(former.revoke_leases_with_role),
             allowed_hosts: patch
                 .allowed_hosts
                 .unwrap_or_else(|| former.allowed_hosts.clone()),
@@ -314,17 +322,18 @@ impl Mounts {
     }
 
     /// Unmounts: refused new work at once; its leases are revoked in the
-    /// background, then its row goes.
+    /// background, then its row goes. Answers how many leases it has.
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn remove(&self, path: &MountPath) -> Result<(), Refusal> {
+    pub async fn remove(&self, path: &MountPath) -> Result<usize, Refusal> {
         let mount = self.open(path)?;
+        let revoking = self.storage.total_leases(mount.id, None).await?;
         self.storage.drain_mount(mount.id, self.clock.now()).await?;
         fault::point("cascade.after_mount");
         self.reread().await?;
-        tracing::info!(mount = %path, "unmounted a provider");
-        Ok(())
+        tracing::info!(mount = %path, revoking, "unmounted a provider");
+        Ok(revoking)
     }
 
     /// Removes a mount that was drained. False while leases are left.
@@ -399,6 +408,46 @@ impl Mounts {
             Err(Refusal::Invalid(sentence)) => Err(Refusal::Unavailable(sentence)),
             Err(other) => Err(other),
         }
+    }
+
+    /// The provider that is to end what the one of a digest made: that one itself, as
+    /// long as it is pinned and can run, else the one of the mount.
+    ///
+    /// # Errors
+    /// As [`Self::plugin`].
+    pub async fn maker(&self, mount: &Mount, sha256: Digest) -> Result<Arc<Plugin>, Refusal> {
+        let running = self.plugin(mount).await;
+        if let Ok(running) = &running
+            && running.provider.digest() == sha256
+        {
+            return Ok(Arc::clone(running));
+        }
+        match self.catalog.pinned(&mount.spec.plugin, sha256).await {
+            Some(maker) => Ok(maker),
+            None => running,
+        }
+    }
+
+    /// Names of the plugins that mounts run, draining ones included.
+    pub fn plugins(&self) -> BTreeSet<String> {
+        let mounts = self.every().into_iter();
+        mounts.map(|mount| mount.spec.plugin.clone()).collect()
+    }
+
+    /// Has failed revocations and rotations of the mounts of a plugin tried at once: a
+    /// change of its pins may have mended what stood in their way.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn wake_users(&self, plugin: &str) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        for mount in self.every() {
+            if mount.spec.plugin == plugin {
+                self.storage.wake_revocations(mount.id, now).await?;
+                self.storage.wake_accounts(mount.id, now).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The root credential in use, still sealed.

@@ -6,10 +6,10 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use super::VaultSettings;
-use crate::{refusal::Refusal, sandbox::grants::Grants};
+use crate::{lifetime::Length, refusal::Refusal, sandbox::grants::Grants};
 
 /// Vault's default for both TTLs, 32 days.
-const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
+pub const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
 
 /// Default and longest time for one provider call.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,9 +30,11 @@ pub struct Tune {
     /// Length of a lease that asks for none.
     #[serde(with = "seconds")]
     pub default_lease_ttl: Duration,
-    /// Longest length of a lease.
-    #[serde(with = "seconds")]
-    pub max_lease_ttl: Duration,
+    /// Longest length of a lease; never: what a role says.
+    pub max_lease_ttl: Length,
+    /// Whether leases end with their role, where its removal does not say.
+    #[serde(default)]
+    pub revoke_leases_with_role: bool,
     /// Where the provider may connect to: `scheme://host[:port]`.
     pub allowed_hosts: Vec<String>,
     /// PEM certificates that TLS to upstream trusts beside the public roots.
@@ -61,7 +63,8 @@ impl Default for Tune {
     fn default() -> Self {
         Self {
             default_lease_ttl: DEFAULT_TTL,
-            max_lease_ttl: DEFAULT_TTL,
+            max_lease_ttl: Length::For(DEFAULT_TTL),
+            revoke_leases_with_role: false,
             allowed_hosts: Vec::new(),
             extra_roots: String::new(),
             max_leases: 0,
@@ -77,14 +80,14 @@ impl Tune {
     /// Refuses values that cannot work, naming the field.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let refuse = |sentence: String| Err(Refusal::Invalid(sentence));
-        if self.max_lease_ttl.is_zero() {
+        let default = Length::For(self.default_lease_ttl);
+        if self.max_lease_ttl == Length::For(Duration::ZERO) {
             return refuse("max_lease_ttl must be longer than 0".into());
         }
-        if self.default_lease_ttl > self.max_lease_ttl {
+        if default > self.max_lease_ttl {
             return refuse(format!(
-                "default_lease_ttl ({} s) must not be longer than max_lease_ttl ({} s)",
-                self.default_lease_ttl.as_secs(),
-                self.max_lease_ttl.as_secs()
+                "default_lease_ttl ({default}) must not be longer than max_lease_ttl ({})",
+                self.max_lease_ttl
             ));
         }
         if self.max_concurrency == 0 || self.max_concurrency > 10_000 {
@@ -108,8 +111,10 @@ impl Tune {
 pub struct TunePatch {
     /// See [`Tune`]; 0: what a mount has that names none, as Vault's clients mean it.
     pub default_lease_ttl: Option<Duration>,
-    /// See [`Tune`]; 0 likewise.
-    pub max_lease_ttl: Option<Duration>,
+    /// See [`Tune`]; a length of none is what a mount has that names none.
+    pub max_lease_ttl: Option<Option<Length>>,
+    /// See [`Tune`].
+    pub revoke_leases_with_role: Option<bool>,
     /// See [`Tune`].
     pub allowed_hosts: Option<Vec<String>>,
     /// See [`Tune`].
@@ -132,16 +137,19 @@ pub struct TunePatch {
 
 impl TunePatch {
     /// The lengths of leases that the patch comes to: the default and the longest.
-    pub fn lifetimes(&self, former: &Tune) -> (Duration, Duration) {
+    pub fn lifetimes(&self, former: &Tune) -> (Duration, Length) {
         let max = match self.max_lease_ttl {
             None => former.max_lease_ttl,
-            Some(Duration::ZERO) => DEFAULT_TTL,
-            Some(max) => max,
+            Some(None) => Length::For(DEFAULT_TTL),
+            Some(Some(max)) => max.in_seconds(),
         };
         let default = match self.default_lease_ttl {
             None => former.default_lease_ttl,
             // A shorter maximum is no contradiction to a default nobody chose.
-            Some(Duration::ZERO) => DEFAULT_TTL.min(max),
+            Some(Duration::ZERO) => match max {
+                Length::For(max) => DEFAULT_TTL.min(max),
+                Length::Never => DEFAULT_TTL,
+            },
             Some(default) => default,
         };
         (default, max)
@@ -189,7 +197,7 @@ mod tests {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let former = Tune {
             default_lease_ttl: hours(1),
-            max_lease_ttl: hours(2),
+            max_lease_ttl: Length::For(hours(2)),
             ..Tune::default()
         };
         for (default, max, expected) in [
@@ -200,12 +208,13 @@ mod tests {
             (Some(0), Some(0), (768, 768)),
             (Some(0), Some(3), (3, 3)),
         ] {
+            let length = |number: u64| (number > 0).then(|| Length::For(hours(number)));
             let patch = TunePatch {
                 default_lease_ttl: default.map(hours),
-                max_lease_ttl: max.map(hours),
+                max_lease_ttl: max.map(length),
                 ..TunePatch::default()
             };
-            let expected = (hours(expected.0), hours(expected.1));
+            let expected = (hours(expected.0), Length::For(hours(expected.1)));
             assert_eq!(patch.lifetimes(&former), expected, "{default:?} {max:?}");
         }
     }
@@ -215,14 +224,14 @@ mod tests {
         let cases = [
             (
                 Tune {
-                    max_lease_ttl: Duration::ZERO,
+                    max_lease_ttl: Length::For(Duration::ZERO),
                     ..Tune::default()
                 },
                 "max_lease_ttl",
             ),
             (
                 Tune {
-                    max_lease_ttl: Duration::from_secs(1),
+                    max_lease_ttl: Length::For(Duration::from_secs(1)),
                     ..Tune::default()
                 },
                 "default_lease_ttl",

@@ -6,24 +6,12 @@ use serde_json::Value;
 
 use super::{bindings::lessor::provider::types as wit, grants::Scheme};
 use crate::{
+    id::HOST_PATHS,
     json::{self, Bounds},
     plugin_store::PluginError,
     provider::{Abilities, Descriptor},
     schema, suggest,
 };
-
-/// Names that the host itself serves below a mount.
-const RESERVED: [&str; 9] = [
-    "config",
-    "creds",
-    "roles",
-    "rotate-role",
-    "rotate-root",
-    "static-creds",
-    "static-roles",
-    "tidy",
-    "issue",
-];
 
 /// What a schema may hold. Each level of a document is two or three of its schema.
 const SCHEMA: Bounds = Bounds {
@@ -221,7 +209,7 @@ fn is_publication_name(text: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
     });
     let first = path.split('/').next().unwrap_or_default();
-    path.len() <= 128 && segments_fit && !RESERVED.contains(&first)
+    path.len() <= 128 && segments_fit && !HOST_PATHS.contains(&first)
 }
 
 fn clip(text: &str) -> String {

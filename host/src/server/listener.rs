@@ -3,7 +3,14 @@
 //! Every wait on a peer is bounded, so that one that says nothing costs a task
 //! and no more.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -13,7 +20,7 @@ use hyper_util::{
 };
 use rustls::{ServerConfig, SupportedProtocolVersion, crypto::CryptoProvider};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -21,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::certificates::{Certificates, TlsError};
 use crate::{
-    api::Api,
+    api::{Api, delivery::Link},
     config::{Tls, TlsVersion},
 };
 
@@ -130,9 +137,14 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let link = Link::default();
+    let stream = Watched {
+        stream,
+        link: link.clone(),
+    };
     let service = service_fn(move |request: Request<Incoming>| {
-        let api = api.clone();
-        async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer).await) }
+        let (api, link) = (api.clone(), link.clone());
+        async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer, link).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -155,6 +167,56 @@ async fn converse<S>(
     }
 }
 
+/// A stream that tells when all that was given to it is written.
+struct Watched<S> {
+    stream: S,
+    link: Link,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.link.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 /// How TLS is spoken. Below 1.3 that is 1.2, for clients that know no more (older
 /// systems of Windows and Java), with the suites that rustls has: each is ECDHE with
 /// an AEAD.
@@ -174,4 +236,63 @@ pub(super) fn acceptor(
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use hyper::server::conn::http1;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+        sync::oneshot,
+    };
+
+    use super::*;
+    use crate::api::{delivery::Delivery, payload::Payload};
+
+    /// Serves one answer of many bytes over a connection that holds few; the caller's
+    /// end, and whether the answer was written.
+    async fn asked() -> (DuplexStream, oneshot::Receiver<()>) {
+        let (mut caller, stream) = duplex(64);
+        let link = Link::default();
+        let (delivery, written) = Delivery::over(link.clone());
+        let payload = Payload::from(vec![b'x'; 1000]).watched(delivery);
+        let answer = std::sync::Mutex::new(Some(Response::new(payload)));
+        let service = service_fn(move |_: Request<Incoming>| {
+            let answer = answer.lock().unwrap().take();
+            let answer = answer.unwrap_or_else(|| Response::new(Vec::new().into()));
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let watched = Watched { stream, link };
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(watched), service));
+        caller
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        (caller, written)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_read_was_written() {
+        let (mut caller, written) = asked().await;
+        let mut read = vec![0; 1000];
+        caller.read_exact(&mut read).await.unwrap();
+        // The head came before; what is left is the end of the body.
+        caller.read_exact(&mut read[..50]).await.unwrap();
+        let rest = tokio::spawn(async move {
+            let _ = caller.read_to_end(&mut Vec::new()).await;
+        });
+        assert!(written.await.is_ok());
+        rest.abort();
+    }
+
+    #[tokio::test]
+    async fn an_answer_whose_caller_leaves_half_way_was_not_written() {
+        let (mut caller, written) = asked().await;
+        caller.read_exact(&mut [0; 100]).await.unwrap();
+        drop(caller);
+        assert!(written.await.is_err());
+    }
 }

@@ -221,6 +221,8 @@ pub enum Intent {
     Recorded,
     /// A cap refused it.
     Full(Cap),
+    /// Its role is another by now, or gone.
+    RoleChanged,
     /// Its key stands for another operation.
     KeyTaken,
     /// It shall end with a token that has ended.
@@ -609,6 +611,16 @@ fn insert_active(
 
 /// What stands against a lease: a cap, or the end of the token with which it ends.
 fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, StorageError> {
+    // The version of the role may have gone with the last of its leases meanwhile.
+    let is_current = one(
+        connection,
+        "SELECT 1 FROM roles WHERE id = ?1 AND current = 1",
+        [lease.role_id],
+        |_| Ok(()),
+    )?;
+    if is_current.is_none() {
+        return Ok(Some(Intent::RoleChanged));
+    }
     if let Some(cap) = cap_reached(connection, lease)? {
         return Ok(Some(Intent::Full(cap)));
     }

@@ -91,6 +91,38 @@ impl Storage {
         .await
     }
 
+    /// Moves a login method with the tokens that it made, in one transaction;
+    /// `is_duplicate` where the path is taken, false where there is no such method.
+    pub async fn move_login_mount(
+        &self,
+        id: i64,
+        from: &MountPath,
+        to: &MountPath,
+    ) -> Result<bool, StorageError> {
+        let (path, from, to) = (
+            to.to_string(),
+            format!("auth/{from}/"),
+            format!("auth/{to}/"),
+        );
+        self.write_change(self.0.tokens.changes(), move |connection| {
+            let moved = change(
+                connection,
+                "UPDATE auth_mounts SET path = ?2 WHERE id = ?1",
+                params![id, path],
+            )?;
+            if moved > 0 {
+                change(
+                    connection,
+                    "UPDATE tokens SET path = ?2 || substr(path, length(?1) + 1)
+                     WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1",
+                    params![from, to],
+                )?;
+            }
+            Ok(moved > 0)
+        })
+        .await
+    }
+
     /// Replaces what may change of a login method; false where it is gone.
     pub async fn change_login_mount(
         &self,

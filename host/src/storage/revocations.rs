@@ -49,7 +49,55 @@ pub struct Lateness {
     pub oldest: Option<Timestamp>,
 }
 
+/// Leases that were to end and have not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Whether some of them may end any moment: upstream has not refused them.
+    pub untried: bool,
+    /// Why one of them is not ended.
+    pub last_error: Option<String>,
+}
+
 impl Storage {
+    /// What is left of a mount's leases, or of a role's, that are no newer than
+    /// `newest`; with `alone`, of that one lease.
+    pub async fn ending_before(
+        &self,
+        mount_id: i64,
+        role: Option<RoleName>,
+        newest: OperationId,
+        alone: bool,
+        now: Timestamp,
+    ) -> Result<Option<Left>, StorageError> {
+        self.read(move |connection| {
+            const THOSE: &str = "SELECT l.last_error FROM roles r JOIN leases l ON l.role_id = r.id
+                 WHERE r.mount_id = ?1 AND (?2 IS NULL OR r.name = ?2) AND l.operation <= ?3
+                   AND (?4 = 0 OR l.operation = ?3)";
+            const REFUSED: &str =
+                "l.ending_since IS NOT NULL AND l.attempts > 0 AND l.last_error IS NOT NULL AND l.due_at > ?5";
+            let role = role.as_ref().map(RoleName::as_str);
+            let look = |condition: &str| {
+                one(
+                    connection,
+                    &format!("{THOSE} AND ({condition}) LIMIT 1"),
+                    params![mount_id, role, newest.to_bytes(), alone, now.0],
+                    |row| row.get::<_, Option<String>>(0),
+                )
+            };
+            if let Some(last_error) = look(&format!("NOT ({REFUSED})"))? {
+                return Ok(Some(Left {
+                    untried: true,
+                    last_error,
+                }));
+            }
+            Ok(look(REFUSED)?.map(|last_error| Left {
+                untried: false,
+                last_error,
+            }))
+        })
+        .await
+    }
+
     /// Marks one lease for revocation. A lease that is still being made keeps its
     /// due time, so that the revocation cannot overtake its creation. False where
     /// there is no such lease.

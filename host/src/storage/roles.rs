@@ -64,16 +64,27 @@ impl Storage {
         .await
     }
 
-    /// Puts a role in use for new leases.
+    /// Puts a role in use for new leases. False where the one in use is another than
+    /// `former` by now: what was made from that would undo a change.
     pub async fn replace_role(
         &self,
         mount_id: i64,
         name: RoleName,
+        former: Option<i64>,
         host: HostFields,
         document: Vec<u8>,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         self.write_change(self.0.roles.changes(), move |connection| {
+            let current: Option<i64> = one(
+                connection,
+                "SELECT id FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1",
+                params![mount_id, name.as_str()],
+                |row| row.get(0),
+            )?;
+            if current != former {
+                return Ok(false);
+            }
             set_aside(connection, mount_id, &name)?;
             change(
                 connection,
@@ -81,22 +92,26 @@ impl Storage {
                  VALUES (?1, ?2, 1, ?3, ?4, ?5)",
                 params![mount_id, name.as_str(), to_json(&host)?, document, now.0],
             )?;
-            Ok(())
+            Ok(true)
         })
         .await
     }
 
-    /// Removes a role and orders the end of its leases, in one transaction.
-    /// False where there was none.
+    /// Removes a role and, with `revoke`, orders the end of its leases, in one
+    /// transaction. False where there was none, and then nothing is ended.
     pub async fn remove_role(
         &self,
         mount_id: i64,
         name: RoleName,
+        revoke: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write_change(self.0.roles.changes(), move |connection| {
-            revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
-            set_aside(connection, mount_id, &name)
+            let removed = set_aside(connection, mount_id, &name)?;
+            if removed && revoke {
+                revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
+            }
+            Ok(removed)
         })
         .await
     }

@@ -188,19 +188,24 @@ impl Storage {
         .await
     }
 
-    /// Cancels a task that nobody has begun, or one under way where its kind is
+    /// Cancels a task that nobody has begun, or one under way where its kind is among
     /// `while_processing`. False where it stays.
     pub async fn cancel_task(
         &self,
         id: OperationId,
-        while_processing: &'static str,
+        while_processing: &'static [&'static str],
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.execute_any(
-            "UPDATE tasks SET state = 'cancelled', input = NULL, ended_at = ?2
-                 WHERE id = ?1 AND (state = 'queued' OR (state = 'processing' AND kind = ?3))",
-            (id.to_bytes(), now.0, while_processing),
-        )
+        self.write(move |connection| {
+            let cancelled = change(
+                connection,
+                "UPDATE tasks SET state = 'cancelled', input = NULL, ended_at = ?2
+                 WHERE id = ?1 AND (state = 'queued'
+                   OR (state = 'processing' AND kind IN (SELECT value FROM json_each(?3))))",
+                params![id.to_bytes(), now.0, to_json(&while_processing)?],
+            )?;
+            Ok(cancelled > 0)
+        })
         .await
     }
 
@@ -231,11 +236,14 @@ impl Storage {
         .await
     }
 
-    /// Tasks, the newest first, at most `limit`.
+    /// Tasks, the newest first, at most `limit`; without what they were given and came
+    /// to, but whether there is a result.
     pub async fn tasks(&self, limit: usize) -> Result<Vec<TaskRow>, StorageError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM tasks ORDER BY id DESC LIMIT ?1");
-            all(connection, &sql, [limit], task_row)
+            let sql = "SELECT id, kind, target, mount, requester, state, NULL AS input,
+                 CASE WHEN result IS NULL THEN NULL ELSE x'' END AS result, errors, created_at, deadline_at, ended_at
+               FROM tasks ORDER BY id DESC LIMIT ?1";
+            all(connection, sql, [limit], task_row)
         })
         .await
     }

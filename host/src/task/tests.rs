@@ -19,6 +19,7 @@ fn issue() -> Work {
         role: "reader".into(),
         body: json!({}),
         ttl_ms: None,
+        endless: false,
         key: None,
         token_end: None,
     }
@@ -145,6 +146,7 @@ async fn the_credential_of_a_cancelled_task_is_ended() {
     let id = submit(&engine, issue()).await;
     let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
     let outcome = engine.tasks.perform(&row).await;
+    let outcome = outcome.map_err(|refusal| (super::work::error_of(&refusal), refusal));
     engine.tasks.cancel(id).await.unwrap();
     engine.tasks.finish(&row, outcome).await;
     assert_eq!(house.principals(), 0);

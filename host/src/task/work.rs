@@ -10,13 +10,23 @@ use crate::{
     clock::Timestamp,
     id::{LeaseId, MountPath, RoleName},
     lease::IssueRequest,
+    lifetime::Length,
     refusal::Refusal,
     secret::Secret,
     storage::{TaskError, TaskRow},
 };
 
-/// The kind whose work can be cancelled once it has begun.
-pub(super) const ISSUE: &str = "issue";
+const ISSUE: &str = "issue";
+const RECONCILE: &str = "reconcile";
+
+/// The kinds whose work can be cancelled once it has begun.
+pub(super) const CANCELLABLE: [&str; 2] = [ISSUE, RECONCILE];
+
+/// Whether what a task of this kind comes to is shown to whoever may see the task, as
+/// often as they ask.
+pub(super) fn is_report(kind: &str) -> bool {
+    kind == RECONCILE
+}
 
 /// What is to be done.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +42,9 @@ pub enum Work {
         body: Value,
         /// Length asked for, in milliseconds.
         ttl_ms: Option<u64>,
+        /// Whether it was asked to be without end.
+        #[serde(default)]
+        endless: bool,
         /// The caller's own idempotency key.
         key: Option<String>,
         /// As `IssueRequest::token_end`.
@@ -40,7 +53,7 @@ pub enum Work {
     },
     /// Wait until what was marked is ended upstream.
     Drain {
-        /// `revoke`, `revoke-prefix` or `unmount`.
+        /// Why.
         kind: Draining,
         /// A prefix of lease ids.
         prefix: String,
@@ -53,6 +66,13 @@ pub enum Work {
         /// that it was done.
         before: u32,
     },
+    /// Compare what upstream holds with the leases.
+    Reconcile {
+        /// Of this mount.
+        mount: String,
+        /// The orphans to end.
+        revoke: Vec<String>,
+    },
 }
 
 /// Why leases are being ended.
@@ -63,6 +83,10 @@ pub enum Draining {
     Revoke,
     /// All under a prefix.
     RevokePrefix,
+    /// All under a prefix that upstream has not failed to end.
+    RevokeForce,
+    /// All of a role that is gone.
+    RemoveRole,
     /// All of a mount that is gone.
     Unmount,
 }
@@ -83,9 +107,12 @@ impl Work {
             Self::Drain { kind, .. } => match kind {
                 Draining::Revoke => "revoke",
                 Draining::RevokePrefix => "revoke-prefix",
+                Draining::RevokeForce => "revoke-force",
+                Draining::RemoveRole => "remove-role",
                 Draining::Unmount => "unmount",
             },
             Self::RotateRoot { .. } => "rotate-root",
+            Self::Reconcile { .. } => RECONCILE,
         }
     }
 
@@ -94,14 +121,16 @@ impl Work {
         match self {
             Self::Issue { mount, role, .. } => format!("{mount}/creds/{role}"),
             Self::Drain { prefix, .. } => prefix.clone(),
-            Self::RotateRoot { mount, .. } => mount.clone(),
+            Self::RotateRoot { mount, .. } | Self::Reconcile { mount, .. } => mount.clone(),
         }
     }
 
     /// Path of the mount whose upstream it asks; none for one that only waits.
     pub(super) fn mount(&self) -> Option<&str> {
         match self {
-            Self::Issue { mount, .. } | Self::RotateRoot { mount, .. } => Some(mount),
+            Self::Issue { mount, .. }
+            | Self::RotateRoot { mount, .. }
+            | Self::Reconcile { mount, .. } => Some(mount),
             Self::Drain { .. } => None,
         }
     }
@@ -119,17 +148,14 @@ impl Work {
 
 impl Tasks {
     /// Does the work of a task, from wherever it stands.
-    pub(super) async fn carry_out(
-        &self,
-        row: &TaskRow,
-        work: Work,
-    ) -> Result<Option<TaskCredential>, Refusal> {
+    pub(super) async fn carry_out(&self, row: &TaskRow, work: Work) -> Result<Done, Refusal> {
         match work {
             Work::Issue {
                 mount,
                 role,
                 body,
                 ttl_ms,
+                endless,
                 key,
                 token_end,
             } => {
@@ -143,21 +169,24 @@ impl Tasks {
                 let patience = self.mounts.open(&mount)?.spec.tune.task_timeout;
                 let request = IssueRequest {
                     body,
-                    ttl: ttl_ms.map(Duration::from_millis),
+                    ttl: match endless {
+                        true => Some(Length::Never),
+                        false => ttl_ms.map(|ttl| Length::For(Duration::from_millis(ttl))),
+                    },
                     requester: row.requester.clone(),
                     key: Some(key),
                     patience: Some(patience),
                     token_end,
                 };
                 let issued = self.leases.issue(&mount, &role, request).await?;
-                Ok(Some(TaskCredential {
+                Ok(Done::Credential(TaskCredential {
                     lease: issued.lease.id,
                     data: issued.data,
                 }))
             }
             Work::Drain { prefix, .. } => {
                 self.leases.drained_before(&prefix, row.id).await?;
-                Ok(None)
+                Ok(Done::Nothing)
             }
             Work::RotateRoot { mount, before } => {
                 let mount: MountPath = mount.parse()?;
@@ -165,14 +194,42 @@ impl Tasks {
                     let requester = Some(row.requester.clone());
                     self.rotations.rotate_root(&mount, requester).await?;
                 }
-                Ok(None)
+                Ok(Done::Nothing)
+            }
+            Work::Reconcile { mount, revoke } => {
+                let mount: MountPath = mount.parse()?;
+                let requester = row.requester.clone();
+                let found = self.leases.reconcile(&mount, &revoke, requester).await?;
+                Ok(Done::Report(found.report(revoke.is_empty())))
             }
         }
     }
 }
 
+/// What a task came to.
+#[derive(Debug)]
+pub enum Done {
+    /// No more than that it is done.
+    Nothing,
+    /// A credential, for whoever asked for it.
+    Credential(TaskCredential),
+    /// What it found.
+    Report(Value),
+}
+
+impl Done {
+    /// The form in which it is sealed, where there is something to keep.
+    pub(super) fn text(&self) -> Result<Option<Secret<String>>, Refusal> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Credential(credential) => credential_text(credential).map(Some),
+            Self::Report(report) => Ok(Some(Secret::new(report.to_string()))),
+        }
+    }
+}
+
 /// The form in which a credential is sealed.
-pub(super) fn credential_text(credential: &TaskCredential) -> Result<Secret<String>, Refusal> {
+fn credential_text(credential: &TaskCredential) -> Result<Secret<String>, Refusal> {
     let waiting = Waiting {
         lease: credential.lease.to_string(),
         data: credential.data.expose().clone(),
@@ -194,7 +251,7 @@ pub(super) fn read_credential(text: &Secret<String>) -> Result<TaskCredential, R
 
 /// What a refusal looks like in a task: the provider's code, or the host's.
 pub(super) fn error_of(refusal: &Refusal) -> TaskError {
-    let code = match refusal {
+    let code = match refusal.cause() {
         Refusal::Denied => "denied",
         Refusal::Invalid(_) => "invalid",
         Refusal::NotFound(_) => "not-found",
@@ -206,6 +263,7 @@ pub(super) fn error_of(refusal: &Refusal) -> TaskError {
             tracing::error!(%source, "a task failed within the host");
             "internal"
         }
+        Refusal::Partly { .. } => "partly",
     };
     TaskError {
         code: code.to_owned(),

@@ -278,7 +278,7 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
             fixture.write_role("other", &json!({})).ok();
             let (kept, _gone) = (fixture.issue("reader"), fixture.issue("other"));
             let path = match point {
-                "cascade.after_role" => "db/roles/other",
+                "cascade.after_role" => "db/roles/other?revoke=true",
                 _ => "sys/mounts/db",
             };
             let died = http.try_send("DELETE", path, &[], None);

@@ -54,7 +54,7 @@ fn bad_mounts_configs_roles_and_requests_are_refused_and_change_nothing() {
         // Missing.
         ("missing in config", "POST", "db/config", config(json!({"host": null})), 400, &["config.host"]),
         ("missing in mount", "POST", "sys/mounts/x", json!({}), 400, &["type"]),
-        ("missing in role", "POST", "db/roles/reader", json!({}), 400, &["member_of"]),
+        ("missing in role", "POST", "db/roles/fresh", json!({}), 400, &["member_of"]),
         ("missing in renew", "PUT", "sys/leases/renew", json!({}), 400, &["lease_id"]),
         ("missing in revoke", "PUT", "sys/leases/revoke", json!({}), 400, &["lease_id"]),
         ("missing in lookup", "PUT", "sys/leases/lookup", json!({}), 400, &["lease_id"]),

@@ -1,6 +1,6 @@
 //! A mount is moved with all that belongs to it.
 
-use lessor_tests::{fixture::Fixture, wait::eventually_true};
+use lessor_tests::{fixture::Fixture, server::Server, wait::eventually_true};
 use serde_json::{Value, json};
 
 fn mv(fixture: &Fixture, from: &str, to: &str) -> lessor_tests::http::Answer {
@@ -90,4 +90,59 @@ fn a_move_that_cannot_be_is_refused_and_changes_nothing() {
     }
     let after: Value = fixture.server.http.get("sys/mounts").data();
     assert_eq!(before, after);
+}
+
+/// Users, tokens and lock-outs of a login method follow it.
+#[test]
+fn a_login_method_is_moved_with_its_users_tokens_and_locks() {
+    let server = Server::start();
+    let http = &server.http;
+    http.post("sys/auth/people", &json!({"type": "userpass"}))
+        .ok();
+    for name in ["bob", "eve"] {
+        let user = json!({"password": "tr0ub4dor"});
+        http.post(&format!("auth/people/users/{name}"), &user).ok();
+    }
+    let anybody = http.without_token();
+    let log_in = |path: &str, name: &str, password: &str| {
+        let body = json!({"password": password});
+        anybody.post(&format!("auth/{path}/login/{name}"), &body)
+    };
+    let token = log_in("people", "bob", "tr0ub4dor").ok().json();
+    let bob = http.with_token(token["auth"]["client_token"].as_str().unwrap());
+    for _ in 0..5 {
+        log_in("people", "eve", "wrong").refused(400);
+    }
+    log_in("people", "eve", "tr0ub4dor").refused(403);
+
+    let body = json!({"from": "auth/people", "to": "auth/team/people/"});
+    let moved = http.post("sys/remount", &body).data();
+    let id = moved["migration_id"].as_str().unwrap();
+    let status = http.get(&format!("sys/remount/status/{id}")).data();
+    let info = &status["migration_info"];
+    assert_eq!(info["source_mount"], "auth/people/");
+    assert_eq!(info["target_mount"], "auth/team/people/");
+
+    assert_eq!(http.list("auth/team/people/users").keys(), ["bob", "eve"]);
+    assert!(log_in("people", "bob", "tr0ub4dor").status >= 400);
+    log_in("team/people", "bob", "tr0ub4dor").ok();
+    log_in("team/people", "eve", "tr0ub4dor").refused(403);
+    let own = bob.get("auth/token/lookup-self").data();
+    assert_eq!(own["path"], "auth/team/people/login/bob");
+    // A method that is enabled at the former path is another one.
+    http.post("sys/auth/people", &json!({"type": "userpass"}))
+        .ok();
+    http.delete("sys/auth/people").ok();
+    bob.get("auth/token/lookup-self").ok();
+    for (from, to, status) in [
+        ("auth/nowhere", "auth/x", 404),
+        ("auth/team/people", "people", 400),
+        ("auth/team/people", "auth/token", 409),
+        ("auth/team/people", "auth/team/people", 409),
+    ] {
+        let body = json!({"from": from, "to": to});
+        http.post("sys/remount", &body).refused(status);
+    }
+    http.delete("sys/auth/team/people").ok();
+    bob.get("auth/token/lookup-self").refused(403);
 }

@@ -1,8 +1,11 @@
 //! Requests that are repeated under an `Idempotency-Key`, also over a crash.
 
+use std::{io::Write as _, net::TcpStream};
+
 use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
     http::Answer,
+    wait::eventually_true,
 };
 use serde_json::json;
 
@@ -65,4 +68,36 @@ fn a_caller_comes_back_after_a_crash_and_gets_its_credential() {
         fixture.await_exactly(std::slice::from_ref(&lease));
         assert!(fixture.works(&lease), "{point}");
     }
+}
+
+/// Callers that leave while their credential is being made: nobody has it, and it is
+/// ended. One that named its request comes back for it.
+#[test]
+fn what_nobody_waited_for_is_ended_unless_the_request_has_a_name() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    let address = http.base().trim_start_matches("http://").to_owned();
+    let ask_and_leave = |key: &str| {
+        let mut caller = TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "GET /v1/db/creds/reader HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {}\r\n{key}\r\n",
+            http.token()
+        );
+        caller.write_all(head.as_bytes()).unwrap();
+    };
+    ask_and_leave("idempotency-key: mine\r\n");
+    eventually_true("the named one is made", || {
+        fixture.postgres.leased_roles().len() == 1
+    });
+    for _ in 0..20 {
+        ask_and_leave("");
+    }
+    eventually_true("all twenty were made and ended", || {
+        let log = fixture.server.log();
+        log.matches("credential reached nobody").count() == 20
+            && fixture.postgres.leased_roles().len() == 1
+    });
+    let named = [("Idempotency-Key", "mine")];
+    let lease = Lease::of(&http.send("GET", "db/creds/reader", &named, None));
+    fixture.await_exactly(&[lease]);
 }

@@ -35,15 +35,9 @@ fn what_is_late_is_listed_and_measured_and_can_be_dropped_by_force() {
 
     let http = &fixture.server.http;
     let force = |body| http.put("sys/leases/revoke", &body);
-    for body in [
-        json!({"lease_id": stuck.id, "force": true}),
-        json!({"lease_id": stuck.id, "force": true, "reason": " "}),
-    ] {
-        let refused = force(body).refused(400);
-        assert!(refused.contains("reason"), "{refused}");
-    }
-    http.put("sys/leases/revoke-force/db", &json!({}))
-        .refused(400);
+    let long = json!({"lease_id": stuck.id, "force": true, "reason": "x".repeat(2000)});
+    let refused = force(long).refused(400);
+    assert!(refused.contains("reason"), "{refused}");
     http.get("sys/leases?state=active").refused(400);
 
     let forced = http.put(
@@ -90,4 +84,47 @@ fn a_system_that_is_down_is_asked_seldom_and_all_is_ended_once_it_is_back() {
     });
     assert_eq!(metric(&fixture, "lessor_upstream_down"), 0.0);
     fixture.await_exactly(&[]);
+}
+
+/// However it was asked for, a revocation that upstream refused is told as such.
+#[test]
+fn a_revocation_that_upstream_refuses_is_never_told_as_done() {
+    let mut fixture = Fixture::start();
+    let (one, two) = (fixture.issue("reader"), fixture.issue("reader"));
+    fixture.postgres.stop();
+    let http = &fixture.server.http;
+    let told = fixture.revoke(&one);
+    assert_eq!(told.status, 202);
+    assert_eq!(told.clone().data()["state"], "revoking", "{told:?}");
+    assert!(told.data()["last_error"].is_string());
+    let sync = json!({"lease_id": one.id, "sync": true});
+    http.put("sys/leases/revoke", &sync).refused(502);
+    let sync = json!({"sync": true});
+    let refused = http.put("sys/leases/revoke-prefix/db", &sync).refused(502);
+    assert!(refused.contains("2 leases below db"), "{refused}");
+    let refused = http
+        .delete("db/roles/reader?revoke=true&sync=true")
+        .refused(502);
+    assert!(
+        refused.contains("role reader of db is removed"),
+        "{refused}"
+    );
+    let both = json!({"sync": true, "async": true});
+    let refused = http.put("sys/leases/revoke-prefix/db", &both).refused(400);
+    assert!(
+        refused.contains("sync") && refused.contains("async"),
+        "{refused}"
+    );
+
+    // Vault's clients have no word for the reason: then that is written down.
+    let force = json!({"lease_id": one.id, "force": true});
+    assert_eq!(http.put("sys/leases/revoke", &force).status, 204);
+    assert!(fixture.server.audit().contains("no reason was given"));
+    let _ = fixture.revoke(&two);
+    let forced = http.put("sys/leases/revoke-force/db", &json!({})).data();
+    assert_eq!(forced["purged"], 1, "{forced}");
+    let nothing = http.put("sys/leases/revoke-force/db", &json!({}));
+    assert_eq!(nothing.status, 204);
+    let removed = http.delete("sys/mounts/db?sync=true");
+    assert_eq!(removed.status, 204);
 }

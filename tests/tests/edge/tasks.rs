@@ -86,7 +86,7 @@ fn revocations_unmounting_and_rotation_can_be_left_to_a_task() {
     let prefix = fixture
         .server
         .http
-        .put("sys/leases/revoke-prefix/db", &json!({}));
+        .put("sys/leases/revoke-prefix/db", &json!({"async": true}));
     assert_eq!(prefix.clone().data()["marked"], 1);
     assert_eq!(
         outcome(&fixture, &task_of(prefix))["data"]["state"],

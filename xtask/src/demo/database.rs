@@ -127,7 +127,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         story: "Everything that was ever leased here is ended at once,",
-        command: "lessor lease revoke --prefix database --wait",
+        command: "lessor lease revoke --prefix database",
         claim: Claim::Prints(&["every lease below database is revoked"]),
     },
     Step {

@@ -50,7 +50,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
             let begin = Instant::now();
             let answer = server.http.put("sys/leases/revoke-prefix/idle", &json!({}));
             accepted.add(begin.elapsed().as_secs_f64());
-            ensure!(answer.status == 202, "revoke-prefix: {answer:?}");
+            ensure!(answer.status == 204, "revoke-prefix: {answer:?}");
             drained.add(drain(&server, number, begin)?);
             if let Some(bao) = &bao {
                 bench.say(&format!("round {round}, OpenBao"));

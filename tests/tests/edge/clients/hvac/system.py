@@ -66,9 +66,8 @@ done(sys_.revoke_lease(lease["lease_id"]))
 refused(wrong.InvalidRequest, sys_.read_lease, lease["lease_id"])
 client.read("db/creds/reader")
 assert sys_.revoke_prefix("db/creds/reader").status_code in (202, 204)
-# hvac has no word for the reason that is asked for here.
-without = refused(wrong.InvalidRequest, sys_.revoke_force, "db/creds/reader")
-assert "reason" in str(without), without
+# hvac has no word for the reason, which the audit log then says.
+sys_.revoke_force("db/creds/reader")
 
 # What is not offered answers as any unknown path.
 for call, arguments in [
