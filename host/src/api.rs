@@ -591,8 +591,8 @@ impl Asked<'_> {
 fn settings_of(engine: &Engine, route: &Route<'_>) -> Option<VaultSettings> {
     match route {
         Route::Mounted { path } => {
-            let (mount, _) = engine.mounts.resolve(path)?;
-            Some(engine.mounts.open(&mount).ok()?.spec.tune.vault.clone())
+            let mount = engine.mounts.answering(path)?;
+            Some(mount.spec.tune.vault.clone())
         }
         Route::Auth { path } => {
             let (mount, _) = engine.logins.resolve(path)?;

@@ -2,7 +2,8 @@
 //!
 //! The rules are those that Vault documents for its userpass method; names make
 //! no difference of case. A name that does not exist costs as much time as a
-//! wrong password.
+//! wrong password; only a user who brought a hash by bcrypt along costs what its
+//! cost says, until a password is set.
 
 mod password;
 

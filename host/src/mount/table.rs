@@ -354,18 +354,23 @@ impl Mounts {
     /// behind it without a leading slash.
     pub fn resolve(&self, path: &str) -> Option<(MountPath, String)> {
         let path = path.trim_matches('/');
-        self.live()
-            .into_iter()
-            .filter_map(|mount| {
-                let rest = path.strip_prefix(mount.path().as_str())?;
-                let rest = if rest.is_empty() {
-                    rest
-                } else {
-                    rest.strip_prefix('/')?
-                };
-                Some((mount.path().clone(), rest.to_owned()))
-            })
-            .max_by_key(|(mount, _)| mount.as_str().len())
+        let mount = self.answering(path)?;
+        let rest = path.strip_prefix(mount.path().as_str())?;
+        let rest = rest.trim_start_matches('/').to_owned();
+        Some((mount.path().clone(), rest))
+    }
+
+    /// The live mount with the longest path that begins `path`.
+    pub fn answering(&self, path: &str) -> Option<Arc<Mount>> {
+        let path = path.trim_matches('/');
+        let table = self.table();
+        let answers = |mount: &&Arc<Mount>| {
+            let rest = path.strip_prefix(mount.path().as_str());
+            mount.live && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let found = table.values().filter(answers);
+        let longest = found.max_by_key(|mount| mount.path().as_str().len());
+        longest.cloned()
     }
 
     /// A live mount.
