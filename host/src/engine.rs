@@ -13,7 +13,7 @@ use crate::{
     catalog::Catalog,
     clock::Clock,
     config::Config,
-    keyring::Keyring,
+    keyring::{Keyring, KeyringError},
     lease::Leases,
     login::Logins,
     mount::Mounts,
@@ -89,7 +89,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let sandbox = Sandbox::compiling_apart(SandboxSettings {
             clock: clock.clone(),
-            code_cache: Some(code_cache(config, &keyring)),
+            code_cache: Some(code_cache(config, &keyring)?),
             limits: config.sandbox.clone(),
             allocation: Allocation::default(),
         })?;
@@ -250,15 +250,15 @@ impl Engine {
 }
 
 /// Where compiled code is kept, and the key that vouches for it.
-fn code_cache(config: &Config, keyring: &Keyring) -> CodeCacheSettings {
+fn code_cache(config: &Config, keyring: &Keyring) -> Result<CodeCacheSettings, EngineError> {
     #[cfg(feature = "test-hooks")]
     if let Some(shared) = CodeCacheSettings::of_tests() {
-        return shared;
+        return Ok(shared);
     }
-    CodeCacheSettings {
+    Ok(CodeCacheSettings {
         dir: config.data_dir.join("code"),
-        key: keyring.code_cache_key(),
-    }
+        key: keyring.code_cache_key().map_err(EngineError::Key)?,
+    })
 }
 
 /// The engines could not be started.
@@ -267,6 +267,9 @@ pub enum EngineError {
     /// No sandbox.
     #[error("the sandbox could not be set up")]
     Sandbox(#[from] SandboxError),
+    /// No key for the code cache.
+    #[error("the key of the code cache could not be made")]
+    Key(#[source] KeyringError),
     /// No mounts.
     #[error("the mounts could not be read")]
     Mounts(#[source] Refusal),

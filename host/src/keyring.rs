@@ -23,7 +23,7 @@ use chacha20poly1305::{
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     random::{self, RandomError},
@@ -35,6 +35,9 @@ const FORMAT: u8 = 1;
 
 /// Bytes of an XChaCha20 nonce.
 const NONCE_LENGTH: usize = 24;
+
+/// Bytes of a block of SHA-256: the length of key that HMAC itself works with.
+const HMAC_BLOCK: usize = 64;
 
 /// Bytes before the ciphertext: format, key version, nonce.
 const HEADER_LENGTH: usize = 1 + 4 + NONCE_LENGTH;
@@ -238,12 +241,18 @@ impl Keyring {
 
     /// The key under which operations of one mount derive secrets. `uuid` is the
     /// mount's, so that a mount made again at the same path derives others.
-    pub fn derivation_key(&self, uuid: &str) -> Secret<[u8; 32]> {
+    ///
+    /// # Errors
+    /// Where the key cannot be derived.
+    pub fn derivation_key(&self, uuid: &str) -> Result<Secret<[u8; 32]>, KeyringError> {
         self.subkey(&["lessor mount derivation 1", uuid])
     }
 
     /// The key that authenticates cached compiled code.
-    pub fn code_cache_key(&self) -> Secret<[u8; 32]> {
+    ///
+    /// # Errors
+    /// Where the key cannot be derived.
+    pub fn code_cache_key(&self) -> Result<Secret<[u8; 32]>, KeyringError> {
         self.subkey(&["lessor code cache 1"])
     }
 
@@ -273,30 +282,33 @@ impl Keyring {
     }
 
     fn keyed_hash(&self, domain: &str, value: &str) -> [u8; 32] {
-        // HMAC takes a key of any length, so this cannot fail.
-        match <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.hash.expose()) {
-            Ok(mut mac) => {
-                mac.update(domain.as_bytes());
-                mac.update(&[0]);
-                mac.update(value.as_bytes());
-                mac.finalize().into_bytes().into()
-            }
-            Err(_) => [0; 32],
-        }
+        // A key of a whole block cannot be of a wrong length. HMAC itself fills up
+        // a shorter one with zeros (RFC 2104), so that nothing is changed by it.
+        let mut block = Zeroizing::new([0; HMAC_BLOCK]);
+        block
+            .iter_mut()
+            .zip(self.0.hash.expose())
+            .for_each(|(to, from)| *to = *from);
+        let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
+        mac.update(domain.as_bytes());
+        mac.update(&[0]);
+        mac.update(value.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// HKDF-SHA256 (RFC 5869) over the derive key; parts are length-prefixed so
     /// that no two lists of parts run together.
-    fn subkey(&self, parts: &[&str]) -> Secret<[u8; 32]> {
+    fn subkey(&self, parts: &[&str]) -> Result<Secret<[u8; 32]>, KeyringError> {
         let mut info = Vec::new();
         for part in parts {
             info.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             info.extend_from_slice(part.as_bytes());
         }
         let mut key = [0u8; 32];
-        // 32 bytes are one block of SHA-256: below HKDF's limit of 255 blocks.
-        let _ = Hkdf::<Sha256>::new(None, self.0.derive.expose()).expand(&info, &mut key);
-        Secret::new(key)
+        Hkdf::<Sha256>::new(None, self.0.derive.expose())
+            .expand(&info, &mut key)
+            .map_err(|_| KeyringError::Derivation)?;
+        Ok(Secret::new(key))
     }
 }
 
@@ -393,6 +405,9 @@ pub enum KeyringError {
     /// A sealed value was changed, cut or moved.
     #[error("a sealed value cannot be opened: it was changed or moved")]
     Unreadable,
+    /// HKDF gives no key of this length.
+    #[error("a key cannot be derived")]
+    Derivation,
     /// No randomness.
     #[error("cannot make a key or nonce")]
     Random(#[from] RandomError),
@@ -453,15 +468,21 @@ mod tests {
     fn derived_keys_differ_by_mount_and_repeat_after_a_restart() {
         let (root, keyring, wrapped) = keyring();
         let again = Keyring::load(&root, &wrapped).unwrap();
-        assert_eq!(
-            keyring.derivation_key("a").expose(),
-            again.derivation_key("a").expose()
-        );
-        assert_ne!(
-            keyring.derivation_key("a").expose(),
-            keyring.derivation_key("b").expose()
-        );
+        let derived = |keyring: &Keyring, uuid| *keyring.derivation_key(uuid).unwrap().expose();
+        assert_eq!(derived(&keyring, "a"), derived(&again, "a"));
+        assert_ne!(derived(&keyring, "a"), derived(&keyring, "b"));
         assert_ne!(keyring.token_hash("t"), keyring.token_hash("u"));
+    }
+
+    /// The hash is plain HMAC-SHA256, as another implementation has it: tokens are
+    /// found by it after every upgrade.
+    #[test]
+    fn a_keyed_hash_is_hmac_of_domain_and_value() {
+        let (_, keyring, _) = keyring();
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, keyring.0.hash.expose());
+        let expected = aws_lc_rs::hmac::sign(&key, b"token\0value");
+        assert_eq!(keyring.token_hash("value"), expected.as_ref());
+        assert_ne!(keyring.token_hash("value"), [0; 32]);
     }
 
     #[test]

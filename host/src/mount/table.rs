@@ -668,7 +668,7 @@ impl Mounts {
             held: holds.get(&row.id).copied(),
             grants: Arc::new(grants),
             extra_roots: certificates(&tune.extra_roots)?.into(),
-            derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)),
+            derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)?),
             slots,
             shared,
             spec: row.mount,

@@ -195,7 +195,7 @@ fn call(keyring: &Keyring) -> Result<Call> {
             config_version: 1,
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
-            derivation_key: Arc::new(keyring.derivation_key("bench")),
+            derivation_key: Arc::new(keyring.derivation_key("bench")?),
         }),
     })
 }
