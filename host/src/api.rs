@@ -302,7 +302,11 @@ impl Inner {
         let (parts, body) = request.into_parts();
         names_one_host(parts.version, &parts.headers)?;
         let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
-        let segments = segments.ok_or_else(ApiError::nothing_here)?;
+        let sent = segments.ok_or_else(ApiError::nothing_here)?;
+        let segments = path::canonical(sent.clone(), |path| {
+            self.installation.engine()?.logins.kind_at(path)
+        });
+        let segments = segments.map_err(ApiError::bad_request)?;
         let borrowed: Vec<&str> = segments.iter().map(String::as_str).collect();
         let route = Route::of(&borrowed);
         let query = parts.uri.query().unwrap_or_default();
@@ -338,6 +342,7 @@ impl Inner {
             route,
             operation,
             path: segments.join("/"),
+            spelled_otherwise: segments != sent,
             query,
             headers: parts.headers,
             wrap_ttl,
@@ -532,6 +537,7 @@ impl Inner {
         let ask = Ask {
             operation: asked.operation,
             path: asked.path,
+            spelled_otherwise: asked.spelled_otherwise,
             sudo,
             wraps: asked.wrap_ttl.is_some(),
             fields,
@@ -560,6 +566,8 @@ struct Asked<'a> {
     operation: Operation,
     /// Below `/v1/`.
     path: String,
+    /// Whether that is not how the caller spelled it.
+    spelled_otherwise: bool,
     query: &'a str,
     headers: HeaderMap,
     wrap_ttl: Option<Duration>,

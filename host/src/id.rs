@@ -310,6 +310,13 @@ impl Serialize for LeaseId {
     }
 }
 
+/// A name that makes no difference of case, as it is stored and compared: the one
+/// form, wherever such a name comes from. ASCII alone is folded: other letters have
+/// cases that not every reader knows, and are refused where a name is made.
+pub fn folded(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }

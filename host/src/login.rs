@@ -116,6 +116,13 @@ impl Logins {
         Ok(self.storage.login_entry(mount.id, name).await?.is_none())
     }
 
+    /// Which login method a path, which stands behind `auth/`, belongs to, and how
+    /// many segments the path of that has.
+    pub fn kind_at(&self, path: &str) -> Option<(Kind, usize)> {
+        let (mount, _) = self.resolve(path)?;
+        Some((mount.spec.kind, mount.path().as_str().split('/').count()))
+    }
+
     /// AppRole's roles and secret ids.
     pub fn approles(&self) -> &AppRoles {
         &self.approles

@@ -18,9 +18,6 @@ use crate::{
     token::{DEFAULT, ROOT, WRAPPING},
 };
 
-/// Longest name of a policy, in bytes.
-const LONGEST_NAME: usize = 128;
-
 /// The stored policies.
 #[derive(Debug)]
 pub struct Policies {
@@ -104,10 +101,11 @@ impl Policies {
                 "the policy {name} is built in and cannot be written: choose another name"
             )));
         }
-        if name.is_empty() || name.len() > LONGEST_NAME || name.contains(',') {
+        if !policy::is_name(&name) {
             return Err(Refusal::Invalid(format!(
-                "the name of a policy has 1 to {LONGEST_NAME} bytes and no comma, unlike {:?}",
-                shown(&name)
+                "{:?} cannot be the name of a policy: {}",
+                shown(&name),
+                policy::NAME_RULE
             )));
         }
         Policy::parse(text)

@@ -3,9 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, route::Which, tokens,
+    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, path::canonical_text,
+    route::Which, tokens,
 };
-use crate::{engine::Engine, policy::Acl, token::ROOT};
+use crate::{
+    engine::Engine,
+    policy::{Acl, Capability},
+    token::ROOT,
+};
 
 /// `POST sys/capabilities`, `…-self`, `…-accessor`
 pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
@@ -18,7 +23,8 @@ pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome
         _ => ApiError::bad_request("invalid token: it is unknown or has ended"),
     })?;
     let acl = engine.policies.acl(&token.row.policies).await?;
-    Ok(capabilities(&acl, &paths))
+    let canonical = |path: &str| canonical_text(path, |path| engine.logins.kind_at(path));
+    Ok(capabilities(&acl, &paths, canonical))
 }
 
 /// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; what ends
@@ -58,14 +64,17 @@ fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// What an ACL allows at some paths, by path; of a lone path also as
-/// `capabilities`.
-fn capabilities(acl: &Acl, paths: &[String]) -> Answer {
+/// What an ACL allows at some paths, by path as it was asked for; of a lone path also
+/// as `capabilities`. A request's path is judged in its `canonical` form, so these are.
+fn capabilities(acl: &Acl, paths: &[String], canonical: impl Fn(&str) -> Option<String>) -> Answer {
     let of_path = |path: &String| -> Value {
         if acl.is_root() {
             return json!([ROOT]);
         }
-        let capabilities = acl.capabilities(path).into_iter();
+        let Some(path) = canonical(path) else {
+            return json!([Capability::Deny.as_str()]);
+        };
+        let capabilities = acl.capabilities(&path).into_iter();
         capabilities.map(|known| known.as_str()).collect()
     };
     let mut found: Map<String, Value> = paths

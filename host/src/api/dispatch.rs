@@ -34,6 +34,8 @@ pub(super) struct Ask {
     pub(super) operation: Operation,
     /// Below `/v1/`.
     pub(super) path: String,
+    /// Whether that is not how the caller spelled it.
+    pub(super) spelled_otherwise: bool,
     /// Whether a policy grants `sudo` there.
     pub(super) sudo: bool,
     /// Whether the answer will be wrapped.

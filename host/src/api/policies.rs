@@ -4,8 +4,10 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields};
-use crate::{engine::Engine, policies::PolicyView};
+use super::{
+    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, path::canonical_text,
+};
+use crate::{engine::Engine, policies::PolicyView, policy::Policy, suggest::shown as readable};
 
 /// `LIST sys/policies/acl[/:prefix]`
 pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
@@ -21,9 +23,10 @@ pub(super) async fn show(engine: &Engine, name: &str) -> Outcome {
 
 /// `PUT sys/policies/acl/:name`
 pub(super) async fn write(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+    let warnings = renamed(name, &ask);
     let mut fields = ask.into_fields();
     let text = fields.required("policy")?;
-    store(engine, name, text, fields, Vec::new()).await
+    store(engine, name, text, fields, warnings).await
 }
 
 /// `DELETE` of either path; gone already is done.
@@ -52,10 +55,10 @@ pub(super) async fn show_legacy(engine: &Engine, name: &str) -> Outcome {
 
 /// `PUT sys/policy/:name`, which takes the text as `rules`, too.
 pub(super) async fn write_legacy(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+    let mut warnings = renamed(name, &ask);
     let mut fields = ask.into_fields();
     let rules = fields.text("rules")?.filter(|text| !text.is_empty());
     let policy = fields.text("policy")?.filter(|text| !text.is_empty());
-    let mut warnings = Vec::new();
     let text = match (policy, rules) {
         (Some(text), _) => text,
         (None, Some(text)) => {
@@ -65,6 +68,16 @@ pub(super) async fn write_legacy(engine: &Engine, name: &str, ask: Ask) -> Outco
         (None, None) => fields.required("policy")?,
     };
     store(engine, name, text, fields, warnings).await
+}
+
+/// What to say where the path that was sent spells the name otherwise.
+fn renamed(name: &str, ask: &Ask) -> Vec<String> {
+    match ask.spelled_otherwise {
+        true => vec![format!(
+            "the policy is stored as {name}: names are in lower case"
+        )],
+        false => Vec::new(),
+    }
 }
 
 /// Writes a policy from its text and what else stands in the request.
@@ -90,17 +103,29 @@ async fn store(
         "allow_wildcards_in_identity_templates",
     ]);
     fields.finish()?;
-    let lower = name.to_lowercase();
-    if lower != name {
-        warnings.push(format!(
-            "the policy is stored as {lower}: names are in lower case"
-        ));
-    }
-    engine
-        .policies
-        .write(name, &decoded(text), expected)
-        .await?;
+    let text = decoded(text);
+    engine.policies.write(name, &text, expected).await?;
+    warnings.extend(unmatched(engine, &text));
     Ok(Answer::done_with(warnings))
+}
+
+/// What to say of rules for a spelling in which no request is judged: they grant
+/// nothing, and deny nothing.
+fn unmatched(engine: &Engine, text: &str) -> Vec<String> {
+    let Ok(policy) = Policy::parse(text) else {
+        return Vec::new();
+    };
+    let paths = policy.paths().filter_map(|path| {
+        let judged = canonical_text(&path, |path| engine.logins.kind_at(path))?;
+        (judged != path).then(|| {
+            format!(
+                "path {:?} meets no request: one that is written so is judged as {:?}",
+                readable(&path),
+                readable(&judged)
+            )
+        })
+    });
+    paths.collect()
 }
 
 /// The text, where base64 was sent. A policy of any use is no base64 itself.

@@ -44,6 +44,14 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
+    /// Below which segments of its paths a name of an entry stands.
+    pub fn collections(self) -> &'static [&'static str] {
+        match self {
+            Self::AppRole | Self::Jwt => &["role"],
+            Self::Userpass => &["users", "login"],
+        }
+    }
+
     /// Whether failed logins of one name lock it: not where every login brings
     /// proof that nobody can guess at.
     pub fn locks_out(self) -> bool {

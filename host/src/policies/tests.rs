@@ -159,16 +159,20 @@ async fn a_write_on_another_version_changes_nothing() {
 async fn what_is_no_policy_is_not_stored() {
     let place = place();
     let policies = &place.policies;
-    let long = "x".repeat(LONGEST_NAME + 1);
+    let long = "x".repeat(policy::LONGEST_NAME + 1);
     for (name, text, says) in [
         (
             "a",
             "pat \"x\" {}",
             "policy is not valid: line 1: pat is not known",
         ),
-        ("", "", "has 1 to 128 bytes"),
+        ("", "", "has 1 to 128 visible ASCII characters"),
         ("a,b", "", "no comma"),
-        (long.as_str(), "", "has 1 to 128 bytes"),
+        // A Cyrillic letter, the Kelvin sign, a blank of no width.
+        ("\u{430}dmin", "", "ASCII"),
+        ("\u{212a}arl", "", "ASCII"),
+        ("ops\u{200b}", "", "ASCII"),
+        (long.as_str(), "", "has 1 to 128 visible ASCII characters"),
     ] {
         let refusal = policies.write(name, text, None).await.unwrap_err();
         assert!(matches!(&refusal, Refusal::Invalid(_)));

@@ -58,6 +58,12 @@ impl Pattern {
         })
     }
 
+    /// The path of the rule, without a leading slash.
+    pub(super) fn written(&self) -> String {
+        let star = if self.is_prefix { "*" } else { "" };
+        format!("{}{star}", self.text)
+    }
+
     /// The one path that it matches, where it has no wildcards.
     pub(super) fn exact(&self) -> Option<&str> {
         (!self.is_prefix && self.wildcards == 0).then_some(&self.text)

@@ -10,6 +10,7 @@
 )]
 
 mod backup;
+mod canonical_paths;
 mod certificate;
 mod clients;
 mod command_line;

@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use crate::{
     api::{
         body,
-        path::segments,
+        path::{canonical, canonical_text, segments},
         route::{Operation, Route, Within, within_mount},
     },
-    id::{LeaseId, MountPath, OperationId, RoleName},
+    id::{self, LeaseId, MountPath, OperationId, RoleName},
+    login::Kind,
+    policy,
     testing::fuzz::{Target, assert_sentence, text},
 };
 
@@ -58,6 +60,14 @@ fn a_path_has_one_reading() {
             "seal-status",
             "leader",
             "metrics",
+            "people",
+            "users",
+            "login",
+            "role",
+            "ADMIN",
+            "Ops",
+            "%e2%84%aa",
+            "%20",
             "quarantine",
             "tidy",
             "count",
@@ -138,7 +148,9 @@ fn check(input: &[u8]) -> &'static str {
     let found = match segments(path) {
         Err(sentence) => {
             assert_sentence(sentence, 200);
-            assert!(path.len() > 2_048 || path.contains(['.', '%', '\\']) || is_unprintable(path));
+            let is_blank = path.contains(char::is_whitespace);
+            let is_odd = is_blank || is_unprintable(path) || path.contains(['.', '%', '\\']);
+            assert!(path.len() > 2_048 || is_odd);
             return "refused";
         }
         Ok(None) => return "elsewhere",
@@ -155,11 +167,27 @@ fn check(input: &[u8]) -> &'static str {
         assert_eq!(segments(&printed), Ok(Some(found.clone())));
     }
 
+    let found = match canonical(found.clone(), people) {
+        Ok(once) => {
+            assert_eq!(canonical(once.clone(), people), Ok(once.clone()));
+            once
+        }
+        Err(sentence) => {
+            assert_sentence(sentence, 200);
+            assert!(!found.concat().is_ascii());
+            return "refused";
+        }
+    };
     let joined = found.join("/");
+    // What is asked about is what would be judged.
+    assert_eq!(canonical_text(&joined, people).as_deref(), Some(&*joined));
+    let listed = format!("{joined}/");
+    assert_eq!(canonical_text(&listed, people), Some(listed.clone()));
     read_names(&joined);
     let parts: Vec<&str> = found.iter().map(String::as_str).collect();
     let route = Route::of(&parts);
     assert_eq!(route.is_open(), OPEN.contains(&joined.as_str()), "{joined}");
+    assert_used_as_judged(&route);
     let is_known = route != Route::Unknown;
     if is_known && route.needs_sudo(Operation::Read) {
         let of = |path: &&str| joined == path.trim_end_matches('/') || joined.starts_with(*path);
@@ -179,6 +207,31 @@ fn check(input: &[u8]) -> &'static str {
         assert_eq!(name, joined);
     }
     "of a mount"
+}
+
+/// A login method of users at `people`.
+fn people(path: &str) -> Option<(Kind, usize)> {
+    let first = path.split('/').next();
+    (first == Some("people")).then_some((Kind::Userpass, 1))
+}
+
+/// A name in a judged path is in the form in which it is used.
+fn assert_used_as_judged(route: &Route<'_>) {
+    match route {
+        Route::Policy { name } | Route::AclPolicy { name } => {
+            assert_eq!(policy::name(name), *name);
+        }
+        Route::TokenRole { name } | Route::TokenCreate { role: Some(name) } => {
+            assert_eq!(id::folded(name), *name);
+        }
+        Route::Auth { path } => {
+            let segments: Vec<&str> = path.split('/').collect();
+            if let ["people", "users" | "login", name, ..] = segments.as_slice() {
+                assert_eq!(id::folded(name), *name);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn is_unprintable(text: &str) -> bool {
