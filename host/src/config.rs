@@ -85,6 +85,8 @@ pub struct Config {
     pub audit: AuditTarget,
     /// What bounds requests.
     pub limits: Limits,
+    /// What callers' tokens may be.
+    pub tokens: TokenRules,
     /// What bounds the calls of providers.
     pub sandbox: sandbox::Limits,
     /// Filter of log events.
@@ -154,6 +156,22 @@ impl Default for Limits {
         Self {
             body_bytes: 1 << 20,
             requests_per_second: 0,
+        }
+    }
+}
+
+/// What callers' tokens may be.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct TokenRules {
+    /// Whether a root token may make others, as in Vault.
+    pub root_children: bool,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self {
+            root_children: true,
         }
     }
 }
@@ -257,6 +275,7 @@ impl Config {
             tls: written.tls,
             audit,
             limits: written.limits,
+            tokens: written.tokens,
             sandbox: written.sandbox,
             log_level: written.log.level.unwrap_or_else(|| String::from("info")),
             log_format: written.log.format.unwrap_or_default(),

@@ -12,7 +12,7 @@ use crate::{
     auth::Authenticator,
     catalog::Catalog,
     clock::Clock,
-    config::Config,
+    config::{Config, TokenRules},
     keyring::{Keyring, KeyringError},
     lease::Leases,
     login::Logins,
@@ -97,17 +97,27 @@ impl Engine {
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)
             .await
             .map_err(|error| EngineError::Mounts(error.into()))?;
-        let engine = Self::over(storage, keyring, clock, catalog, config.dev.is_some()).await?;
+        let engine = Self::over(
+            storage,
+            keyring,
+            clock,
+            catalog,
+            config.tokens,
+            config.dev.is_some(),
+        )
+        .await?;
         engine.start_scheduler().await;
         Ok(engine)
     }
 
-    /// Wires the engines over a catalog. `dev` grants loopback endpoints.
+    /// Wires the engines over a catalog. `rules` are for tokens; `dev` grants loopback
+    /// endpoints.
     pub(crate) async fn over(
         storage: Storage,
         keyring: Keyring,
         clock: Clock,
         catalog: Catalog,
+        rules: TokenRules,
         dev: bool,
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(catalog);
@@ -125,6 +135,7 @@ impl Engine {
             keyring.clone(),
             clock.clone(),
             Arc::clone(&nudge),
+            rules,
         ));
         let logins = Logins::open_all(
             storage.clone(),

@@ -51,6 +51,8 @@
 //!    address of every connection.
 //! 6. **The restart path is the normal path.** Memory holds only what can be
 //!    dropped at any line; the scheduler reads due rows.
+//! 7. **Access ends when its reason ends.** A renewal looks again at what gave the
+//!    token: user, role, policies, proof.
 
 pub mod account;
 pub mod api;

@@ -21,6 +21,7 @@ mod userpass;
 use std::{
     net::IpAddr,
     sync::{Arc, RwLock},
+    time::Duration,
 };
 
 use serde_json::{Map, Value};
@@ -30,7 +31,7 @@ pub use self::{
     approle::{AppRole, AppRoles, NewSecretId, SecretIdFacts, SecretIdView},
     jwt::{JwtConfig, JwtRole, Jwts, KeySource, KeyUrl, Leeway},
     lockout::{Failures, Lockout},
-    method::{Attempt, Claims, Form, Method, Rejection},
+    method::{Attempt, Claims, Form, Method, Rejection, Standing},
     mount::{Kind, LoginMount, LoginPath, LoginTune, LoginTunePatch},
     userpass::{NewPassword, User, Users},
 };
@@ -39,9 +40,9 @@ use crate::{
     id::{MountPath, OperationId},
     keyring::Keyring,
     refusal::Refusal,
-    storage::Storage,
+    storage::{LoginOrigin, Storage},
     suggest,
-    token::{Granted, Login, RoleTokenKind, TokenParameters, Tokens},
+    token::{Granted, Login, RoleTokenKind, Terms, Token, TokenParameters, Tokens},
 };
 
 /// Where tokens themselves are made and asked about; no login method may be there.
@@ -75,7 +76,7 @@ impl Logins {
         clock: Clock,
         tokens: Arc<Tokens>,
     ) -> Result<Self, Refusal> {
-        let entries = Entries::new(storage.clone(), keyring.clone());
+        let entries = Entries::new(storage.clone(), keyring.clone(), clock.clone());
         let logins = Self {
             approles: AppRoles::new(
                 entries.clone(),
@@ -107,7 +108,7 @@ impl Logins {
         };
         let name = match (mount.spec.kind, rest.split_once('/')) {
             (Kind::AppRole | Kind::Jwt, Some(("role", name)))
-            | (Kind::Userpass, Some(("users", name))) => name.to_lowercase(),
+            | (Kind::Userpass, Some(("users", name))) => name.to_owned(),
             _ => return Ok(false),
         };
         if name.contains('/') {
@@ -195,23 +196,64 @@ impl Logins {
         {
             self.storage.forget_login_failures(mount.id, name).await?;
         }
-        let parameters = parameters_of(mount, claims.parameters);
+        let standing = claims.standing;
+        let parameters = parameters_of(mount, standing.parameters);
         let path = mount.path();
         let asked = Login {
-            mount: path.as_str(),
             path: match login.name {
-                Some(name) => format!("auth/{path}/login/{}", name.to_lowercase()),
+                Some(name) => format!("auth/{path}/login/{name}"),
                 None => format!("auth/{path}/login"),
             },
-            default_ttl: mount.spec.tune.usual(),
-            max_ttl: mount.spec.tune.longest(),
-            parameters: &parameters,
-            policies: Vec::new(),
+            terms: terms_of(mount, &parameters),
+            origin: LoginOrigin {
+                mount: mount.spec.uuid.clone(),
+                name: standing.name,
+                entry: standing.uuid,
+                proof: standing.proof,
+            },
             display_name: display_name(path, &claims.display_name),
             metadata: claims.metadata,
             peer,
         };
         self.tokens.log_in(asked).await
+    }
+
+    /// Renews a token. One that a login gave is given again what its role or user
+    /// gives now; where that is gone or another one, it is not renewed.
+    ///
+    /// # Errors
+    /// `Invalid` with the reason.
+    pub async fn renew(
+        &self,
+        token: &Token,
+        increment: Option<Duration>,
+    ) -> Result<(Token, Vec<String>), Refusal> {
+        token.check_renewable()?;
+        let Some(origin) = &token.row.facts.login else {
+            return self.tokens.renew(token, increment, None).await;
+        };
+        let over = |what: String| Refusal::Invalid(format!("{what}, not renewing: log in again"));
+        let table = self.list();
+        let mount = table.iter().find(|mount| mount.spec.uuid == origin.mount);
+        let mount =
+            mount.ok_or_else(|| over("the login method that gave the token is gone".into()))?;
+        let (kind, path) = (mount.spec.kind, mount.path());
+        let who = || {
+            let name = suggest::shown(&origin.name);
+            format!("{} {name:?} of auth/{path}", kind.noun())
+        };
+        let standing = self.method(kind).standing(mount, &origin.name).await?;
+        let standing = standing.ok_or_else(|| over(format!("{} does not exist", who())))?;
+        if standing.uuid != origin.entry {
+            return Err(over(format!("{} was removed and made again", who())));
+        }
+        // Empty: a token from before this was kept.
+        if !origin.proof.is_empty() && standing.proof != origin.proof {
+            return Err(over(format!("what {} asks for has changed", who())));
+        }
+        let parameters = parameters_of(mount, standing.parameters);
+        let terms = terms_of(mount, &parameters);
+        self.tokens.renew(token, increment, Some(terms)).await
     }
 
     /// The names that are locked now, by the accessor of their login method.
@@ -297,6 +339,15 @@ impl Logins {
             tracing::warn!(path = %mount.path(), name = suggest::shown(&name), until = %end.rfc3339(), "locked a name after failed logins");
         }
         Ok(())
+    }
+}
+
+/// What a login method gives where a role or user says `parameters`.
+fn terms_of<'a>(mount: &LoginMount, parameters: &'a TokenParameters) -> Terms<'a> {
+    Terms {
+        default_ttl: mount.spec.tune.usual(),
+        max_ttl: mount.spec.tune.longest(),
+        parameters,
     }
 }
 

@@ -69,10 +69,10 @@ pub use roles::RoleRow;
 pub use rotations::{RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
 pub use tasks::{TaskError, TaskRow, TaskState};
-pub use tokens::{TokenFacts, TokenRow};
+pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 13] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -86,6 +86,7 @@ const MIGRATIONS: [&str; 13] = [
     include_str!("storage/migrations/0011_roots.sql"),
     include_str!("storage/migrations/0012_versions.sql"),
     include_str!("storage/migrations/0013_lengths.sql"),
+    include_str!("storage/migrations/0014_origins.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
@@ -648,6 +649,54 @@ mod tests {
         assert_eq!(count(&storage).await, before);
         storage.fail(0, None);
         fill(&storage, 10).await.unwrap();
+    }
+
+    /// Tokens that logins gave before anybody kept what gave them are renewed as those
+    /// made since, and no others are touched.
+    #[test]
+    fn tokens_of_before_say_which_login_gave_them() {
+        let origins = MIGRATIONS.iter().position(|sql| sql.contains("'$.login'"));
+        let (before, rest) = MIGRATIONS.split_at(origins.unwrap());
+        let connection = Connection::open_in_memory().unwrap();
+        for sql in before {
+            connection.execute_batch(sql).unwrap();
+        }
+        for (path, kind) in [("people", "userpass"), ("team/ci", "approle"), ("id", "jwt")] {
+            let sql = "INSERT INTO auth_mounts (path, kind, accessor, uuid, description, tune, created_at)
+                       VALUES (?1, ?2, ?1, 'uuid of ' || ?1, '', '{}', 0)";
+            connection.execute(sql, (path, kind)).unwrap();
+        }
+        let cases = [
+            ("auth/people/login/bob", r#"{"meta":{"username":"bob"}}"#, Some(("people", "bob"))),
+            ("auth/team/ci/login", r#"{"meta":{"role_name":"app","role":"x"}}"#, Some(("team/ci", "app"))),
+            ("auth/id/login", r#"{"meta":{"role":"dev"},"period":7}"#, Some(("id", "dev"))),
+            ("auth/id/login", r#"{"meta":null}"#, Some(("id", ""))),
+            ("auth/token/create", r#"{"meta":{"role":"dev"}}"#, None),
+            ("auth/token/create/people/login", "{}", None),
+            ("auth/people/users/bob", "{}", None),
+            ("auth/peoples/login", "{}", None),
+        ];
+        for (number, (path, facts, _)) in cases.iter().enumerate() {
+            let sql = "INSERT INTO tokens (hash, accessor, display_name, policies, created_at, path, facts)
+                       VALUES (?1, ?2, '', '[]', 0, ?3, ?4)";
+            let hash = [u8::try_from(number).unwrap(); 32];
+            connection.execute(sql, (hash, number.to_string(), path, facts)).unwrap();
+        }
+        for sql in rest {
+            connection.execute_batch(sql).unwrap();
+        }
+        for (number, (path, _, expected)) in cases.into_iter().enumerate() {
+            let sql = "SELECT facts FROM tokens WHERE accessor = ?1";
+            let text: String = connection.query_row(sql, [number.to_string()], |row| row.get(0)).unwrap();
+            let facts: TokenFacts = serde_json::from_str(&text).unwrap();
+            let expected = expected.map(|(mount, name)| LoginOrigin {
+                mount: format!("uuid of {mount}"),
+                name: name.to_owned(),
+                ..LoginOrigin::default()
+            });
+            assert_eq!(facts.login, expected, "{path}");
+            assert_eq!(facts.period, if text.contains("\"period\":7") { 7 } else { 0 });
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::{
 use crate::{
     catalog::{Catalog, PinSpec},
     clock::{Clock, Timestamp},
+    config::TokenRules,
     engine::Engine,
     id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
@@ -510,9 +511,16 @@ impl House {
             };
             catalog.pin(spec).await.unwrap();
         }
-        let engine = Engine::over(storage, keyring, self.clock.clone(), catalog, false)
-            .await
-            .unwrap();
+        let engine = Engine::over(
+            storage,
+            keyring,
+            self.clock.clone(),
+            catalog,
+            TokenRules::default(),
+            false,
+        )
+        .await
+        .unwrap();
         if first {
             engine.furnish(&db()).await;
         }

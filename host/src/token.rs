@@ -4,13 +4,18 @@
 //! and never stored. It hangs on the token that made it and ends with that one,
 //! unless it was made an orphan. A *batch* token is no row at all: what there is
 //! to know of it stands in it, sealed; it cannot be renewed, revoked or given
-//! children. A token that may do everything is made with the installation and
-//! by nothing here.
+//! children. The first token that may do everything is made with the
+//! installation; another one comes from such a token alone, as its child.
+//!
+//! What a token may be, [`judge`] decides, and how long it lives, [`life`]: each
+//! once, whoever asks.
 //!
 //! `auth` asks [`Tokens::find`] who presents a token; `api` and the login methods
 //! have tokens made; the scheduler has those ended whose time is over.
 
+mod addresses;
 mod batch;
+mod judge;
 mod life;
 mod make;
 mod parameters;
@@ -24,6 +29,7 @@ use zeroize::Zeroize as _;
 
 use crate::{
     clock::{Clock, Timestamp},
+    config::TokenRules,
     keyring::Keyring,
     nudge::Nudge,
     random::{self, RandomError},
@@ -32,12 +38,13 @@ use crate::{
     storage::{Storage, TokenFacts, TokenRow},
 };
 
-pub(crate) use self::parameters::admits;
+pub(crate) use self::addresses::{admits, covers, parse as parse_range};
+use self::judge::{Judged, Voucher};
 pub use self::{
-    life::{SYSTEM_TTL, capped},
-    make::{Granted, Login, NewToken, Permits},
+    life::SYSTEM_TTL,
+    make::{Granted, Login, NewToken, Permits, Terms},
     parameters::{RoleTokenKind, TokenParameters},
-    role::TokenRole,
+    role::{RoleRow, TokenRole},
 };
 
 /// The name of the policy, and of the token, that may do everything.
@@ -101,6 +108,20 @@ impl Token {
         self.row.policies.iter().any(|policy| policy == ROOT)
     }
 
+    /// Refuses one that cannot be renewed, whatever gave it.
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn check_renewable(&self) -> Result<(), Refusal> {
+        if self.kind == TokenKind::Batch {
+            return Err(Refusal::Invalid("batch tokens cannot be renewed".into()));
+        }
+        if !self.row.facts.renewable || self.row.expires_at.is_none() {
+            return Err(fixed());
+        }
+        Ok(())
+    }
+
     /// What is left of it at `now`, in seconds, rounded up; 0 for one without
     /// end.
     pub fn ttl(&self, now: Timestamp) -> u64 {
@@ -117,6 +138,7 @@ pub struct Tokens {
     clock: Clock,
     /// Wakes the scheduler: a new token's end may be the next.
     nudge: Arc<Nudge>,
+    rules: TokenRules,
 }
 
 impl fmt::Debug for Tokens {
@@ -127,12 +149,19 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// Tokens over a storage; `nudge` wakes the scheduler.
-    pub fn new(storage: Storage, keyring: Keyring, clock: Clock, nudge: Arc<Nudge>) -> Self {
+    pub fn new(
+        storage: Storage,
+        keyring: Keyring,
+        clock: Clock,
+        nudge: Arc<Nudge>,
+        rules: TokenRules,
+    ) -> Self {
         Self {
             storage,
             keyring,
             clock,
             nudge,
+            rules,
         }
     }
 
@@ -225,42 +254,91 @@ impl Tokens {
     }
 
     /// Moves the end of a token: `increment` from now, or as long as it was made
-    /// for. Its new length, and a warning where it is less than asked for.
+    /// for, as far as what gave it still allows. `terms` are what its login method
+    /// gives now, of a token that a login gave. The renewed token, and a warning
+    /// where its end is less than was asked for.
     ///
     /// # Errors
-    /// `Invalid` for one that cannot be renewed.
+    /// `Invalid` for one that cannot be renewed, or not any more.
     pub async fn renew(
         &self,
         token: &Token,
         increment: Option<Duration>,
+        terms: Option<Terms<'_>>,
     ) -> Result<(Token, Vec<String>), Refusal> {
-        if token.kind == TokenKind::Batch {
-            return Err(Refusal::Invalid("batch tokens cannot be renewed".into()));
-        }
-        let facts = &token.row.facts;
+        token.check_renewable()?;
         let now = self.clock.now();
-        let fixed = || Refusal::Invalid("lease is not renewable".into());
-        if !facts.renewable || token.row.expires_at.is_none() {
+        let mut judged = self.judged_again(token, increment, terms, now).await?;
+        let Some(end) = judged.end() else {
             return Err(fixed());
-        }
-        let (ttl, warnings) = life::renewed(increment, facts, token.row.created_at, now)
-            .ok_or_else(|| {
-                Refusal::Invalid("past the max TTL, cannot renew: get a new token".into())
-            })?;
-        let end = now.plus(ttl);
-        let renewed = self
+        };
+        let mut renewed = token.clone();
+        renewed.row.expires_at = Some(end);
+        let (facts, bounds) = (&mut renewed.row.facts, judged.bounds());
+        facts.max_ttl = bounds.max.as_secs();
+        facts.period = bounds.period.as_secs();
+        facts.renewed_at = Some(now);
+        let facts = renewed.row.facts.clone();
+        let stored = self
             .storage
-            .record_token_renewed(token.row.hash, end, now)
-            .await?;
-        if !renewed {
+            .record_token_renewed(token.row.hash, end, facts, now);
+        if !stored.await? {
             return Err(fixed());
         }
         self.nudge.at(Some(end));
         tracing::info!(accessor = %token.row.accessor, expires = %end.rfc3339(), "renewed a token");
-        let mut token = token.clone();
-        token.row.expires_at = Some(end);
-        token.row.facts.renewed_at = Some(now);
-        Ok((token, warnings))
+        Ok((renewed, judged.take_warnings()))
+    }
+
+    /// The token as what gave it would give it now.
+    async fn judged_again(
+        &self,
+        token: &Token,
+        increment: Option<Duration>,
+        terms: Option<Terms<'_>>,
+        now: Timestamp,
+    ) -> Result<Judged, Refusal> {
+        let (row, facts) = (&token.row, &token.row.facts);
+        let seconds = Duration::from_secs;
+        let made_explicit = seconds(facts.explicit_max_ttl);
+        let role = match &facts.role {
+            Some(name) => Some(self.role_again(name, facts).await?),
+            None => None,
+        };
+        let role = role.as_ref().map(|row| &row.role);
+        let is_login = terms.is_some();
+        let (voucher, mut draft) = match terms {
+            Some(terms) => (Voucher::Login, make::draft_of_login(terms)),
+            None => (Voucher::Holder(role), make::draft_of_holder(row, role)),
+        };
+        draft.kind = token.kind;
+        draft.bounds.explicit_max = life::least([made_explicit, draft.bounds.explicit_max]);
+        if let Some(increment) = increment.filter(|increment| !increment.is_zero()) {
+            draft.bounds.asked = increment;
+        }
+        let judged = judge::judge_at(voucher, draft, self.rules, row.created_at, now);
+        let judged = judged.map_err(Refusal::Invalid)?;
+        if is_login && !judged.gives_the_same_as(&row.policies) {
+            return Err(Refusal::Invalid(
+                "policies have changed, not renewing: log in again".into(),
+            ));
+        }
+        Ok(judged)
+    }
+
+    /// The token role that a token was made by, where it is still the same.
+    async fn role_again(&self, name: &str, facts: &TokenFacts) -> Result<RoleRow, Refusal> {
+        let over = |how: &str| {
+            Refusal::Invalid(format!(
+                "original token role {name:?} {how}, not renewing: get a new token"
+            ))
+        };
+        let role = self.role(name).await?;
+        let role = role.ok_or_else(|| over("could not be found"))?;
+        if role.uuid != facts.role_uuid.as_deref().unwrap_or_default() {
+            return Err(over("was removed and made again"));
+        }
+        Ok(role)
     }
 
     /// Ends a token, all that it made, and the leases that are bound to them.
@@ -336,6 +414,10 @@ impl Tokens {
             self.nudge.now();
         }
     }
+}
+
+fn fixed() -> Refusal {
+    Refusal::Invalid("lease is not renewable".into())
 }
 
 /// Whether a token may be used at `now`.

@@ -82,9 +82,7 @@ impl Request<'_> {
 
     async fn creates(&self, engine: &Engine) -> Result<bool, ApiError> {
         match self.route {
-            Route::TokenRole { name } => {
-                Ok(engine.tokens.role(&name.to_lowercase()).await?.is_none())
-            }
+            Route::TokenRole { name } => Ok(engine.tokens.role(name).await?.is_none()),
             Route::Auth { path } => Ok(engine.logins.would_create(path).await?),
             Route::Mounted { path } => {
                 let Some((mount, rest)) = engine.mounts.resolve(path) else {

@@ -1,15 +1,14 @@
 //! The standard `token_*` fields of roles and users of login methods, and of
 //! token roles.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use super::{error::ApiError, fields::Fields};
 use crate::{
+    login::LoginMount,
     policy,
-    token::{RoleTokenKind, TokenParameters},
+    token::{self, RoleTokenKind, TokenParameters},
 };
 
 /// Names that Vault had for the parameters before, and has now.
@@ -62,7 +61,8 @@ pub(super) fn take(
         ));
     }
     if let Some(policies) = fields.list("token_policies")? {
-        parameters.policies = policies.iter().map(|name| policy::name(name)).collect();
+        parameters.policies =
+            policy::names("token_policies", &policies).map_err(ApiError::bad_request)?;
     }
     if parameters
         .policies
@@ -97,6 +97,21 @@ pub(super) fn take(
         ));
     }
     Ok(parameters)
+}
+
+/// What whoever writes a role or user of a login method should know of its tokens:
+/// a period is cut to the longest life that the method gives.
+pub(super) fn warnings(parameters: &TokenParameters, mount: &LoginMount) -> Vec<String> {
+    let (period, longest) = (parameters.period, mount.spec.tune.longest());
+    if period <= longest {
+        return Vec::new();
+    }
+    vec![format!(
+        "token_period of {} s is longer than the max_lease_ttl of auth/{} of {} s: its tokens are renewed for that",
+        period.as_secs(),
+        mount.path(),
+        longest.as_secs()
+    )]
 }
 
 /// Puts the fields into an answer, spans in seconds.
@@ -139,14 +154,11 @@ pub(super) fn ranges(
         return Ok(None);
     };
     let parse = |text: String| {
-        let text = text.trim();
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| {
-                ApiError::bad_request(format!(
-                    "{name} must hold addresses or ranges such as 10.0.0.0/8"
-                ))
-            })
+        token::parse_range(&text).ok_or_else(|| {
+            ApiError::bad_request(format!(
+                "{name} must hold addresses or ranges such as 10.0.0.0/8"
+            ))
+        })
     };
     texts
         .into_iter()

@@ -33,27 +33,23 @@ pub(super) async fn create(
     let mut fields = ask.take_fields();
     let mut asked = take_new(&mut fields)?;
     fields.finish()?;
-    let mut permits = Permits { sudo: ask.sudo };
-    if orphan {
-        // The path itself takes `sudo`.
-        asked.no_parent = true;
-        permits.sudo = true;
-    }
-    let document =
-        match role {
-            Some(name) => Some(engine.tokens.role(&name.to_lowercase()).await?.ok_or_else(
-                || {
-                    ApiError::bad_request(format!(
-                        "unknown role {name}: there is no such token role"
-                    ))
-                },
-            )?),
-            None => None,
-        };
-    let role = role.zip(document.as_ref());
+    let permits = Permits { sudo: ask.sudo };
+    asked.no_parent |= orphan;
+    let document = match role {
+        Some(name) => Some(engine.tokens.role(name).await?.ok_or_else(|| {
+            ApiError::bad_request(format!("unknown role {name}: there is no such token role"))
+        })?),
+        None => None,
+    };
     let granted = engine
         .tokens
-        .create(&ask.identity.token, permits, &ask.path, role, asked)
+        .create(
+            &ask.identity.token,
+            permits,
+            &ask.path,
+            document.as_ref(),
+            asked,
+        )
         .await?;
     Ok(Answer::granted(granted))
 }
@@ -77,7 +73,8 @@ pub(super) fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
             .text("id")?
             .filter(|id| !id.is_empty())
             .map(Secret::new),
-        policies: fields.list("policies")?.unwrap_or_default(),
+        policies: policy::names("policies", &fields.list("policies")?.unwrap_or_default())
+            .map_err(ApiError::bad_request)?,
         meta: take_meta(fields, "meta")?,
         no_parent: fields.truth("no_parent")?.unwrap_or(false),
         no_default_policy: fields.truth("no_default_policy")?.unwrap_or(false),
@@ -202,7 +199,7 @@ pub(super) async fn renew(engine: &Engine, which: Which, mut ask: Ask) -> Outcom
         Which::Accessor => invalid_accessor(),
         _ => ApiError::bad_request("token not found: it is unknown or has ended"),
     })?;
-    let (token, warnings) = engine.tokens.renew(&token, increment).await?;
+    let (token, warnings) = engine.logins.renew(&token, increment).await?;
     let left = token.ttl(engine.clock.now());
     Ok(Answer::granted(Granted {
         // Through an accessor the token stays unknown.
@@ -295,9 +292,10 @@ pub(super) async fn roles(engine: &Engine) -> Outcome {
 /// `GET auth/token/roles/:name`
 pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
     let name = role_name(name)?;
-    let Some(role) = engine.tokens.role(&name).await? else {
+    let Some(found) = engine.tokens.role(&name).await? else {
         return Err(ApiError::nothing_here());
     };
+    let role = found.role;
     let mut shown = Map::from_iter([
         ("name".to_owned(), json!(name)),
         ("allowed_policies".to_owned(), json!(role.allowed_policies)),
@@ -339,10 +337,9 @@ pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
 /// `POST auth/token/roles/:name`
 pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome {
     let name = role_name(name)?;
-    let mut role = engine.tokens.role(&name).await?.unwrap_or_default();
+    let former = engine.tokens.role(&name).await?;
+    let mut role = former.map(|found| found.role).unwrap_or_default();
     let mut fields = ask.into_fields();
-    let names =
-        |list: Vec<String>| -> Vec<String> { list.iter().map(|name| policy::name(name)).collect() };
     for (field, slot) in [
         ("allowed_policies", &mut role.allowed_policies),
         ("disallowed_policies", &mut role.disallowed_policies),
@@ -353,7 +350,7 @@ pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome
         ),
     ] {
         if let Some(list) = fields.list(field)? {
-            *slot = names(list);
+            *slot = policy::names(field, &list).map_err(ApiError::bad_request)?;
         }
     }
     for (field, slot) in [
@@ -395,8 +392,8 @@ pub(super) async fn remove_role(engine: &Engine, name: &str) -> Outcome {
     Ok(Answer::done())
 }
 
-/// Names of roles are written as names of mounts' roles are, in lower case.
+/// Names of roles are written as names of mounts' roles are.
 fn role_name(name: &str) -> Result<String, Refusal> {
-    let name: crate::id::RoleName = name.to_lowercase().parse()?;
+    let name: crate::id::RoleName = name.parse()?;
     Ok(name.to_string())
 }

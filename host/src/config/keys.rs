@@ -58,6 +58,7 @@ pub(super) const KEYS: [Key; 29] = [
     key("audit", "file", Kind::Text),
     key("limits", "body_bytes", Kind::Value),
     key("limits", "requests_per_second", Kind::Value),
+    key("tokens", "root_children", Kind::Value),
     key("sandbox", "memory", Kind::Value),
     key("sandbox", "table", Kind::Value),
     key("sandbox", "stack", Kind::Value),

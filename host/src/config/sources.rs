@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{
-    Limits, LogFormat, PluginPin, ServerArgs, Tls,
+    Limits, LogFormat, PluginPin, ServerArgs, Tls, TokenRules,
     keys::{KEYS, Kind, OTHER_VARIABLES, PLUGIN, PREFIX},
 };
 use crate::{id::InvalidId, sandbox, suggest};
@@ -23,6 +23,7 @@ pub(super) struct Written {
     pub(super) tls: Option<Tls>,
     pub(super) audit: Audit,
     pub(super) limits: Limits,
+    pub(super) tokens: TokenRules,
     pub(super) sandbox: sandbox::Limits,
     pub(super) log: Log,
     pub(super) plugin: Vec<PluginPin>,

@@ -34,6 +34,8 @@ fn the_documented_file_is_understood() {
         [limits]
         body_bytes = 100
         requests_per_second = 5
+        [tokens]
+        root_children = false
         [sandbox]
         memory = 134217728
         [[plugin]]
@@ -52,6 +54,7 @@ fn the_documented_file_is_understood() {
         (config.limits.body_bytes, config.limits.requests_per_second),
         (100, 5)
     );
+    assert!(!config.tokens.root_children && TokenRules::default().root_children);
     assert_eq!(
         (config.sandbox.memory, config.sandbox.connections),
         (128 << 20, 32)

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use self::secret_id::metadata_of;
 pub use self::secret_id::{NewSecretId, SecretIdFacts, SecretIdView};
-use self::secret_id::{covers, metadata_of};
 use super::{
-    Attempt, Claims, LoginMount, Method, Rejection,
+    Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     random,
     refusal::Refusal,
     storage::{SecretIdRow, Storage},
-    token::{TokenParameters, admits},
+    token::{TokenParameters, admits, covers},
 };
 
 /// What a stranger hears, whichever of the two was wrong.
@@ -103,6 +103,16 @@ impl Entry for AppRole {
     fn alias(&self) -> Option<String> {
         Some(self.role_id.clone())
     }
+
+    fn token(&self) -> &TokenParameters {
+        &self.token
+    }
+
+    /// Another role id, and other rules for secret ids, are for new logins, as in
+    /// Vault.
+    fn proof(&self) -> String {
+        String::new()
+    }
 }
 
 /// The roles of all AppRole login methods, and their secret ids.
@@ -129,7 +139,8 @@ impl AppRoles {
     /// # Errors
     /// Where storage fails.
     pub async fn find(&self, mount: &LoginMount, name: &str) -> Result<Option<AppRole>, Refusal> {
-        self.entries.find(mount, name).await
+        let found = self.entries.find(mount, name).await?;
+        Ok(found.map(|found| found.entry))
     }
 
     /// Names of roles.
@@ -219,9 +230,11 @@ impl Method for AppRoles {
             .entries
             .find_by_alias::<AppRole>(mount, role_id)
             .await?;
-        let Some((name, role)) = found else {
+        let Some(found) = found else {
             return Err(Rejection::invalid(WRONG));
         };
+        let mut standing = found.standing();
+        let (name, role) = (found.name, found.entry);
         let row = match (role.bind_secret_id, &secret_id) {
             (false, _) => None,
             (true, None) => return Err(Rejection::invalid("missing secret_id")),
@@ -232,7 +245,7 @@ impl Method for AppRoles {
         };
         let facts = row.as_ref().map(|row| &row.facts);
         refuse_stranger(&role, facts, attempt.peer)?;
-        let mut parameters = role.token;
+        let parameters = &mut standing.parameters;
         if let Some(facts) = facts.filter(|facts| !facts.token_bound_cidrs.is_empty()) {
             parameters.bound_cidrs.clone_from(&facts.token_bound_cidrs);
         }
@@ -246,10 +259,15 @@ impl Method for AppRoles {
             return Err(Rejection::Wrong(WRONG));
         }
         Ok(Claims {
-            parameters,
+            standing,
             display_name: String::new(),
             metadata: metadata_of(facts, &name),
         })
+    }
+
+    async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal> {
+        let found = self.entries.find::<AppRole>(mount, name).await?;
+        Ok(found.map(|role| role.standing()))
     }
 }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::LoginMount;
+use super::{LoginMount, Standing};
 use crate::{
-    id::RoleName,
+    clock::Clock,
+    id::{self, Digest, OperationId, RoleName},
     keyring::Keyring,
     refusal::Refusal,
     secret::Secret,
     storage::{LoginEntryRow, Storage},
+    token::TokenParameters,
 };
 
 /// What is stored of a role or user.
@@ -20,6 +22,40 @@ pub(super) trait Entry: Serialize + DeserializeOwned + Send {
 
     /// What callers name it by at login, where that is not its name.
     fn alias(&self) -> Option<String>;
+
+    /// What it says of its tokens.
+    fn token(&self) -> &TokenParameters;
+
+    /// What it asks for as proof, where a token that has it renewed does not show
+    /// that again, as one text; empty: nothing that can change.
+    fn proof(&self) -> String;
+}
+
+/// A role or user that was found.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    /// Its name.
+    pub(super) name: String,
+    /// Names it for ever.
+    uuid: String,
+    /// What it says.
+    pub(super) entry: T,
+}
+
+impl<T: Entry> Found<T> {
+    /// What it gives now, and what tells it from another.
+    pub(super) fn standing(&self) -> Standing {
+        let proof = self.entry.proof();
+        Standing {
+            name: self.name.clone(),
+            uuid: self.uuid.clone(),
+            proof: match proof.is_empty() {
+                true => proof,
+                false => Digest::of(proof.as_bytes()).to_string(),
+            },
+            parameters: self.entry.token().clone(),
+        }
+    }
 }
 
 /// The roles and users of all login methods. Cheap to clone.
@@ -27,16 +63,18 @@ pub(super) trait Entry: Serialize + DeserializeOwned + Send {
 pub(super) struct Entries {
     storage: Storage,
     keyring: Keyring,
+    clock: Clock,
     /// Held from reading an entry to writing it: a write that names few fields
     /// keeps what another one sets at the same time.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Entries {
-    pub(super) fn new(storage: Storage, keyring: Keyring) -> Self {
+    pub(super) fn new(storage: Storage, keyring: Keyring, clock: Clock) -> Self {
         Self {
             storage,
             keyring,
+            clock,
             turn: Arc::default(),
         }
     }
@@ -46,26 +84,25 @@ impl Entries {
         &self,
         mount: &LoginMount,
         name: &str,
-    ) -> Result<Option<T>, Refusal> {
+    ) -> Result<Option<Found<T>>, Refusal> {
         let Ok(name) = parse_name::<T>(name) else {
             return Ok(None);
         };
         let row = self.storage.login_entry(mount.id, name).await?;
-        row.map(|row| self.open(mount, &row)).transpose()
+        row.map(|row| self.open(mount, row)).transpose()
     }
 
-    /// The entry that callers name by `alias`, and its name.
+    /// The entry that callers name by `alias`.
     pub(super) async fn find_by_alias<T: Entry>(
         &self,
         mount: &LoginMount,
         alias: &str,
-    ) -> Result<Option<(String, T)>, Refusal> {
+    ) -> Result<Option<Found<T>>, Refusal> {
         let found = self
             .storage
             .login_entry_by_alias(mount.id, alias.to_owned());
         let row = found.await?;
-        row.map(|row| self.open(mount, &row).map(|entry| (row.name, entry)))
-            .transpose()
+        row.map(|row| self.open(mount, row)).transpose()
     }
 
     /// Names, in order.
@@ -83,15 +120,19 @@ impl Entries {
         let name = parse_name::<T>(name)?;
         let _turn = self.turn.lock().await;
         let _open = mount.enter().await?;
-        let entry = change(self.find(mount, &name).await?)?;
+        let former = self.find(mount, &name).await?;
+        let entry = change(former.map(|found| found.entry))?;
         let plain = serde_json::to_vec(&entry).map_err(Refusal::internal)?;
         let plain = Secret::new(plain);
         let document = self
             .keyring
             .seal(&context(mount, &name), plain.expose())
             .map_err(Refusal::from)?;
+        let uuid = OperationId::new(self.clock.now()).map_err(Refusal::from)?;
         let row = LoginEntryRow {
             name: name.clone(),
+            // For a new one alone: one that is there keeps its own.
+            uuid: uuid.to_string(),
             document,
         };
         let written = self
@@ -123,17 +164,21 @@ impl Entries {
         Ok(())
     }
 
-    fn open<T: Entry>(&self, mount: &LoginMount, row: &LoginEntryRow) -> Result<T, Refusal> {
+    fn open<T: Entry>(&self, mount: &LoginMount, row: LoginEntryRow) -> Result<Found<T>, Refusal> {
         let plain = self
             .keyring
             .open(&context(mount, &row.name), &row.document)?;
-        serde_json::from_slice(plain.expose()).map_err(Refusal::internal)
+        Ok(Found {
+            entry: serde_json::from_slice(plain.expose()).map_err(Refusal::internal)?,
+            name: row.name,
+            uuid: row.uuid,
+        })
     }
 }
 
 /// The name as it is kept: case makes no difference, as in Vault.
 pub(super) fn parse_name<T: Entry>(name: &str) -> Result<String, Refusal> {
-    let name = name.to_lowercase();
+    let name = id::folded(name);
     match name.parse::<RoleName>() {
         Ok(_) => Ok(name),
         Err(_) => Err(Refusal::Invalid(format!(

@@ -29,7 +29,7 @@ use self::{
     keys::{Unverified, VerifyingKey},
 };
 use super::{
-    Attempt, Claims, LoginMount, Method, Rejection,
+    Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, parse_name},
 };
 use crate::{
@@ -67,7 +67,8 @@ impl Jwts {
     /// # Errors
     /// Where storage fails.
     pub async fn find(&self, mount: &LoginMount, name: &str) -> Result<Option<JwtRole>, Refusal> {
-        self.entries.find(mount, name).await
+        let found = self.entries.find(mount, name).await?;
+        Ok(found.map(|found| found.entry))
     }
 
     /// Names of roles.
@@ -237,7 +238,9 @@ impl Method for Jwts {
             ))
         };
         let found = parse_name::<JwtRole>(&name).map_err(|_| unknown())?;
-        let role = self.find(mount, &found).await?.ok_or_else(unknown)?;
+        let found = self.entries.find::<JwtRole>(mount, &found).await?;
+        let found = found.ok_or_else(unknown)?;
+        let role = &found.entry;
         if !role.token.admits(attempt.peer) {
             return Err(Refusal::Denied.into());
         }
@@ -248,15 +251,20 @@ impl Method for Jwts {
         }
         let verified = self.verified(mount, &config, token.expose()).await?;
         let now = self.clock.now().unix_seconds();
-        let judged = claims::judge(&verified, &config.bound_issuer, &role, now)
+        let judged = claims::judge(&verified, &config.bound_issuer, role, now)
             .map_err(|reason| Rejection::invalid(format!("error validating claims: {reason}")))?;
         let mut metadata = judged.metadata;
-        metadata.insert("role".into(), found);
+        metadata.insert("role".into(), found.name.clone());
         Ok(Claims {
-            parameters: role.token,
+            standing: found.standing(),
             display_name: judged.user,
             metadata,
         })
+    }
+
+    async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal> {
+        let found = self.entries.find::<JwtRole>(mount, name).await?;
+        Ok(found.map(|role| role.standing()))
     }
 }
 

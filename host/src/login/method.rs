@@ -1,7 +1,8 @@
 //! The door that every kind of login comes through.
 //!
 //! A [`Method`] gets what a stranger sent and answers who that is, as [`Claims`]:
-//! what the token shall be, and what stands in it. It makes no token, counts no
+//! what the token shall be, and what stands in it. When the token is renewed, it
+//! answers the same of the role or user as it is then. It makes no token, counts no
 //! failure and knows no other kind. So one more kind is one more
 //! [`Kind`](super::Kind) and one more `Method`; one that asks a sandboxed
 //! provider seals its config as `jwt` does, hands the provider the fields, and
@@ -27,6 +28,26 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// [`Rejection::Wrong`] where what exists was named and its proof is wrong:
     /// that is counted. Anything else is a refusal.
     async fn log_in(&self, attempt: Attempt<'_>) -> Result<Claims, Rejection>;
+
+    /// The role or user of a name as it stands now, for a token that is renewed;
+    /// none where there is none any more.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal>;
+}
+
+/// A role or user as it stands: what it gives, and what tells it from another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Its name.
+    pub name: String,
+    /// Names it for ever; one that is made again with the name has another.
+    pub uuid: String,
+    /// What it asks for as proof, hashed; empty: nothing that can change.
+    pub proof: String,
+    /// What its tokens are.
+    pub parameters: TokenParameters,
 }
 
 /// A stranger's attempt.
@@ -45,8 +66,8 @@ pub struct Attempt<'a> {
 /// Who somebody is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
-    /// What the token shall be.
-    pub parameters: TokenParameters,
+    /// The role or user, with what the token shall be.
+    pub standing: Standing,
     /// For people, behind the path of the login method; empty: that alone.
     pub display_name: String,
     /// What stands in the token beside it.

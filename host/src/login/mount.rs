@@ -52,6 +52,14 @@ impl Kind {
         }
     }
 
+    /// What its entries are called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::AppRole | Self::Jwt => "role",
+            Self::Userpass => "user",
+        }
+    }
+
     /// Whether failed logins of one name lock it: not where every login brings
     /// proof that nobody can guess at.
     pub fn locks_out(self) -> bool {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::password::Passwords;
 use super::{
-    Attempt, Claims, LoginMount, Method, Rejection,
+    Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
 use crate::{refusal::Refusal, secret::Secret, token::TokenParameters};
@@ -55,6 +55,15 @@ impl Entry for User {
     fn alias(&self) -> Option<String> {
         None
     }
+
+    fn token(&self) -> &TokenParameters {
+        &self.token
+    }
+
+    /// A new password is nothing to who logged in with the one before.
+    fn proof(&self) -> String {
+        String::new()
+    }
 }
 
 /// The users of all userpass login methods.
@@ -77,7 +86,8 @@ impl Users {
     /// # Errors
     /// Where storage fails.
     pub async fn find(&self, mount: &LoginMount, name: &str) -> Result<Option<User>, Refusal> {
-        self.entries.find(mount, name).await
+        let found = self.entries.find(mount, name).await?;
+        Ok(found.map(|found| found.entry))
     }
 
     /// Names of users.
@@ -136,24 +146,29 @@ impl Users {
 #[async_trait]
 impl Method for Users {
     fn counted_name(&self, attempt: &Attempt<'_>) -> Option<String> {
-        attempt.name.map(str::to_lowercase)
+        attempt.name.map(str::to_owned)
     }
 
     async fn log_in(&self, mut attempt: Attempt<'_>) -> Result<Claims, Rejection> {
         let password = attempt.form.required("password")?;
         attempt.form.finish(&["password"])?;
-        let name = attempt.name.unwrap_or_default().to_lowercase();
-        let user = self.find(attempt.mount, &name).await?;
-        let hash = user.as_ref().map(|user| user.password.clone());
+        let name = attempt.name.unwrap_or_default();
+        let user = self.entries.find::<User>(attempt.mount, name).await?;
+        let hash = user.as_ref().map(|user| user.entry.password.clone());
         let fits = self.passwords.verify(password, hash).await?;
         match user {
             Some(user) if fits => Ok(Claims {
-                parameters: user.token,
-                metadata: BTreeMap::from([("username".to_owned(), name.clone())]),
-                display_name: name,
+                standing: user.standing(),
+                metadata: BTreeMap::from([("username".to_owned(), user.name.clone())]),
+                display_name: user.name,
             }),
             Some(_) => Err(Rejection::Wrong(WRONG)),
             None => Err(Rejection::invalid(WRONG)),
         }
+    }
+
+    async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal> {
+        let found = self.entries.find::<User>(mount, name).await?;
+        Ok(found.map(|user| user.standing()))
     }
 }

@@ -44,6 +44,8 @@ pub struct LoginMountRow {
 pub struct LoginEntryRow {
     /// Its name.
     pub name: String,
+    /// Names it for ever; one that is made again with the name has another.
+    pub uuid: String,
     /// All that is known of it, sealed.
     pub document: Vec<u8>,
 }
@@ -166,7 +168,7 @@ impl Storage {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT name, document FROM auth_entries WHERE mount_id = ?1 AND name = ?2",
+                "SELECT name, uuid, document FROM auth_entries WHERE mount_id = ?1 AND name = ?2",
                 params![mount_id, name],
                 entry_row,
             )
@@ -183,7 +185,7 @@ impl Storage {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT name, document FROM auth_entries WHERE mount_id = ?1 AND alias = ?2",
+                "SELECT name, uuid, document FROM auth_entries WHERE mount_id = ?1 AND alias = ?2",
                 params![mount_id, alias],
                 entry_row,
             )
@@ -204,7 +206,8 @@ impl Storage {
         .await
     }
 
-    /// Writes a role or user; what belongs to a former one of the name stays.
+    /// Writes a role or user; what belongs to a former one of the name stays, its
+    /// uuid too.
     /// `is_duplicate` where another has the alias.
     pub async fn replace_login_entry(
         &self,
@@ -213,9 +216,9 @@ impl Storage {
         alias: Option<String>,
     ) -> Result<(), StorageError> {
         self.execute(
-            "INSERT INTO auth_entries (mount_id, name, alias, document) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (mount_id, name) DO UPDATE SET alias = ?3, document = ?4",
-            (mount_id, entry.name, alias, entry.document),
+            "INSERT INTO auth_entries (mount_id, name, uuid, alias, document) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (mount_id, name) DO UPDATE SET alias = ?4, document = ?5",
+            (mount_id, entry.name, entry.uuid, alias, entry.document),
         )
         .await
     }
@@ -267,6 +270,7 @@ fn mount_row(row: &Row<'_>) -> rusqlite::Result<LoginMountRow> {
 fn entry_row(row: &Row<'_>) -> rusqlite::Result<LoginEntryRow> {
     Ok(LoginEntryRow {
         name: row.get("name")?,
+        uuid: row.get("uuid")?,
         document: row.get("document")?,
     })
 }

@@ -59,6 +59,25 @@ pub struct TokenFacts {
     pub bound_cidrs: Vec<IpNet>,
     /// The token role that it was made by.
     pub role: Option<String>,
+    /// Which one of that name: `RoleRow::uuid`.
+    pub role_uuid: Option<String>,
+    /// What gave it; absent: a holder of a token had it made.
+    pub login: Option<LoginOrigin>,
+}
+
+/// What a login gave a token for. Whatever of it is gone or another later gives
+/// no more of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoginOrigin {
+    /// Which login method: its uuid.
+    pub mount: String,
+    /// Which role or user: its name.
+    pub name: String,
+    /// Which one of that name: its uuid.
+    pub entry: String,
+    /// What it asked for as proof, hashed; empty: nothing that can change.
+    pub proof: String,
 }
 
 const COLUMNS: &str = "hash, accessor, display_name, policies, created_at, expires_at, parent, uses_left, path, facts";
@@ -153,19 +172,21 @@ impl Storage {
         .await
     }
 
-    /// Moves the end of a token; false where it has ended.
+    /// Moves the end of a token, with what else a renewal changes of its facts;
+    /// false where it has ended at `now`.
     pub async fn record_token_renewed(
         &self,
         hash: [u8; 32],
         expires_at: Timestamp,
+        facts: TokenFacts,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write_change(self.0.tokens.changes(), move |connection| {
             let renewed = change(
                 connection,
-                "UPDATE tokens SET expires_at = ?2, facts = json_set(facts, '$.renewed_at', ?3)
-                 WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?3)",
-                params![hash, expires_at.0, now.0],
+                "UPDATE tokens SET expires_at = ?2, facts = ?3
+                 WHERE hash = ?1 AND (expires_at IS NULL OR expires_at > ?4)",
+                params![hash, expires_at.0, to_json(&facts)?, now.0],
             )?;
             Ok(renewed > 0)
         })
@@ -247,28 +268,29 @@ impl Storage {
         .await
     }
 
-    /// Writes a token role.
+    /// Writes a token role; one that is there keeps its uuid.
     pub async fn write_token_role(
         &self,
         name: String,
+        uuid: String,
         document: String,
     ) -> Result<(), StorageError> {
         self.execute(
-            "INSERT INTO token_roles (name, document) VALUES (?1, ?2)
+            "INSERT INTO token_roles (name, uuid, document) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET document = excluded.document",
-            (name, document),
+            (name, uuid, document),
         )
         .await
     }
 
-    /// The document of a token role.
-    pub async fn token_role(&self, name: String) -> Result<Option<String>, StorageError> {
+    /// The uuid and the document of a token role.
+    pub async fn token_role(&self, name: String) -> Result<Option<(String, String)>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT document FROM token_roles WHERE name = ?1",
+                "SELECT uuid, document FROM token_roles WHERE name = ?1",
                 [name],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })
         .await
@@ -441,7 +463,12 @@ mod tests {
             match way {
                 "use" => assert_eq!(storage.use_token(HASH).await.unwrap(), Some(4)),
                 "renew" => {
-                    let renewed = storage.record_token_renewed(HASH, Timestamp(3_000), NOW);
+                    let renewed = storage.record_token_renewed(
+                        HASH,
+                        Timestamp(3_000),
+                        TokenFacts::default(),
+                        NOW,
+                    );
                     assert!(renewed.await.unwrap());
                 }
                 "end" => drop(storage.end_token(HASH, NOW).await.unwrap()),

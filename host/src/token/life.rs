@@ -1,77 +1,87 @@
-//! How long a token lives: pure. The rules are those that Vault documents for
-//! token TTLs: a period renews for ever, anything else ends at the earliest of
-//! the longest lives that apply, counted from when the token was made.
+//! How long a token lives: pure, and the one place where an end is computed. The
+//! first life, a login and a renewal ask the same function, so that none of them
+//! passes a bound that another one keeps.
+//!
+//! The rules are those that Vault documents for token TTLs: a token ends at the
+//! earliest of the longest lives that apply, counted from when it was made; a
+//! period renews without such an end, but for an explicit one, and no period is
+//! longer than any life may be.
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, storage::TokenFacts};
+use crate::clock::Timestamp;
 
 /// Default and longest life of what names none: Vault's 32 days.
 pub const SYSTEM_TTL: Duration = Duration::from_secs(768 * 3600);
 
-/// A length under a longest one (0: the system's), and what to say where it was
-/// cut.
-pub fn capped(asked: Duration, longest: Duration) -> (Duration, Vec<String>) {
-    let longest = match longest {
-        Duration::ZERO => SYSTEM_TTL,
-        longest => longest.min(SYSTEM_TTL),
-    };
-    if asked <= longest {
-        return (asked, Vec::new());
-    }
-    let warning = format!(
-        "the TTL of {} s is longer than the longest of {} s, so it is that",
-        asked.as_secs(),
-        longest.as_secs()
-    );
-    (longest, vec![warning])
+/// All that bounds the end of a token. A span of zero says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The length that somebody asks for.
+    pub(super) asked: Duration,
+    /// The length where nobody asks for one; zero: the system's.
+    pub(super) usual: Duration,
+    /// The length of each renewal, which counts before the two above.
+    pub(super) period: Duration,
+    /// The longest life by the login method and the role or user.
+    pub(super) max: Duration,
+    /// The longest life of a token with a period, too.
+    pub(super) explicit_max: Duration,
 }
 
-/// The length of a token that is renewed at `now`; none where its longest life
-/// is over.
-pub(super) fn renewed(
-    increment: Option<Duration>,
-    facts: &TokenFacts,
-    created_at: Timestamp,
-    now: Timestamp,
-) -> Option<(Duration, Vec<String>)> {
-    let seconds = |seconds: u64| Duration::from_secs(seconds);
-    let explicit = facts.explicit_max_ttl;
-    if facts.period > 0 {
-        let period = seconds(facts.period);
-        return match explicit {
-            0 => Some((period, Vec::new())),
-            _ => within(period, created_at.plus(seconds(explicit)), now),
+/// A length, and what whoever gets it should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) ttl: Duration,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Bounds {
+    /// The life that a token of `created_at` has from `now` on; none where its
+    /// longest one is over.
+    pub(super) fn life(&self, created_at: Timestamp, now: Timestamp) -> Option<Life> {
+        let longest = least([self.max, self.explicit_max, SYSTEM_TTL]);
+        let wanted = first([self.period, self.asked, self.usual]);
+        let end = match (self.period.is_zero(), self.explicit_max.is_zero()) {
+            (true, _) => Some(created_at.plus(longest)),
+            (false, false) => Some(created_at.plus(self.explicit_max)),
+            (false, true) => None,
         };
+        let left = match end {
+            Some(end) if end.since(now).is_zero() => return None,
+            Some(end) => end.since(now),
+            None => longest,
+        };
+        let ttl = least([wanted, longest, left]);
+        let mut warnings = Vec::new();
+        // The system's length, which nobody named, is cut without a word.
+        let named = [self.period, self.asked, self.usual];
+        let is_named = named.iter().any(|span| !span.is_zero());
+        if is_named && ttl < wanted {
+            let what = match self.period.is_zero() {
+                true => "TTL",
+                false => "period",
+            };
+            warnings.push(format!(
+                "the {what} of {} s is longer than the longest life allows, so it is {} s",
+                wanted.as_secs(),
+                ttl.as_secs()
+            ));
+        }
+        Some(Life { ttl, warnings })
     }
-    let asked = match increment {
-        Some(increment) if !increment.is_zero() => increment,
-        _ if facts.creation_ttl > 0 => seconds(facts.creation_ttl),
-        _ => SYSTEM_TTL,
-    };
-    let longest = [explicit, facts.max_ttl]
-        .into_iter()
-        .filter(|longest| *longest > 0)
-        .map(seconds)
-        .fold(SYSTEM_TTL, Duration::min);
-    within(asked, created_at.plus(longest), now)
 }
 
-/// `asked`, but not beyond `end`; none where that is over.
-fn within(asked: Duration, end: Timestamp, now: Timestamp) -> Option<(Duration, Vec<String>)> {
-    let left = end.since(now);
-    if left.is_zero() {
-        return None;
-    }
-    if asked <= left {
-        return Some((asked, Vec::new()));
-    }
-    let warning = format!(
-        "the TTL of {} s would go beyond the longest life, so it is {} s",
-        asked.as_secs(),
-        left.as_secs()
-    );
-    Some((left, vec![warning]))
+/// The least of the spans that say anything.
+pub(super) fn least(spans: impl IntoIterator<Item = Duration>) -> Duration {
+    let said = spans.into_iter().filter(|span| !span.is_zero());
+    said.min().unwrap_or(Duration::ZERO)
+}
+
+/// The first of the spans that says anything; else the system's.
+fn first(spans: impl IntoIterator<Item = Duration>) -> Duration {
+    let mut said = spans.into_iter().filter(|span| !span.is_zero());
+    said.next().unwrap_or(SYSTEM_TTL)
 }
 
 #[cfg(test)]
@@ -79,61 +89,61 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_cut_with_a_warning() {
-        let hour = Duration::from_secs(3600);
-        for (asked, longest, expected) in [
-            (hour, Duration::ZERO, hour),
-            (hour, hour, hour),
-            (hour * 2, hour, hour),
-            (SYSTEM_TTL * 2, Duration::ZERO, SYSTEM_TTL),
-            (SYSTEM_TTL * 2, SYSTEM_TTL * 3, SYSTEM_TTL),
-        ] {
-            let (ttl, warnings) = capped(asked, longest);
-            assert_eq!(ttl, expected);
-            assert_eq!(warnings.is_empty(), asked == expected);
-        }
-    }
-
-    #[test]
-    fn a_renewal_never_goes_beyond_the_longest_life() {
+    fn an_end_is_the_least_of_all_its_bounds() {
         let system = SYSTEM_TTL.as_secs();
-        let none = None;
-        for (increment, creation_ttl, explicit, max, period, age, expected) in [
-            // As long as it was made for, or as asked.
-            (none, 100, 0, 0, 0, 50, Some(100)),
-            (Some(0), 100, 0, 0, 0, 50, Some(100)),
-            (Some(20), 100, 0, 0, 0, 50, Some(20)),
-            (Some(500), 100, 0, 0, 0, 50, Some(500)),
-            (none, 0, 0, 0, 0, 50, Some(system - 50)),
-            // Cut by the earliest of the longest lives.
-            (Some(500), 100, 120, 0, 0, 50, Some(70)),
-            (Some(500), 100, 0, 110, 0, 50, Some(60)),
-            (Some(500), 100, 120, 110, 0, 50, Some(60)),
-            (none, 100, 0, 0, 0, system - 10, Some(10)),
-            // A period has no longest life but an explicit one.
-            (none, 100, 0, 0, 60, system * 2, Some(60)),
-            (Some(10), 100, 0, 0, 60, 0, Some(60)),
-            (none, 100, 100, 0, 60, 50, Some(50)),
+        // Asked, usual, period, max, explicit max, age; the length, and whether it
+        // is less than somebody named.
+        for (asked, usual, period, max, explicit, age, expected) in [
+            // The first life: as asked, else as usual, else the system's.
+            (10, 0, 0, 0, 0, 0, Some((10, false))),
+            (0, 10, 0, 0, 0, 0, Some((10, false))),
+            (0, 0, 0, 0, 0, 0, Some((system, false))),
+            (20, 10, 0, 0, 0, 0, Some((20, false))),
+            // Each bound alone, and the least of several.
+            (10, 0, 0, 3, 0, 0, Some((3, true))),
+            (10, 0, 0, 0, 3, 0, Some((3, true))),
+            (10, 0, 0, 4, 3, 0, Some((3, true))),
+            (10, 0, 0, 3, 4, 0, Some((3, true))),
+            (0, 10, 0, 3, 0, 0, Some((3, true))),
+            (0, 0, 0, 3, 0, 0, Some((3, false))),
+            (system + 1, 0, 0, 0, 0, 0, Some((system, true))),
+            (system + 2, 0, 0, system + 1, 0, 0, Some((system, true))),
+            // A period has no longest life but an explicit one, which its first
+            // length keeps as every other.
+            (0, 0, 30, 0, 3, 0, Some((3, true))),
+            (0, 0, 30, 0, 100, 0, Some((30, false))),
+            (0, 0, 30, 0, 100, 80, Some((20, true))),
+            (0, 0, 30, 0, 0, system * 2, Some((30, false))),
+            (10, 20, 30, 0, 0, 0, Some((30, false))),
+            // A period is no longer than the longest life of the method.
+            (0, 0, 30, 20, 0, 0, Some((20, true))),
+            (0, 0, 30, 20, 0, 1000, Some((20, true))),
+            (0, 0, system + 1, 0, 0, system, Some((system, true))),
+            // Renewals: what is left of the longest life.
+            (20, 100, 0, 0, 0, 50, Some((20, false))),
+            (500, 100, 0, 0, 0, 50, Some((500, false))),
+            (500, 100, 0, 0, 120, 50, Some((70, true))),
+            (500, 100, 0, 110, 0, 50, Some((60, true))),
+            (500, 100, 0, 110, 120, 50, Some((60, true))),
+            (0, 100, 0, 0, 0, system - 10, Some((10, true))),
             // Over.
-            (none, 100, 120, 0, 0, 120, none),
-            (none, 100, 120, 0, 60, 121, none),
-            (none, 100, 0, 0, 0, system, none),
+            (0, 100, 0, 0, 120, 120, None),
+            (0, 0, 60, 0, 120, 121, None),
+            (0, 100, 0, 40, 0, 40, None),
+            (0, 100, 0, 0, 0, system, None),
         ] {
-            let facts = TokenFacts {
-                creation_ttl,
-                explicit_max_ttl: explicit,
-                max_ttl: max,
-                period,
-                ..TokenFacts::default()
+            let seconds = Duration::from_secs;
+            let bounds = Bounds {
+                asked: seconds(asked),
+                usual: seconds(usual),
+                period: seconds(period),
+                max: seconds(max),
+                explicit_max: seconds(explicit),
             };
             let made = Timestamp(1_000_000);
-            let now = made.plus(Duration::from_secs(age));
-            let got = renewed(increment.map(Duration::from_secs), &facts, made, now);
-            assert_eq!(
-                got.map(|(ttl, _)| ttl.as_secs()),
-                expected,
-                "{increment:?} {facts:?} {age}"
-            );
+            let life = bounds.life(made, made.plus(seconds(age)));
+            let got = life.map(|life| (life.ttl.as_secs(), !life.warnings.is_empty()));
+            assert_eq!(got, expected, "{bounds:?} {age}");
         }
     }
 }

@@ -1,19 +1,21 @@
-//! Making tokens: what a maker may ask for, and what becomes of it.
+//! Making tokens: what each source asks for becomes a draft, which `judge`
+//! judges, and what it allows becomes a row.
 //!
-//! The rules are those that Vault documents for its token store, with one that
-//! is stricter: nothing here makes a token that may do everything.
+//! The rules are those that Vault documents for its token store.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
-    DEFAULT, ROOT, SYSTEM_TTL, Token, TokenKind, TokenParameters, TokenRole, Tokens, WRAPPING,
-    batch, capped, new_accessor, new_token,
+    DEFAULT, ROOT, RoleRow, Token, TokenKind, TokenParameters, TokenRole, Tokens, WRAPPING, batch,
+    judge::{Draft, Judged, Maker, Voucher, clean, judge},
+    life::{Bounds, least},
+    new_accessor, new_token,
 };
 use crate::{
-    policy,
+    config::TokenRules,
     refusal::Refusal,
     secret::Secret,
-    storage::{TokenFacts, TokenRow},
+    storage::{LoginOrigin, TokenRow},
 };
 
 /// What `auth/token/create` is asked for.
@@ -52,21 +54,26 @@ pub struct Permits {
     pub sudo: bool,
 }
 
-/// Somebody who proved to a login method who they are.
-#[derive(Debug)]
-pub struct Login<'a> {
-    /// Path of the login method, without `auth/`.
-    pub mount: &'a str,
-    /// Path of the request.
-    pub path: String,
+/// What a login method gives to a role or user: now, whenever that is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
     /// Length of its tokens; 0: the system's.
     pub default_ttl: Duration,
     /// Longest life of its tokens; 0: the system's.
     pub max_ttl: Duration,
     /// What the role or user says of tokens.
     pub parameters: &'a TokenParameters,
-    /// Policies beside those of `parameters`.
-    pub policies: Vec<String>,
+}
+
+/// Somebody who proved to a login method who they are.
+#[derive(Debug)]
+pub struct Login<'a> {
+    /// Path of the request.
+    pub path: String,
+    /// What it gives.
+    pub terms: Terms<'a>,
+    /// What gave it, for renewals to look at again.
+    pub origin: LoginOrigin,
     /// For people.
     pub display_name: String,
     /// What the login established.
@@ -82,7 +89,7 @@ pub struct Granted {
     pub token: Secret<String>,
     /// What else there is to know.
     pub known: Token,
-    /// Its length.
+    /// Its length; zero: it never ends.
     pub ttl: Duration,
     /// What its maker should know.
     pub warnings: Vec<String>,
@@ -99,43 +106,43 @@ impl Tokens {
         maker: &Token,
         permits: Permits,
         path: &str,
-        role: Option<(&str, &TokenRole)>,
+        role: Option<&RoleRow>,
         asked: NewToken,
     ) -> Result<Granted, Refusal> {
-        let (plan, warnings) =
-            plan(maker, permits, role.map(|(_, role)| role), &asked).map_err(Refusal::Invalid)?;
+        let rules = role.map(|role| &role.role);
+        let maker = Maker {
+            token: maker,
+            sudo: permits.sudo,
+        };
         let now = self.clock.now();
-        let suffix = role
-            .map(|(_, role)| role.path_suffix.trim_matches('/'))
+        let (draft, mut warnings) =
+            draft_of_maker(maker, rules, &asked, self.rules).map_err(Refusal::Invalid)?;
+        let voucher = Voucher::Maker(maker, rules);
+        let mut judged = judge(voucher, draft, self.rules, now).map_err(Refusal::Invalid)?;
+        warnings.extend(judged.take_warnings());
+        let suffix = rules
+            .map(|role| role.path_suffix.trim_matches('/'))
             .filter(|suffix| !suffix.is_empty());
-        let path = match suffix {
-            Some(suffix) => format!("{path}/{suffix}"),
-            None => path.to_owned(),
-        };
-        let row = TokenRow {
-            hash: [0; 32],
-            accessor: String::new(),
-            display_name: display_name(&asked.display_name),
-            policies: plan.policies,
-            created_at: now,
-            expires_at: Some(now.plus(plan.ttl)),
-            parent: (!plan.orphan).then_some(maker.row.hash),
-            uses_left: (plan.num_uses > 0).then_some(plan.num_uses),
-            path,
-            facts: TokenFacts {
-                meta: asked.meta,
-                creation_ttl: plan.ttl.as_secs(),
-                explicit_max_ttl: plan.explicit_max_ttl.as_secs(),
-                period: plan.period.as_secs(),
-                renewable: plan.renewable,
-                bound_cidrs: role
-                    .map_or_else(Vec::new, |(_, role)| role.parameters.bound_cidrs.clone()),
-                role: role.map(|(name, _)| name.to_owned()),
-                ..TokenFacts::default()
-            },
-        };
-        self.record(plan.kind, row, plan.ttl, asked.id, warnings)
-            .await
+        let is_root = judged.is_root();
+        let made = self.record(judged, Some(maker.token.row.hash), asked.id, |row| {
+            row.display_name = display_name(&asked.display_name);
+            row.path = match suffix {
+                Some(suffix) => format!("{path}/{suffix}"),
+                None => path.to_owned(),
+            };
+            row.facts.meta = asked.meta;
+            row.facts.role = role.map(|role| role.name.clone());
+            row.facts.role_uuid = role.map(|role| role.uuid.clone());
+        });
+        let mut granted = made.await?;
+        granted.warnings = warnings;
+        if is_root {
+            tracing::warn!(
+                accessor = %granted.known.row.accessor, maker = %maker.token.row.accessor,
+                "a root token made another one"
+            );
+        }
+        Ok(granted)
     }
 
     /// Makes a token for somebody who logged in.
@@ -144,58 +151,23 @@ impl Tokens {
     /// `Denied` where the role does not admit their address; `Invalid` where it
     /// asks for what no login gives.
     pub async fn log_in(&self, login: Login<'_>) -> Result<Granted, Refusal> {
-        let parameters = login.parameters;
-        if !parameters.admits(login.peer) {
+        if !login.terms.parameters.admits(login.peer) {
             return Err(Refusal::Denied);
         }
+        let draft = draft_of_login(login.terms);
         let now = self.clock.now();
-        let kind = parameters.kind.choose(None);
-        let policies = parameters.policies.iter().chain(&login.policies);
-        let mut policies = clean(policies.map(String::as_str));
-        if policies.iter().any(|policy| policy == ROOT) {
-            return Err(Refusal::Invalid(
-                "auth methods cannot create root tokens: take root out of token_policies".into(),
-            ));
-        }
-        if !parameters.no_default_policy {
-            add_default(&mut policies);
-        }
-        let longest = [parameters.max_ttl, login.max_ttl]
-            .into_iter()
-            .filter(|longest| !longest.is_zero())
-            .fold(SYSTEM_TTL, Duration::min);
-        let asked = [parameters.period, parameters.ttl, login.default_ttl]
-            .into_iter()
-            .find(|ttl| !ttl.is_zero())
-            .unwrap_or(SYSTEM_TTL);
-        let (ttl, mut warnings) = match parameters.period.is_zero() {
-            true => capped(asked, longest),
-            false => capped(asked, Duration::ZERO),
-        };
-        let (ttl, more) = capped(ttl, parameters.explicit_max_ttl);
-        warnings.extend(more);
-        let row = TokenRow {
-            hash: [0; 32],
-            accessor: String::new(),
-            display_name: login.display_name,
-            policies,
-            created_at: now,
-            expires_at: Some(now.plus(ttl)),
-            parent: None,
-            uses_left: (parameters.num_uses > 0).then_some(parameters.num_uses),
-            path: login.path,
-            facts: TokenFacts {
-                meta: Some(login.metadata),
-                creation_ttl: ttl.as_secs(),
-                explicit_max_ttl: parameters.explicit_max_ttl.as_secs(),
-                max_ttl: longest.as_secs(),
-                period: parameters.period.as_secs(),
-                renewable: kind == TokenKind::Service,
-                bound_cidrs: parameters.bound_cidrs.clone(),
-                ..TokenFacts::default()
-            },
-        };
-        self.record(kind, row, ttl, None, warnings).await
+        let judged = judge(Voucher::Login, draft, self.rules, now);
+        let mut judged = judged.map_err(Refusal::Invalid)?;
+        let warnings = judged.take_warnings();
+        let made = self.record(judged, None, None, |row| {
+            row.display_name = login.display_name;
+            row.path = login.path;
+            row.facts.meta = Some(login.metadata);
+            row.facts.login = Some(login.origin);
+        });
+        let mut granted = made.await?;
+        granted.warnings = warnings;
+        Ok(granted)
     }
 
     /// A token that stands for one answer, with which it is stored: it can be used
@@ -208,37 +180,29 @@ impl Tokens {
         path: &str,
         ttl: Duration,
     ) -> Result<(Secret<String>, TokenRow), Refusal> {
-        let (token, now) = (new_token()?, self.clock.now());
-        let row = TokenRow {
-            hash: self.keyring.token_hash(token.expose()),
-            accessor: new_accessor()?,
-            display_name: String::new(),
-            policies: vec![WRAPPING.to_owned()],
-            created_at: now,
-            expires_at: Some(now.plus(ttl)),
-            parent: None,
-            uses_left: Some(1),
-            path: path.to_owned(),
-            facts: TokenFacts {
-                creation_ttl: ttl.as_secs(),
-                explicit_max_ttl: ttl.as_secs(),
-                ..TokenFacts::default()
-            },
-        };
+        let (token, draft) = (new_token()?, draft_of_answer(ttl));
+        let judged = judge(Voucher::Answer, draft, self.rules, self.clock.now());
+        let mut row = judged.map_err(Refusal::Invalid)?.row(None);
+        row.hash = self.keyring.token_hash(token.expose());
+        row.accessor = new_accessor()?;
+        row.path = path.to_owned();
         Ok((token, row))
     }
 
+    /// Stores what may be made, with what `describe` adds to it.
     async fn record(
         &self,
-        kind: TokenKind,
-        mut row: TokenRow,
-        ttl: Duration,
+        judged: Judged,
+        parent: Option<[u8; 32]>,
         id: Option<Secret<String>>,
-        warnings: Vec<String>,
+        describe: impl FnOnce(&mut TokenRow),
     ) -> Result<Granted, Refusal> {
+        let (kind, ttl) = (judged.kind(), judged.ttl());
+        let mut row = judged.row(parent);
+        describe(&mut row);
         let token = match (kind, id) {
             (TokenKind::Batch, _) => {
-                let end = row.expires_at.unwrap_or(row.created_at.plus(ttl));
+                let end = row.expires_at.unwrap_or(row.created_at);
                 batch::seal(&self.keyring, row.clone(), end)?
             }
             (TokenKind::Service, Some(id)) => id,
@@ -255,6 +219,7 @@ impl Tokens {
             }
             self.nudge.at(row.expires_at);
         }
+        let ttl = ttl.unwrap_or_default();
         tracing::info!(
             accessor = %row.accessor, kind = kind.as_str(), path = row.path, policies = ?row.policies,
             ttl_s = ttl.as_secs(), "made a token"
@@ -263,239 +228,173 @@ impl Tokens {
             token,
             known: Token { kind, row },
             ttl,
-            warnings,
+            warnings: Vec::new(),
         })
     }
 }
 
-/// What becomes of a request for a token.
-#[derive(Debug, PartialEq)]
-struct Plan {
-    kind: TokenKind,
-    policies: Vec<String>,
-    ttl: Duration,
-    explicit_max_ttl: Duration,
-    period: Duration,
-    renewable: bool,
-    orphan: bool,
-    num_uses: u32,
-}
-
-/// Decides what a maker gets: pure. Also what it should be told.
-fn plan(
-    maker: &Token,
-    permits: Permits,
+/// What a maker asks for, with what the role, or else the maker itself, fills in.
+/// Also what it should be told.
+pub(super) fn draft_of_maker<'a>(
+    maker: Maker<'_>,
     role: Option<&TokenRole>,
-    asked: &NewToken,
-) -> Result<(Plan, Vec<String>), String> {
-    let sudo = permits.sudo || maker.is_root();
-    if maker.kind == TokenKind::Batch {
-        return Err("batch tokens cannot create more tokens".into());
-    }
-    if maker.row.uses_left.is_some() {
-        return Err("restricted use token cannot generate child tokens".into());
-    }
-    if let Some(id) = &asked.id {
-        check_id(id, maker)?;
-    }
+    asked: &'a NewToken,
+    rules: TokenRules,
+) -> Result<(Draft<'a>, Vec<String>), String> {
     let parameters = role.map(|role| &role.parameters);
     let kind = match parameters {
         Some(parameters) => parameters.kind.choose(asked.kind),
         None => asked.kind.unwrap_or(TokenKind::Service),
     };
-    if asked.no_parent && !sudo {
-        return Err("root or sudo privileges required to create orphan token: leave no_parent out, or use a role that makes orphans".into());
+    if kind == TokenKind::Batch && !asked.explicit_max_ttl.is_zero() {
+        return Err("batch tokens cannot have \"explicit_max_ttl\" set".into());
     }
-    let period = match parameters {
-        Some(parameters) if !parameters.period.is_zero() => parameters.period,
-        _ if asked.period.is_zero() => Duration::ZERO,
-        _ if !sudo => {
-            return Err("root or sudo privileges required to create periodic token: leave period out, or use a role that has one".into());
-        }
-        _ => asked.period,
+    let span = |of: fn(&TokenParameters) -> Duration| parameters.map_or(Duration::ZERO, of);
+    let of_role = span(|parameters| parameters.period);
+    let bounds = Bounds {
+        asked: asked.ttl.unwrap_or_default(),
+        usual: Duration::ZERO,
+        period: match of_role.is_zero() {
+            true => asked.period,
+            false => of_role,
+        },
+        max: Duration::ZERO,
+        explicit_max: least([
+            span(|parameters| parameters.explicit_max_ttl),
+            asked.explicit_max_ttl,
+        ]),
     };
-    if kind == TokenKind::Batch {
-        for (name, is_set) in [
-            ("id", asked.id.is_some()),
-            ("explicit_max_ttl", !asked.explicit_max_ttl.is_zero()),
-            ("num_uses", asked.num_uses > 0),
-            ("period", !period.is_zero()),
-        ] {
-            if is_set {
-                return Err(format!("batch tokens cannot have {name:?} set"));
-            }
-        }
-    }
-    let mut warnings = Vec::new();
-    let policies = policies(maker, sudo, role, asked, &mut warnings)?;
-
-    let explicit_max_ttl = [
-        parameters.map_or(Duration::ZERO, |parameters| parameters.explicit_max_ttl),
-        asked.explicit_max_ttl,
-    ];
-    let explicit_max_ttl = explicit_max_ttl
-        .into_iter()
-        .filter(|span| !span.is_zero())
-        .min()
-        .unwrap_or(Duration::ZERO);
-    let wanted = match (period.is_zero(), asked.ttl) {
-        (false, _) => period,
-        (true, Some(ttl)) if !ttl.is_zero() => ttl,
-        (true, _) => SYSTEM_TTL,
-    };
-    let longest = match period.is_zero() {
-        true => explicit_max_ttl,
-        false => Duration::ZERO,
-    };
-    // Nobody asked for the default, so cutting it is nothing to be told of.
-    let named = asked.ttl.is_some_and(|ttl| !ttl.is_zero()) || !period.is_zero();
-    let (ttl, more) = capped(wanted, longest);
-    if named {
-        warnings.extend(more);
-    }
-    let num_uses = [
+    let uses = [
         parameters.map_or(0, |parameters| parameters.num_uses),
         asked.num_uses,
     ];
-    let plan = Plan {
-        kind,
+    let ranges = parameters.map(|parameters| &parameters.bound_cidrs);
+    // Whoever may be somewhere only makes no token for elsewhere.
+    let ranges = ranges.filter(|ranges| !ranges.is_empty());
+    let ranges = ranges.unwrap_or(&maker.token.row.facts.bound_cidrs);
+    let (policies, warnings) = policies_of(maker, role, asked, rules);
+    let draft = Draft {
         policies,
-        ttl,
-        explicit_max_ttl,
-        period,
-        renewable: kind == TokenKind::Service
-            && role.is_none_or(|role| role.renewable)
-            && asked.renewable.unwrap_or(true),
-        orphan: role.map_or(asked.no_parent, |role| role.orphan || asked.no_parent),
-        num_uses: num_uses
-            .into_iter()
-            .filter(|uses| *uses > 0)
-            .min()
-            .unwrap_or(0),
+        kind,
+        orphan: asked.no_parent || role.is_some_and(|role| role.orphan),
+        renewable: role.is_none_or(|role| role.renewable) && asked.renewable.unwrap_or(true),
+        num_uses: uses.into_iter().filter(|uses| *uses > 0).min().unwrap_or(0),
+        bound_cidrs: ranges.clone(),
+        bounds,
+        id: asked.id.as_ref(),
     };
-    Ok((plan, warnings))
+    Ok((draft, warnings))
 }
 
-fn policies(
-    maker: &Token,
-    sudo: bool,
+/// The policies of a draft: those that are asked for; else those of the role;
+/// else those of the maker. With `default`, where nobody is against it.
+fn policies_of(
+    maker: Maker<'_>,
     role: Option<&TokenRole>,
     asked: &NewToken,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<String>, String> {
-    let mut wanted = clean(asked.policies.iter().map(String::as_str));
-    if wanted.iter().any(|policy| policy == ROOT) {
-        return Err("policies must not name root: a root token is made with the installation, and by nothing else".into());
-    }
-    if wanted.iter().any(|policy| policy == WRAPPING) {
-        return Err(format!(
-            "policies must not name {WRAPPING}: only wrapped answers have it"
-        ));
-    }
+    rules: TokenRules,
+) -> (Vec<String>, Vec<String>) {
+    let mut warnings = Vec::new();
+    let makers = clean(maker.token.row.policies.iter().map(String::as_str));
+    let has = |policies: &[String], name: &str| policies.iter().any(|policy| policy == name);
     let without_default = asked.no_default_policy
         || role.is_some_and(|role| role.parameters.no_default_policy || role.disallows(DEFAULT));
-    let makers = clean(maker.row.policies.iter().map(String::as_str));
-    let inherited = || -> (Vec<String>, bool) {
-        let kept: Vec<String> = makers
-            .iter()
-            .filter(|policy| *policy != ROOT)
-            .cloned()
-            .collect();
-        let had_root = kept.len() < makers.len();
-        (kept, had_root)
+    let mut wanted = clean(asked.policies.iter().map(String::as_str));
+    let add_default = if role.is_some_and(TokenRole::names_allowed) {
+        if let Some(role) = role.filter(|_| wanted.is_empty()) {
+            wanted = clean(role.allowed_policies.iter().map(String::as_str));
+        }
+        true
+    } else if !wanted.is_empty() {
+        let exceeds = maker.may_exceed() || role.is_some_and(TokenRole::names_policies);
+        exceeds || has(&makers, DEFAULT)
+    } else if !has(&makers, ROOT) {
+        wanted = makers;
+        wanted.retain(|policy| !without_default || policy != DEFAULT);
+        false
+    } else if role.is_none() && !asked.no_parent && rules.root_children {
+        wanted = vec![ROOT.to_owned()];
+        false
+    } else {
+        // Nobody named it, so nobody is to get it in passing.
+        warnings.push(
+            "root is not passed on: the token has the default policy alone; name the policies that it shall have".into(),
+        );
+        true
     };
-    match role {
-        Some(role) if role.names_allowed() => {
-            if wanted.is_empty() {
-                wanted = clean(role.allowed_policies.iter().map(String::as_str));
-            }
-            if let Some(policy) = wanted
-                .iter()
-                .find(|policy| *policy != DEFAULT && !role.allows(policy))
-            {
-                return Err(format!(
-                    "policies must be among the allowed_policies and allowed_policies_glob of the role, and {policy:?} is not"
-                ));
-            }
-            if !without_default {
-                add_default(&mut wanted);
-            }
-        }
-        _ if wanted.is_empty() => {
-            let (kept, had_root) = inherited();
-            wanted = kept;
-            if had_root {
-                warnings.push(
-                    "root is not passed on: the token has the default policy alone; name the policies that it shall have".into(),
-                );
-                if !without_default {
-                    add_default(&mut wanted);
-                }
-            } else if without_default {
-                wanted.retain(|policy| policy != DEFAULT);
-            }
-        }
-        _ if sudo || role.is_some_and(TokenRole::names_disallowed) => {
-            if !without_default {
-                add_default(&mut wanted);
-            }
-        }
-        _ => {
-            if let Some(policy) = wanted.iter().find(|policy| !makers.contains(policy)) {
-                return Err(format!(
-                    "child policies must be subset of parent: {policy:?} is not among the policies of the token that asks"
-                ));
-            }
-            if !without_default && makers.iter().any(|policy| policy == DEFAULT) {
-                add_default(&mut wanted);
-            }
-        }
+    if add_default && !without_default && !has(&wanted, DEFAULT) {
+        wanted.push(DEFAULT.to_owned());
     }
-    if let Some(role) = role.filter(|role| role.names_disallowed())
-        && let Some(policy) = wanted.iter().find(|policy| role.disallows(policy))
-    {
-        return Err(format!(
-            "token policy {policy:?} is disallowed by this role"
-        ));
-    }
-    Ok(wanted)
+    (wanted, warnings)
 }
 
-/// A token that its maker chooses: only one who may do everything may, and it
-/// must not be taken for one that this program made.
-fn check_id(id: &Secret<String>, maker: &Token) -> Result<(), String> {
-    if !maker.is_root() {
-        return Err("root required to specify token id: leave id out".into());
-    }
-    let text = id.expose();
-    let fits = |byte: u8| byte.is_ascii_graphic();
-    if text.is_empty() || text.len() > 512 || !text.bytes().all(fits) {
-        return Err("id must have 1 to 512 visible ASCII characters".into());
-    }
-    if ["lsr.", "lsb.", "s.", "b.", "hvs.", "hvb."]
-        .iter()
-        .any(|prefix| text.starts_with(prefix))
-    {
-        return Err("id must not begin with lsr., lsb., s., b., hvs. or hvb.: tokens that a server makes begin so".into());
-    }
-    Ok(())
-}
-
-/// Names of policies as they are compared: lower case, sorted, each once.
-fn clean<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names: Vec<String> = names
-        .map(policy::name)
-        .filter(|name| !name.is_empty())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-fn add_default(policies: &mut Vec<String>) {
-    if !policies.iter().any(|policy| policy == DEFAULT) {
+/// What a login method gives to a role or user.
+pub(super) fn draft_of_login(terms: Terms<'_>) -> Draft<'static> {
+    let parameters = terms.parameters;
+    let mut policies = parameters.policies.clone();
+    if !parameters.no_default_policy {
         policies.push(DEFAULT.to_owned());
-        policies.sort();
+    }
+    Draft {
+        policies,
+        kind: parameters.kind.choose(None),
+        orphan: true,
+        renewable: true,
+        num_uses: parameters.num_uses,
+        bound_cidrs: parameters.bound_cidrs.clone(),
+        bounds: Bounds {
+            asked: parameters.ttl,
+            usual: terms.default_ttl,
+            period: parameters.period,
+            max: least([parameters.max_ttl, terms.max_ttl]),
+            explicit_max: parameters.explicit_max_ttl,
+        },
+        id: None,
+    }
+}
+
+/// A token as its holder has it, when it is renewed: with the spans that the role
+/// that it was made by, where there was one, says now.
+pub(super) fn draft_of_holder(row: &TokenRow, role: Option<&TokenRole>) -> Draft<'static> {
+    let facts = &row.facts;
+    let parameters = role.map(|role| &role.parameters);
+    let (period, explicit_max) = match parameters {
+        Some(parameters) => (parameters.period, parameters.explicit_max_ttl),
+        None => (Duration::from_secs(facts.period), Duration::ZERO),
+    };
+    Draft {
+        policies: row.policies.clone(),
+        kind: TokenKind::Service,
+        orphan: row.parent.is_none(),
+        renewable: facts.renewable,
+        num_uses: row.uses_left.unwrap_or(0),
+        bound_cidrs: facts.bound_cidrs.clone(),
+        bounds: Bounds {
+            asked: Duration::ZERO,
+            usual: Duration::from_secs(facts.creation_ttl),
+            period,
+            max: Duration::ZERO,
+            explicit_max,
+        },
+        id: None,
+    }
+}
+
+/// The token of a wrapped answer: for one use, and for no longer than it is kept.
+fn draft_of_answer(ttl: Duration) -> Draft<'static> {
+    Draft {
+        policies: vec![WRAPPING.to_owned()],
+        kind: TokenKind::Service,
+        orphan: true,
+        renewable: false,
+        num_uses: 1,
+        bound_cidrs: Vec::new(),
+        bounds: Bounds {
+            asked: ttl,
+            explicit_max: ttl,
+            ..Bounds::default()
+        },
+        id: None,
     }
 }
 
@@ -520,4 +419,18 @@ fn display_name(asked: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_names_can_stand_in_upstream_names() {
+        for (asked, expected) in [
+            ("", "token"),
+            ("ci", "token-ci"),
+            ("my app!", "token-my-app"),
+            ("ä/b", "token---b"),
+        ] {
+            assert_eq!(display_name(asked), expected);
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{TokenParameters, Tokens};
-use crate::refusal::Refusal;
+use super::{DEFAULT, ROOT, TokenParameters, Tokens, WRAPPING};
+use crate::{id::OperationId, policy, refusal::Refusal};
 
 /// What a token role says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,18 +42,34 @@ impl Default for TokenRole {
     }
 }
 
+/// A token role that is stored.
+#[derive(Clone, Debug)]
+pub struct RoleRow {
+    /// Its name.
+    pub name: String,
+    /// Names it for ever; one that is made again with the name has another.
+    pub uuid: String,
+    /// What it says.
+    pub role: TokenRole,
+}
+
 impl TokenRole {
+    /// Whether it says anything of which policies may be asked for.
+    pub(super) fn names_policies(&self) -> bool {
+        self.names_allowed() || self.names_disallowed()
+    }
+
     /// Whether it says which policies may be asked for.
     pub(super) fn names_allowed(&self) -> bool {
         !self.allowed_policies.is_empty() || !self.allowed_policies_glob.is_empty()
     }
 
     /// Whether it says which policies may not be asked for.
-    pub(super) fn names_disallowed(&self) -> bool {
+    fn names_disallowed(&self) -> bool {
         !self.disallowed_policies.is_empty() || !self.disallowed_policies_glob.is_empty()
     }
 
-    pub(super) fn allows(&self, policy: &str) -> bool {
+    fn allows(&self, policy: &str) -> bool {
         listed(&self.allowed_policies, &self.allowed_policies_glob, policy)
     }
 
@@ -66,6 +82,25 @@ impl TokenRole {
     }
 }
 
+impl TokenRole {
+    /// Refuses a policy that it does not give, of names in the stored form.
+    pub(super) fn check_policies(&self, policies: &[String]) -> Result<(), String> {
+        let allowed =
+            |policy: &str| !self.names_allowed() || policy == DEFAULT || self.allows(policy);
+        if let Some(policy) = policies.iter().find(|policy| !allowed(policy)) {
+            return Err(format!(
+                "policies must be among the allowed_policies and allowed_policies_glob of the role, and {policy:?} is not"
+            ));
+        }
+        match policies.iter().find(|policy| self.disallows(policy)) {
+            None => Ok(()),
+            Some(policy) => Err(format!(
+                "token policy {policy:?} is disallowed by this role"
+            )),
+        }
+    }
+}
+
 impl Tokens {
     /// Writes a role.
     ///
@@ -74,8 +109,10 @@ impl Tokens {
     pub async fn write_role(&self, name: &str, role: &TokenRole) -> Result<(), Refusal> {
         check(role).map_err(Refusal::Invalid)?;
         let document = serde_json::to_string(role).map_err(Refusal::internal)?;
+        // For a new one alone: one that is there keeps its own.
+        let uuid = OperationId::new(self.clock.now())?.to_string();
         self.storage
-            .write_token_role(name.to_owned(), document)
+            .write_token_role(name.to_owned(), uuid, document)
             .await?;
         tracing::info!(role = name, "wrote a token role");
         Ok(())
@@ -85,10 +122,15 @@ impl Tokens {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn role(&self, name: &str) -> Result<Option<TokenRole>, Refusal> {
-        let document = self.storage.token_role(name.to_owned()).await?;
-        let parse = |text: String| serde_json::from_str(&text).map_err(Refusal::internal);
-        document.map(parse).transpose()
+    pub async fn role(&self, name: &str) -> Result<Option<RoleRow>, Refusal> {
+        let Some((uuid, document)) = self.storage.token_role(name.to_owned()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(RoleRow {
+            name: name.to_owned(),
+            uuid,
+            role: serde_json::from_str(&document).map_err(Refusal::internal)?,
+        }))
     }
 
     /// Names of the roles.
@@ -99,7 +141,7 @@ impl Tokens {
         Ok(self.storage.token_role_names().await?)
     }
 
-    /// Removes a role; the tokens that it made live on.
+    /// Removes a role; the tokens that it made live on, and are not renewed.
     ///
     /// # Errors
     /// Where storage fails.
@@ -112,6 +154,20 @@ impl Tokens {
 
 /// Refuses what contradicts itself.
 fn check(role: &TokenRole) -> Result<(), String> {
+    for (field, names) in [
+        ("allowed_policies", &role.allowed_policies),
+        ("allowed_policies_glob", &role.allowed_policies_glob),
+    ] {
+        let names = names.iter().map(|name| policy::name(name));
+        if let Some(name) = names
+            .into_iter()
+            .find(|name| [ROOT, WRAPPING].contains(&name.as_str()))
+        {
+            return Err(format!(
+                "{field} must not name {name}: no token role makes a token with it"
+            ));
+        }
+    }
     let parameters = &role.parameters;
     if parameters.kind == super::RoleTokenKind::Batch {
         for (name, is_set) in [

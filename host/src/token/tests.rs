@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::{
     keyring::{Keyring, RootKey},
-    storage::Storage,
+    storage::{LoginOrigin, Storage},
 };
 
 struct House {
@@ -25,7 +25,13 @@ impl House {
         let value = new_token().unwrap();
         let row = root_row(&keyring, &value, clock.now()).unwrap();
         storage.initialise(keys, row).await.unwrap();
-        let tokens = Tokens::new(storage, keyring, clock.clone(), Arc::default());
+        let tokens = Tokens::new(
+            storage,
+            keyring,
+            clock.clone(),
+            Arc::default(),
+            TokenRules::default(),
+        );
         let root = tokens.find(&value).await.unwrap().unwrap();
         Self {
             _home: home,
@@ -159,7 +165,11 @@ async fn a_renewal_moves_the_end_and_not_beyond_the_longest_life() {
     };
     let granted = house.make(&house.root, asked).await;
     house.clock.advance(Duration::from_secs(50));
-    let (renewed, warnings) = house.tokens.renew(&granted.known, None).await.unwrap();
+    let (renewed, warnings) = house
+        .tokens
+        .renew(&granted.known, None, None)
+        .await
+        .unwrap();
     assert_eq!(renewed.ttl(house.clock.now()), 50);
     assert_eq!(warnings.len(), 1);
     let found = house.tokens.find(&granted.token).await.unwrap().unwrap();
@@ -171,7 +181,7 @@ async fn a_renewal_moves_the_end_and_not_beyond_the_longest_life() {
     };
     let fixed = house.make(&house.root, fixed).await;
     for token in [&fixed.known, &house.root] {
-        let refused = house.tokens.renew(token, None).await.unwrap_err();
+        let refused = house.tokens.renew(token, None, None).await.unwrap_err();
         assert!(refused.to_string().contains("not renewable"), "{refused}");
     }
 }
@@ -219,12 +229,13 @@ async fn no_installation_takes_the_batch_tokens_of_another() {
 async fn a_login_gives_what_its_role_says_and_ends_with_its_method() {
     let house = House::new().await;
     let login = |parameters: &'static TokenParameters, peer: [u8; 4]| Login {
-        mount: "approle",
         path: "auth/approle/login".into(),
-        default_ttl: Duration::from_secs(100),
-        max_ttl: Duration::from_secs(1000),
-        parameters,
-        policies: vec!["extra".into()],
+        terms: Terms {
+            default_ttl: Duration::from_secs(100),
+            max_ttl: Duration::from_secs(1000),
+            parameters,
+        },
+        origin: LoginOrigin::default(),
         display_name: "approle".into(),
         metadata: [("role_name".to_owned(), "app".to_owned())].into(),
         peer: IpAddr::from(peer),
@@ -243,7 +254,7 @@ async fn a_login_gives_what_its_role_says_and_ends_with_its_method() {
         .await
         .unwrap();
     assert_eq!(granted.ttl, Duration::from_secs(50));
-    assert_eq!(granted.known.row.policies, ["app", "default", "extra"]);
+    assert_eq!(granted.known.row.policies, ["app", "default"]);
     assert!(granted.known.is_orphan());
     house
         .tokens

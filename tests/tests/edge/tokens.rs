@@ -314,7 +314,6 @@ fn what_no_token_may_have_is_refused_and_nothing_is_made() {
     let maker = client(http, &json!({"policies": ["maker"]}));
     let before = http.list("auth/token/accessors").keys().len();
     for (client, body, says) in [
-        (http, json!({"policies": ["root"]}), "root"),
         (
             http,
             json!({"policies": "response-wrapping"}),
@@ -340,13 +339,6 @@ fn what_no_token_may_have_is_refused_and_nothing_is_made() {
     }
     assert_eq!(http.list("auth/token/accessors").keys().len(), before);
 
-    // Root passes nothing on that was not named, and says so.
-    let child = http.post("auth/token/create", &json!({})).ok().json();
-    assert_eq!(child["auth"]["policies"], json!(["default"]));
-    assert!(
-        child["warnings"][0].as_str().unwrap().contains("root"),
-        "{child}"
-    );
     // A token of the caller's own choice works once it is made, and only once.
     let own = json!({"id": "my-own-token", "policies": ["default"]});
     assert_eq!(

@@ -183,8 +183,7 @@ async fn write(
         };
         take_role(fields, former, is_new)
     };
-    engine.logins.approles().write(mount, name, change).await?;
-    Ok(Answer::done())
+    write_role(engine, mount, name, change).await
 }
 
 /// A write of one field, which must be there.
@@ -219,8 +218,23 @@ async fn write_existing(
         let unknown = || Refusal::NotFound(format!("role {name:?} does not exist"));
         take_role(fields, former.ok_or_else(unknown)?, false)
     };
-    engine.logins.approles().write(mount, name, change).await?;
-    Ok(Answer::done())
+    write_role(engine, mount, name, change).await
+}
+
+async fn write_role(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    change: impl FnOnce(Option<AppRole>) -> Result<AppRole, ApiError> + Send,
+) -> Outcome {
+    let mut warnings = Vec::new();
+    let told = |former| {
+        let role = change(former)?;
+        warnings = token_parameters::warnings(&role.token, mount);
+        Ok::<_, ApiError>(role)
+    };
+    engine.logins.approles().write(mount, name, told).await?;
+    Ok(Answer::done_with(warnings))
 }
 
 fn take_role(

@@ -16,6 +16,7 @@ use crate::{
         token_parameters,
     },
     engine::Engine,
+    id,
     login::{JwtConfig, JwtRole, KeySource, KeyUrl, Leeway, LoginMount},
 };
 
@@ -46,9 +47,14 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
         }
         (["role", name], Write) => {
             let fields = ask.fields;
-            let change = |former: Option<JwtRole>| take_role(fields, former.unwrap_or_default());
+            let mut warnings = Vec::new();
+            let change = |former: Option<JwtRole>| {
+                let role = take_role(fields, former.unwrap_or_default())?;
+                warnings = token_parameters::warnings(&role.token, mount);
+                Ok::<_, ApiError>(role)
+            };
             jwts.write(mount, name, change).await?;
-            Ok(Answer::done())
+            Ok(Answer::done_with(warnings))
         }
         (["role", name], Delete) => {
             jwts.remove(mount, name).await?;
@@ -127,7 +133,7 @@ fn take_config(mut fields: Fields) -> Result<JwtConfig, ApiError> {
         source,
         bound_issuer,
         supported_algorithms,
-        default_role: default_role.to_lowercase(),
+        default_role: id::folded(&default_role),
     })
 }
 

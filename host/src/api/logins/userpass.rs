@@ -68,9 +68,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             if policies.is_none() {
                 return Err(ApiError::bad_request("missing token_policies"));
             }
-            let change = |former| take_parameters(body, former);
-            users.write(mount, name, None, true, change).await?;
-            Ok(Answer::done())
+            write_fields(engine, mount, name, None, true, body).await
         }
         (["users"] | ["users", _] | ["users", _, "password" | "policies"], _) => {
             Err(ApiError::wrong_method())
@@ -90,10 +88,27 @@ async fn write(
     let given = ["password", "password_hash"].into_iter();
     let given = given.filter_map(|name| fields.remove_entry(name)).collect();
     let password = take_password(&mut Fields::new(given))?;
-    let change = |former| take_parameters(fields, former);
+    write_fields(engine, mount, name, password, false, fields).await
+}
+
+async fn write_fields(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    password: Option<NewPassword>,
+    must_exist: bool,
+    fields: Map<String, Value>,
+) -> Outcome {
+    let mut warnings = Vec::new();
+    let change = |former| {
+        let parameters = take_parameters(fields, former)?;
+        warnings = token_parameters::warnings(&parameters, mount);
+        Ok::<_, ApiError>(parameters)
+    };
     let users = engine.logins.users();
-    users.write(mount, name, password, false, change).await?;
-    Ok(Answer::done())
+    let written = users.write(mount, name, password, must_exist, change);
+    written.await?;
+    Ok(Answer::done_with(warnings))
 }
 
 /// A password, or the hash of one: never both.

@@ -14,6 +14,7 @@ use crate::{
     refusal::Refusal,
     secret::Secret,
     storage::SecretIdRow,
+    token::covers,
 };
 
 /// What is known of a secret id beside its hash, uses and end.
@@ -291,14 +292,6 @@ fn allowed(role: &AppRole, asked: &NewSecretId) -> Result<(u64, Duration), Strin
         return Err("ttl cannot be longer than the role's secret_id_ttl".into());
     }
     Ok((uses, ttl))
-}
-
-/// Whether every inner range lies within an outer one; no outer ones cover all.
-pub(super) fn covers(outer: &[IpNet], inner: &[IpNet]) -> bool {
-    outer.is_empty()
-        || inner
-            .iter()
-            .all(|range| outer.iter().any(|outer| outer.contains(range)))
 }
 
 /// What stands in a token: what the secret id says, and the role.

@@ -116,6 +116,24 @@ impl Entry for JwtRole {
     fn alias(&self) -> Option<String> {
         None
     }
+
+    fn token(&self) -> &TokenParameters {
+        &self.token
+    }
+
+    /// All that a token of somebody else must say. It was shown once, so a role that
+    /// asks for more meanwhile is one that nobody has proven to fit.
+    fn proof(&self) -> String {
+        let asked = (
+            &self.user_claim,
+            self.user_claim_json_pointer,
+            &self.bound_audiences,
+            &self.bound_subject,
+            &self.bound_claims,
+            self.bound_claims_glob,
+        );
+        serde_json::json!(asked).to_string()
+    }
 }
 
 #[cfg(test)]
