@@ -173,6 +173,8 @@ fn the_pattern_of_highest_priority_counts_alone() {
     }
 }
 
+/// GHSA-xp3c-3jw3-4vcr: a list was judged without the slash behind it first, and so by
+/// the rule of lower priority.
 #[test]
 fn a_denial_of_lower_priority_does_not_reach_further() {
     check(

@@ -11,12 +11,16 @@ use lessor_tests::fixture::Fixture;
 use serde_json::json;
 
 /// What `docs/clients.md` calls not offered answers as any path that nothing
-/// answers, so that a client takes it for what it is.
+/// answers, so that a client takes it for what it is; and it answers nothing at all to
+/// who has no token. Some of it was reached without one, or by too little of one, where
+/// it is offered: CVE-2024-8185 (`sys/storage/raft/join`), CVE-2025-52894 (`sys/rekey`),
+/// CVE-2026-5807 (`sys/generate-root`), CVE-2025-54997 (`sys/audit`).
 #[test]
 fn what_is_not_offered_is_not_there() {
     let fixture = Fixture::start();
     let http = &fixture.server.http;
     http.post("sys/auth/jwt", &json!({"type": "jwt"})).ok();
+    let stranger = http.without_token();
     for path in [
         "secret/data/app",
         "secret/metadata/app",
@@ -35,6 +39,14 @@ fn what_is_not_offered_is_not_there() {
         "sys/unseal",
         "sys/seal",
         "sys/rekey/init",
+        "sys/rekey/verify",
+        "sys/rekey-recovery-key/init",
+        "sys/generate-root/update",
+        "sys/generate-recovery-token/attempt",
+        "sys/storage/raft/join",
+        "sys/raw/core/keyring",
+        "sys/workflows/x",
+        "sys/mfa/method/totp/x",
         "sys/rotate",
         "sys/generate-root/attempt",
         "sys/key-status",
@@ -50,6 +62,15 @@ fn what_is_not_offered_is_not_there() {
             let answer = http.send(method, path, &[], body);
             assert_eq!(answer.status, 404, "{answer:?}");
             assert!(answer.json()["errors"].is_array(), "{answer:?}");
+        }
+        for (method, body) in [
+            ("GET", None),
+            ("LIST", None),
+            ("PUT", Some(b"{}".as_slice())),
+            ("DELETE", None),
+        ] {
+            let answer = stranger.send(method, path, &[], body);
+            assert_eq!(answer.status, 403, "{answer:?}");
         }
     }
     let oidc = "auth/jwt/oidc/auth_url";

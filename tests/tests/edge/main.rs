@@ -9,6 +9,7 @@
     reason = "the helpers beside the tests fail a test by panicking, too"
 )]
 
+mod advisories;
 mod backup;
 mod canonical_paths;
 mod certificate;
