@@ -102,13 +102,16 @@ struct Inner {
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Whether whoever asked still waits for the answer.
-#[derive(Clone, Debug)]
-pub(crate) struct Presence(watch::Receiver<()>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presence(Option<watch::Receiver<()>>);
 
 impl Presence {
     /// Completes once nobody waits any more.
-    pub(crate) async fn left(mut self) {
-        while self.0.changed().await.is_ok() {}
+    pub(crate) async fn left(self) {
+        let Some(mut here) = self.0 else {
+            return std::future::pending().await;
+        };
+        while here.changed().await.is_ok() {}
     }
 }
 
@@ -148,7 +151,7 @@ impl Api {
     ) -> Response<Payload> {
         // Dropped with this future, which the connection drops where the caller leaves.
         let (_here, presence) = watch::channel(());
-        request.extensions_mut().insert(Presence(presence));
+        request.extensions_mut().insert(Presence(Some(presence)));
         let id = match random::uuid() {
             Ok(id) => id,
             Err(error) => return encode_error(&ApiError::internal(error), "none"),
@@ -347,7 +350,7 @@ impl Inner {
             headers: parts.headers,
             wrap_ttl,
             asks_for_help: operation == Operation::Read && route::asks_for_help(query),
-            presence: parts.extensions.get().cloned(),
+            presence: parts.extensions.get().cloned().unwrap_or_default(),
         };
         let path = asked.path.clone();
         let answer = self.answer_caller(engine, asked, body, record).await?;
@@ -545,9 +548,7 @@ impl Inner {
             token,
             key: idempotency_key(&asked.headers)?,
             prefers_task: prefers_task(&asked.headers),
-            presence: asked
-                .presence
-                .unwrap_or_else(|| Presence(watch::channel(()).1)),
+            presence: asked.presence,
         };
         dispatch::answer(engine, &self.desk, asked.route, ask).await
     }
@@ -573,7 +574,7 @@ struct Asked<'a> {
     wrap_ttl: Option<Duration>,
     /// `help=1` stands in the query of a read.
     asks_for_help: bool,
-    presence: Option<Presence>,
+    presence: Presence,
 }
 
 impl Asked<'_> {

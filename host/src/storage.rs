@@ -699,6 +699,57 @@ mod tests {
         }
     }
 
+    /// What roles said before 0 was "not set", and a task of that time.
+    #[tokio::test]
+    async fn a_role_that_said_zero_says_nothing_once_its_file_is_migrated() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("lessor.db");
+        let sql = include_str!("storage/migrations/0013_lengths.sql");
+        let before = MIGRATIONS.iter().position(|known| *known == sql).unwrap();
+        let connection = Connection::open(&file).unwrap();
+        for sql in &MIGRATIONS[..before] {
+            connection.execute_batch(sql).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO mounts (id, path, accessor, uuid, plugin, description, tune, state, created_at)
+                   VALUES (1, 'db', 'a', 'u', 'p', '', '{}', 'live', 0);
+                 INSERT INTO roles (mount_id, name, current, host, document, created_at) VALUES
+                   (1, 'zero', 1, '{\"default_ttl\":0,\"max_ttl\":0,\"max_leases\":3,\"name_template\":\"{random}\",\"bind_to_token\":false}', x'00', 0),
+                   (1, 'set', 1, '{\"default_ttl\":60,\"max_ttl\":null,\"max_leases\":0,\"name_template\":\"{random}\",\"bind_to_token\":true}', x'00', 0),
+                   (1, 'damaged', 1, 'no JSON', x'00', 0);
+                 INSERT INTO tasks (id, kind, target, mount, requester, state, input, errors, created_at, deadline_at)
+                   VALUES (x'00000000000000000000000000000001', 'unmount', 'db', '', '{}', 'queued', x'00', '[]', 0, 0);",
+            )
+            .unwrap();
+        connection
+            .pragma_update(None, "user_version", before)
+            .unwrap();
+        drop(connection);
+        let storage = Storage::open(&file).unwrap();
+        let role = async |name: &str| {
+            let found = storage.current_role(1, name.parse().unwrap()).await;
+            found.map(|row| row.unwrap().host)
+        };
+        let zero = role("zero").await.unwrap();
+        assert_eq!(
+            (zero.default_ttl, zero.max_ttl, zero.max_leases),
+            (None, None, 3)
+        );
+        let set = role("set").await.unwrap();
+        let minute = crate::lifetime::Length::For(std::time::Duration::from_secs(60));
+        assert_eq!((set.default_ttl, set.max_ttl), (Some(minute), None));
+        assert!(role("damaged").await.is_err());
+        let tasks = storage
+            .read(|connection| {
+                one(connection, "SELECT kind FROM tasks", [], |row| {
+                    row.get::<_, String>(0)
+                })
+            })
+            .await;
+        assert_eq!(tasks.unwrap().as_deref(), Some("unmount"));
+    }
+
     #[test]
     fn a_file_of_a_newer_version_is_refused() {
         let directory = tempfile::tempdir().unwrap();

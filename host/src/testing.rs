@@ -62,6 +62,8 @@ pub(crate) struct Upstream {
     pub(crate) names_itself: bool,
     /// Whether the inventory names a next page for ever.
     pub(crate) endless: bool,
+    /// Whether the inventory is never answered.
+    pub(crate) silent: bool,
     /// Whether a revocation is taken and nothing done.
     pub(crate) deaf: bool,
     /// Whether what is made leaves nothing that must be ended.
@@ -411,6 +413,10 @@ impl Provider for Fake {
         config: &Secret<String>,
         cursor: Option<&str>,
     ) -> Result<Page, Failure> {
+        let is_silent = self.upstream.lock().unwrap().silent;
+        if is_silent {
+            std::future::pending::<()>().await;
+        }
         let (step, upstream) = self.begin(config)?;
         let after_cursor = |name: &&String| cursor.is_none_or(|cursor| name.as_str() > cursor);
         let names = upstream.principals.iter().filter(after_cursor);

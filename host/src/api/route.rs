@@ -664,6 +664,28 @@ mod tests {
         }
     }
 
+    /// A document of a provider could never be read where the host answers itself.
+    #[test]
+    fn what_the_host_serves_below_a_mount_is_kept_for_it() {
+        for rest in [
+            "config",
+            "creds/x",
+            "reconcile",
+            "roles/x",
+            "rotate-role/x",
+            "rotate-root/abort",
+            "static-creds/x",
+            "static-roles",
+        ] {
+            let first = rest.split('/').next().unwrap();
+            assert!(crate::id::HOST_PATHS.contains(&first), "{first}");
+            assert!(
+                !matches!(within_mount(rest), Within::Document { .. }),
+                "{rest}"
+            );
+        }
+    }
+
     #[test]
     fn methods_mean_what_vaults_clients_mean() {
         let list = Method::from_bytes(b"LIST").unwrap();

@@ -65,10 +65,10 @@ pub(super) async fn ending(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
         ..
     } = &doomed;
     let shown = |state: &str, task: Option<OperationId>| {
-        let mut data = Map::from_iter([
-            ("state".to_owned(), state.into()),
-            ("marked".to_owned(), json!(count)),
-        ]);
+        let mut data = Map::from_iter([("marked".to_owned(), json!(count))]);
+        if *count > 0 {
+            data.insert("state".to_owned(), state.into());
+        }
         data.extend(task.map(|id| ("task_id".to_owned(), json!(id))));
         if let Some(Value::Object(facts)) = facts {
             data.extend(facts.clone());

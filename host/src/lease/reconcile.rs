@@ -247,8 +247,7 @@ impl Leases {
     ) -> Result<HashSet<String>, Refusal> {
         let mut root = self.rotations.root_for(mount, plugin).await?;
         let operation = OperationId::new(self.clock.now())?;
-        let (mut ids, mut cursor, mut attempt) = (HashSet::new(), None::<String>, 1);
-        let mut held: usize = 0;
+        let (mut listed, mut cursor, mut attempt) = (Listed::new(HELD_BYTES), None::<String>, 1);
         for _ in 0..PAGES {
             let slot = mount.slot().await?;
             let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
@@ -265,24 +264,18 @@ impl Leases {
                 }
                 Err(failure) => return Err(failure.into()),
             };
-            let known = ids.len();
-            for id in more {
-                let bytes = id.len() + ID_BYTES;
-                if ids.insert(id) {
-                    held = held.saturating_add(bytes);
-                }
-            }
-            if held > HELD_BYTES {
-                return Err(too_large(mount, ids.len()).into());
+            let known = listed.ids.len();
+            if !listed.take(more) {
+                return Err(too_large(mount, listed.ids.len()).into());
             }
             match next {
-                None => return Ok(ids),
+                None => return Ok(listed.ids),
                 // A page that brings nothing new would be followed for ever.
-                Some(_) if ids.len() == known => return Err(endless(mount, known).into()),
+                Some(_) if listed.ids.len() == known => return Err(endless(mount, known).into()),
                 next => cursor = next,
             }
         }
-        Err(endless(mount, ids.len()).into())
+        Err(endless(mount, listed.ids.len()).into())
     }
 
     /// Reads the leases; `unheld` are the credentials that are looked for.
@@ -367,6 +360,36 @@ impl Leases {
             }
         }
         Ok(())
+    }
+}
+
+/// The ids of an inventory, as many as there is room for.
+#[derive(Debug)]
+struct Listed {
+    ids: HashSet<String>,
+    /// Bytes.
+    room: usize,
+}
+
+impl Listed {
+    fn new(room: usize) -> Self {
+        let ids = HashSet::new();
+        Self { ids, room }
+    }
+
+    /// Takes a page in; false where there is no room for it.
+    fn take(&mut self, page: Vec<String>) -> bool {
+        for id in page {
+            if self.ids.contains(&id) {
+                continue;
+            }
+            let Some(room) = self.room.checked_sub(id.len() + ID_BYTES) else {
+                return false;
+            };
+            self.room = room;
+            self.ids.insert(id);
+        }
+        true
     }
 }
 
@@ -534,6 +557,16 @@ mod tests {
             survey.see(lease);
         }
         survey.finished()
+    }
+
+    #[test]
+    fn an_inventory_is_taken_in_as_far_as_its_bytes_fit() {
+        let mut listed = Listed::new(3 * ID_BYTES + 30);
+        let ids = |text: &str| text.split(' ').map(str::to_owned).collect();
+        assert!(listed.take(ids("aaaaaaaaaa bbbbbbbbbb")));
+        assert!(listed.take(ids("aaaaaaaaaa cccccccccc")));
+        assert!(!listed.take(ids("d")));
+        assert_eq!(listed.ids.len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Draining, TaskView, Work};
+use super::{Done, Draining, TaskView, Work};
 use crate::{
     engine::Engine,
     id::OperationId,
@@ -242,4 +242,85 @@ async fn a_task_that_takes_too_long_fails_by_name() {
         house.clock.advance(Duration::from_secs(3600));
         tokio::task::yield_now().await;
     }
+}
+
+fn reconcile(revoke: &[&str]) -> Work {
+    Work::Reconcile {
+        mount: "db".into(),
+        revoke: revoke.iter().map(|id| (*id).to_owned()).collect(),
+    }
+}
+
+/// What it found is told to everybody who may see the task, as often as they ask.
+#[tokio::test]
+async fn a_comparison_is_told_by_its_task_and_to_who_waits_for_it() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let stray = "stray".to_owned();
+    house.upstream.lock().unwrap().principals.insert(stray);
+    let id = submit(&engine, reconcile(&[])).await;
+    assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
+    for _ in 0..2 {
+        let told = engine.tasks.show(id, None).await.unwrap();
+        let found = told.report.unwrap();
+        assert_eq!(
+            (&found["dry_run"], &found["orphans"]),
+            (&json!(true), &json!(["stray"]))
+        );
+        assert!(!told.holds_credential);
+    }
+    let nobody_leaves = std::future::pending();
+    let done = engine
+        .tasks
+        .perform_for(reconcile(&["stray"]), requester(), nobody_leaves);
+    let Done::Report(found) = done.await.unwrap() else {
+        panic!("no report")
+    };
+    assert_eq!(found["revoked"], json!(["stray"]));
+    let refused =
+        engine
+            .tasks
+            .perform_for(reconcile(&["stray"]), requester(), std::future::pending());
+    assert!(matches!(refused.await, Err(Refusal::Invalid(_))));
+    assert_eq!(house.principals(), 0);
+}
+
+/// A provider that never answers: the comparison ends when its task is cancelled, when
+/// nobody waits for it any more, or with its time, and holds up no other.
+#[tokio::test]
+async fn a_comparison_ends_when_it_is_told_to() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.upstream.lock().unwrap().silent = true;
+    let id = submit(&engine, reconcile(&[])).await;
+    while engine.tasks.show(id, None).await.unwrap().row.state != TaskState::Processing {
+        tokio::task::yield_now().await;
+    }
+    engine.tasks.cancel(id).await.unwrap();
+    assert_eq!(over(&engine, id).await.row.state, TaskState::Cancelled);
+
+    let leaves = engine
+        .tasks
+        .perform_for(reconcile(&[]), requester(), tokio::task::yield_now());
+    assert!(matches!(leaves.await, Err(Refusal::Conflict(_))));
+    let timeout = engine.mounts.open(&db()).unwrap().spec.tune.task_timeout;
+    let waits = engine
+        .tasks
+        .perform_for(reconcile(&[]), requester(), std::future::pending());
+    let late = async {
+        loop {
+            house.clock.advance(timeout);
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = waits => ended,
+        () = late => unreachable!(),
+    };
+    assert!(matches!(ended, Err(Refusal::Unavailable(_))), "{ended:?}");
+    house.upstream.lock().unwrap().silent = false;
+    let done = engine
+        .tasks
+        .perform_for(reconcile(&[]), requester(), std::future::pending());
+    done.await.unwrap();
 }

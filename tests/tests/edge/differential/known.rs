@@ -39,6 +39,7 @@ pub(super) const DIFFERENCES: &[Known] = &[
         ("*", "*/extra_roots: not there | there"),
         ("*", "*/max_concurrency: not there | there"),
         ("*", "*/max_leases: not there | there"),
+        ("*", "*/revoke_leases_with_role: not there | there"),
         ("*", "*/task_timeout: not there | there"),
         ("*", "*/timeout: not there | there"),
         ("*", "*/problem: not there | there"),
