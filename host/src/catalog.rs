@@ -5,20 +5,35 @@
 //! until its file is found changed or no pin names it. A file that is missing or
 //! was changed disables the mounts that need it, with a sentence, and nothing
 //! else; calls under way end on what they began with.
+//!
+//! Loading may mean compiling, which takes up to minutes. Nobody waits that long but
+//! who pins: everybody else is told after some seconds that it is being compiled.
 
+mod arrivals;
+mod loads;
 mod pins;
+mod version;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+#[cfg(test)]
+use std::collections::HashMap;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use self::{
+    arrivals::Arrivals,
+    loads::{Loading, Loads},
+    pins::{Pins, resolve},
 };
-
-use self::pins::{Pins, resolve};
+pub use self::{
+    arrivals::{Arrival, Expected},
+    version::same as is_same_version,
+};
 use crate::{
     account,
-    clock::Clock,
+    clock::{Clock, Timestamp},
     id::Digest,
-    plugin_store::{PluginError, PluginStore, VerifiedPlugin},
+    plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
     provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
     role,
@@ -84,12 +99,32 @@ pub struct PinSpec {
     pub source: PinSource,
 }
 
-/// A pin as shown.
+/// How long a call waits for its provider to be compiled, which takes a second for
+/// most, and longer than any caller has for some.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long somebody waits who only looks: what is compiled already is loaded by then.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// When to ask again for what is being compiled.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A pin as shown, or one that is about to be made.
 #[derive(Clone, Debug)]
 pub struct CatalogEntry {
-    /// The pin.
-    pub pin: PinRow,
-    /// `ready`, `missing`, `digest mismatch` or `incompatible`.
+    /// Its name.
+    pub name: String,
+    /// Its version; absent while it is the provider's own to say.
+    pub version: Option<String>,
+    /// File in the plugin directory.
+    pub file: String,
+    /// Digest that its bytes must have, where that is known yet.
+    pub sha256: Option<Digest>,
+    /// Who pinned it.
+    pub source: PinSource,
+    /// When it was pinned.
+    pub pinned_at: Option<Timestamp>,
+    /// `ready`, `compiling`, `missing`, `digest mismatch` or `incompatible`.
     pub state: &'static str,
     /// Why it is not ready.
     pub reason: Option<String>,
@@ -119,12 +154,46 @@ pub struct Catalog {
     pins: Pins,
     clock: Clock,
     source: Source,
-    /// By file and digest; may be dropped at any time.
-    loaded: Mutex<HashMap<(String, Digest), Arc<Plugin>>>,
+    loads: Loads,
+    arrivals: Arrivals,
+}
+
+/// A pin that is yet to be recorded, and its provider.
+#[derive(Debug)]
+pub struct Examined {
+    /// As it will be stored.
+    pub pin: PinRow,
+    /// What it pins.
+    pub plugin: Arc<Plugin>,
+    /// The pin that it replaces.
+    pub former: Option<PinRow>,
+    _expected: Expected,
+}
+
+/// How the plugin of a mount stands, for somebody who only looks.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// The pin that runs, or will once it is compiled.
+    pub pin: Option<PinRow>,
+    /// Why it does not run.
+    pub problem: Option<String>,
+}
+
+impl Examined {
+    /// Whether mounts that name no version run this one rather than `other`.
+    pub fn is_newer_than(&self, other: &PinRow) -> bool {
+        pins::by_age(&self.pin, other).is_gt()
+    }
+
+    /// What the provider says its version is, where it is pinned as another one.
+    pub fn is_mislabelled(&self) -> Option<&str> {
+        let own = &self.plugin.provider.descriptor().version;
+        (!version::same(own, &self.pin.version)).then_some(own)
+    }
 }
 
 /// Where providers come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Source {
     Directory {
         store: PluginStore,
@@ -132,7 +201,7 @@ enum Source {
     },
     /// Tests of the engine put fakes here.
     #[cfg(test)]
-    Fixed(HashMap<Digest, Arc<dyn Provider>>),
+    Fixed(Arc<HashMap<Digest, Arc<dyn Provider>>>),
 }
 
 impl Catalog {
@@ -156,11 +225,11 @@ impl Catalog {
         clock: Clock,
         providers: Vec<Arc<dyn Provider>>,
     ) -> Result<Self, StorageError> {
-        let providers = providers
+        let providers: HashMap<_, _> = providers
             .into_iter()
             .map(|provider| (provider.digest(), provider))
             .collect();
-        Self::over(storage, clock, Source::Fixed(providers)).await
+        Self::over(storage, clock, Source::Fixed(Arc::new(providers))).await
     }
 
     async fn over(storage: Storage, clock: Clock, source: Source) -> Result<Self, StorageError> {
@@ -169,73 +238,201 @@ impl Catalog {
             storage,
             clock,
             source,
-            loaded: Mutex::default(),
+            loads: Loads::default(),
+            arrivals: Arrivals::default(),
         })
     }
 
-    /// Verifies, loads and stores a pin. Only bytes of the digest are accepted.
+    /// Somebody is about to pin a plugin; who asks for its name waits.
+    pub fn expect(&self, arrival: Arrival) -> Expected {
+        self.arrivals.expect(arrival)
+    }
+
+    /// Whether a plugin of this name and file is about to be pinned.
+    pub fn is_expected(&self, name: &str, file: &str) -> bool {
+        let all = self.arrivals.all();
+        all.iter()
+            .any(|arrival| arrival.name == name && arrival.file == file)
+    }
+
+    /// Verifies and loads what is to be pinned; waits until it is compiled. Only bytes
+    /// of the digest are accepted.
     ///
     /// # Errors
     /// A sentence where the name or version cannot be used, the file is not
-    /// there, has another digest, or is no provider.
-    pub async fn pin(&self, spec: PinSpec) -> Result<PinRow, Refusal> {
-        check_label("name", &spec.name)?;
-        let plugin = self
-            .read_and_load(&spec.file, spec.sha256)
-            .await
-            .map_err(|error| Refusal::Invalid(about_file(&spec.file, &error)))?;
-        let version = spec
+    /// there, has another digest, or is no provider; `Conflict` where other bytes are
+    /// pinned as that version and `replace` is not set.
+    pub async fn examine(&self, spec: PinSpec, replace: bool) -> Result<Examined, Refusal> {
+        check_name(&spec.name)?;
+        let asked = spec
             .version
-            .unwrap_or_else(|| plugin.provider.descriptor().version.clone());
-        check_label("version", &version)?;
-        let pin = PinRow {
-            name: spec.name,
-            version,
-            file: spec.file,
-            sha256: spec.sha256,
+            .as_deref()
+            .map(version::canonical)
+            .transpose()?;
+        let expected = self.expect(Arrival {
+            name: spec.name.clone(),
+            version: asked.clone(),
+            file: spec.file.clone(),
+            sha256: Some(spec.sha256),
             source: spec.source,
-            pinned_at: self.clock.now(),
+        });
+        // Before minutes of compiling, where it can be known.
+        if let Some(asked) = &asked {
+            self.replaced(&spec, asked, replace)?;
+        }
+        let key = (spec.file.clone(), spec.sha256);
+        let load = || load(self.source.clone(), spec.file.clone(), spec.sha256);
+        let loaded = self.loads.anew(key.clone(), load).await;
+        let plugin = loaded.map_err(|not| {
+            self.loads.forget(&key);
+            Refusal::Invalid(about_file(&spec.file, &not.error))
+        })?;
+        let version = match asked {
+            Some(version) => version,
+            None => version::canonical(&plugin.provider.descriptor().version)?,
         };
-        self.pins.record(pin.clone()).await?;
-        tracing::info!(plugin = %pin.name, version = %pin.version, file = %pin.file, sha256 = %pin.sha256, "pinned a plugin");
-        Ok(pin)
+        let former = self.replaced(&spec, &version, replace)?;
+        Ok(Examined {
+            pin: PinRow {
+                name: spec.name,
+                // As mounts name it.
+                version: former
+                    .as_ref()
+                    .map_or(version, |former| former.version.clone()),
+                file: spec.file,
+                sha256: spec.sha256,
+                source: spec.source,
+                pinned_at: self.clock.now(),
+            },
+            plugin,
+            former,
+            _expected: expected,
+        })
     }
 
-    /// All pins.
+    /// The pin of the same name and version.
+    fn replaced(
+        &self,
+        spec: &PinSpec,
+        version: &str,
+        replace: bool,
+    ) -> Result<Option<PinRow>, Refusal> {
+        let pins = self.pins.all();
+        let former = pins
+            .iter()
+            .find(|pin| pin.name == spec.name && version::same(&pin.version, version));
+        match former {
+            Some(former) if former.sha256 != spec.sha256 && !replace => {
+                Err(Refusal::Conflict(format!(
+                    "version {} of plugin {:?} is pinned to other bytes, of the digest {}: pin these as \
+                     another version, or replace them (replace=true, `lessor plugin pin --replace`)",
+                    former.version, spec.name, former.sha256
+                )))
+            }
+            former => Ok(former.cloned()),
+        }
+    }
+
+    /// Stores a pin that was examined.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn record(&self, examined: Examined) -> Result<PinRow, Refusal> {
+        let Examined { pin, former, .. } = &examined;
+        self.pins.record(pin.clone()).await?;
+        let replaced = former
+            .as_ref()
+            .filter(|former| former.sha256 != pin.sha256)
+            .map(|former| former.sha256.to_string());
+        tracing::info!(
+            plugin = %pin.name, version = %pin.version, file = %pin.file, sha256 = %pin.sha256, replaced,
+            "pinned a plugin"
+        );
+        Ok(examined.pin)
+    }
+
+    /// Pins in one step; nothing may be replaced.
+    #[cfg(test)]
+    pub(crate) async fn pin(&self, spec: PinSpec) -> Result<PinRow, Refusal> {
+        self.record(self.examine(spec, false).await?).await
+    }
+
+    /// The pin that a mount of a name and version runs: the newest where it names none.
+    pub fn running(&self, name: &str, version: Option<&str>) -> Option<PinRow> {
+        resolve(&self.pins.all(), name, version).ok().cloned()
+    }
+
+    /// All pins, and those that are about to be made.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn list(&self) -> Result<Vec<CatalogEntry>, Refusal> {
+        let deadline = Instant::now() + LOOK;
         let pins = self.pins.all();
-        let mounts = self.storage.mounts().await?;
+        let mounts = self.mounts_by_pin(&pins).await?;
         let mut entries = Vec::new();
-        for pin in pins.iter() {
-            // Draining mounts count: their leases are still to be revoked.
-            let users = mounts
-                .iter()
-                .filter(|row| row.mount.plugin == pin.name)
-                .filter(|row| {
-                    resolve(&pins, &pin.name, row.mount.plugin_version.as_deref())
-                        .is_ok_and(|running| running.version == pin.version)
-                });
-            let mounts = users.map(|row| row.mount.path.to_string()).collect();
-            let (state, reason, provider) = match self.load_file(&pin.file, pin.sha256).await {
-                Ok(plugin) => {
+        for (pin, mounts) in pins.iter().zip(mounts) {
+            let loading = self.loading(&pin.file, pin.sha256);
+            let (state, reason, provider) = match timeout_at(deadline, loading).await {
+                Ok(Ok(plugin)) => {
                     let provider = &plugin.provider;
                     let shown = (provider.descriptor().clone(), provider.anatomy().clone());
                     ("ready", None, Some(shown))
                 }
-                Err(error) => (state_of(&error), Some(sentence(&error)), None),
+                Ok(Err(not)) => (state_of(&not.error), Some(sentence(&not.error)), None),
+                Err(_) => (COMPILING, Some(is_compiled(&pin.name)), None),
             };
             entries.push(CatalogEntry {
-                pin: pin.clone(),
+                name: pin.name.clone(),
+                version: Some(pin.version.clone()),
+                file: pin.file.clone(),
+                sha256: Some(pin.sha256),
+                source: pin.source,
+                pinned_at: Some(pin.pinned_at),
                 state,
                 reason,
                 provider,
                 mounts,
             });
         }
+        for arrival in self.arrivals.all() {
+            let known = entries.iter().any(|entry| {
+                entry.name == arrival.name
+                    && (entry.version == arrival.version || entry.sha256 == arrival.sha256)
+            });
+            if !known {
+                entries.push(CatalogEntry {
+                    reason: Some(is_compiled(&arrival.name)),
+                    name: arrival.name,
+                    version: arrival.version,
+                    file: arrival.file,
+                    sha256: arrival.sha256,
+                    source: arrival.source,
+                    pinned_at: None,
+                    state: COMPILING,
+                    provider: None,
+                    mounts: Vec::new(),
+                });
+            }
+        }
         Ok(entries)
+    }
+
+    /// The paths of the mounts that run each pin, in the order of the pins.
+    async fn mounts_by_pin(&self, pins: &[PinRow]) -> Result<Vec<Vec<String>>, Refusal> {
+        let mounts = self.storage.mounts().await?;
+        let users = |pin: &PinRow| {
+            // Draining mounts count: their leases are still to be revoked.
+            let users = mounts
+                .iter()
+                .filter(|row| row.mount.plugin == pin.name)
+                .filter(|row| {
+                    resolve(pins, &pin.name, row.mount.plugin_version.as_deref())
+                        .is_ok_and(|running| running.version == pin.version)
+                });
+            users.map(|row| row.mount.path.to_string()).collect()
+        };
+        Ok(pins.iter().map(users).collect())
     }
 
     /// One pin; the newest of its name where no version is given.
@@ -243,15 +440,22 @@ impl Catalog {
     /// # Errors
     /// `NotFound` where there is none.
     pub async fn show(&self, name: &str, version: Option<&str>) -> Result<CatalogEntry, Refusal> {
-        let pins = self.pins.all();
-        let wanted = resolve(&pins, name, version)
-            .map_err(Refusal::NotFound)?
-            .version
-            .clone();
-        let entries = self.list().await?;
+        let wanted = match resolve(&self.pins.all(), name, version) {
+            Ok(pin) => Some(pin.version.clone()),
+            Err(_)
+                if self
+                    .arrivals
+                    .all()
+                    .iter()
+                    .any(|arrival| arrival.name == name) =>
+            {
+                None
+            }
+            Err(sentence) => return Err(Refusal::NotFound(sentence)),
+        };
+        let mut entries = self.list().await?.into_iter();
         entries
-            .into_iter()
-            .find(|entry| entry.pin.name == name && entry.pin.version == wanted)
+            .find(|entry| entry.name == name && (wanted.is_none() || entry.version == wanted))
             .ok_or_else(|| not_found(name, version))
     }
 
@@ -260,28 +464,29 @@ impl Catalog {
     /// # Errors
     /// `Conflict` while a mount runs it, `NotFound` where there is none.
     pub async fn remove(&self, name: &str, version: Option<&str>) -> Result<(), Refusal> {
-        let wanted: Vec<CatalogEntry> = self
-            .list()
-            .await?
-            .into_iter()
-            .filter(|entry| {
-                entry.pin.name == name && version.is_none_or(|version| entry.pin.version == version)
+        let pins = self.pins.all();
+        let mounts = self.mounts_by_pin(&pins).await?;
+        let wanted: Vec<(&PinRow, Vec<String>)> = pins
+            .iter()
+            .zip(mounts)
+            .filter(|(pin, _)| {
+                pin.name == name
+                    && version.is_none_or(|version| version::same(&pin.version, version))
             })
             .collect();
         if wanted.is_empty() {
             return Err(not_found(name, version));
         }
-        if let Some(entry) = wanted.iter().find(|entry| !entry.mounts.is_empty()) {
+        if let Some((pin, mounts)) = wanted.iter().find(|(_, mounts)| !mounts.is_empty()) {
             return Err(Refusal::Conflict(format!(
                 "plugin {name:?} version {} is in use by the mount {}; unmount it or tune it to another version first",
-                entry.pin.version,
-                entry.mounts.join(", ")
+                pin.version,
+                mounts.join(", ")
             )));
         }
-        for entry in wanted {
-            let (name, version) = (entry.pin.name, entry.pin.version);
-            self.pins.remove(&name, &version).await?;
-            tracing::info!(plugin = %name, %version, "removed a pin");
+        for (pin, _) in wanted {
+            self.pins.remove(name, &pin.version).await?;
+            tracing::info!(plugin = %name, version = %pin.version, "removed a pin");
         }
         Ok(())
     }
@@ -303,33 +508,62 @@ impl Catalog {
             .collect())
     }
 
+    /// What can be seen of the plugin directory without reading its files.
+    pub async fn signs(&self) -> Signs {
+        let store = match &self.source {
+            Source::Directory { store, .. } => store.clone(),
+            #[cfg(test)]
+            Source::Fixed(_) => return Signs::default(),
+        };
+        let signs = tokio::task::spawn_blocking(move || store.signs()).await;
+        signs.unwrap_or_default()
+    }
+
+    /// The names of the files of the plugin directory.
+    ///
+    /// # Errors
+    /// Where the directory cannot be read.
+    pub async fn file_names(&self) -> Result<Vec<String>, Refusal> {
+        let store = match &self.source {
+            Source::Directory { store, .. } => store.clone(),
+            #[cfg(test)]
+            Source::Fixed(_) => return Ok(Vec::new()),
+        };
+        tokio::task::spawn_blocking(move || store.names())
+            .await
+            .map_err(Refusal::internal)?
+            .map_err(|error| Refusal::Unavailable(sentence(&error)))
+    }
+
     /// Reads and hashes the files of all loaded providers again. One whose file
     /// is gone or changed runs no more until the pinned bytes are back.
     pub async fn verify_again(&self) {
-        let mut loaded: Vec<(String, Digest)> = self.loaded().keys().cloned().collect();
-        loaded.sort();
-        for (file, sha256) in loaded {
+        let mut done = self.loads.done();
+        done.sort();
+        for (key, is_loaded) in done {
+            let (file, sha256) = &key;
             let pins = self.pins.all();
             let pin = pins
                 .iter()
-                .find(|pin| pin.file == file && pin.sha256 == sha256);
-            let verified = match (&self.source, pin) {
-                (Source::Directory { store, .. }, Some(_)) => {
-                    verify(store, &file, sha256).await.map(drop)
-                }
-                #[cfg(test)]
-                (Source::Fixed(_), Some(_)) => Ok(()),
-                (_, None) => {
-                    self.loaded().remove(&(file, sha256));
-                    continue;
-                }
+                .find(|pin| pin.file == *file && pin.sha256 == *sha256);
+            let Some(pin) = pin else {
+                self.loads.forget(&key);
+                continue;
             };
-            if let (Err(error), Some(pin)) = (verified, pin) {
+            if !is_loaded {
+                continue;
+            }
+            let verified = match &self.source {
+                Source::Directory { store, .. } => verify(store, file, *sha256).await.map(drop),
+                #[cfg(test)]
+                Source::Fixed(_) => Ok(()),
+            };
+            if let Err(error) = verified {
                 tracing::warn!(
                     plugin = %pin.name, version = %pin.version, %file, %sha256,
                     reason = sentence(&error), "a plugin can run no more"
                 );
-                self.loaded().remove(&(file, sha256));
+                self.loads.forget(&key);
             }
         }
     }
@@ -338,23 +572,70 @@ impl Catalog {
     ///
     /// # Errors
     /// `Invalid` where no pin has the name and version; `Unavailable` where its
-    /// file is missing, changed or no provider.
+    /// file is missing, changed or no provider; `NotYet` while it is compiled.
     pub async fn plugin(
         &self,
         name: &str,
         version: Option<&str>,
     ) -> Result<(PinRow, Arc<Plugin>), Refusal> {
-        let pins = self.pins.all();
-        let pin = resolve(&pins, name, version)
-            .map_err(Refusal::Invalid)?
-            .clone();
-        let plugin = self
-            .load_file(&pin.file, pin.sha256)
+        let deadline = Instant::now() + PATIENCE;
+        let pin = self.pin_by(deadline, name, version).await?;
+        match timeout_at(deadline, self.loading(&pin.file, pin.sha256)).await {
+            Ok(Ok(plugin)) => Ok((pin, plugin)),
+            Ok(Err(not)) => Err(Refusal::Unavailable(cannot_run(name, &not.error))),
+            Err(_) => Err(compiling(name)),
+        }
+    }
+
+    /// The pin of a name and version; waits for one that is about to be made.
+    async fn pin_by(
+        &self,
+        deadline: Instant,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<PinRow, Refusal> {
+        let resolved = || resolve(&self.pins.all(), name, version).cloned();
+        if let Ok(pin) = resolved() {
+            return Ok(pin);
+        }
+        timeout_at(deadline, self.arrivals.settled(name))
             .await
-            .map_err(|error| {
-                Refusal::Unavailable(format!("plugin {name:?} cannot run: {}", sentence(&error)))
-            })?;
-        Ok((pin, plugin))
+            .map_err(|_| compiling(name))?;
+        resolved().map_err(Refusal::Invalid)
+    }
+
+    /// How the plugins of mounts stand: of each its name and version.
+    pub async fn standing(&self, of: &[(&str, Option<&str>)]) -> Vec<Standing> {
+        let deadline = Instant::now() + LOOK;
+        let mut all = Vec::new();
+        for (name, version) in of {
+            let pin = match resolve(&self.pins.all(), name, *version) {
+                Ok(pin) => pin.clone(),
+                Err(sentence) => {
+                    all.push(Standing {
+                        pin: None,
+                        problem: Some(sentence),
+                    });
+                    continue;
+                }
+            };
+            let loaded = timeout_at(deadline, self.loading(&pin.file, pin.sha256)).await;
+            all.push(match loaded {
+                Ok(Ok(_)) => Standing {
+                    pin: Some(pin),
+                    problem: None,
+                },
+                Ok(Err(not)) => Standing {
+                    pin: None,
+                    problem: Some(cannot_run(name, &not.error)),
+                },
+                Err(_) => Standing {
+                    pin: Some(pin),
+                    problem: Some(is_compiled(name)),
+                },
+            });
+        }
+        all
     }
 
     /// The provider of a digest, as long as a pin of `name` has it and it can run.
@@ -418,43 +699,34 @@ impl Catalog {
             .collect())
     }
 
-    async fn load_file(&self, file: &str, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
-        if let Some(plugin) = self.loaded().get(&(file.to_owned(), sha256)) {
-            return Ok(Arc::clone(plugin));
+    fn loading(&self, file: &str, sha256: Digest) -> Loading {
+        let load = || load(self.source.clone(), file.to_owned(), sha256);
+        self.loads.get((file.to_owned(), sha256), load)
+    }
+}
+
+/// Reads a file, and has its provider compiled where that was not done before.
+async fn load(source: Source, file: String, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
+    let provider = match source {
+        Source::Directory { store, sandbox } => {
+            let verified = verify(&store, &file, sha256).await?;
+            sandbox.load(verified).await?
         }
-        self.read_and_load(file, sha256).await
-    }
-
-    /// Reads the file anew, also where a provider of that digest is loaded.
-    async fn read_and_load(&self, file: &str, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
-        let provider = match &self.source {
-            Source::Directory { store, sandbox } => {
-                let verified = verify(store, file, sha256).await?;
-                sandbox.load(verified).await?
-            }
-            #[cfg(test)]
-            Source::Fixed(providers) => {
-                providers
-                    .get(&sha256)
-                    .cloned()
-                    .ok_or_else(|| PluginError::Prepare {
-                        reason: "no such fake".into(),
-                    })?
-            }
-        };
-        // The patterns of its schemas may take a while to compile.
-        let plugin = tokio::task::spawn_blocking(move || Plugin::new(provider))
-            .await?
-            .map_err(|reason| PluginError::Prepare { reason })?;
-        let plugin = Arc::new(plugin);
-        self.loaded()
-            .insert((file.to_owned(), sha256), Arc::clone(&plugin));
-        Ok(plugin)
-    }
-
-    fn loaded(&self) -> MutexGuard<'_, HashMap<(String, Digest), Arc<Plugin>>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+        #[cfg(test)]
+        Source::Fixed(providers) => {
+            providers
+                .get(&sha256)
+                .cloned()
+                .ok_or_else(|| PluginError::Prepare {
+                    reason: "no such fake".into(),
+                })?
+        }
+    };
+    // The patterns of its schemas may take a while to compile.
+    let plugin = tokio::task::spawn_blocking(move || Plugin::new(provider))
+        .await?
+        .map_err(|reason| PluginError::Prepare { reason })?;
+    Ok(Arc::new(plugin))
 }
 
 /// Reads a file and checks its digest, on a thread that may wait for the disk.
@@ -467,7 +739,7 @@ async fn verify(
     tokio::task::spawn_blocking(move || store.verify(&file, sha256)).await?
 }
 
-fn check_label(field: &str, text: &str) -> Result<(), Refusal> {
+fn check_name(text: &str) -> Result<(), Refusal> {
     let fits = (1..=64).contains(&text.len())
         && text
             .bytes()
@@ -476,10 +748,28 @@ fn check_label(field: &str, text: &str) -> Result<(), Refusal> {
         Ok(())
     } else {
         Err(Refusal::Invalid(format!(
-            "{field} {:?} cannot be used: write 1 to 64 letters, digits, `.`, `_`, `+` or `-`",
+            "name {:?} cannot be used: write 1 to 64 letters, digits, `.`, `_`, `+` or `-`",
             suggest::shown(text)
         )))
     }
+}
+
+/// The state of what is being compiled.
+const COMPILING: &str = "compiling";
+
+fn is_compiled(name: &str) -> String {
+    format!("plugin {name:?} is being compiled, which takes up to some minutes")
+}
+
+fn compiling(name: &str) -> Refusal {
+    Refusal::NotYet {
+        message: format!("{}: ask again", is_compiled(name)),
+        retry_after: RETRY_AFTER,
+    }
+}
+
+fn cannot_run(name: &str, error: &PluginError) -> String {
+    format!("plugin {name:?} cannot run: {}", sentence(error))
 }
 
 fn not_found(name: &str, version: Option<&str>) -> Refusal {
@@ -494,6 +784,7 @@ fn about_file(file: &str, error: &PluginError) -> String {
     let names_it = !matches!(
         error,
         PluginError::NotAComponent { .. }
+            | PluginError::TooMuch { .. }
             | PluginError::ForeignWorld { .. }
             | PluginError::WrongVersion { .. }
             | PluginError::Describe(_)
@@ -510,7 +801,7 @@ fn about_file(file: &str, error: &PluginError) -> String {
 
 fn state_of(error: &PluginError) -> &'static str {
     match error {
-        PluginError::Missing { .. } => "missing",
+        PluginError::Missing { .. } | PluginError::Directory { .. } => "missing",
         PluginError::Mismatch { .. } => "digest mismatch",
         _ => "incompatible",
     }

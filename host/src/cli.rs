@@ -1,9 +1,8 @@
 //! The command line: nouns, then verbs, each one HTTP request or few.
 //!
 //! It speaks to a server over HTTP and never opens its database, but for `backup`
-//! and `restore` of a data directory that no server uses; `plugin check` needs no
-//! server at all. What was asked
-//! for goes to standard output, everything else to standard error; a refusal of
+//! and `restore` of a data directory that no server uses; `plugin check` and `plugin
+//! inspect` need no server at all. What was asked for goes to standard output, everything else to standard error; a refusal of
 //! the server becomes one sentence and exit code 1, a mistake in the words typed
 //! exit code 2. A reader of standard output that has gone is a quiet end, but for
 //! what the server gives out once. `main` calls [`run`].
@@ -179,6 +178,10 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
             connection,
             verb: plugin::Verb::Check(check),
         }) => return plugin::check(check, connection.output, console),
+        Request::Plugin(Verbs {
+            connection,
+            verb: plugin::Verb::Inspect { file },
+        }) => plugin::inspect(&file, connection.output, console),
         Request::Plugin(Verbs { connection, verb }) => {
             Session::open(connection, console)?.plugin(verb)
         }

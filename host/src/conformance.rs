@@ -15,7 +15,7 @@
 //! | `likeness` | what two credentials have in common; pure |
 //! | `hearing` | what the provider said, as the host's log has it |
 
-use std::{fs::File, path::Path, time::Duration};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::Value;
@@ -31,7 +31,7 @@ use self::{
 use crate::{
     clock::Clock,
     id::InvalidId,
-    provider::Descriptor,
+    provider::{Descriptor, Provider},
     random::RandomError,
     sandbox::grants::Grants,
     schema::{Checker, InvalidSchema},
@@ -70,6 +70,9 @@ pub enum CheckError {
     /// The file cannot be read, or there is no sandbox here.
     #[error(transparent)]
     Loading(#[from] LoadingError),
+    /// It is no provider: one sentence.
+    #[error("{0}")]
+    Provider(String),
     /// A document does not fit the provider's schema: one sentence.
     #[error("{0}")]
     Document(String),
@@ -169,6 +172,16 @@ pub async fn check(file: &Path, trial: Trial) -> Result<Report, CheckError> {
     }
     let findings = examination.conclude(&hearing);
     Ok(findings.report("not tried: what it builds on failed", &hearing))
+}
+
+/// Lets the component in `file` describe itself: without an upstream, without calling
+/// anything else of it, and without pinning it.
+///
+/// # Errors
+/// Where it cannot be read, or one sentence where it is no provider.
+pub async fn inspect(file: &Path) -> Result<Arc<dyn Provider>, CheckError> {
+    let loaded = loading::once(file, &Clock::system()).await?;
+    loaded.map_err(|error| CheckError::Provider(sentence(&error)))
 }
 
 /// What loading alone tells.

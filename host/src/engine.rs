@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::{
     account::Accounts,
     auth::Authenticator,
-    catalog::Catalog,
+    catalog::{Catalog, PinSpec},
     clock::Clock,
     config::{Config, TokenRules},
     keyring::{Keyring, KeyringError},
@@ -29,7 +29,7 @@ use crate::{
     storage::Storage,
     task::Tasks,
     token::Tokens,
-    upgrade::Upgrades,
+    upgrade::{Change, Pinned, Upgrades},
     wrapping::Wrappings,
 };
 
@@ -248,6 +248,16 @@ impl Engine {
         self.mounts.wake_users(plugin).await?;
         self.nudge.now();
         Ok(())
+    }
+
+    /// Pins a version of a plugin; what its mounts failed to do is tried at once.
+    ///
+    /// # Errors
+    /// As [`Upgrades::pin`].
+    pub async fn pin(&self, spec: PinSpec, change: Change) -> Result<Pinned, Refusal> {
+        let pinned = self.upgrades.pin(spec, change).await?;
+        self.pins_changed(&pinned.name).await?;
+        Ok(pinned)
     }
 
     /// Stops the scheduler once what it has begun is done. What is left is due

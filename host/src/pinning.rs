@@ -1,138 +1,278 @@
-//! Pins that nobody asks for by API: those of the configuration file, and in
+//! Pins nobody asks for by API: those of the configuration file, and in
 //! `--dev` those of every file that turns up in the plugin directory.
 //!
-//! The directory is watched. After a change the files of all loaded providers are
+//! The directory is looked at once a second, by its path: whatever that leads to,
+//! however it was changed. After a change the files of all loaded providers are
 //! verified again, declared pins whose file was missing get another try, and a
 //! file that no pin names is told of. One that cannot be pinned is a warning in
-//! the log; it stops nothing.
+//! the log; it stops nothing, and nothing waits for it: pins are made beside.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use notify::{RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::{
-    catalog::{PinSpec, Unpinned},
-    config::Config,
+    catalog::{self, Arrival, Expected, PinSpec, Unpinned},
+    config::{Config, PluginPin},
     engine::Engine,
     id::Digest,
     installation::Installation,
-    storage::PinSource,
+    storage::{PinRow, PinSource},
+    upgrade::Change,
 };
 
-/// How long the directory must be quiet before it is looked at: a file that is
-/// being copied raises many events.
-const QUIET: Duration = Duration::from_millis(150);
+/// How often the directory is looked at. A look asks the file system for the signs of
+/// each file, which takes microseconds; events would come sooner, but only from the
+/// directory that was there when they were asked for.
+const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long it may go on changing until it is looked at all the same: a file that is
-/// written to without end hides no other.
-const RESTLESS: Duration = Duration::from_secs(1);
+/// What is declared or lies in the directory goes its own way, also where it takes the
+/// place of other bytes: whoever put it there has said so.
+const CHANGE: Change = Change {
+    replace: true,
+    force: true,
+};
 
-/// Pins what is declared and, in `--dev`, what is there; warns where it cannot.
-pub async fn pin_all(engine: &Engine, config: &Config) {
-    pin_declared(engine, config).await;
-    drop_undeclared(engine, config).await;
-    if config.dev.is_some() {
-        look(engine, true, &mut HashSet::new()).await;
-    }
+/// Watches the plugin directory, and pins what is declared and, in `--dev`, what is
+/// there.
+#[derive(Debug)]
+pub struct Watch {
+    installation: Arc<Installation>,
+    /// What is about to be pinned, by name and file, until its pin is being made.
+    expected: HashMap<(String, String), Expected>,
+    /// What was looked at already.
+    seen: HashSet<(String, Option<Digest>)>,
+    /// Plugins of mounts that could not run when they were last looked at.
+    lame: HashSet<String>,
+    pinning: JoinSet<()>,
 }
 
-/// Watches the plugin directory until the task is dropped.
-pub async fn watch(installation: Arc<Installation>) {
-    let directory = installation.config().plugin_dir.clone();
-    let (sender, mut changed) = mpsc::channel::<()>(1);
-    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file, as verifying does, is no change of it.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            // A full channel means that a look is due anyway.
-            let _ = sender.try_send(());
+impl Watch {
+    /// Begins: what will be pinned is known by name before anybody can ask for it.
+    pub async fn begin(installation: Arc<Installation>) -> Self {
+        let mut watch = Self {
+            installation,
+            expected: HashMap::new(),
+            seen: HashSet::new(),
+            lame: HashSet::new(),
+            pinning: JoinSet::new(),
+        };
+        if let Some(engine) = watch.installation.engine().cloned() {
+            watch.expect(&engine).await;
         }
-    });
-    let watching = watcher.and_then(|mut watcher| {
-        watcher
-            .watch(&directory, RecursiveMode::NonRecursive)
-            .map(|()| watcher)
-    });
-    let _watcher = match watching {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(
-                directory = %directory.display(), %error,
-                "the plugin directory cannot be watched; a changed file is noticed after \
-                 sys/plugins/reload/backend or a restart"
+        watch
+    }
+
+    /// Goes on until it is dropped.
+    pub async fn run(mut self) {
+        let engine = self.installation.ready().await;
+        drop_undeclared(&engine, self.config()).await;
+        // Has what mounts run loaded, and compiled where another version of the program
+        // has done that last, before anybody asks for it.
+        engine.mounts.list().await;
+        let mut former = None;
+        let mut settled = false;
+        loop {
+            let signs = engine.catalog.signs().await;
+            let changed = former.as_ref() != Some(&signs);
+            // What changes twice within one tick of the file system's clock shows once.
+            if changed || !settled {
+                self.look(&engine).await;
+            }
+            settled = !changed;
+            former = Some(signs);
+            tokio::time::sleep(INTERVAL).await;
+            while self.pinning.try_join_next().is_some() {}
+        }
+    }
+
+    fn config(&self) -> &Config {
+        self.installation.config()
+    }
+
+    fn is_dev(&self) -> bool {
+        self.config().dev.is_some()
+    }
+
+    /// Says what will be pinned.
+    async fn expect(&mut self, engine: &Engine) {
+        let known = engine.storage.pins().await.unwrap_or_default();
+        let mut arrivals: Vec<Arrival> = self
+            .config()
+            .plugins
+            .iter()
+            .filter(|declared| !is_known(declared, &known))
+            .map(|declared| Arrival {
+                name: declared.name.clone(),
+                version: declared.version.clone(),
+                file: declared.file.clone(),
+                sha256: declared.digest().ok(),
+                source: PinSource::Config,
+            })
+            .collect();
+        if self.is_dev() {
+            let files = engine.catalog.file_names().await.unwrap_or_default();
+            let new = files
+                .into_iter()
+                .filter(|file| !known.iter().any(|pin| pin.file == *file));
+            arrivals.extend(new.map(|file| Arrival {
+                name: name_of(&file).to_owned(),
+                version: None,
+                file,
+                sha256: None,
+                source: PinSource::Dev,
+            }));
+        }
+        for arrival in arrivals {
+            let key = (arrival.name.clone(), arrival.file.clone());
+            self.expected.insert(key, engine.catalog.expect(arrival));
+        }
+    }
+
+    /// Looks at everything.
+    async fn look(&mut self, engine: &Arc<Engine>) {
+        tracing::debug!("looking at the plugin directory");
+        engine.catalog.verify_again().await;
+        self.pin_declared(engine).await;
+        self.look_at_unpinned(engine).await;
+        self.wake_mended(engine).await;
+        // What is left of them cannot be read.
+        self.expected.clear();
+    }
+
+    /// Where a plugin runs again, what its mounts failed to do is tried at once.
+    async fn wake_mended(&mut self, engine: &Engine) {
+        for plugin in engine.mounts.plugins() {
+            if engine.catalog.plugin(&plugin, None).await.is_err() {
+                self.lame.insert(plugin);
+            } else if self.lame.remove(&plugin)
+                && let Err(refusal) = engine.pins_changed(&plugin).await
+            {
+                tracing::warn!(plugin, reason = %refusal, "could not have failed revocations tried at once");
+            }
+        }
+    }
+
+    /// Pins what the configuration file declares.
+    async fn pin_declared(&mut self, engine: &Arc<Engine>) {
+        let known = engine.storage.pins().await.unwrap_or_default();
+        for declared in self.config().plugins.clone() {
+            // The configuration was checked when it was read.
+            let Ok(sha256) = declared.digest() else {
+                continue;
+            };
+            if is_known(&declared, &known) {
+                continue;
+            }
+            self.pin(
+                engine,
+                PinSpec {
+                    name: declared.name,
+                    version: declared.version,
+                    file: declared.file,
+                    sha256,
+                    source: PinSource::Config,
+                },
             );
+        }
+    }
+
+    /// Looks at every file that no pin names: in `--dev` it is pinned under the file's
+    /// name, else the log says how to pin it.
+    async fn look_at_unpinned(&mut self, engine: &Arc<Engine>) {
+        let unpinned = match engine.catalog.unpinned().await {
+            Ok(unpinned) => unpinned,
+            Err(refusal) => {
+                tracing::warn!(reason = %refusal, "the plugin directory cannot be read");
+                return;
+            }
+        };
+        for Unpinned {
+            file,
+            sha256,
+            reason,
+            ..
+        } in unpinned
+        {
+            if !self.seen.insert((file.clone(), sha256)) {
+                continue;
+            }
+            match sha256 {
+                None => {
+                    let reason = reason.unwrap_or_default();
+                    tracing::warn!(%file, reason, "a file of the plugin directory cannot be read");
+                }
+                Some(sha256) if self.is_dev() => self.pin(
+                    engine,
+                    PinSpec {
+                        name: name_of(&file).to_owned(),
+                        version: None,
+                        file,
+                        sha256,
+                        source: PinSource::Dev,
+                    },
+                ),
+                Some(sha256) => tracing::info!(
+                    %file, %sha256,
+                    "a file of the plugin directory is not pinned and does not run: \
+                     `lessor plugin pin NAME FILE` pins it"
+                ),
+            }
+        }
+    }
+
+    /// Makes a pin beside, unless that is being done.
+    fn pin(&mut self, engine: &Arc<Engine>, spec: PinSpec) {
+        let expected = self
+            .expected
+            .remove(&(spec.name.clone(), spec.file.clone()));
+        if expected.is_none() && engine.catalog.is_expected(&spec.name, &spec.file) {
             return;
         }
-    };
-    let engine = installation.ready().await;
-    // A server that was initialised after it started has pinned nothing yet.
-    pin_declared(&engine, installation.config()).await;
-    let mut seen = HashSet::new();
-    let dev = installation.config().dev.is_some();
-    look(&engine, dev, &mut seen).await;
-    let mut lame = HashSet::new();
-    wake_mended(&engine, &mut lame).await;
-    while changed.recv().await.is_some() {
-        // Either way it is time.
-        let _ = tokio::time::timeout(RESTLESS, quiet(&mut changed)).await;
-        tracing::debug!("the plugin directory changed");
-        engine.catalog.verify_again().await;
-        pin_declared(&engine, installation.config()).await;
-        look(&engine, dev, &mut seen).await;
-        wake_mended(&engine, &mut lame).await;
-    }
-}
-
-/// Where a plugin runs again, what its mounts failed to do is tried at once. `lame`
-/// keeps those that could not run.
-async fn wake_mended(engine: &Engine, lame: &mut HashSet<String>) {
-    for plugin in engine.mounts.plugins() {
-        if engine.catalog.plugin(&plugin, None).await.is_err() {
-            lame.insert(plugin);
-        } else if lame.remove(&plugin)
-            && let Err(refusal) = engine.pins_changed(&plugin).await
-        {
-            tracing::warn!(plugin, reason = %refusal, "could not have failed revocations tried at once");
-        }
-    }
-}
-
-/// Waits until nothing has changed for a while.
-async fn quiet(changed: &mut mpsc::Receiver<()>) {
-    while let Ok(Some(())) = tokio::time::timeout(QUIET, changed.recv()).await {}
-}
-
-/// Pins what the configuration file declares.
-async fn pin_declared(engine: &Engine, config: &Config) {
-    let known = engine.storage.pins().await.unwrap_or_default();
-    for declared in &config.plugins {
-        // The configuration was checked when it was read.
-        let Ok(sha256) = declared.digest() else {
-            continue;
-        };
-        let is_known = known.iter().any(|pin| {
-            pin.name == declared.name
-                && pin.file == declared.file
-                && pin.sha256 == sha256
-                && declared
-                    .version
-                    .as_ref()
-                    .is_none_or(|version| *version == pin.version)
+        let engine = Arc::clone(engine);
+        self.pinning.spawn(async move {
+            let (file, sha256, source) = (spec.file.clone(), spec.sha256, spec.source);
+            match engine.pin(spec, CHANGE).await {
+                Ok(pinned) => {
+                    for warning in pinned.warnings {
+                        tracing::warn!(plugin = pinned.name, %file, "{warning}");
+                    }
+                    if source == PinSource::Dev {
+                        tracing::warn!(
+                            %file, plugin = pinned.name, %sha256,
+                            "pinned a file on first sight, because of --dev"
+                        );
+                    }
+                }
+                Err(refusal) => {
+                    tracing::warn!(%file, %sha256, reason = %refusal, "a plugin cannot be pinned");
+                }
+            }
+            drop(expected);
         });
-        if is_known {
-            continue;
-        }
-        let pin = PinSpec {
-            name: declared.name.clone(),
-            version: declared.version.clone(),
-            file: declared.file.clone(),
-            sha256,
-            source: PinSource::Config,
-        };
-        if let Err(refusal) = engine.catalog.pin(pin).await {
-            tracing::warn!(plugin = declared.name, reason = %refusal, "a declared plugin cannot be pinned");
-        }
     }
+}
+
+/// The name that a file is pinned under in `--dev`.
+fn name_of(file: &str) -> &str {
+    file.strip_suffix(".wasm").unwrap_or(file)
+}
+
+/// Whether a declared pin was made already.
+fn is_known(declared: &PluginPin, known: &[PinRow]) -> bool {
+    known.iter().any(|pin| {
+        pin.name == declared.name
+            && pin.file == declared.file
+            && declared.digest().is_ok_and(|sha256| pin.sha256 == sha256)
+            && declared
+                .version
+                .as_ref()
+                .is_none_or(|version| catalog::is_same_version(version, &pin.version))
+    })
 }
 
 /// Removes pins that the configuration file made once and declares no more.
@@ -150,61 +290,6 @@ async fn drop_undeclared(engine: &Engine, config: &Config) {
                 plugin = pin.name, version = pin.version, reason = %refusal,
                 "the configuration declares this plugin no more, and its pin stays"
             );
-        }
-    }
-}
-
-/// Looks at every file that no pin names: in `--dev` it is pinned under the file's
-/// name, else the log says how to pin it. `seen` keeps what was looked at already.
-async fn look(engine: &Engine, dev: bool, seen: &mut HashSet<(String, Option<Digest>)>) {
-    let unpinned = match engine.catalog.unpinned().await {
-        Ok(unpinned) => unpinned,
-        Err(refusal) => {
-            tracing::warn!(reason = %refusal, "the plugin directory cannot be read");
-            return;
-        }
-    };
-    for Unpinned {
-        file,
-        sha256,
-        reason,
-        ..
-    } in unpinned
-    {
-        if !seen.insert((file.clone(), sha256)) {
-            continue;
-        }
-        match sha256 {
-            None => {
-                let reason = reason.unwrap_or_default();
-                tracing::warn!(%file, reason, "a file of the plugin directory cannot be read");
-            }
-            Some(sha256) if dev => pin_on_sight(engine, file, sha256).await,
-            Some(sha256) => tracing::info!(
-                %file, %sha256,
-                "a file of the plugin directory is not pinned and does not run: \
-                 `lessor plugin pin NAME FILE` pins it"
-            ),
-        }
-    }
-}
-
-/// Pins a file under its own name.
-async fn pin_on_sight(engine: &Engine, file: String, sha256: Digest) {
-    let pin = PinSpec {
-        name: file.strip_suffix(".wasm").unwrap_or(&file).to_owned(),
-        version: None,
-        file: file.clone(),
-        sha256,
-        source: PinSource::Dev,
-    };
-    match engine.catalog.pin(pin).await {
-        Ok(pin) => tracing::warn!(
-            %file, plugin = pin.name, %sha256,
-            "pinned a file on first sight, because of --dev"
-        ),
-        Err(refusal) => {
-            tracing::warn!(%file, reason = %refusal, "a file of the plugin directory cannot be pinned");
         }
     }
 }

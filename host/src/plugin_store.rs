@@ -7,8 +7,9 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io::{self, Read},
+    os::unix::fs::MetadataExt as _,
     path::PathBuf,
 };
 
@@ -31,6 +32,18 @@ pub struct VerifiedPlugin {
     digest: Digest,
     bytes: Vec<u8>,
 }
+
+/// What can be seen of the directory without reading its files. Two that differ mean
+/// that something changed; two that are equal, that nothing did, unless it was within
+/// one tick of the file system's clock.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// Of the directory that the path leads to now, then of its files by name.
+    all: Vec<(String, Option<Sign>)>,
+}
+
+/// Which file it is, how long, and when it last changed.
+type Sign = [i128; 5];
 
 /// A file of the plugin directory.
 #[derive(Debug)]
@@ -203,12 +216,11 @@ impl PluginStore {
         self.read(file).map(|bytes| Digest::of(&bytes))
     }
 
-    /// Every `*.wasm` in the directory, sorted by name.
+    /// The names of every `*.wasm` in the directory, sorted.
     ///
     /// # Errors
-    /// Where the directory cannot be listed; a file that cannot be read is an
-    /// entry with its error.
-    pub fn files(&self) -> Result<Vec<PluginFile>, PluginError> {
+    /// Where the directory cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, PluginError> {
         let directory = |source| self.unlistable(source);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(directory)? {
@@ -218,6 +230,16 @@ impl PluginStore {
             }
         }
         names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Every `*.wasm` in the directory, sorted by name, with its digest.
+    ///
+    /// # Errors
+    /// Where the directory cannot be listed; a file that cannot be read is an
+    /// entry with its error.
+    pub fn files(&self) -> Result<Vec<PluginFile>, PluginError> {
+        let names = self.names()?;
         Ok(names
             .into_iter()
             .map(|file| {
@@ -229,6 +251,19 @@ impl PluginStore {
                 }
             })
             .collect())
+    }
+
+    /// What can be seen of the directory, as its path leads to it now.
+    pub fn signs(&self) -> Signs {
+        let mut all = vec![(
+            String::new(),
+            fs::metadata(&self.dir).ok().as_ref().map(sign),
+        )];
+        for name in self.names().unwrap_or_default() {
+            let metadata = fs::metadata(self.dir.join(&name)).ok();
+            all.push((name, metadata.as_ref().map(sign)));
+        }
+        Signs { all }
     }
 
     /// The bytes of a file, read once through one handle.
@@ -326,6 +361,19 @@ impl fmt::Debug for VerifiedPlugin {
             .field("bytes", &self.bytes.len())
             .finish()
     }
+}
+
+fn sign(metadata: &Metadata) -> Sign {
+    let instant = |seconds: i64, nanoseconds: i64| {
+        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+    };
+    [
+        metadata.dev().into(),
+        metadata.ino().into(),
+        metadata.size().into(),
+        instant(metadata.mtime(), metadata.mtime_nsec()),
+        instant(metadata.ctime(), metadata.ctime_nsec()),
+    ]
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -483,6 +531,45 @@ mod tests {
         symlink("..v2", dir.path().join("..data")).unwrap();
         symlink("..data/b.wasm", dir.path().join("b.wasm")).unwrap();
         assert_eq!(store.digest_of("b.wasm").unwrap(), Digest::of(b"two"));
+    }
+
+    #[test]
+    fn whatever_happens_to_the_directory_shows() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |name: &str| top.path().join(name);
+        for name in ["one", "two"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("a.wasm"), name).unwrap();
+        }
+        symlink("one", at("plugins")).unwrap();
+        let store = PluginStore::new(at("plugins"), LIMIT);
+        let mut former = store.signs();
+        assert_eq!(store.signs(), former);
+        type Change<'a> = (&'static str, &'a dyn Fn());
+        let changes: [Change<'_>; 6] = [
+            ("the link moves", &|| {
+                symlink("two", at("new")).unwrap();
+                fs::rename(at("new"), at("plugins")).unwrap();
+            }),
+            ("a file changes its length", &|| {
+                fs::write(at("two/a.wasm"), "other").unwrap();
+            }),
+            ("a file is replaced", &|| {
+                fs::write(at("two/b"), "third").unwrap();
+                fs::rename(at("two/b"), at("two/a.wasm")).unwrap();
+            }),
+            ("a file goes", &|| {
+                fs::remove_file(at("two/a.wasm")).unwrap()
+            }),
+            ("the directory goes", &|| fs::remove_dir(at("two")).unwrap()),
+            ("and is back", &|| fs::create_dir(at("two")).unwrap()),
+        ];
+        for (what, change) in changes {
+            change();
+            let signs = store.signs();
+            assert_ne!(signs, former, "{what}");
+            former = signs;
+        }
     }
 
     #[test]

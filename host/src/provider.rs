@@ -109,6 +109,21 @@ pub struct Anatomy {
     pub imports: Vec<String>,
     /// Interfaces that it exports.
     pub exports: Vec<String>,
+    /// What an instance of it begins with.
+    pub begins_with: Beginnings,
+}
+
+/// What an instance of a component begins with; each counts against a limit.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Beginnings {
+    /// Its memories.
+    pub memories: u32,
+    /// Bytes of the largest of them.
+    pub memory: u64,
+    /// Its tables.
+    pub tables: u32,
+    /// Elements of the largest of them.
+    pub table: u64,
 }
 
 /// The optional interfaces of a provider.

@@ -36,6 +36,14 @@ pub enum Refusal {
         /// When to come back.
         retry_after: Duration,
     },
+    /// What is asked for is still being made ready.
+    #[error("{message}")]
+    NotYet {
+        /// What is.
+        message: String,
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// The host cannot do this now: storage refuses writes, a plugin is missing.
     #[error("{0}")]
     Unavailable(String),

@@ -106,10 +106,8 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     let limits = config.limits;
     let installation = Arc::new(Installation::open(config, clock).await?);
     let token = start_dev(&installation).await?;
-    if let Some(engine) = installation.engine() {
-        pinning::pin_all(engine, installation.config()).await;
-    }
-    let watching = tokio::spawn(pinning::watch(Arc::clone(&installation)));
+    let watch = pinning::Watch::begin(Arc::clone(&installation)).await;
+    let watching = tokio::spawn(watch.run());
     let counting = tokio::spawn(audit.clone().keep_settled());
 
     let api = Api::new(

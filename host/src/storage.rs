@@ -661,15 +661,31 @@ mod tests {
         for sql in before {
             connection.execute_batch(sql).unwrap();
         }
-        for (path, kind) in [("people", "userpass"), ("team/ci", "approle"), ("id", "jwt")] {
+        for (path, kind) in [
+            ("people", "userpass"),
+            ("team/ci", "approle"),
+            ("id", "jwt"),
+        ] {
             let sql = "INSERT INTO auth_mounts (path, kind, accessor, uuid, description, tune, created_at)
                        VALUES (?1, ?2, ?1, 'uuid of ' || ?1, '', '{}', 0)";
             connection.execute(sql, (path, kind)).unwrap();
         }
         let cases = [
-            ("auth/people/login/bob", r#"{"meta":{"username":"bob"}}"#, Some(("people", "bob"))),
-            ("auth/team/ci/login", r#"{"meta":{"role_name":"app","role":"x"}}"#, Some(("team/ci", "app"))),
-            ("auth/id/login", r#"{"meta":{"role":"dev"},"period":7}"#, Some(("id", "dev"))),
+            (
+                "auth/people/login/bob",
+                r#"{"meta":{"username":"bob"}}"#,
+                Some(("people", "bob")),
+            ),
+            (
+                "auth/team/ci/login",
+                r#"{"meta":{"role_name":"app","role":"x"}}"#,
+                Some(("team/ci", "app")),
+            ),
+            (
+                "auth/id/login",
+                r#"{"meta":{"role":"dev"},"period":7}"#,
+                Some(("id", "dev")),
+            ),
             ("auth/id/login", r#"{"meta":null}"#, Some(("id", ""))),
             ("auth/token/create", r#"{"meta":{"role":"dev"}}"#, None),
             ("auth/token/create/people/login", "{}", None),
@@ -680,14 +696,18 @@ mod tests {
             let sql = "INSERT INTO tokens (hash, accessor, display_name, policies, created_at, path, facts)
                        VALUES (?1, ?2, '', '[]', 0, ?3, ?4)";
             let hash = [u8::try_from(number).unwrap(); 32];
-            connection.execute(sql, (hash, number.to_string(), path, facts)).unwrap();
+            connection
+                .execute(sql, (hash, number.to_string(), path, facts))
+                .unwrap();
         }
         for sql in rest {
             connection.execute_batch(sql).unwrap();
         }
         for (number, (path, _, expected)) in cases.into_iter().enumerate() {
             let sql = "SELECT facts FROM tokens WHERE accessor = ?1";
-            let text: String = connection.query_row(sql, [number.to_string()], |row| row.get(0)).unwrap();
+            let text: String = connection
+                .query_row(sql, [number.to_string()], |row| row.get(0))
+                .unwrap();
             let facts: TokenFacts = serde_json::from_str(&text).unwrap();
             let expected = expected.map(|(mount, name)| LoginOrigin {
                 mount: format!("uuid of {mount}"),
@@ -695,7 +715,10 @@ mod tests {
                 ..LoginOrigin::default()
             });
             assert_eq!(facts.login, expected, "{path}");
-            assert_eq!(facts.period, if text.contains("\"period\":7") { 7 } else { 0 });
+            assert_eq!(
+                facts.period,
+                if text.contains("\"period\":7") { 7 } else { 0 }
+            );
         }
     }
 

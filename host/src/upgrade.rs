@@ -1,6 +1,11 @@
 //! Which version of a plugin mounts run: all that name one are moved to another
 //! in one call, and what no longer fits the new version is told beforehand.
 //!
+//! A mount that names no version follows the newest as long as its config and roles
+//! fit that. Where they do not, it stays at the version that it ran, and names it from
+//! then on: the schemas of a version must never be the reason why its leases cannot be
+//! ended.
+//!
 //! Calls under way end on the provider that they began with; the next one of each
 //! mount runs the new one. A lease remembers the digest that made it.
 
@@ -9,7 +14,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    catalog::{Catalog, Plugin},
+    catalog::{Catalog, Examined, PinSpec, Plugin},
     id::{Digest, MountPath},
     mount::{Mount, Mounts},
     refusal::Refusal,
@@ -24,6 +29,26 @@ pub struct Upgrades {
     catalog: Arc<Catalog>,
     mounts: Arc<Mounts>,
     roles: Arc<Roles>,
+}
+
+/// What a pin may do to what is there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change {
+    /// It may take the place of other bytes that are pinned as its version.
+    pub replace: bool,
+    /// Also where configs and roles of the mounts that run that version do not fit it.
+    pub force: bool,
+}
+
+/// What pinning did.
+#[derive(Debug)]
+pub struct Pinned {
+    /// The pin's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What the operator should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// What an upgrade did.
@@ -49,6 +74,85 @@ impl Upgrades {
             mounts,
             roles,
         }
+    }
+
+    /// Pins a plugin. Mounts that follow the newest go over to it where they fit it,
+    /// and stay where they are otherwise.
+    ///
+    /// # Errors
+    /// A sentence where it cannot be pinned at all; `Conflict` where it would replace
+    /// what mounts run, and may not or does not fit them.
+    pub async fn pin(&self, spec: PinSpec, change: Change) -> Result<Pinned, Refusal> {
+        let examined = self.catalog.examine(spec, change.replace).await?;
+        let (name, version) = (&examined.pin.name, &examined.pin.version);
+        let mut warnings = Vec::new();
+        if let Some(own) = examined.is_mislabelled() {
+            warnings.push(format!(
+                "{name} is pinned as version {version}, and the provider says that it is version {own}"
+            ));
+        }
+        let (replaced, held) = self.misfitting(&examined).await?;
+        if let Some(first) = replaced.first().filter(|_| !change.force) {
+            return Err(Refusal::Conflict(format!(
+                "the bytes do not fit what runs version {version} of plugin {name:?}: {first}; nothing was \
+                 changed (pin them as another version; force=true replaces them all the same)"
+            )));
+        }
+        warnings.extend(replaced);
+        // First, so that no call runs a version that does not fit.
+        for (mount, former, misfit) in held {
+            self.mounts
+                .name_version(&[Arc::clone(&mount)], &former)
+                .await?;
+            tracing::warn!(
+                mount = %mount.path(), plugin = %name, version = %former, newest = %version, reason = misfit,
+                "a mount stays at its version, because the newest does not fit it"
+            );
+            warnings.push(format!(
+                "mount {path} stays at version {former}, which it names from now on, because it does not fit \
+                 {version}: {misfit}; `lessor plugin upgrade {name} --force` moves it, and you write that anew \
+                 afterwards",
+                path = mount.path()
+            ));
+        }
+        let pin = self.catalog.record(examined).await?;
+        Ok(Pinned {
+            name: pin.name,
+            version: pin.version,
+            warnings,
+        })
+    }
+
+    /// What does not fit a version that is about to be pinned: of mounts whose bytes
+    /// it replaces, sentences; and mounts that would follow it, with the version that
+    /// they run and why they do not fit.
+    async fn misfitting(
+        &self,
+        examined: &Examined,
+    ) -> Result<(Vec<String>, Vec<(Arc<Mount>, String, String)>), Refusal> {
+        let pin = &examined.pin;
+        let (mut replaced, mut held) = (Vec::new(), Vec::new());
+        for mount in self.users(&pin.name) {
+            let named = mount.spec.plugin_version.as_deref();
+            let Some(running) = self.catalog.running(&pin.name, named) else {
+                continue;
+            };
+            let replaces = running.version == pin.version;
+            let comes = match replaces {
+                true => running.sha256 != pin.sha256,
+                false => named.is_none() && examined.is_newer_than(&running),
+            };
+            if !comes {
+                continue;
+            }
+            let misfits = self.misfits_of(&mount, &examined.plugin).await?;
+            match misfits.into_iter().next() {
+                None => {}
+                Some(misfit) if replaces => replaced.push(misfit),
+                Some(misfit) => held.push((mount, running.version, misfit)),
+            }
+        }
+        Ok((replaced, held))
     }
 
     /// Lets every mount that names a version of `plugin` name `version`, the
@@ -104,22 +208,19 @@ impl Upgrades {
         })
     }
 
-    /// What of the mounts that follow the newest version of `plugin` does not fit
-    /// it, a sentence each. Empty where it cannot run.
+    /// What of a mount does not fit the version that it runs, a sentence each. Empty
+    /// where that cannot run.
     ///
     /// # Errors
-    /// Where storage fails.
-    pub async fn misfits(&self, plugin: &str) -> Result<Vec<String>, Refusal> {
-        let Ok((_, provider)) = self.catalog.plugin(plugin, None).await else {
-            return Ok(Vec::new());
-        };
-        let mut misfits = Vec::new();
-        for mount in self.users(plugin) {
-            if mount.spec.plugin_version.is_none() {
-                misfits.extend(self.misfits_of(&mount, &provider).await?);
-            }
+    /// `NotFound`, or where storage fails.
+    pub async fn misfits(&self, path: &MountPath) -> Result<Vec<String>, Refusal> {
+        let mount = self.mounts.open(path)?;
+        let spec = &mount.spec;
+        let version = spec.plugin_version.as_deref();
+        match self.catalog.plugin(&spec.plugin, version).await {
+            Ok((_, plugin)) => self.misfits_of(&mount, &plugin).await,
+            Err(_) => Ok(Vec::new()),
         }
-        Ok(misfits)
     }
 
     /// The live mounts that run `plugin`, by path.
@@ -160,11 +261,35 @@ fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<St
 mod tests {
     use super::*;
     use crate::{
-        catalog::PinSpec,
+        engine::Engine,
         mount::TunePatch,
         storage::PinSource,
         testing::{House, db},
     };
+
+    /// The fake's successor, which does not fit what the mount has.
+    fn successor(version: Option<&str>) -> PinSpec {
+        PinSpec {
+            name: "fake".into(),
+            version: version.map(str::to_owned),
+            file: "successor.wasm".into(),
+            sha256: Digest::of(b"successor"),
+            source: PinSource::Api,
+        }
+    }
+
+    async fn running(engine: &Engine) -> Option<String> {
+        let view = engine.mounts.view(&db()).await.unwrap();
+        view.running_version
+    }
+
+    async fn tune(engine: &Engine, version: &str) {
+        let patch = TunePatch {
+            plugin_version: Some(version.into()),
+            ..TunePatch::default()
+        };
+        engine.mounts.tune(&db(), patch).await.unwrap();
+    }
 
     /// A successor that does not fit what is stored: nothing changes, unless that
     /// is wanted.
@@ -172,42 +297,80 @@ mod tests {
     async fn a_version_that_does_not_fit_is_told_and_changes_nothing() {
         let house = House::new();
         let engine = house.open(false).await;
-        let name_version = TunePatch {
-            plugin_version: Some("1.0.0".into()),
-            ..TunePatch::default()
-        };
-        engine.mounts.tune(&db(), name_version).await.unwrap();
-        let successor = PinSpec {
-            name: "fake".into(),
-            version: None,
-            file: "successor.wasm".into(),
-            sha256: Digest::of(b"successor"),
-            source: PinSource::Api,
-        };
-        engine.catalog.pin(successor).await.unwrap();
-        assert_eq!(engine.upgrades.misfits("fake").await.unwrap(), [""; 0]);
+        tune(&engine, "1.0").await;
+        let pinned = engine
+            .upgrades
+            .pin(successor(None), Change::default())
+            .await;
+        let pinned = pinned.unwrap();
+        assert_eq!(pinned.version, "v2.0.0");
+        assert_eq!(pinned.warnings, [""; 0], "no mount follows it");
 
         let refused = engine.upgrades.upgrade("fake", None, false).await;
         let sentence = refused.unwrap_err().to_string();
         assert!(sentence.contains("the config of mount db"), "{sentence}");
         assert!(sentence.contains("region"), "{sentence}");
-        let view = engine.mounts.view(&db()).await.unwrap();
-        assert_eq!(view.running_version.as_deref(), Some("1.0.0"));
+        assert_eq!(running(&engine).await.as_deref(), Some("v1.0.0"));
 
         let upgrade = engine.upgrades.upgrade("fake", None, true).await.unwrap();
         assert_eq!(upgrade.changed, [db()]);
         assert_eq!(upgrade.misfits.len(), 2, "{:?}", upgrade.misfits);
-        let view = engine.mounts.view(&db()).await.unwrap();
-        assert_eq!(view.running_version.as_deref(), Some("2.0.0"));
+        assert_eq!(running(&engine).await.as_deref(), Some("v2.0.0"));
 
-        // One that follows the newest is told of when that is pinned.
-        let follow = TunePatch {
-            plugin_version: Some(String::new()),
-            ..TunePatch::default()
-        };
-        engine.mounts.tune(&db(), follow).await.unwrap();
-        assert_eq!(engine.upgrades.misfits("fake").await.unwrap().len(), 2);
+        tune(&engine, "").await;
+        assert_eq!(engine.upgrades.misfits(&db()).await.unwrap().len(), 2);
         let again = engine.upgrades.upgrade("fake", None, false).await.unwrap();
         assert_eq!((again.changed.len(), again.following), (0, vec![db()]));
+    }
+
+    /// Leases of a mount that went over to a version whose schemas its role did not
+    /// fit could not be ended for a day.
+    #[tokio::test]
+    async fn a_mount_does_not_follow_a_version_that_it_does_not_fit() {
+        let house = House::new();
+        let engine = house.open(false).await;
+        let pinned = engine
+            .upgrades
+            .pin(successor(None), Change::default())
+            .await;
+        let warnings = pinned.unwrap().warnings.join("\n");
+        for part in [
+            "mount db stays at version v1.0.0",
+            "region",
+            "upgrade fake --force",
+        ] {
+            assert!(warnings.contains(part), "{warnings}");
+        }
+        assert_eq!(running(&engine).await.as_deref(), Some("v1.0.0"));
+        engine.issue().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn other_bytes_take_the_place_of_a_version_only_where_they_may_and_fit() {
+        let house = House::new();
+        let engine = house.open(false).await;
+        let pin = |replace, force| {
+            engine
+                .upgrades
+                .pin(successor(Some("v1")), Change { replace, force })
+        };
+        for (replace, says) in [(false, "--replace"), (true, "the config of mount db")] {
+            match pin(replace, false).await {
+                Err(Refusal::Conflict(sentence)) => {
+                    assert!(sentence.contains(says), "{sentence}");
+                }
+                other => panic!("{other:?}"),
+            }
+            let digest = engine.mounts.view(&db()).await.unwrap().running_sha256;
+            assert_eq!(digest, Some(Digest::of(b"fake")));
+        }
+        let warnings = pin(true, true).await.unwrap().warnings.join("\n");
+        assert!(
+            warnings.contains("says that it is version 2.0.0"),
+            "{warnings}"
+        );
+        assert!(warnings.contains("the config of mount db"), "{warnings}");
+        let digest = engine.mounts.view(&db()).await.unwrap().running_sha256;
+        assert_eq!(digest, Some(Digest::of(b"successor")));
     }
 }

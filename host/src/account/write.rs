@@ -230,7 +230,7 @@ impl Accounts {
 fn left_alone(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::Provider(failure) => is_refusal(failure) || !failure.reached_upstream,
-        Refusal::Limit { .. } | Refusal::Invalid(_) => true,
+        Refusal::Limit { .. } | Refusal::NotYet { .. } | Refusal::Invalid(_) => true,
         Refusal::Denied
         | Refusal::NotFound(_)
         | Refusal::Conflict(_)

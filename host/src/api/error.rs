@@ -165,6 +165,10 @@ impl From<Refusal> for ApiError {
                 message,
                 retry_after,
             } => Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(retry_after),
+            Refusal::NotYet {
+                message,
+                retry_after,
+            } => Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(retry_after),
             Refusal::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),
             Refusal::Provider(failure) => failure.into(),
             Refusal::Internal(cause) => Self::internal(cause),

@@ -134,7 +134,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         None => TunePatch::default(),
     };
     let vault = beside_it.changed(&patch.vault);
-    let warnings = vault.warnings();
+    let mut warnings = vault.warnings();
     patch.default_lease_ttl.get_or_insert_default();
     let defaults = Tune::default();
     let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(&defaults);
@@ -154,16 +154,15 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     };
     let version = beside.or(patch.plugin_version.filter(|version| !version.is_empty()));
     let description = patch.description.unwrap_or(description);
-    engine
-        .mounts
-        .create(MountSpec {
-            path,
-            plugin,
-            version,
-            description,
-            tune,
-        })
-        .await?;
+    let spec = MountSpec {
+        path: path.clone(),
+        plugin,
+        version,
+        description,
+        tune,
+    };
+    engine.mounts.create(spec).await?;
+    warnings.extend(engine.mounts.needless_grants(&path).await?);
     Ok(Answer::done_with(warnings))
 }
 
@@ -215,13 +214,21 @@ pub(super) fn remount_status(engine: &Engine, id: &str) -> Outcome {
 /// `POST sys/mounts/:path/tune`
 pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let patch = take_patch(ask.into_fields())?;
-    let warnings = patch.vault.warnings();
-    engine
-        .mounts
-        .tune(&path.parse::<MountPath>()?, patch)
-        .await?;
+    let mut warnings = patch.vault.warnings();
+    let path = path.parse::<MountPath>()?;
+    let (version, hosts) = (
+        patch.plugin_version.is_some(),
+        patch.allowed_hosts.is_some(),
+    );
+    engine.mounts.tune(&path, patch).await?;
     // Leases that could not be revoked are tried again at once.
     engine.nudge.now();
+    if version {
+        warnings.extend(engine.upgrades.misfits(&path).await?);
+    }
+    if hosts {
+        warnings.extend(engine.mounts.needless_grants(&path).await?);
+    }
     Ok(Answer::done_with(warnings))
 }
 

@@ -14,10 +14,36 @@ use crate::{
     id::MountPath,
     storage::PinSource,
     suggest,
+    upgrade::Change,
 };
 
 /// The one kind of plugin that can be pinned.
 const SECRET: &str = "secret";
+
+/// What Vault's plugins are started with, and a provider is not.
+const MEANINGLESS: [(&str, &str); 5] = [
+    ("args", "a provider takes no arguments"),
+    ("env", "a provider sees no environment"),
+    ("oci_image", "a provider is a file in the plugin directory"),
+    ("runtime", "a provider runs in the sandbox of this server"),
+    ("builtin", "no provider is built in"),
+];
+
+/// What a read shows beside the fields of a write.
+const SHOWN: [&str; 12] = [
+    "type",
+    "name",
+    "file",
+    "source",
+    "pinned_at",
+    "state",
+    "reason",
+    "mounts",
+    "descriptor",
+    "component",
+    "deprecation_status",
+    "declarative",
+];
 
 /// Vault's kinds. Its clients ask for all of them; only providers exist here.
 const KINDS: [&str; 3] = [SECRET, "auth", "database"];
@@ -74,13 +100,22 @@ pub(super) async fn register(engine: &Engine, kind: &str, name: &str, ask: Ask) 
     }
     let mut fields = ask.into_fields();
     let sha256 = fields.text("sha256")?;
+    let sha256 = sha256.or(fields.text("sha_256")?);
     let file = fields.text("command")?;
     let version = fields
         .text("version")?
         .filter(|version| !version.is_empty());
-    fields.empty("args", "must be empty: a provider takes no arguments")?;
-    fields.empty("env", "must be empty: a provider sees no environment")?;
-    fields.ignore(&["type", "name", "builtin", "oci_image", "runtime"]);
+    let change = Change {
+        replace: fields.truth("replace")?.unwrap_or(false),
+        force: fields.truth("force")?.unwrap_or(false),
+    };
+    let mut warnings = Vec::new();
+    for (name, reason) in MEANINGLESS {
+        if fields.empty(name, reason).is_err() {
+            warnings.push(format!("{name} is not used: {reason}"));
+        }
+    }
+    fields.ignore(&SHOWN);
     fields.finish()?;
     let file = file.unwrap_or_default();
     if file.is_empty() || file == "." || file == ".." || file.contains(['/', '\\', '\0']) {
@@ -97,9 +132,9 @@ pub(super) async fn register(engine: &Engine, kind: &str, name: &str, ask: Ask) 
         sha256,
         source: PinSource::Api,
     };
-    let pin = engine.catalog.pin(pin).await?;
-    engine.pins_changed(&pin.name).await?;
-    Ok(Answer::done_with(engine.upgrades.misfits(&pin.name).await?))
+    let pinned = engine.pin(pin, change).await?;
+    warnings.extend(pinned.warnings);
+    Ok(Answer::done_with(warnings))
 }
 
 /// `PUT sys/plugins/upgrade`: every mount that names a version of the plugin
@@ -197,18 +232,17 @@ pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
 }
 
 fn summary(entry: &CatalogEntry) -> Value {
-    let pin = &entry.pin;
     json!({
-        "name": pin.name,
+        "name": entry.name,
         "type": SECRET,
-        "version": pin.version,
-        "command": pin.file,
-        "file": pin.file,
-        "sha256": pin.sha256,
+        "version": entry.version.as_deref().unwrap_or_default(),
+        "command": entry.file,
+        "file": entry.file,
+        "sha256": entry.sha256.map(|digest| digest.to_string()).unwrap_or_default(),
         "args": [],
         "builtin": false,
-        "source": pin.source,
-        "pinned_at": pin.pinned_at.rfc3339(),
+        "source": entry.source,
+        "pinned_at": entry.pinned_at.map(|at| at.rfc3339()),
         "state": entry.state,
         "reason": entry.reason,
         "mounts": entry.mounts,
@@ -216,7 +250,7 @@ fn summary(entry: &CatalogEntry) -> Value {
 }
 
 fn distinct_names(entries: &[CatalogEntry]) -> Vec<String> {
-    let mut names: Vec<String> = entries.iter().map(|entry| entry.pin.name.clone()).collect();
+    let mut names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
     names.sort();
     names.dedup();
     names

@@ -1,8 +1,9 @@
 //! What is remembered of a request while it is answered: the material of its
 //! audit line and of its log event.
 //!
-//! Bodies and credentials enter only as keyed hashes. The path stands in clear,
-//! cut to a readable length.
+//! Bodies and credentials enter only as keyed hashes, but for what decides what may run
+//! and where to: an auditor must be able to read a grant. The path stands in clear, cut
+//! to a readable length.
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
@@ -19,6 +20,15 @@ use crate::{
     audit, auth::Identity, clock::Timestamp, keyring::Keyring, mount::VaultSettings,
     secret::Secret, suggest, token::Granted,
 };
+
+/// What of a write below `sys/mounts` and `sys/plugins` stands in clear.
+const GRANTS: [&str; 5] = [
+    "allowed_hosts",
+    "type",
+    "plugin_version",
+    "command",
+    "sha256",
+];
 
 /// One request, as far as it is known.
 #[derive(Debug)]
@@ -122,6 +132,12 @@ impl Record {
     pub(super) fn body(&mut self, hashed: Value, fields: &Map<String, Value>) {
         self.body = hashed;
         show_plain(&mut self.body, fields, &self.plain_request);
+        let is_granting = ["sys/mounts/", "sys/plugins/"]
+            .iter()
+            .any(|place| self.path.starts_with(place));
+        if is_granting {
+            show_grants(&mut self.body, fields);
+        }
     }
 
     /// Fields of answers that the mount wants to be seen as they are.
@@ -208,6 +224,23 @@ impl Record {
                 tracing::debug!(%peer, method, path, status = answer.status.as_u16(), ms, "answered a request");
             }
         }
+    }
+}
+
+/// Shows what a write of a mount or a pin grants; a mount's settings stand in `config`.
+fn show_grants(shown: &mut Value, whole: &Map<String, Value>) {
+    let Value::Object(shown) = shown else {
+        return;
+    };
+    for name in GRANTS {
+        if let Some(value) = whole.get(name) {
+            shown.insert(name.to_owned(), value.clone());
+        }
+    }
+    if let (Some(shown), Some(Value::Object(config))) =
+        (shown.get_mut("config"), whole.get("config"))
+    {
+        show_grants(shown, config);
     }
 }
 

@@ -1,8 +1,12 @@
 //! The pins, as storage has them, in memory: every call of every mount asks which
 //! bytes it is to run. Only this process writes them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    cmp::Ordering,
+    sync::{Arc, PoisonError, RwLock},
+};
 
+use super::version;
 use crate::{
     storage::{PinRow, Storage, StorageError},
     suggest,
@@ -57,8 +61,8 @@ impl Pins {
     }
 }
 
-/// The pin that a mount of `name` and `version` runs: the newest by version
-/// number, then by time, where none is given.
+/// The pin that a mount of `name` and `version` runs: the newest by version, then by
+/// time, where none is given.
 pub(super) fn resolve<'a>(
     pins: &'a [PinRow],
     name: &str,
@@ -71,21 +75,17 @@ pub(super) fn resolve<'a>(
     }
     match version {
         Some(version) => named
-            .find(|pin| pin.version == version)
+            .find(|pin| version::same(&pin.version, version))
             .ok_or_else(|| format!("plugin {name:?} has no pinned version {version:?}")),
         None => named
-            .max_by_key(|pin| (release(&pin.version), pin.pinned_at))
+            .max_by(|one, other| by_age(one, other))
             .ok_or_else(|| format!("plugin not found in the catalog: {name}")),
     }
 }
 
-/// Orders versions by their leading numbers; `1.10` comes after `1.9`.
-fn release(version: &str) -> Vec<u64> {
-    version
-        .trim_start_matches('v')
-        .split(['.', '-', '+'])
-        .map_while(|part| part.parse().ok())
-        .collect()
+/// The older of two pins of a name first.
+pub(super) fn by_age(one: &PinRow, other: &PinRow) -> Ordering {
+    version::compare(&one.version, &other.version).then(one.pinned_at.cmp(&other.pinned_at))
 }
 
 #[cfg(test)]
@@ -115,10 +115,11 @@ mod tests {
         let resolved = |version| resolve(&pins, "db", version).map(|pin| pin.version.as_str());
         assert_eq!(
             resolved(None),
-            Ok("1.10.0-rc1"),
-            "same numbers: the later pin"
+            Ok("1.10.0"),
+            "a release is newer than its candidates"
         );
         assert_eq!(resolved(Some("1.9.0")), Ok("1.9.0"));
+        assert_eq!(resolved(Some("v1.9")), Ok("1.9.0"));
         assert!(resolved(Some("2")).is_err());
         assert!(resolve(&pins, "bd", None).is_err());
     }

@@ -69,6 +69,9 @@ pub(super) enum ClientError {
     NotJson { address: String, status: u16 },
     #[error("{message}")]
     Refused { status: u16, message: String },
+    /// Nothing was done, and asking again later may do it.
+    #[error("{message}")]
+    NotYet { message: String, wait: Duration },
     #[error("the server has nothing at {path}")]
     Missing { path: String },
 }
@@ -88,6 +91,8 @@ impl ClientError {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
+    /// When the server wants to be asked again.
+    retry_after: Option<Duration>,
 }
 
 impl Answer {
@@ -183,6 +188,7 @@ impl Client {
         match self.accepted(Method::GET, path, "?list=true", None) {
             Err(ClientError::Missing { .. }) => Ok(Answer {
                 status: 200,
+                retry_after: None,
                 body: serde_json::json!({ "data": { "keys": [] } }),
             }),
             other => other,
@@ -274,6 +280,11 @@ impl Client {
 
     fn answer(&self, mut response: Response<Body>) -> Result<Answer, ClientError> {
         let status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get("Retry-After")
+            .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
         let text = response
             .body_mut()
             .with_config()
@@ -284,13 +295,18 @@ impl Client {
             return Ok(Answer {
                 status,
                 body: Value::Null,
+                retry_after,
             });
         }
         let body = serde_json::from_str(&text).map_err(|_| ClientError::NotJson {
             address: self.address.clone(),
             status,
         })?;
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            body,
+            retry_after,
+        })
     }
 
     fn unanswered(&self, source: ureq::Error) -> ClientError {
@@ -329,7 +345,10 @@ impl Client {
             _ if errors.is_empty() => format!("the server answered {path} with status {status}"),
             _ => errors.join("; "),
         };
-        ClientError::Refused { status, message }
+        match answer.retry_after {
+            Some(wait) if status == 503 => ClientError::NotYet { message, wait },
+            _ => ClientError::Refused { status, message },
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! file keeps the contract.
 
 mod check;
+mod inspect;
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +11,15 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub(super) use self::check::check;
+pub(super) use self::{check::check, inspect::inspect};
 use super::Session;
 use super::client::Answer;
+use super::console::Console;
 use super::session::Removed;
+
+/// A file from which on compiling takes so long that somebody who waits is told: a
+/// second or two for what Rust makes, and fifteen for an interpreter.
+const LARGE: u64 = 2 << 20;
 
 /// What can be done with plugins.
 #[derive(Debug, Subcommand)]
@@ -31,6 +37,22 @@ pub enum Verb {
         /// The version to pin it as [default: the provider's own]
         #[arg(long)]
         version: Option<String>,
+        /// Also where other bytes are pinned as that version
+        #[arg(long)]
+        replace: bool,
+        /// With --replace: also where a config or role of the mounts that run that
+        /// version does not fit these bytes
+        #[arg(long, requires = "replace")]
+        force: bool,
+    },
+    /// Show what a provider wants to reach, takes and is made of; needs no server, and
+    /// pins nothing
+    ///
+    /// It is compiled and describes itself in the real sandbox, where it can reach
+    /// nothing.
+    Inspect {
+        /// The provider's component
+        file: PathBuf,
     },
     /// Try whether a provider keeps its contract; needs no server
     ///
@@ -78,20 +100,32 @@ impl Session<'_, '_> {
                 file,
                 sha256,
                 version,
+                replace,
+                force,
             } => {
                 let sha256 = match sha256 {
                     Some(sha256) => sha256,
                     None => digest(&file)?,
                 };
                 let mut body = json!({ "command": file_name(&file)?, "sha256": sha256 });
-                if let (Some(version), Some(body)) = (version, body.as_object_mut()) {
-                    body.insert("version".into(), version.into());
+                if let Some(body) = body.as_object_mut() {
+                    let given = [
+                        ("version", version.map(Value::from)),
+                        ("replace", replace.then_some(Value::Bool(true))),
+                        ("force", force.then_some(Value::Bool(true))),
+                    ];
+                    for (field, value) in given {
+                        if let Some(value) = value {
+                            body.insert(field.into(), value);
+                        }
+                    }
                 }
+                announce_compiling(&file, self.console);
                 self.write(&catalog(&name), &body)?;
                 self.console
                     .note(&format!("plugin {name} is pinned to sha256 {sha256}"));
             }
-            Verb::Check(_) => bail!("a check is no request to a server"),
+            Verb::Check(_) | Verb::Inspect { .. } => bail!("this is no request to a server"),
             Verb::List => {
                 let answer = self.client.get("sys/plugins/pins")?;
                 let columns = ["name", "version", "state", "file", "sha256", "mounts"];
@@ -143,6 +177,18 @@ impl Session<'_, '_> {
     }
 }
 
+/// Tells who waits for a large component why.
+fn announce_compiling(file: &Path, console: &mut Console<'_>) {
+    let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    if size >= LARGE {
+        console.note(&format!(
+            "compiling {}, which takes some seconds: it has {} MB",
+            file.display(),
+            size >> 20
+        ));
+    }
+}
+
 /// The list that an answer holds under a name.
 fn records<'a>(answer: &'a Answer, name: &str) -> &'a [Value] {
     answer
@@ -166,7 +212,9 @@ fn file_name(file: &Path) -> Result<&str> {
 fn digest(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| {
         format!(
-            "cannot read {} to take its digest; give the digest with --sha256 if there is no copy here",
+            "cannot read {} here, where its digest is taken: the file that the server runs lies in the \
+             server's plugin directory, and what is pinned is the digest of your copy; give the path of \
+             a copy, or the digest with --sha256",
             file.display()
         )
     })?;

@@ -1,12 +1,17 @@
 //! One command under way: a server to ask, and where its answer is shown. The
 //! nouns add their own methods, each in its file.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use serde_json::Value;
 
 use super::client::{Answer, Client, ClientError};
 use super::output::{self, Format};
 use super::{Connection, Console};
+
+/// How long a write waits for what the server makes ready.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// See the file's header.
 pub(super) struct Session<'a, 'c> {
@@ -30,9 +35,22 @@ impl<'a, 'c> Session<'a, 'c> {
         })
     }
 
-    /// Writes, and passes on what the server wants its caller to know.
+    /// Writes, and passes on what the server wants its caller to know. Waits while the
+    /// server makes ready what it needs for it, as the plugin of a new mount.
     pub(super) fn write(&mut self, path: &str, body: &Value) -> Result<()> {
-        let answer = self.client.post(path, body)?;
+        let mut told = false;
+        let given_up = Instant::now() + PATIENCE;
+        let answer = loop {
+            match self.client.post(path, body) {
+                Err(ClientError::NotYet { message, wait }) if Instant::now() < given_up => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.console.note(&format!("waiting: {message}"));
+                    }
+                    std::thread::sleep(wait);
+                }
+                answer => break answer?,
+            }
+        };
         self.warnings(&answer);
         Ok(())
     }

@@ -53,53 +53,26 @@ pub enum LoadingError {
     Random(#[from] RandomError),
 }
 
+/// Loads `file` once; the inner error is the provider's own.
+pub(super) async fn once(
+    file: &Path,
+    clock: &Clock,
+) -> Result<Result<Arc<dyn Provider>, PluginError>, LoadingError> {
+    let place = Place::of(file)?;
+    Ok(place.load(clock).await?.map(|(provider, _)| provider))
+}
+
 /// Loads `file` twice; the inner error is the provider's own.
 pub(super) async fn load(
     file: &Path,
     clock: &Clock,
 ) -> Result<Result<Loaded, PluginError>, LoadingError> {
-    let unreadable = |source| LoadingError::File {
-        file: file.to_owned(),
-        source,
-    };
-    let path = file.canonicalize().map_err(unreadable)?;
-    let (Some(directory), Some(name)) = (
-        path.parent(),
-        path.file_name().and_then(|name| name.to_str()),
-    ) else {
-        return Err(unreadable(std::io::ErrorKind::InvalidFilename.into()));
-    };
-    let limits = Limits {
-        calls: CALLS,
-        ..Limits::default()
-    };
-    let store = PluginStore::new(directory.to_owned(), limits.plugin_size);
-    let scratch = tempfile::tempdir().map_err(LoadingError::Scratch)?;
-    let key = random::bytes::<32>()?;
-    let once = async || -> Result<Result<_, PluginError>, LoadingError> {
-        let sandbox = Sandbox::compiling_apart(SandboxSettings {
-            clock: clock.clone(),
-            code_cache: Some(code_cache(scratch.path(), key)),
-            limits: limits.clone(),
-            allocation: Allocation::default(),
-        })?;
-        let started = Instant::now();
-        let verified = store
-            .digest_of(name)
-            .and_then(|digest| store.verify(name, digest));
-        Ok(match verified {
-            Ok(plugin) => sandbox
-                .load(plugin)
-                .await
-                .map(|provider| (provider, started.elapsed())),
-            Err(error) => Err(error),
-        })
-    };
-    let (first, compiled) = match once().await? {
+    let place = Place::of(file)?;
+    let (first, compiled) = match place.load(clock).await? {
         Ok(loaded) => loaded,
         Err(error) => return Ok(Err(error)),
     };
-    let (provider, again) = match once().await? {
+    let (provider, again) = match place.load(clock).await? {
         Ok(loaded) => loaded,
         Err(error) => return Ok(Err(error)),
     };
@@ -109,6 +82,67 @@ pub(super) async fn load(
         compiled,
         again,
     }))
+}
+
+/// Where a file lies, and where its code is kept meanwhile.
+struct Place {
+    store: PluginStore,
+    name: String,
+    limits: Limits,
+    scratch: tempfile::TempDir,
+    key: [u8; 32],
+}
+
+impl Place {
+    fn of(file: &Path) -> Result<Self, LoadingError> {
+        let unreadable = |source| LoadingError::File {
+            file: file.to_owned(),
+            source,
+        };
+        let path = file.canonicalize().map_err(unreadable)?;
+        let (Some(directory), Some(name)) = (
+            path.parent(),
+            path.file_name().and_then(|name| name.to_str()),
+        ) else {
+            return Err(unreadable(std::io::ErrorKind::InvalidFilename.into()));
+        };
+        let limits = Limits {
+            calls: CALLS,
+            ..Limits::default()
+        };
+        Ok(Self {
+            store: PluginStore::new(directory.to_owned(), limits.plugin_size),
+            name: name.to_owned(),
+            limits,
+            scratch: tempfile::tempdir().map_err(LoadingError::Scratch)?,
+            key: random::bytes::<32>()?,
+        })
+    }
+
+    /// Loads it in a sandbox of its own; gives how long that took, too.
+    async fn load(
+        &self,
+        clock: &Clock,
+    ) -> Result<Result<(Arc<dyn Provider>, Duration), PluginError>, LoadingError> {
+        let sandbox = Sandbox::compiling_apart(SandboxSettings {
+            clock: clock.clone(),
+            code_cache: Some(code_cache(self.scratch.path(), self.key)),
+            limits: self.limits.clone(),
+            allocation: Allocation::default(),
+        })?;
+        let started = Instant::now();
+        let verified = self
+            .store
+            .digest_of(&self.name)
+            .and_then(|digest| self.store.verify(&self.name, digest));
+        Ok(match verified {
+            Ok(plugin) => sandbox
+                .load(plugin)
+                .await
+                .map(|provider| (provider, started.elapsed())),
+            Err(error) => Err(error),
+        })
+    }
 }
 
 /// Compiled code lasts as long as the check; in tests, as long as theirs.

@@ -14,7 +14,7 @@ use super::{
     tune::certificates,
 };
 use crate::{
-    catalog::{Catalog, Plugin},
+    catalog::{Catalog, Plugin, Standing},
     clock::{Clock, Timestamp},
     fault,
     id::{Digest, MountPath, OperationId},
@@ -22,7 +22,7 @@ use crate::{
     provider::Scope,
     random,
     refusal::Refusal,
-    sandbox::grants::Grants,
+    sandbox::grants::{Grants, beyond},
     secret::Secret,
     storage::{ConfigRow, MountRow, NewMount, Storage},
 };
@@ -154,9 +154,12 @@ impl Mounts {
     /// or cannot run, or a setting cannot work.
     pub async fn create(&self, spec: MountSpec) -> Result<MountView, Refusal> {
         spec.tune.check()?;
-        self.catalog
+        let (pin, _) = self
+            .catalog
             .plugin(&spec.plugin, spec.version.as_deref())
             .await?;
+        // As the pin is named, however the operator wrote it.
+        let version = spec.version.map(|_| pin.version);
         let path = spec.path.clone();
         if let Some(other) = self.overlapping(&path) {
             return Err(Refusal::Conflict(format!(
@@ -180,7 +183,7 @@ impl Mounts {
                 accessor: format!("{}_{handle}", spec.plugin),
                 uuid: OperationId::new(self.clock.now())?.to_string(),
                 plugin: spec.plugin,
-                plugin_version: spec.version,
+                plugin_version: version,
                 description: spec.description,
                 tune: spec.tune,
                 created_at: self.clock.now(),
@@ -195,7 +198,7 @@ impl Mounts {
             other => other?,
         };
         self.reread().await?;
-        tracing::info!(mount = %path, "mounted a provider");
+        tracing::info!(mount = %path, allowed_hosts = ?self.grants_of(&path), "mounted a provider");
         self.view(&path).await
     }
 
@@ -246,8 +249,9 @@ impl Mounts {
     /// All live mounts by path.
     pub async fn list(&self) -> Vec<MountView> {
         let mut views = Vec::new();
-        for mount in self.live() {
-            views.push(self.view_of(&mount).await);
+        let live = self.live();
+        for (mount, standing) in live.iter().zip(self.standing(&live).await) {
+            views.push(view_of(mount, standing));
         }
         views.sort_by(|a, b| a.path.cmp(&b.path));
         views
@@ -258,7 +262,9 @@ impl Mounts {
     /// # Errors
     /// `NotFound`.
     pub async fn view(&self, path: &MountPath) -> Result<MountView, Refusal> {
-        Ok(self.view_of(&*self.open(path)?).await)
+        let mount = self.open(path)?;
+        let standing = self.standing(&[Arc::clone(&mount)]).await.pop();
+        Ok(view_of(&mount, standing.unwrap_or_default()))
     }
 
     /// Changes a mount's settings; calls under way keep the former ones.
@@ -288,15 +294,17 @@ impl Mounts {
             vault: former.vault.changed(&patch.vault),
         };
         tune.check()?;
-        let version = match patch.plugin_version {
+        let mut version = match patch.plugin_version {
             Some(version) if version.is_empty() => None,
             Some(version) => Some(version),
             None => mount.spec.plugin_version.clone(),
         };
         if version != mount.spec.plugin_version {
-            self.catalog
+            let (pin, _) = self
+                .catalog
                 .plugin(&mount.spec.plugin, version.as_deref())
                 .await?;
+            version = version.map(|_| pin.version);
         }
         let description = patch
             .description
@@ -317,8 +325,23 @@ impl Mounts {
         let now = self.clock.now();
         self.storage.wake_revocations(mount.id, now).await?;
         self.storage.wake_accounts(mount.id, now).await?;
-        tracing::info!(mount = %path, "tuned a mount");
+        tracing::info!(mount = %path, allowed_hosts = ?self.grants_of(path), "tuned a mount");
         self.view(path).await
+    }
+
+    /// What of a mount's grants allows more than its provider asks for, a sentence
+    /// each. Empty where the provider cannot run now.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn needless_grants(&self, path: &MountPath) -> Result<Vec<String>, Refusal> {
+        let mount = self.open(path)?;
+        let entries = &mount.spec.tune.allowed_hosts;
+        let plugin = self.plugin(&mount).await;
+        Ok(plugin.map_or_else(
+            |_| Vec::new(),
+            |plugin| beyond(entries, &plugin.provider.descriptor().endpoints),
+        ))
     }
 
     /// Unmounts: refused new work at once; its leases are revoked in the
@@ -554,8 +577,9 @@ impl Mounts {
         config: &Secret<String>,
     ) -> Result<Arc<Scope>, Refusal> {
         let grants = if self.dev {
-            let endpoints = &plugin.provider.descriptor().endpoints;
-            let extra = loopback_endpoints(endpoints, config.expose());
+            let descriptor = plugin.provider.descriptor();
+            let (endpoints, schema) = (&descriptor.endpoints, &descriptor.config_schema);
+            let extra = loopback_endpoints(endpoints, schema, config.expose());
             if extra.is_empty() {
                 Arc::clone(&mount.grants)
             } else {
@@ -597,6 +621,14 @@ impl Mounts {
         Ok(self
             .keyring
             .open_text(&config_context(root.mount_id, root.version), &root.document)?)
+    }
+
+    fn grants_of(&self, path: &MountPath) -> Vec<String> {
+        let mount = self.open(path);
+        mount.map_or_else(
+            |_| Vec::new(),
+            |mount| mount.spec.tune.allowed_hosts.clone(),
+        )
     }
 
     fn overlapping(&self, path: &MountPath) -> Option<MountPath> {
@@ -675,28 +707,31 @@ impl Mounts {
         })
     }
 
-    async fn view_of(&self, mount: &Mount) -> MountView {
-        let spec = &mount.spec;
-        let running = self
-            .catalog
-            .plugin(&spec.plugin, spec.plugin_version.as_deref())
-            .await;
-        let (running_version, running_sha256, problem) = match running {
-            Ok((pin, _)) => (Some(pin.version), Some(pin.sha256), None),
-            Err(refusal) => (None, None, Some(refusal.to_string())),
-        };
-        MountView {
-            path: spec.path.clone(),
-            accessor: spec.accessor.clone(),
-            uuid: spec.uuid.clone(),
-            plugin: spec.plugin.clone(),
-            plugin_version: spec.plugin_version.clone(),
-            running_version,
-            running_sha256,
-            description: spec.description.clone(),
-            tune: spec.tune.clone(),
-            problem,
-        }
+    /// How the plugins of mounts stand.
+    async fn standing(&self, mounts: &[Arc<Mount>]) -> Vec<Standing> {
+        let named = mounts.iter().map(|mount| {
+            let spec = &mount.spec;
+            (spec.plugin.as_str(), spec.plugin_version.as_deref())
+        });
+        self.catalog.standing(&named.collect::<Vec<_>>()).await
+    }
+}
+
+fn view_of(mount: &Mount, standing: Standing) -> MountView {
+    let spec = &mount.spec;
+    let Standing { pin, problem } = standing;
+    let (running_version, running_sha256) = pin.map(|pin| (pin.version, pin.sha256)).unzip();
+    MountView {
+        path: spec.path.clone(),
+        accessor: spec.accessor.clone(),
+        uuid: spec.uuid.clone(),
+        plugin: spec.plugin.clone(),
+        plugin_version: spec.plugin_version.clone(),
+        running_version,
+        running_sha256,
+        description: spec.description.clone(),
+        tune: spec.tune.clone(),
+        problem,
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Compiling costs more than the size of a file tells: a function of a few bytes
 //! may declare tens of thousands of variables, and the work of a function grows
-//! with its variables times its branches. The bounds are several times what the
-//! largest components that were measured have (interpreters of 12 to 18 MB), and
-//! they keep the worst of the rest within seconds. What they let through is still
-//! compiled in a process with limits of its own (`compile.rs`).
+//! with its variables times its branches. The bounds are far above what compilers of
+//! ordinary languages make, and refuse within milliseconds what is out of all
+//! proportion. What they let through is still compiled in a process with limits of its
+//! own (`compile.rs`).
 
 use std::fmt;
 
@@ -22,16 +22,16 @@ const NESTING: usize = 16;
 /// Core modules. The pool has no room for an instance of more.
 const MODULES: u64 = 64;
 
-/// Functions, all modules together: an interpreter of Python has 20,000.
+/// Functions, all modules together: an interpreter has tens of thousands.
 const FUNCTIONS: u64 = 200_000;
 
-/// Bytes of one function: the largest of the interpreters has 100,000.
+/// Bytes of one function: the main loop of an interpreter has some 100,000.
 const FUNCTION_SIZE: usize = 1 << 20;
 
 /// Variables of one function, which a compiler tracks one by one.
 const LOCALS: u64 = 20_000;
 
-/// Variables of all functions: a hundred for each of those of an interpreter.
+/// Variables of all functions: twenty for each that there may be.
 const ALL_LOCALS: u64 = 4_000_000;
 
 /// Loops in each other. Nobody writes ten; each makes the analysis of all others

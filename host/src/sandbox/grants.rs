@@ -31,6 +31,10 @@ use ipnet::IpNet;
 
 use super::address::{canonical, special_blocks};
 
+mod asked;
+
+pub use self::asked::beyond;
+
 /// The grants of one mount (`allowed_hosts`). Empty: it may connect nowhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -299,7 +303,7 @@ impl Refusal {
         match self {
             Self::NotGranted(destination) => format!(
                 "mount `{mount}` may not connect to {destination}; \
-                 add \"{destination}\" to its allowed_hosts"
+                 add \"{destination}\" to its allowed_hosts (`lessor mount tune --allow-host`)"
             ),
             Self::SpecialAddress {
                 destination,
@@ -312,7 +316,8 @@ impl Refusal {
                 };
                 format!(
                     "mount `{mount}` may not connect to {destination}, because it resolves to \
-                     {address}, {meaning}; add \"{wanted}\" to its allowed_hosts as well"
+                     {address}, {meaning}; add \"{wanted}\" to its allowed_hosts as well \
+                     (`lessor mount tune --allow-host`)"
                 )
             }
             Self::BadHost { host, reason } => {

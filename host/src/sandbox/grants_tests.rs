@@ -324,21 +324,21 @@ fn a_refusal_says_what_to_add() {
             "10.0.0.5",
             5432,
             "mount `db` may not connect to tcp://10.0.0.5:5432; \
-             add \"tcp://10.0.0.5:5432\" to its allowed_hosts",
+             add \"tcp://10.0.0.5:5432\" to its allowed_hosts (`lessor mount tune --allow-host`)",
         ),
         (
             Scheme::Https,
             "IAM.example.com",
             443,
             "mount `db` may not connect to https://iam.example.com; \
-             add \"https://iam.example.com\" to its allowed_hosts",
+             add \"https://iam.example.com\" to its allowed_hosts (`lessor mount tune --allow-host`)",
         ),
         (
             Scheme::Http,
             "::1",
             8080,
             "mount `db` may not connect to http://[::1]:8080; \
-             add \"http://[::1]:8080\" to its allowed_hosts",
+             add \"http://[::1]:8080\" to its allowed_hosts (`lessor mount tune --allow-host`)",
         ),
         (
             Scheme::Http,
@@ -366,7 +366,8 @@ fn a_refusal_says_what_to_add() {
     assert_eq!(
         refusal.sentence("db"),
         "mount `db` may not connect to tcp://db.internal:5432, because it resolves to 10.0.0.5, \
-         a private address; add \"tcp://10.0.0.5:5432\" to its allowed_hosts as well"
+         a private address; add \"tcp://10.0.0.5:5432\" to its allowed_hosts as well \
+         (`lessor mount tune --allow-host`)"
     );
 }
 

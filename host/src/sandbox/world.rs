@@ -7,7 +7,10 @@ use wasmtime::{
 };
 
 use super::{bindings::exports::lessor::provider as exports, call::CallState};
-use crate::{plugin_store::PluginError, provider::Anatomy};
+use crate::{
+    plugin_store::PluginError,
+    provider::{Anatomy, Beginnings},
+};
 
 /// The interface that makes a component a provider.
 const PROVIDER: &str = "lessor:provider/provider@0.1.0";
@@ -91,6 +94,14 @@ pub(super) fn anatomy(engine: &Engine, component: &Component, size: u64) -> Anat
             .exports(engine)
             .map(|(name, _)| name.to_owned())
             .collect(),
+        begins_with: component
+            .resources_required()
+            .map_or_else(Beginnings::default, |required| Beginnings {
+                memories: required.num_memories,
+                memory: required.max_initial_memory_size.unwrap_or(0),
+                tables: required.num_tables,
+                table: required.max_initial_table_size.unwrap_or(0),
+            }),
     }
 }
 

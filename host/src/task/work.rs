@@ -257,7 +257,7 @@ pub(super) fn error_of(refusal: &Refusal) -> TaskError {
         Refusal::NotFound(_) => "not-found",
         Refusal::Conflict(_) => "conflict",
         Refusal::Limit { .. } => "limit",
-        Refusal::Unavailable(_) => "unavailable",
+        Refusal::NotYet { .. } | Refusal::Unavailable(_) => "unavailable",
         Refusal::Provider(failure) => &failure.code,
         Refusal::Internal(source) => {
             tracing::error!(%source, "a task failed within the host");

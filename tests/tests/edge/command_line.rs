@@ -294,3 +294,43 @@ fn a_token_with_a_line_end_is_the_same_token() {
         .unwrap();
     assert!(done.status.success(), "{done:?}");
 }
+
+/// What a provider wants to reach could be seen only once it was pinned.
+#[test]
+fn a_provider_can_be_looked_at_before_it_is_pinned_and_without_a_server() {
+    let inspect = |more: &[&str]| {
+        let file = lessor_tests::server::built_plugins().join("postgres.wasm");
+        let done = Command::new(binary())
+            .args(["plugin", "inspect"])
+            .arg(&file)
+            .args(more)
+            .env("LESSOR_ADDR", "http://127.0.0.1:1")
+            .stdin(Stdio::null())
+            .output()
+            .expect("run lessor");
+        assert!(done.status.success(), "{done:?}");
+        let digest = lessor_tests::sha256(&fs::read(file).unwrap());
+        (String::from_utf8(done.stdout).unwrap(), digest)
+    };
+    let (table, digest) = inspect(&[]);
+    for shown in [
+        digest.as_str(),
+        "tcp://{host}:{port}",
+        "lessor:provider/network@0.1.0",
+        "lessor:provider/provider@0.1.0",
+        "host*",
+        "0.1.0",
+    ] {
+        assert!(table.contains(shown), "{shown}: {table}");
+    }
+    let (text, digest) = inspect(&["--output", "json"]);
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["sha256"], json!(digest));
+    assert_eq!(shown["contract"], "0.1.0");
+    assert_eq!(
+        shown["descriptor"]["endpoints"],
+        json!(["tcp://{host}:{port}"])
+    );
+    let begins = &shown["component"]["begins_with"];
+    assert!(begins["memory"].as_u64() > Some(0), "{shown}");
+}

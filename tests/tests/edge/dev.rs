@@ -1,6 +1,6 @@
 //! `server --dev`: what somebody sees who tries lessor out.
 
-use lessor_tests::{fixture::Lease, postgres::Postgres, server::Server};
+use lessor_tests::{fixture::Lease, postgres::Postgres, server::Server, wait::eventually_true};
 use serde_json::json;
 
 #[test]
@@ -9,10 +9,13 @@ fn a_dev_server_leases_from_a_loopback_database_without_further_setup() {
     let root = postgres.superuser();
     let server = Server::setup().start_dev();
     assert_eq!(server.http.without_token().get("sys/health").status, 200);
-    server
-        .http
-        .post("sys/mounts/db", &json!({"type": "postgres"}))
-        .ok();
+    // It serves before it has compiled what it found.
+    eventually_true("the provider is ready", || {
+        let mounted = server
+            .http
+            .post("sys/mounts/db", &json!({"type": "postgres"}));
+        mounted.status != 503 && mounted.ok().status < 300
+    });
     server
         .http
         .post(

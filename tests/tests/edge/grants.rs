@@ -47,6 +47,7 @@ fn without_a_grant_nothing_is_dialled_and_the_refusal_says_which_to_add() {
         let wanted = format!("tcp://127.0.0.1:{port}");
         assert!(sentence.contains(&wanted), "{mount}: {sentence}");
         assert!(sentence.contains("allowed_hosts"), "{mount}: {sentence}");
+        assert!(sentence.contains("--allow-host"), "{mount}: {sentence}");
         server.http.get(&format!("{mount}/config")).nothing_here();
     }
     assert_eq!(offered(&listener), 0, "something was dialled");
@@ -62,6 +63,57 @@ fn without_a_grant_nothing_is_dialled_and_the_refusal_says_which_to_add() {
     let refused = server.http.post("none/config", &config);
     assert!(refused.status >= 400, "{refused:?}");
     assert!(offered(&listener) > 0);
+}
+
+#[test]
+fn a_grant_wider_than_what_the_provider_asks_for_is_told_when_it_is_set() {
+    let server = Server::start();
+    let wide = "tcp://0.0.0.0/0:16390";
+    let mount = |hosts: &str| json!({"type": "postgres", "config": {"allowed_hosts": [hosts]}});
+    let told = server
+        .http
+        .post("sys/mounts/wide", &mount(wide))
+        .ok()
+        .text();
+    assert!(
+        told.contains(wide) && told.contains("tcp://{host}:{port}"),
+        "{told}"
+    );
+    let told = server
+        .http
+        .post("sys/mounts/narrow", &mount("tcp://db:5432"))
+        .ok();
+    assert_eq!(told.status, 204, "{told:?}");
+    let tune = |body| server.http.post("sys/mounts/narrow/tune", &body).ok();
+    let told = tune(json!({"allowed_hosts": ["tcp://*.example.com:5432"]})).text();
+    assert!(told.contains("*.example.com"), "{told}");
+    assert_eq!(tune(json!({"description": "hers"})).status, 204);
+}
+
+/// An auditor could not read what a mount was granted.
+#[test]
+fn grants_and_pins_stand_in_clear_in_the_audit_log_and_nothing_else_does() {
+    let server = Server::start();
+    let grant = "tcp://audited.example.com:5432";
+    let body = json!({
+        "type": "postgres", "description": "canary-description", "config": {"allowed_hosts": [grant]},
+    });
+    server.http.post("sys/mounts/db", &body).ok();
+    let tuned = "tcp://tuned.example.com:5432";
+    server
+        .http
+        .post("sys/mounts/db/tune", &json!({"allowed_hosts": [tuned]}))
+        .ok();
+    // Elsewhere a field of that name may be anything.
+    let config = json!({"allowed_hosts": ["canary-config"]});
+    assert_eq!(server.http.post("db/config", &config).status, 400);
+    let audit = server.audit();
+    let requests = audit.lines().filter(|line| line.contains("\"request_id\""));
+    let requests = requests.collect::<Vec<_>>().join("\n");
+    for shown in [grant, tuned, &server.digest("postgres.wasm")] {
+        assert!(requests.contains(shown), "{shown}: {requests}");
+    }
+    assert!(!audit.contains("canary-"), "{audit}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod canonical_paths;
 mod certificate;
 mod clients;
 mod command_line;
+mod compiling;
 mod configuration;
 mod conformance;
 mod dev;

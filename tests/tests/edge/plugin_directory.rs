@@ -254,6 +254,122 @@ fn whatever_becomes_of_a_file_has_a_name_and_ends_when_the_file_is_back() {
     assert!(audit.contains("a plugin can run no more"), "{audit}");
 }
 
+/// What is done to the plugin directory, the state that the pin then has, and the
+/// status of issuing.
+type Upheaval = (&'static str, fn(&Path), &'static str, u16);
+
+/// One directory was watched, and not whatever the path leads to: after a release was
+/// rolled out by moving a link, nothing was noticed any more.
+#[test]
+fn the_plugin_directory_is_what_its_path_leads_to() {
+    let server = Server::start();
+    authority(&server, "ca", &json!({"type": "certificate"}));
+    let directory = server.plugins();
+    let good = fs::read(directory.join("certificate.wasm")).unwrap();
+    for (release, bytes) in [("good", good.clone()), ("bad", rebuilt(&good, 1))] {
+        let release = directory.with_file_name(release);
+        fs::create_dir(&release).unwrap();
+        fs::write(release.join("certificate.wasm"), bytes).unwrap();
+    }
+    fn link(directory: &Path, to: &str) {
+        let new = directory.with_file_name("new");
+        symlink(to, &new).unwrap();
+        fs::rename(new, directory).unwrap();
+    }
+    let upheavals: [Upheaval; 6] = [
+        (
+            "the directory is moved away",
+            |directory| fs::rename(directory, directory.with_file_name("old")).unwrap(),
+            "missing",
+            503,
+        ),
+        (
+            "a link to a release takes its place",
+            |directory| link(directory, "good"),
+            "ready",
+            200,
+        ),
+        (
+            "the link moves to another release",
+            |directory| link(directory, "bad"),
+            "digest mismatch",
+            503,
+        ),
+        (
+            "the link moves back",
+            |directory| link(directory, "good"),
+            "ready",
+            200,
+        ),
+        (
+            "the file goes from where the link leads",
+            |directory| fs::remove_file(directory.join("certificate.wasm")).unwrap(),
+            "missing",
+            503,
+        ),
+        (
+            "a directory takes the place of the link",
+            |directory| {
+                fs::remove_file(directory).unwrap();
+                fs::rename(directory.with_file_name("old"), directory).unwrap();
+            },
+            "ready",
+            200,
+        ),
+    ];
+    for (what, happen, state, status) in upheavals {
+        happen(&directory);
+        eventually_true(what, || {
+            let catalog = "sys/plugins/catalog/secret/certificate";
+            certify(&server, "ca").status == status
+                && server.http.get(catalog).data()["state"] == state
+        });
+    }
+}
+
+#[test]
+fn other_bytes_take_the_place_of_a_pinned_version_only_where_that_is_asked_for() {
+    let server = Server::start();
+    authority(&server, "ca", &json!({"type": "certificate"}));
+    let original = fs::read(server.plugins().join("certificate.wasm")).unwrap();
+    fs::write(server.plugins().join("ca-2.wasm"), rebuilt(&original, 1)).unwrap();
+    let pin = |changes: &Value| {
+        let body = json!({"command": "ca-2.wasm", "sha256": server.digest("ca-2.wasm")});
+        let body = lessor_tests::fixture::changed(body, changes);
+        server
+            .http
+            .put("sys/plugins/catalog/secret/certificate", &body)
+    };
+    let shown = || {
+        server
+            .http
+            .get("sys/plugins/catalog/secret/certificate")
+            .data()["sha256"]
+            .clone()
+    };
+    let former = server.digest("certificate.wasm");
+    for version in [Value::Null, json!("0.1"), json!("v0.1.0")] {
+        let sentence = pin(&json!({"version": version})).refused(409);
+        assert!(
+            sentence.contains("v0.1.0") && sentence.contains(&former),
+            "{sentence}"
+        );
+        assert!(sentence.contains("replace"), "{sentence}");
+        assert_eq!(shown(), json!(former));
+    }
+    pin(&json!({"replace": true})).ok();
+    assert_eq!(shown(), json!(server.digest("ca-2.wasm")));
+    assert_eq!(certify(&server, "ca").status, 200);
+    // The same bytes again replace nothing.
+    pin(&json!({})).ok();
+
+    let warned = pin(&json!({"version": "3.0.0"})).ok().json()["warnings"].to_string();
+    assert!(
+        warned.contains("0.1.0") && warned.contains("v3.0.0"),
+        "{warned}"
+    );
+}
+
 #[test]
 fn versions_stand_side_by_side_and_one_call_upgrades_all_mounts() {
     let server = Server::start();
@@ -303,7 +419,7 @@ fn versions_stand_side_by_side_and_one_call_upgrades_all_mounts() {
         .http
         .put("sys/plugins/upgrade", &json!({"plugin": "ca"}))
         .data();
-    assert_eq!(upgraded["version"], "2.0.0");
+    assert_eq!(upgraded["version"], "v2.0.0");
     assert_eq!(upgraded["changed"], json!(["one", "two"]));
     assert_eq!(upgraded["following"], json!(["newest"]));
     for path in ["one", "two"] {

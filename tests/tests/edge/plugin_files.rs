@@ -51,6 +51,7 @@ fn plugins_that_cannot_run_are_refused_and_not_pinned() {
         ("another world", "PUT", at, register("empty.wasm", &empty), 400, &["empty.wasm", "lessor:provider/provider@0.1.0"]),
         ("another WIT version", "PUT", at, register("other.wasm", &other), 400, &["other.wasm", "0.1.0", "0.9.0"]),
         ("unknown field", "PUT", at, json!({"command": "postgres.wasm", "sha265": good}), 400, &["sha265", "sha256"]),
+        ("no version", "PUT", at, json!({"command": "postgres.wasm", "sha256": good, "version": "latest"}), 400, &["latest", "v1.2.3"]),
         ("unknown type", "PUT", "sys/plugins/catalog/sceret/x", register("postgres.wasm", &good), 400, &["sceret", "secret"]),
         ("a bad name", "PUT", "sys/plugins/catalog/secret/a%20b", register("postgres.wasm", &good), 400, &["a b"]),
     ];
@@ -91,6 +92,66 @@ fn a_digest_in_upper_case_is_accepted_and_compared() {
     assert_ne!(wrong, digest.to_uppercase());
     let refused = server.pin("wrong", "postgres.wasm", &wrong);
     assert_eq!(refused.status, 400, "{refused:?}");
+}
+
+/// What the instructions of Vault's plugins say, of this year and of years ago.
+#[test]
+fn a_plugin_is_registered_in_every_form_that_vault_has_had() {
+    let server = Server::start();
+    let digest = server.digest("certificate.wasm");
+    let own = "v0.1.0";
+    for (changes, version, warns) in [
+        (json!({"sha256": digest}), own, ""),
+        (json!({"sha_256": digest}), own, ""),
+        (
+            json!({"sha256": digest, "version": "1.2.3"}),
+            "v1.2.3",
+            "0.1.0",
+        ),
+        (
+            json!({"sha256": digest, "version": "v1.2"}),
+            "v1.2.0",
+            "0.1.0",
+        ),
+        (json!({"sha256": digest, "version": ""}), own, ""),
+        (
+            json!({"sha256": digest, "args": ["--tls"]}),
+            own,
+            "args is not used",
+        ),
+        (json!({"sha256": digest, "args": "", "env": []}), own, ""),
+        (
+            json!({"sha256": digest, "env": ["A=b"]}),
+            own,
+            "env is not used",
+        ),
+        (json!({"sha256": digest, "builtin": false}), own, ""),
+        (
+            json!({"sha256": digest, "oci_image": "x", "runtime": "y"}),
+            own,
+            "runtime is not used",
+        ),
+    ] {
+        let body = lessor_tests::fixture::changed(json!({"command": "certificate.wasm"}), &changes);
+        let at = "sys/plugins/catalog/secret/x";
+        let answer = server.http.put(at, &body).ok();
+        assert_eq!(
+            answer.text().contains("warnings"),
+            !warns.is_empty(),
+            "{body}: {answer:?}"
+        );
+        assert!(answer.text().contains(warns), "{body}: {answer:?}");
+        let shown = server.http.get(at).data();
+        assert_eq!(shown["version"], version, "{body}");
+        // What is shown can be written back.
+        server.http.put(at, &shown).ok();
+        assert_eq!(server.http.get(at).data()["version"], version);
+        let named = version.trim_start_matches('v');
+        let found = server.http.get(&format!("{at}?version={named}")).data();
+        assert_eq!(found["version"], version);
+        server.http.delete(&format!("{at}?version={named}")).ok();
+        server.http.get(at).nothing_here();
+    }
 }
 
 #[test]

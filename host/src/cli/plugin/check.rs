@@ -121,6 +121,7 @@ pub(in crate::cli) fn check(
         timeout: timeout(&check.timeout)?,
         rotate: check.rotate.as_deref().map(private_file).transpose()?,
     };
+    super::announce_compiling(&check.file, console);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
