@@ -32,7 +32,7 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use self::{
     fields::HOST_FIELDS,
-    view::{AccountCredential, AccountView},
+    view::{AccountCredential, AccountView, Standing},
 };
 use crate::{
     clock::Clock,

@@ -6,6 +6,7 @@
 
 mod loopback;
 mod moves;
+mod neighbours;
 mod table;
 mod tune;
 mod vault_settings;
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 pub(crate) use self::loopback::endpoints;
 pub use self::{
     moves::Move,
+    neighbours::{Neighbour, account_of},
     table::{MountSpec, MountView, Mounts},
     tune::{DEFAULT_TTL, Tune, TunePatch},
     vault_settings::{Form, VAULT_SETTINGS, VaultSetting, VaultSettings},

@@ -115,6 +115,13 @@ impl Rotations {
         }
         let plugin = self.mounts.plugin(mount).await?;
         let root = self.mounts.root(mount, &plugin).await?;
+        if let Some((account, other)) = self.mounts.sharing_root(mount, &plugin).await? {
+            return Err(Refusal::Conflict(format!(
+                "{account:?} is the root credential of mount {other} too, which a rotation here would lock out: \
+                 give each mount an account of its own",
+                other = other.mount.path()
+            )));
+        }
         let now = self.clock.now();
         let operation = OperationId::new(now)?;
         if !self

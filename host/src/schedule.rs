@@ -92,6 +92,46 @@ impl Schedule {
         }
     }
 
+    /// Takes a schedule's fields out of a body that changes `self`: what the body does
+    /// not name stays. A period of 0 alone switches it off.
+    ///
+    /// # Errors
+    /// One sentence that names the field.
+    pub fn patch(
+        &self,
+        document: &mut Map<String, Value>,
+        shortest: Duration,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let named = |field: &str| match document.get(field) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(!text.trim().is_empty()),
+            Some(_) => Some(true),
+        };
+        let [period, cron, window] = FIELDS.map(named);
+        match (period, cron, window) {
+            (None, None, None) => {
+                for field in FIELDS {
+                    document.remove(field);
+                }
+                return Ok(self.clone());
+            }
+            // A window is one of the expression in force, and stays with a new one.
+            (None, None, Some(_)) => {
+                if let Some(cron) = self.cron() {
+                    document.insert("rotation_schedule".into(), cron.into());
+                }
+            }
+            (_, Some(true), None) => {
+                if let Some(window) = self.window() {
+                    document.insert("rotation_window".into(), window.as_secs().into());
+                }
+            }
+            _ => {}
+        }
+        Self::take(document, shortest, now)
+    }
+
     /// The schedule of its stored parts: see [`Self::period`], [`Self::cron`]
     /// and [`Self::window`].
     ///

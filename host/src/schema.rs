@@ -14,6 +14,7 @@ mod burden;
 mod changes;
 mod lists;
 mod marked;
+mod patch;
 mod redaction;
 mod sentence;
 mod shape;
@@ -26,6 +27,7 @@ pub use self::{
     burden::is_bearable,
     changes::changes,
     marked::{marks_secrets, secrets},
+    patch::{kept, patched},
     redaction::{REDACTED, is_redacted, redact, restore},
 };
 use crate::suggest;
@@ -98,6 +100,11 @@ impl Checker {
             .validate(document)
             .map_err(|error| clipped(&sentence::of(root, &error)))
     }
+}
+
+/// Whether a schema names a field at the top of its documents.
+pub fn knows(schema: &Value, name: &str) -> bool {
+    shape::names(&Position::root(schema).parts(&Branches::Every), name)
 }
 
 /// What is said of a document that cannot, behind its name.

@@ -2,45 +2,42 @@
 //! before it is stored.
 //!
 //! The host's own fields in the body ([`HOST_FIELDS`]) are split off; the rest belongs to the provider's config
-//! schema. Writing a config replaces the root credential: the former one is
+//! schema. A write changes the fields that it names; with `replace` it stands alone.
+//! Another root credential replaces the one in use: the former one is
 //! erased and an open rotation is given up. What rotations made beside the operator's
 //! own, and nobody else knows, is ended upstream before it is erased.
 
-use std::{sync::Arc, time::Duration};
+mod fields;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use self::fields::Asked;
+pub use self::fields::{HOST_FIELDS, truth};
 use crate::{
     catalog::Plugin,
-    clock::{Clock, Timestamp},
-    duration, fault,
+    clock::Clock,
+    fault,
     id::{MountPath, OperationId},
     keyring::Keyring,
-    mount::{Mount, Mounts, config_context, endpoints},
-    provider::{Call, Requester},
+    mount::{Mount, Mounts, RotationTurn, account_of, config_context, endpoints},
+    provider::{Call, FailureClass, Requester},
     refusal::Refusal,
     rotation::Rotations,
-    schedule::Schedule,
     schema,
     secret::Secret,
-    storage::{NewConfig, RootSchedule, RotationRow, Storage},
+    storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
-/// How long a former root credential stays valid where upstream can hold two:
-/// long enough for every call that began with it.
-const DEFAULT_GRACE: Duration = Duration::from_secs(60);
-
-/// Shortest rotation period: below, rotations would run into each other.
-const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
-
-/// The host's field names in a config body.
-pub const HOST_FIELDS: [&str; 5] = [
-    "rotate_on_config",
-    "rotation_period",
-    "rotation_schedule",
-    "rotation_window",
-    "rotation_grace",
-];
+/// What became of a config that was written.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The config as it is shown from now on.
+    pub view: ConfigView,
+    /// What is to be warned of, beside what the provider did.
+    pub warnings: Vec<String>,
+}
 
 /// A mount's config as shown.
 #[derive(Clone, Debug)]
@@ -101,9 +98,9 @@ impl Settings {
         }
     }
 
-    /// Proves a config against upstream and puts it in use. With
-    /// `rotate_on_config` the root credential is rotated at once, so that only
-    /// the host knows it.
+    /// Proves a config against upstream and puts it in use. With `rotate_on_config`
+    /// a new root credential is rotated at once, so that only the host knows it. Answers
+    /// what is to be warned of.
     ///
     /// # Errors
     /// One sentence that names the field, or the provider's failure; the former
@@ -113,29 +110,23 @@ impl Settings {
         path: &MountPath,
         body: Value,
         requester: Requester,
-    ) -> Result<ConfigView, Refusal> {
+    ) -> Result<Written, Refusal> {
         let mount = self.mounts.open(path)?;
         let plugin = self.mounts.plugin(&mount).await?;
-        let Value::Object(mut document) = body else {
+        let Value::Object(mut named) = body else {
             return Err(Refusal::Invalid("config must be a JSON object".into()));
         };
+        let descriptor = plugin.provider.descriptor();
+        fields::take_shown(&descriptor.config_schema, &mut named);
         let now = self.clock.now();
-        let schedule = take_schedule(&mut document, now).map_err(Refusal::Invalid)?;
-        let mut document = Value::Object(document);
         // No rotation may stage a successor of a config that is being replaced.
         let turn = mount.rotation_turn().await;
-        let stored = match schema::is_redacted(&document) {
-            true => self.restore(&mount, &plugin, &mut document).await?,
-            false => None,
-        };
-        plugin
-            .config
-            .check("config", &mut document)
-            .map_err(Refusal::Invalid)?;
-        self.refuse_account(&mount, &document).await?;
-        if let Some(stored) = stored {
-            same_system(&plugin.provider.descriptor().endpoints, &stored, &document)?;
-        }
+        let former = self.storage.schedule(mount.id).await?;
+        let asked = Asked::take(&mut named, former, now).map_err(Refusal::Invalid)?;
+        let document = self
+            .whole(&mount, &plugin, named, asked.replace, &turn)
+            .await?;
+        let mut warnings = self.refuse_owned(&mount, &plugin, &document).await?;
         let document = Secret::new(document.to_string());
         let version = self.storage.next_config_version(mount.id).await?;
         let call = Call {
@@ -166,11 +157,11 @@ impl Settings {
             retires: None,
             created_at: now,
         };
-        let rotate_now = schedule.on_config;
-        let end_former = self.is_another_root(&mount, &plugin, &document).await?;
+        let is_new_root = self.is_another_root(&mount, &plugin, &document).await?;
+        let rotates = asked.schedule.on_config && (asked.rotate || is_new_root);
         let replaced = self
             .storage
-            .replace_config(config, schedule, end_former)
+            .replace_config(config, asked.schedule, is_new_root)
             .await?;
         if version > 1 {
             fault::point("config.after_replaced");
@@ -187,13 +178,101 @@ impl Settings {
         drop(turn);
         tracing::info!(mount = %path, version, "wrote a config");
 
-        if rotate_now && mount.held.is_none() {
-            self.rotations.rotate_root(path, Some(requester)).await?;
+        if rotates {
+            warnings.extend(self.rotate_written(&mount, version, requester).await?);
         }
-        self.read(path).await
+        Ok(Written {
+            view: self.read(path).await?,
+            warnings,
+        })
     }
 
-    /// Whether a config shares no secret with the one in use, which it replaces.
+    /// The whole config that a write makes: what it names, over what is stored.
+    async fn whole(
+        &self,
+        mount: &Arc<Mount>,
+        plugin: &Plugin,
+        named: Map<String, Value>,
+        replace: bool,
+        turn: &RotationTurn,
+    ) -> Result<Value, Refusal> {
+        let schema = &plugin.provider.descriptor().config_schema;
+        let mut stored = self.stored(mount).await?;
+        let reuses = |stored: &Value| {
+            let mut any = named.values().any(schema::is_redacted);
+            let kept = Value::Object(schema::kept(stored, &named));
+            schema::secrets(schema, &kept, &mut |_| any |= !replace);
+            any
+        };
+        if stored.as_ref().is_some_and(reuses) {
+            // An open rotation may have replaced the secret that would be written again.
+            self.rotations.catch_up(mount, turn).await;
+            stored = self.stored(mount).await?;
+        }
+        let reuses = stored.as_ref().is_some_and(reuses);
+        let keeps = !replace && stored.is_some();
+        let mut document = match &stored {
+            Some(stored) if keeps => schema::patched(stored, &named),
+            _ => Value::Object(named),
+        };
+        if schema::is_redacted(&document) {
+            schema::restore(schema, "config", &mut document, stored.as_ref())
+                .map_err(Refusal::Invalid)?;
+        }
+        plugin
+            .config
+            .check("config", &mut document)
+            .map_err(|sentence| match keeps {
+                true => Refusal::Invalid(format!(
+                    "{sentence} (fields that a write does not name keep their stored values; with replace=true none do)"
+                )),
+                false => Refusal::Invalid(sentence),
+            })?;
+        if let Some(stored) = stored.filter(|_| reuses) {
+            same_system(&plugin.provider.descriptor().endpoints, &stored, &document)?;
+        }
+        Ok(document)
+    }
+
+    /// Rotates the root credential that was just written. Where that fails, what is
+    /// stored and what goes on is a warning: the write itself is done.
+    async fn rotate_written(
+        &self,
+        mount: &Arc<Mount>,
+        version: u32,
+        requester: Requester,
+    ) -> Result<Option<String>, Refusal> {
+        let path = mount.path();
+        let Err(refusal) = self.rotations.rotate_root(path, Some(requester)).await else {
+            return Ok(None);
+        };
+        let open = self.storage.unsettled_rotation(mount.id).await?;
+        let is_unsupported = matches!(
+            &refusal,
+            Refusal::Provider(failure) if failure.class == FailureClass::Unsupported
+        );
+        let next = match open.map(|rotation| rotation.state) {
+            Some(RotationState::Failed) => {
+                format!("the rotation waits for you: POST /v1/{path}/rotate-root/retry or /abort")
+            }
+            Some(_) => "the rotation goes on by itself".to_owned(),
+            None if is_unsupported => "it stays as it was written".to_owned(),
+            None if mount.held.is_some() => {
+                "it stays as it was written until you rotate it".to_owned()
+            }
+            None => {
+                self.rotations.retry_soon(mount, &refusal).await?;
+                "nothing was changed upstream, and it is tried again by itself".to_owned()
+            }
+        };
+        tracing::warn!(mount = %path, version, reason = %refusal, next, "wrote a config and could not rotate its root credential");
+        Ok(Some(format!(
+            "the config is stored as version {version}, and its root credential could not be rotated \
+             (rotate_on_config): {refusal}; {next}"
+        )))
+    }
+
+    /// Whether a config shares no secret with the one in use, if any.
     async fn is_another_root(
         &self,
         mount: &Mount,
@@ -201,56 +280,61 @@ impl Settings {
         document: &Secret<String>,
     ) -> Result<bool, Refusal> {
         let Some(former) = self.mounts.config(mount).await? else {
-            return Ok(false);
+            return Ok(true);
         };
         let schema = &plugin.provider.descriptor().config_schema;
-        let secrets = |text: &Secret<String>| -> Result<Vec<Value>, Refusal> {
-            let document = serde_json::from_str(text.expose()).map_err(Refusal::internal)?;
+        let secrets = |text: &Secret<String>| {
+            let document = serde_json::from_str(text.expose()).unwrap_or_default();
             let mut found = Vec::new();
             schema::secrets(schema, &document, &mut |secret| found.push(secret.clone()));
-            Ok(found)
+            found
         };
-        let new = secrets(document)?;
-        Ok(!secrets(&former)?.iter().any(|secret| new.contains(secret)))
+        let new = secrets(document);
+        Ok(!secrets(&former).iter().any(|secret| new.contains(secret)))
     }
 
-    /// Refuses a root credential whose account a static role rotates: each would
-    /// end the other's.
-    async fn refuse_account(&self, mount: &Mount, document: &Value) -> Result<(), Refusal> {
-        let Some(account) = document.get("username").and_then(Value::as_str) else {
-            return Ok(());
-        };
-        let owner = self
-            .storage
-            .static_role_of(mount.id, account.to_owned())
-            .await?;
-        owner.map_or(Ok(()), |owner| {
-            Err(Refusal::Conflict(format!(
-                "config.username {account:?} belongs to static role {owner} of {}: name another, or remove it first",
-                mount.path()
-            )))
-        })
-    }
-
-    /// Puts the stored secrets where a config that was read is written back.
-    /// Answers the stored config.
-    async fn restore(
+    /// Refuses a root credential whose account a static role rotates, in whichever
+    /// mount: each would end the other's. What is to be warned of, where another mount
+    /// has the same root.
+    async fn refuse_owned(
         &self,
         mount: &Mount,
         plugin: &Plugin,
-        document: &mut Value,
-    ) -> Result<Option<Value>, Refusal> {
-        let stored = match self.storage.current_config(mount.id).await? {
-            Some(row) => {
-                let root = self.mounts.root_of(mount, plugin, &row)?;
-                let text = self.mounts.unseal(&root)?;
-                Some(serde_json::from_str::<Value>(text.expose()).map_err(Refusal::internal)?)
-            }
-            None => None,
+        document: &Value,
+    ) -> Result<Vec<String>, Refusal> {
+        let Some(account) = account_of(document, None) else {
+            return Ok(Vec::new());
         };
-        let schema = &plugin.provider.descriptor().config_schema;
-        schema::restore(schema, "config", document, stored.as_ref()).map_err(Refusal::Invalid)?;
-        Ok(stored)
+        let neighbours = self.mounts.neighbours(mount, plugin, document).await?;
+        let others = neighbours.iter().map(|other| &*other.mount);
+        for owning in std::iter::once(mount).chain(others) {
+            let owner = self
+                .storage
+                .static_role_of(owning.id, account.clone())
+                .await?;
+            if let Some(owner) = owner {
+                return Err(Refusal::Conflict(format!(
+                    "config.username {account:?} belongs to static role {owner} of {}: name another, or remove it first",
+                    owning.path()
+                )));
+            }
+        }
+        let sharing = neighbours.iter().filter(|other| other.is_root(&account));
+        Ok(sharing
+            .map(|other| {
+                format!(
+                    "{account:?} is the root credential of mount {} too, so neither mount rotates it: \
+                     give each an account of its own",
+                    other.mount.path()
+                )
+            })
+            .collect())
+    }
+
+    /// The config in use, opened.
+    async fn stored(&self, mount: &Mount) -> Result<Option<Value>, Refusal> {
+        let text = self.mounts.config(mount).await?;
+        Ok(text.map(|text| serde_json::from_str(text.expose()).unwrap_or_default()))
     }
 
     /// The config in use, secrets redacted.
@@ -270,21 +354,13 @@ impl Settings {
         let document = self.mounts.unseal(&root)?;
         // What a provider made of it is in use where upstream takes it, JSON or not.
         let parsed: Value = serde_json::from_str(document.expose()).unwrap_or_default();
-        let unscheduled = || RootSchedule {
-            schedule: Schedule::ByHand,
-            grace: DEFAULT_GRACE,
-            on_config: false,
-            last: None,
-            next: None,
-            last_error: None,
-        };
         let schedule = self.storage.schedule(mount.id).await?;
         Ok(ConfigView {
             config: schema::redact(&plugin.provider.descriptor().config_schema, &parsed),
             identity: row.identity,
             version: row.version,
             warnings: row.warnings,
-            schedule: schedule.unwrap_or_else(unscheduled),
+            schedule: schedule.unwrap_or_else(fields::by_hand),
             rotation: self.open_rotation(&mount, &plugin).await?,
             ending: self.rotations.ending(&mount).await?,
         })
@@ -375,50 +451,15 @@ fn same_system(templates: &[String], stored: &Value, document: &Value) -> Result
         return Ok(());
     }
     Err(Refusal::Invalid(format!(
-        "config names another system than the stored one, so {:?} cannot stand for its secrets: \
-         give the values themselves",
+        "config names another system than the stored one, and its secrets are not sent there unless you give them: \
+         name them, {:?} does not do",
         schema::REDACTED
     )))
-}
-
-/// Takes the host's fields out of a config body.
-fn take_schedule(
-    document: &mut Map<String, Value>,
-    now: Timestamp,
-) -> Result<RootSchedule, String> {
-    let on_config = match document.remove("rotate_on_config") {
-        Some(value) => value
-            .as_bool()
-            .ok_or("rotate_on_config must be true or false")?,
-        None => false,
-    };
-    let grace = match document.remove("rotation_grace") {
-        Some(value) => duration::of_value("rotation_grace", &value)?,
-        None => None,
-    };
-    let schedule = Schedule::take(document, SHORTEST_PERIOD, now)?;
-    Ok(RootSchedule {
-        next: schedule.next(None, now),
-        schedule,
-        grace: grace.unwrap_or(DEFAULT_GRACE),
-        on_config,
-        last: None,
-        last_error: None,
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_schedule_is_split_from_the_providers_config() {
-        let mut body = json!({"rotation_period": "1d", "rotate_on_config": true, "host": "db"});
-        let schedule = take_schedule(body.as_object_mut().unwrap(), Timestamp(0)).unwrap();
-        assert_eq!(schedule.next, Some(Timestamp(86_400_000)));
-        assert!(schedule.on_config);
-        assert_eq!(body, json!({"host": "db"}));
-    }
 
     #[test]
     fn stored_secrets_are_not_sent_to_another_system() {
@@ -433,21 +474,5 @@ mod tests {
             refused.contains("another system") && !refused.contains("canary"),
             "{refused}"
         );
-    }
-
-    #[test]
-    fn wrong_schedules_are_named() {
-        for (body, field) in [
-            (json!({"rotation_period": "1s"}), "rotation_period"),
-            (json!({"rotation_period": -5}), "rotation_period"),
-            (json!({"rotation_grace": "x"}), "rotation_grace"),
-            (json!({"rotate_on_config": 1}), "rotate_on_config"),
-            (json!({"rotation_schedule": "daily"}), "rotation_schedule"),
-            (json!({"rotation_window": "2h"}), "rotation_window"),
-        ] {
-            let error =
-                take_schedule(body.clone().as_object_mut().unwrap(), Timestamp(0)).unwrap_err();
-            assert!(error.contains(field), "{error}");
-        }
     }
 }

@@ -49,8 +49,8 @@ use crate::{
     kept::{Changes, Kept},
 };
 
-pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place};
-pub use accounts::{AccountChange, AccountRow, AccountState, Added, NewAccount};
+pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
+pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
 #[cfg(any(test, feature = "test-hooks"))]
@@ -66,7 +66,7 @@ pub use policies::PolicyRow;
 pub use quarantine::{Quarantined, Sorted};
 pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
 pub use roles::RoleRow;
-pub use rotations::{RotationRow, RotationState};
+pub use rotations::{DueRotations, RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
 pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};

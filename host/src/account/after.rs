@@ -102,23 +102,10 @@ mod tests {
 
     fn row(state: AccountState, attempts: u32, reached: u32, schedule: Schedule) -> AccountRow {
         AccountRow {
-            id: 1,
-            mount_id: 1,
-            name: "app".parse().unwrap(),
-            account: "app".into(),
-            db_name: None,
-            document: vec![],
-            schedule,
             state,
-            operation: None,
             attempts,
             reached,
-            retires: None,
-            version: 1,
-            last: None,
-            next: None,
-            due_at: None,
-            last_error: None,
+            ..AccountRow::resting("app", schedule)
         }
     }
 

@@ -55,6 +55,12 @@ impl Accounts {
                     next = next.map(Timestamp::rfc3339), "missed the window of a scheduled rotation"
                 );
             } else {
+                let row = self.end_kept(mount, row).await?;
+                if row.state == AccountState::Retiring {
+                    // The rotation is due again once that is done.
+                    claimed.push(row);
+                    continue;
+                }
                 match self.open(mount, row).await {
                     Ok(open) => claimed.push(open),
                     // Somebody asked for it just now.

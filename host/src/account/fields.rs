@@ -4,19 +4,47 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, schedule::Schedule};
+use crate::{
+    clock::Timestamp,
+    duration,
+    schedule::Schedule,
+    schema,
+    settings::truth,
+    storage::{AccountRow, Former},
+};
 
 /// Shortest rotation period: Vault's own.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
 
+/// How long a former credential stays valid upstream, where upstream can hold
+/// two: time for those who read it just before to read the new one.
+const DEFAULT_GRACE: Duration = Duration::from_secs(60);
+
 /// The host's field names. `username` stands in the provider's part too.
-pub const HOST_FIELDS: [&str; 6] = [
+pub const HOST_FIELDS: [&str; 12] = [
     "username",
     "rotation_period",
     "rotation_schedule",
     "rotation_window",
+    "rotation_grace",
+    "keep",
+    "manual",
+    "replace",
     "skip_import_rotation",
     "db_name",
+    "credential_type",
+    "rotation_statements",
+];
+
+/// What a GET shows beside the fields that can be written.
+const SHOWN: [&str; 7] = [
+    "state",
+    "version",
+    "attempts",
+    "next_attempt",
+    "last_error",
+    "last_vault_rotation",
+    "next_rotation",
 ];
 
 /// The host's part of a static role.
@@ -26,61 +54,166 @@ pub(super) struct Asked {
     pub(super) account: String,
     /// When it is renewed by itself.
     pub(super) schedule: Schedule,
+    /// What becomes of the former credential.
+    pub(super) former: Former,
     /// Whether a new role leaves the account's present credential alone.
     pub(super) skip_import_rotation: bool,
     /// Vault's clients name a connection here, and compare it when they read the
     /// role; a mount has but one.
     pub(super) db_name: Option<String>,
+    /// What of the body means nothing here.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Asked {
-    /// Takes the host's fields out of a body. `username` stays in it: it is the
-    /// provider's as well.
+    /// Takes the host's fields out of a body; what it does not name stays as in the
+    /// static role that is changed. `username` stays in it: it is the provider's as
+    /// well. `schema` is that of the provider's roles.
     ///
     /// # Errors
     /// One sentence that names the field.
-    pub(super) fn take(document: &mut Map<String, Value>, now: Timestamp) -> Result<Self, String> {
+    pub(super) fn take(
+        document: &mut Map<String, Value>,
+        schema: &Value,
+        row: Option<&AccountRow>,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        for name in SHOWN {
+            if !schema::knows(schema, name) {
+                document.remove(name);
+            }
+        }
         let account = match document.get("username") {
             Some(Value::String(name)) if !name.is_empty() => name.clone(),
-            None | Some(Value::Null) => {
-                return Err(
-                    "username is required: name the existing account upstream whose credential is rotated"
-                        .into(),
-                );
-            }
+            None | Some(Value::Null) => row.map(|row| row.account.clone()).ok_or(
+                "username is required: name the existing account upstream whose credential is rotated",
+            )?,
             Some(_) => return Err("username must be a string that is not empty".into()),
         };
-        let schedule = Schedule::take(document, SHORTEST_PERIOD, now)?;
-        let skip_import_rotation = match document.remove("skip_import_rotation") {
-            None | Some(Value::Null) => false,
-            Some(value) => value
-                .as_bool()
-                .ok_or("skip_import_rotation must be true or false")?,
-        };
+        let skip = truth(
+            "skip_import_rotation",
+            document.remove("skip_import_rotation"),
+        )?;
         let db_name = match document.remove("db_name") {
-            None | Some(Value::Null) => None,
+            None | Some(Value::Null) => row.and_then(|row| row.db_name.clone()),
             Some(Value::String(name)) => Some(name),
             Some(_) => return Err("db_name must be a string".into()),
         };
-        // hvac sends it always; where it is empty, it asks for nothing.
-        let asks_nothing = |value: &Value| match value {
-            Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(items) => items.is_empty(),
-            _ => false,
-        };
-        if document
-            .get("rotation_statements")
-            .is_some_and(asks_nothing)
-        {
-            document.remove("rotation_statements");
-        }
         Ok(Self {
             account,
-            schedule,
-            skip_import_rotation,
+            schedule: schedule(document, row, now)?,
+            former: former(document, row)?,
+            skip_import_rotation: skip.unwrap_or(false),
             db_name,
+            warnings: foreign(document, schema)?,
         })
+    }
+}
+
+/// When the account is renewed by itself. A schedule that was left out by mistake would
+/// never renew it, and nobody would notice: that needs a word of its own.
+fn schedule(
+    document: &mut Map<String, Value>,
+    row: Option<&AccountRow>,
+    now: Timestamp,
+) -> Result<Schedule, String> {
+    let manual = truth("manual", document.remove("manual"))?;
+    // A period of 0 is how it is shown that none is set.
+    let unset = |value: &mut Value| {
+        matches!(
+            duration::of_value("rotation_period", value),
+            Ok(None | Some(Duration::ZERO))
+        )
+    };
+    if document.get_mut("rotation_period").is_some_and(unset) {
+        document.remove("rotation_period");
+    }
+    let asked = match row {
+        Some(row) if manual != Some(true) => row.schedule.patch(document, SHORTEST_PERIOD, now)?,
+        _ => Schedule::take(document, SHORTEST_PERIOD, now)?,
+    };
+    match (manual, &asked) {
+        (Some(true), Schedule::ByHand) => Ok(asked),
+        (Some(true), _) => Err(
+            "manual excludes rotation_period and rotation_schedule: give one of them, or leave them out".into(),
+        ),
+        (None, Schedule::ByHand) if row.is_some() => Ok(asked),
+        (_, Schedule::ByHand) => Err(
+            "rotation_period or rotation_schedule is required: without them the credential is never renewed by \
+             itself; where that is meant, say manual=true"
+                .into(),
+        ),
+        _ => Ok(asked),
+    }
+}
+
+/// What becomes of the former credential.
+fn former(document: &mut Map<String, Value>, row: Option<&AccountRow>) -> Result<Former, String> {
+    let stored = row.map(|row| row.former);
+    let grace = document.remove("rotation_grace").unwrap_or_default();
+    let grace = duration::of_value("rotation_grace", &grace)?;
+    let is_kept = match document.remove("keep").unwrap_or_default() {
+        Value::Null => None,
+        Value::Number(number) if number.as_u64() == Some(1) => Some(false),
+        Value::Number(number) if number.as_u64() == Some(2) => Some(true),
+        Value::String(text) if text == "1" => Some(false),
+        Value::String(text) if text == "2" => Some(true),
+        _ => {
+            return Err(
+                "keep must be 1 or 2: how many credentials of the account stay valid between rotations".into(),
+            );
+        }
+    };
+    let or = |stored: Option<Former>| {
+        stored.unwrap_or(Former {
+            grace: DEFAULT_GRACE,
+            is_kept: false,
+        })
+    };
+    let stored = or(stored);
+    Ok(Former {
+        grace: grace.unwrap_or(stored.grace),
+        is_kept: is_kept.unwrap_or(stored.is_kept),
+    })
+}
+
+/// Takes what Vault's database engine knows and this provider does not; what it asks for
+/// and does not get.
+fn foreign(document: &mut Map<String, Value>, schema: &Value) -> Result<Vec<String>, String> {
+    let mut take = |name: &str| match schema::knows(schema, name) {
+        true => Value::Null,
+        false => document.remove(name).unwrap_or_default(),
+    };
+    match take("credential_type") {
+        Value::Null => {}
+        Value::String(kind) if kind.is_empty() || kind == "password" => {}
+        _ => {
+            return Err("credential_type must be password: static roles here have no other".into());
+        }
+    }
+    let mut warnings = Vec::new();
+    if asks(&take("credential_config")) {
+        warnings.push(
+            "credential_config is not used: the provider's own fields say what a password looks like".to_owned(),
+        );
+    }
+    if asks(&take("rotation_statements")) {
+        warnings.push(
+            "rotation_statements are not run: the provider changes the credential by statements of its own"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+/// Whether a value asks for anything: clients send some fields always.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
     }
 }
 
@@ -90,9 +223,9 @@ mod tests {
 
     use super::*;
 
-    fn take(body: Value) -> Result<(Asked, Value), String> {
+    fn take(body: Value, row: Option<&AccountRow>) -> Result<(Asked, Value), String> {
         let mut body = body.as_object().unwrap().clone();
-        let asked = Asked::take(&mut body, Timestamp(0))?;
+        let asked = Asked::take(&mut body, &json!({}), row, Timestamp(0))?;
         Ok((asked, Value::Object(body)))
     }
 
@@ -100,50 +233,131 @@ mod tests {
     fn the_hosts_fields_are_split_from_the_providers() {
         let body = json!({
             "username": "billing", "rotation_period": "1d", "skip_import_rotation": true, "db_name": "orders",
-            "rotation_statements": [], "password_policy": {"length": 20}
+            "rotation_statements": [], "password_policy": {"length": 20}, "rotation_grace": "5m", "keep": 2
         });
-        let (asked, rest) = take(body).unwrap();
+        let (asked, rest) = take(body, None).unwrap();
         let expected = Asked {
             account: "billing".into(),
             schedule: Schedule::Every(Duration::from_secs(86_400)),
+            former: Former {
+                grace: Duration::from_secs(300),
+                is_kept: true,
+            },
             skip_import_rotation: true,
             db_name: Some("orders".into()),
+            warnings: vec![],
         };
         assert_eq!(asked, expected);
         assert_eq!(
             rest,
             json!({"username": "billing", "password_policy": {"length": 20}})
         );
-        let (asked, _) = take(json!({"username": "billing"})).unwrap();
+        let (asked, _) = take(json!({"username": "billing", "manual": true}), None).unwrap();
         assert_eq!(asked.schedule, Schedule::ByHand);
+        assert_eq!(asked.former.grace, DEFAULT_GRACE);
         assert!(!asked.skip_import_rotation);
     }
 
     #[test]
+    fn what_is_not_named_stays() {
+        let schedule = Schedule::Every(Duration::from_secs(3600));
+        let grace = Duration::from_secs(7);
+        let row = AccountRow {
+            former: Former {
+                grace,
+                is_kept: true,
+            },
+            ..AccountRow::resting("billing", schedule.clone())
+        };
+        for (body, expected, is_kept) in [
+            (json!({}), schedule.clone(), true),
+            (
+                json!({"rotation_period": 0, "manual": false}),
+                schedule.clone(),
+                true,
+            ),
+            (json!({"username": "billing", "keep": 1}), schedule, false),
+            (
+                json!({"rotation_period": "2h"}),
+                Schedule::Every(Duration::from_secs(7200)),
+                true,
+            ),
+            (
+                json!({"rotation_period": 0, "manual": true}),
+                Schedule::ByHand,
+                true,
+            ),
+        ] {
+            let (asked, _) = take(body.clone(), Some(&row)).unwrap();
+            let found = (asked.schedule, asked.former.is_kept, asked.former.grace);
+            assert_eq!(found, (expected, is_kept, grace), "{body}");
+        }
+        let by_hand = AccountRow::resting("billing", Schedule::ByHand);
+        let (asked, _) = take(json!({"rotation_period": 0}), Some(&by_hand)).unwrap();
+        assert_eq!(asked.schedule, Schedule::ByHand);
+    }
+
+    #[test]
+    fn what_means_nothing_here_is_warned_of() {
+        let body = json!({
+            "username": "billing", "rotation_period": "1d", "credential_type": "password",
+            "credential_config": {"password_policy": "x"}, "rotation_statements": ["ALTER"],
+            "state": "idle", "version": 3, "last_error": null
+        });
+        let (asked, rest) = take(body, None).unwrap();
+        assert_eq!(asked.warnings.len(), 2, "{:?}", asked.warnings);
+        assert_eq!(rest, json!({"username": "billing"}));
+        // A provider that has the field gets it.
+        let schema = json!({"properties": {"rotation_statements": {}}});
+        let body = json!({"username": "b", "manual": true, "rotation_statements": ["ALTER"]});
+        let mut body = body.as_object().unwrap().clone();
+        let asked = Asked::take(&mut body, &schema, None, Timestamp(0)).unwrap();
+        assert_eq!(asked.warnings, Vec::<String>::new());
+        assert_eq!(body["rotation_statements"], json!(["ALTER"]));
+    }
+
+    #[test]
     fn wrong_fields_are_named() {
-        let with = |name: &str, value: Value| json!({"username": "billing", name: value});
+        let with = |name: &str, value: Value| {
+            let mut body = json!({"username": "billing", "manual": true});
+            body[name] = value;
+            body
+        };
         for (body, field) in [
             (json!({}), "username is required"),
             (json!({"username": null}), "username is required"),
             (json!({"username": ""}), "username must be"),
             (json!({"username": 5}), "username must be"),
+            (json!({"username": "billing"}), "manual=true"),
+            (
+                json!({"username": "billing", "rotation_period": 0}),
+                "manual=true",
+            ),
+            (
+                json!({"username": "billing", "rotation_period": 60, "manual": true}),
+                "manual excludes",
+            ),
             (with("rotation_period", json!("4s")), "rotation_period"),
             (
                 with("rotation_schedule", json!("nightly")),
                 "rotation_schedule",
             ),
             (with("rotation_window", json!("1h")), "rotation_window"),
+            (with("rotation_grace", json!("soon")), "rotation_grace"),
+            (with("keep", json!(3)), "keep must be"),
+            (with("manual", json!("perhaps")), "manual"),
+            (
+                with("credential_type", json!("rsa_private_key")),
+                "credential_type",
+            ),
             (
                 with("skip_import_rotation", json!("yes")),
                 "skip_import_rotation",
             ),
             (with("db_name", json!(5)), "db_name"),
         ] {
-            let sentence = take(body.clone()).unwrap_err();
+            let sentence = take(body.clone(), None).unwrap_err();
             assert!(sentence.contains(field), "{body}: {sentence}");
         }
-        // What asks for something is left to the provider's schema.
-        let (_, rest) = take(with("rotation_statements", json!(["ALTER"]))).unwrap();
-        assert_eq!(rest["rotation_statements"], json!(["ALTER"]));
     }
 }

@@ -16,12 +16,8 @@ use crate::{
     mount::{Mount, Root, give_up_at},
     provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
     refusal::Refusal,
-    storage::{AccountFailure, AccountRow, AccountState, NewCredential},
+    storage::{AccountFailure, AccountRow, AccountState, NewCredential, Retires},
 };
-
-/// How long a former credential stays valid upstream, where upstream can hold
-/// two: time for those who read it just before to read the new one.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Accounts {
     /// Renews an account's credential. An open rotation is brought to its end
@@ -39,7 +35,8 @@ impl Accounts {
         mount.refuse_while_held()?;
         let row = self.find(&mount, name).await?;
         let _turn = self.turns.take(row.id).await;
-        let mut row = self.again(&mount, &row).await?;
+        let row = self.again(&mount, &row).await?;
+        let mut row = self.end_kept(&mount, row).await?;
         if row.state == AccountState::Retiring {
             self.drive(&mount, &row, None).await?;
             row = self.again(&mount, &row).await?;
@@ -76,6 +73,24 @@ impl Accounts {
             due_at: Some(due_at),
             ..row
         })
+    }
+
+    /// Begins to end the credential that an account has beside its current one, where it
+    /// is kept until now: upstream holds no third.
+    pub(super) async fn end_kept(
+        &self,
+        mount: &Mount,
+        row: AccountRow,
+    ) -> Result<AccountRow, Refusal> {
+        let now = self.clock.now();
+        let begun = self
+            .storage
+            .end_kept_credential(row.id, now, give_up_at(mount, now))
+            .await?;
+        match begun {
+            true => self.again(mount, &row).await,
+            false => Ok(row),
+        }
     }
 
     /// One attempt at the step that an account's open rotation has come to,
@@ -121,7 +136,10 @@ impl Accounts {
         let new = NewCredential {
             version,
             secret,
-            retires: rotated.retires.map(|id| (id, now.plus(GRACE))),
+            retires: rotated.retires.map(|id| Retires {
+                id,
+                at: (!row.former.is_kept).then(|| now.plus(row.former.grace)),
+            }),
             next: row.schedule.next(Some(now), now),
             created_at: now,
         };
@@ -201,7 +219,7 @@ impl Accounts {
             }
         }
         self.storage
-            .finish_account_rotation(row.id, operation)
+            .finish_account_rotation(row.id, operation, self.clock.now())
             .await?;
         tracing::info!(
             mount = %mount.path(), static_role = %row.name, account = row.account,

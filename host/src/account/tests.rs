@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::AccountView;
+use super::{AccountView, Standing};
 use crate::{
     clock::Timestamp,
     engine::Engine,
@@ -19,7 +19,11 @@ fn name(name: &str) -> RoleName {
 }
 
 impl Engine {
-    async fn write_static(&self, role: &str, body: Value) -> Result<Vec<String>, Refusal> {
+    /// Writes a static role, by hand where no schedule is named.
+    async fn write_static(&self, role: &str, mut body: Value) -> Result<Vec<String>, Refusal> {
+        if body["rotation_period"].is_null() && body["rotation_schedule"].is_null() {
+            body["manual"] = json!(true);
+        }
         self.accounts
             .write(&db(), &name(role), body, requester())
             .await
@@ -327,7 +331,11 @@ async fn an_account_has_one_static_role_and_is_not_the_root() {
     );
     assert_eq!(engine.accounts.list(&db()).await.unwrap(), ["app"]);
 
-    engine.accounts.remove(&db(), &name("app")).await.unwrap();
+    engine
+        .accounts
+        .remove(&db(), &name("app"), false)
+        .await
+        .unwrap();
     assert_ne!(house.account(), "former");
     engine
         .write_static("other", json!({"username": "app"}))
@@ -442,7 +450,7 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
     // It can be removed and written again.
     engine
         .accounts
-        .remove(&db(), &name("broken"))
+        .remove(&db(), &name("broken"), false)
         .await
         .unwrap();
     engine
@@ -477,5 +485,109 @@ async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
             tokio::task::yield_now().await;
         };
         assert_eq!((view.version, view.state), (2, AccountState::Idle));
+    }
+}
+
+/// What upstream was told to end was handed out as if it worked.
+#[tokio::test]
+async fn versions_say_whether_they_are_valid_and_until_when() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let body = json!({"username": "app", "rotation_grace": "5m"});
+    engine.write_static("app", body).await.unwrap();
+    let found = async |place| {
+        let found = engine.accounts.credential(&db(), &name("app"), place).await;
+        found.unwrap()
+    };
+    // One password at a time: the former one is over at once.
+    engine.rotate_static("app").await.unwrap();
+    let (current, previous) = (found(Place::Current).await, found(Place::Previous).await);
+    assert_eq!((current.standing, current.expires), (Standing::Valid, None));
+    assert_eq!(previous.standing, Standing::Ended);
+    assert_eq!(previous.expires, Some(current.made_at));
+    assert_eq!(previous.ttl, Duration::ZERO);
+    assert!(previous.warnings[0].contains("not valid any more"));
+
+    // Two at a time: until its grace is over.
+    house.upstream.lock().unwrap().two_at_once = true;
+    engine.rotate_static("app").await.unwrap();
+    let previous = found(Place::Previous).await;
+    assert_eq!(previous.standing, Standing::Ending);
+    let end = found(Place::Current)
+        .await
+        .made_at
+        .plus(Duration::from_secs(300));
+    assert_eq!(previous.expires, Some(end));
+    assert!(previous.warnings.is_empty());
+    house.clock.advance(Duration::from_secs(301));
+    engine.settled_at(3).await;
+    let previous = found(Place::Previous).await;
+    assert_eq!(previous.standing, Standing::Ended);
+    assert!(previous.expires >= Some(end));
+}
+
+#[tokio::test]
+async fn a_kept_credential_is_valid_until_the_next_rotation_and_ended_before_it() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    house.upstream.lock().unwrap().two_at_once = true;
+    let body = json!({"username": "app", "rotation_period": "1h", "keep": 2});
+    engine.write_static("app", body).await.unwrap();
+    let former = house.upstream.lock().unwrap().ended.clone();
+    assert!(former.is_empty(), "the operator's own stays until then");
+    let (first, version) = (engine.shown(Place::Current).await, 1);
+    assert_eq!(engine.view().await.version, version);
+    house.clock.advance(Duration::from_secs(3601));
+    engine.settled_at(2).await;
+    // The operator's own had no version here; it was ended before the second.
+    assert_eq!(house.upstream.lock().unwrap().ended.len(), 1);
+    let previous = engine
+        .accounts
+        .credential(&db(), &name("app"), Place::Previous)
+        .await;
+    let previous = previous.unwrap();
+    assert_eq!(engine.shown(Place::Previous).await, first);
+    assert_eq!(previous.standing, Standing::Valid);
+    assert_eq!(previous.expires, engine.view().await.next);
+    assert!(!house.upstream.lock().unwrap().ended.contains(&first));
+
+    house.clock.advance(Duration::from_secs(3601));
+    engine.settled_at(3).await;
+    assert!(house.upstream.lock().unwrap().ended.contains(&first));
+    // By hand, and once the role goes, too.
+    let second = engine.shown(Place::Previous).await;
+    engine.rotate_static("app").await.unwrap();
+    assert!(house.upstream.lock().unwrap().ended.contains(&second));
+    let third = engine.shown(Place::Previous).await;
+    house.script(&[Step::FailBefore]);
+    let stays = engine.accounts.remove(&db(), &name("app"), false).await;
+    assert!(stays.unwrap_err().to_string().contains("force=true"));
+    engine
+        .accounts
+        .remove(&db(), &name("app"), false)
+        .await
+        .unwrap();
+    assert!(house.upstream.lock().unwrap().ended.contains(&third));
+}
+
+/// An unmount forgot it, and upstream took it for ever.
+#[tokio::test]
+async fn a_former_credential_is_ended_also_where_its_mount_goes() {
+    for keep in [1, 2] {
+        let house = House::new();
+        let engine = house.open(true).await;
+        house.upstream.lock().unwrap().two_at_once = true;
+        let body = json!({"username": "app", "keep": keep});
+        engine.write_static("app", body).await.unwrap();
+        engine.mounts.remove(&db()).await.unwrap();
+        house.clock.advance(Duration::from_secs(61));
+        engine.nudge.now();
+        while house.upstream.lock().unwrap().ended != ["former"] {
+            tokio::task::yield_now().await;
+        }
+        while !engine.mounts.every().is_empty() {
+            engine.nudge.now();
+            tokio::task::yield_now().await;
+        }
     }
 }

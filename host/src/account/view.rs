@@ -13,7 +13,7 @@ use crate::{
     schedule::Schedule,
     schema,
     secret::Secret,
-    storage::{AccountRow, AccountState, Place},
+    storage::{AccountRow, AccountState, CredentialRow, Former, Place},
 };
 
 /// A static role as shown.
@@ -27,6 +27,8 @@ pub struct AccountView {
     pub db_name: Option<String>,
     /// When it is renewed by itself.
     pub schedule: Schedule,
+    /// What becomes of the former credential.
+    pub former: Former,
     /// Where it stands.
     pub state: AccountState,
     /// Version of the current credential; 0 where there is none yet.
@@ -43,6 +45,28 @@ pub struct AccountView {
     pub next: Option<Timestamp>,
 }
 
+/// Whether upstream takes a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Valid,
+    /// It does until a time that is set.
+    Ending,
+    /// It was told to end it.
+    Ended,
+}
+
+impl Standing {
+    /// The name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// An account's credential.
 #[derive(Debug)]
 pub struct AccountCredential {
@@ -56,8 +80,12 @@ pub struct AccountCredential {
     pub made_at: Timestamp,
     /// When the account's credential is renewed by itself.
     pub schedule: Schedule,
-    /// Until then; zero where it is not, or is overdue.
+    /// Until then, or until it ends; zero where neither is known, or is overdue.
     pub ttl: Duration,
+    /// Whether upstream takes it.
+    pub standing: Standing,
+    /// When upstream was, or is to be, told to end it, where that is known.
+    pub expires: Option<Timestamp>,
     /// What its reader should know.
     pub warnings: Vec<String>,
 }
@@ -90,6 +118,7 @@ impl Accounts {
             db_name: row.db_name,
             next_attempt: row.due_at.filter(|_| row.state != AccountState::Idle),
             schedule: row.schedule,
+            former: row.former,
             state: row.state,
             version: row.version,
             attempts: row.attempts,
@@ -114,18 +143,43 @@ impl Accounts {
         let found = self.storage.account_credential(row.id, place).await?;
         let found = found.ok_or_else(|| missing(&mount, &row, place))?;
         let context = credential_context(row.id, found.version);
+        let (standing, expires) = standing(&row, &found);
+        let end = expires.or(row.next).filter(|_| standing != Standing::Ended);
         Ok(AccountCredential {
             secret: self.keyring.open_text(&context, &found.secret)?,
-            warnings: doubt(&row, place).into_iter().collect(),
+            warnings: doubt(&row, place)
+                .or_else(|| ended(&row, standing, expires))
+                .into_iter()
+                .collect(),
             account: row.account,
             version: found.version,
             made_at: found.created_at,
             schedule: row.schedule,
-            ttl: row
-                .next
-                .map_or(Duration::ZERO, |next| next.since(self.clock.now())),
+            ttl: end.map_or(Duration::ZERO, |end| end.since(self.clock.now())),
+            standing,
+            expires,
         })
     }
+}
+
+/// Whether upstream takes a credential, and until when.
+fn standing(row: &AccountRow, found: &CredentialRow) -> (Standing, Option<Timestamp>) {
+    match (found.ended, found.ends_at) {
+        (true, at) => (Standing::Ended, at),
+        (false, Some(at)) => (Standing::Ending, Some(at)),
+        (false, None) if found.is_kept => (Standing::Valid, row.next),
+        (false, None) => (Standing::Valid, None),
+    }
+}
+
+fn ended(row: &AccountRow, standing: Standing, at: Option<Timestamp>) -> Option<String> {
+    (standing == Standing::Ended).then(|| {
+        let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+        format!(
+            "this credential of {:?} is not valid any more: it was replaced and ended upstream{at}",
+            row.account
+        )
+    })
 }
 
 /// Why there is no credential to show.

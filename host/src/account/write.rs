@@ -13,8 +13,10 @@ use crate::{
     provider::Requester,
     refusal::Refusal,
     schedule::Schedule,
+    schema,
     secret::Secret,
-    storage::{AccountChange, AccountRow, Added, NewAccount},
+    settings,
+    storage::{AccountChange, AccountRow, AccountState, Added, NewAccount},
 };
 
 impl Accounts {
@@ -39,9 +41,25 @@ impl Accounts {
             return Err(Refusal::Invalid("static role must be a JSON object".into()));
         };
         let now = self.clock.now();
-        let asked = Asked::take(&mut document, now).map_err(Refusal::Invalid)?;
-        let mut document = Value::Object(document);
         takes_accounts(&plugin)?;
+        let schema = &plugin.provider.descriptor().role_schema;
+        let former = self.storage.account(mount.id, name.clone()).await?;
+        let replace = settings::truth("replace", document.remove("replace"));
+        let replace = replace.map_err(Refusal::Invalid)?.unwrap_or(false);
+        let kept = former.as_ref().filter(|_| !replace);
+        let asked = Asked::take(&mut document, schema, kept, now).map_err(Refusal::Invalid)?;
+        let stored = match &former {
+            Some(row) => self.stored(&mount, row)?,
+            None => Value::Null,
+        };
+        let mut document = match kept {
+            Some(_) => schema::patched(&stored, &document),
+            None => Value::Object(document),
+        };
+        if schema::is_redacted(&document) {
+            schema::restore(schema, "role", &mut document, Some(&stored))
+                .map_err(Refusal::Invalid)?;
+        }
         plugin
             .static_role
             .check("role", &mut document)
@@ -57,7 +75,8 @@ impl Accounts {
             &document_context(mount.id, name),
             document.expose().as_bytes(),
         )?;
-        match self.storage.account(mount.id, name.clone()).await? {
+        warnings.extend(asked.warnings.clone());
+        match former {
             Some(former) => self.change(&mount, former, asked, document).await?,
             None => {
                 if !asked.skip_import_rotation {
@@ -72,12 +91,24 @@ impl Accounts {
         Ok(warnings)
     }
 
-    /// Forgets a static role. The account stays upstream, with the credential
-    /// that it has.
+    /// Opens a role's document to be changed.
+    fn stored(&self, mount: &Mount, row: &AccountRow) -> Result<Value, Refusal> {
+        let text = self.document(mount, row)?;
+        serde_json::from_str(text.expose()).map_err(Refusal::internal)
+    }
+
+    /// Forgets a static role. The account stays upstream, with the credential that it
+    /// has; a former one that is still valid there is ended first. With `force` it is
+    /// forgotten also where that fails.
     ///
     /// # Errors
-    /// `NotFound`.
-    pub async fn remove(&self, path: &MountPath, name: &RoleName) -> Result<(), Refusal> {
+    /// `NotFound`; `Conflict` where a former credential could not be ended.
+    pub async fn remove(
+        &self,
+        path: &MountPath,
+        name: &RoleName,
+        force: bool,
+    ) -> Result<(), Refusal> {
         let mount = self.mounts.open(path)?;
         // Its id alone: one that cannot be read can be removed too.
         let Some(id) = self.storage.account_id(mount.id, name.clone()).await? else {
@@ -85,13 +116,39 @@ impl Accounts {
         };
         // A call under way would leave a credential that nobody was shown.
         let _turn = self.turns.take(id).await;
+        if !force && let Ok(Some(row)) = self.storage.account_by_id(id).await {
+            let ended = self.end_former(&mount, row).await;
+            ended.map_err(|refusal| {
+                Refusal::Conflict(format!(
+                    "static role {name} of {path} stays, because the account's former credential is still valid \
+                     upstream and could not be ended ({refusal}); with force=true it is removed all the same"
+                ))
+            })?;
+        }
         if self.storage.remove_account(id).await? {
             tracing::info!(mount = %path, static_role = %name, "removed a static role");
         }
         Ok(())
     }
 
-    /// Refuses an account that another static role has, or that is the root.
+    /// Ends the credential that an account has beside its current one, if any. To be
+    /// called by whoever has the turn.
+    async fn end_former(&self, mount: &Arc<Mount>, row: AccountRow) -> Result<(), Refusal> {
+        if mount.held.is_some() && row.state == AccountState::Retiring {
+            return mount.refuse_while_held();
+        }
+        let row = match mount.held {
+            Some(_) => row,
+            None => self.end_kept(mount, row).await?,
+        };
+        match row.state {
+            AccountState::Retiring => self.drive(mount, &row, None).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses an account that another static role has, or that is a root, in whichever
+    /// mount of the same system.
     async fn refuse_taken(
         &self,
         mount: &Mount,
@@ -106,20 +163,24 @@ impl Accounts {
         if let Some(owner) = owner.filter(|owner| owner != name.as_str()) {
             return Err(taken(mount, account, &owner));
         }
-        let Some(row) = self.storage.current_config(mount.id).await? else {
+        if self.mounts.is_root(mount, account).await? {
+            return Err(is_root(mount, account));
+        }
+        let Some(config) = self.mounts.config(mount).await? else {
             return Ok(());
         };
-        let config = self
-            .mounts
-            .unseal(&*self.mounts.root_of(mount, plugin, &row)?)?;
-        let config: Value = serde_json::from_str(config.expose()).map_err(Refusal::internal)?;
-        let configured = config.get("username").and_then(Value::as_str);
-        if configured == Some(account) || row.identity.is_some_and(|root| names(&root, account)) {
-            return Err(Refusal::Conflict(format!(
-                "username {account:?} is the root credential of {path}, which POST /v1/{path}/rotate-root rotates: \
-                 name another account",
-                path = mount.path()
-            )));
+        let config: Value = serde_json::from_str(config.expose()).unwrap_or_default();
+        for other in self.mounts.neighbours(mount, plugin, &config).await? {
+            if other.is_root(account) {
+                return Err(is_root(&other.mount, account));
+            }
+            let owner = self
+                .storage
+                .static_role_of(other.mount.id, account.to_owned())
+                .await?;
+            if let Some(owner) = owner {
+                return Err(taken(&other.mount, account, &owner));
+            }
         }
         Ok(())
     }
@@ -154,6 +215,7 @@ impl Accounts {
                 other => other.next(row.last, self.clock.now()),
             },
             schedule: asked.schedule,
+            former: asked.former,
         };
         self.storage.change_account(row.id, fields).await?;
         tracing::info!(mount = %mount.path(), static_role = %row.name, account = row.account, "changed a static role");
@@ -185,6 +247,7 @@ impl Accounts {
                 document,
                 next: asked.schedule.next(None, now),
                 schedule: asked.schedule,
+                former: asked.former,
             },
             first,
             created_at: now,
@@ -256,12 +319,12 @@ fn takes_accounts(plugin: &Plugin) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a validated identity names an account: it begins with the name, and
-/// may tell more behind it, as in `lessor (PostgreSQL 15.4)`.
-fn names(identity: &str, account: &str) -> bool {
-    identity
-        .strip_prefix(account)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+fn is_root(mount: &Mount, account: &str) -> Refusal {
+    Refusal::Conflict(format!(
+        "username {account:?} is the root credential of {path}, which POST /v1/{path}/rotate-root rotates: \
+         name another account",
+        path = mount.path()
+    ))
 }
 
 fn taken(mount: &Mount, account: &str, owner: &str) -> Refusal {
@@ -270,22 +333,4 @@ fn taken(mount: &Mount, account: &str, owner: &str) -> Refusal {
          use that one, or remove it first",
         mount.path()
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identity_names_the_account_that_it_begins_with() {
-        for (identity, account, same) in [
-            ("lessor (PostgreSQL 15.4)", "lessor", true),
-            ("lessor", "lessor", true),
-            ("lessor2 (PostgreSQL 15.4)", "lessor", false),
-            ("lessor", "less", false),
-            ("root@fake", "root", false),
-        ] {
-            assert_eq!(names(identity, account), same, "{identity} {account}");
-        }
-    }
 }

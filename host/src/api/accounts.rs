@@ -28,11 +28,18 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
         _ => Map::new(),
     };
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
+    // As Vault's clients read it, where the provider's roles have no such fields.
+    for (name, value) in [
+        ("credential_type", json!("password")),
+        ("rotation_statements", json!([])),
+    ] {
+        data.entry(name).or_insert(value);
+    }
     let host = json!({
         "username": view.account,
-        // As Vault's clients read it: a password, changed by no statements of the role's own.
-        "credential_type": "password",
-        "rotation_statements": [],
+        "manual": view.schedule == Schedule::ByHand,
+        "rotation_grace": view.former.grace.as_secs(),
+        "keep": if view.former.is_kept { 2 } else { 1 },
         "db_name": view.db_name.unwrap_or_else(|| mount.to_string()),
         "state": view.state.as_str(),
         "version": view.version,
@@ -58,8 +65,11 @@ pub(super) async fn write(engine: &Engine, mount: &MountPath, name: &str, ask: A
 }
 
 /// Forgets a static role.
-pub(super) async fn remove(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
-    gone(engine.accounts.remove(mount, &name.parse()?).await)
+pub(super) async fn remove(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let force = fields.truth("force")?.unwrap_or(false);
+    fields.finish()?;
+    gone(engine.accounts.remove(mount, &name.parse()?, force).await)
 }
 
 /// Renews an account's credential.
@@ -100,7 +110,8 @@ pub(super) async fn credential(
     }))
 }
 
-/// The provider's credential with the fields that Vault's clients read.
+/// The provider's credential with the fields that Vault's clients read. What the host
+/// says of it is not the provider's to change, but for the name that it goes by.
 fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> {
     let parsed: Value = serde_json::from_str(found.secret.expose()).map_err(ApiError::internal)?;
     let Value::Object(mut data) = parsed else {
@@ -108,16 +119,16 @@ fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> 
     };
     let mut beside = schedule_of(&found.schedule);
     for (name, value) in [
-        ("username", json!(found.account)),
         ("last_vault_rotation", json!(found.made_at.rfc3339())),
         ("ttl", json!(found.ttl.as_secs())),
         ("version", json!(found.version)),
+        ("state", json!(found.standing.as_str())),
+        ("expires", json!(found.expires.map(Timestamp::rfc3339))),
     ] {
         beside.insert(name.to_owned(), value);
     }
-    for (name, value) in beside {
-        data.entry(name).or_insert(value);
-    }
+    data.extend(beside);
+    data.entry("username").or_insert(json!(found.account));
     Ok(Secret::new(Value::Object(data).to_string()))
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         (Within::StaticRoles, List) => accounts::list(engine, &mount).await,
         (Within::StaticRole { name }, Read) => accounts::show(engine, &mount, name).await,
         (Within::StaticRole { name }, Write) => accounts::write(engine, &mount, name, ask).await,
-        (Within::StaticRole { name }, Delete) => accounts::remove(engine, &mount, name).await,
+        (Within::StaticRole { name }, Delete) => accounts::remove(engine, &mount, name, ask).await,
         (Within::StaticCreds { name }, Read) => {
             accounts::credential(engine, &mount, name, ask).await
         }
@@ -123,12 +123,13 @@ fn rotation_of(rotation: &RotationRow) -> Value {
 
 async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
     let requester = ask.requester();
-    let view = engine
+    let written = engine
         .settings
         .write(mount, Value::Object(ask.fields), requester)
         .await?;
     engine.nudge.now();
-    Ok(Answer::done_with(view.warnings))
+    let warnings = [written.view.warnings, written.warnings].concat();
+    Ok(Answer::done_with(warnings))
 }
 
 async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {

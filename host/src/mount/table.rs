@@ -70,7 +70,7 @@ pub struct MountView {
 /// All mounts.
 #[derive(Debug)]
 pub struct Mounts {
-    storage: Storage,
+    pub(super) storage: Storage,
     keyring: Keyring,
     catalog: Arc<Catalog>,
     clock: Clock,

@@ -35,8 +35,12 @@ impl Rotations {
             }
             self.begin_scheduled(found, now).await?;
         }
-        let (due, next_due) = self.storage.due_rotations(now).await?;
-        for rotation in due {
+        let found = self.storage.due_rotations(now).await?;
+        for (operation, reason) in found.unreadable {
+            tracing::error!(operation = hex::encode(&operation), %reason, "a rotation cannot be read and is left to the operator");
+            self.storage.set_rotation_aside(operation, reason).await?;
+        }
+        for rotation in found.due {
             let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
                 continue;
             };
@@ -63,7 +67,7 @@ impl Rotations {
                 rotations.nudge.now();
             });
         }
-        Ok([next_scheduled, next_due].into_iter().flatten().min())
+        Ok([next_scheduled, found.next].into_iter().flatten().min())
     }
 
     /// Begins a scheduled rotation, or moves it on where its window is over.
@@ -131,6 +135,21 @@ impl Rotations {
             self.rotate_in_turn(mount, None, &turn).await?;
         }
         Ok(())
+    }
+
+    /// Has a rotation that could not begin tried again soon, as scheduled ones are.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn retry_soon(&self, mount: &Mount, failed: &Refusal) -> Result<(), Refusal> {
+        let until = self.clock.now().plus(SCHEDULE_RETRY);
+        self.storage
+            .postpone_rotation(mount.id, Some(until))
+            .await?;
+        Ok(self
+            .storage
+            .record_schedule_failure(mount.id, failed.to_string())
+            .await?)
     }
 
     /// Makes every interrupted rotation due: called once at start, when no call

@@ -78,6 +78,13 @@ impl Rotations {
         ended
     }
 
+    /// Goes on with the open rotation, if any, where it can be brought to its end now.
+    pub async fn catch_up(&self, mount: &Arc<Mount>, turn: &RotationTurn) {
+        if let Err(error) = self.drive_open(mount, None, turn).await {
+            tracing::debug!(mount = %mount.path(), %error, "an open rotation did not advance");
+        }
+    }
+
     /// Brings everything about a mount's root credentials to its end, as far as that
     /// goes: the open rotation, and what is to be ended upstream.
     ///

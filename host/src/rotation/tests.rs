@@ -152,6 +152,7 @@ async fn scheduled_rotations_come_by_themselves() {
             .write(&db(), config, requester())
             .await
             .unwrap()
+            .view
             .version,
         3
     );
@@ -183,7 +184,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
     {
         let engine = house.open(false).await;
         let written = engine.settings.write(&db(), schedule, requester()).await;
-        assert_eq!(written.unwrap().schedule.next, Some(firing));
+        assert_eq!(written.unwrap().view.schedule.next, Some(firing));
     }
     // The process was down over the whole window.
     house.clock.advance(Duration::from_secs(7 * 3600));
@@ -271,7 +272,8 @@ async fn a_config_that_was_read_can_be_written_back_after_a_rotation() {
         .settings
         .write(&db(), shown, requester())
         .await
-        .unwrap();
+        .unwrap()
+        .view;
     assert_eq!(written.version, 3);
     assert!(written.schedule.next.is_some());
     engine.issue().await.unwrap();
@@ -373,7 +375,7 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
             "write" => {
                 let config = json!({"password": "initial"});
                 let written = engine.settings.write(&db(), config, requester()).await;
-                assert!(written.unwrap().rotation.is_none());
+                assert!(written.unwrap().view.rotation.is_none());
                 engine.nudge.now();
             }
             "remove" => engine.settings.remove(&db(), false).await.unwrap(),
@@ -487,5 +489,58 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
     while !engine.settings.read(&db()).await.unwrap().ending.is_empty() {
         tokio::task::yield_now().await;
     }
+    engine.issue().await.unwrap();
+}
+
+/// Upstream is away for a moment right after the config is stored: the write was answered
+/// as if nothing had been.
+#[tokio::test]
+async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itself() {
+    for (steps, goes_on) in [
+        (&[Step::Well, Step::Unreached][..], "tried again by itself"),
+        (&[Step::Well, Step::FailAfter], "goes on by itself"),
+        (&[Step::Well, Step::Refuse], "waits for you"),
+    ] {
+        let house = House::new();
+        let engine = house.open(true).await;
+        house.script(steps);
+        let config = json!({"password": "initial", "rotate_on_config": true});
+        let written = engine.settings.write(&db(), config, requester()).await;
+        let written = written.unwrap();
+        assert_eq!(written.view.version, 2);
+        let warning = &written.warnings[0];
+        assert!(
+            warning.contains("stored as version 2") && warning.contains(goes_on),
+            "{warning}"
+        );
+        if goes_on.contains("itself") {
+            engine.nudge.now();
+            while engine.settings.read(&db()).await.unwrap().version != 3 {
+                house.clock.advance(Duration::from_secs(61));
+                tokio::task::yield_now().await;
+            }
+        }
+        engine.issue().await.ok();
+    }
+}
+
+/// A kept setting applies to each new root credential, and not to each write.
+#[tokio::test]
+async fn a_write_that_changes_no_secret_rotates_nothing() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let write = async |config| {
+        let written = engine.settings.write(&db(), config, requester()).await;
+        written.unwrap().view.version
+    };
+    assert_eq!(write(json!({"rotate_on_config": true})).await, 3);
+    assert_eq!(write(json!({"rotation_period": "1h"})).await, 4);
+    assert_eq!(write(json!({"rotate_on_config": true})).await, 5);
+    house.upstream.lock().unwrap().password = "by hand".into();
+    assert_eq!(write(json!({"password": "by hand"})).await, 7);
+    // A rotation that was interrupted is brought to its end before its secret is reused.
+    house.script(&[Step::FailAfter]);
+    engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    assert_eq!(write(json!({"rotation_period": "2h"})).await, 9);
     engine.issue().await.unwrap();
 }

@@ -1,12 +1,12 @@
 //! Rotations of accounts: each step that must survive a crash, and the
 //! credentials that they make.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{
     AccountRow, AccountState, Storage, StorageError,
     accounts::{COLUMNS, account_row},
-    all, change, moment, one,
+    all, change, maybe_moment, moment, one,
 };
 use crate::{clock::Timestamp, id::OperationId};
 
@@ -17,13 +17,21 @@ pub struct NewCredential {
     pub version: u32,
     /// Sealed JSON.
     pub secret: Vec<u8>,
-    /// Names the former credential upstream and when it is to be ended, where
-    /// it must be.
-    pub retires: Option<(String, Timestamp)>,
+    /// The former credential, where it is still valid.
+    pub retires: Option<Retires>,
     /// When it is renewed next, by schedule.
     pub next: Option<Timestamp>,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// A former credential that is still valid.
+#[derive(Clone, Debug)]
+pub struct Retires {
+    /// Names it upstream.
+    pub id: String,
+    /// When it is to be ended; absent: at the next rotation.
+    pub at: Option<Timestamp>,
 }
 
 /// A failed attempt to be recorded.
@@ -71,6 +79,12 @@ pub struct CredentialRow {
     pub secret: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When upstream was, or is to be, told to end it; absent: no time is set.
+    pub ends_at: Option<Timestamp>,
+    /// Whether it is ended.
+    pub ended: bool,
+    /// Whether it is kept until the next rotation.
+    pub is_kept: bool,
 }
 
 impl Storage {
@@ -142,7 +156,17 @@ impl Storage {
         new: NewCredential,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            let (retires, retire_at) = new.retires.unzip();
+            let created_at = new.created_at.0;
+            let (id_upstream, ends_at) = match new.retires {
+                Some(Retires { id, at }) => (Some(id), at.map(|at| at.0)),
+                None => (None, Some(created_at)),
+            };
+            let ended = id_upstream.is_none();
+            // Ended by a time of its own, or kept under its name.
+            let (retires, kept) = match ends_at {
+                Some(_) => (id_upstream, None),
+                None => (None, id_upstream),
+            };
             let moved = change(
                 connection,
                 "UPDATE static_roles
@@ -158,7 +182,7 @@ impl Storage {
                     new.version,
                     new.created_at.0,
                     new.next.map(|next| next.0),
-                    retire_at.map(|at| at.0)
+                    ends_at
                 ],
             )?;
             if moved == 0 {
@@ -171,8 +195,11 @@ impl Storage {
             )?;
             change(
                 connection,
-                "UPDATE account_credentials SET place = 'previous' WHERE static_role_id = ?1",
-                [id],
+                "UPDATE account_credentials
+                 SET place = 'previous', ends_at = ?2, ended = ?3, retires = ?4,
+                     retired_by = CASE WHEN ?4 IS NULL THEN NULL ELSE ?5 END
+                 WHERE static_role_id = ?1",
+                params![id, ends_at, ended, kept, operation.to_bytes()],
             )?;
             change(
                 connection,
@@ -190,15 +217,40 @@ impl Storage {
         &self,
         id: i64,
         operation: OperationId,
+        now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.execute(
-            "UPDATE static_roles
-             SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0, last_error = NULL,
-                 due_at = next_rotation_at
-             WHERE id = ?1 AND operation = ?2 AND state = 'retiring'",
-            (id, operation.to_bytes()),
-        )
+        self.write(move |connection| {
+            let finished = change(
+                connection,
+                "UPDATE static_roles
+                 SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0, last_error = NULL,
+                     due_at = next_rotation_at
+                 WHERE id = ?1 AND operation = ?2 AND state = 'retiring'",
+                params![id, operation.to_bytes()],
+            )?;
+            if finished > 0 {
+                change(
+                    connection,
+                    "UPDATE account_credentials SET ended = 1, ends_at = ?2
+                     WHERE static_role_id = ?1 AND place = 'previous'",
+                    params![id, now.0],
+                )?;
+            }
+            Ok(())
+        })
         .await
+    }
+
+    /// Begins to end the credential that is kept beside the current one; `due_at` is
+    /// when the attempt may be taken for dead. False where none is kept.
+    pub async fn end_kept_credential(
+        &self,
+        id: i64,
+        now: Timestamp,
+        due_at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| end_kept(connection, id, now, due_at))
+            .await
     }
 
     /// Gives up a rotation that has not reached upstream; the next one by
@@ -319,17 +371,48 @@ impl Storage {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT version, secret, created_at FROM account_credentials WHERE static_role_id = ?1 AND place = ?2",
+                "SELECT version, secret, created_at, ends_at, ended, retires IS NOT NULL AS is_kept
+                 FROM account_credentials WHERE static_role_id = ?1 AND place = ?2",
                 params![id, place.as_str()],
                 |row| {
                     Ok(CredentialRow {
                         version: row.get("version")?,
                         secret: row.get("secret")?,
                         created_at: moment(row, "created_at")?,
+                        ends_at: maybe_moment(row, "ends_at")?,
+                        ended: row.get("ended")?,
+                        is_kept: row.get("is_kept")?,
                     })
                 },
             )
         })
         .await
     }
+}
+
+/// [`Storage::end_kept_credential`] within a transaction.
+pub(super) fn end_kept(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    due_at: Timestamp,
+) -> Result<bool, StorageError> {
+    let begun = change(
+        connection,
+        "UPDATE static_roles SET state = 'retiring', retires = kept.retires, operation = kept.retired_by,
+             attempts = 0, reached = 0, due_at = ?2
+         FROM account_credentials AS kept
+         WHERE static_roles.id = ?1 AND static_roles.state = 'idle'
+           AND kept.static_role_id = ?1 AND kept.place = 'previous' AND kept.retires IS NOT NULL",
+        params![id, due_at.0],
+    )?;
+    if begun > 0 {
+        change(
+            connection,
+            "UPDATE account_credentials SET retires = NULL, retired_by = NULL, ends_at = ?2
+             WHERE static_role_id = ?1 AND place = 'previous'",
+            params![id, now.0],
+        )?;
+    }
+    Ok(begun > 0)
 }

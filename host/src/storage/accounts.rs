@@ -1,8 +1,12 @@
 //! Static roles: existing accounts upstream whose credential is renewed.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Row, params};
 
-use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
+use super::{
+    Storage, StorageError, account_rotations, all, change, configs, maybe_moment, one, unreadable,
+};
 use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
@@ -53,6 +57,8 @@ pub struct AccountRow {
     pub document: Vec<u8>,
     /// When it is renewed by itself.
     pub schedule: Schedule,
+    /// What becomes of the former credential.
+    pub former: Former,
     /// Where it stands.
     pub state: AccountState,
     /// The open rotation's operation, the same for every attempt.
@@ -74,6 +80,45 @@ pub struct AccountRow {
     pub due_at: Option<Timestamp>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+}
+
+#[cfg(test)]
+impl AccountRow {
+    /// One that rests, for the tests of pure decisions.
+    pub(crate) fn resting(account: &str, schedule: Schedule) -> Self {
+        Self {
+            id: 1,
+            mount_id: 1,
+            name: "app".parse().unwrap(),
+            account: account.into(),
+            db_name: None,
+            document: vec![],
+            schedule,
+            former: Former {
+                grace: Duration::ZERO,
+                is_kept: false,
+            },
+            state: AccountState::Idle,
+            operation: None,
+            attempts: 0,
+            reached: 0,
+            retires: None,
+            version: 1,
+            last: None,
+            next: None,
+            due_at: None,
+            last_error: None,
+        }
+    }
+}
+
+/// What becomes of an account's former credential where upstream holds two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// How long it stays valid after a rotation.
+    pub grace: Duration,
+    /// Whether it stays valid until the next rotation instead.
+    pub is_kept: bool,
 }
 
 /// A static role to be stored.
@@ -102,6 +147,8 @@ pub struct AccountChange {
     pub document: Vec<u8>,
     /// When it is renewed by itself.
     pub schedule: Schedule,
+    /// What becomes of the former credential.
+    pub former: Former,
     /// When it is next, by schedule.
     pub next: Option<Timestamp>,
 }
@@ -117,7 +164,7 @@ pub enum Added {
     Gone,
 }
 
-pub(super) const COLUMNS: &str = "id, mount_id, name, account, db_name, document, period_ms, cron, window_ms, state, operation, \
+pub(super) const COLUMNS: &str = "id, mount_id, name, account, db_name, document, period_ms, cron, window_ms, grace_ms, keep, state, operation, \
      attempts, reached, retires, version, last_rotation_at, next_rotation_at, due_at, last_error";
 
 impl Storage {
@@ -212,8 +259,8 @@ impl Storage {
                 connection,
                 "INSERT INTO static_roles
                    (mount_id, name, account, db_name, document, period_ms, cron, window_ms, state, operation,
-                    attempts, reached, version, next_rotation_at, due_at, created_at)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13
+                    attempts, reached, version, next_rotation_at, due_at, created_at, grace_ms, keep)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13, ?14, ?15
                  WHERE EXISTS (SELECT 1 FROM mounts WHERE id = ?1 AND state = 'live')
                    AND NOT EXISTS (SELECT 1 FROM static_roles WHERE mount_id = ?1 AND name = ?2)",
                 params![
@@ -229,7 +276,9 @@ impl Storage {
                     operation,
                     fields.next.map(|next| next.0),
                     due_at.map(|due| due.0),
-                    new.created_at.0
+                    new.created_at.0,
+                    configs::milliseconds(fields.former.grace),
+                    kept(fields.former)
                 ],
             )?;
             Ok(match added {
@@ -252,6 +301,7 @@ impl Storage {
                 connection,
                 "UPDATE static_roles
                  SET db_name = ?2, document = ?3, period_ms = ?4, cron = ?5, window_ms = ?6, next_rotation_at = ?7,
+                     grace_ms = ?8, keep = ?9,
                      due_at = CASE state WHEN 'idle' THEN ?7 ELSE due_at END
                  WHERE id = ?1",
                 params![
@@ -261,7 +311,9 @@ impl Storage {
                     configs::milliseconds(fields.schedule.period()),
                     fields.schedule.cron(),
                     fields.schedule.window().map(configs::milliseconds),
-                    fields.next.map(|next| next.0)
+                    fields.next.map(|next| next.0),
+                    configs::milliseconds(fields.former.grace),
+                    kept(fields.former)
                 ],
             )?;
             Ok(changed > 0)
@@ -276,14 +328,42 @@ impl Storage {
     }
 }
 
-/// Forgets a mount's static roles within a transaction.
-pub(super) fn forget_all(connection: &Connection, mount_id: i64) -> Result<(), StorageError> {
+/// Forgets a mount's static roles within a transaction, but those of which upstream
+/// still has a former credential: that is ended first, and nothing is renewed any more.
+pub(super) fn forget_all(
+    connection: &Connection,
+    mount_id: i64,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let roles = all(
+        connection,
+        "SELECT id FROM static_roles WHERE mount_id = ?1 AND state = 'idle'",
+        [mount_id],
+        |row| row.get(0),
+    )?;
+    for role in roles {
+        account_rotations::end_kept(connection, role, now, now)?;
+    }
     change(
         connection,
-        "DELETE FROM static_roles WHERE mount_id = ?1",
+        "UPDATE static_roles SET period_ms = 0, cron = NULL, window_ms = NULL, next_rotation_at = NULL
+         WHERE mount_id = ?1 AND state = 'retiring'",
+        [mount_id],
+    )?;
+    change(
+        connection,
+        "DELETE FROM static_roles WHERE mount_id = ?1 AND state <> 'retiring'",
         [mount_id],
     )?;
     Ok(())
+}
+
+/// How many credentials of an account are kept.
+fn kept(former: Former) -> u32 {
+    match former.is_kept {
+        true => 2,
+        false => 1,
+    }
 }
 
 fn owner(
@@ -311,6 +391,10 @@ pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         db_name: row.get("db_name")?,
         document: row.get("document")?,
         schedule: configs::schedule(row)?,
+        former: Former {
+            grace: configs::span(row.get("grace_ms")?),
+            is_kept: row.get::<_, u32>("keep")? == 2,
+        },
         state: AccountState::ALL
             .into_iter()
             .find(|known| known.as_str() == state)

@@ -149,7 +149,7 @@ impl Storage {
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
                 [id],
             )?;
-            super::accounts::forget_all(connection, id)?;
+            super::accounts::forget_all(connection, id, now)?;
             super::revocations::order_revocation(connection, id, None, now)
         })
         .await
@@ -168,7 +168,8 @@ impl Storage {
             if is_any(
                 "SELECT 1 WHERE EXISTS (SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL)
                    OR EXISTS (SELECT 1 FROM revocation_orders WHERE mount_id = ?1)
-                   OR EXISTS (SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('rotating', 'proving'))",
+                   OR EXISTS (SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('rotating', 'proving'))
+                   OR EXISTS (SELECT 1 FROM static_roles WHERE mount_id = ?1 AND state = 'retiring')",
             )? {
                 return Ok(false);
             }

@@ -80,6 +80,17 @@ pub struct RotationRow {
     pub opened_at: Timestamp,
 }
 
+/// What the scheduler finds.
+#[derive(Clone, Debug, Default)]
+pub struct DueRotations {
+    /// Those that are due.
+    pub due: Vec<RotationRow>,
+    /// Those that are due and cannot be read: the operation as stored, and why.
+    pub unreadable: Vec<(Vec<u8>, String)>,
+    /// When the next one is.
+    pub next: Option<Timestamp>,
+}
+
 const COLUMNS: &str = "operation, mount_id, state, former_version, new_version, attempts, due_at, last_error, opened_at";
 
 impl Storage {
@@ -127,44 +138,44 @@ impl Storage {
     }
 
     /// Rotations whose next step is due, and the moment of the next one that is
-    /// not. One that cannot be read is left to the operator and stops no other.
-    pub async fn due_rotations(
-        &self,
-        now: Timestamp,
-    ) -> Result<(Vec<RotationRow>, Option<Timestamp>), StorageError> {
-        let (due, unreadable, next) = self
-            .read(move |connection| {
-                let sql =
-                    format!("SELECT {COLUMNS} FROM rotations WHERE due_at <= ?1 ORDER BY due_at");
-                let (mut due, mut unreadable) = (Vec::new(), Vec::new());
-                let mut statement = connection.prepare_cached(&sql)?;
-                let mut rows = statement.query([now.0])?;
-                while let Some(row) = rows.next()? {
-                    match rotation_row(row) {
-                        Ok(rotation) => due.push(rotation),
-                        Err(error) => unreadable
-                            .push((row.get::<_, Vec<u8>>("operation")?, error.to_string())),
-                    }
+    /// not; of those that cannot be read, the operation and why.
+    pub async fn due_rotations(&self, now: Timestamp) -> Result<DueRotations, StorageError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM rotations WHERE due_at <= ?1 ORDER BY due_at");
+            let mut found = DueRotations::default();
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([now.0])?;
+            while let Some(row) = rows.next()? {
+                match rotation_row(row) {
+                    Ok(rotation) => found.due.push(rotation),
+                    Err(error) => found
+                        .unreadable
+                        .push((row.get("operation")?, error.to_string())),
                 }
-                let next = one(
-                    connection,
-                    "SELECT due_at FROM rotations WHERE due_at > ?1 ORDER BY due_at LIMIT 1",
-                    [now.0],
-                    |row| row.get(0).map(Timestamp),
-                )?;
-                Ok((due, unreadable, next))
-            })
-            .await?;
-        for (operation, reason) in unreadable {
-            tracing::error!(operation = hex::encode(&operation), %reason, "a rotation cannot be read and is left to the operator");
-            self.execute(
-                "UPDATE OR IGNORE rotations SET state = 'failed', due_at = NULL, attempts = max(attempts, 0), last_error = ?2
-                     WHERE operation = ?1",
-                (operation, format!("it could not be read: {reason}")),
-            )
-            .await?;
-        }
-        Ok((due, next))
+            }
+            found.next = one(
+                connection,
+                "SELECT due_at FROM rotations WHERE due_at > ?1 ORDER BY due_at LIMIT 1",
+                [now.0],
+                |row| row.get(0).map(Timestamp),
+            )?;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Leaves a rotation that cannot be read to the operator, so that it stops no other.
+    pub async fn set_rotation_aside(
+        &self,
+        operation: Vec<u8>,
+        reason: String,
+    ) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE OR IGNORE rotations SET state = 'failed', due_at = NULL, attempts = max(attempts, 0), last_error = ?2
+                 WHERE operation = ?1",
+            (operation, format!("it could not be read: {reason}")),
+        )
+        .await
     }
 
     /// Keeps others from taking a due rotation up until `due_at`.
@@ -394,6 +405,13 @@ impl Storage {
                     params![mount_id, state, over, now.0],
                 )?;
             }
+            change(
+                connection,
+                "UPDATE static_roles SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0,
+                     due_at = next_rotation_at
+                 WHERE mount_id = ?1 AND state = 'retiring' AND attempts > 0",
+                [mount_id],
+            )?;
             Ok(())
         })
         .await

@@ -239,7 +239,8 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
             fixture
                 .postgres
                 .sql("create role harness_app login password 'former'");
-            http.post_to_the_death("db/static-roles/app", &json!({"username": "harness_app"}));
+            let body = json!({"username": "harness_app", "manual": true});
+            http.post_to_the_death("db/static-roles/app", &body);
             vec![kept]
         }
         "task" => {

@@ -35,6 +35,19 @@ fn rotation_at_configuration_leaves_only_the_server_with_the_password() {
     fixture.mount("fresh").ok();
     let mut config = fixture.config();
     config["rotate_on_config"] = json!(true);
+    // While another mount has the same root, it is stored and not rotated.
+    let shared = fixture
+        .server
+        .http
+        .post("fresh/config", &config)
+        .ok()
+        .text();
+    assert!(
+        shared.contains("could not be rotated") && shared.contains("db"),
+        "{shared}"
+    );
+    fixture.server.http.delete("fresh/config").ok();
+    fixture.server.http.delete("db/config").ok();
     fixture.server.http.post("fresh/config", &config).ok();
     lessor_tests::wait::eventually_true("the given password has ended", || {
         let root = &fixture.root;
@@ -101,6 +114,70 @@ fn rotation_comes_by_cron_and_a_restart_neither_skips_nor_repeats_it() {
     fixture.server.restart();
     fixture.issue("reader");
     assert_eq!(fixture.config_view()["version"], json!(3));
+}
+
+/// Writing one field of a config switched its rotation off, without a word.
+#[test]
+fn a_config_keeps_what_a_write_does_not_name() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    http.post(
+        "db/config",
+        &json!({"rotation_schedule": "0 3 * * *", "rotation_window": "2h"}),
+    )
+    .ok();
+    let before = fixture.config_view();
+    assert_eq!(before["rotation_window"], json!(7200));
+    http.post("db/config", &json!({"connect_timeout": "7s"}))
+        .ok();
+    let after = fixture.config_view();
+    for field in [
+        "rotation_schedule",
+        "rotation_window",
+        "next_rotation",
+        "rotation_grace",
+    ] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(after["config"]["username"], json!(fixture.root.username));
+    fixture.issue("reader");
+
+    // As it is shown.
+    let shown = fixture.config_view();
+    assert_eq!(http.post("db/config", &shown).ok().status, 204);
+    let again = fixture.config_view();
+    for field in [
+        "config",
+        "rotation_schedule",
+        "rotation_window",
+        "next_rotation",
+    ] {
+        assert_eq!(again[field], shown[field], "{field}");
+    }
+    // A window is one of the expression that it stands with.
+    http.post("db/config", &json!({"rotation_schedule": "0 4 * * *"}))
+        .ok();
+    assert_eq!(fixture.config_view()["rotation_window"], json!(7200));
+    http.post("db/config", &json!({"rotation_period": 0})).ok();
+    let off = fixture.config_view();
+    assert_eq!(
+        (&off["rotation_schedule"], &off["next_rotation"]),
+        (&json!(null), &json!(null))
+    );
+
+    // No stored secret goes to another host, named or not.
+    for body in [
+        json!({"host": "127.0.0.2"}),
+        json!({"host": "127.0.0.2", "password": "<redacted>"}),
+    ] {
+        let sentence = http.post("db/config", &body).refused(400);
+        assert!(sentence.contains("another system"), "{sentence}");
+    }
+    let sentence = http
+        .post("db/config", &json!({"replace": true, "host": "127.0.0.1"}))
+        .refused(400);
+    assert!(sentence.contains("config."), "{sentence}");
+    fixture.issue("reader");
 }
 
 /// OpenBao 2.6.2 loses the root credential in this very case: its rotation

@@ -21,9 +21,24 @@ fn account(fixture: &Fixture, name: &str) {
         .sql(&format!("create role {name} login password '{FORMER}'"));
 }
 
+/// A static role of an account, by hand where no schedule is named.
+fn of_account(name: &str, fields: &Value) -> Value {
+    let body = changed(json!({"username": name, "manual": true}), fields);
+    let scheduled = |name: &str| name.starts_with("rotation_");
+    match fields
+        .as_object()
+        .unwrap()
+        .keys()
+        .any(|name| scheduled(name))
+    {
+        true => changed(body, &json!({"manual": null})),
+        false => body,
+    }
+}
+
 /// Writes the static role `app` of the account `harness_app`.
 fn write(fixture: &Fixture, fields: &Value) -> Answer {
-    let body = changed(json!({"username": "harness_app"}), fields);
+    let body = of_account("harness_app", fields);
     fixture.server.http.post("db/static-roles/app", &body)
 }
 
@@ -194,10 +209,10 @@ fn a_rotation_that_dies_after_it_was_stored_is_not_made_again() {
 fn an_import_that_dies_is_finished() {
     let mut fixture = Fixture::with_fault("rotate-account.after_provider");
     account(&fixture, "harness_app");
-    fixture
-        .server
-        .http
-        .post_to_the_death("db/static-roles/app", &json!({"username": "harness_app"}));
+    fixture.server.http.post_to_the_death(
+        "db/static-roles/app",
+        &of_account("harness_app", &json!({})),
+    );
     assert!(!fixture.server.await_death().success());
     assert!(!accepts(&fixture, FORMER));
     fixture.server.restart();
@@ -316,7 +331,7 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         .post("sys/mounts/pki", &json!({"type": "certificate"}))
         .ok();
     fixture.mount("bare").ok();
-    let of_b = |fields: Value| changed(json!({"username": "harness_b"}), &fields);
+    let of_b = |fields: Value| of_account("harness_b", &fields);
     let before = (role(&fixture), shown(&fixture)["password"].clone());
     let root = fixture.root.username.clone();
 
@@ -324,13 +339,14 @@ fn bad_static_roles_are_refused_and_change_nothing() {
     let cases: &[Case<'_>] = &[
         ("no account", "POST", "db/static-roles/b", json!({}), 400, &["username is required"]),
         ("an account that is no text", "POST", "db/static-roles/b", json!({"username": 5}), 400, &["username"]),
-        ("an account that is not there", "POST", "db/static-roles/b", json!({"username": "nobody"}), 400, &["nobody"]),
-        ("another role's account", "POST", "db/static-roles/b", json!({"username": "harness_app"}), 409, &["harness_app", "static role app"]),
-        ("the root's account", "POST", "db/static-roles/b", json!({"username": root}), 409, &[&root, "rotate-root"]),
+        ("an account that is not there", "POST", "db/static-roles/b", of_account("nobody", &json!({})), 400, &["nobody"]),
+        ("another role's account", "POST", "db/static-roles/b", of_account("harness_app", &json!({})), 409, &["harness_app", "static role app"]),
+        ("the root's account", "POST", "db/static-roles/b", of_account(&root, &json!({})), 409, &[&root, "rotate-root"]),
         ("a root that has a static role", "POST", "db/config", changed(fixture.config(), &json!({"username": "harness_app"})), 409, &["config.username", "static role app"]),
         ("another account for a role", "POST", "db/static-roles/app", of_b(json!({})), 409, &["harness_app", "cannot be changed"]),
         ("an unknown field", "POST", "db/static-roles/b", of_b(json!({"rotation_perod": "1d"})), 400, &["rotation_perod", "rotation_period"]),
-        ("statements that the provider does not take", "POST", "db/static-roles/b", of_b(json!({"rotation_statements": ["ALTER ROLE x"]})), 400, &["rotation_statements"]),
+        ("no schedule", "POST", "db/static-roles/b", json!({"username": "harness_b"}), 400, &["rotation_period", "manual=true"]),
+        ("another kind of credential", "POST", "db/static-roles/b", of_b(json!({"credential_type": "rsa_private_key"})), 400, &["credential_type"]),
         ("a role that leases too", "POST", "db/static-roles/b", of_b(json!({"member_of": ["harness_readers"]})), 400, &["write two roles"]),
         ("period and schedule", "POST", "db/static-roles/b", of_b(json!({"rotation_period": "1d", "rotation_schedule": "0 3 * * *"})), 400, &["rotation_period", "rotation_schedule"]),
         ("an unknown schedule", "POST", "db/static-roles/b", of_b(json!({"rotation_schedule": "@daily"})), 400, &["rotation_schedule", "@daily"]),
@@ -340,7 +356,7 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         ("a window too long", "POST", "db/static-roles/b", of_b(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "25h"})), 400, &["rotation_window", "86400 s"]),
         ("a period too short", "POST", "db/static-roles/b", of_b(json!({"rotation_period": "1s"})), 400, &["rotation_period", "5 s"]),
         ("a word for a truth", "POST", "db/static-roles/b", of_b(json!({"skip_import_rotation": "no"})), 400, &["skip_import_rotation"]),
-        ("a provider without accounts", "POST", "pki/static-roles/b", json!({"username": "x"}), 400, &["no static roles"]),
+        ("a provider without accounts", "POST", "pki/static-roles/b", of_account("x", &json!({})), 400, &["no static roles"]),
         ("a mount without config", "POST", "bare/static-roles/b", of_b(json!({})), 400, &["no config"]),
         ("no such mount", "POST", "nowhere/static-roles/b", of_b(json!({})), 404, &["nowhere"]),
         ("no such static role", "POST", "db/rotate-role/ap", json!({}), 404, &["ap", "app"]),
@@ -389,4 +405,92 @@ fn an_account_that_upstream_has_lost_is_out_of_sync() {
     fixture.server.advance_clock(86_400);
     await_version(&fixture, 2);
     assert!(accepts(&fixture, &password(&fixture)));
+}
+
+/// Terraform and operators write what they read, and clients of Vault send fields that
+/// mean something there.
+#[test]
+fn a_static_role_takes_what_it_shows_and_what_vaults_clients_send() {
+    let fixture =
+        with_account(&json!({"rotation_period": "1h", "rotation_grace": "5m", "db_name": "pg"}));
+    let before = role(&fixture);
+    let http = &fixture.server.http;
+    assert_eq!(http.post("db/static-roles/app", &before).ok().status, 204);
+    assert_eq!(role(&fixture), before);
+    // One field alone changes that and no other.
+    http.post("db/static-roles/app", &json!({"rotation_period": "2h"}))
+        .ok();
+    let after = role(&fixture);
+    assert_eq!(after["rotation_period"], json!(7200));
+    assert_eq!(
+        (&after["rotation_grace"], &after["db_name"]),
+        (&json!(300), &json!("pg"))
+    );
+
+    account(&fixture, "harness_b");
+    let body = json!({
+        "username": "harness_b", "db_name": "pg", "rotation_period": 3600, "credential_type": "password",
+        "credential_config": {}, "rotation_statements": ["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}';"]
+    });
+    let warned = http.post("db/static-roles/b", &body).ok();
+    let warnings = warned.json()["warnings"].to_string();
+    assert!(warnings.contains("rotation_statements"), "{warnings}");
+    let shown = http.get("db/static-creds/b").data();
+    assert_eq!(
+        (&shown["state"], &shown["expires"]),
+        (&json!("valid"), &Value::Null)
+    );
+    let password = shown["password"].as_str().unwrap();
+    assert!(fixture.postgres.accepts("harness_b", password));
+}
+
+/// Each would have ended the other's password: the mount was locked out.
+#[test]
+fn an_account_has_one_owner_over_all_mounts() {
+    let fixture = with_account(&json!({"rotation_period": "1h"}));
+    let http = &fixture.server.http;
+    fixture
+        .postgres
+        .sql("create role harness_low login createrole password 'low'");
+    fixture.mount("other").ok();
+    let low = changed(
+        fixture.config(),
+        &json!({"username": "harness_low", "password": "low"}),
+    );
+    http.post("other/config", &low).ok();
+    let root = &fixture.root;
+    let taken = |path: &str, account: &str, owner: &str| {
+        let sentence = http
+            .post(path, &of_account(account, &json!({})))
+            .refused(409);
+        assert!(sentence.contains(owner), "{sentence}");
+    };
+    taken("db/static-roles/x", "harness_low", "other/rotate-root");
+    taken("other/static-roles/x", &root.username, "db/rotate-root");
+    taken(
+        "other/static-roles/x",
+        "harness_app",
+        "static role app of db",
+    );
+    let config = changed(
+        fixture.config(),
+        &json!({"username": "harness_app", "password": password(&fixture)}),
+    );
+    let sentence = http.post("other/config", &config).refused(409);
+    assert!(sentence.contains("static role app of db"), "{sentence}");
+
+    // Two mounts may have one root, and then neither changes its password.
+    let shared = http.post("other/config", &fixture.config()).ok();
+    assert!(shared.text().contains("mount db too"), "{}", shared.text());
+    for path in ["db/rotate-root", "other/rotate-root"] {
+        let sentence = http.post(path, &json!({})).refused(409);
+        assert!(
+            sentence.contains("give each mount an account of its own"),
+            "{sentence}"
+        );
+    }
+    assert!(fixture.postgres.accepts(&root.username, &root.password));
+    http.delete("other/config").ok();
+    http.post("db/rotate-root", &json!({})).ok();
+    assert!(!fixture.postgres.accepts(&root.username, &root.password));
 }

@@ -34,3 +34,18 @@ CREATE TABLE holds (
   mount_id INTEGER PRIMARY KEY REFERENCES mounts (id) ON DELETE CASCADE,
   since    INTEGER
 ) STRICT;
+
+-- How long a former credential of an account stays valid where upstream holds two, or
+-- whether it is kept until the next rotation; and until when each version is valid.
+ALTER TABLE static_roles ADD COLUMN grace_ms INTEGER NOT NULL DEFAULT 60000 CHECK (grace_ms >= 0);
+ALTER TABLE static_roles ADD COLUMN keep     INTEGER NOT NULL DEFAULT 1 CHECK (keep IN (1, 2));
+ALTER TABLE account_credentials ADD COLUMN ends_at    INTEGER;  -- absent: not known, or kept
+ALTER TABLE account_credentials ADD COLUMN ended      INTEGER NOT NULL DEFAULT 0 CHECK (ended IN (0, 1));
+-- What names a kept one upstream, and the operation that it was replaced by.
+ALTER TABLE account_credentials ADD COLUMN retires    TEXT;
+ALTER TABLE account_credentials ADD COLUMN retired_by BLOB CHECK ((retired_by IS NULL) = (retires IS NULL));
+UPDATE account_credentials AS former
+  SET ended = (SELECT state <> 'retiring' FROM static_roles WHERE id = static_role_id),
+      ends_at = (SELECT CASE state WHEN 'retiring' THEN due_at ELSE last_rotation_at END
+                 FROM static_roles WHERE id = static_role_id)
+  WHERE place = 'previous';
