@@ -644,10 +644,10 @@ impl Catalog {
         let pin = pins
             .iter()
             .find(|pin| pin.name == name && pin.sha256 == sha256)?;
-        self.load_file(&pin.file, sha256)
+        self.loading(&pin.file, sha256)
             .await
-            .inspect_err(|error| {
-                tracing::debug!(plugin = name, %sha256, reason = sentence(error), "a pinned version cannot run");
+            .inspect_err(|not| {
+                tracing::debug!(plugin = name, %sha256, reason = sentence(&not.error), "a pinned version cannot run");
             })
             .ok()
     }
