@@ -1,7 +1,7 @@
 //! `lessor plugin inspect`: what a provider wants and is made of, before anybody pins
 //! it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::{
 
 /// Has the file describe itself, and prints what it says.
 pub(in crate::cli) fn inspect(
-    file: &PathBuf,
+    file: &Path,
     format: Format,
     console: &mut Console<'_>,
 ) -> Result<()> {
