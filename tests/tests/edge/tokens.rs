@@ -348,3 +348,42 @@ fn what_no_token_may_have_is_refused_and_nothing_is_made() {
     assert!(is_live(&http.with_token("my-own-token")));
     http.post("auth/token/create", &own).refused(409);
 }
+
+#[test]
+fn a_range_is_the_same_in_its_ipv6_form_and_a_child_is_bound_by_it_too() {
+    let server = Server::start();
+    let http = &server.http;
+    http.put(
+        "sys/policy/maker",
+        &json!({"policy": "path \"auth/token/create\" { capabilities = [\"update\"] }"}),
+    )
+    .ok();
+    for (range, shown, holds) in [
+        ("::ffff:127.0.0.0/104", "127.0.0.0/8", true),
+        ("::ffff:7f00:1", "127.0.0.1", true),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8", false),
+    ] {
+        let role = json!({"token_bound_cidrs": range, "allowed_policies": "maker"});
+        http.post("auth/token/roles/mapped", &role).ok();
+        let read = http.get("auth/token/roles/mapped").data();
+        assert_eq!(read["token_bound_cidrs"], json!([shown]));
+        let made = http.post("auth/token/create/mapped", &json!({}));
+        let bound = http.with_token(&granted(&made));
+        assert_eq!(is_live(&bound), holds, "{range}");
+        if holds {
+            let child = client(&bound, &json!({}));
+            let own = child.get("auth/token/lookup-self").data();
+            assert_eq!(own["bound_cidrs"], json!([shown]));
+        }
+    }
+    http.post("sys/auth/approle", &json!({"type": "approle"}))
+        .ok();
+    for (range, status) in [("::ffff:127.0.0.0/104", 200), ("::ffff:10.0.0.0/104", 400)] {
+        let role = json!({"role_id": "r", "bind_secret_id": false, "secret_id_bound_cidrs": range});
+        http.post("auth/approle/role/app", &role).ok();
+        let login = http
+            .without_token()
+            .post("auth/approle/login", &json!({"role_id": "r"}));
+        assert_eq!(login.status, status, "{range}: {login:?}");
+    }
+}
