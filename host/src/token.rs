@@ -307,6 +307,9 @@ impl Tokens {
         };
         let role = role.as_ref().map(|row| &row.role);
         let is_login = terms.is_some();
+        if is_login != facts.login.is_some() {
+            return Err(Refusal::internal(NotLookedAt));
+        }
         let (voucher, mut draft) = match terms {
             Some(terms) => (Voucher::Login, make::draft_of_login(terms)),
             None => (Voucher::Holder(role), make::draft_of_holder(row, role)),
@@ -415,6 +418,11 @@ impl Tokens {
         }
     }
 }
+
+/// A token of a login is renewed by what its login method gives, and no other is.
+#[derive(Debug, thiserror::Error)]
+#[error("a token was to be renewed without a look at what gave it")]
+struct NotLookedAt;
 
 fn fixed() -> Refusal {
     Refusal::Invalid("lease is not renewable".into())

@@ -200,7 +200,9 @@ fn check_batch(draft: &Draft<'_>) -> Result<(), String> {
         ("period", !draft.bounds.period.is_zero()),
     ] {
         if is_set {
-            return Err(format!("batch tokens cannot have {name:?} set"));
+            return Err(format!(
+                "batch tokens cannot have {name:?} set: leave it out, or let token_type be service"
+            ));
         }
     }
     Ok(())
