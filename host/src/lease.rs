@@ -200,7 +200,7 @@ impl Leases {
         // Without its plugin a lease can be looked at, but not renewed.
         let renews = self
             .mounts
-            .plugin(&mount)
+            .maker(&mount, row.plugin_sha256)
             .await
             .map(|plugin| plugin.provider.descriptor().abilities.renewal);
         Ok(view(&mount, row, renews.unwrap_or(false)))

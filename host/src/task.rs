@@ -22,7 +22,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 pub use self::work::{Done, Draining, Work};
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     fault,
     id::{LeaseId, MountPath, OperationId},
     keyring::Keyring,
@@ -143,11 +143,13 @@ impl Tasks {
         requester: Requester,
     ) -> Result<TaskView, Refusal> {
         let id = OperationId::new(self.clock.now())?;
-        self.submit_as(id, work, requester).await
+        let row = self.row(id, &work, requester)?;
+        self.queue(row).await
     }
 
     /// Has work done by a task, and waits until it is over. Where `left` completes
-    /// first, because nobody waits any more, the task is cancelled.
+    /// first, because nobody waits any more, the task is cancelled. Work that only looks
+    /// is done without one while storage takes none.
     ///
     /// # Errors
     /// As [`Self::submit`], and why the work was not done.
@@ -160,9 +162,17 @@ impl Tasks {
         let id = OperationId::new(self.clock.now())?;
         let (sender, mut over) = oneshot::channel();
         self.waiting().insert(id, sender);
-        if let Err(refusal) = self.submit_as(id, work, requester).await {
+        let row = self.row(id, &work, requester)?;
+        if let Err(refusal) = self.queue(row.clone()).await {
             self.waiting().remove(&id);
-            return Err(refusal);
+            if !matches!(refusal, Refusal::Unavailable(_)) || !work.only_looks() {
+                return Err(refusal);
+            }
+            return tokio::select! {
+                done = self.carry_out(&row, work) => done,
+                () = self.clock.sleep_until(row.deadline_at) => Err(late().1),
+                () = left => Err(refusal),
+            };
         }
         let cancelled = || Refusal::Conflict(format!("task {id} was cancelled"));
         tokio::select! {
@@ -177,12 +187,8 @@ impl Tasks {
         }
     }
 
-    async fn submit_as(
-        self: &Arc<Self>,
-        id: OperationId,
-        work: Work,
-        requester: Requester,
-    ) -> Result<TaskView, Refusal> {
+    /// A task that is to be queued.
+    fn row(&self, id: OperationId, work: &Work, requester: Requester) -> Result<TaskRow, Refusal> {
         let now = self.clock.now();
         let limit = match work.mount() {
             Some(mount) => {
@@ -194,7 +200,7 @@ impl Tasks {
         let input = self
             .keyring
             .seal(&context(id, "input"), work.to_json()?.expose().as_bytes())?;
-        let row = TaskRow {
+        Ok(TaskRow {
             id,
             kind: work.kind().to_owned(),
             target: work.target(),
@@ -207,11 +213,14 @@ impl Tasks {
             created_at: now,
             deadline_at: now.plus(limit),
             ended_at: None,
-        };
-        let forget_before = Timestamp(now.0.saturating_sub(millis(KEPT)));
+        })
+    }
+
+    async fn queue(self: &Arc<Self>, row: TaskRow) -> Result<TaskView, Refusal> {
+        let forget_before = row.created_at.minus(KEPT);
         self.storage.record_task(row.clone(), forget_before).await?;
         fault::point("task.after_queued");
-        tracing::info!(task = %id, kind = row.kind, target = row.target, "queued a task");
+        tracing::info!(task = %row.id, kind = row.kind, target = row.target, "queued a task");
         self.wake();
         Ok(view(row, None, None))
     }
@@ -352,11 +361,7 @@ impl Tasks {
         // finds out.
         let outcome = tokio::select! {
             outcome = self.perform(&row) => Some(outcome.map_err(|refusal| (work::error_of(&refusal), refusal))),
-            () = self.clock.sleep_until(row.deadline_at) => {
-                let sentence = "the task was not done in time; what it began is gone on with or ended by itself";
-                let error = TaskError { code: "timeout".into(), description: sentence.into() };
-                Some(Err((error, Refusal::Unavailable(sentence.into()))))
-            }
+            () = self.clock.sleep_until(row.deadline_at) => Some(Err(late())),
             () = cancelled.notified() => None,
         };
         if let Some(outcome) = outcome {
@@ -472,14 +477,21 @@ fn view(row: TaskRow, credential: Option<TaskCredential>, report: Option<Value>)
     }
 }
 
+/// What a task comes to that was not done in time.
+fn late() -> (TaskError, Refusal) {
+    let sentence =
+        "the task was not done in time; what it began is gone on with or ended by itself";
+    let error = TaskError {
+        code: "timeout".into(),
+        description: sentence.into(),
+    };
+    (error, Refusal::Unavailable(sentence.into()))
+}
+
 fn unknown(id: OperationId) -> Refusal {
     Refusal::NotFound(format!(
         "there is no task {id}; tasks are kept for a day after they are over"
     ))
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

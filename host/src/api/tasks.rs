@@ -93,6 +93,7 @@ pub(super) async fn ending(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
     let work = Work::Drain {
         kind: doomed.kind,
         prefix: prefix.to_owned(),
+        newest: Some(doomed.newest.to_string()),
     };
     let view = engine.tasks.submit(work, ask.requester()).await;
     let task = view

@@ -57,6 +57,10 @@ pub enum Work {
         kind: Draining,
         /// A prefix of lease ids.
         prefix: String,
+        /// An operation that is newer than all of them: those that are made under the
+        /// prefix meanwhile are not waited for.
+        #[serde(default)]
+        newest: Option<String>,
     },
     /// Renew the root credential.
     RotateRoot {
@@ -135,6 +139,11 @@ impl Work {
         }
     }
 
+    /// Whether it changes nothing, here or upstream.
+    pub(super) fn only_looks(&self) -> bool {
+        matches!(self, Self::Reconcile { revoke, .. } if revoke.is_empty())
+    }
+
     pub(super) fn to_json(&self) -> Result<Secret<String>, Refusal> {
         serde_json::to_string(self)
             .map(Secret::new)
@@ -184,8 +193,9 @@ impl Tasks {
                     data: issued.data,
                 }))
             }
-            Work::Drain { prefix, .. } => {
-                self.leases.drained_before(&prefix, row.id).await?;
+            Work::Drain { prefix, newest, .. } => {
+                let newest = newest.map_or(Ok(row.id), |newest| newest.parse())?;
+                self.leases.drained_before(&prefix, newest).await?;
                 Ok(Done::Nothing)
             }
             Work::RotateRoot { mount, before } => {

@@ -236,7 +236,10 @@ fn a_changed_role_applies_to_new_leases_only() {
 fn a_role_written_back_as_it_was_read_stays_the_same() {
     let fixture = Fixture::start();
     fixture
-        .write_role("reader", &json!({"default_ttl": null, "max_ttl": null}))
+        .write_role(
+            "reader",
+            &json!({"default_ttl": null, "max_ttl": null, "replace": true}),
+        )
         .ok();
     let before = fixture.issue("reader");
     let read = fixture.server.http.get("db/roles/reader").data();

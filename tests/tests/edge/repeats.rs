@@ -1,6 +1,10 @@
 //! Requests that are repeated under an `Idempotency-Key`, also over a crash.
 
-use std::{io::Write as _, net::TcpStream};
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    thread,
+};
 
 use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS, Lease},
@@ -76,28 +80,55 @@ fn a_caller_comes_back_after_a_crash_and_gets_its_credential() {
 fn what_nobody_waited_for_is_ended_unless_the_request_has_a_name() {
     let fixture = Fixture::start();
     let http = &fixture.server.http;
+    let slow = json!({
+        "member_of": null,
+        "creation_statements": [
+            "SELECT pg_advisory_xact_lock(7)",
+            "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'",
+        ],
+    });
+    fixture.write_role("slow", &slow).ok();
+    let advisory = |granted: &str| {
+        let sql =
+            format!("select count(*) from pg_locks where locktype = 'advisory' and {granted}");
+        fixture.postgres.sql(&sql)
+    };
     let address = http.base().trim_start_matches("http://").to_owned();
-    let ask_and_leave = |key: &str| {
+    let ask = |key: &str| {
         let mut caller = TcpStream::connect(&address).unwrap();
         let head = format!(
-            "GET /v1/db/creds/reader HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {}\r\n{key}\r\n",
+            "GET /v1/db/creds/slow HTTP/1.1\r\nhost: {address}\r\nx-vault-token: {}\r\n{key}\r\n",
             http.token()
         );
         caller.write_all(head.as_bytes()).unwrap();
+        caller
     };
-    ask_and_leave("idempotency-key: mine\r\n");
-    eventually_true("the named one is made", || {
-        fixture.postgres.leased_roles().len() == 1
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let hold = "select pg_advisory_lock(7); select pg_sleep(3600)";
+            let _ = fixture.postgres.query(hold);
+        });
+        eventually_true("the lock is held", || advisory("granted") == "1");
+        let mut callers: Vec<TcpStream> = (0..5).map(|_| ask("")).collect();
+        callers.push(ask("idempotency-key: mine\r\n"));
+        eventually_true("six are being made", || advisory("not granted") == "6");
+        for mut caller in callers {
+            caller.shutdown(Shutdown::Write).unwrap();
+            // The server has seen that nobody waits once it closes its side.
+            let mut answer = Vec::new();
+            caller.read_to_end(&mut answer).unwrap();
+            assert_eq!(answer, b"");
+        }
+        fixture.postgres.sql(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted",
+        );
     });
-    for _ in 0..20 {
-        ask_and_leave("");
-    }
-    eventually_true("all twenty were made and ended", || {
+    eventually_true("five were made and ended", || {
         let log = fixture.server.log();
-        log.matches("credential reached nobody").count() == 20
+        log.matches("credential reached nobody").count() == 5
             && fixture.postgres.leased_roles().len() == 1
     });
     let named = [("Idempotency-Key", "mine")];
-    let lease = Lease::of(&http.send("GET", "db/creds/reader", &named, None));
+    let lease = Lease::of(&http.send("GET", "db/creds/slow", &named, None));
     fixture.await_exactly(&[lease]);
 }

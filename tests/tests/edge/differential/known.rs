@@ -175,9 +175,6 @@ pub(super) const DIFFERENCES: &[Known] = &[
     ("a wrapping token that is none is no question of permission", &[
         ("wrapping: unwrap for nobody", "status 403 | 400"),
     ]),
-    ("a lease that cannot live as long as was asked is not shortened silently", &[
-        ("leases: renew beyond its longest life", "/warnings: null | list"),
-    ]),
     ("a static role shows how its rotation stands, and the provider's fields", &[
         ("accounts: read", "/data/*: not there | there"),
         ("accounts: credential", "/data/version: not there | there"),
