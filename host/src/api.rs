@@ -21,6 +21,7 @@ mod host_info;
 mod in_flight;
 mod leases;
 mod logins;
+mod masked;
 mod metrics;
 mod mounted;
 mod mounts;
@@ -327,6 +328,9 @@ impl Inner {
         let wrap_ttl = wrapping::ttl(&parts.headers)?;
 
         if route.is_open() && !route::asks_for_help(query) {
+            if operation == Operation::Write {
+                system::refuse_web_pages(&parts.headers)?;
+            }
             let fields = match operation {
                 Operation::Write => {
                     let read = self.bodies.read(For::Stranger, &parts.headers, body, None);
@@ -637,7 +641,8 @@ async fn public_document(
         })),
         // Strangers are not told what exists; `dispatch` tells the others.
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
-        Err(refusal) => Err(refusal.into()),
+        // Strangers read this: what went wrong may name what the config holds.
+        Err(refusal) => Err(ApiError::from(refusal).undisclosed()),
     }
 }
 

@@ -6,6 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::{
     clock::Timestamp,
+    first_token::FirstToken,
     policies::Policies,
     policy::Acl,
     provider::Requester,
@@ -66,12 +67,17 @@ impl Identity {
 pub struct Authenticator {
     tokens: Arc<Tokens>,
     policies: Arc<Policies>,
+    first: Arc<FirstToken>,
 }
 
 impl Authenticator {
     /// An authenticator over tokens and policies.
-    pub fn new(tokens: Arc<Tokens>, policies: Arc<Policies>) -> Self {
-        Self { tokens, policies }
+    pub fn new(tokens: Arc<Tokens>, policies: Arc<Policies>, first: Arc<FirstToken>) -> Self {
+        Self {
+            tokens,
+            policies,
+            first,
+        }
     }
 
     /// Who presents `token` from `peer`; none where it is unknown, has ended, is
@@ -89,6 +95,9 @@ impl Authenticator {
             return Ok(None);
         };
         if !admits(&token.row.facts.bound_cidrs, peer) || !self.tokens.take_use(&mut token).await? {
+            return Ok(None);
+        }
+        if token.kind == TokenKind::Service && !self.first.used(token.row.hash).await? {
             return Ok(None);
         }
         let acl = self.policies.acl(&token.row.policies).await?;

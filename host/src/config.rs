@@ -6,6 +6,7 @@
 //! here opens a socket, a database or a plugin: it only reads the file that
 //! `--config` names.
 
+mod apart;
 mod keys;
 mod sources;
 
@@ -261,15 +262,33 @@ impl Config {
                 source,
             })?;
         }
+        let seal_file = written
+            .seal
+            .file
+            .unwrap_or_else(|| data_dir.join("root.key"));
+        if let AuditTarget::File(file) = &audit {
+            let tls = written.tls.as_ref();
+            let others = [
+                ("the root key", Some(seal_file.as_path())),
+                (
+                    "the certificate of [tls]",
+                    tls.map(|tls| tls.cert.as_path()),
+                ),
+                ("the key of [tls]", tls.map(|tls| tls.key.as_path())),
+                ("the configuration file", args.config.as_deref()),
+            ];
+            let others: Vec<_> = others
+                .into_iter()
+                .filter_map(|(what, path)| Some((what, path?)))
+                .collect();
+            apart::check(file, &data_dir, &others)?;
+        }
         let config = Self {
             listen: written
                 .listen
                 .unwrap_or_else(|| String::from("127.0.0.1:8200")),
             allow_plain_http: written.allow_plain_http,
-            seal_file: written
-                .seal
-                .file
-                .unwrap_or_else(|| data_dir.join("root.key")),
+            seal_file,
             data_dir,
             plugin_dir,
             tls: written.tls,

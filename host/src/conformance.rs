@@ -17,7 +17,7 @@
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
 pub use self::findings::{Finding, Outcome, Report, Rule};
@@ -95,11 +95,7 @@ pub enum CheckError {
 /// # Errors
 /// One sentence, where it holds none.
 pub fn authorities(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    found
-        .ok()
-        .filter(|found| !found.is_empty())
-        .ok_or_else(|| String::from("holds no certificate in PEM form"))
+    crate::pem::authorities(pem)
 }
 
 /// Examines the component in `file`.

@@ -13,6 +13,7 @@ use crate::{
     catalog::{Catalog, PinSpec},
     clock::Clock,
     config::{Config, TokenRules},
+    first_token::FirstToken,
     keyring::{Keyring, KeyringError},
     lease::Leases,
     login::Logins,
@@ -26,7 +27,7 @@ use crate::{
     sandbox::{Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
     scheduler::Scheduler,
     settings::Settings,
-    storage::Storage,
+    storage::{Storage, StorageError},
     task::Tasks,
     token::Tokens,
     upgrade::{Change, Pinned, Upgrades},
@@ -50,6 +51,8 @@ pub struct Engine {
     pub tokens: Arc<Tokens>,
     /// How callers without a token get one.
     pub logins: Logins,
+    /// The root token of the initialisation, until it is used.
+    pub first_token: Arc<FirstToken>,
     /// Answers that wait for whoever holds their token.
     pub wrappings: Wrappings,
     /// Pins and providers.
@@ -144,6 +147,7 @@ impl Engine {
             Arc::clone(&tokens),
         );
         let logins = logins.await.map_err(EngineError::Logins)?;
+        let first_token = Arc::new(FirstToken::open(storage.clone()).await?);
         let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
         let rotations = Arc::new(Rotations::new(
             storage.clone(),
@@ -197,7 +201,12 @@ impl Engine {
             clock.clone(),
         ));
         Ok(Self {
-            authenticator: Authenticator::new(Arc::clone(&tokens), Arc::clone(&policies)),
+            authenticator: Authenticator::new(
+                Arc::clone(&tokens),
+                Arc::clone(&policies),
+                Arc::clone(&first_token),
+            ),
+            first_token,
             wrappings: Wrappings::new(
                 storage.clone(),
                 keyring.clone(),
@@ -297,4 +306,7 @@ pub enum EngineError {
     /// No login methods.
     #[error("the login methods could not be read")]
     Logins(#[source] Refusal),
+    /// The storage fails.
+    #[error("the first token could not be looked for")]
+    FirstToken(#[from] StorageError),
 }

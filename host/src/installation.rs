@@ -18,15 +18,13 @@ use crate::{
     clock::Clock,
     config::Config,
     engine::{Engine, EngineError},
+    fault,
     keyring::{Keyring, KeyringError, RootKey},
     random::RandomError,
     secret::Secret,
     storage::{Storage, StorageError},
     token,
 };
-
-/// The file that a running server holds locked.
-const LOCK: &str = "lock";
 
 /// The database's name in the data directory.
 pub(crate) const DATABASE: &str = "lessor.db";
@@ -37,8 +35,8 @@ pub struct Installation {
     config: Config,
     clock: Clock,
     storage: Storage,
-    /// Locked for as long as this process lives: two servers on one database
-    /// would each rotate and revoke what the other does.
+    /// The directory, locked for as long as this process lives: two servers on one
+    /// database would each rotate and revoke what the other does.
     _lock: File,
     engine: OnceLock<Arc<Engine>>,
     /// Held while it is being initialised: two callers must not both get a token.
@@ -74,13 +72,27 @@ impl Installation {
         Ok(installation)
     }
 
-    /// Makes keys and a root token, and starts the engines. None where that was
-    /// done before. `token` is the root token, where `--dev` was given one.
+    /// Makes keys and a root token, and starts the engines. Repeated before that
+    /// token was used, because its answer was lost, it gives another one in its
+    /// place; None once it was used.
     ///
     /// # Errors
     /// Where the root key cannot be written or storage fails; nothing is then
     /// initialised, and it can be tried again.
-    pub async fn initialise(
+    pub async fn initialise(&self) -> Result<Option<Secret<String>>, InstallationError> {
+        let _turn = self.turn.lock().await;
+        match self.engine.get() {
+            Some(engine) => self.initialise_again(engine).await,
+            None => self.make(token::new_token()?, true).await,
+        }
+    }
+
+    /// As [`Self::initialise`], for `--dev`, which prints its token by itself: once, and
+    /// `token` where it was given one.
+    ///
+    /// # Errors
+    /// As [`Self::initialise`].
+    pub async fn initialise_dev(
         &self,
         token: Option<Secret<String>>,
     ) -> Result<Option<Secret<String>>, InstallationError> {
@@ -88,6 +100,33 @@ impl Installation {
         if self.engine.get().is_some() {
             return Ok(None);
         }
+        let token = match token {
+            Some(token) => token,
+            None => token::new_token()?,
+        };
+        self.make(token, false).await
+    }
+
+    async fn initialise_again(
+        &self,
+        engine: &Engine,
+    ) -> Result<Option<Secret<String>>, InstallationError> {
+        let token = token::new_token()?;
+        let row = token::root_row(&engine.keyring, &token, self.clock.now())?;
+        if !engine.first_token.replace(row).await? {
+            return Ok(None);
+        }
+        tracing::warn!(
+            "initialised the installation again: its first root token was not used, and ended"
+        );
+        Ok(Some(token))
+    }
+
+    async fn make(
+        &self,
+        token: Secret<String>,
+        repeatable: bool,
+    ) -> Result<Option<Secret<String>>, InstallationError> {
         let seal_file = &self.config.seal_file;
         // A file that is there was left by an attempt that ended before the
         // database knew of it; the database refers to no other.
@@ -97,15 +136,14 @@ impl Installation {
             RootKey::generate_in(seal_file)?
         };
         let (keyring, wrapped) = Keyring::create(&root)?;
-        let token = match token {
-            Some(token) => token,
-            None => token::new_token()?,
-        };
         let row = token::root_row(&keyring, &token, self.clock.now())?;
-        if !self.storage.initialise(wrapped, row).await? {
+        fault::point("initialise.before_keys");
+        if !self.storage.initialise(wrapped, row, repeatable).await? {
             return Ok(None);
         }
+        fault::point("initialise.after_keys");
         self.run(keyring).await?;
+        fault::point("initialise.after_start");
         tracing::info!("initialised the installation");
         Ok(Some(token))
     }
@@ -152,13 +190,14 @@ impl Installation {
 }
 
 /// Takes the data directory for this process; the system gives it back when the
-/// process ends, however it ends.
+/// process ends, however it ends. The directory itself is locked: a file in it could
+/// be moved away, and another server would lock the next one of that name.
 pub(crate) fn lock(directory: &Path) -> Result<File, InstallationError> {
     let failed = |source| InstallationError::Directory {
         path: directory.to_owned(),
         source,
     };
-    let file = File::create(directory.join(LOCK)).map_err(failed)?;
+    let file = File::open(directory).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(InstallationError::InUse {
@@ -252,19 +291,24 @@ mod tests {
         let token = {
             let fresh = open(home.path()).await;
             assert!(fresh.engine().is_none());
-            let (one, other) = tokio::join!(fresh.initialise(None), fresh.initialise(None));
-            let tokens: Vec<_> = [one, other]
-                .into_iter()
-                .filter_map(Result::unwrap)
-                .collect();
-            assert_eq!(tokens.len(), 1, "two callers, one token");
-            tokens[0].duplicate()
+            // Two callers: each gets a token, and the first one's has ended.
+            let (one, other) = tokio::join!(fresh.initialise(), fresh.initialise());
+            let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
+            assert!(!knows(&fresh, one.expose()).await);
+            drop(fresh);
+            // A restart forgets nothing of it: another answer was lost.
+            let fresh = open(home.path()).await;
+            let third = fresh.initialise().await.unwrap().unwrap();
+            assert!(!knows(&fresh, other.expose()).await);
+            assert!(knows(&fresh, third.expose()).await);
+            assert!(fresh.initialise().await.unwrap().is_none(), "it was used");
+            third
         };
         let again = open(home.path()).await;
         assert!(knows(&again, token.expose()).await);
         assert!(!knows(&again, &format!("{}x", token.expose())).await);
         assert!(!knows(&again, "").await);
-        assert!(again.initialise(None).await.unwrap().is_none());
+        assert!(again.initialise().await.unwrap().is_none());
 
         let mode = fs::metadata(home.path().join("data"))
             .unwrap()
@@ -280,8 +324,9 @@ mod tests {
         RootKey::generate_in(&config(home.path()).seal_file).unwrap();
         let fresh = open(home.path()).await;
         let chosen = Secret::new(String::from("chosen"));
-        let token = fresh.initialise(Some(chosen)).await.unwrap().unwrap();
+        let token = fresh.initialise_dev(Some(chosen)).await.unwrap().unwrap();
         assert_eq!(token.expose(), "chosen");
+        assert!(fresh.initialise().await.unwrap().is_none());
         drop(fresh);
         assert!(knows(&open(home.path()).await, "chosen").await);
     }
@@ -289,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn keys_without_their_file_are_an_error_that_names_it() {
         let home = tempfile::tempdir().unwrap();
-        open(home.path()).await.initialise(None).await.unwrap();
+        open(home.path()).await.initialise().await.unwrap();
         fs::remove_file(home.path().join("data/root.key")).unwrap();
         let error = Installation::open(config(home.path()), Clock::system())
             .await

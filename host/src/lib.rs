@@ -6,7 +6,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text |
+//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`], [`pem`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text, certificates as text |
 //! | [`json`] | JSON from outside, within bounds |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`lifetime`] | how long a lease may live, or never to end |
@@ -26,7 +26,7 @@
 //! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
 //! | [`config`] | what the operator wrote |
 //! | [`policy`], [`policies`] | what rules say about a path, pure; the policies that are stored |
-//! | [`token`], [`wrapping`] | what callers show; answers that a token opens once |
+//! | [`token`], [`first_token`], [`wrapping`] | what callers show; the one that an initialisation gives; answers that a token opens once |
 //! | [`login`] | who gets a token, and for what proof |
 //! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
 //! | [`monitor`] | the log, for whoever watches it while it is written |
@@ -69,6 +69,7 @@ pub mod conformance;
 pub mod duration;
 pub mod engine;
 pub mod fault;
+pub mod first_token;
 pub mod id;
 pub mod installation;
 pub mod json;
@@ -80,6 +81,7 @@ pub mod login;
 pub mod monitor;
 pub mod mount;
 pub mod nudge;
+pub mod pem;
 pub mod pinning;
 pub mod plugin_store;
 pub mod policies;

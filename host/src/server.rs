@@ -165,7 +165,7 @@ async fn start_dev(installation: &Installation) -> Result<Option<Secret<String>>
         return Ok(None);
     };
     let chosen = dev.root_token_id.clone().map(Secret::new);
-    Ok(installation.initialise(chosen).await?)
+    Ok(installation.initialise_dev(chosen).await?)
 }
 
 /// Binds every address that `listen` names.

@@ -13,6 +13,7 @@ mod backup;
 mod configs;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
+mod first_token;
 mod holdings;
 mod holds;
 mod idempotency;
@@ -72,7 +73,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -87,6 +88,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("storage/migrations/0012_versions.sql"),
     include_str!("storage/migrations/0013_lengths.sql"),
     include_str!("storage/migrations/0014_origins.sql"),
+    include_str!("storage/migrations/0015_first_token.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

@@ -495,7 +495,7 @@ impl House {
                 accessor: "a".into(),
                 ..crate::token::root_row(&keyring, &value, self.clock.now()).unwrap()
             };
-            assert!(storage.initialise(wrapped, token).await.unwrap());
+            assert!(storage.initialise(wrapped, token, false).await.unwrap());
             keyring
         } else {
             Keyring::load(&self.root, &wrapped).unwrap()

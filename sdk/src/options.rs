@@ -68,7 +68,9 @@ pub struct RevokedCredential {
 /// A document that the host serves at `/v1/<mount>/<name>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// `application/pkix-crl`, `application/x-pem-file`
+    /// `application/pkix-crl`, `application/x-pem-file`. The host serves types of
+    /// certificates, keys, JSON and plain text as they are, any other, such as
+    /// `text/html`, as `application/octet-stream`.
     pub content_type: String,
     /// The bytes served.
     pub body: Vec<u8>,

@@ -240,13 +240,18 @@ impl Answer {
                 content_type,
                 bytes,
             } => {
-                let kind = HeaderValue::from_str(&content_type)
-                    .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+                let kind = HeaderValue::from_static(published_as(&content_type));
                 let mut response = respond(self.status, kind, bytes);
-                // The document is a stranger's: no browser may take it for a page.
-                response.headers_mut().insert(
+                // The document is a provider's: no browser may take it for a page of
+                // this server, nor run anything in it.
+                let headers = response.headers_mut();
+                headers.insert(
                     header::X_CONTENT_TYPE_OPTIONS,
                     HeaderValue::from_static("nosniff"),
+                );
+                headers.insert(
+                    header::CONTENT_SECURITY_POLICY,
+                    HeaderValue::from_static("sandbox; default-src 'none'"),
                 );
                 response
             }
@@ -333,6 +338,33 @@ impl Envelope {
         }
     }
 }
+
+/// The type that a published document is served as: one that no browser shows as a
+/// page, or bytes.
+fn published_as(content_type: &str) -> &'static str {
+    let base = content_type.split(';').next().unwrap_or_default().trim();
+    DOCUMENTS
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(base))
+        .unwrap_or("application/octet-stream")
+}
+
+/// What mounts publish: certificates, revocation lists, keys, facts.
+const DOCUMENTS: [&str; 13] = [
+    "application/json",
+    "application/jwk-set+json",
+    "application/jwt",
+    "application/ocsp-response",
+    "application/pem-certificate-chain",
+    "application/pkcs7-mime",
+    "application/pkix-attr-cert",
+    "application/pkix-cert",
+    "application/pkix-crl",
+    "application/x-pem-file",
+    "application/x-pkcs7-crl",
+    "application/x-x509-ca-cert",
+    "text/plain",
+];
 
 /// The `auth` object: vaultrs insists on every one of these fields but the last.
 fn auth(granted: &Granted) -> Value {
@@ -501,6 +533,35 @@ mod tests {
             ),
         ] {
             assert_eq!(read(answer.encode("r")), (status, kind, body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_document_is_served_as_nothing_that_a_browser_runs() {
+        for (said, served) in [
+            ("application/pkix-crl", "application/pkix-crl"),
+            ("Application/PKIX-Cert", "application/pkix-cert"),
+            ("text/plain; charset=utf-8", "text/plain"),
+            ("text/html", "application/octet-stream"),
+            ("image/svg+xml", "application/octet-stream"),
+            ("text/html;application/json", "application/octet-stream"),
+            ("", "application/octet-stream"),
+        ] {
+            let answer = Answer {
+                status: StatusCode::OK,
+                body: Body::Document {
+                    content_type: said.to_owned(),
+                    bytes: b"<script>".to_vec(),
+                },
+            };
+            let response = answer.encode("r");
+            let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+            assert_eq!(header("content-type"), served, "{said}");
+            assert_eq!(header("x-content-type-options"), "nosniff");
+            assert_eq!(
+                header("content-security-policy"),
+                "sandbox; default-src 'none'"
+            );
         }
     }
 

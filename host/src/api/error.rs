@@ -106,6 +106,19 @@ impl ApiError {
         self
     }
 
+    /// The same for a caller who may not know the reason: the log has it.
+    pub(super) fn undisclosed(self) -> Self {
+        let cause = match self.cause {
+            Some(cause) => cause,
+            None => self.errors.join("; ").into(),
+        };
+        Self {
+            errors: Vec::new(),
+            cause: Some(cause),
+            ..self
+        }
+    }
+
     /// The same with `Retry-After`.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

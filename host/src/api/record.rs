@@ -3,7 +3,7 @@
 //!
 //! Bodies and credentials enter only as keyed hashes, but for what decides what may run
 //! and where to: an auditor must be able to read a grant. The path stands in clear, cut
-//! to a readable length.
+//! to a readable length, but for a token that was put into it.
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
@@ -14,6 +14,7 @@ use super::{
     Outcome,
     answer::{Body, Data},
     in_flight::UnderWay,
+    masked,
     route::{Operation, Route},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Record {
             id: id.to_owned(),
             peer,
             method: suggest::shown(method.as_str()),
-            path: path.chars().take(512).filter(|c| !c.is_control()).collect(),
+            path: masked::path(&readable(path)),
             operation: None,
             // Known only once the path was understood, and these three are exact.
             audited: !matches!(
@@ -103,7 +104,7 @@ impl Record {
         operation: Option<Operation>,
         route: &Route<'_>,
     ) {
-        self.path = segments.join("/");
+        self.path = masked::path(&segments.join("/"));
         self.operation = operation;
         self.audited = route.is_audited();
     }
@@ -174,10 +175,14 @@ impl Record {
                 answer.status,
                 response_of(&answer.body, handed_out, keyring, &self.plain_response),
             ),
-            Err(error) => (
-                error.status(),
-                json!({ "errors": error.sentences(&self.id) }),
-            ),
+            Err(error) => {
+                let sentences = error.sentences(&self.id);
+                let masked: Vec<String> = sentences
+                    .iter()
+                    .map(|sentence| masked::sentence(sentence))
+                    .collect();
+                (error.status(), json!({ "errors": masked }))
+            }
         };
         let line = json!({
             "request_id": self.id,
@@ -210,6 +215,7 @@ impl Record {
             Err(error) => {
                 let status = error.status().as_u16();
                 let sentence = error.errors().first().map_or("", String::as_str);
+                let sentence = masked::sentence(sentence);
                 match counted {
                     false => {
                         tracing::info!(%peer, method, path, status, ms, sentence, "refused a request")
@@ -261,6 +267,17 @@ pub(super) fn credential_of(outcome: &Outcome) -> Option<Secret<String>> {
         },
         _ => None,
     }
+}
+
+/// A path that is not understood yet: its escapes undone, since a token may be
+/// escaped too, without control characters and cut to a readable length.
+fn readable(path: &str) -> String {
+    percent_encoding::percent_decode_str(path)
+        .decode_utf8_lossy()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(512)
+        .collect()
 }
 
 /// What of an answer is worth keeping: the lease, and hashes of what was handed

@@ -2,7 +2,7 @@
 //! of a server that is not initialised yet. Vault answers these without its
 //! envelope.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -46,6 +46,26 @@ pub(super) async fn answer(
         (Route::Init, Operation::Write) => init(installation, fields).await,
         _ => Err(ApiError::wrong_method()),
     }
+}
+
+/// Refuses a write that a web page can make its reader's browser send: here no token
+/// is asked for, so a page anywhere could initialise a server that only its reader
+/// reaches. Browsers name the page in `Origin` or `Sec-Fetch-Site`; old ones send
+/// forms without either.
+pub(super) fn refuse_web_pages(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let of_a_page = text("sec-fetch-site").is_some_and(|site| site != "none");
+    let is_form = text("content-type").is_some_and(|kind| {
+        let kind = kind.trim_start().to_ascii_lowercase();
+        kind.starts_with("application/x-www-form-urlencoded") || kind.starts_with("multipart/")
+    });
+    if headers.contains_key("origin") || of_a_page || is_form {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "this is not taken from a web page or a form: send JSON, without an Origin header, as `lessor init` does",
+        ));
+    }
+    Ok(())
 }
 
 /// 200 where it serves, 501 where it is not initialised; `activecode` and
@@ -119,7 +139,8 @@ fn leader() -> Answer {
     }))
 }
 
-/// Makes the installation. The root key is in a file, so there are no shares to
+/// Makes the installation; repeated until its token was used, for an answer may be
+/// lost. The root key is in a file, so there are no shares to
 /// hand out; what clients ask about shares is accepted and means nothing.
 async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome {
     let mut fields = Fields::new(body);
@@ -136,7 +157,7 @@ async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome 
     ]);
     fields.finish()?;
     let token = installation
-        .initialise(None)
+        .initialise()
         .await
         .map_err(ApiError::internal)?;
     let Some(token) = token else {

@@ -13,10 +13,11 @@ use anyhow::Context as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Body, Timeout};
 
 use super::console::Console;
+use crate::pem;
 use crate::secret::Secret;
 
 /// The status by which the server says that it has taken something up, and that
@@ -390,16 +391,13 @@ fn authorities(file: &std::path::Path) -> Result<RootCerts, ClientError> {
         file: file.display().to_string(),
         source,
     };
-    let pem = std::fs::read(file).map_err(|error| failed(error.into()))?;
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| failed(error.into()))? {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        return Err(failed("it holds no certificate in PEM form".into()));
-    }
+    let bytes = std::fs::read(file).map_err(|error| failed(error.into()))?;
+    let found = pem::authorities(&String::from_utf8_lossy(&bytes))
+        .map_err(|reason| failed(format!("it {reason}").into()))?;
+    let certificates: Vec<Certificate<'static>> = found
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned())
+        .collect();
     Ok(certificates.into())
 }
 

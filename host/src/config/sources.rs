@@ -255,6 +255,17 @@ pub enum ConfigError {
         /// The most that works.
         most: u64,
     },
+    /// The audit log would be written into a file that something else reads.
+    #[error(
+        "configuration: audit.file {} is {what}: name a file of its own, for lines are appended to it",
+        path.display()
+    )]
+    AuditFile {
+        /// As written.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A declared pin without a digest.
     #[error("configuration: [[plugin]] {name:?} has no usable digest")]
     Pin {

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Mount, Move, Root, Tune, TunePatch, config_context, loopback::loopback_endpoints, moves::Moves,
-    tune::certificates,
+    tune::kept_roots,
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
@@ -699,7 +699,7 @@ impl Mounts {
             live: row.live,
             held: holds.get(&row.id).copied(),
             grants: Arc::new(grants),
-            extra_roots: certificates(&tune.extra_roots)?.into(),
+            extra_roots: kept_roots(&row.mount.path, &tune.extra_roots).into(),
             derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)?),
             slots,
             shared,

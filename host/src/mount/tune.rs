@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::VaultSettings;
-use crate::{lifetime::Length, refusal::Refusal, sandbox::grants::Grants};
+use crate::{id::MountPath, lifetime::Length, pem, refusal::Refusal, sandbox::grants::Grants};
 
 /// Vault's default for both TTLs, 32 days.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
@@ -156,16 +156,31 @@ impl TunePatch {
     }
 }
 
-/// The certificates in a PEM text.
-pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
-    let refuse = || Refusal::Invalid("extra_roots must be PEM certificates".into());
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| refuse())?;
-    if certificates.is_empty() && !pem.trim().is_empty() {
-        return Err(refuse());
+/// The authorities of a mount that is stored. Earlier versions passed over what is
+/// no certificate; a mount that they took is not lost by that.
+pub(super) fn kept_roots(path: &MountPath, text: &str) -> Vec<CertificateDer<'static>> {
+    match pem::blocks(text) {
+        Ok(blocks) => blocks
+            .into_iter()
+            .filter(pem::is_certificate)
+            .map(|block| CertificateDer::from(block.content))
+            .collect(),
+        Err(reason) => {
+            tracing::warn!(
+                mount = %path, reason,
+                "the extra_roots of a mount cannot be read, and only public authorities are trusted"
+            );
+            Vec::new()
+        }
     }
-    Ok(certificates)
+}
+
+/// The authorities in `extra_roots`; none where it is blank.
+fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    pem::authorities(text).map_err(|reason| Refusal::Invalid(format!("extra_roots {reason}")))
 }
 
 /// Durations in JSON as whole seconds.

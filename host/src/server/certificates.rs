@@ -8,7 +8,7 @@
 
 use std::{
     error::Error as _,
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -19,9 +19,8 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::config::Tls;
+use crate::{config::Tls, pem};
 
 /// See the file's header.
 #[derive(Debug)]
@@ -124,39 +123,43 @@ impl State {
 }
 
 fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TlsError::File { path, source }
-    };
-    let chain = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(unreadable(cert))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate {
-            path: cert.to_owned(),
-        });
-    }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+    let chain = content(cert, pem::chain)?;
+    let key = content(key, pem::private_key)?;
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
+}
+
+/// What `read` makes of a file's text.
+fn content<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<T, TlsError> {
+    let bytes = fs::read(path).map_err(|source| TlsError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    // Words around the blocks may be in any encoding.
+    read(&String::from_utf8_lossy(&bytes)).map_err(|reason| TlsError::Pem {
+        path: path.to_owned(),
+        reason,
+    })
 }
 
 /// Certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or is not PEM.
-    #[error("the file {} of [tls] cannot be read as PEM", path.display())]
+    /// A file cannot be read.
+    #[error("the file {} of [tls] cannot be read", path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
         #[source]
-        source: rustls_pki_types::pem::Error,
+        source: io::Error,
     },
-    /// A file without a certificate.
-    #[error("the file {} of [tls] holds no certificate", path.display())]
-    NoCertificate {
+    /// A file does not hold what it is to hold.
+    #[error("the file {} of [tls] {reason}", path.display())]
+    Pem {
         /// Which.
         path: PathBuf,
+        /// The end of the sentence.
+        reason: String,
     },
     /// They do not belong together, or are of a kind that is not supported.
     #[error("certificate and key of [tls] cannot be used together")]

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{Storage, StorageError, TokenRow, all, change, one, tokens, unreadable};
+use super::{Storage, StorageError, TokenRow, all, change, first_token, one, tokens, unreadable};
 use crate::keyring::{Purpose, WrappedKey};
 
 impl Storage {
@@ -28,11 +28,13 @@ impl Storage {
     }
 
     /// Makes an installation: keys and root token in one transaction. False
-    /// where it was made before.
+    /// where it was made before. Where it is `repeatable`, the token can be replaced
+    /// until it is used.
     pub async fn initialise(
         &self,
         keys: Vec<WrappedKey>,
         root: TokenRow,
+        repeatable: bool,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             if one(connection, "SELECT 1 FROM sealed_keys LIMIT 1", [], |_| {
@@ -50,6 +52,9 @@ impl Storage {
                 )?;
             }
             tokens::insert(connection, &root)?;
+            if repeatable {
+                first_token::record(connection, root.hash)?;
+            }
             Ok(true)
         })
         .await

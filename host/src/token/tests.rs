@@ -24,7 +24,7 @@ impl House {
         let clock = Clock::system();
         let value = new_token().unwrap();
         let row = root_row(&keyring, &value, clock.now()).unwrap();
-        storage.initialise(keys, row).await.unwrap();
+        storage.initialise(keys, row, false).await.unwrap();
         let tokens = Tokens::new(
             storage,
             keyring,

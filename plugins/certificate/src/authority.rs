@@ -186,7 +186,7 @@ impl Authority {
     }
 
     /// Its private key, PEM.
-    pub(crate) fn private_key_pem(&self) -> Result<String> {
+    pub(crate) fn private_key_pem(&self) -> String {
         pem::write("PRIVATE KEY", &self.private_key)
     }
 

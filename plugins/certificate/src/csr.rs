@@ -7,6 +7,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5912;
 use der::asn1::Any;
 use der::{Decode, Encode, Sequence};
+use lessor_pem::Block;
 use lessor_sdk::crypto::CryptoError;
 use lessor_sdk::{Failure, Result};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
@@ -40,10 +41,22 @@ impl CertificateRequest {
     pub(crate) fn read(text: &str) -> Result<Self> {
         let blocks = pem::blocks("csr", text)
             .map_err(|failure| refused(failure.message().trim_start_matches("csr: ")))?;
-        let block = blocks
-            .into_iter()
-            .find(|block| block.label.ends_with("CERTIFICATE REQUEST"))
-            .ok_or_else(|| refused("there is no certificate request in PEM in it."))?;
+        let block = match blocks.as_slice() {
+            [block] if is_request(block) => block,
+            others if !others.iter().any(is_request) => {
+                return Err(refused("there is no certificate request in PEM in it."));
+            }
+            several if several.iter().all(is_request) => {
+                return Err(refused(
+                    "there are several certificate requests in it: send one at a time.",
+                ));
+            }
+            _ => {
+                return Err(refused(
+                    "there is something else in it beside the certificate request.",
+                ));
+            }
+        };
         let signed = SignedRequest::from_der(&block.content).map_err(|_| not_a_request())?;
         let info_der = signed.info.to_der().map_err(|_| not_a_request())?;
         let info = CertReqInfo::from_der(&info_der).map_err(|_| not_a_request())?;
@@ -55,6 +68,14 @@ impl CertificateRequest {
             public_key: info.public_key,
         })
     }
+}
+
+/// What openssl writes now, and what it and others wrote.
+fn is_request(block: &Block) -> bool {
+    matches!(
+        block.label.as_str(),
+        "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
+    )
 }
 
 /// Whether the requester holds the key that the request is for.

@@ -73,18 +73,18 @@ pub(crate) fn issue(
     let mut chain = Vec::new();
     for certificate in authority.presented() {
         if certificate.not_after() > now {
-            chain.push(certificate.pem()?);
+            chain.push(certificate.pem());
         }
     }
     let id = colon_hex(&serial);
     let credential = Credential {
-        certificate: certificate.pem()?,
+        certificate: certificate.pem(),
         private_key_type: key
             .private_key
             .is_some()
             .then(|| key.kind.family().to_owned()),
         private_key: key.private_key,
-        issuing_ca: authority.certificate.pem()?,
+        issuing_ca: authority.certificate.pem(),
         ca_chain: chain,
         serial_number: id.clone(),
         expiration: not_after.seconds(),
@@ -208,7 +208,7 @@ impl Key {
     fn generate(role: &Role) -> Result<Self> {
         let (pair, public_key) = keys::generate(role.key_type)?;
         let kind = KeyKind::of(&public_key).ok_or_else(|| defect("a key of unknown kind"))?;
-        let private_key = pem::write("PRIVATE KEY", &pair.private_key)?;
+        let private_key = pem::write("PRIVATE KEY", &pair.private_key);
         Ok(Self {
             public_key,
             kind,

@@ -72,12 +72,12 @@ pub(crate) fn document(
     };
     let document = match (kind, as_pem) {
         ("ca", false) => for_a_while("application/pkix-cert", authority.certificate.der),
-        ("ca", true) => for_a_while(PEM, authority.certificate.pem()?.into_bytes()),
+        ("ca", true) => for_a_while(PEM, authority.certificate.pem().into_bytes()),
         ("crl", _) => {
             let list = revocation_list(&authority, config, revoked, ctx.now())?;
             let (content_type, body) = match as_pem {
                 false => ("application/pkix-crl", list),
-                true => (PEM, pem::write("X509 CRL", &list)?.into_bytes()),
+                true => (PEM, pem::write("X509 CRL", &list).into_bytes()),
             };
             let valid_for = (config.crl_ttl.duration() / 2).min(REFRESHED);
             Document {
@@ -127,7 +127,7 @@ fn ca_chain(config: &Config, current: &Authority, now: UnixTime) -> Result<Docum
     let mut text = String::new();
     for certificate in current.presented().into_iter().chain(&crosses) {
         if certificate.not_after() > now {
-            text.push_str(&certificate.pem()?);
+            text.push_str(&certificate.pem());
         }
     }
     Ok(for_a_while(

@@ -36,8 +36,8 @@ pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Certificate
         next.chain = chain(ctx, &former, &new)?;
         next.former.insert(0, keep(ctx, config, &former, &new)?);
     }
-    next.certificate = Some(new.certificate.pem()?);
-    next.private_key = Some(Secret::new(new.private_key_pem()?));
+    next.certificate = Some(new.certificate.pem());
+    next.private_key = Some(Secret::new(new.private_key_pem()));
     Ok(Rotated::root(next)
         .fact("subject", new.certificate.subject().to_string())
         .fact("fingerprint_sha256", new.certificate.fingerprint())
@@ -114,14 +114,14 @@ fn chain(ctx: &Context, former: &Authority, new: &Authority) -> Result<String> {
     let alive = certificates
         .into_iter()
         .filter(|certificate| certificate.not_after() > ctx.now());
-    alive.take(MAX_CHAIN).map(Cert::pem).collect()
+    Ok(alive.take(MAX_CHAIN).map(Cert::pem).collect())
 }
 
 fn keep(ctx: &Context, config: &Config, former: &Authority, new: &Authority) -> Result<Former> {
     let last_leaf = ctx.now().plus(config.max_leaf_ttl.duration());
     Ok(Former {
-        certificate: former.certificate.pem()?,
-        private_key: Secret::new(former.private_key_pem()?),
+        certificate: former.certificate.pem(),
+        private_key: Secret::new(former.private_key_pem()),
         cross_certificate: cross_back(ctx, new, former)?,
         until: last_leaf.min(former.certificate.not_after()).seconds(),
     })
@@ -129,10 +129,7 @@ fn keep(ctx: &Context, config: &Config, former: &Authority, new: &Authority) -> 
 
 fn cross_back(ctx: &Context, new: &Authority, former: &Authority) -> Result<Option<String>> {
     let label = format!("cross/{}", hex::encode(&former.key_id));
-    cross(ctx, label, new, former)?
-        .as_ref()
-        .map(Cert::pem)
-        .transpose()
+    Ok(cross(ctx, label, new, former)?.as_ref().map(Cert::pem))
 }
 
 /// The key of `subject` certified by `issuer`, where a path may lead that way.

@@ -88,16 +88,16 @@ impl Cert {
 
     /// Every certificate in a PEM text, in order.
     pub(crate) fn all(field: &str, text: &str) -> Result<Vec<Self>> {
-        let blocks = pem::blocks(field, text)?;
-        let certificates = blocks
-            .into_iter()
-            .filter(|block| block.label.ends_with("CERTIFICATE"));
-        certificates
-            .map(|block| Self::read(field, block.content))
+        let blocks = pem::blocks(field, text)?.into_iter();
+        blocks
+            .map(|block| match block.label.as_str() {
+                "CERTIFICATE" | "X509 CERTIFICATE" => Self::read(field, block.content),
+                _ => Err(pem::misplaced(field, &block, "a certificate")),
+            })
             .collect()
     }
 
-    pub(crate) fn pem(&self) -> Result<String> {
+    pub(crate) fn pem(&self) -> String {
         pem::write("CERTIFICATE", &self.der)
     }
 

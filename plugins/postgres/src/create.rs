@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, PasswordAuthentication};
 use crate::ownership::{self, Owner};
-use crate::problem::Problem;
+use crate::problem::{Problem, told};
 use crate::protocol::{SALT_LENGTH, verifier};
 use crate::role::{Form, Role, create_role};
 use crate::session::{Session, with_session};
@@ -57,7 +57,7 @@ pub(crate) fn create(
     let steps = steps(ctx, config, role, name, &password, expires_at)?;
     let made = with_session(config, &config.database, |session| {
         if ctx.attempt > 1 && is_ours(session, ctx, name)? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         match run(session, mode(ctx, role, End::Commit), &steps) {
             // An earlier attempt, whose answer was lost, or somebody else.
@@ -67,7 +67,7 @@ pub(crate) fn create(
                     .is_some_and(|code| DUPLICATE.contains(&code)) =>
             {
                 if is_ours(session, ctx, name)? {
-                    Ok(())
+                    Ok(Vec::new())
                 } else {
                     Err(problem)
                 }
@@ -75,7 +75,10 @@ pub(crate) fn create(
             outcome => outcome,
         }
     });
-    made.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
+    let warnings = made.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
+    for warning in told(&warnings, &[password.expose()]) {
+        lessor_sdk::log::warn(&warning, &[]);
+    }
     Ok(Issued::new(name, Credential::new(config, name, password)).fact("username", name))
 }
 

@@ -87,6 +87,20 @@ pub(crate) fn find(session: &mut Session, name: &str) -> Result<Option<Found>, P
     }))
 }
 
+/// The name that the role of this operation has now, by its mark: somebody may have
+/// renamed it.
+pub(crate) fn find_marked(session: &mut Session, ctx: &Context) -> Result<Option<String>, Problem> {
+    let sql = format!(
+        "SELECT r.rolname FROM pg_shdescription d JOIN pg_roles r ON r.oid = d.objoid \
+         WHERE d.classoid = 'pg_authid'::regclass AND d.description = {} ORDER BY r.oid LIMIT 1",
+        literal(&mark(ctx)),
+    );
+    let rows = session
+        .query(&sql)
+        .map_err(|error| Problem::new("Looking for the role by its mark", error))?;
+    Ok(rows.first().and_then(|row| row.text(0)).map(str::to_owned))
+}
+
 /// Marks the role as this operation's.
 pub(crate) fn mark_step(ctx: &Context, name: &str) -> Step {
     let sql = format!(
@@ -126,10 +140,7 @@ pub(crate) fn list(
 
 /// For an answer that lacks what it must hold.
 pub(crate) fn no_answer(doing: &str) -> Problem {
-    Problem {
-        doing: doing.to_owned(),
-        cause: Cause::NoAnswer,
-    }
+    Problem::of(doing, Cause::NoAnswer)
 }
 
 fn mark(ctx: &Context) -> String {

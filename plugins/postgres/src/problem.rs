@@ -10,6 +10,7 @@ use lessor_sdk::prelude::*;
 
 use crate::config::{Config, SslMode};
 use crate::protocol::{Error, ServerError};
+use crate::transaction::Warning;
 
 /// An error, with what was being done.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub(crate) struct Problem {
     /// `creation_statements[0]`, `the login`: what the reader can look at.
     pub(crate) doing: String,
     pub(crate) cause: Cause,
+    /// The operator's statement that changed the session before it, by `SET`: what
+    /// failed after it may have failed because of it.
+    pub(crate) setter: Option<String>,
 }
 
 /// What went wrong.
@@ -34,9 +38,14 @@ pub(crate) enum Cause {
 
 impl Problem {
     pub(crate) fn new(doing: impl Into<String>, error: Error) -> Self {
+        Self::of(doing, Cause::Upstream(error))
+    }
+
+    pub(crate) fn of(doing: impl Into<String>, cause: Cause) -> Self {
         Self {
             doing: doing.into(),
-            cause: Cause::Upstream(error),
+            cause,
+            setter: None,
         }
     }
 
@@ -46,6 +55,13 @@ impl Problem {
             Cause::Upstream(error) => error.sqlstate(),
             _ => None,
         }
+    }
+
+    /// Whether it may have failed because of what the session had become. The steps
+    /// of ours run as who logged in, whatever was `SET`.
+    pub(crate) fn may_be_of_session(&self, written: bool) -> bool {
+        let code = self.sqlstate().unwrap_or_default();
+        SESSIONS_WAY.contains(&code) && (written || code != "42501")
     }
 
     /// Whether the connection is gone, so that another may do better.
@@ -58,7 +74,9 @@ impl Problem {
     pub(crate) fn into_failure(self, config: &Config, secrets: &[&str]) -> Failure {
         let doing = self.doing;
         match self.cause {
-            Cause::Upstream(Error::Refused(error)) => refused(&doing, &error, config, secrets),
+            Cause::Upstream(Error::Refused(error)) => {
+                refused(&doing, self.setter.as_deref(), &error, config, secrets)
+            }
             Cause::Upstream(Error::Network(error)) => network(error, config),
             Cause::Upstream(Error::TlsNotOffered) => Failure::invalid_config(
                 "tls_not_offered",
@@ -147,8 +165,8 @@ fn address(config: &Config) -> String {
     format!("{}:{}", config.host, config.port)
 }
 
-fn refused(doing: &str, error: &ServerError, config: &Config, secrets: &[&str]) -> Failure {
-    let (class, advice) = meaning(&error.code);
+/// A server's message with what it adds, and its SQLSTATE.
+fn said(error: &ServerError, secrets: &[&str]) -> String {
     let said = scrub(&error.message, secrets);
     let detail = match &error.detail {
         Some(detail) => format!(
@@ -157,13 +175,62 @@ fn refused(doing: &str, error: &ServerError, config: &Config, secrets: &[&str]) 
         ),
         None => String::new(),
     };
+    format!("{said}{detail}, SQLSTATE {}", error.code)
+}
+
+/// The server's warnings as sentences, each once and not too many.
+pub(crate) fn told(warnings: &[Warning], secrets: &[&str]) -> Vec<String> {
+    let mut sentences: Vec<String> = Vec::new();
+    for warning in warnings {
+        let sentence = format!(
+            "PostgreSQL warns of the role's {}: {}.",
+            warning.about,
+            said(&warning.said, secrets)
+        );
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
+        }
+    }
+    let more = sentences.len().saturating_sub(WARNINGS);
+    sentences.truncate(WARNINGS);
+    if more > 0 {
+        sentences.push(format!("PostgreSQL warns {more} times more."));
+    }
+    sentences
+}
+
+/// Warnings that are told one by one: a grant on all tables warns of each.
+const WARNINGS: usize = 10;
+
+fn refused(
+    doing: &str,
+    setter: Option<&str>,
+    error: &ServerError,
+    config: &Config,
+    secrets: &[&str],
+) -> Failure {
+    let (class, advice) = meaning(&error.code);
+    let said = said(error, secrets);
+    let code = format!("pg_{}", error.code);
+    if let Some(setter) = setter {
+        let message = format!(
+            "{doing}: {said}. {setter} changes the session by SET, which holds for all that follows in the transaction: \
+             end it there by RESET (RESET ROLE after SET ROLE)."
+        );
+        return Failure::new(FailureClass::InvalidConfig, code, message);
+    }
     let advice = advice
         .replace("{root}", &config.username)
         .replace("{database}", &config.database)
         .replace("{host}", &config.host);
-    let message = format!("{doing}: {said}{detail}, SQLSTATE {}. {advice}", error.code);
-    Failure::new(class, format!("pg_{}", error.code), message)
+    Failure::new(class, code, format!("{doing}: {said}. {advice}"))
 }
+
+/// What fails because of who the session has become, where it looks for names, and
+/// what it may do: privileges, read-only transactions, missing names, time-outs.
+const SESSIONS_WAY: [&str; 7] = [
+    "42501", "25006", "42P01", "42883", "42704", "3F000", "57014",
+];
 
 /// What a SQLSTATE means for whoever must act.
 fn meaning(code: &str) -> (FailureClass, &'static str) {

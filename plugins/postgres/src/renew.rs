@@ -3,6 +3,8 @@
 use lessor_sdk::prelude::*;
 
 use crate::config::Config;
+use crate::ownership;
+use crate::problem::Problem;
 use crate::role::Role;
 use crate::session::with_session;
 use crate::sql::{check_principal, identifier, literal, valid_until};
@@ -19,17 +21,25 @@ pub(crate) fn renew(
 ) -> Result<()> {
     config.check()?;
     check_principal(name)?;
-    let steps = steps(role, name, &valid_until(expires_at))?;
+    let until = valid_until(expires_at);
+    let written = steps(role, name, &until)?;
     let custom = !role.renew_statements.is_empty();
     let mode = Mode {
         alone: false,
         end: End::Commit,
         patience: ctx.timeout / 2,
     };
-    with_session(config, &config.database, |session| {
-        run(session, mode, &steps)
-    })
-    .map_err(|problem| {
+    let moved = with_session(config, &config.database, |session| {
+        match run(session, mode, &written) {
+            // Dropped, or renamed: its mark says which.
+            Err(problem) if problem.sqlstate() == Some("42704") => {
+                let now = ownership::find_marked(session, ctx)?;
+                now.filter(|now| now != name).ok_or(problem).map(Some)
+            }
+            outcome => outcome.map(|_| None),
+        }
+    });
+    let told = |problem: Problem| {
         if !custom && problem.sqlstate() == Some("42704") {
             return Failure::not_found(
                 "role_missing",
@@ -39,7 +49,18 @@ pub(crate) fn renew(
             );
         }
         problem.into_failure(config, &[])
-    })
+    };
+    let Some(renamed) = moved.map_err(told)? else {
+        return Ok(());
+    };
+    if custom {
+        check_principal(&renamed)?;
+    }
+    let written = steps(role, &renamed, &until)?;
+    let moved = with_session(config, &config.database, |session| {
+        run(session, mode, &written)
+    });
+    moved.map(drop).map_err(told)
 }
 
 /// All that moves the end of the role `name`.

@@ -35,40 +35,72 @@ pub(crate) fn revoke(
         }
     };
     check_principal(name)?;
-    let custom = role
-        .map(|role| &role.revocation_statements)
-        .filter(|statements| !statements.is_empty());
-    let custom = custom
-        .map(|statements| rendered("revocation_statements", statements, name))
-        .transpose()?;
-    let rollback = match (what, role) {
-        (Revocation::UnknownCredential, Some(role)) => {
-            rendered("rollback_statements", &role.rollback_statements, name)?
-        }
-        _ => Vec::new(),
-    };
-    let ended = with_session(config, &config.database, |session| {
-        let found = ownership::find(session, name)?.filter(|found| match found.owner(ctx) {
-            Owner::ThisOperation => true,
-            Owner::AnotherOperation => role.is_none() && !must_be_marked && found.is_of_mount(ctx),
-            Owner::Unknown => role.is_some() && !must_be_marked,
-        });
-        match found {
-            Some(found) => match end(ctx, config, session, name, &found, custom.as_deref()) {
-                // Another attempt was faster.
-                Err(problem)
-                    if problem.sqlstate() == Some(MISSING)
-                        && ownership::find(session, name)?.is_none() =>
-                {
-                    Ok(())
-                }
-                outcome => outcome,
-            },
-            None if rollback.is_empty() => Ok(()),
-            None => run(session, mode(ctx, true), &rollback),
-        }
+    let found = with_session(config, &config.database, |session| {
+        look(session, ctx, name, role.is_some(), must_be_marked)
     });
+    let found = found.map_err(|problem| problem.into_failure(config, &[]))?;
+    let ended = match found {
+        Some((name, found)) => {
+            let custom = role
+                .map(|role| &role.revocation_statements)
+                .filter(|statements| !statements.is_empty());
+            let custom = custom
+                .map(|statements| {
+                    // Their quotes hold names of plain characters only, and somebody
+                    // else may have given this one.
+                    check_principal(&name)?;
+                    rendered("revocation_statements", statements, &name)
+                })
+                .transpose()?;
+            with_session(config, &config.database, |session| {
+                match end(ctx, config, session, &name, &found, custom.as_deref()) {
+                    // Another attempt was faster.
+                    Err(problem)
+                        if problem.sqlstate() == Some(MISSING)
+                            && ownership::find(session, &name)?.is_none() =>
+                    {
+                        Ok(())
+                    }
+                    outcome => outcome,
+                }
+            })
+        }
+        None => match (what, role) {
+            (Revocation::UnknownCredential, Some(role)) if !role.rollback_statements.is_empty() => {
+                let rollback = rendered("rollback_statements", &role.rollback_statements, name)?;
+                with_session(config, &config.database, |session| {
+                    run(session, mode(ctx, true), &rollback).map(drop)
+                })
+            }
+            _ => Ok(()),
+        },
+    };
     ended.map_err(|problem| problem.into_failure(config, &[]))
+}
+
+/// The role to end, and the name that it has now. One that is not found by its name
+/// is looked for by this operation's mark before it counts as gone: whoever renamed
+/// it has left its password working.
+fn look(
+    session: &mut Session,
+    ctx: &Context,
+    name: &str,
+    has_role: bool,
+    must_be_marked: bool,
+) -> Result<Option<(String, Found)>, Problem> {
+    let is_ours = |found: &Found| match found.owner(ctx) {
+        Owner::ThisOperation => true,
+        Owner::AnotherOperation => !has_role && !must_be_marked && found.is_of_mount(ctx),
+        Owner::Unknown => has_role && !must_be_marked,
+    };
+    if let Some(found) = ownership::find(session, name)?.filter(is_ours) {
+        return Ok(Some((name.to_owned(), found)));
+    }
+    let Some(renamed) = ownership::find_marked(session, ctx)? else {
+        return Ok(None);
+    };
+    let found = ownership::find(session, &renamed)?.filter(is_ours);
+    Ok(found.map(|found| (renamed, found)))
 }
 
 fn end(
@@ -81,12 +113,12 @@ fn end(
 ) -> Result<(), Problem> {
     end_sessions(session, name, found)?;
     if let Some(statements) = custom {
-        return run(session, mode(ctx, true), statements);
+        return run(session, mode(ctx, true), statements).map(drop);
     }
     for database in &found.databases {
         let clear = clear_steps(name);
         with_session(config, database, |session| {
-            run(session, mode(ctx, true), &clear)
+            run(session, mode(ctx, true), &clear).map(drop)
         })?;
     }
     let mut steps = if found.has_objects {
@@ -95,7 +127,7 @@ fn end(
         Vec::new()
     };
     steps.push(drop_step(name));
-    run(session, mode(ctx, found.has_objects), &steps)
+    run(session, mode(ctx, found.has_objects), &steps).map(drop)
 }
 
 /// No new session, then none at all. Waits for each to be gone: a credential
@@ -133,10 +165,7 @@ fn end_sessions(session: &mut Session, name: &str, found: &Found) -> Result<(), 
     }
     match left.as_deref() {
         Some("0") => Ok(()),
-        Some(_) => Err(Problem {
-            doing: name.to_owned(),
-            cause: Cause::SessionsLeft,
-        }),
+        Some(_) => Err(Problem::of(name, Cause::SessionsLeft)),
         None => Err(no_answer(TERMINATE)),
     }
 }

@@ -6,12 +6,18 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lessor_sdk::prelude::*;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use zeroize::Zeroizing;
 
 /// A list of statements; one string is a list of one. A statement may hold
 /// several commands.
+///
+/// As Vault's database engine documents it, a string may also be a JSON array of
+/// statements, or either in Base64: people bring their roles along, and what
+/// writes them for them sends any of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statements(pub Vec<String>);
 
@@ -156,11 +162,47 @@ impl<'de> Deserialize<'de> for Statements {
             One(String),
             Many(Vec<String>),
         }
-        Ok(Self(match OneOrMany::deserialize(deserializer)? {
+        let written = match OneOrMany::deserialize(deserializer)? {
             OneOrMany::One(text) => vec![text],
             OneOrMany::Many(texts) => texts,
-        }))
+        };
+        let statements = written.into_iter().flat_map(unpacked);
+        // Clients send a field that is not set as an empty text; taken for a
+        // statement, it would end a role by doing nothing.
+        let statements = statements.filter(|text| !text.trim().is_empty());
+        Ok(Self(statements.collect()))
     }
+}
+
+/// The statements that one string stands for.
+fn unpacked(text: String) -> Vec<String> {
+    if let Some(decoded) = from_base64(&text) {
+        return from_json(&decoded).unwrap_or_else(|| vec![decoded]);
+    }
+    from_json(&text).unwrap_or_else(|| vec![text])
+}
+
+fn from_json(text: &str) -> Option<Vec<String>> {
+    // No SQL command begins so.
+    text.trim_start()
+        .starts_with('[')
+        .then(|| serde_json::from_str(text).ok())
+        .flatten()
+}
+
+/// The text that is encoded. A word of SQL may be Base64 by chance; what comes of
+/// it is no text with a blank in it, as every statement and list has.
+fn from_base64(text: &str) -> Option<String> {
+    // `base64` breaks its lines.
+    let encoded: String = text
+        .trim()
+        .chars()
+        .filter(|character| !matches!(character, '\r' | '\n'))
+        .collect();
+    let decoded = STANDARD.decode(encoded).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let is_text = |character: char| !character.is_control() || character.is_whitespace();
+    (decoded.contains(' ') && decoded.chars().all(is_text)).then_some(decoded)
 }
 
 impl Serialize for Statements {
@@ -293,5 +335,42 @@ mod tests {
         assert_eq!(one, Statements(vec!["SELECT 1; SELECT 2".into()]));
         let many: Statements = serde_json::from_str(r#"["a", "b"]"#).unwrap();
         assert_eq!(many.0, ["a", "b"]);
+    }
+
+    #[test]
+    fn every_documented_form_of_a_list_is_taken() {
+        let sql = [
+            "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}';",
+            "GRANT readers TO \"{{name}}\";",
+        ];
+        let array = serde_json::to_string(&sql).unwrap();
+        let joined = sql.join(" ");
+        let base64 = |text: &str| STANDARD.encode(text);
+        let wrapped = {
+            let mut text = base64(&array);
+            text.insert(76, '\n');
+            text.push('\n');
+            text
+        };
+        let one = |text: &str| serde_json::json!(text);
+        for (what, written, statements) in [
+            ("an array", serde_json::json!(sql), sql.to_vec()),
+            ("text", one(&joined), vec![joined.as_str()]),
+            ("a JSON array as text", one(&array), sql.to_vec()),
+            ("Base64 of text", one(&base64(&joined)), vec![&joined]),
+            ("Base64 of a JSON array", one(&base64(&array)), sql.to_vec()),
+            ("Base64 in lines", one(&wrapped), sql.to_vec()),
+            (
+                "an array of these",
+                serde_json::json!([base64(sql[0]), sql[1]]),
+                sql.to_vec(),
+            ),
+            ("no JSON", one("[1]"), vec!["[1]"]),
+            ("words that are Base64", one("COMMIT12"), vec!["COMMIT12"]),
+            ("an empty text", one(" "), vec![]),
+        ] {
+            let read: Statements = serde_json::from_value(written).unwrap();
+            assert_eq!(read.0, statements, "{what}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! server itself refuses the rest. Our own commands share one query, because
 //! each answer that the server has to send by itself costs time; what the
 //! operator wrote has a query per statement, so that a failure names it.
+//!
+//! Ours run as who logged in, also after statements that left `SET ROLE` behind.
 
 use std::time::Duration;
 
@@ -64,9 +66,21 @@ pub(crate) enum End {
     Rollback,
 }
 
+/// What PostgreSQL warned of in a statement that the operator wrote.
+#[derive(Debug)]
+pub(crate) struct Warning {
+    /// `creation_statements[0]`.
+    pub(crate) about: String,
+    pub(crate) said: ServerError,
+}
+
 /// Runs the steps; nothing of them stays where one fails. A collision with
-/// another session is tried again, alone.
-pub(crate) fn run(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Problem> {
+/// another session is tried again, alone. Gives what the server warned of.
+pub(crate) fn run(
+    session: &mut Session,
+    mode: Mode,
+    steps: &[Step],
+) -> Result<Vec<Warning>, Problem> {
     let mut outcome = attempt(session, mode, steps);
     for _ in 1..ATTEMPTS {
         match &outcome {
@@ -90,13 +104,21 @@ pub(crate) fn run(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(
     outcome
 }
 
-fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Problem> {
+fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<Vec<Warning>, Problem> {
     let (first, last) = (first_steps(mode), last_step(mode));
     let all = first.iter().chain(steps).chain([&last]);
+    let as_ourselves = AS_OURSELVES.map(|sql| Step::new(WHOLE, sql));
     let mut queries: Vec<Query<'_>> = Vec::new();
     for step in all {
         match queries.last_mut() {
             Some(query) if !query.written && !step.written => query.push(step),
+            Some(query) if query.written && !step.written => {
+                let [authorization, role] = &as_ourselves;
+                let mut own = Query::of(authorization);
+                own.push(role);
+                own.push(step);
+                queries.push(own);
+            }
             _ => queries.push(Query::of(step)),
         }
     }
@@ -114,12 +136,27 @@ fn attempt(session: &mut Session, mode: Mode, steps: &[Step]) -> Result<(), Prob
     {
         session.unquiet();
     }
+    let mut warnings = Vec::new();
+    let mut setter = None;
     // The first error is the cause; those after it only say that the
     // transaction has failed.
-    replies
-        .iter()
-        .zip(&queries)
-        .try_for_each(|(reply, query)| query.check(reply))
+    for (reply, query) in replies.iter().zip(&queries) {
+        for command in reply.completed.iter().filter(|_| query.written) {
+            match command.as_str() {
+                SET => setter = Some(query.abouts.concat()),
+                RESET => setter = None,
+                _ => {}
+            }
+        }
+        query.check(reply).map_err(|problem| Problem {
+            setter: setter
+                .clone()
+                .filter(|_| problem.may_be_of_session(query.written)),
+            ..problem
+        })?;
+        warnings.extend(query.warnings(reply));
+    }
+    Ok(warnings)
 }
 
 /// Steps that go out as one query.
@@ -145,35 +182,43 @@ impl<'a> Query<'a> {
     }
 
     fn check(&self, reply: &Reply) -> Result<(), Problem> {
-        if let Some((command, error)) = failed(reply) {
+        if let Some((command, error)) = self.failed(reply) {
             // Steps of our own are a command each.
             let step = if self.written { 0 } else { command };
             let about = self.abouts.get(step).copied().unwrap_or(WHOLE);
             return Err(Problem::new(about, error.clone().into()));
         }
         if self.written && reply.transaction != Transaction::Open {
-            let doing = self.abouts.concat();
-            return Err(Problem {
-                doing,
-                cause: Cause::TransactionEnded,
-            });
+            return Err(Problem::of(self.abouts.concat(), Cause::TransactionEnded));
         }
         Ok(())
     }
-}
 
-/// The command that failed, and why. A privilege that was not granted is a mere
-/// warning to PostgreSQL, and an error to whoever waits for that privilege.
-fn failed(reply: &Reply) -> Option<(usize, &ServerError)> {
-    let warned = reply
-        .notices
-        .iter()
-        .find(|notice| notice.said.code == PRIVILEGE_NOT_GRANTED);
-    let error = reply
-        .error
-        .as_ref()
-        .map(|error| (reply.completed.len(), error));
-    error.or(warned.map(|notice| (notice.command, &notice.said)))
+    /// The command that failed, and why. A privilege that was not granted is a mere
+    /// warning to PostgreSQL, and an error in what `grants` names one by one. The
+    /// operator's own `ON ALL TABLES` may well mean those that can be granted.
+    fn failed<'r>(&self, reply: &'r Reply) -> Option<(usize, &'r ServerError)> {
+        let warned = reply
+            .notices
+            .iter()
+            .find(|notice| !self.written && notice.said.code == PRIVILEGE_NOT_GRANTED);
+        let error = reply
+            .error
+            .as_ref()
+            .map(|error| (reply.completed.len(), error));
+        error.or(warned.map(|notice| (notice.command, &notice.said)))
+    }
+
+    /// What the server warned of in a statement of the operator's.
+    fn warnings(&self, reply: &Reply) -> Vec<Warning> {
+        let said = reply.notices.iter().map(|notice| &notice.said);
+        said.filter(|said| self.written && said.severity == WARNING)
+            .map(|said| Warning {
+                about: self.abouts.concat(),
+                said: said.clone(),
+            })
+            .collect()
+    }
 }
 
 /// Whether a query may have left something in the session: it failed, and nobody
@@ -218,6 +263,17 @@ const ATTEMPTS: u32 = 3;
 const COLLISIONS: [&str; 3] = ["40001", "40P01", "XX000"];
 
 const PRIVILEGE_NOT_GRANTED: &str = "01007";
+
+/// The severity of a warning, in every language of the server.
+const WARNING: &str = "WARNING";
+
+/// What the server names a command that changes the session, and one that undoes it.
+const SET: &str = "SET";
+const RESET: &str = "RESET";
+
+/// Goes before a step of ours that follows the operator's: who made a role must
+/// mark it, whoever a statement has become.
+const AS_OURSELVES: [&str; 2] = ["RESET SESSION AUTHORIZATION", "RESET ROLE"];
 
 /// The advisory lock of all lessors in a database: "lessor" in ASCII.
 const LOCK: u64 = 0x6c65_7373_6f72;

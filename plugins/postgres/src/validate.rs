@@ -11,7 +11,7 @@ use lessor_sdk::prelude::*;
 use crate::config::{Config, SslMode};
 use crate::create;
 use crate::ownership::no_answer;
-use crate::problem::{Cause, Problem};
+use crate::problem::{Cause, Problem, told};
 use crate::revoke;
 use crate::role::{Grant, Role};
 use crate::session::{Session, log_in};
@@ -45,7 +45,8 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
         if let Some(failure) = missing_failure(&missing, config) {
             return Err(failure);
         }
-        rehearse(ctx, config, role, &root, &mut session)?;
+        let warned = rehearse(ctx, config, role, &root, &mut session)?;
+        validation.warnings.extend(warned);
     }
     Ok(validation)
 }
@@ -251,14 +252,14 @@ fn missing_failure(missing: &[Missing], config: &Config) -> Option<Failure> {
 }
 
 /// Makes, renews and ends a role, or sets the account's password, and rolls all
-/// of it back.
+/// of it back. Gives what the server warned of.
 fn rehearse(
     ctx: &Context,
     config: &Config,
     role: &Role,
     root: &Root,
     session: &mut Session,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let name = format!("lessor-check-{}", ctx.operation_id);
     let password = ctx.password_for("rehearsal", &role.password_policy)?;
     let (steps, mode) = if role.username.is_some() {
@@ -276,7 +277,7 @@ fn rehearse(
         };
         (life(ctx, config, role, root, &name, &password)?, mode)
     };
-    run(session, mode, &steps).map_err(|problem| {
+    let warnings = run(session, mode, &steps).map_err(|problem| {
         if matches!(problem.cause, Cause::TransactionEnded) {
             // There is something to take back after all. Where that fails, the
             // role can do no harm: nobody has its password.
@@ -290,7 +291,9 @@ fn rehearse(
         problem
             .into_failure(config, &[password.expose()])
             .while_doing(REHEARSAL)
-    })
+    })?;
+    // The rehearsal's own name would only puzzle.
+    Ok(told(&warnings, &[password.expose(), &name]))
 }
 
 /// A role's whole life, but for its sessions.

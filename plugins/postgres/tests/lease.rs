@@ -294,6 +294,87 @@ fn a_role_that_somebody_dropped_cannot_be_renewed_but_is_revoked() {
 }
 
 #[test]
+fn a_role_that_somebody_renamed_is_found_by_its_mark() {
+    let cluster = Cluster::start();
+    let mut custom = by_statements();
+    custom["revocation_statements"] = json!(["DROP OWNED BY \"{{name}}\"; DROP ROLE \"{{name}}\""]);
+    custom["renew_statements"] = json!(["ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}'"]);
+    for (role, renamed) in [(by_statements(), "re\"named"), (custom, "renamed")] {
+        let mut mount = mount(&cluster, role);
+        let lease = mount.create().unwrap();
+        let quoted = renamed.replace('"', "\"\"");
+        cluster
+            .admin()
+            .query(&format!(
+                "ALTER ROLE \"{}\" RENAME TO \"{quoted}\"",
+                lease.id
+            ))
+            .unwrap();
+        let password = lease.data["password"].as_str().unwrap();
+        let mut session = cluster.log_in(renamed, password, "postgres").unwrap();
+        let end = Some(UnixTime::from_seconds(4_102_448_400));
+        mount.renew(&lease.id, end).unwrap();
+        let until = format!(
+            "SELECT extract(epoch FROM rolvaliduntil)::bigint FROM pg_roles WHERE rolname = '{renamed}'"
+        );
+        assert_eq!(cluster.value(&until).unwrap(), "4102448400");
+        // A role that has taken the name since is somebody else's.
+        cluster
+            .admin()
+            .query(&format!(
+                "CREATE ROLE \"{0}\"; COMMENT ON ROLE \"{0}\" IS 'lessor:db:00000000000000000000000000'",
+                lease.id
+            ))
+            .unwrap();
+        mount.revoke_issued(&lease).unwrap();
+        assert!(session.query("SELECT 1").unwrap_err().is_disconnect());
+        assert!(!cluster.has_role(renamed));
+        assert!(cluster.has_role(&lease.id));
+        mount.revoke_issued(&lease).unwrap();
+        cluster
+            .admin()
+            .query(&format!("DROP ROLE \"{}\"", lease.id))
+            .unwrap();
+    }
+    let mut mount = mount(&cluster, by_grants());
+    let lease = mount.create().unwrap();
+    cluster
+        .admin()
+        .query(&format!("ALTER ROLE \"{}\" RENAME TO renamed", lease.id))
+        .unwrap();
+    mount.revoke(&Revocation::UnknownCredential).unwrap();
+    assert!(!cluster.has_role("renamed"));
+}
+
+#[test]
+fn statements_that_leave_a_role_set_make_a_role_all_the_same() {
+    let cluster = Cluster::start();
+    let role = json!({"creation_statements":
+        "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'; SET ROLE readers"});
+    let mut mount = mount(&cluster, role);
+    for _ in 0..2 {
+        let lease = mount.create().unwrap();
+        cluster.log_in_with(&lease.data).unwrap();
+        mount.revoke_issued(&lease).unwrap();
+        assert!(!cluster.has_role(&lease.id));
+    }
+}
+
+#[test]
+fn a_privilege_that_postgresql_warns_of_stops_no_statement_of_the_operator() {
+    let cluster = Cluster::start();
+    cluster
+        .admin()
+        .query("CREATE VIEW app.of_an_extension AS SELECT 1; GRANT SELECT ON app.of_an_extension TO PUBLIC")
+        .unwrap();
+    let mut mount = mount(&cluster, by_statements());
+    let lease = mount.create().unwrap();
+    let mut session = cluster.log_in_with(&lease.data).unwrap();
+    session.query("SELECT * FROM app.orders").unwrap();
+    mount.revoke_issued(&lease).unwrap();
+}
+
+#[test]
 fn the_inventory_lists_this_mount_s_roles_page_by_page() {
     let cluster = Cluster::start();
     let mut mount = mount(&cluster, json!({"member_of": ["readers"]}));

@@ -152,6 +152,30 @@ fn a_root_that_may_not_create_roles_is_told_how_to() {
 }
 
 #[test]
+fn what_postgresql_warns_of_in_the_operator_s_statements_is_a_warning() {
+    let cluster = Cluster::start();
+    cluster
+        .admin()
+        .query("CREATE VIEW app.of_an_extension AS SELECT 1; GRANT SELECT ON app.of_an_extension TO PUBLIC")
+        .unwrap();
+    let role = json!({"creation_statements": [
+        "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA app TO \"{{name}}\"",
+    ]});
+    let warnings = check(cluster.config(), role).unwrap().warnings;
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    for part in ["creation_statements[1]", "of_an_extension", "01007"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    // What `grants` names must be granted.
+    let role = json!({"grants": [{"schema": "app", "privileges": ["SELECT"]}]});
+    let failure = check(cluster.config(), role).unwrap_err();
+    assert!(failure.message().contains("of_an_extension"), "{failure}");
+}
+
+#[test]
 fn statements_that_do_not_work_are_named_by_their_number() {
     let cluster = Cluster::start();
     let create = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
@@ -180,6 +204,16 @@ fn statements_that_do_not_work_are_named_by_their_number() {
             json!({"creation_statements": [create, "GRANT \"{{name}}\" TO \"{{name}}\""]}),
             "pg_0LP01",
             "member of itself",
+        ),
+        (
+            json!({"creation_statements": [format!("{create}; SET ROLE readers"), "CREATE ROLE other"]}),
+            "pg_42501",
+            "creation_statements[0] changes the session by SET",
+        ),
+        (
+            json!({"creation_statements": [create, "SET TRANSACTION READ ONLY"]}),
+            "pg_25006",
+            "creation_statements[1] changes the session by SET",
         ),
         (
             json!({"creation_statements": [create, "COMMIT"]}),

@@ -27,6 +27,7 @@ mod failing_disk;
 mod grants;
 mod guests;
 mod hostile;
+mod initialisation;
 mod leases;
 mod limits;
 mod logins;

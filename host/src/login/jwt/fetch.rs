@@ -9,13 +9,14 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use ureq::{
     http::Uri,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    tls::{Certificate, RootCerts, TlsConfig},
 };
 
 use super::{
     config::KeyUrl,
     keys::{VerifyingKey, of_set},
 };
+use crate::pem;
 
 /// Longest document that is read, in bytes. Real ones have a few thousand.
 const LONGEST: u64 = 512 << 10;
@@ -114,17 +115,13 @@ fn roots(url: &KeyUrl) -> Result<Option<RootCerts>, String> {
     if url.ca_pem.trim().is_empty() {
         return Ok(None);
     }
-    let refuse = || format!("{} must be PEM certificates", url.ca_field());
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(url.ca_pem.as_bytes()) {
-        if let PemItem::Certificate(certificate) = item.map_err(|_| refuse())? {
-            certificates.push(certificate);
-        }
-    }
-    match certificates.is_empty() {
-        true => Err(refuse()),
-        false => Ok(Some(certificates.into())),
-    }
+    let found =
+        pem::authorities(&url.ca_pem).map_err(|reason| format!("{} {reason}", url.ca_field()))?;
+    let certificates: Vec<Certificate<'static>> = found
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned())
+        .collect();
+    Ok(Some(certificates.into()))
 }
 
 fn agent(roots: Option<RootCerts>) -> ureq::Agent {

@@ -8,7 +8,7 @@ use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject as _};
+use lessor_pem::Block;
 use serde_json::{Map, Value};
 use x509_cert::{
     Certificate,
@@ -16,7 +16,7 @@ use x509_cert::{
     spki::SubjectPublicKeyInfoOwned,
 };
 
-use crate::json;
+use crate::{json, pem};
 
 /// rsaEncryption (RFC 8017).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -182,27 +182,48 @@ fn of_curve(curve: &EllipticCurve) -> Option<Vec<Algorithm>> {
     }
 }
 
-/// Keys of a config: each a public key or a certificate as PEM.
+/// Keys of a config: texts of PEM, each with one public key or certificate or
+/// more. All of them count.
 pub(super) fn of_pems(pems: &[String]) -> Result<Vec<VerifyingKey>, String> {
-    let keys = pems.iter().enumerate().map(|(index, pem)| {
-        of_pem(pem.trim()).ok_or_else(|| {
+    let mut keys = Vec::new();
+    for (index, text) in pems.iter().enumerate() {
+        let refuse = |reason: String| {
             format!(
-                "jwt_validation_pubkeys: number {} is no public key or certificate in PEM form, of RSA, of the curves P-256 or P-384, or Ed25519",
+                "jwt_validation_pubkeys: number {} {reason}",
                 index.saturating_add(1)
             )
-        })
-    });
-    keys.collect()
+        };
+        let blocks = pem::blocks(text).map_err(refuse)?;
+        if blocks.is_empty() {
+            return Err(refuse(NO_KEY.to_owned()));
+        }
+        for block in blocks {
+            keys.push(of_block(&block).map_err(refuse)?);
+        }
+    }
+    Ok(keys)
 }
 
-fn of_pem(pem: &str) -> Option<VerifyingKey> {
-    if let Ok(info) = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()) {
-        return VerifyingKey::of_info(&SubjectPublicKeyInfoOwned::from_der(&info).ok()?);
-    }
-    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
-    let certificate = Certificate::from_der(&certificate).ok()?;
-    VerifyingKey::of_info(certificate.tbs_certificate().subject_public_key_info())
+fn of_block(block: &Block) -> Result<VerifyingKey, String> {
+    let key = match block.label.as_str() {
+        "PUBLIC KEY" => SubjectPublicKeyInfoOwned::from_der(&block.content)
+            .ok()
+            .and_then(|info| VerifyingKey::of_info(&info)),
+        _ if pem::is_certificate(block) => {
+            Certificate::from_der(&block.content)
+                .ok()
+                .and_then(|certificate| {
+                    let info = certificate.tbs_certificate().subject_public_key_info();
+                    VerifyingKey::of_info(info)
+                })
+        }
+        _ => return Err(pem::misplaced(block, "public keys or certificates")),
+    };
+    key.ok_or_else(|| NO_KEY.to_owned())
 }
+
+const NO_KEY: &str =
+    "is no public key or certificate in PEM form, of RSA, of the curves P-256 or P-384, or Ed25519";
 
 /// Keys of a JSON Web Key Set (RFC 7517). Those that check nothing that is taken
 /// are left out, as the RFC says.

@@ -280,3 +280,36 @@ fn text_that_is_no_csr_is_refused() {
         assert_eq!(refusal(&mut mount, json!({"csr": text})), sentence);
     }
 }
+
+#[test]
+fn a_csr_is_read_as_any_tool_writes_it_and_one_at_a_time() {
+    let desk = Desk::new();
+    let csr = request(&desk, &P256, &SUBJECT);
+    let body: String = csr.lines().filter(|line| !line.starts_with('-')).collect();
+    let (head, tail) = (
+        "-----BEGIN CERTIFICATE REQUEST-----",
+        "-----END CERTIFICATE REQUEST-----",
+    );
+    let (first, rest) = body.split_at(76);
+    let mut mount = mount(config(), role());
+    for text in [
+        format!("{head}\n{first}\n{rest}\n{tail}\n"),
+        format!("{head}\r\n{body}\r\n{tail}\r\n"),
+        csr.replace('\n', " \n"),
+        csr.replacen("-----\n", "-----\nComment: x\n\n", 1),
+        csr.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"),
+    ] {
+        mount.set_request(json!({"csr": text}));
+        mount
+            .create()
+            .unwrap_or_else(|failure| panic!("{failure}: {text}"));
+    }
+    let key = desk.read("key.pem");
+    for (text, said) in [
+        (format!("{csr}{csr}"), "several certificate requests"),
+        (format!("{csr}{key}"), "something else in it"),
+    ] {
+        let sentence = refusal(&mut mount, json!({"csr": text}));
+        assert!(sentence.contains(said), "{sentence}");
+    }
+}

@@ -247,8 +247,36 @@ fn keys_that_check_nothing_are_left_out() {
     for text in ["", "[]", "{}", r#"{"keys": {}}"#, r#"{"keys": []}"#] {
         assert!(of_set(text.as_bytes()).is_err(), "{text}");
     }
-    for text in ["", "x", &pem("PUBLIC KEY", b"x"), &pem("PRIVATE KEY", b"x")] {
+    for text in [
+        "",
+        "x",
+        &pem("PUBLIC KEY", b"x"),
+        &pem("PRIVATE KEY", b"x"),
+        &format!("{}{}", pair.pem, pem("PRIVATE KEY", b"x")),
+        &format!("{}-----BEGIN PUBLIC KEY-----", pair.pem),
+    ] {
         let sentence = of_pems(&[text.to_owned()]).unwrap_err();
         assert!(sentence.starts_with("jwt_validation_pubkeys"), "{sentence}");
+    }
+}
+
+#[test]
+fn every_key_of_a_text_counts_however_it_is_written() {
+    let pairs = [ec(), ed(), ec()];
+    let texts = [
+        format!(
+            "{}words\n{}",
+            pairs[0].pem,
+            pairs[1].pem.replace('\n', "\r\n ")
+        ),
+        pairs[2]
+            .pem
+            .replace("-----\n", "-----\nComment: the third\n\n"),
+    ];
+    let keys = of_pems(&texts).unwrap();
+    assert_eq!(keys.len(), 3);
+    for (pair, algorithm) in pairs.iter().zip(["ES256", "EdDSA", "ES256"]) {
+        let signed = token(&json!({"alg": algorithm}), &pair.sign);
+        assert!(verify(&signed, &keys, &ALL).is_ok(), "{algorithm}");
     }
 }
