@@ -27,6 +27,7 @@ mod mounted;
 mod mounts;
 mod operations;
 mod path;
+mod path_fields;
 pub(crate) mod payload;
 mod plugins;
 mod policies;
@@ -40,6 +41,7 @@ mod token_parameters;
 mod tokens;
 mod vault_settings;
 mod wrapping;
+mod written_back;
 
 #[cfg(test)]
 mod fuzz;
@@ -51,7 +53,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
@@ -63,6 +65,7 @@ use self::{
     delivery::{Delivery, Link},
     dispatch::Ask,
     error::ApiError,
+    fields::{Fields, Notices},
     heavy::{For, Heavy},
     logins::LoginRequest,
     operations::Desk,
@@ -98,6 +101,10 @@ struct Inner {
     throttle: Throttle,
     desk: Desk,
 }
+
+/// Marks the answer to a request whose token held; it is not sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Proven;
 
 /// The header by which a caller names a request, to repeat it.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -215,13 +222,18 @@ impl Inner {
             // What monitors ask stays answered.
             Err(_) => self.answer(request, &mut record).await,
         };
-        match self.write_down(outcome, record, begun).await {
+        let proven = record.is_known() || granted_a_token(&outcome);
+        let (mut response, lease) = match self.write_down(outcome, record, begun).await {
             Ok(answer) => {
                 let lease = answer.credential_lease();
                 (answer.encode(id), lease)
             }
             Err(error) => (encode_error(&error, id), None),
+        };
+        if proven {
+            response.extensions_mut().insert(Proven);
         }
+        (response, lease)
     }
 
     /// Writes the audit line and the log event. Where the line cannot be
@@ -389,10 +401,15 @@ impl Inner {
         }
         if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
             // A token that a client sends along, perhaps an old one, says nothing.
-            let fields = self
+            let mut fields = self
                 .read_body(engine, For::Stranger, &asked, body, record)
                 .await?;
-            return login.answer(engine, fields, record.peer().ip()).await;
+            let notices = Notices::default();
+            path_fields::drop_from(&mut fields, engine, &asked.route, &notices).await;
+            let answered = login
+                .answer(engine, Fields::new(fields, &notices), record.peer().ip())
+                .await;
+            return notices.told(answered);
         }
         if asked.is_about_parcel() {
             return self.answer_bearer(engine, asked, body, token, record).await;
@@ -460,7 +477,8 @@ impl Inner {
             // Before anybody is identified, which would use a wrapping token up.
             _ => return Err(ApiError::wrong_method()),
         };
-        let named = wrapping::named(fields.clone(), token.as_ref())?;
+        let notices = Notices::default();
+        let named = wrapping::named(Fields::new(fields.clone(), &notices), token.as_ref())?;
         if !named.is_own && !is_lookup {
             let identity = self.identify(engine, token.as_ref(), record).await?;
             return self
@@ -468,11 +486,12 @@ impl Inner {
                 .await;
         }
         record.caller(token.as_ref(), None, &engine.keyring);
-        match asked.route {
+        let answered = match asked.route {
             Route::WrappingLookup => wrapping::lookup(engine, &named.token).await,
             Route::WrappingRewrap => wrapping::rewrap(engine, &named.token).await,
             _ => wrapping::unwrap(engine, &named.token).await,
-        }
+        };
+        notices.told(answered)
     }
 
     /// Who presents a token from where the request came; refused where nobody does.
@@ -541,6 +560,8 @@ impl Inner {
             wrap_ttl: asked.wrap_ttl,
         };
         let sudo = request.authorise(engine, &identity).await?;
+        let (mut fields, notices) = (fields, Notices::default());
+        path_fields::drop_from(&mut fields, engine, &asked.route, &notices).await;
         let ask = Ask {
             operation: asked.operation,
             path: asked.path,
@@ -548,14 +569,22 @@ impl Inner {
             sudo,
             wraps: asked.wrap_ttl.is_some(),
             fields,
+            notices: notices.clone(),
             identity,
             token,
             key: idempotency_key(&asked.headers)?,
             prefers_task: prefers_task(&asked.headers),
             presence: asked.presence,
         };
-        dispatch::answer(engine, &self.desk, asked.route, ask).await
+        let answered = dispatch::answer(engine, &self.desk, asked.route, ask).await;
+        notices.told(answered)
     }
+}
+
+/// Whether somebody logged in.
+fn granted_a_token(outcome: &Outcome) -> bool {
+    let body = outcome.as_ref().map(|answer| &answer.body);
+    matches!(body, Ok(Body::Envelope(envelope)) if envelope.auth.is_some())
 }
 
 fn status_of(outcome: &Outcome) -> u16 {

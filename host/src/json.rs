@@ -321,8 +321,9 @@ mod tests {
     fn a_wide_document_is_not_read_to_its_end() {
         let text = format!("[{}", "1,".repeat(1 << 19));
         let sentence = read(&text).unwrap_err();
-        let beginning = "holds more than 10000 values (line 1, column 20";
-        assert!(sentence.starts_with(beginning), "{sentence}");
-        assert_eq!(sentence.len(), beginning.len() + 4, "{sentence}");
+        assert_eq!(
+            sentence,
+            "holds more than 10000 values (line 1, column 19999)"
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`], [`pem`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text, certificates as text |
-//! | [`json`] | JSON from outside, within bounds |
+//! | [`json`], [`weak`] | JSON from outside, within bounds; values as Vault's clients write them |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`lifetime`] | how long a lease may live, or never to end |
 //! | [`keyring`] | seals stored values, derives and hashes |
@@ -105,6 +105,7 @@ pub mod task;
 pub mod token;
 pub mod upgrade;
 pub mod visible;
+pub mod weak;
 pub mod wrapping;
 
 #[cfg(test)]

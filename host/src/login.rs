@@ -26,7 +26,6 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use self::entries::Entries;
 pub use self::{
     approle::{AppRole, AppRoles, NewSecretId, SecretIdFacts, SecretIdView},
     jwt::{JwtConfig, JwtRole, Jwts, KeySource, KeyUrl, Leeway},
@@ -35,6 +34,7 @@ pub use self::{
     mount::{Kind, LoginMount, LoginPath, LoginTune, LoginTunePatch},
     userpass::{NewPassword, User, Users},
 };
+use self::{entries::Entries, lockout::Nobodies};
 use crate::{
     clock::Clock,
     id::{MountPath, OperationId},
@@ -58,6 +58,7 @@ pub struct Logins {
     approles: AppRoles,
     users: Users,
     jwts: Jwts,
+    nobodies: Nobodies,
     /// Replaced as a whole on every change.
     table: RwLock<Arc<Vec<Arc<LoginMount>>>>,
     /// Held from reading the rows to replacing the table, so that an older
@@ -86,6 +87,7 @@ impl Logins {
             ),
             users: Users::new(entries.clone()),
             jwts: Jwts::new(entries, storage.clone(), keyring.clone(), clock.clone()),
+            nobodies: Nobodies::default(),
             storage,
             keyring,
             clock,
@@ -188,6 +190,13 @@ impl Logins {
                 }
                 return Err(Refusal::Invalid(sentence.into()));
             }
+            Err(Rejection::Unknown(sentence)) => {
+                if let Some(name) = counted {
+                    let (lockout, now) = (mount.spec.tune.lockout, self.clock.now());
+                    self.nobodies.count(mount.id, &name, lockout, now);
+                }
+                return Err(Refusal::Invalid(sentence.into()));
+            }
         };
         // Again: of many guesses at a time, those that end after the lock do not
         // count, right or wrong.
@@ -287,6 +296,7 @@ impl Logins {
         self.storage
             .forget_login_failures(mount.id, name.to_owned())
             .await?;
+        self.nobodies.forget(mount.id, name);
         tracing::info!(path = %mount.path(), name = suggest::shown(name), "unlocked a name");
         Ok(())
     }
@@ -326,7 +336,22 @@ impl Logins {
         {
             return Err(Refusal::Denied);
         }
+        self.refuse_locked_nobody(mount, name).await?;
         Ok(failures.is_some())
+    }
+
+    /// Refuses a name that is locked and does not exist. One that was made since then
+    /// is as new.
+    async fn refuse_locked_nobody(&self, mount: &LoginMount, name: &str) -> Result<(), Refusal> {
+        let (lockout, now) = (mount.spec.tune.lockout, self.clock.now());
+        if !self.nobodies.is_locked(mount.id, name, lockout, now) {
+            return Ok(());
+        }
+        if self.method(mount.spec.kind).is_known(mount, name).await? {
+            self.nobodies.forget(mount.id, name);
+            return Ok(());
+        }
+        Err(Refusal::Denied)
     }
 
     async fn count_failure(&self, mount: &LoginMount, name: String) -> Result<(), Refusal> {

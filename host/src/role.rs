@@ -28,6 +28,7 @@ use crate::{
     schema,
     secret::Secret,
     storage::{RoleRow, Storage},
+    weak,
 };
 
 /// The host's part of a role.
@@ -99,8 +100,8 @@ impl HostFields {
             }
         }
         if let Some(value) = named("max_leases") {
-            fields.max_leases = value
-                .as_u64()
+            fields.max_leases = weak::integer(&value)
+                .and_then(|number| u64::try_from(number).ok())
                 .ok_or("max_leases must be a whole number; 0 means no cap")?;
         }
         if let Some(value) = named("name_template") {
@@ -111,9 +112,8 @@ impl HostFields {
             principal::check(&fields.name_template)?;
         }
         if let Some(value) = named("bind_to_token") {
-            fields.bind_to_token = value
-                .as_bool()
-                .ok_or("bind_to_token must be true or false")?;
+            fields.bind_to_token =
+                weak::truth(&value).ok_or("bind_to_token must be true or false")?;
         }
         match named("db_name") {
             None => {}

@@ -16,6 +16,7 @@ mod lists;
 mod marked;
 mod patch;
 mod redaction;
+mod scalars;
 mod sentence;
 mod shape;
 
@@ -71,6 +72,12 @@ impl Checker {
         }
     }
 
+    /// Whether the schema has a field of this name at its top.
+    pub fn names(&self, field: &str) -> bool {
+        let parts = Position::root(&self.schema).parts(&Branches::Every);
+        shape::names(&parts, field)
+    }
+
     /// Checks `document` and fills in the schema's defaults.
     ///
     /// `root` is what the sentence calls the document: `config`, `role`,
@@ -90,6 +97,7 @@ impl Checker {
         if lists::split(&top, document) && !is_bearable(&self.schema, document) {
             return Err(format!("{root} {UNBEARABLE}"));
         }
+        scalars::read(&top, document);
         refuse_unknown(&top, document, root, self.beside)?;
         let mut room = DEFAULTS;
         fill_defaults(&top, document, &mut room).ok_or_else(|| {

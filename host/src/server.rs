@@ -10,6 +10,7 @@ mod certificates;
 mod hardening;
 mod listener;
 mod logging;
+mod places;
 mod signals;
 
 use std::{
@@ -34,6 +35,7 @@ use crate::{
 };
 use certificates::{Certificates, TlsError};
 use listener::Listener;
+use places::Places;
 
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -116,7 +118,8 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         limits,
         monitors.clone(),
     );
-    let listener = Listener::new(sockets, tls, api);
+    let places = Places::new(hardening::raise_descriptors());
+    let listener = Listener::new(sockets, tls, api, places);
     announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
     let signal = signals::stop().map_err(ServerError::Signal)?;
     let stop = async move {
@@ -164,7 +167,9 @@ async fn start_dev(installation: &Installation) -> Result<Option<Secret<String>>
     let Some(dev) = &installation.config().dev else {
         return Ok(None);
     };
-    let chosen = dev.root_token_id.clone().map(Secret::new);
+    // As every token is: without the white space of the file it may come from.
+    let chosen = dev.root_token_id.as_ref();
+    let chosen = chosen.map(|token| Secret::new(token.trim().to_owned()));
     Ok(installation.initialise_dev(chosen).await?)
 }
 

@@ -160,6 +160,20 @@ impl Answer {
         }
     }
 
+    /// The same, which says in its warnings what of the request was not used. What
+    /// has no envelope has no place for them, and what was done without a word gets
+    /// one.
+    pub(super) fn noticing(mut self, notices: Vec<String>) -> Self {
+        match &mut self.body {
+            Body::Empty if self.status == StatusCode::NO_CONTENT => Self::done_with(notices),
+            Body::Envelope(envelope) => {
+                envelope.warnings.extend(notices);
+                self
+            }
+            _ => self,
+        }
+    }
+
     /// 202: it goes on in the background.
     pub(super) fn accepted(data: Data, warnings: Vec<String>) -> Self {
         let envelope = Envelope {

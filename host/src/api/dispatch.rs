@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     Outcome, Presence, capabilities,
     error::ApiError,
-    fields::Fields,
+    fields::{Fields, Notices},
     hold, leases, logins, metrics, mounted, mounts,
     operations::{self, Desk},
     plugins, policies,
@@ -42,6 +42,8 @@ pub(super) struct Ask {
     pub(super) wraps: bool,
     /// The body of a write, the query of anything else.
     pub(super) fields: Map<String, Value>,
+    /// What of them is not used, for the answer to say.
+    pub(super) notices: Notices,
     pub(super) identity: Identity,
     pub(super) token: Option<Secret<String>>,
     /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
@@ -56,18 +58,18 @@ pub(super) struct Ask {
 impl Ask {
     /// The fields, to be taken one by one.
     pub(super) fn into_fields(self) -> Fields {
-        Fields::new(self.fields)
+        Fields::new(self.fields, &self.notices)
     }
 
     /// The same, where who asked matters after it.
     pub(super) fn take_fields(&mut self) -> Fields {
-        Fields::new(std::mem::take(&mut self.fields))
+        Fields::new(std::mem::take(&mut self.fields), &self.notices)
     }
 
     /// Takes the field `async`: whether a task is to do it.
     pub(super) fn take_async(&mut self) -> Result<bool, ApiError> {
         let field = self.fields.remove_entry("async").into_iter().collect();
-        let truth = Fields::new(field).truth("async")?;
+        let truth = Fields::new(field, &self.notices).truth("async")?;
         Ok(truth.unwrap_or(self.prefers_task))
     }
 
@@ -76,7 +78,7 @@ impl Ask {
     pub(super) fn take_wait(&mut self) -> Result<Wait, ApiError> {
         let mut flag = |name: &'static str| {
             let field = self.fields.remove_entry(name).into_iter().collect();
-            Fields::new(field).truth(name)
+            Fields::new(field, &self.notices).truth(name)
         };
         match (flag("sync")?.unwrap_or(false), flag("async")?) {
             (true, Some(true)) => Err(ApiError::bad_request(
@@ -94,7 +96,7 @@ impl Ask {
         self.identity.requester()
     }
 
-    /// Refuses any field at all.
+    /// Takes no field at all.
     pub(super) fn expect_no_fields(self) -> Result<(), ApiError> {
         self.into_fields().finish()
     }

@@ -125,6 +125,19 @@ impl ApiError {
         self
     }
 
+    /// The same, which says too what of the request was not used: that may be why.
+    pub(super) fn noticing(mut self, notices: &[String]) -> Self {
+        if self.status == StatusCode::BAD_REQUEST
+            && let [sentence] = self.errors.as_mut_slice()
+        {
+            for notice in notices.iter().take(2) {
+                sentence.push_str("; ");
+                sentence.push_str(notice);
+            }
+        }
+        self
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }

@@ -1,19 +1,99 @@
 //! Fields of bodies that the host itself understands (mounts, pins, leases).
 //!
-//! A handler takes the fields it knows; [`Fields::finish`] refuses what is left,
-//! naming the nearest of those that were asked for. Fields that Vault's clients
-//! are known to send and that mean nothing here are named by [`Fields::ignore`].
+//! A handler takes the fields it knows; [`Fields::finish`] looks at what is left. A
+//! field that is not known is dropped and named in the answer's `warnings`, since
+//! Vault's clients send what other servers know; where ignoring it would let somebody
+//! do more, or for longer, than was meant, it is refused ([`holds_back`]). What a
+//! path says already is dropped by `path_fields`, before any handler looks.
+//!
+//! Values are read as Go's decoder reads them ([`weak`]).
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 
-use super::error::ApiError;
+use super::{Outcome, error::ApiError};
 use crate::{
     duration,
     lifetime::{self, Length},
-    suggest,
+    suggest, weak,
 };
+
+/// Words in the names of fields that hold something back. A field that has one in
+/// its name, or nearly one, or that is near a known field that has one, is not
+/// ignored where it asks for something.
+const HOLDING_BACK: [&str; 32] = [
+    "algorithms",
+    "algs",
+    "allowed",
+    "audience",
+    "audiences",
+    "bind",
+    "bound",
+    "cas",
+    "cidr",
+    "cidrs",
+    "claims",
+    "denied",
+    "disallowed",
+    "expiration",
+    "explicit",
+    "hosts",
+    "increment",
+    "issuer",
+    "limit",
+    "limits",
+    "lockout",
+    "max",
+    "password",
+    "period",
+    "policies",
+    "policy",
+    "required",
+    "sha256",
+    "subject",
+    "threshold",
+    "ttl",
+    "uses",
+];
+
+/// From this length on, a word may be misspelled by one letter and is still meant.
+const LONG_WORD: usize = 6;
+
+/// Unknown fields that are named in one answer.
+const NAMED: usize = 16;
+
+/// What of a request was not used, for its answer to say. Cheap to clone; all
+/// clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notices(Arc<Mutex<Vec<String>>>);
+
+impl Notices {
+    /// Adds a sentence.
+    pub(super) fn add(&self, sentence: String) {
+        let mut sentences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sentences.len() < NAMED {
+            sentences.push(sentence);
+        }
+    }
+
+    /// Says it in an answer, or in the refusal that it may be the reason of.
+    pub(super) fn told(&self, outcome: Outcome) -> Outcome {
+        let notices = self.take();
+        match outcome {
+            Ok(answer) => Ok(answer.noticing(notices)),
+            Err(refusal) => Err(refusal.noticing(&notices)),
+        }
+    }
+
+    /// Takes what there is to say.
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// The fields of one object that were not taken yet.
 #[derive(Debug)]
@@ -22,16 +102,23 @@ pub(super) struct Fields {
     prefix: String,
     left: Map<String, Value>,
     known: Vec<&'static str>,
+    notices: Notices,
 }
 
 impl Fields {
-    /// The fields of a whole body.
-    pub(super) fn new(body: Map<String, Value>) -> Self {
+    /// The fields of a whole body; what is not used of them goes to `notices`.
+    pub(super) fn new(body: Map<String, Value>, notices: &Notices) -> Self {
         Self {
             prefix: String::new(),
             left: body,
             known: Vec::new(),
+            notices: notices.clone(),
         }
+    }
+
+    /// Where what is not used of them goes.
+    pub(super) fn notices(&self) -> Notices {
+        self.notices.clone()
     }
 
     /// Whether a field was given.
@@ -41,11 +128,12 @@ impl Fields {
 
     /// Text; absent, null and wrong types are told apart.
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.wrong(name, "must be a string")),
-        }
+        let what = "must be a string";
+        self.weakly(name, what, |value| match value {
+            Value::Number(_) => weak::text(value),
+            Value::String(text) => Some(text.clone()),
+            _ => None,
+        })
     }
 
     /// Text that must be there.
@@ -56,41 +144,40 @@ impl Fields {
         }
     }
 
-    /// `true`, `false`, or those words as text, which query strings make of them.
-    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Bool(truth)) => Ok(Some(truth)),
-            Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-            Some(_) => Err(self.wrong(name, "must be true or false")),
-        }
+    /// A text whose bearer may do something: a token, an accessor, an id. White
+    /// space around it comes from the file that it was read from.
+    pub(super) fn bearer(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
+        let text = self.text(name)?;
+        Ok(text
+            .map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty()))
     }
 
-    /// A whole number, also as text.
+    /// Such a text that must be there.
+    pub(super) fn required_bearer(&mut self, name: &'static str) -> Result<String, ApiError> {
+        self.bearer(name)?
+            .ok_or_else(|| self.wrong(name, "is required"))
+    }
+
+    /// A truth.
+    pub(super) fn truth(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        self.weakly(name, "must be true or false", weak::truth)
+    }
+
+    /// A whole number, also as text; text that is empty is none.
     pub(super) fn number(&mut self, name: &'static str) -> Result<Option<u64>, ApiError> {
-        let parsed = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(_) => None,
-        };
-        parsed
-            .map(Some)
-            .ok_or_else(|| self.wrong(name, "must be a whole number, 0 or more"))
+        self.drop_empty(name);
+        self.weakly(name, "must be a whole number, 0 or more", |value| {
+            weak::integer(value).and_then(|number| u64::try_from(number).ok())
+        })
     }
 
     /// A whole number that may be negative, also as text.
     pub(super) fn integer(&mut self, name: &'static str) -> Result<Option<i64>, ApiError> {
-        let parsed = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::Number(number)) => number.as_i64(),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(_) => None,
-        };
-        parsed
-            .map(Some)
-            .ok_or_else(|| self.wrong(name, "must be a whole number"))
+        self.drop_empty(name);
+        self.weakly(name, "must be a whole number", |value| {
+            weak::integer(value).and_then(|number| i64::try_from(number).ok())
+        })
     }
 
     /// A span of time.
@@ -111,30 +198,8 @@ impl Fields {
 
     /// A list of texts, as an array or separated by commas.
     pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<String>>, ApiError> {
-        let items = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::String(text)) => {
-                let parts = text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
-                Some(parts.map(str::to_owned).collect())
-            }
-            Some(Value::Array(items)) => items
-                .into_iter()
-                .map(|item| match item {
-                    Value::String(text) => Some(text),
-                    _ => None,
-                })
-                .collect(),
-            Some(_) => None,
-        };
-        items.map(Some).ok_or_else(|| {
-            self.wrong(
-                name,
-                "must be a list of strings, or one string separated by commas",
-            )
-        })
+        let what = "must be a list of strings, or one string separated by commas";
+        self.weakly(name, what, weak::list)
     }
 
     /// Any JSON, for somebody who knows more of it.
@@ -144,36 +209,21 @@ impl Fields {
 
     /// The fields of an object within.
     pub(super) fn object(&mut self, name: &'static str) -> Result<Option<Self>, ApiError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::Object(left)) => {
-                let prefix = format!("{}.", self.path(name));
-                Ok(Some(Self {
-                    prefix,
-                    left,
-                    known: Vec::new(),
-                }))
-            }
-            Some(_) => Err(self.wrong(name, "must be an object")),
-        }
+        let left = self.weakly(name, "must be an object", weak::object)?;
+        Ok(left.map(|left| Self {
+            prefix: format!("{}.", self.path(name)),
+            left,
+            known: Vec::new(),
+            notices: self.notices.clone(),
+        }))
     }
 
     /// Accepts a list only where it is empty: the field exists in Vault, and
     /// what it asks for does not exist here.
     pub(super) fn empty(&mut self, name: &'static str, reason: &str) -> Result<(), ApiError> {
-        let is_empty = match self.take(name) {
-            None => true,
-            Some(Value::Array(items)) => items.is_empty(),
-            Some(Value::Object(fields)) => fields.is_empty(),
-            Some(Value::String(text)) => text.is_empty(),
-            Some(Value::Number(number)) => number.as_u64() == Some(0),
-            Some(Value::Bool(truth)) => !truth,
-            Some(Value::Null) => true,
-        };
-        if is_empty {
-            Ok(())
-        } else {
-            Err(self.wrong(name, reason))
+        match self.take(name).is_none_or(|value| weak::is_nothing(&value)) {
+            true => Ok(()),
+            false => Err(self.wrong(name, reason)),
         }
     }
 
@@ -185,21 +235,75 @@ impl Fields {
         }
     }
 
+    /// Gives fields that Vault renamed their present names; where both are there,
+    /// the present one counts.
+    pub(super) fn rename(&mut self, names: &[(&str, &str)]) {
+        for (former, present) in names {
+            if let Some(value) = self.left.remove(*former)
+                && !self.left.contains_key(*present)
+            {
+                self.left.insert((*present).to_owned(), value);
+            }
+        }
+    }
+
+    /// Keeps the fields of these names, which somebody else knows more of, and
+    /// finishes with the others.
+    pub(super) fn keep(mut self, names: &[&'static str]) -> Result<Map<String, Value>, ApiError> {
+        let kept = names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.take(name)?)))
+            .collect();
+        self.finish()?;
+        Ok(kept)
+    }
+
     /// What nobody took, for somebody who knows more fields.
     pub(super) fn rest(self) -> Value {
         Value::Object(self.left)
     }
 
-    /// Refuses what nobody took.
+    /// Names what nobody took in the answer's warnings.
+    ///
+    /// # Errors
+    /// One sentence about a field that cannot be ignored.
     pub(super) fn finish(self) -> Result<(), ApiError> {
         // Clients write null for what their callers left out.
-        match self.left.iter().find(|(_, value)| !value.is_null()) {
-            None => Ok(()),
-            Some((name, _)) => {
-                let path = format!("{}{}", self.prefix, suggest::shown(name));
-                let sentence = suggest::unknown(&path, name, self.known.iter().copied());
-                Err(ApiError::bad_request(sentence))
+        for (name, value) in self.left.iter().filter(|(_, value)| !value.is_null()) {
+            let path = format!("{}{}", self.prefix, suggest::shown(name));
+            let known = self.known.iter().copied();
+            if !weak::is_nothing(value) && self.may_hold_back(name) {
+                let sentence = suggest::unknown(&path, name, known);
+                return Err(ApiError::bad_request(sentence));
             }
+            let hint = suggest::hint(name, known);
+            self.notices
+                .add(format!("{path} is not known here and was ignored{hint}"));
+        }
+        Ok(())
+    }
+
+    fn may_hold_back(&self, name: &str) -> bool {
+        let nearest = suggest::nearest(name, self.known.iter().copied());
+        holds_back(name) || nearest.is_some_and(holds_back)
+    }
+
+    fn weakly<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => read(&value).map(Some).ok_or_else(|| self.wrong(name, what)),
+        }
+    }
+
+    fn drop_empty(&mut self, name: &'static str) {
+        let given = self.left.get(name).and_then(Value::as_str);
+        if given.is_some_and(|text| text.trim().is_empty()) {
+            self.left.remove(name);
         }
     }
 
@@ -217,6 +321,19 @@ impl Fields {
     }
 }
 
+/// Whether a field of this name limits somebody or something, so that who wrote it
+/// relies on it.
+fn holds_back(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    words.filter(|word| !word.is_empty()).any(|word| {
+        HOLDING_BACK.iter().any(|known| {
+            let near = |known: &str| strsim::damerau_levenshtein(word, known) <= 1;
+            word == *known || (known.len() >= LONG_WORD && word.len() < 32 && near(known))
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -225,8 +342,8 @@ mod tests {
 
     fn fields(body: Value) -> Fields {
         match body {
-            Value::Object(map) => Fields::new(map),
-            _ => Fields::new(Map::new()),
+            Value::Object(map) => Fields::new(map, &Notices::default()),
+            _ => Fields::new(Map::new(), &Notices::default()),
         }
     }
 
@@ -253,7 +370,7 @@ mod tests {
     fn a_mistake_names_the_field_and_its_path() {
         let sentence = |take: fn(&mut Fields) -> Result<(), ApiError>| {
             let mut body = fields(
-                json!({"typ": 1, "config": {"max_lease_tll": 1, "timeout": "soon"}, "args": ["x"]}),
+                json!({"typ": [], "config": {"max_lease_tll": 1, "timeout": "soon"}, "args": ["x"]}),
             );
             take(&mut body)
                 .and_then(|()| body.finish())
@@ -261,13 +378,6 @@ mod tests {
                 .errors()
                 .join("")
         };
-        assert_eq!(
-            sentence(|body| {
-                body.ignore(&["config", "args"]);
-                body.text("type").map(drop)
-            }),
-            "typ is not known: did you mean \"type\"?"
-        );
         assert_eq!(
             sentence(|body| body.text("typ").map(drop)),
             "typ must be a string"
@@ -297,5 +407,82 @@ mod tests {
             sentence(|body| body.empty("args", "must be empty")),
             "args must be empty"
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_in_a_warning_with_the_nearest_known_field() {
+        let Value::Object(body) =
+            json!({"descripton": "x", "zebra": 1, "left_out": null, "options": {"colour": 1}})
+        else {
+            panic!()
+        };
+        let notices = Notices::default();
+        let mut fields = Fields::new(body, &notices);
+        fields.text("description").unwrap();
+        fields.object("options").unwrap().unwrap().finish().unwrap();
+        fields.finish().unwrap();
+        assert_eq!(
+            notices.take(),
+            [
+                "options.colour is not known here and was ignored",
+                "descripton is not known here and was ignored; did you mean \"description\"?",
+                "zebra is not known here and was ignored",
+            ]
+        );
+        assert_eq!(notices.take(), [""; 0]);
+    }
+
+    #[test]
+    fn what_would_let_somebody_do_more_is_refused_by_name() {
+        let known: [&'static str; 6] = [
+            "token_policies",
+            "token_bound_cidrs",
+            "token_ttl",
+            "ttl",
+            "display_name",
+            "cas",
+        ];
+        for (name, value, refused) in [
+            ("token_polices", json!(["a"]), true),
+            ("token-policies", json!(["a"]), true),
+            ("bound_cidr", json!("10.0.0.0/8"), true),
+            ("token_bound_cidr", json!("10.0.0.0/8"), true),
+            ("tll", json!("1h"), true),
+            ("explict_max_ttl", json!("1h"), true),
+            ("num_uses", json!(1), true),
+            ("token_strictly_bind_ip", json!(true), true),
+            ("allowed_host", json!(["https://x"]), true),
+            ("CAS", json!(3), true),
+            // They ask for nothing: who reads and writes back means no harm.
+            ("token_strictly_bind_ip", json!(false), false),
+            ("explict_max_ttl", json!(0), false),
+            ("bound_cidr", json!([]), false),
+            ("displayname", json!("x"), false),
+            ("user_id", json!("x"), false),
+            ("mount_point", json!("x"), false),
+            ("oidc_scopes", json!(["x"]), false),
+        ] {
+            let notices = Notices::default();
+            let body = Map::from_iter([(name.to_owned(), value.clone())]);
+            let mut fields = Fields::new(body, &notices);
+            for name in known {
+                fields.value(name);
+            }
+            let finished = fields.finish();
+            assert_eq!(finished.is_err(), refused, "{name} {value}");
+            assert_eq!(notices.take().is_empty(), refused, "{name} {value}");
+            if let Err(refusal) = finished {
+                assert!(refusal.errors().join("").starts_with(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn bearer_texts_lose_the_white_space_around_them() {
+        let mut body = fields(json!({"a": " t\r\n", "b": "\n", "c": 7}));
+        assert_eq!(body.required_bearer("a").unwrap(), "t");
+        assert!(body.required_bearer("b").is_err());
+        assert_eq!(body.bearer("c").unwrap().unwrap(), "7");
+        assert_eq!(body.bearer("d").unwrap(), None);
     }
 }

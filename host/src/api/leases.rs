@@ -24,7 +24,7 @@ use crate::{
 /// `PUT sys/leases/lookup`. Vault answers 400 for what is not there.
 pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
-    let id = fields.required("lease_id")?;
+    let id = fields.required_bearer("lease_id")?;
     fields.finish()?;
     let invalid = || ApiError::bad_request("invalid lease");
     let id = id.parse::<LeaseId>().map_err(|_| invalid())?;
@@ -137,7 +137,6 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
     let wait = ask.take_wait()?;
     let mut fields = ask.take_fields();
-    fields.ignore(&["prefix"]);
     fields.finish()?;
     let newest = newest(engine)?;
     let count = engine.leases.revoke_prefix(prefix).await?;
@@ -164,7 +163,6 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
     let wait = ask.take_wait()?;
     let mut fields = ask.take_fields();
     let reason = reason(&mut fields)?;
-    fields.ignore(&["prefix"]);
     fields.finish()?;
     let newest = newest(engine)?;
     let forced = engine.leases.force_prefix(prefix, &reason).await?;
@@ -349,8 +347,7 @@ pub(super) fn seconds_left(lease: &LeaseView, from: Timestamp) -> u64 {
 /// The id in the path, or in the body where the path has none.
 fn take_id(fields: &mut Fields, in_path: String) -> Result<String, ApiError> {
     if in_path.is_empty() {
-        return fields.required("lease_id");
+        return fields.required_bearer("lease_id");
     }
-    fields.ignore(&["lease_id"]);
-    Ok(in_path)
+    Ok(in_path.trim().to_owned())
 }

@@ -51,14 +51,10 @@ impl LoginRequest {
     }
 
     /// Logs in.
-    pub(super) async fn answer(
-        &self,
-        engine: &Engine,
-        fields: Map<String, Value>,
-        peer: IpAddr,
-    ) -> Outcome {
+    pub(super) async fn answer(&self, engine: &Engine, fields: Fields, peer: IpAddr) -> Outcome {
         let kind = self.mount.spec.kind;
         let login = kind.login(&self.rest).ok_or_else(ApiError::nothing_here)?;
+        let fields = fields.keep(kind.login_fields())?;
         let granted = engine.logins.log_in(&self.mount, login, fields, peer);
         Ok(Answer::granted(granted.await?))
     }
@@ -277,21 +273,50 @@ fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
         })?;
         patch.token_type = Some(kind);
     }
+    // As it is shown, beside the others; then as it is set.
+    let shown = [
+        "user_lockout_threshold",
+        "user_lockout_duration",
+        "user_lockout_counter_reset_duration",
+        "user_lockout_disable",
+    ];
+    take_lockout(&mut fields, shown, &mut patch)?;
     if let Some(mut lockout) = fields.object("user_lockout_config")? {
-        let threshold = lockout.number("lockout_threshold")?;
-        patch.lockout_threshold = threshold.map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-        patch.lockout_duration = lockout.duration("lockout_duration")?;
-        let reset = lockout.duration("lockout_counter_reset_duration")?;
-        patch.lockout_counter_reset = match reset {
-            Some(reset) => Some(reset),
-            None => lockout.duration("lockout_counter_reset")?,
-        };
-        patch.lockout_disabled = lockout.truth("lockout_disable")?;
+        lockout.rename(&[("lockout_counter_reset", "lockout_counter_reset_duration")]);
+        let set = [
+            "lockout_threshold",
+            "lockout_duration",
+            "lockout_counter_reset_duration",
+            "lockout_disable",
+        ];
+        take_lockout(&mut lockout, set, &mut patch)?;
         lockout.finish()?;
     }
     fields.ignore(&IGNORED_WITHIN);
     fields.finish()?;
     Ok(patch)
+}
+
+/// Takes the four settings of lock-out under their names; what is not given stays as
+/// the patch has it.
+fn take_lockout(
+    fields: &mut Fields,
+    [threshold, duration, reset, disable]: [&'static str; 4],
+    patch: &mut LoginTunePatch,
+) -> Result<(), ApiError> {
+    if let Some(number) = fields.number(threshold)? {
+        patch.lockout_threshold = Some(u32::try_from(number).unwrap_or(u32::MAX));
+    }
+    if let Some(span) = fields.duration(duration)? {
+        patch.lockout_duration = Some(span);
+    }
+    if let Some(span) = fields.duration(reset)? {
+        patch.lockout_counter_reset = Some(span);
+    }
+    if let Some(truth) = fields.truth(disable)? {
+        patch.lockout_disabled = Some(truth);
+    }
+    Ok(())
 }
 
 /// A login method as Vault shows one; vaultrs insists on every field above the
@@ -402,39 +427,4 @@ fn unknown_kind(kind: &str) -> ApiError {
         suggest::shown(kind),
         names.join(", ")
     ))
-}
-
-/// Gives fields that Vault renamed their present names; where both are there,
-/// the present one counts.
-fn rename(fields: &mut Map<String, Value>, names: &[(&str, &str)]) {
-    for (former, present) in names {
-        if let Some(value) = fields.remove(*former)
-            && !fields.contains_key(*present)
-        {
-            fields.insert((*present).to_owned(), value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_former_name_counts_where_the_present_one_is_absent() {
-        for (body, expected) in [
-            (json!({"policies": "a"}), json!({"token_policies": "a"})),
-            (
-                json!({"policies": "a", "token_policies": "b"}),
-                json!({"token_policies": "b"}),
-            ),
-            (json!({"x": 1}), json!({"x": 1})),
-        ] {
-            let Value::Object(mut fields) = body else {
-                panic!()
-            };
-            rename(&mut fields, &[("policies", "token_policies")]);
-            assert_eq!(Value::Object(fields), expected);
-        }
-    }
 }

@@ -12,6 +12,7 @@ use super::{
     leases,
     route::{Operation, Within, within_mount},
     tasks::{self, Doomed},
+    written_back,
 };
 use crate::{
     clock::Timestamp,
@@ -170,8 +171,11 @@ async fn write_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask
     let name = name.parse::<RoleName>()?;
     let requester = ask.requester();
     let replace = ask.fields.remove_entry("replace").into_iter().collect();
-    let replace = Fields::new(replace).truth("replace")?.unwrap_or(false);
-    let (roles, role) = (&engine.roles, Value::Object(ask.fields));
+    let replace = Fields::new(replace, &ask.notices)
+        .truth("replace")?
+        .unwrap_or(false);
+    let roles = &engine.roles;
+    let role = written_back::role(engine, mount, ask.fields).await?;
     let warnings = match replace {
         true => roles.replace(mount, &name, role, requester).await?,
         false => roles.write(mount, &name, role, requester).await?,

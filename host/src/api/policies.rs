@@ -96,9 +96,11 @@ async fn store(
             "is not available: delete the policy when it is to end",
         )?;
     }
-    // Nothing is filled into paths here, so nothing can be let in.
+    // Nothing is filled into paths here, so nothing can be let in; and what a policy
+    // is shown with may be written back.
     fields.ignore(&[
-        "name",
+        "version",
+        "modified",
         "allow_slashes_in_identity_templates",
         "allow_wildcards_in_identity_templates",
     ]);

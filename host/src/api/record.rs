@@ -146,6 +146,11 @@ impl Record {
         &self.plain_response
     }
 
+    /// Whether the caller's token holds.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// Whether this is no more than a stranger who was refused, or who was shown
     /// what everybody may see: of those, a peer gets so many lines.
     pub(super) fn is_of_a_stranger(&self, outcome: &Outcome) -> bool {

@@ -9,7 +9,7 @@ use super::{
     Outcome,
     answer::Answer,
     error::ApiError,
-    fields::Fields,
+    fields::{Fields, Notices},
     route::{Operation, Route},
 };
 use crate::installation::Installation;
@@ -143,7 +143,8 @@ fn leader() -> Answer {
 /// lost. The root key is in a file, so there are no shares to
 /// hand out; what clients ask about shares is accepted and means nothing.
 async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome {
-    let mut fields = Fields::new(body);
+    let notices = Notices::default();
+    let mut fields = Fields::new(body, &notices);
     let reason = "must be empty: what this server hands out is not encrypted to PGP keys";
     fields.empty("pgp_keys", reason)?;
     fields.empty("recovery_pgp_keys", reason)?;

@@ -26,14 +26,13 @@ pub(super) const OLDER: [(&str, &str); 6] = [
 /// older one no more, as in Vault.
 pub(super) fn note_older(
     parameters: &mut TokenParameters,
-    fields: &Map<String, Value>,
+    fields: &Fields,
     taken: &[(&str, &str)],
 ) {
-    let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     for (older, present) in taken.iter().filter(|pair| OLDER.contains(pair)) {
-        if is_given(older) {
+        if fields.has(older) {
             parameters.older_names.insert((*older).to_owned());
-        } else if is_given(present) {
+        } else if fields.has(present) {
             parameters.older_names.remove(*older);
         }
     }

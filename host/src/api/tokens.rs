@@ -21,6 +21,7 @@ use crate::{
     refusal::Refusal,
     secret::Secret,
     token::{Granted, NewToken, Permits, RoleTokenKind, Token, TokenKind},
+    weak,
 };
 
 /// `POST auth/token/create[-orphan | /:role]`
@@ -69,10 +70,7 @@ pub(super) fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
         Some(_) => return Err(ApiError::bad_request("type must be service or batch")),
     };
     Ok(NewToken {
-        id: fields
-            .text("id")?
-            .filter(|id| !id.is_empty())
-            .map(Secret::new),
+        id: fields.bearer("id")?.map(Secret::new),
         policies: policy::names("policies", &fields.list("policies")?.unwrap_or_default())
             .map_err(ApiError::bad_request)?,
         meta: take_meta(fields, "meta")?,
@@ -105,8 +103,8 @@ pub(super) fn take_meta(
             "{name} may have at most {MOST} entries"
         )));
     }
-    let text = |(key, value): (String, Value)| match value {
-        Value::String(text) if text.len() <= 512 && key.len() <= 128 => Ok((key, text)),
+    let text = |(key, value): (String, Value)| match weak::text(&value) {
+        Some(text) if text.len() <= 512 && key.len() <= 128 => Ok((key, text)),
         _ => Err(ApiError::bad_request(format!(
             "{name} must map names of at most 128 bytes to texts of at most 512 bytes"
         ))),
@@ -255,12 +253,12 @@ pub(super) async fn named(
             Ok(Some((ask.identity.token.clone(), own)))
         }
         Which::Value => {
-            let value = Secret::new(fields.required("token")?);
+            let value = Secret::new(fields.required_bearer("token")?);
             let token = engine.tokens.find(&value).await?;
             Ok(token.map(|token| (token, Some(value))))
         }
         Which::Accessor => {
-            let accessor = fields.required("accessor")?;
+            let accessor = fields.required_bearer("accessor")?;
             let token = engine.tokens.find_by_accessor(&accessor).await?;
             Ok(token.map(|token| (token, None)))
         }
@@ -380,7 +378,6 @@ pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome
         role.parameters.bound_cidrs = ranges;
     }
     role.parameters = token_parameters::take(&mut fields, role.parameters)?;
-    fields.ignore(&["name"]);
     fields.finish()?;
     engine.tokens.write_role(&name, &role).await?;
     Ok(Answer::done())

@@ -155,14 +155,9 @@ pub(super) struct Named {
 
 /// The token of a request about a wrapped answer: in its body or query, else the
 /// caller's own.
-pub(super) fn named(
-    fields: Map<String, Value>,
-    own: Option<&Secret<String>>,
-) -> Result<Named, ApiError> {
-    let mut fields = Fields::new(fields);
-    let named = fields.text("token")?.map(|token| token.trim().to_owned());
+pub(super) fn named(mut fields: Fields, own: Option<&Secret<String>>) -> Result<Named, ApiError> {
+    let named = fields.bearer("token")?;
     fields.finish()?;
-    let named = named.filter(|token| !token.is_empty());
     match (named, own) {
         (Some(named), own) => Ok(Named {
             is_own: own

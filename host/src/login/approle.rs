@@ -213,16 +213,15 @@ impl AppRoles {
 impl Method for AppRoles {
     /// The role id, as in Vault.
     fn counted_name(&self, attempt: &Attempt<'_>) -> Option<String> {
-        let role_id = attempt.form.peek("role_id")?.trim();
-        Some(role_id.to_owned()).filter(|role_id| role_id.len() <= LONGEST)
+        let role_id = attempt.form.peek("role_id");
+        role_id.filter(|role_id| role_id.len() <= LONGEST)
     }
 
     async fn log_in(&self, mut attempt: Attempt<'_>) -> Result<Claims, Rejection> {
         let mount = attempt.mount;
-        let role_id = attempt.form.required("role_id")?;
-        let secret_id = attempt.form.text("secret_id")?;
-        attempt.form.finish(&["role_id", "secret_id"])?;
-        let role_id = role_id.expose().trim();
+        let role_id = attempt.form.required_bearer("role_id")?;
+        let secret_id = attempt.form.bearer("secret_id")?;
+        let role_id = role_id.expose().as_str();
         if role_id.len() > LONGEST {
             return Err(Rejection::invalid(WRONG));
         }
@@ -231,7 +230,11 @@ impl Method for AppRoles {
             .find_by_alias::<AppRole>(mount, role_id)
             .await?;
         let Some(found) = found else {
-            return Err(Rejection::invalid(WRONG));
+            // As a role would that wants one.
+            return Err(match secret_id {
+                Some(_) => Rejection::Unknown(WRONG),
+                None => Rejection::invalid("missing secret_id"),
+            });
         };
         let mut standing = found.standing();
         let (name, role) = (found.name, found.entry);
@@ -239,7 +242,7 @@ impl Method for AppRoles {
             (false, _) => None,
             (true, None) => return Err(Rejection::invalid("missing secret_id")),
             (true, Some(secret_id)) => {
-                let presented = self.presented(mount, &name, secret_id.expose().trim());
+                let presented = self.presented(mount, &name, secret_id.expose());
                 Some(presented.await?.ok_or(Rejection::Wrong(WRONG))?)
             }
         };
@@ -268,6 +271,11 @@ impl Method for AppRoles {
     async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal> {
         let found = self.entries.find::<AppRole>(mount, name).await?;
         Ok(found.map(|role| role.standing()))
+    }
+
+    async fn is_known(&self, mount: &LoginMount, role_id: &str) -> Result<bool, Refusal> {
+        let found = self.entries.find_by_alias::<AppRole>(mount, role_id);
+        Ok(found.await?.is_some())
     }
 }
 

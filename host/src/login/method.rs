@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::LoginMount;
-use crate::{refusal::Refusal, secret::Secret, suggest, token::TokenParameters};
+use crate::{refusal::Refusal, secret::Secret, token::TokenParameters, weak};
 
 /// A kind of login.
 #[async_trait]
@@ -25,8 +25,9 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// Who presents these fields.
     ///
     /// # Errors
-    /// [`Rejection::Wrong`] where what exists was named and its proof is wrong:
-    /// that is counted. Anything else is a refusal.
+    /// [`Rejection::Wrong`] where what exists was named and its proof is wrong,
+    /// [`Rejection::Unknown`] where it does not exist: both are counted. Anything else
+    /// is a refusal.
     async fn log_in(&self, attempt: Attempt<'_>) -> Result<Claims, Rejection>;
 
     /// The role or user of a name as it stands now, for a token that is renewed;
@@ -35,6 +36,12 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// # Errors
     /// Where storage fails.
     async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal>;
+
+    /// Whether what failures are counted under exists.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    async fn is_known(&self, mount: &LoginMount, name: &str) -> Result<bool, Refusal>;
 }
 
 /// A role or user as it stands: what it gives, and what tells it from another.
@@ -79,6 +86,8 @@ pub struct Claims {
 pub enum Rejection {
     /// The proof is wrong; the sentence tells no more than that.
     Wrong(&'static str),
+    /// What was named does not exist; the sentence is the one of a wrong proof.
+    Unknown(&'static str),
     /// All else.
     Refused(Refusal),
 }
@@ -113,9 +122,10 @@ impl Form {
         Self { left }
     }
 
-    /// A text field as it stands, without taking it.
-    pub fn peek(&self, name: &str) -> Option<&str> {
-        self.left.get(name).and_then(Value::as_str)
+    /// What [`Self::bearer`] would take, without taking it.
+    pub fn peek(&self, name: &str) -> Option<String> {
+        let text = weak::text(self.left.get(name)?)?;
+        Some(text.trim().to_owned())
     }
 
     /// Takes a text field; absent, null and empty are none.
@@ -125,9 +135,31 @@ impl Form {
     pub fn text(&mut self, name: &str) -> Result<Option<Secret<String>>, Refusal> {
         match self.left.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text).filter(|t| !t.is_empty()).map(Secret::new)),
-            Some(_) => Err(Refusal::Invalid(format!("{name} must be a string"))),
+            Some(value) => match weak::text(&value) {
+                Some(text) => Ok(Some(text).filter(|t| !t.is_empty()).map(Secret::new)),
+                None => Err(Refusal::Invalid(format!("{name} must be a string"))),
+            },
         }
+    }
+
+    /// Takes a text whose bearer is believed, without the white space around it: it
+    /// may come from a file.
+    ///
+    /// # Errors
+    /// `Invalid` where it is no text.
+    pub fn bearer(&mut self, name: &str) -> Result<Option<Secret<String>>, Refusal> {
+        let text = self.text(name)?;
+        let trimmed = text.map(|text| text.expose().trim().to_owned());
+        Ok(trimmed.filter(|text| !text.is_empty()).map(Secret::new))
+    }
+
+    /// Takes such a text that must be there.
+    ///
+    /// # Errors
+    /// `Invalid` where it is missing or no text.
+    pub fn required_bearer(&mut self, name: &str) -> Result<Secret<String>, Refusal> {
+        self.bearer(name)?
+            .ok_or_else(|| Refusal::Invalid(format!("missing {name}")))
     }
 
     /// Takes a text field that must be there.
@@ -137,21 +169,6 @@ impl Form {
     pub fn required(&mut self, name: &str) -> Result<Secret<String>, Refusal> {
         self.text(name)?
             .ok_or_else(|| Refusal::Invalid(format!("missing {name}")))
-    }
-
-    /// Refuses what was not taken.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the nearest of `known`.
-    pub fn finish(self, known: &[&str]) -> Result<(), Refusal> {
-        match self.left.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(Refusal::Invalid(suggest::unknown(
-                &suggest::shown(name),
-                name,
-                known.iter().copied(),
-            ))),
-        }
     }
 }
 
@@ -164,18 +181,19 @@ mod tests {
     #[test]
     fn a_form_gives_each_field_once_and_shows_none() {
         let Value::Object(body) =
-            json!({"role_id": "r", "secret_id": null, "x": 1, "pasword": "p"})
+            json!({"role_id": "r", "secret_id": null, "x": [1], "jwt": " a.b.c\n", "pin": 7})
         else {
             panic!()
         };
         let mut form = Form::new(body);
         assert_eq!(format!("{form:?}"), "Form");
-        assert_eq!(form.peek("role_id"), Some("r"));
+        assert_eq!(form.peek("role_id").as_deref(), Some("r"));
+        assert_eq!(form.peek("pin").as_deref(), Some("7"));
         assert_eq!(form.required("role_id").unwrap().expose(), "r");
         assert!(form.required("role_id").is_err());
         assert!(form.text("secret_id").unwrap().is_none());
         assert!(form.text("x").is_err());
-        let refused = form.finish(&["password"]).unwrap_err().to_string();
-        assert_eq!(refused, "pasword is not known: did you mean \"password\"?");
+        assert_eq!(form.required_bearer("jwt").unwrap().expose(), "a.b.c");
+        assert_eq!(form.required("pin").unwrap().expose(), "7");
     }
 }

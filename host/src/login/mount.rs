@@ -66,6 +66,15 @@ impl Kind {
         matches!(self, Self::AppRole | Self::Userpass)
     }
 
+    /// The fields that a login of this kind reads.
+    pub fn login_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::AppRole => &["role_id", "secret_id"],
+            Self::Userpass => &["password"],
+            Self::Jwt => &["role", "jwt"],
+        }
+    }
+
     /// Reads a path below a login method: which login it is, if it is one. Only
     /// these paths are served to callers without a token.
     pub fn login<'p>(self, rest: &'p str) -> Option<LoginPath<'p>> {

@@ -6,6 +6,7 @@
 //! cost says, until a password is set.
 
 mod password;
+mod turns;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -155,7 +156,8 @@ impl Method for Users {
         let name = attempt.name.unwrap_or_default();
         let user = self.entries.find::<User>(attempt.mount, name).await?;
         let hash = user.as_ref().map(|user| user.entry.password.clone());
-        let fits = self.passwords.verify(password, hash).await?;
+        let who = (attempt.peer, name);
+        let fits = self.passwords.verify(who, password, hash).await?;
         match user {
             Some(user) if fits => Ok(Claims {
                 standing: user.standing(),
@@ -163,12 +165,16 @@ impl Method for Users {
                 display_name: user.name,
             }),
             Some(_) => Err(Rejection::Wrong(WRONG)),
-            None => Err(Rejection::invalid(WRONG)),
+            None => Err(Rejection::Unknown(WRONG)),
         }
     }
 
     async fn standing(&self, mount: &LoginMount, name: &str) -> Result<Option<Standing>, Refusal> {
         let found = self.entries.find::<User>(mount, name).await?;
         Ok(found.map(|user| user.standing()))
+    }
+
+    async fn is_known(&self, mount: &LoginMount, name: &str) -> Result<bool, Refusal> {
+        Ok(self.find(mount, name).await?.is_some())
     }
 }

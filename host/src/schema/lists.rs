@@ -30,7 +30,8 @@ pub(super) fn split(position: &Position<'_>, instance: &mut Value) -> bool {
     }
 }
 
-fn takes(parts: &[&Value], kind: &str) -> bool {
+/// Whether the schemas of a place take values of a type.
+pub(super) fn takes(parts: &[&Value], kind: &str) -> bool {
     parts
         .iter()
         .filter_map(|part| part.get("type"))

@@ -2,13 +2,29 @@
 
 use rustix::{
     fs::Mode,
-    process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask},
+    process::{
+        DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
+    },
 };
 
 /// Makes every file of this process its owner's alone, the database's side files
 /// included, which SQLite makes by itself.
 pub(super) fn keep_files_private() {
     umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Takes as many descriptors as the process may have; how many that is, if there is
+/// a limit. What a shell starts with is few: as many as idle connections make.
+pub(super) fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
 }
 
 /// Forbids core dumps, and other processes of this user to read its memory. A

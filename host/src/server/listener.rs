@@ -1,7 +1,7 @@
 //! The listener: TCP, TLS where it is configured, HTTP/1.1 and HTTP/2.
 //!
 //! Every wait on a peer is bounded, so that one that says nothing costs a task
-//! and no more.
+//! and a place, which it loses to whoever needs one (`places`).
 
 use std::{
     io,
@@ -26,9 +26,12 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::certificates::{Certificates, TlsError};
+use super::{
+    certificates::{Certificates, TlsError},
+    places::{Guest, Places},
+};
 use crate::{
-    api::{Api, delivery::Link},
+    api::{Api, Proven, delivery::Link},
     config::{Tls, TlsVersion},
 };
 
@@ -46,17 +49,33 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Largest head of a request, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
 
+/// Bytes of HTTP/2 that a peer may send before somebody reads them: of one request,
+/// and of a connection.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+
 /// Bound sockets and what they serve.
 #[derive(Debug)]
 pub(super) struct Listener {
     sockets: Vec<TcpListener>,
     tls: Option<Arc<ServerConfig>>,
     api: Api,
+    places: Places,
 }
 
 impl Listener {
-    pub(super) fn new(sockets: Vec<TcpListener>, tls: Option<Arc<ServerConfig>>, api: Api) -> Self {
-        Self { sockets, tls, api }
+    pub(super) fn new(
+        sockets: Vec<TcpListener>,
+        tls: Option<Arc<ServerConfig>>,
+        api: Api,
+        places: Places,
+    ) -> Self {
+        Self {
+            sockets,
+            tls,
+            api,
+            places,
+        }
     }
 
     /// Where it listens.
@@ -86,17 +105,31 @@ impl Listener {
                 () = &mut stop => break,
                 Some(accepted) = accepted.recv() => accepted,
             };
+            let Some(guest) = self.places.enter(peer.ip()) else {
+                tracing::debug!(%peer, "a connection found no place");
+                continue;
+            };
+            let guest = Arc::new(guest);
             let (api, watcher) = (self.api.clone(), graceful.watcher());
-            match acceptor.clone() {
-                None => drop(tokio::spawn(converse(stream, peer, api, watcher))),
-                Some(acceptor) => drop(tokio::spawn(async move {
-                    match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
-                        Ok(Ok(stream)) => converse(stream, peer, api, watcher).await,
-                        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
-                        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            let (acceptor, own) = (acceptor.clone(), Arc::clone(&guest));
+            let conversation = async move {
+                let Some(acceptor) = acceptor else {
+                    return converse(stream, peer, api, own, watcher).await;
+                };
+                match tokio::time::timeout(PATIENCE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => converse(stream, peer, api, own, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+                }
+            };
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = conversation => {}
+                    () = guest.asked_to_leave() => {
+                        tracing::debug!(%peer, "a connection without a token gave its place to another");
                     }
-                })),
-            }
+                }
+            });
         }
         for task in accepting {
             task.abort();
@@ -133,6 +166,7 @@ async fn converse<S>(
     stream: S,
     peer: SocketAddr,
     api: Api,
+    guest: Arc<Guest>,
     watcher: hyper_util::server::graceful::Watcher,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -143,8 +177,13 @@ async fn converse<S>(
         link: link.clone(),
     };
     let service = service_fn(move |request: Request<Incoming>| {
-        let (api, link) = (api.clone(), link.clone());
-        async move { Ok::<_, std::convert::Infallible>(api.handle(request, peer, link).await) }
+        let (api, link, guest) = (api.clone(), link.clone(), Arc::clone(&guest));
+        async move {
+            let request_ends = guest.begin();
+            let answer = api.handle(request, peer, link).await;
+            request_ends.end(answer.extensions().get::<Proven>().is_some());
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -156,6 +195,8 @@ async fn converse<S>(
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES as u32)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(128)
         .keep_alive_interval(Duration::from_secs(60))
         .keep_alive_timeout(PATIENCE);

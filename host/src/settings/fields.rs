@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, duration, schedule::Schedule, schema, storage::RootSchedule};
+use crate::{clock::Timestamp, duration, schedule::Schedule, schema, storage::RootSchedule, weak};
 
 /// How long a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.
@@ -114,23 +114,17 @@ pub(super) fn take_shown(schema: &Value, document: &mut Map<String, Value>) {
     }
 }
 
-/// A truth as Vault's clients write it: Go reads `1`, `t` and `TRUE` as one, too.
+/// A truth as Vault's clients write it; null, and no text at all, is none.
 ///
 /// # Errors
 /// One sentence that names `field`.
 pub fn truth(field: &str, value: Option<Value>) -> Result<Option<bool>, String> {
-    let text = match value.unwrap_or_default() {
-        Value::Null => return Ok(None),
-        Value::Bool(truth) => return Ok(Some(truth)),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) if text.trim().is_empty() => return Ok(None),
-        Value::String(text) => text,
-        _ => String::new(),
-    };
-    match text.trim() {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
-        _ => Err(format!("{field} must be true or false")),
+    match value.unwrap_or_default() {
+        Value::Null => Ok(None),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
+        value => weak::truth(&value)
+            .map(Some)
+            .ok_or_else(|| format!("{field} must be true or false")),
     }
 }
 

@@ -108,10 +108,7 @@ pub(crate) fn steps(
             steps
         }
         Form::Statements => {
-            let password = match config.password_authentication {
-                PasswordAuthentication::ScramSha256 => password_verifier(ctx, password),
-                PasswordAuthentication::Password => Zeroizing::new(password.expose().to_owned()),
-            };
+            let password = stated_password(ctx, config, password);
             let values = Values {
                 name,
                 password: Some(&password),
@@ -129,6 +126,18 @@ pub(crate) fn steps(
     };
     steps.push(ownership::mark_step(ctx, name));
     Ok(steps)
+}
+
+/// What `{{password}}` stands for in the operator's own statements.
+pub(crate) fn stated_password(
+    ctx: &Context,
+    config: &Config,
+    password: &Secret,
+) -> Zeroizing<String> {
+    match config.password_authentication {
+        PasswordAuthentication::ScramSha256 => password_verifier(ctx, password),
+        PasswordAuthentication::Password => Zeroizing::new(password.expose().to_owned()),
+    }
 }
 
 /// How the transaction runs that makes a role, or rehearses it.

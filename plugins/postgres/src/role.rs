@@ -24,6 +24,10 @@ pub struct Role {
     /// transaction. Must be harmless where there is nothing to undo.
     /// Placeholder: `{{name}}`.
     pub rollback_statements: Statements,
+    /// SQL that gives an existing role its new password, instead of
+    /// `ALTER ROLE … PASSWORD`, run in one transaction. With `username` only.
+    /// Placeholders: `{{name}}`, `{{password}}`.
+    pub rotation_statements: Statements,
     /// What the leased role may do, instead of `creation_statements`.
     pub grants: Vec<Grant>,
     /// The roles that it becomes a member of, instead of
@@ -148,7 +152,18 @@ impl Role {
             && self.grants.is_empty()
             && self.member_of.is_empty()
         {
+            if !self.rotation_statements.is_empty() && !self.rotation_statements.mention("password")
+            {
+                return Err(refuse(
+                    "The role's `rotation_statements` must set {{password}}, and do not mention it.",
+                ));
+            }
             return self.account().map(drop);
+        }
+        if self.username.is_none() && !self.rotation_statements.is_empty() {
+            return Err(refuse(
+                "The role's `rotation_statements` go with `username`, the existing role whose password they set.",
+            ));
         }
         if self.form()? == Form::Statements
             && !self.creation_statements.mention("name")

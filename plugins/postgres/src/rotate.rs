@@ -6,11 +6,13 @@ use lessor_sdk::prelude::*;
 
 use crate::Postgres;
 use crate::config::Config;
-use crate::create::{Credential, password_verifier};
+use crate::create::{Credential, password_verifier, stated_password};
 use crate::problem::Problem;
 use crate::role::Role;
 use crate::session::{log_in, with_session};
 use crate::sql::identifier;
+use crate::template::Values;
+use crate::transaction::{End, Mode, Step, run};
 
 /// A new password for the root credential's own role.
 pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Postgres>> {
@@ -60,19 +62,50 @@ pub(crate) fn account(ctx: &Context, config: &Config, role: &Role) -> Result<Rot
         ));
     }
     let password = ctx.password_for("account", &role.password_policy)?;
-    let sql = set_password(ctx, &identifier(username), &password);
+    let steps = account_steps(ctx, config, role, username, &password)?;
+    let mode = Mode {
+        alone: role.rotation_statements.grant_on_objects(),
+        end: End::Commit,
+        patience: ctx.timeout / 2,
+    };
     let changed = with_session(config, &config.database, |session| {
-        session
-            .query(&sql)
-            .map(drop)
-            .map_err(|error| Problem::new(format!("Changing the password of {username:?}"), error))
+        run(session, mode, &steps)
     });
     changed.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
     Ok(Rotated::account(Credential::new(config, username, password)).fact("username", username))
 }
 
+/// What gives an existing role its new password: the operator's own statements, or
+/// the command for it.
+pub(crate) fn account_steps(
+    ctx: &Context,
+    config: &Config,
+    role: &Role,
+    username: &str,
+    password: &Secret,
+) -> Result<Vec<Step>> {
+    if role.rotation_statements.is_empty() {
+        let sql = set_password(ctx, &identifier(username), password);
+        let about = format!("Changing the password of {username:?}");
+        return Ok(vec![Step::new(about, sql)]);
+    }
+    let password = stated_password(ctx, config, password);
+    let values = Values {
+        name: username,
+        password: Some(&password),
+        expiration: None,
+    };
+    let rendered = role
+        .rotation_statements
+        .render("rotation_statements", &values)?;
+    let numbered = rendered.into_iter().enumerate();
+    Ok(numbered
+        .map(|(index, sql)| Step::written(format!("rotation_statements[{index}]"), sql))
+        .collect())
+}
+
 /// The command that gives a role a new password. `role` is quoted.
-pub(crate) fn set_password(ctx: &Context, role: &str, password: &Secret) -> String {
+fn set_password(ctx: &Context, role: &str, password: &Secret) -> String {
     format!(
         "ALTER ROLE {role} PASSWORD '{}'",
         *password_verifier(ctx, password)

@@ -263,13 +263,13 @@ fn rehearse(
     let name = format!("lessor-check-{}", ctx.operation_id);
     let password = ctx.password_for("rehearsal", &role.password_policy)?;
     let (steps, mode) = if role.username.is_some() {
-        let sql = rotate::set_password(ctx, &identifier(role.account()?), &password);
+        let steps = rotate::account_steps(ctx, config, role, role.account()?, &password)?;
         let mode = Mode {
-            alone: false,
+            alone: role.rotation_statements.grant_on_objects(),
             end: End::Rollback,
             patience: ctx.timeout / 4,
         };
-        (vec![Step::new("Setting the account's password", sql)], mode)
+        (steps, mode)
     } else {
         let mode = Mode {
             patience: ctx.timeout / 4,

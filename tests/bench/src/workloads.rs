@@ -6,6 +6,7 @@ use crate::{bench::Bench, row::Outcome};
 
 mod call;
 mod certificate;
+mod flood;
 mod issue;
 mod memory;
 mod postgres;
@@ -18,7 +19,7 @@ mod storm;
 type Workload = fn(&mut Bench) -> Result<Outcome>;
 
 /// By name, in the order of the table.
-pub(crate) const WORKLOADS: [(&str, Workload); 9] = [
+pub(crate) const WORKLOADS: [(&str, Workload); 10] = [
     ("call", call::run),
     ("issue", issue::run),
     ("certificate", certificate::run),
@@ -26,6 +27,7 @@ pub(crate) const WORKLOADS: [(&str, Workload); 9] = [
     ("scale", scale::run),
     ("revoke", revoke::run),
     ("storm", storm::run),
+    ("flood", flood::run),
     ("memory", memory::run),
     ("start", start::run),
 ];

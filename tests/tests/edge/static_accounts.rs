@@ -347,6 +347,7 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         ("an unknown field", "POST", "db/static-roles/b", of_b(json!({"rotation_perod": "1d"})), 400, &["rotation_perod", "rotation_period"]),
         ("no schedule", "POST", "db/static-roles/b", json!({"username": "harness_b"}), 400, &["rotation_period", "manual=true"]),
         ("another kind of credential", "POST", "db/static-roles/b", of_b(json!({"credential_type": "rsa_private_key"})), 400, &["credential_type"]),
+        ("statements that do not set the password", "POST", "db/static-roles/b", of_b(json!({"rotation_statements": ["ALTER ROLE x"]})), 400, &["rotation_statements"]),
         ("a role that leases too", "POST", "db/static-roles/b", of_b(json!({"member_of": ["harness_readers"]})), 400, &["write two roles"]),
         ("period and schedule", "POST", "db/static-roles/b", of_b(json!({"rotation_period": "1d", "rotation_schedule": "0 3 * * *"})), 400, &["rotation_period", "rotation_schedule"]),
         ("an unknown schedule", "POST", "db/static-roles/b", of_b(json!({"rotation_schedule": "@daily"})), 400, &["rotation_schedule", "@daily"]),
@@ -360,7 +361,6 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         ("a mount without config", "POST", "bare/static-roles/b", of_b(json!({})), 400, &["no config"]),
         ("no such mount", "POST", "nowhere/static-roles/b", of_b(json!({})), 404, &["nowhere"]),
         ("no such static role", "POST", "db/rotate-role/ap", json!({}), 404, &["ap", "app"]),
-        ("a field for a rotation", "POST", "db/rotate-role/app", json!({"force": true}), 400, &["force"]),
         ("an unknown version", "GET", "db/static-creds/app?version=3", json!({}), 400, &["previous"]),
         ("no previous version", "GET", "db/static-creds/app?version=previous", json!({}), 409, &["no previous"]),
     ];

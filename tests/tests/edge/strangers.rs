@@ -2,7 +2,9 @@
 //! meanwhile.
 
 mod bodies;
+mod connections;
 mod lines;
+mod logins;
 
 use lessor_tests::{
     http::{Answer, Http},

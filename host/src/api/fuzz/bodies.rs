@@ -5,7 +5,12 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{body, error::ApiError, fields::Fields, token_parameters, tokens},
+    api::{
+        body,
+        error::ApiError,
+        fields::{Fields, Notices},
+        token_parameters, tokens,
+    },
     clock::Timestamp,
     json::{self, Bounds},
     role::HostFields,
@@ -192,7 +197,7 @@ fn refused(refusal: &ApiError) -> &'static str {
 /// Token parameters, which are the same when they are shown and taken again.
 fn token_role(body: Map<String, Value>) -> Result<(), ApiError> {
     let take = |body: Map<String, Value>| {
-        let mut fields = Fields::new(body);
+        let mut fields = Fields::new(body, &Notices::default());
         let taken = token_parameters::take(&mut fields, TokenParameters::default())?;
         Ok::<_, ApiError>((taken, fields))
     };
@@ -213,7 +218,7 @@ fn token_role(body: Map<String, Value>) -> Result<(), ApiError> {
 
 /// What is asked of a new token.
 fn new_token(body: Map<String, Value>) -> Result<(), ApiError> {
-    let mut fields = Fields::new(body);
+    let mut fields = Fields::new(body, &Notices::default());
     let asked = tokens::take_new(&mut fields)?;
     assert!(asked.meta.is_none_or(|meta| meta.len() <= 64));
     for span in asked

