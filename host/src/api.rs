@@ -53,7 +53,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};

@@ -567,6 +567,7 @@ mod tests {
                     content_type: said.to_owned(),
                     bytes: b"<script>".to_vec(),
                 },
+                task: None,
             };
             let response = answer.encode("r");
             let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();

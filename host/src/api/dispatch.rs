@@ -218,6 +218,6 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: 
 
 /// The token of a request about a wrapped answer.
 fn wrapping_token(mut ask: Ask) -> Result<Secret<String>, ApiError> {
-    let fields = std::mem::take(&mut ask.fields);
+    let fields = ask.take_fields();
     Ok(wrapping::named(fields, ask.token.as_ref())?.token)
 }

@@ -136,7 +136,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
 /// task in the head that ends when none is left; with `sync`, waits for that itself.
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
     let wait = ask.take_wait()?;
-    let mut fields = ask.take_fields();
+    let fields = ask.take_fields();
     fields.finish()?;
     let newest = newest(engine)?;
     let count = engine.leases.revoke_prefix(prefix).await?;

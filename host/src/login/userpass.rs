@@ -152,7 +152,6 @@ impl Method for Users {
 
     async fn log_in(&self, mut attempt: Attempt<'_>) -> Result<Claims, Rejection> {
         let password = attempt.form.required("password")?;
-        attempt.form.finish(&["password"])?;
         let name = attempt.name.unwrap_or_default();
         let user = self.entries.find::<User>(attempt.mount, name).await?;
         let hash = user.as_ref().map(|user| user.entry.password.clone());
