@@ -213,6 +213,13 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The same, saying what is so now because of it.
+    #[must_use]
+    pub fn after(self, left: &str) -> Self {
+        let message = format!("{}; {left}", self.message.trim_end_matches('.'));
+        Self { message, ..self }
+    }
+
     /// Whether what was asked of upstream may take effect a little later: the host
     /// stopped the call, which may have been waiting for an answer, or upstream
     /// broke off.

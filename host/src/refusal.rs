@@ -54,7 +54,7 @@ pub enum Refusal {
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Refused half way: what was changed before stays.
-    #[error("{cause}; {left}")]
+    #[error("{}", half_way(cause, left))]
     Partly {
         /// Why it went no further.
         cause: Box<Self>,
@@ -84,6 +84,14 @@ impl Refusal {
             Self::Partly { cause, .. } => cause.cause(),
             other => other,
         }
+    }
+}
+
+/// Why, and what is so now. A failure keeps its code at its end, where clients look.
+fn half_way(cause: &Refusal, left: &str) -> String {
+    match cause {
+        Refusal::Provider(failure) => failure.clone().after(left).to_string(),
+        other => format!("{other}; {left}"),
     }
 }
 
@@ -123,6 +131,7 @@ impl From<RandomError> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::FailureClass;
 
     #[test]
     fn a_refusal_half_way_says_why_and_what_is_so_now() {
@@ -134,5 +143,18 @@ mod tests {
             "it is being made; it is marked; and kept"
         );
         assert!(matches!(twice.cause(), Refusal::Conflict(_)));
+
+        let failure = Failure {
+            class: FailureClass::Unavailable,
+            code: "timeout".into(),
+            message: "No answer came.".into(),
+            retry_after: None,
+            reached_upstream: true,
+        };
+        let refused = Refusal::from(failure).after("it is looked for");
+        assert_eq!(
+            refused.to_string(),
+            "No answer came; it is looked for (timeout)"
+        );
     }
 }

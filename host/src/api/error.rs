@@ -198,7 +198,10 @@ impl From<Refusal> for ApiError {
             Refusal::Unavailable(sentence) => Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence),
             Refusal::Provider(failure) => failure.into(),
             Refusal::Internal(cause) => Self::internal(cause),
-            Refusal::Partly { cause, left } => Self::from(*cause).after(left),
+            Refusal::Partly { cause, left } => match *cause {
+                Refusal::Provider(failure) => failure.after(&left).into(),
+                other => Self::from(other).after(left),
+            },
         }
     }
 }

@@ -105,8 +105,10 @@ fn what_nobody_waited_for_is_ended_unless_the_request_has_a_name() {
     };
     thread::scope(|scope| {
         scope.spawn(|| {
-            let hold = "select pg_advisory_lock(7); select pg_sleep(3600)";
-            let _ = fixture.postgres.query(hold);
+            // Of its own session, which the test ends; where it fails, time does.
+            let hold = "select pg_advisory_lock(7); select pg_sleep(50)";
+            let (user, password) = (&fixture.root.username, &fixture.root.password);
+            let _ = fixture.postgres.query_as(user, password, hold);
         });
         eventually_true("the lock is held", || advisory("granted") == "1");
         let mut callers: Vec<TcpStream> = (0..5).map(|_| ask("")).collect();
