@@ -670,8 +670,12 @@ async fn public_document(
         })),
         // Strangers are not told what exists; `dispatch` tells the others.
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
-        // Strangers read this: what went wrong may name what the config holds.
-        Err(refusal) => Err(ApiError::from(refusal).undisclosed()),
+        Err(refusal) => {
+            let refused = ApiError::from(refusal);
+            let reason = refused.errors().join("; ");
+            tracing::info!(%mount, name, reason, "could not give out a document of a mount");
+            Err(refused.undisclosed())
+        }
     }
 }
 

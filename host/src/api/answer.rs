@@ -646,6 +646,11 @@ mod tests {
                 r#"{"errors":["no (E1)"]}"#,
             ),
             (
+                ApiError::from(failure(FailureClass::Unavailable)).undisclosed(),
+                502,
+                r#"{"errors":["the document cannot be had now; the server's log says why"]}"#,
+            ),
+            (
                 failure(FailureClass::Internal).into(),
                 502,
                 r#"{"errors":["no (E1)"]}"#,

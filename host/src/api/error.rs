@@ -106,17 +106,14 @@ impl ApiError {
         self
     }
 
-    /// The same for a caller who may not know the reason: the log has it.
-    pub(super) fn undisclosed(self) -> Self {
-        let cause = match self.cause {
-            Some(cause) => cause,
-            None => self.errors.join("; ").into(),
-        };
-        Self {
-            errors: Vec::new(),
-            cause: Some(cause),
-            ..self
+    /// The same for whoever reads a document without a token: a reason may name what
+    /// the config holds, and is for the log.
+    pub(super) fn undisclosed(mut self) -> Self {
+        if self.cause.is_none() {
+            self.errors =
+                vec!["the document cannot be had now; the server's log says why".to_owned()];
         }
+        self
     }
 
     /// The same with `Retry-After`.

@@ -17,6 +17,7 @@ fn an_initialisation_whose_answer_was_lost_is_repeated() {
         "initialise.after_start",
     ] {
         let mut server = Server::setup().fault(point).start_uninitialised();
+        server.http = server.http.with_token("none yet");
         let json = [("Content-Type", "application/json")];
         let lost = server.http.try_send("PUT", "sys/init", &json, Some(b"{}"));
         assert!(lost.is_err(), "{point}: {lost:?}");

@@ -264,7 +264,7 @@ fn a_config_that_cannot_work_is_refused_in_one_sentence() {
         ),
         (
             with("certificate", own["private_key"].clone()),
-            "config.certificate: there is no certificate in PEM in it.",
+            "config.certificate: a block \"PRIVATE KEY\" does not belong there",
         ),
         (
             with("private_key", json!("hello")),
@@ -272,11 +272,11 @@ fn a_config_that_cannot_work_is_refused_in_one_sentence() {
         ),
         (
             with("private_key", own["certificate"].clone()),
-            "config.private_key: this is no private key.",
+            "config.private_key: a block \"CERTIFICATE\" does not belong there",
         ),
         (
             with("private_key", json!(desk.read("locked.key"))),
-            "config.private_key: the key is encrypted; decrypt it by",
+            "config.private_key: a block is encrypted; decrypt it by",
         ),
         (
             with("private_key", json!(desk.read("other.key"))),
