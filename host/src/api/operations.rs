@@ -128,7 +128,8 @@ pub(super) async fn versions(engine: &Engine) -> Outcome {
     let (mut keys, mut details) = (Vec::new(), Map::new());
     for (version, since) in versions {
         let shown = json!({
-            "build_date": Value::Null,
+            "build_date": "",
+            "commit_date": "",
             "previous_version": previous,
             "timestamp_installed": since.rfc3339(),
         });

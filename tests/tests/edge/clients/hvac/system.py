@@ -20,10 +20,16 @@ assert sys_.read_init_status() == {"initialized": True}
 assert sys_.read_seal_status()["sealed"] is False
 assert client.seal_status["type"] and client.ha_status["is_self"]
 assert sys_.read_leader_status()["ha_enabled"] is False
+assert health["version"].startswith("1.21.") and health["lessor_version"], health
+assert client.read("sys/ha-status")["data"]["nodes"][0]["active_node"]
+assert client.list("sys/version-history")["data"]["keys"]
+assert client.read("sys/internal/ui/mounts")["data"]["secret"]["db/"]["type"] == "postgres"
+assert client.read("sys/internal/ui/resultant-acl")["data"] == {"root": True}
 refused(wrong.InvalidRequest, sys_.initialize)
 
 # Mounts.
 listed = sys_.list_mounted_secrets_engines()["data"]
+assert sys_.list_mounted_secrets_engines()["db/"] == listed["db/"]
 assert listed["db/"]["type"] == "postgres", listed
 assert sys_.retrieve_mount_option("db", "version", "none") == "none"
 done(

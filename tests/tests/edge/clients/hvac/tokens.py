@@ -105,6 +105,7 @@ refused((wrong.InvalidRequest, wrong.Forbidden), another(wrapped["token"]).sys.u
 wrapped = client.read("db/creds/reader", wrap_ttl="1m")["wrap_info"]
 looked = client.write("sys/wrapping/lookup", token=wrapped["token"])["data"]
 assert looked["creation_path"] == "db/creds/reader" and looked["creation_ttl"] == 60, looked
+assert another(wrapped["token"]).read("sys/wrapping/lookup")["data"] == looked
 again = client.write("sys/wrapping/rewrap", token=wrapped["token"])["wrap_info"]
 credential = another(again["token"]).sys.unwrap()
 assert credential["data"]["username"] and credential["lease_id"], credential

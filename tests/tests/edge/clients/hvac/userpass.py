@@ -12,6 +12,8 @@ here = {"mount_point": "people"}
 done(users.create_or_update_user("ann", "correct horse", policies="app", **here))
 done(users.create_or_update_user("bob", "staple", token_policies=["app"], token_ttl="5m", **here))
 assert users.list_user(**here)["data"]["keys"] == ["ann", "bob"]
+shown = users.read_user("ann", **here)["data"]
+assert shown["policies"] == shown["token_policies"] == ["app"], shown
 shown = users.read_user("bob", **here)["data"]
 assert shown["token_policies"] == ["app"] and shown["token_ttl"] == 300, shown
 assert "staple" not in str(shown), shown
