@@ -5,6 +5,7 @@ mod agent;
 mod bao;
 mod external_secrets;
 mod hvac;
+mod node;
 mod vaultrs;
 
 use lessor_tests::fixture::Fixture;
