@@ -63,11 +63,20 @@ impl Loads {
         L: Future<Output = Result<Arc<Plugin>, PluginError>> + Send + 'static,
     {
         let mut known = self.known();
-        let current = known.get(&key).filter(|loading| outcome(loading).is_none());
-        if let Some(loading) = current {
-            return loading.clone();
-        }
-        let loading = begin(load());
+        let former = match known.get(&key) {
+            None => None,
+            Some(loading) => match outcome(loading) {
+                None => return loading.clone(),
+                done => done,
+            },
+        };
+        let load = load();
+        let loading = begin(async move {
+            let loaded = load.await;
+            // Until now, so that what mounts run need not be compiled anew.
+            drop(former);
+            loaded
+        });
         known.insert(key, loading.clone());
         loading
     }

@@ -39,8 +39,7 @@ fn list(items: &[Vec<u8>]) -> Vec<u8> {
 
 /// A function with so many variables.
 fn function(locals: usize, body: &[u8]) -> Vec<u8> {
-    let declared = [leb(1), leb(locals), vec![0x7f]].concat();
-    let code = [declared.as_slice(), body, &[0x0b]].concat();
+    let code = [leb(1).as_slice(), &leb(locals), &[0x7f], body, &[0x0b]].concat();
     [leb(code.len()), code].concat()
 }
 
