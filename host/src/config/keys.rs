@@ -73,6 +73,8 @@ pub(super) const KEYS: [Key; 30] = [
     key("sandbox", "plugin_calls", Kind::Value),
     key("sandbox", "describe", Kind::Value),
     key("sandbox", "plugin_size", Kind::Value),
+    key("sandbox", "compile", Kind::Value),
+    key("sandbox", "compile_memory", Kind::Value),
     key("log", "level", Kind::Text),
     key("log", "format", Kind::Text),
 ];

@@ -98,7 +98,11 @@ pub(super) fn anatomy(engine: &Engine, component: &Component, size: u64) -> Anat
             .resources_required()
             .map_or_else(Beginnings::default, |required| Beginnings {
                 memories: required.num_memories,
-                memory: required.max_initial_memory_size.unwrap_or(0),
+                // Told in pages.
+                memory: required
+                    .max_initial_memory_size
+                    .unwrap_or(0)
+                    .saturating_mul(64 << 10),
                 tables: required.num_tables,
                 table: required.max_initial_table_size.unwrap_or(0),
             }),

@@ -87,7 +87,9 @@ fn a_declared_pin_is_there_from_the_start_and_only_with_the_right_digest() {
     for _ in 0..2 {
         eventually_true("the declared plugin is pinned", || {
             let entry = server.http.get("sys/plugins/catalog/secret/declared");
-            entry.status == 200 && entry.data()["source"] == "config"
+            entry.status == 200
+                && entry.clone().data()["source"] == "config"
+                && entry.data()["state"] == "ready"
         });
         server.kill();
         server.restart();
