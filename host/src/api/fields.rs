@@ -25,7 +25,7 @@ use crate::{
 /// Words in the names of fields that hold something back. A field that has one in
 /// its name, or nearly one, or that is near a known field that has one, is not
 /// ignored where it asks for something.
-const HOLDING_BACK: [&str; 32] = [
+const HOLDING_BACK: [&str; 34] = [
     "algorithms",
     "algs",
     "allowed",
@@ -53,6 +53,8 @@ const HOLDING_BACK: [&str; 32] = [
     "policies",
     "policy",
     "required",
+    "role",
+    "rules",
     "sha256",
     "subject",
     "threshold",
@@ -453,6 +455,8 @@ mod tests {
             ("token_strictly_bind_ip", json!(true), true),
             ("allowed_host", json!(["https://x"]), true),
             ("CAS", json!(3), true),
+            // At a path without a role: a token of no role at all would come of it.
+            ("role_name", json!("narrow"), true),
             // They ask for nothing: who reads and writes back means no harm.
             ("token_strictly_bind_ip", json!(false), false),
             ("explict_max_ttl", json!(0), false),

@@ -268,6 +268,7 @@ fn a_misspelled_limit_is_refused_by_name_and_changes_nothing() {
         ("auth/token/create", "explict_max_ttl", json!("1h")),
         ("auth/token/create", "num_use", json!(1)),
         ("auth/token/create", "bound_cidr", json!("10.0.0.0/8")),
+        ("auth/token/create", "role_name", json!("x")),
         ("auth/token/roles/x", "alowed_policies", json!(["a"])),
         (
             "auth/token/roles/x",
@@ -493,7 +494,7 @@ fn bearer_texts_lose_the_white_space_around_them() {
         &json!({"role_type": "jwt", "user_claim": "sub", "bound_subject": "a"}),
     )
     .ok();
-    let jwt = issuer.sign(&json!({"sub": "a"}));
+    let jwt = issuer.sign(&json!({"sub": "a", "exp": 4_102_444_800_u64}));
     for jwt in [
         jwt.clone(),
         format!("{jwt}\n"),

@@ -324,7 +324,7 @@ fn what_no_token_may_have_is_refused_and_nothing_is_made() {
         (http, json!({"ttl": -1}), "ttl"),
         (http, json!({"num_uses": -1}), "num_uses"),
         (http, json!({"num_uses": 5_000_000_000_u64}), "num_uses"),
-        (http, json!({"meta": {"a": 1}}), "meta"),
+        (http, json!({"meta": {"a": []}}), "meta"),
         (http, json!({"type": "bach"}), "type"),
         (http, json!({"type": "batch", "num_uses": 1}), "num_uses"),
         (http, json!({"entity_alias": "x"}), "entity_alias"),
