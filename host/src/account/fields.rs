@@ -63,6 +63,8 @@ pub(super) struct Asked {
     pub(super) db_name: Option<String>,
     /// What of the body means nothing here.
     pub(super) warnings: Vec<String>,
+    /// Whether no schedule is named, nor that none is meant.
+    unscheduled: bool,
 }
 
 impl Asked {
@@ -99,25 +101,45 @@ impl Asked {
             Some(Value::String(name)) => Some(name),
             Some(_) => return Err("db_name must be a string".into()),
         };
+        let manual = truth("manual", document.remove("manual"))?;
+        let schedule = schedule(document, row, manual, now)?;
+        let is_told = manual.unwrap_or(row.is_some());
         Ok(Self {
             account,
-            schedule: schedule(document, row, now)?,
+            unscheduled: schedule == Schedule::ByHand && !is_told,
+            schedule,
             former: former(document, row)?,
             skip_import_rotation: skip.unwrap_or(false),
             db_name,
             warnings: foreign(document, schema)?,
         })
     }
+
+    /// Refuses a static role without a schedule: one that was left out by mistake would
+    /// never be renewed, and nobody would notice. Asked for once the rest is known to be
+    /// right, so that a misspelt field is named first.
+    ///
+    /// # Errors
+    /// One sentence that says the word for it.
+    pub(super) fn refuse_unscheduled(&self) -> Result<(), String> {
+        match self.unscheduled {
+            false => Ok(()),
+            true => Err(
+                "rotation_period or rotation_schedule is required: without them the credential is never renewed by \
+                 itself; where that is meant, say manual=true"
+                    .into(),
+            ),
+        }
+    }
 }
 
-/// When the account is renewed by itself. A schedule that was left out by mistake would
-/// never renew it, and nobody would notice: that needs a word of its own.
+/// When the account is renewed by itself.
 fn schedule(
     document: &mut Map<String, Value>,
     row: Option<&AccountRow>,
+    manual: Option<bool>,
     now: Timestamp,
 ) -> Result<Schedule, String> {
-    let manual = truth("manual", document.remove("manual"))?;
     // A period of 0 is how it is shown that none is set.
     let unset = |value: &mut Value| {
         matches!(
@@ -132,19 +154,12 @@ fn schedule(
         Some(row) if manual != Some(true) => row.schedule.patch(document, SHORTEST_PERIOD, now)?,
         _ => Schedule::take(document, SHORTEST_PERIOD, now)?,
     };
-    match (manual, &asked) {
-        (Some(true), Schedule::ByHand) => Ok(asked),
-        (Some(true), _) => Err(
+    if manual == Some(true) && asked != Schedule::ByHand {
+        return Err(
             "manual excludes rotation_period and rotation_schedule: give one of them, or leave them out".into(),
-        ),
-        (None, Schedule::ByHand) if row.is_some() => Ok(asked),
-        (_, Schedule::ByHand) => Err(
-            "rotation_period or rotation_schedule is required: without them the credential is never renewed by \
-             itself; where that is meant, say manual=true"
-                .into(),
-        ),
-        _ => Ok(asked),
+        );
     }
+    Ok(asked)
 }
 
 /// What becomes of the former credential.
@@ -246,6 +261,7 @@ mod tests {
             skip_import_rotation: true,
             db_name: Some("orders".into()),
             warnings: vec![],
+            unscheduled: false,
         };
         assert_eq!(asked, expected);
         assert_eq!(
@@ -256,6 +272,31 @@ mod tests {
         assert_eq!(asked.schedule, Schedule::ByHand);
         assert_eq!(asked.former.grace, DEFAULT_GRACE);
         assert!(!asked.skip_import_rotation);
+    }
+
+    #[test]
+    fn a_schedule_is_left_out_by_a_word_alone() {
+        let row = AccountRow::resting("billing", Schedule::ByHand);
+        for (body, row, is_refused) in [
+            (json!({"username": "billing"}), None, true),
+            (
+                json!({"username": "billing", "rotation_period": 0}),
+                None,
+                true,
+            ),
+            (json!({"username": "billing", "manual": true}), None, false),
+            (
+                json!({"username": "billing", "rotation_period": 60}),
+                None,
+                false,
+            ),
+            (json!({}), Some(&row), false),
+            (json!({"manual": false}), Some(&row), true),
+        ] {
+            let (asked, _) = take(body.clone(), row).unwrap();
+            let refused = asked.refuse_unscheduled();
+            assert_eq!(refused.is_err(), is_refused, "{body}: {refused:?}");
+        }
     }
 
     #[test]
@@ -328,11 +369,6 @@ mod tests {
             (json!({"username": null}), "username is required"),
             (json!({"username": ""}), "username must be"),
             (json!({"username": 5}), "username must be"),
-            (json!({"username": "billing"}), "manual=true"),
-            (
-                json!({"username": "billing", "rotation_period": 0}),
-                "manual=true",
-            ),
             (
                 json!({"username": "billing", "rotation_period": 60, "manual": true}),
                 "manual excludes",

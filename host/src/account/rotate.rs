@@ -133,12 +133,14 @@ impl Accounts {
             rotated.secret.expose().as_bytes(),
         )?;
         let now = self.clock.now();
+        // The credential from before lessor has no version to be kept as.
+        let keeps = row.former.is_kept && row.version > 0;
         let new = NewCredential {
             version,
             secret,
             retires: rotated.retires.map(|id| Retires {
                 id,
-                at: (!row.former.is_kept).then(|| now.plus(row.former.grace)),
+                at: (!keeps).then(|| now.plus(row.former.grace)),
             }),
             next: row.schedule.next(Some(now), now),
             created_at: now,

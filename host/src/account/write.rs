@@ -64,6 +64,7 @@ impl Accounts {
             .static_role
             .check("role", &mut document)
             .map_err(Refusal::Invalid)?;
+        asked.refuse_unscheduled().map_err(Refusal::Invalid)?;
         let document = Secret::new(document.to_string());
         self.refuse_taken(&mount, &plugin, name, &asked.account)
             .await?;
@@ -83,7 +84,9 @@ impl Accounts {
                     // It would take the account over.
                     mount.refuse_while_held()?;
                 }
-                let warning = self.add(&mount, name, asked, document, requester).await?;
+                let warning = self
+                    .add(&mount, &plugin, name, (asked, document), requester)
+                    .await?;
                 warnings.extend(warning);
             }
         }
@@ -166,6 +169,16 @@ impl Accounts {
         if self.mounts.is_root(mount, account).await? {
             return Err(is_root(mount, account));
         }
+        self.refuse_owned_elsewhere(mount, plugin, account).await
+    }
+
+    /// Refuses an account that has an owner in another mount of the same system.
+    async fn refuse_owned_elsewhere(
+        &self,
+        mount: &Mount,
+        plugin: &Plugin,
+        account: &str,
+    ) -> Result<(), Refusal> {
         let Some(config) = self.mounts.config(mount).await? else {
             return Ok(());
         };
@@ -228,9 +241,9 @@ impl Accounts {
     async fn add(
         &self,
         mount: &Arc<Mount>,
+        plugin: &Plugin,
         name: &RoleName,
-        asked: Asked,
-        document: Vec<u8>,
+        (asked, document): (Asked, Vec<u8>),
         requester: Requester,
     ) -> Result<Option<String>, Refusal> {
         let now = self.clock.now();
@@ -262,6 +275,15 @@ impl Accounts {
                 )));
             }
         };
+        // Whoever wrote the same account in another mount just now sees this one, too: then
+        // neither has it, and nothing was changed upstream.
+        if let Err(refusal) = self
+            .refuse_owned_elsewhere(mount, plugin, &asked.account)
+            .await
+        {
+            self.storage.remove_account(id).await?;
+            return Err(refusal);
+        }
         tracing::info!(mount = %mount.path(), static_role = %name, account = asked.account, "wrote a static role");
         if first.is_none() {
             return Ok(None);

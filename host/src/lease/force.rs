@@ -67,9 +67,14 @@ impl Leases {
                 Cover::One(id) => PurgeScope::One(id.operation),
             };
             if matches!(which, PurgeScope::Mount) {
-                self.storage
-                    .forget_ending_rotations(mount.id, self.clock.now())
-                    .await?;
+                let now = self.clock.now();
+                let forgotten = self.storage.forget_ending_rotations(mount.id, now).await?;
+                if forgotten > 0 {
+                    tracing::warn!(
+                        mount = %mount.path(), credentials = forgotten, reason,
+                        "dropped by force what rotations left to be ended: it may still work upstream"
+                    );
+                }
             }
             forced.purged += self.purge(&mount, which, reason).await?;
         }

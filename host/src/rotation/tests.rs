@@ -544,3 +544,20 @@ async fn a_write_that_changes_no_secret_rotates_nothing() {
     assert_eq!(write(json!({"rotation_period": "2h"})).await, 9);
     engine.issue().await.unwrap();
 }
+
+/// A mount whose upstream is gone for good must not wait for ever to be removed.
+#[tokio::test]
+async fn what_rotations_left_can_be_dropped_by_force() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    let mount = engine.mounts.open(&db()).unwrap();
+    // Not tried yet: nothing is dropped that upstream was never asked to end.
+    engine.leases.force_prefix("db", "test").await.unwrap();
+    assert_eq!(engine.rotations.ending(&mount).await.unwrap().len(), 1);
+    house.script(&[Step::FailBefore]);
+    engine.settings.remove(&db(), false).await.unwrap_err();
+    engine.leases.force_prefix("db", "test").await.unwrap();
+    assert!(engine.rotations.ending(&mount).await.unwrap().is_empty());
+}

@@ -130,8 +130,17 @@ impl Storage {
     }
 }
 
-/// Holds every mount of a copy, whoever puts it where.
+/// Holds every mount of a copy, whoever puts it where. Tasks that were not over are:
+/// whoever asked for them waits at the server that the copy was taken from, and nothing
+/// is to be made, rotated or waited for here in their name.
 pub(super) fn hold_all(connection: &Connection) -> Result<(), StorageError> {
+    change(
+        connection,
+        r#"UPDATE tasks SET state = 'failed', input = NULL, ended_at = created_at,
+             errors = '[{"code": "restored", "description": "a backup was taken before the task was done"}]'
+           WHERE state IN ('queued', 'processing')"#,
+        [],
+    )?;
     change(
         connection,
         "INSERT OR REPLACE INTO holds (mount_id, since) SELECT id, NULL FROM mounts",

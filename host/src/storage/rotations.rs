@@ -376,13 +376,15 @@ impl Storage {
         .await
     }
 
-    /// Forgets what a mount has left to end upstream and failed to end at least once.
+    /// Forgets what a mount has left to end upstream and failed to end at least once:
+    /// root credentials, and former credentials of accounts. How many.
     pub async fn forget_ending_rotations(
         &self,
         mount_id: i64,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> Result<usize, StorageError> {
         self.write(move |connection| {
+            let mut forgotten = 0;
             for (state, over, version) in [
                 ("retiring", "done", "former_version"),
                 ("undoing", "aborted", "new_version"),
@@ -397,7 +399,7 @@ impl Storage {
                     ),
                     params![mount_id, state],
                 )?;
-                change(
+                forgotten += change(
                     connection,
                     &format!(
                         "UPDATE rotations SET state = ?3, due_at = NULL, ended_at = ?4 WHERE {which} AND state = ?2"
@@ -405,14 +407,14 @@ impl Storage {
                     params![mount_id, state, over, now.0],
                 )?;
             }
-            change(
+            forgotten += change(
                 connection,
                 "UPDATE static_roles SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0,
                      due_at = next_rotation_at
                  WHERE mount_id = ?1 AND state = 'retiring' AND attempts > 0",
                 [mount_id],
             )?;
-            Ok(())
+            Ok(forgotten)
         })
         .await
     }

@@ -51,7 +51,8 @@ fn bad_mounts_configs_roles_and_requests_are_refused_and_change_nothing() {
         ("a grant of tcp without a port", "POST", "sys/mounts/x", postgres(json!({"allowed_hosts": ["tcp://x"]})), 400, &["tcp://x", "port"]),
         ("roots that are none", "POST", "sys/mounts/x", postgres(json!({"extra_roots": "x"})), 400, &["extra_roots"]),
         // Missing.
-        ("missing in config", "POST", "db/config", config(json!({"host": null})), 400, &["config.host"]),
+        ("missing in config", "POST", "db/config", config(json!({"host": null, "replace": true})), 400, &["config.host"]),
+        ("another host without its secret", "POST", "db/config", config(json!({"host": "localhost", "password": null})), 400, &["another system"]),
         ("missing in mount", "POST", "sys/mounts/x", json!({}), 400, &["type"]),
         ("missing in role", "POST", "db/roles/fresh", json!({}), 400, &["member_of"]),
         ("missing in renew", "PUT", "sys/leases/renew", json!({}), 400, &["lease_id"]),

@@ -128,7 +128,7 @@ fn a_config_keeps_what_a_write_does_not_name() {
     .ok();
     let before = fixture.config_view();
     assert_eq!(before["rotation_window"], json!(7200));
-    http.post("db/config", &json!({"connect_timeout": "7s"}))
+    http.post("db/config", &json!({"password_authentication": "password"}))
         .ok();
     let after = fixture.config_view();
     for field in [
