@@ -247,7 +247,7 @@ fn accounts_and_the_root_are_rotated_at_once_and_none_is_lost() {
     let fixture = with_account(&json!({"rotation_period": "24h"}));
     for name in ["harness_b", "harness_c"] {
         account(&fixture, name);
-        let body = json!({"username": name});
+        let body = of_account(name, &json!({}));
         let path = format!("db/static-roles/{name}");
         fixture.server.http.post(&path, &body).ok();
     }
@@ -430,11 +430,14 @@ fn a_static_role_takes_what_it_shows_and_what_vaults_clients_send() {
     account(&fixture, "harness_b");
     let body = json!({
         "username": "harness_b", "db_name": "pg", "rotation_period": 3600, "credential_type": "password",
-        "credential_config": {}, "rotation_statements": ["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}';"]
+        "credential_config": {"password_policy": "x"}, "rotation_statements": ["ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}';"]
     });
     let warned = http.post("db/static-roles/b", &body).ok();
     let warnings = warned.json()["warnings"].to_string();
-    assert!(warnings.contains("rotation_statements"), "{warnings}");
+    assert!(
+        warnings.contains("credential_config") && !warnings.contains("rotation_statements"),
+        "{warnings}"
+    );
     let shown = http.get("db/static-creds/b").data();
     assert_eq!(
         (&shown["state"], &shown["expires"]),
