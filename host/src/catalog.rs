@@ -37,7 +37,7 @@ use crate::{
     provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
     role,
-    sandbox::{Sandbox, Tally},
+    sandbox::{Holdings, Sandbox, Tally},
     schema::Checker,
     settings,
     storage::{PinRow, PinSource, Storage, StorageError},
@@ -669,6 +669,15 @@ impl Catalog {
             Source::Directory { sandbox, .. } => sandbox.tallies(),
             #[cfg(test)]
             Source::Fixed(_) => Vec::new(),
+        }
+    }
+
+    /// What the host holds for the calls of providers now.
+    pub fn holdings(&self) -> Holdings {
+        match &self.source {
+            Source::Directory { sandbox, .. } => sandbox.holdings(),
+            #[cfg(test)]
+            Source::Fixed(_) => Holdings::default(),
         }
     }
 

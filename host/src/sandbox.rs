@@ -7,10 +7,12 @@
 //! | `world`, `descriptor` | what a component is and says, checked at its load |
 //! | `runnable`, `component` | a linked component; the same as a `Provider` |
 //! | `call`, `limits` | one call's store, and what stops it |
+//! | `account`, `held_http` | what the host holds for guests, counted as theirs |
 //! | `outcome`, `measured` | what a guest returned, judged |
+//! | `shares` | slots that mounts share |
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
-//! | `network`, `http`, `parked` | what guests do with connections |
+//! | `network`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `tally` | what calls came to, for metrics |
@@ -27,22 +29,23 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
 };
 
 pub(crate) use self::scrub::MASK;
-use self::{
-    aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
-    component::ComponentProvider, parked::Parked, tally::Tallies, tls::TlsConfigs,
-};
 pub use self::{
+    account::Holdings,
     code_cache::CodeCacheSettings,
     engine::Allocation,
     limits::Limits,
     tally::{BUCKETS, Counts, Tally, Times},
+};
+use self::{
+    account::Ledger, aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
+    component::ComponentProvider, limits::Limit, parked::Parked, shares::Shares, tally::Tallies,
+    tls::TlsConfigs,
 };
 use crate::{
     clock::Clock,
@@ -51,7 +54,9 @@ use crate::{
     provider::Provider,
 };
 
+mod account;
 mod address;
+mod answer_head;
 mod aside;
 mod bindings;
 mod bounds;
@@ -64,6 +69,7 @@ mod descriptor;
 mod engine;
 mod escapes;
 pub mod grants;
+mod held_http;
 mod host;
 mod http;
 mod journal;
@@ -75,6 +81,7 @@ mod parked;
 mod reach;
 mod runnable;
 mod scrub;
+mod shares;
 mod still;
 mod tally;
 mod tls;
@@ -124,9 +131,10 @@ struct Outside {
     clock: Clock,
     tls: TlsConfigs,
     parked: Arc<Parked>,
+    ledger: Arc<Ledger>,
     tallies: Tallies,
     /// Pool slots; a call waits here rather than fail in the pool.
-    slots: Arc<Semaphore>,
+    slots: Arc<Shares>,
     /// Slow work that runs at once.
     aside: Aside,
 }
@@ -231,6 +239,15 @@ impl Sandbox {
         self.inner.outside.tallies.all()
     }
 
+    /// What the host holds for calls now.
+    pub fn holdings(&self) -> Holdings {
+        let Outside { ledger, slots, .. } = &*self.inner.outside;
+        Holdings {
+            slots: slots.standing(),
+            ..ledger.holdings()
+        }
+    }
+
     /// The component of a file. Its code is taken from the cache, or compiled, on a
     /// thread that may wait; a caller who leaves does not stop it.
     async fn component(&self, plugin: VerifiedPlugin) -> Result<Component, PluginError> {
@@ -257,21 +274,16 @@ impl Sandbox {
 impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
         Self {
-            slots: Arc::new(slots(limits.calls)),
+            slots: Arc::new(Shares::new(limits.calls)),
             aside: Aside::default(),
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
+            ledger: Arc::new(Ledger::new(limits.held_by_all)),
             tallies: Tallies::default(),
             limits,
             clock,
         }
     }
-}
-
-/// As many slots, or as many as a semaphore can have.
-fn slots(calls: u32) -> Semaphore {
-    let calls = usize::try_from(calls).unwrap_or(usize::MAX);
-    Semaphore::new(calls.min(Semaphore::MAX_PERMITS))
 }
 
 impl Inner {

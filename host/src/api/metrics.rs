@@ -86,7 +86,13 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
         status: StatusCode::OK,
         body: Body::Document {
             content_type: CONTENT_TYPE.into(),
-            bytes: (render(&samples) + &providers::render(&engine.catalog.tallies())).into_bytes(),
+            bytes: [
+                render(&samples),
+                providers::render(&engine.catalog.tallies()),
+                providers::render_holdings(&engine.catalog.holdings()),
+            ]
+            .concat()
+            .into_bytes(),
         },
     })
 }

@@ -69,6 +69,8 @@ pub(super) const KEYS: [Key; 30] = [
     key("sandbox", "connections", Kind::Value),
     key("sandbox", "handles", Kind::Value),
     key("sandbox", "response", Kind::Value),
+    key("sandbox", "held", Kind::Value),
+    key("sandbox", "held_by_all", Kind::Value),
     key("sandbox", "calls", Kind::Value),
     key("sandbox", "plugin_calls", Kind::Value),
     key("sandbox", "describe", Kind::Value),

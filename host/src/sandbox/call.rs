@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{
     Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline,
     component::{ResourceTable, ResourceTableError},
@@ -27,8 +26,9 @@ use super::{
     bindings::lessor::provider::types,
     http::HttpHooks,
     journal::Journal,
-    limits::{Limit, MemoryMeter},
+    limits::{Limit, Limits, MemoryMeter},
     reach::Reach,
+    shares::Share,
     still::{StillClock, StillRandom},
 };
 use crate::{
@@ -39,6 +39,10 @@ use crate::{
 
 /// Random bytes that a guest may ask for at once.
 const RANDOM: u64 = 1 << 20;
+
+/// Handles that wasmtime keeps for a component for each one of the host's that it may
+/// hold: those of resources of its own, and one for each time that one is lent.
+const HANDLES: usize = 4;
 
 /// What the functions that a guest calls work on.
 pub(super) struct CallState {
@@ -69,9 +73,11 @@ pub(super) struct Session {
 #[derive(Default)]
 pub(super) struct Slots {
     /// Its place among the calls of its provider.
-    pub(super) plugin: Option<OwnedSemaphorePermit>,
+    pub(super) plugin: Option<Share>,
     /// Its places in the pool.
-    pub(super) pool: Option<OwnedSemaphorePermit>,
+    pub(super) pool: Option<Share>,
+    /// How many it needs of each.
+    pub(super) weight: u32,
 }
 
 impl Session {
@@ -99,10 +105,13 @@ impl Session {
     }
 
     fn with(engine: &Engine, state: CallState) -> Self {
-        let copies = state.reach.outside.limits.copies;
+        let Limits {
+            copies, handles, ..
+        } = state.reach.outside.limits;
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(copies);
+        store.set_max_component_handles(handles.saturating_mul(HANDLES));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             // Lets the timeout, and every other call, have its turn.
@@ -124,10 +133,11 @@ impl Session {
     /// Why a call that did not answer in time did not.
     pub(super) fn overdue(&self, timeout: Duration) -> Failure {
         let state = self.store.data();
+        let limits = &state.reach.outside.limits;
         let limit = if self.slots.plugin.is_none() {
-            Limit::PluginCalls
+            return Limit::PluginCalls.crowded(limits, self.slots.weight);
         } else if self.slots.pool.is_none() {
-            Limit::Calls
+            return Limit::Calls.crowded(limits, self.slots.weight);
         } else if state.reach.scope().is_err() {
             Limit::Describe
         } else if state.computing.load(Ordering::Relaxed) {
@@ -135,7 +145,7 @@ impl Session {
         } else {
             Limit::Timeout
         };
-        limit.failure(&state.reach.outside.limits, timeout)
+        limit.failure(limits, timeout)
     }
 
     /// Why a call that broke off did.
@@ -165,11 +175,14 @@ fn limit_of(error: &wasmtime::Error, state: &CallState) -> Option<Limit> {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Some(Limit::Handles);
     }
-    // wasmtime keeps the type of this error to itself.
-    let copies = error.root_cause().to_string();
-    copies
-        .starts_with("too much data is being copied")
-        .then_some(Limit::Copies)
+    // wasmtime keeps the types of these errors to itself. Guests that run into the
+    // limits are tests: they tell where its words change.
+    let says = error.root_cause().to_string();
+    if says.starts_with("too much data is being copied") {
+        return Some(Limit::Copies);
+    }
+    says.ends_with("store handle limit exceeded")
+        .then_some(Limit::Handles)
 }
 
 /// A guest that crashed or broke the contract. What it said last is in the log,
@@ -200,7 +213,8 @@ impl CallState {
         operation: OperationId,
     ) -> Self {
         let limits = &outside.limits;
-        let journal = Journal::new(limits);
+        let reach = Arc::new(Reach::new(scope, Arc::clone(outside), Arc::clone(aside)));
+        let journal = Journal::new(limits, &reach.account);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(journal.stdout.clone())
             .stderr(journal.stderr.clone())
@@ -208,7 +222,7 @@ impl CallState {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        if scope.is_some() {
+        if reach.scope().is_ok() {
             wasi.wall_clock(GuestClock(outside.clock.clone()));
         } else {
             wasi.wall_clock(StillClock)
@@ -217,7 +231,6 @@ impl CallState {
                 .insecure_random(StillRandom::default())
                 .insecure_random_seed(0);
         }
-        let reach = Arc::new(Reach::new(scope, Arc::clone(outside), Arc::clone(aside)));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {

@@ -16,6 +16,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::{
     Outside,
+    account::Resource,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{CallState, Session},
     descriptor::{self, Checks},
@@ -61,7 +62,8 @@ macro_rules! ask {
             $call,
         );
         let answer = timeout($call.timeout, async {
-            runnable.wait(&mut session.slots).await?;
+            let owner = Some($call.scope.mount_id);
+            runnable.wait(owner, &mut session.slots).await;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
             let $guest = $exports.load(&mut session.store, &instance)?;
             let $store = &mut session.store;
@@ -121,22 +123,31 @@ impl ComponentProvider {
         for derived in &session.store.data().derived {
             secrets.add(derived);
         }
+        let said = match &answer {
+            Ok(Ok(Ok(found))) => found.bytes(),
+            Ok(Ok(Err(found))) => found.bytes(),
+            _ => 0,
+        };
+        let reach = &session.store.data().reach;
+        let held = reach.account.hold(Resource::Answers, said);
         let result = match answer {
             Err(_) => Err(session.overdue(call.timeout)),
             Ok(Err(error)) => Err(session.broken(&error, call.timeout)),
             // A limit that the guest met is why it failed, whatever it says itself.
-            Ok(Ok(Err(found))) => match session.store.data().reach.exceeded.limit() {
+            Ok(Ok(Err(found))) => match reach.exceeded.limit() {
                 Some(limit) => Err(limit.failure(limits, call.timeout)),
-                None if found.bytes() > limits.output => {
-                    Err(Limit::Output.failure(limits, call.timeout))
-                }
+                None if said > limits.output => Err(Limit::Output.failure(limits, call.timeout)),
                 None => Err(outcome::failure(found, &secrets.scrubber())),
             },
-            Ok(Ok(Ok(found))) if found.may_be_refused() && found.bytes() > limits.output => {
+            Ok(Ok(Ok(found))) if found.may_be_refused() && said > limits.output => {
                 Err(Limit::Output.failure(limits, call.timeout))
             }
-            Ok(Ok(Ok(found))) => judge(found, &mut secrets),
+            Ok(Ok(Ok(found))) => match &held {
+                Err(limit) if found.may_be_refused() => Err(limit.failure(limits, call.timeout)),
+                _ => judge(found, &mut secrets),
+            },
         };
+        drop(held);
 
         let Session {
             store,

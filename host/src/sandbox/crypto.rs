@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::{
     bindings::lessor::provider::crypto::{Error, Host, KeyAlgorithm, KeyPair, SignatureAlgorithm},
     call::CallState,
+    network::copied,
 };
 
 /// Iterations of PBKDF2: two seconds of one core. SCRAM servers ask for 4,096
@@ -28,6 +29,9 @@ const ITERATIONS: u32 = 10_000_000;
 
 /// From here on it is not done on an async thread (a millisecond or so).
 const SLOW_ITERATIONS: u32 = 2_000;
+
+/// A message that is longer is not hashed on an async thread: a millisecond or so.
+const BULK: usize = 256 << 10;
 
 /// Largest key that is read, in bytes: RSA-8192 in PKCS #8 has 4.7 kB.
 const KEY: usize = 16 << 10;
@@ -64,15 +68,21 @@ impl Host for CallState {
         if private_key.len() > KEY {
             return Ok(Err(Error::TooLarge));
         }
+        let _held = copied(&self.reach.account, message.len())?;
         let padding: &'static dyn RsaEncoding = match algorithm {
-            SignatureAlgorithm::Ed25519 => return Ok(sign_ed25519(&private_key, &message)),
+            SignatureAlgorithm::Ed25519 => {
+                let sign = move |message: &[u8]| sign_ed25519(&private_key, message);
+                return self.signed(sign, message).await;
+            }
             SignatureAlgorithm::EcdsaP256Sha256 => {
                 let algorithm = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
-                return Ok(sign_ecdsa(algorithm, &private_key, &message));
+                let sign = move |message: &[u8]| sign_ecdsa(algorithm, &private_key, message);
+                return self.signed(sign, message).await;
             }
             SignatureAlgorithm::EcdsaP384Sha384 => {
                 let algorithm = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
-                return Ok(sign_ecdsa(algorithm, &private_key, &message));
+                let sign = move |message: &[u8]| sign_ecdsa(algorithm, &private_key, message);
+                return self.signed(sign, message).await;
             }
             SignatureAlgorithm::RsaPkcs1Sha256 => &signature::RSA_PKCS1_SHA256,
             SignatureAlgorithm::RsaPkcs1Sha512 => &signature::RSA_PKCS1_SHA512,
@@ -96,7 +106,12 @@ impl Host for CallState {
         if public_key.len() > KEY || signature.len() > KEY {
             return Ok(Err(Error::TooLarge));
         }
-        Ok(verify(&public_key, algorithm, &message, &signature))
+        let _held = copied(&self.reach.account, message.len())?;
+        if message.len() < BULK {
+            return Ok(verify(&public_key, algorithm, &message, &signature));
+        }
+        self.slowly(move || verify(&public_key, algorithm, &message, &signature))
+            .await
     }
 
     async fn pbkdf2_sha256(
@@ -107,6 +122,7 @@ impl Host for CallState {
     ) -> wasmtime::Result<Vec<u8>> {
         self.reach.scope()?;
         let password = Zeroizing::new(password);
+        let _held = copied(&self.reach.account, password.len() + salt.len())?;
         let rounds = NonZeroU32::new(iterations)
             .filter(|rounds| rounds.get() <= ITERATIONS)
             .ok_or(BadIterations(iterations))?;
@@ -139,6 +155,18 @@ struct BadIterations(u32);
 struct NoKey;
 
 impl CallState {
+    /// Signs a message, aside where it is long.
+    async fn signed<T: Send + 'static>(
+        &mut self,
+        sign: impl FnOnce(&[u8]) -> T + Send + 'static,
+        message: Vec<u8>,
+    ) -> wasmtime::Result<T> {
+        if message.len() < BULK {
+            return Ok(sign(&message));
+        }
+        self.slowly(move || sign(&message)).await
+    }
+
     async fn slowly<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,

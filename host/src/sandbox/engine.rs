@@ -19,6 +19,7 @@ use super::{
     SandboxError,
     bindings::lessor::provider::{crypto, host, network, types},
     call::CallState,
+    held_http,
     limits::Limits,
 };
 
@@ -94,12 +95,12 @@ fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.calls)
         .total_stacks(limits.calls)
-        .total_memories(limits.calls)
-        .total_core_instances(limits.calls.saturating_mul(CORE_INSTANCES_PER_CALL))
-        .total_tables(limits.calls.saturating_mul(TABLES_PER_CALL))
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(32)
+        .total_memories(limits.calls.max(MEMORIES))
+        .total_core_instances(limits.calls.saturating_mul(CORE_INSTANCES))
+        .total_tables(limits.calls.saturating_mul(TABLES_PER_CALL).max(TABLES))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
         .table_elements(limits.table)
         .max_memory_size(limits.memory)
         .max_unused_warm_slots(limits.calls)
@@ -112,9 +113,14 @@ fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
     pool
 }
 
-/// Pool slots beside the one memory and stack that every call has. The Rust
-/// guests use 4 core instances and 2 tables.
-pub(super) const CORE_INSTANCES_PER_CALL: u32 = 4;
+/// What one component may have. The pool counts core instances and reserves nothing for
+/// them, so there are as many for each call; memories and tables are what runs out.
+const CORE_INSTANCES: u32 = 64;
+pub(super) const MEMORIES: u32 = 8;
+pub(super) const TABLES: u32 = 32;
+
+/// Tables that belong to a slot of the pool, beside one memory and one stack. The Rust
+/// guests use 2.
 pub(super) const TABLES_PER_CALL: u32 = 2;
 
 /// Advances the engine's epoch until the engine is gone.
@@ -138,6 +144,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    held_http::add_to_linker(&mut linker)?;
     types::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     host::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     crypto::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;

@@ -5,6 +5,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
+    account::{OVERHEAD, Resource},
     bindings::lessor::provider::host::{Host, Level},
     call::CallState,
 };
@@ -42,6 +43,8 @@ impl Host for CallState {
             if self.derived.len() >= REMEMBERED {
                 return Err(TooMany.into());
             }
+            let size = bytes.len().saturating_add(OVERHEAD);
+            self.reach.account.keep(Resource::Secrets, size)?;
             self.derived.push(Zeroizing::new(bytes.clone()));
         }
         Ok(bytes)

@@ -21,7 +21,10 @@ use tokio::{
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::{
+    account::Resource,
+    answer_head::{AnswerHead, HeadLeft},
     grants::Scheme,
+    held_http,
     limits::{Exceeded, Limit},
     reach::{DialError, Reach},
     tls::TlsError,
@@ -32,6 +35,21 @@ type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
 
 /// What is left to do on a connection while its response body is read.
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Bytes that are read ahead of what the guest has taken, and the longest head of a
+/// response.
+const BUFFER: usize = 64 << 10;
+
+/// Bytes that may come before the head is there: the interim responses as well, and what
+/// was read ahead of the body.
+const BEFORE_HEAD: usize = 4 * BUFFER;
+
+/// What a connection takes while it is open: what was read ahead, the part that the guest
+/// reads, and what TLS needs.
+const CONNECTION: usize = 3 * BUFFER;
+
+/// Bytes of a request's body that are handed over at once. Two parts wait to be sent.
+const PART: usize = 64 << 10;
 
 /// Where the request options give no limit, the call's timeout is the limit.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
@@ -51,6 +69,10 @@ impl WasiHttpHooks for HttpHooks {
         let reach = Arc::clone(&self.reach);
         Box::new(async move { send(&reach, request, options).await })
     }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PART
+    }
 }
 
 async fn send(
@@ -68,14 +90,38 @@ async fn send(
     let path = request.uri().path_and_query().cloned();
     *request.uri_mut() = Uri::from(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
 
-    let (sender, driver) = timeout(connect_limit, open(reach, &target))
+    let held = reach
+        .account
+        .hold(Resource::Connections, CONNECTION)
+        .map_err(|_| Error::ConnectionLimitReached)?;
+    let (sender, driver, head) = timeout(connect_limit, open(reach, &target))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
     let (response, driver) = timeout(answer_limit, exchange(sender, driver, request))
         .await
-        .map_err(|_| Error::ConnectionReadTimeout)??;
+        .map_err(|_| Error::ConnectionReadTimeout)?
+        .map_err(|error| {
+            let is_long = matches!(&error, Error::Hyper(error) if error.is_parse_too_large());
+            if is_long || head.is_spent() {
+                reach.exceeded.note(Limit::Head);
+                return Error::HttpResponseHeaderSectionSize(None);
+            }
+            error
+        })?;
+    head.has_come();
+    let entries = response.headers().iter();
+    let size = entries.map(|(name, value)| held_http::entry(name.as_str(), value.as_bytes()));
+    reach
+        .account
+        .keep(Resource::Headers, size.sum())
+        .map_err(|_| Error::HttpResponseHeaderSectionSize(None))?;
     let limit = reach.outside.limits.response;
     let response = response.map(|body| capped(body, limit, reach.exceeded.clone()));
+    let driver = async move {
+        let driven = driver.await;
+        drop(held);
+        driven
+    };
     Ok((response, Box::new(driver)))
 }
 
@@ -112,7 +158,7 @@ impl Target {
 type Sender = http1::SendRequest<WasiBody>;
 type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
 
-async fn open(reach: &Reach, target: &Target) -> Result<(Sender, Connection), Error> {
+async fn open(reach: &Reach, target: &Target) -> Result<(Sender, Connection, HeadLeft), Error> {
     let dialled = reach
         .dial(target.scheme, &target.host, target.port)
         .await
@@ -148,12 +194,16 @@ async fn open(reach: &Reach, target: &Target) -> Result<(Sender, Connection), Er
     }
 }
 
-async fn handshake<S>(stream: S) -> Result<(Sender, Connection), Error>
+async fn handshake<S>(stream: S) -> Result<(Sender, Connection, HeadLeft), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    Ok((sender, Box::pin(connection)))
+    let (stream, head) = AnswerHead::before(stream, BEFORE_HEAD);
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(BUFFER)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    Ok((sender, Box::pin(connection), head))
 }
 
 /// Sends the request and waits for the head of its response, driving the

@@ -19,7 +19,12 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-use super::{bindings::lessor::provider::host::Level, limits::Limits, scrub::Scrubber};
+use super::{
+    account::{Account, OVERHEAD as EVENT, Resource},
+    bindings::lessor::provider::host::Level,
+    limits::Limits,
+    scrub::Scrubber,
+};
 
 /// Bytes of one log line; longer ones are cut.
 const LINE: usize = 4096;
@@ -40,6 +45,7 @@ pub(super) struct Journal {
     room_bytes: usize,
     /// Events beyond their number, and beyond their bytes.
     dropped: (u64, u64),
+    account: Arc<Account>,
     pub(super) stdout: Captured,
     pub(super) stderr: Captured,
 }
@@ -61,7 +67,7 @@ pub(super) struct Speaker<'c> {
 }
 
 impl Journal {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, account: &Arc<Account>) -> Self {
         Self {
             started: Instant::now(),
             events: Vec::new(),
@@ -69,8 +75,9 @@ impl Journal {
             room_events: limits.log_events,
             room_bytes: limits.log_bytes,
             dropped: (0, 0),
-            stdout: Captured::new(limits.log_bytes),
-            stderr: Captured::new(limits.log_bytes),
+            account: Arc::clone(account),
+            stdout: Captured::new(limits.log_bytes, account),
+            stderr: Captured::new(limits.log_bytes, account),
         }
     }
 
@@ -86,7 +93,12 @@ impl Journal {
             *events = events.saturating_add(1);
             return;
         }
-        if size > self.room_bytes {
+        let fits = size <= self.room_bytes;
+        if !fits
+            || !self
+                .account
+                .keeps(Resource::Journal, size.saturating_add(EVENT))
+        {
             *bytes = bytes.saturating_add(1);
             return;
         }
@@ -214,6 +226,7 @@ fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: 
 #[derive(Clone, Debug)]
 pub(super) struct Captured {
     shared: Arc<Mutex<Capture>>,
+    account: Arc<Account>,
 }
 
 #[derive(Debug)]
@@ -224,13 +237,14 @@ struct Capture {
 }
 
 impl Captured {
-    fn new(limit: usize) -> Self {
+    fn new(limit: usize, account: &Arc<Account>) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Capture {
                 bytes: Vec::new(),
                 limit,
                 dropped: 0,
             })),
+            account: Arc::clone(account),
         }
     }
 
@@ -245,7 +259,11 @@ impl Captured {
     pub(super) fn append(&self, bytes: &[u8]) {
         let mut capture = self.lock();
         let room = capture.limit.saturating_sub(capture.bytes.len());
-        let kept = bytes.get(..room).unwrap_or(bytes);
+        let fits = bytes.get(..room).unwrap_or(bytes);
+        let kept = match self.account.keeps(Resource::Journal, fits.len()) {
+            true => fits,
+            false => &[],
+        };
         capture.bytes.extend_from_slice(kept);
         let over = u64::try_from(bytes.len() - kept.len()).unwrap_or(u64::MAX);
         capture.dropped = capture.dropped.saturating_add(over);
@@ -316,11 +334,12 @@ mod tests {
 
     #[test]
     fn a_flood_is_capped_and_counted() {
-        let mut journal = Journal::new(&Limits {
+        let few = Limits {
             log_events: 3,
             log_bytes: 10,
             ..Limits::default()
-        });
+        };
+        let mut journal = Journal::new(&few, &Account::boundless());
         assert!(journal.is_empty());
         for _ in 0..2 {
             journal.log(Level::Info, String::from("four"), Vec::new());
@@ -330,7 +349,7 @@ mod tests {
         journal.log(Level::Info, String::from("x"), Vec::new());
         assert_eq!((journal.events.len(), journal.dropped), (3, (1, 1)));
 
-        let mut journal = Journal::new(&Limits::default());
+        let mut journal = Journal::new(&Limits::default(), &Account::boundless());
         journal.log(
             Level::Info,
             String::new(),
@@ -338,11 +357,7 @@ mod tests {
         );
         assert_eq!((journal.events.len(), journal.dropped), (0, (0, 1)));
 
-        let journal = Journal::new(&Limits {
-            log_bytes: 10,
-            ..Limits::default()
-        });
-
+        let journal = Journal::new(&few, &Account::boundless());
         journal.stderr.append(b"0123456");
         journal.stderr.append(b"789abc");
         let capture = journal.stderr.lock();

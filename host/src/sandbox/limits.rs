@@ -17,6 +17,9 @@ use wasmtime::ResourceLimiter;
 
 use crate::provider::{Failure, FailureClass};
 
+/// What the codes of limits begin with.
+pub(super) const LIMIT_CODES: &str = "limit_";
+
 /// Limits of every call, whatever the provider: the table `[sandbox]` of the
 /// configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -45,10 +48,18 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes of the body of one HTTP response.
     pub response: usize,
-    /// Calls that run at once; further ones wait, within their timeout.
+    /// Bytes that the host holds for one call: bodies that are not sent yet, headers,
+    /// log lines, buffers of connections.
+    pub held: usize,
+    /// The same of all calls together. A call gets no more of it than would then be
+    /// left.
+    pub held_by_all: usize,
+    /// Slots for calls that run at once: one for each memory and each two tables of a
+    /// component. One mount takes at most half of them, a second one half of the rest.
+    /// Further calls wait, within their timeout.
     pub calls: u32,
-    /// Calls of one provider that run at once: one that hangs leaves room for
-    /// the others. Further ones wait, within their timeout.
+    /// Those that the calls of one provider take: one that hangs leaves room for the
+    /// others. Its mounts share them likewise.
     pub plugin_calls: u32,
     /// Seconds that a provider may take to describe itself; an interpreter that
     /// starts takes a few milliseconds.
@@ -78,6 +89,8 @@ impl Default for Limits {
             connections: 32,
             handles: 256,
             response: 4 << 20,
+            held: 16 << 20,
+            held_by_all: 256 << 20,
             calls: 256,
             plugin_calls: 128,
             describe: 10,
@@ -107,6 +120,8 @@ impl Limits {
             ("connections", wide(self.connections), 0..=10_000),
             ("handles", wide(self.handles), 16..=100_000),
             ("response", wide(self.response), 1024..=1 << 30),
+            ("held", wide(self.held), 1 << 20..=4 << 30),
+            ("held_by_all", wide(self.held_by_all), 2 << 20..=64 << 30),
             ("calls", calls, 1..=4096),
             ("plugin_calls", u64::from(self.plugin_calls), 1..=4096),
             ("describe", self.describe, 1..=600),
@@ -123,49 +138,105 @@ impl Limits {
 
 /// A limit that stopped a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}", self.as_str())]
 pub(super) enum Limit {
     /// It waited longer than the call's timeout.
-    #[error("timeout")]
     Timeout,
     /// It was still computing when the call's timeout ran out.
-    #[error("cpu")]
     Cpu,
     /// It asked for more memory.
-    #[error("memory")]
     Memory,
     /// It asked for a larger table.
-    #[error("table")]
     Table,
     /// Its functions called each other too deep.
-    #[error("stack")]
     Stack,
     /// It handed more bytes to the host at once.
-    #[error("copies")]
     Copies,
     /// Its answer was longer.
-    #[error("output")]
     Output,
     /// It opened more connections.
-    #[error("connections")]
     Connections,
     /// It holds more of the host's handles.
-    #[error("handles")]
     Handles,
     /// Upstream's response was longer.
-    #[error("response")]
     Response,
+    /// The head of upstream's response was longer, interim responses included.
+    Head,
+    /// The host held more for it.
+    Held,
+    /// The host held more for all calls.
+    HeldByAll,
     /// It found no slot among the calls that run at once.
-    #[error("calls")]
     Calls,
     /// It found no slot among the calls of its provider.
-    #[error("plugin_calls")]
     PluginCalls,
     /// It took longer to describe itself.
-    #[error("describe")]
     Describe,
 }
 
 impl Limit {
+    const ALL: [Self; 16] = [
+        Self::Timeout,
+        Self::Cpu,
+        Self::Memory,
+        Self::Table,
+        Self::Stack,
+        Self::Copies,
+        Self::Output,
+        Self::Connections,
+        Self::Handles,
+        Self::Response,
+        Self::Head,
+        Self::Held,
+        Self::HeldByAll,
+        Self::Calls,
+        Self::PluginCalls,
+        Self::Describe,
+    ];
+
+    /// The name of the limit, which is its setting too.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::Stack => "stack",
+            Self::Copies => "copies",
+            Self::Output => "output",
+            Self::Connections => "connections",
+            Self::Handles => "handles",
+            Self::Response => "response",
+            Self::Head => "head",
+            Self::Held => "held",
+            Self::HeldByAll => "held_by_all",
+            Self::Calls => "calls",
+            Self::PluginCalls => "plugin_calls",
+            Self::Describe => "describe",
+        }
+    }
+
+    /// The limit that a failure of the host's with this code is of.
+    pub(super) fn of_code(code: &str) -> Option<Self> {
+        let name = match code {
+            "timeout" => code,
+            _ => code.strip_prefix(LIMIT_CODES)?,
+        };
+        Self::ALL.into_iter().find(|limit| limit.as_str() == name)
+    }
+
+    /// The failure of a call that found no room for the `weight` slots that it needs.
+    pub(super) fn crowded(self, limits: &Limits, weight: u32) -> Failure {
+        let what = match self {
+            Self::Calls => crowded("provider calls", limits.calls, weight),
+            _ => crowded("calls of this provider", limits.plugin_calls, weight),
+        };
+        Failure {
+            message: format!("{what} (setting `sandbox.{self}`)"),
+            ..self.failure(limits, Duration::ZERO)
+        }
+    }
+
     /// The failure of a call with `timeout` that hit this limit.
     pub(super) fn failure(self, limits: &Limits, timeout: Duration) -> Failure {
         let seconds = timeout.as_secs_f64();
@@ -208,26 +279,37 @@ impl Limit {
                 "upstream's response to the provider is longer than {} bytes",
                 limits.response
             ),
-            Self::Calls => format!(
-                "the host runs as many provider calls as it may: {}",
-                limits.calls
+            Self::Head => String::from(
+                "upstream's response to the provider begins with more headers and interim responses \
+                 than 65536 bytes",
             ),
-            Self::PluginCalls => format!(
-                "the host runs as many calls of this provider as it may: {}",
-                limits.plugin_calls
+            Self::Held => format!(
+                "the provider had the host hold more than {} bytes of requests, headers, log lines \
+                 and connections for one call",
+                limits.held
             ),
+            Self::HeldByAll => format!(
+                "the host holds too much for providers' calls to hold more for this one: it may \
+                 hold {} bytes",
+                limits.held_by_all
+            ),
+            Self::Calls => crowded("provider calls", limits.calls, 1),
+            Self::PluginCalls => crowded("calls of this provider", limits.plugin_calls, 1),
             Self::Describe => {
                 format!("the provider did not describe itself within {seconds} s")
             }
         };
         let message = match self {
             Self::Timeout | Self::Cpu => format!("{what} (setting `timeout` of the mount)"),
+            Self::Head => what,
             _ => format!("{what} (setting `sandbox.{self}`)"),
         };
         let (class, code) = match self {
             Self::Timeout => (FailureClass::Unavailable, String::from("timeout")),
-            Self::Calls | Self::PluginCalls => (FailureClass::Unavailable, format!("limit_{self}")),
-            _ => (FailureClass::Internal, format!("limit_{self}")),
+            Self::Calls | Self::PluginCalls | Self::HeldByAll => {
+                (FailureClass::Unavailable, format!("{LIMIT_CODES}{self}"))
+            }
+            _ => (FailureClass::Internal, format!("{LIMIT_CODES}{self}")),
         };
         Failure {
             class,
@@ -237,6 +319,17 @@ impl Limit {
             reached_upstream: true,
         }
     }
+}
+
+/// How many calls of this weight there can be in so many slots. (A mount alone gets half
+/// of them.)
+fn crowded(what: &str, slots: u32, weight: u32) -> String {
+    let most = (slots / weight.max(1)).max(1);
+    let each = match weight {
+        0 | 1 => String::from("one mount takes at most half of them"),
+        weight => format!("each takes {weight} of {slots} slots, one mount at most half of those"),
+    };
+    format!("the host runs as many {what} as it may: {most}, and {each}")
 }
 
 /// The first limit that a call ran into, noted where that happened: the guest
@@ -331,19 +424,12 @@ mod tests {
     #[test]
     fn a_limit_is_named_by_its_code_and_its_message() {
         let limits = Limits::default();
-        for limit in [
-            Limit::Memory,
-            Limit::Table,
-            Limit::Stack,
-            Limit::Copies,
-            Limit::Output,
-            Limit::Connections,
-            Limit::Handles,
-            Limit::Response,
-            Limit::Calls,
-            Limit::PluginCalls,
-            Limit::Describe,
-        ] {
+        let of_the_mount = [Limit::Timeout, Limit::Cpu];
+        let fixed = [Limit::Head];
+        for limit in Limit::ALL
+            .into_iter()
+            .filter(|limit| !of_the_mount.contains(limit) && !fixed.contains(limit))
+        {
             let failure = limit.failure(&limits, Duration::from_secs(60));
             assert_eq!(failure.code, format!("limit_{limit}"));
             let setting = format!("(setting `sandbox.{limit}`)");
@@ -354,6 +440,43 @@ mod tests {
             assert_eq!(failure.code, code);
             assert!(failure.message.contains("1.5 s"), "{}", failure.message);
             assert!(failure.message.contains("`timeout` of the mount"));
+        }
+        for limit in Limit::ALL {
+            let failure = limit.failure(&limits, Duration::ZERO);
+            assert_eq!(Limit::of_code(&failure.code), Some(limit));
+        }
+        assert_eq!(Limit::of_code("limit_of_a_guest"), None);
+    }
+
+    #[test]
+    fn a_call_that_found_no_room_is_told_how_many_there_can_be() {
+        let limits = Limits::default();
+        for (limit, weight, says) in [
+            (
+                Limit::Calls,
+                1,
+                "provider calls as it may: 256, and one mount",
+            ),
+            (
+                Limit::Calls,
+                16,
+                "provider calls as it may: 16, and each takes 16 of 256 slots",
+            ),
+            (
+                Limit::PluginCalls,
+                8,
+                "calls of this provider as it may: 16, and each takes 8 of 128",
+            ),
+            (
+                Limit::PluginCalls,
+                1000,
+                "calls of this provider as it may: 1, and each",
+            ),
+        ] {
+            let failure = limit.crowded(&limits, weight);
+            assert!(failure.message.contains(says), "{}", failure.message);
+            assert_eq!(failure.code, format!("limit_{limit}"));
+            assert_eq!(failure.class, FailureClass::Unavailable);
         }
     }
 

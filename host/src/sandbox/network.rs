@@ -1,6 +1,6 @@
 //! The `network` interface: byte streams to granted hosts, TLS by the host.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use rustix::net::RecvFlags;
 use tokio::{
@@ -11,6 +11,7 @@ use tokio_rustls::client::TlsStream;
 use wasmtime::component::Resource;
 
 use super::{
+    account::{Account, Held, OVERHEAD, Resource as Kind},
     bindings::lessor::provider::network::{Error, Host, HostConnection},
     call::CallState,
     grants::{Destination, Scheme},
@@ -22,6 +23,9 @@ use super::{
 /// Most bytes that one `read` returns, whatever the guest asks for.
 const READ: usize = 256 << 10;
 
+/// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
+pub(super) const BUFFERS: usize = 64 << 10;
+
 /// A connection in the hands of a guest, or parked.
 #[expect(
     unreachable_pub,
@@ -31,6 +35,8 @@ pub struct Connection {
     stream: Stream,
     destination: Destination,
     peer: SocketAddr,
+    /// What it counts for, in a call's account or among those that are parked.
+    held: Option<Held>,
 }
 
 enum Stream {
@@ -41,12 +47,18 @@ enum Stream {
 }
 
 impl Connection {
-    pub(super) fn new(dialled: Dialled) -> Self {
+    fn new(dialled: Dialled, held: Held) -> Self {
         Self {
             stream: Stream::Plain(dialled.stream),
             destination: dialled.destination,
             peer: dialled.peer,
+            held: Some(held),
         }
+    }
+
+    /// Counts it where it now belongs.
+    pub(super) fn belongs(&mut self, held: Held) {
+        self.held = Some(held);
     }
 
     /// Whether upstream keeps it open and has said nothing more. Asks the
@@ -118,8 +130,9 @@ impl HostConnection for CallState {
         port: u16,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         self.reach.scope()?;
+        let held = self.reach.account.hold(Kind::Connections, BUFFERS)?;
         let error = match self.reach.dial(Scheme::Tcp, &host, port).await {
-            Ok(dialled) => return Ok(Ok(self.table.push(Connection::new(dialled))?)),
+            Ok(dialled) => return Ok(Ok(self.table.push(Connection::new(dialled, held))?)),
             Err(DialError::Denied(sentence)) => Error::Denied(sentence),
             Err(DialError::Unresolved) => Error::Unresolved,
             Err(DialError::Unreachable(reason)) => Error::Unreachable(reason),
@@ -181,6 +194,7 @@ impl HostConnection for CallState {
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let connection = self.table.get_mut(&this)?;
         let limit = usize::try_from(limit).unwrap_or(READ);
+        let _held = copied(&self.reach.account, limit.min(READ))?;
         let read = connection.read(limit).await;
         Ok(read.map_err(|error| connection.fail(&error)))
     }
@@ -191,13 +205,14 @@ impl HostConnection for CallState {
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let connection = self.table.get_mut(&this)?;
+        let _held = copied(&self.reach.account, bytes.len())?;
         let written = connection.write(&bytes).await;
         Ok(written.map_err(|error| connection.fail(&error)))
     }
 
     async fn unpark(&mut self, key: String) -> wasmtime::Result<Option<Resource<Connection>>> {
         let owner = self.owner(key)?;
-        let Some(connection) = self.reach.outside.parked.unpark(&owner) else {
+        let Some(mut connection) = self.reach.outside.parked.unpark(&owner) else {
             return Ok(None);
         };
         // The grants may have changed while it waited.
@@ -211,6 +226,7 @@ impl HostConnection for CallState {
             return Err(Limit::Connections.into());
         }
         self.reach.touch();
+        connection.belongs(self.reach.account.hold(Kind::Connections, BUFFERS)?);
         Ok(Some(self.table.push(connection)?))
     }
 
@@ -220,8 +236,15 @@ impl HostConnection for CallState {
         key: String,
     ) -> wasmtime::Result<()> {
         let owner = self.owner(key)?;
-        let connection = self.table.delete(connection)?;
-        self.reach.outside.parked.park(owner, connection);
+        let mut connection = self.table.delete(connection)?;
+        let held = self.reach.outside.ledger.hold(Kind::Parked, BUFFERS);
+        // What upstream has said already would wait with it, and it is not taken back.
+        if let Some(held) = held
+            && connection.is_quiet()
+        {
+            connection.belongs(held);
+            self.reach.outside.parked.park(owner, connection);
+        }
         Ok(())
     }
 
@@ -229,6 +252,11 @@ impl HostConnection for CallState {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+/// Counts what a call hands over, or is handed, while the host waits.
+pub(super) fn copied(account: &Arc<Account>, bytes: usize) -> Result<Held, Limit> {
+    account.hold(Kind::Copies, bytes.saturating_add(OVERHEAD))
 }
 
 impl CallState {
@@ -256,6 +284,7 @@ impl Connection {
                 port: peer.port(),
             },
             peer,
+            held: None,
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
+    limits::LIMIT_CODES,
     scrub::{Room, Scrubber, Secrets, wipe},
 };
 use crate::{
@@ -32,6 +33,28 @@ const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 const EXPIRES_IN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 /// A secret this long has no innocent reason to be in an id or a public document.
 const TELLING: usize = 8;
+
+/// Codes of failures that are the host's to give, beside those of its limits. What a guest
+/// calls so would be taken for the host's word, by programs and by the host.
+const OWN_CODES: [&str; 14] = [
+    "credential",
+    "credential_expired",
+    "credential_id",
+    "document_secret",
+    "document_type",
+    "grant_missing",
+    "inventory_id",
+    "metadata",
+    "rotated",
+    "rotated_retires",
+    "timeout",
+    "trap",
+    "unnamed",
+    "unsupported",
+];
+
+/// Stands for a code that is none, or is not the guest's to give.
+const UNNAMED: &str = "unnamed";
 
 /// A defect in the provider's answer, as a failure of the call.
 fn defect(code: &'static str, message: String) -> Failure {
@@ -57,15 +80,10 @@ pub(super) fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
         wit::FailureClass::Unsupported => FailureClass::Unsupported,
         wit::FailureClass::Internal => FailureClass::Internal,
     };
-    let code_fits = (1..=64).contains(&found.code.len())
-        && found
-            .code
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
-    let code = if code_fits {
+    let code = if is_code(&found.code) {
         scrubber.scrub(&found.code).into_owned()
     } else {
-        String::from("unnamed")
+        String::from(UNNAMED)
     };
     let message = match scrubber.line(&found.message, MESSAGE) {
         empty if empty.is_empty() => String::from("the provider gave no reason"),
@@ -80,6 +98,16 @@ pub(super) fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
             .map(|ms| Duration::from_millis(ms).min(RETRY_AFTER)),
         reached_upstream: true,
     }
+}
+
+/// Whether a guest may give this code.
+fn is_code(code: &str) -> bool {
+    let fits = (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+    let lower = code.to_ascii_lowercase();
+    fits && !lower.starts_with(LIMIT_CODES) && !OWN_CODES.contains(&lower.as_str())
 }
 
 pub(super) fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
@@ -437,6 +465,32 @@ mod tests {
         assert!(failure.message.starts_with("login as **** failed x"));
         assert!(failure.message.len() < MESSAGE + 8);
         assert_eq!(failure.retry_after, Some(RETRY_AFTER));
+    }
+
+    #[test]
+    fn a_guest_gives_no_code_of_the_hosts() {
+        for (code, given) in [
+            ("28P01", "28P01"),
+            ("connection_closed", "connection_closed"),
+            ("limits", "limits"),
+            ("limit_memory", UNNAMED),
+            ("limit_a3f9", UNNAMED),
+            ("LIMIT_x", UNNAMED),
+            ("trap", UNNAMED),
+            ("timeout", UNNAMED),
+            ("grant_missing", UNNAMED),
+            ("credential_id", UNNAMED),
+            ("no spaces\n", UNNAMED),
+            ("", UNNAMED),
+        ] {
+            let found = wit::Failure {
+                class: wit::FailureClass::Denied,
+                code: code.to_owned(),
+                message: String::new(),
+                retry_after_ms: None,
+            };
+            assert_eq!(failure(found, &Scrubber::default()).code, given, "{code}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     Outside,
+    account::Account,
     aside::{Aside, Slots},
     grants::{Destination, Host, Refusal, Scheme},
     limits::{Exceeded, Limit},
@@ -41,6 +42,8 @@ pub(super) struct Reach {
     /// The provider's.
     pub(super) aside: Arc<Aside>,
     connections: AtomicUsize,
+    /// What the host holds for the call.
+    pub(super) account: Arc<Account>,
     /// The first limit that the call ran into.
     pub(super) exceeded: Exceeded,
     touched: AtomicBool,
@@ -81,12 +84,16 @@ pub(super) struct NoScope;
 
 impl Reach {
     pub(super) fn new(scope: Option<Arc<Scope>>, outside: Arc<Outside>, aside: Arc<Aside>) -> Self {
+        let exceeded = Exceeded::default();
+        let ledger = Arc::clone(&outside.ledger);
+        let account = Account::new(ledger, outside.limits.held, exceeded.clone());
         Self {
             scope,
             outside,
             aside,
             connections: AtomicUsize::new(0),
-            exceeded: Exceeded::default(),
+            account: Arc::new(account),
+            exceeded,
             touched: AtomicBool::new(false),
             refused: Mutex::new(Vec::new()),
         }

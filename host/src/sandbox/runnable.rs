@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use wasmtime::{
     Store,
     component::{Component, Instance, InstancePre, Linker},
@@ -13,11 +13,12 @@ use super::{
     aside::Aside,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{CallState, Session, Slots},
-    engine::TABLES_PER_CALL,
+    engine::{MEMORIES, TABLES, TABLES_PER_CALL},
     journal::Speaker,
     limits::Limit,
     measured::Measured,
     scrub::Scrubber,
+    shares::{Owner, Shares},
     world::{self, Exports},
 };
 use crate::{id::Digest, plugin_store::PluginError};
@@ -27,10 +28,10 @@ pub(super) struct Runnable {
     pub(super) pre: InstancePre<CallState>,
     pub(super) exports: Exports,
     pub(super) outside: Arc<Outside>,
-    /// Slots that one instance takes of those in `Outside`.
+    /// Slots that one instance takes, of those in `Outside` and of the provider's.
     weight: u32,
-    /// Calls of this provider alone.
-    own: Arc<Semaphore>,
+    /// Slots of this provider alone.
+    own: Arc<Shares>,
     /// Its slots for slow work.
     pub(super) aside: Arc<Aside>,
 }
@@ -48,8 +49,8 @@ impl Runnable {
             .map_err(|error| world::malformed(&error))?;
         Ok(Self {
             exports: world::find_exports(&pre)?,
-            weight: weight(component, outside.limits.calls),
-            own: Arc::new(super::slots(outside.limits.plugin_calls)),
+            weight: weight(component),
+            own: Arc::new(Shares::new(outside.limits.plugin_calls)),
             aside: Arc::new(outside.aside.another()),
             pre,
             outside,
@@ -58,11 +59,10 @@ impl Runnable {
 
     /// Waits until there is room for one more call of this provider, and in the
     /// pool.
-    pub(super) async fn wait(&self, slots: &mut Slots) -> wasmtime::Result<()> {
-        slots.plugin = Some(Arc::clone(&self.own).acquire_owned().await?);
-        let pool = Arc::clone(&self.outside.slots);
-        slots.pool = Some(pool.acquire_many_owned(self.weight).await?);
-        Ok(())
+    pub(super) async fn wait(&self, owner: Owner, slots: &mut Slots) {
+        slots.weight = self.weight;
+        slots.plugin = Some(self.own.take(owner, self.weight).await);
+        slots.pool = Some(self.outside.slots.take(owner, self.weight).await);
     }
 
     /// Runs `describe` and `names` without network, keys and entropy.
@@ -74,7 +74,7 @@ impl Runnable {
         let mut session = Session::describing(engine, (&self.outside, &self.aside), digest);
         let patience = Duration::from_secs(self.outside.limits.describe);
         let described = timeout(patience, async {
-            self.wait(&mut session.slots).await?;
+            self.wait(None, &mut session.slots).await;
             let store = &mut session.store;
             let instance = self.pre.instantiate_async(&mut *store).await?;
             // Checks the types of every function, also of those not called now.
@@ -144,13 +144,18 @@ impl Runnable {
     }
 }
 
-/// How many of the pool's slots an instance takes: its memories, and its tables
-/// by the number that belongs to a slot.
-fn weight(component: &Component, most: u32) -> u32 {
-    component.resources_required().map_or(1, |required| {
-        required
-            .num_memories
-            .max(required.num_tables.div_ceil(TABLES_PER_CALL))
-            .clamp(1, most.max(1))
-    })
+/// How many of the pool's slots an instance takes: its memories, and its tables by the
+/// number that belongs to a slot. Each slot has a stack, and room for as many core
+/// instances as a component may have, so none of those runs out before the slots do.
+fn weight(component: &Component) -> u32 {
+    // Unknown only where core modules are imported, which no world of the host's offers.
+    component.resources_required().map_or(
+        MEMORIES.max(TABLES.div_ceil(TABLES_PER_CALL)),
+        |required| {
+            required
+                .num_memories
+                .max(required.num_tables.div_ceil(TABLES_PER_CALL))
+                .max(1)
+        },
+    )
 }

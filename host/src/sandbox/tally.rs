@@ -40,7 +40,7 @@ pub struct Counts {
     /// Connections that no grant allows.
     pub denials: u64,
     /// Limits that were hit, also where the call went well all the same.
-    pub limits: BTreeMap<String, u64>,
+    pub limits: BTreeMap<&'static str, u64>,
 }
 
 /// How long the calls of one function took, waiting for a slot included.
@@ -109,12 +109,11 @@ impl Counts {
         self.denials = self
             .denials
             .saturating_add(u64::try_from(ended.denials).unwrap_or(u64::MAX));
-        let stopped_by = ended.failure.and_then(|failure| limit(&failure.code));
-        let limit = stopped_by
-            .map(str::to_owned)
-            .or_else(|| ended.exceeded.map(|limit| limit.to_string()));
-        if let Some(limit) = limit {
-            *self.limits.entry(limit).or_default() += 1;
+        let stopped_by = ended
+            .failure
+            .and_then(|failure| Limit::of_code(&failure.code));
+        if let Some(limit) = stopped_by.or(ended.exceeded) {
+            *self.limits.entry(limit.as_str()).or_default() += 1;
         }
     }
 }
@@ -135,16 +134,8 @@ fn outcome(failure: &Failure) -> &'static str {
         "trap" => "trap",
         "timeout" => "timeout",
         "grant_missing" => "grant_missing",
-        code if limit(code).is_some() => "limit",
+        code if Limit::of_code(code).is_some() => "limit",
         _ => failure.class.as_str(),
-    }
-}
-
-/// The name of the limit that a code is of.
-fn limit(code: &str) -> Option<&str> {
-    match code {
-        "timeout" => Some(code),
-        _ => code.strip_prefix("limit_"),
     }
 }
 
@@ -203,11 +194,7 @@ mod tests {
         assert_eq!(counts.denials, 2);
         assert_eq!(
             counts.limits,
-            BTreeMap::from([
-                ("memory".into(), 1),
-                ("response".into(), 1),
-                ("timeout".into(), 1)
-            ])
+            BTreeMap::from([("memory", 1), ("response", 1), ("timeout", 1)])
         );
     }
 

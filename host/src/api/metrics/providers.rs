@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::label;
-use crate::sandbox::{BUCKETS, Counts, Tally, Times};
+use crate::sandbox::{BUCKETS, Counts, Holdings, Tally, Times};
 
 /// The counters of all tallies, each family once.
 pub(super) fn render(tallies: &[Tally]) -> String {
@@ -38,6 +38,59 @@ pub(super) fn render(tallies: &[Tally]) -> String {
         "Limits of the sandbox that calls ran into.",
         &limits,
     );
+    text
+}
+
+/// What the host holds for calls now, and the most that it held.
+pub(super) fn render_holdings(holdings: &Holdings) -> String {
+    let Holdings {
+        held,
+        peak,
+        limit,
+        slots: (all, taken, waiting),
+    } = holdings;
+    let mut text = String::from(
+        "# HELP lessor_provider_held_bytes Bytes that the host holds for calls of providers now.\n\
+         # TYPE lessor_provider_held_bytes gauge\n",
+    );
+    for (resource, bytes) in held {
+        let _ = writeln!(
+            text,
+            "lessor_provider_held_bytes{{resource=\"{resource}\"}} {bytes}"
+        );
+    }
+    for (name, help, number) in [
+        (
+            "lessor_provider_held_peak_bytes",
+            "The most that was held at once since the start, of all resources.",
+            *peak,
+        ),
+        (
+            "lessor_provider_held_limit_bytes",
+            "What may be held at once, of all resources.",
+            *limit,
+        ),
+        (
+            "lessor_provider_slots",
+            "Slots for calls that run at once.",
+            usize::try_from(*all).unwrap_or(usize::MAX),
+        ),
+        (
+            "lessor_provider_slots_taken",
+            "Slots that calls have taken.",
+            usize::try_from(*taken).unwrap_or(usize::MAX),
+        ),
+        (
+            "lessor_provider_calls_waiting",
+            "Calls that wait for a slot among all calls.",
+            *waiting,
+        ),
+    ] {
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {number}"
+        );
+    }
     text
 }
 
@@ -126,7 +179,7 @@ mod tests {
                     },
                 )]),
                 denials: 2,
-                limits: BTreeMap::from([("memory".into(), 1)]),
+                limits: BTreeMap::from([("memory", 1)]),
             },
         };
         let text = render(&[tally("a"), tally("b")]);

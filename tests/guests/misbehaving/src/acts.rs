@@ -26,9 +26,11 @@ mod file_write;
 mod forbidden_host;
 mod forbidden_port;
 mod forbidden_scheme;
+mod forged_code;
 mod forged_handle;
 mod huge_string;
 mod id_with_control_characters;
+mod interim_responses;
 mod invalid_json;
 mod invalid_utf8;
 mod iterate_for_ever;
@@ -38,9 +40,12 @@ mod listen;
 mod log_flood;
 mod long_answer;
 mod long_failure;
+mod long_head;
+mod long_headers;
 mod long_id;
 mod long_log_event;
 mod long_metadata;
+mod long_methods;
 mod long_response;
 mod loopback_by_name;
 mod loopback_in_decimal;
@@ -51,6 +56,7 @@ mod memory_bomb;
 pub(crate) mod million_element_list;
 mod million_fields;
 mod park_an_unfinished_connection;
+mod poll_one_thing_often;
 mod property_missing;
 mod property_of_the_wrong_type;
 mod raw_socket;
@@ -77,6 +83,11 @@ mod thousand_requests;
 mod trap_in_create;
 mod udp;
 mod unpark_of_another_mount;
+mod unread_responses;
+mod unsent_bodies;
+mod unused_pollables;
+mod verify_at_length;
+mod write_to_a_deaf_upstream;
 
 use crate::scene::Act;
 
@@ -113,9 +124,11 @@ acts![
     forbidden_host,
     forbidden_port,
     forbidden_scheme,
+    forged_code,
     forged_handle,
     huge_string,
     id_with_control_characters,
+    interim_responses,
     invalid_json,
     invalid_utf8,
     iterate_for_ever,
@@ -125,9 +138,12 @@ acts![
     log_flood,
     long_answer,
     long_failure,
+    long_head,
+    long_headers,
     long_id,
     long_log_event,
     long_metadata,
+    long_methods,
     long_response,
     loopback_by_name,
     loopback_in_decimal,
@@ -137,6 +153,7 @@ acts![
     memory_bomb,
     million_fields,
     park_an_unfinished_connection,
+    poll_one_thing_often,
     property_missing,
     property_of_the_wrong_type,
     raw_socket,
@@ -163,4 +180,9 @@ acts![
     trap_in_create,
     udp,
     unpark_of_another_mount,
+    unread_responses,
+    unsent_bodies,
+    unused_pollables,
+    verify_at_length,
+    write_to_a_deaf_upstream,
 ];

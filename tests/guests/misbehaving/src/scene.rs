@@ -42,3 +42,19 @@ impl Scene<'_> {
         usize::try_from(self.number).unwrap_or(usize::MAX)
     }
 }
+
+/// An act by the functions of WASI themselves, which the SDK does not offer. There are
+/// none outside of a component.
+macro_rules! in_a_component {
+    (|$scene:ident| $act:block) => {
+        #[cfg(target_arch = "wasm32")]
+        pub(crate) fn act($scene: &Scene<'_>) -> Outcome $act
+
+        #[cfg(not(target_arch = "wasm32"))]
+        pub(crate) fn act(scene: &Scene<'_>) -> Outcome {
+            scene.note("no component")
+        }
+    };
+}
+
+pub(crate) use in_a_component;

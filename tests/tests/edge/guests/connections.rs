@@ -88,35 +88,49 @@ fn a_principal_that_is_made_after_the_deadline_is_ended() {
     stage.good_call().unwrap();
 }
 
-/// All the calls that a provider may have at once wait for somebody: its next
-/// one waits in vain, and another provider is served.
+/// Mounts of a provider hang: the next mount of it finds a slot as long as there is one,
+/// waits in vain where there is none, and another provider is served.
 #[test]
 fn a_provider_that_hangs_leaves_room_for_others() {
     let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
-    let stage = Stage::start(Server::setup(), "plugin_calls = 2", &[]);
+    let stage = Stage::start_with(Server::setup(), "calls = 16\nplugin_calls = 4", &[]);
     stage.mount_table_bomb();
     stage.role("table", guest::TABLE_BOMB, &json!({}));
     let silent = guest::SILENT_UPSTREAM;
-    stage.mount("patient", "misbehaving", &[upstream.grant("tcp")]);
     let role = json!({"act": silent, "target": "127.0.0.1", "number": upstream.port()});
-    stage.role("patient", silent, &role);
-    let tune = json!({"timeout": "5s"});
-    let http = &stage.server.http;
-    http.post("sys/mounts/patient/tune", &tune).ok();
+    for mount in ["first", "second", "third"] {
+        stage.mount(mount, "misbehaving", &[upstream.grant("tcp")]);
+        stage.role(mount, silent, &role);
+        let tune = json!({"timeout": "8s"});
+        let path = format!("sys/mounts/{mount}/tune");
+        stage.server.http.post(&path, &tune).ok();
+    }
     stage.role("bad", "well", &json!({"act": "behave"}));
     thread::scope(|scope| {
-        let waiting = [(); 2].map(|()| scope.spawn(|| stage.create("patient", silent)));
-        eventually_true("all calls wait", || upstream.open() == 2);
+        // The third of the first mount waits: it would leave too few for the others.
+        let mut hanging: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| stage.create("first", silent)))
+            .collect();
+        eventually_true("half of the slots are taken", || upstream.open() == 2);
+        assert_eq!(note(&stage.create("bad", "well")), "behaved");
+        for (mount, open) in [("second", 3), ("third", 4)] {
+            let stage = &stage;
+            hanging.push(scope.spawn(move || stage.create(mount, silent)));
+            eventually_true("one more hangs", || upstream.open() == open);
+        }
         let sentence = stage.create("table", guest::TABLE_BOMB).refused(502);
         assert!(sentence.ends_with("(limit_table)"), "{sentence}");
         let sentence = stage.create("bad", "well").refused(502);
-        let says = "as it may: 2 (setting `sandbox.plugin_calls`) (limit_plugin_calls)";
+        let says = "as it may: 4, and one mount takes at most half of them \
+                    (setting `sandbox.plugin_calls`) (limit_plugin_calls)";
         assert!(sentence.ends_with(says), "{sentence}");
-        let request = audited(&stage.server.audit(), "bad/creds/well").unwrap();
+        let lines = stage.server.audit();
+        let told = lines.lines().rev().collect::<Vec<_>>().join("\n");
+        let request = audited(&told, "bad/creds/well").unwrap();
         assert_eq!(request["response"]["errors"][0], sentence);
-        let all_wait = waiting.iter().all(|call| !call.is_finished());
+        let all_wait = hanging.iter().all(|call| !call.is_finished());
         assert!(all_wait, "they waited all along");
-        for call in waiting {
+        for call in hanging {
             let sentence = call.join().unwrap().refused(502);
             assert!(sentence.ends_with("(timeout)"), "{sentence}");
         }

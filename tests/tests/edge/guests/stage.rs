@@ -57,7 +57,12 @@ impl Stage {
     /// A server with these settings in `[sandbox]`, the mount `bad` with these
     /// grants, a call of which may take a second, and the mount `good`.
     pub(super) fn start(setup: Setup, settings: &str, grants: &[String]) -> Self {
-        let settings = format!("[sandbox]\ncalls = {SLOTS}\n{settings}");
+        Self::start_with(setup, &format!("calls = {SLOTS}\n{settings}"), grants)
+    }
+
+    /// The same with as many slots as the settings say.
+    pub(super) fn start_with(setup: Setup, settings: &str, grants: &[String]) -> Self {
+        let settings = format!("[sandbox]\n{settings}");
         let mut server = setup.config(&settings).start_uninitialised();
         server.initialise();
         let built = built_plugins().join("test/misbehaving.wasm");
@@ -197,9 +202,22 @@ impl Stage {
         (self.server.resident(), self.server.descriptors())
     }
 
-    /// The server is back at what it had.
+    /// What the server counts.
+    pub(super) fn metrics(&self) -> String {
+        self.server.http.get("sys/metrics").ok().text()
+    }
+
+    /// The server is back at what it had, and holds nothing for any call.
     #[track_caller]
     pub(super) fn is_at_rest(&self, (memory, descriptors): (u64, usize)) {
+        eventually_true("nothing is held for a call", || {
+            let metrics = self.metrics();
+            let held = metrics.lines().filter(|line| {
+                line.starts_with("lessor_provider_held_bytes{") && !line.contains("\"parked\"")
+            });
+            let taken = metric(&metrics, "lessor_provider_slots_taken");
+            held.clone().count() > 0 && held.map(value).sum::<u64>() + taken == 0
+        });
         eventually_true("what was opened is closed", || {
             self.server.descriptors() <= descriptors + DESCRIPTORS
         });
@@ -288,6 +306,23 @@ pub(super) fn audited(audit: &str, path: &str) -> Result<Value, String> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find(|line| line["path"] == path)
         .ok_or_else(|| format!("the audit log has no line of a request for {path}"))
+}
+
+/// The number of a metric without labels.
+pub(super) fn metric(metrics: &str, name: &str) -> u64 {
+    let line = metrics
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name));
+    value(line.unwrap_or_else(|| panic!("no {name} in {metrics}")))
+}
+
+/// The number at the end of a line.
+fn value(line: &str) -> u64 {
+    let number = line
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("no number in {line}"))
 }
 
 /// What the guest noted in its credential.

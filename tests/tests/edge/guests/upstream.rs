@@ -55,6 +55,28 @@ impl Upstream {
         })
     }
 
+    /// One that answers every HTTP request with these bytes over and over, until nobody
+    /// takes them any more.
+    pub(super) fn endless(begin: &'static str, again: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let flood = again.repeat(1000);
+        Self::serve(listener, move |_, mut stream| {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(begin.as_bytes());
+            while stream.write_all(flood.as_bytes()).is_ok() {}
+        })
+    }
+
+    /// One that reads nothing until it is released.
+    pub(super) fn deaf() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serve(listener, |shared, _stream| {
+            let released = shared.released.lock().unwrap();
+            drop(shared.release.wait_while(released, |released| !*released));
+        })
+    }
+
     fn serve(
         listener: TcpListener,
         answer: impl Fn(&Shared, TcpStream) + Send + Sync + 'static,
