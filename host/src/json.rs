@@ -112,6 +112,26 @@ pub fn parse(bytes: &[u8], bounds: &Bounds) -> Result<Value, Flaw> {
     })
 }
 
+/// The texts between quotation marks in something that may be broken, escapes undone
+/// where they can be.
+pub fn literals(text: &str) -> impl Iterator<Item = String> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find('"')? + 1;
+        let inside = rest.get(start..)?;
+        let mut escaped = false;
+        let end = inside.find(|character| {
+            let ends = character == '"' && !escaped;
+            escaped = character == '\\' && !escaped;
+            ends
+        });
+        let literal = inside.get(..end.unwrap_or(inside.len()))?;
+        rest = end.and_then(|end| inside.get(end + 1..)).unwrap_or("");
+        let read = serde_json::from_str(&format!("\"{literal}\""));
+        Some(read.unwrap_or_else(|_| literal.to_owned()))
+    })
+}
+
 /// One value at some depth.
 #[derive(Clone, Copy)]
 struct Document<'b> {
@@ -325,5 +345,17 @@ mod tests {
             sentence,
             "holds more than 10000 values (line 1, column 19999)"
         );
+    }
+
+    #[test]
+    fn literals_are_found_in_what_is_broken() {
+        for (text, found) in [
+            (r#"{"a": "b\"c", oops"#, vec!["a", "b\"c"]),
+            (r#""\u0061", "never ends"#, vec!["a", "never ends"]),
+            (r#""bad \x escape""#, vec!["bad \\x escape"]),
+            ("none", vec![]),
+        ] {
+            assert_eq!(literals(text).collect::<Vec<_>>(), found, "{text}");
+        }
     }
 }

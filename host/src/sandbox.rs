@@ -10,11 +10,13 @@
 //! | `account`, `held_http` | what the host holds for guests, counted as theirs |
 //! | `outcome`, `measured` | what a guest returned, judged |
 //! | `shares` | slots that mounts share |
+//! | `threads` | where calls that compute end |
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
 //! | `network`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
+//! | `born`, `private_key` | secrets that came to be in a call, and the forms of keys |
 //! | `tally` | what calls came to, for metrics |
 //! | `still` | time and entropy for `describe`: none |
 //! | `bounds`, `compile` | what a component may be made of; compiling, in a process of its own |
@@ -45,7 +47,7 @@ pub use self::{
 use self::{
     account::Ledger, aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
     component::ComponentProvider, limits::Limit, parked::Parked, shares::Shares, tally::Tallies,
-    tls::TlsConfigs,
+    threads::Threads, tls::TlsConfigs,
 };
 use crate::{
     clock::Clock,
@@ -59,6 +61,7 @@ mod address;
 mod answer_head;
 mod aside;
 mod bindings;
+mod born;
 mod bounds;
 mod call;
 mod code_cache;
@@ -78,12 +81,14 @@ mod measured;
 mod network;
 mod outcome;
 mod parked;
+mod private_key;
 mod reach;
 mod runnable;
 mod scrub;
 mod shares;
 mod still;
 mod tally;
+mod threads;
 mod tls;
 mod world;
 
@@ -137,6 +142,8 @@ struct Outside {
     slots: Arc<Shares>,
     /// Slow work that runs at once.
     aside: Aside,
+    /// Where calls that compute end.
+    threads: Arc<Threads>,
 }
 
 /// Components that are compiled at once: one that takes its whole time leaves room for
@@ -273,9 +280,11 @@ impl Sandbox {
 
 impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
+        let threads = Arc::new(Threads::default());
         Self {
             slots: Arc::new(Shares::new(limits.calls)),
-            aside: Aside::default(),
+            aside: Aside::new(&threads),
+            threads,
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
             ledger: Arc::new(Ledger::new(limits.held_by_all)),

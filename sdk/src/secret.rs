@@ -1,5 +1,5 @@
 //! Strings that must not be seen: they print as `****`, are zeroed when
-//! dropped, and mark themselves in the JSON Schema, so that the host redacts
+//! dropped, are told to the host when they are made, and mark themselves in the JSON Schema, so that the host redacts
 //! them wherever it shows a config or a credential.
 
 use std::borrow::Cow;
@@ -9,6 +9,8 @@ use std::ops::Deref;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
+
+use crate::host;
 
 /// A secret value in a config or a credential: a password, a private key.
 ///
@@ -29,9 +31,15 @@ pub struct Secret(String);
 pub struct SecretRef(Secret);
 
 impl Secret {
-    /// Takes ownership of a value that is secret from now on.
+    /// Takes ownership of a value that is secret from now on: the host is told, and masks
+    /// it in log lines, failures, metadata and the words of a panic, whatever becomes of
+    /// the call.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        let value = value.into();
+        if value.len() >= SHORTEST {
+            host::remember(&value);
+        }
+        Self(value)
     }
 
     /// The value itself. Call it where the value leaves for upstream, not
@@ -65,13 +73,13 @@ impl Drop for Secret {
 
 impl From<String> for Secret {
     fn from(value: String) -> Self {
-        Self(value)
+        Self::new(value)
     }
 }
 
 impl From<&str> for Secret {
     fn from(value: &str) -> Self {
-        Self(value.to_owned())
+        Self::new(value)
     }
 }
 
@@ -128,6 +136,9 @@ impl fmt::Display for SecretRef {
 }
 
 const REDACTED: &str = "****";
+
+/// Shorter values are too common to be masked.
+const SHORTEST: usize = 4;
 
 #[cfg(test)]
 mod tests {

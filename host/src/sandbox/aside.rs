@@ -1,8 +1,7 @@
-//! Work that cannot be given up once it has begun: it runs on the blocking threads, so
-//! much of it at once.
+//! Work that cannot be given up once it has begun: it runs on threads that block, so much
+//! of it at once.
 //!
-//! A call that is over does not stop what it began, and the host's own work runs on the
-//! same threads. So each kind of work has slots, and a slot goes with the work. Each
+//! A call that is over does not stop what it began. So each kind of work has slots, and a slot goes with the work. Each
 //! provider waits for its own share of them first: of those that one provider asks for,
 //! no more than its share stand in the way of another's.
 
@@ -10,12 +9,13 @@ use std::{num::NonZero, sync::Arc, thread};
 
 use tokio::{
     sync::{AcquireError, Semaphore},
-    task::{JoinError, spawn_blocking},
+    task::JoinError,
 };
 
+use super::threads::Threads;
+
 /// Names that are looked up at once: where the resolver hangs, each takes a thread for
-/// its patience, which is longer than that of a call, of the 512 on which the host reads
-/// its storage as well.
+/// its patience, which is longer than that of a call, of the 512 that there may be.
 const LOOK_UPS: usize = 128;
 
 /// Those of one provider.
@@ -34,6 +34,7 @@ pub(super) struct Slots {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
     share: usize,
+    threads: Arc<Threads>,
 }
 
 /// Why work was not done.
@@ -48,6 +49,15 @@ pub(super) enum NotDone {
 }
 
 impl Aside {
+    /// The slots of the first provider.
+    pub(super) fn new(threads: &Arc<Threads>) -> Self {
+        let cores = thread::available_parallelism().map_or(2, NonZero::get);
+        Self {
+            crypto: Slots::new(cores, cores, threads),
+            look_ups: Slots::new(LOOK_UPS, OWN_LOOK_UPS, threads),
+        }
+    }
+
     /// The slots of another provider.
     pub(super) fn another(&self) -> Self {
         Self {
@@ -57,23 +67,14 @@ impl Aside {
     }
 }
 
-impl Default for Aside {
-    fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(2, NonZero::get);
-        Self {
-            crypto: Slots::new(cores, cores),
-            look_ups: Slots::new(LOOK_UPS, OWN_LOOK_UPS),
-        }
-    }
-}
-
 impl Slots {
     /// So many in all, and so many for one provider.
-    fn new(all: usize, share: usize) -> Self {
+    fn new(all: usize, share: usize, threads: &Arc<Threads>) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
             own: Arc::new(Semaphore::new(share)),
             share,
+            threads: Arc::clone(threads),
         }
     }
 
@@ -82,6 +83,7 @@ impl Slots {
             all: Arc::clone(&self.all),
             own: Arc::new(Semaphore::new(self.share)),
             share: self.share,
+            threads: Arc::clone(&self.threads),
         }
     }
 
@@ -92,7 +94,7 @@ impl Slots {
     ) -> Result<T, NotDone> {
         let own = Arc::clone(&self.own).acquire_owned().await?;
         let slot = Arc::clone(&self.all).acquire_owned().await?;
-        let done = spawn_blocking(move || {
+        let done = self.threads.block(move || {
             let result = work();
             drop((slot, own));
             result
@@ -124,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slot_is_taken_until_the_work_has_ended_though_nobody_waits() {
-        let slots = Arc::new(Slots::new(1, 1));
+        let slots = Arc::new(Slots::new(1, 1, &Arc::default()));
         let (work, begun, end) = patient();
         let caller = Arc::clone(&slots);
         let caller = tokio::spawn(async move { caller.done(work).await });
@@ -142,7 +144,7 @@ mod tests {
     /// others wait until the last was done.
     #[tokio::test]
     async fn a_provider_that_asks_for_much_stands_in_nobodys_way_with_all_of_it() {
-        let slots = Slots::new(1, 1);
+        let slots = Slots::new(1, 1, &Arc::default());
         let other = slots.another();
         let (work, begun, end) = patient();
         let mut first = pin!(slots.done(work));

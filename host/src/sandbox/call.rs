@@ -5,10 +5,7 @@
 //! limit ends its own call; the failure names what it was.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,23 +15,26 @@ use wasmtime::{
 };
 use wasmtime_wasi::{HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-use zeroize::Zeroizing;
 
 use super::{
     Outside,
+    account::{OVERHEAD, Resource},
     aside::Aside,
     bindings::lessor::provider::types,
+    born::Born,
     http::HttpHooks,
     journal::Journal,
     limits::{Limit, Limits, MemoryMeter},
     reach::Reach,
+    runnable::Runnable,
     shares::Share,
     still::{StillClock, StillRandom},
+    threads::Busy,
 };
 use crate::{
     clock::Clock,
     id::{Digest, OperationId},
-    provider::{Call, Failure, FailureClass, Scope},
+    provider::{Failure, FailureClass, Scope},
 };
 
 /// Random bytes that a guest may ask for at once.
@@ -54,11 +54,11 @@ pub(super) struct CallState {
     pub(super) journal: Journal,
     pub(super) plugin: Digest,
     pub(super) operation: OperationId,
-    /// What `derive` gave, to be scrubbed from what the call says.
-    pub(super) derived: Vec<Zeroizing<Vec<u8>>>,
+    /// Secrets that came to be in the call, to be masked in what it says.
+    pub(super) born: Born,
     pub(super) memory: MemoryMeter,
-    /// Whether the guest was interrupted in the middle of computing.
-    computing: Arc<AtomicBool>,
+    /// Told when the guest is interrupted in the middle of computing.
+    busy: Busy,
 }
 
 /// A store while its call runs, and the slots that it holds. In this order: the
@@ -80,28 +80,31 @@ pub(super) struct Slots {
     pub(super) weight: u32,
 }
 
-impl Session {
-    /// A store for `call`.
-    pub(super) fn new(
-        engine: &Engine,
-        around: (&Arc<Outside>, &Arc<Aside>),
-        plugin: Digest,
-        call: &Call,
-    ) -> Self {
-        let scope = Some(Arc::clone(&call.scope));
-        let state = CallState::new(around, scope, plugin, call.operation);
-        Self::with(engine, state)
-    }
+/// What a store is made with.
+pub(super) struct Asking {
+    /// What the mount lends; none where a provider describes itself.
+    pub(super) scope: Option<Arc<Scope>>,
+    pub(super) operation: OperationId,
+    pub(super) busy: Busy,
+}
 
-    /// A store in which a provider describes itself: the same at every time.
-    pub(super) fn describing(
-        engine: &Engine,
-        around: (&Arc<Outside>, &Arc<Aside>),
-        plugin: Digest,
-    ) -> Self {
-        let nobody = OperationId::from_bytes([0; 16]);
-        let state = CallState::new(around, None, plugin, nobody);
-        Self::with(engine, state)
+impl Asking {
+    /// For a provider that describes itself: the same at every time.
+    pub(super) fn describing() -> Self {
+        Self {
+            scope: None,
+            operation: OperationId::from_bytes([0; 16]),
+            busy: Busy::default(),
+        }
+    }
+}
+
+impl Session {
+    /// A store for one call of a provider.
+    pub(super) fn new(runnable: &Runnable, plugin: Digest, asking: Asking) -> Self {
+        let around = (&runnable.outside, &runnable.aside);
+        let state = CallState::new(around, plugin, asking);
+        Self::with(runnable.pre.engine(), state)
     }
 
     fn with(engine: &Engine, state: CallState) -> Self {
@@ -115,12 +118,8 @@ impl Session {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             // Lets the timeout, and every other call, have its turn.
-            let computing = Arc::clone(&store.data().computing);
-            let interruption = async move {
-                computing.store(true, Ordering::Relaxed);
-                tokio::task::yield_now().await;
-                computing.store(false, Ordering::Relaxed);
-            };
+            let busy = store.data().busy.clone();
+            let interruption = async move { busy.leave().await };
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(interruption)))
         });
         Self {
@@ -140,7 +139,7 @@ impl Session {
             return Limit::Calls.crowded(limits, self.slots.weight);
         } else if state.reach.scope().is_err() {
             Limit::Describe
-        } else if state.computing.load(Ordering::Relaxed) {
+        } else if state.busy.is_computing() {
             Limit::Cpu
         } else {
             Limit::Timeout
@@ -206,12 +205,29 @@ fn crash(error: &wasmtime::Error) -> Failure {
 }
 
 impl CallState {
-    fn new(
-        (outside, aside): (&Arc<Outside>, &Arc<Aside>),
-        scope: Option<Arc<Scope>>,
-        plugin: Digest,
-        operation: OperationId,
-    ) -> Self {
+    /// Remembers a secret that came to be in the call.
+    pub(super) fn remember(&mut self, secret: &[u8]) -> Result<(), Limit> {
+        let size = self.born.remember(secret);
+        self.count_secret(size)
+    }
+
+    /// Remembers a private key.
+    pub(super) fn remember_key(&mut self, key: &[u8]) -> Result<(), Limit> {
+        let size = self.born.remember_key(key);
+        self.count_secret(size)
+    }
+
+    pub(super) fn count_secret(&self, size: usize) -> Result<(), Limit> {
+        let size = size.saturating_add(OVERHEAD);
+        self.reach.account.keep(Resource::Secrets, size)
+    }
+
+    fn new((outside, aside): (&Arc<Outside>, &Arc<Aside>), plugin: Digest, asking: Asking) -> Self {
+        let Asking {
+            scope,
+            operation,
+            busy,
+        } = asking;
         let limits = &outside.limits;
         let reach = Arc::new(Reach::new(scope, Arc::clone(outside), Arc::clone(aside)));
         let journal = Journal::new(limits, &reach.account);
@@ -245,8 +261,8 @@ impl CallState {
             journal,
             plugin,
             operation,
-            derived: Vec::new(),
-            computing: Arc::default(),
+            born: Born::default(),
+            busy,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! linking, finding the exports, compiling schemas. A call makes a store and an
 //! instance, calls one function, and has the answer judged (`outcome.rs`).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use super::{
     Outside,
     account::Resource,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
-    call::{CallState, Session},
+    call::{Asking, CallState, Session},
     descriptor::{self, Checks},
     journal::Speaker,
     limits::Limit,
@@ -27,42 +27,50 @@ use super::{
     runnable::Runnable,
     scrub::Secrets,
     tally::Ended,
+    threads::Busy,
     world,
 };
 use crate::{
     clock::Timestamp,
-    id::Digest,
+    id::{Digest, OperationId},
     plugin_store::PluginError,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
-        Provider, Revocation, RevokedCredential, Rotated, Rotation, Validation,
+        Provider, Revocation, RevokedCredential, Rotated, Rotation, Scope, Validation,
     },
     secret::Secret,
 };
 
 /// A component that was compiled, linked and described.
 pub(super) struct ComponentProvider {
+    loaded: Arc<Loaded>,
+}
+
+/// The same, for its calls: they may end on other threads than they began on.
+struct Loaded {
     digest: Digest,
     descriptor: Descriptor,
     anatomy: Anatomy,
     checks: Checks,
-    runnable: Runnable,
+    runnable: Arc<Runnable>,
+}
+
+/// What a call is told and bounded by, for as long as it runs.
+struct Told {
+    operation: OperationId,
+    timeout: Duration,
+    scope: Arc<Scope>,
+    busy: Busy,
 }
 
 /// Calls one function of a fresh instance: everything between a call and the
 /// guest's own answer, the same for all functions.
 macro_rules! ask {
-    ($self:ident, $call:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
-        let runnable = &$self.runnable;
-        let engine = runnable.pre.engine();
-        let mut session = Session::new(
-            engine,
-            (&runnable.outside, &runnable.aside),
-            $self.digest,
-            $call,
-        );
-        let answer = timeout($call.timeout, async {
-            let owner = Some($call.scope.mount_id);
+    ($loaded:ident, $told:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
+        let runnable = &$loaded.runnable;
+        let mut session = Session::new(runnable, $loaded.digest, $told.asking());
+        let answer = timeout($told.timeout, async {
+            let owner = Some($told.scope.mount_id);
             runnable.wait(owner, &mut session.slots).await;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
             let $guest = $exports.load(&mut session.store, &instance)?;
@@ -73,6 +81,9 @@ macro_rules! ask {
         (session, answer)
     }};
 }
+
+/// A longer answer, in bytes, takes a millisecond or more to judge.
+const LONG: usize = 32 << 10;
 
 /// How a function call ended: in time, without a trap, with an answer.
 type Answer<R> = Result<wasmtime::Result<Result<R, wit::Failure>>, Elapsed>;
@@ -85,8 +96,8 @@ impl ComponentProvider {
         linker: &Linker<CallState>,
         outside: Arc<Outside>,
     ) -> Result<Self, PluginError> {
-        let runnable = Runnable::new(component, linker, outside)?;
-        let (found, publication) = runnable.describe(digest).await?;
+        let runnable = Arc::new(Runnable::new(component, linker, outside)?);
+        let (found, publication) = Runnable::describe(Arc::clone(&runnable), digest).await?;
         let abilities = Abilities {
             renewal: runnable.exports.renewal.is_some(),
             inventory: runnable.exports.inventory.is_some(),
@@ -96,20 +107,46 @@ impl ComponentProvider {
         let (descriptor, checks) =
             spawn_blocking(move || descriptor::check(found, abilities)).await??;
         Ok(Self {
-            digest,
-            descriptor,
-            anatomy: world::anatomy(linker.engine(), component, size),
-            checks,
-            runnable,
+            loaded: Arc::new(Loaded {
+                digest,
+                descriptor,
+                anatomy: world::anatomy(linker.engine(), component, size),
+                checks,
+                runnable,
+            }),
         })
     }
 
+    /// Runs a call to its end.
+    async fn run<T: Send + 'static>(
+        &self,
+        busy: &Busy,
+        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let threads = &self.loaded.runnable.outside.threads;
+        match threads.run(busy.clone(), work).await {
+            Ok(result) => result,
+            Err(error) => {
+                tracing::error!(%error, "a provider's call broke off");
+                Err(Failure {
+                    class: FailureClass::Unavailable,
+                    code: String::from("trap"),
+                    message: String::from("the host broke off the call; its log says why"),
+                    retry_after: None,
+                    reached_upstream: true,
+                })
+            }
+        }
+    }
+}
+
+impl Loaded {
     /// Judges an answer, explains a failure, counts it, and writes down what was
     /// said.
-    fn conclude<R: Sized + Measured, T>(
+    async fn conclude<R: Sized + Measured, T>(
         &self,
         function: &'static str,
-        call: &Call,
+        call: &Told,
         (session, answer): (Session, Answer<R>),
         documents: &[(&Value, &Secret<String>)],
         judge: impl FnOnce(R, &mut Secrets<'_>) -> Result<T, Failure>,
@@ -120,14 +157,15 @@ impl ComponentProvider {
                 .iter()
                 .map(|(schema, document)| (*schema, document.expose().as_str())),
         );
-        for derived in &session.store.data().derived {
-            secrets.add(derived);
-        }
+        session.store.data().born.tell(&mut secrets);
         let said = match &answer {
             Ok(Ok(Ok(found))) => found.bytes(),
             Ok(Ok(Err(found))) => found.bytes(),
             _ => 0,
         };
+        if said > LONG {
+            call.busy.leave().await;
+        }
         let reach = &session.store.data().reach;
         let held = reach.account.hold(Resource::Answers, said);
         let result = match answer {
@@ -140,10 +178,14 @@ impl ComponentProvider {
                 None => Err(outcome::failure(found, &secrets.scrubber())),
             },
             Ok(Ok(Ok(found))) if found.may_be_refused() && said > limits.output => {
+                secrets.hide_all();
                 Err(Limit::Output.failure(limits, call.timeout))
             }
             Ok(Ok(Ok(found))) => match &held {
-                Err(limit) if found.may_be_refused() => Err(limit.failure(limits, call.timeout)),
+                Err(limit) if found.may_be_refused() => {
+                    secrets.hide_all();
+                    Err(limit.failure(limits, call.timeout))
+                }
                 _ => judge(found, &mut secrets),
             },
         };
@@ -195,15 +237,15 @@ impl ComponentProvider {
 #[async_trait]
 impl Provider for ComponentProvider {
     fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
+        &self.loaded.descriptor
     }
 
     fn anatomy(&self) -> &Anatomy {
-        &self.anatomy
+        &self.loaded.anatomy
     }
 
     fn digest(&self) -> Digest {
-        self.digest
+        self.loaded.digest
     }
 
     async fn validate_config(
@@ -212,28 +254,29 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         role: Option<&Secret<String>>,
     ) -> Result<Validation, Failure> {
-        let context = context(call);
-        let answer = ask!(
-            self,
-            call,
-            self.runnable.exports.provider,
-            |guest, store| {
-                guest.call_validate_config(
-                    store,
-                    &context,
-                    config.expose(),
-                    role.map(Secret::expose),
-                )
-            }
-        );
-        let documents = self.config_and_role(config, role);
-        self.conclude(
-            "validate-config",
-            call,
-            answer,
-            &documents,
-            |found, secrets| Ok(outcome::validation(found, &secrets.scrubber())),
-        )
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let (config, role) = (config.duplicate(), role.map(Secret::duplicate));
+        let work = async move {
+            let answer = ask!(
+                loaded,
+                told,
+                loaded.runnable.exports.provider,
+                |guest, store| {
+                    let role = role.as_ref().map(Secret::expose);
+                    guest.call_validate_config(store, &context, config.expose(), role)
+                }
+            );
+            let documents = loaded.config_and_role(&config, role.as_ref());
+            let judge = |found, secrets: &mut Secrets<'_>| {
+                Ok(outcome::validation(found, &secrets.scrubber()))
+            };
+            let told = &told;
+            loaded
+                .conclude("validate-config", told, answer, &documents, judge)
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn create(
@@ -244,33 +287,41 @@ impl Provider for ComponentProvider {
         request: &Secret<String>,
         expires_at: Option<Timestamp>,
     ) -> Result<Credential, Failure> {
-        let context = context(call);
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let [config, role, request] = [config, role, request].map(Secret::duplicate);
         let expires_at = expires_at.map(Timestamp::unix_seconds);
-        let answer = ask!(
-            self,
-            call,
-            self.runnable.exports.provider,
-            |guest, store| {
-                guest.call_create(
-                    store,
-                    &context,
-                    config.expose(),
-                    role.expose(),
-                    request.expose(),
-                    expires_at,
-                )
-            }
-        );
-        let documents = [
-            (&self.descriptor.config_schema, config),
-            (&self.descriptor.role_schema, role),
-            (&self.descriptor.request_schema, request),
-        ];
-        self.conclude("create", call, answer, &documents, |found, secrets| {
-            let schema = &self.descriptor.credential_schema;
-            let named = &call.principal_name;
-            outcome::credential(found, named, schema, &self.checks.credential, secrets)
-        })
+        let work = async move {
+            let answer = ask!(
+                loaded,
+                told,
+                loaded.runnable.exports.provider,
+                |guest, store| {
+                    guest.call_create(
+                        store,
+                        &context,
+                        config.expose(),
+                        role.expose(),
+                        request.expose(),
+                        expires_at,
+                    )
+                }
+            );
+            let documents = [
+                (&loaded.descriptor.config_schema, &config),
+                (&loaded.descriptor.role_schema, &role),
+                (&loaded.descriptor.request_schema, &request),
+            ];
+            let judge = |found, secrets: &mut Secrets<'_>| {
+                let schema = &loaded.descriptor.credential_schema;
+                let named = &context.principal_name;
+                outcome::credential(found, named, schema, &loaded.checks.credential, secrets)
+            };
+            loaded
+                .conclude("create", &told, answer, &documents, judge)
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn revoke(
@@ -280,28 +331,31 @@ impl Provider for ComponentProvider {
         role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
-        let context = context(call);
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let (config, role) = (config.duplicate(), role.map(Secret::duplicate));
         let what = match what {
             Revocation::Credential(id) => wit::Revocation::Credential(id.clone()),
             Revocation::UnknownCredential => wit::Revocation::UnknownCredential,
             Revocation::FormerRoot(id) => wit::Revocation::FormerRoot(id.clone()),
         };
-        let answer = ask!(
-            self,
-            call,
-            self.runnable.exports.provider,
-            |guest, store| {
-                guest.call_revoke(
-                    store,
-                    &context,
-                    config.expose(),
-                    role.map(Secret::expose),
-                    &what,
-                )
-            }
-        );
-        let documents = self.config_and_role(config, role);
-        self.conclude("revoke", call, answer, &documents, |(), _| Ok(()))
+        let work = async move {
+            let answer = ask!(
+                loaded,
+                told,
+                loaded.runnable.exports.provider,
+                |guest, store| {
+                    let role = role.as_ref().map(Secret::expose);
+                    guest.call_revoke(store, &context, config.expose(), role, &what)
+                }
+            );
+            let documents = loaded.config_and_role(&config, role.as_ref());
+            let told = &told;
+            loaded
+                .conclude("revoke", told, answer, &documents, |(), _| Ok(()))
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn rotate(
@@ -310,44 +364,54 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         what: &Rotation,
     ) -> Result<Rotated, Failure> {
-        let context = context(call);
-        let mut documents = vec![(&self.descriptor.config_schema, config)];
-        let (asked, schema, validator, name) = match what {
-            Rotation::Root => (
-                wit::Rotation::Root,
-                &self.descriptor.config_schema,
-                &self.checks.config,
-                "config-schema",
-            ),
-            Rotation::Account(role) => {
-                documents.push((&self.descriptor.role_schema, role));
-                (
-                    wit::Rotation::Account(role.expose().clone()),
-                    &self.descriptor.credential_schema,
-                    &self.checks.credential,
-                    "credential-schema",
-                )
-            }
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let config = config.duplicate();
+        let role = match what {
+            Rotation::Root => None,
+            Rotation::Account(role) => Some(role.duplicate()),
         };
-        let answer = ask!(
-            self,
-            call,
-            self.runnable.exports.provider,
-            |guest, store| { guest.call_rotate(store, &context, config.expose(), &asked) }
-        );
-        if let wit::Rotation::Account(mut role) = asked {
-            zeroize::Zeroize::zeroize(&mut role);
-        }
-        let room = self.runnable.outside.limits.output;
-        self.conclude("rotate", call, answer, &documents, |found, secrets| {
-            Ok(outcome::rotated(
-                found,
-                room,
-                (schema, name),
-                validator,
-                secrets,
-            ))
-        })
+        let work = async move {
+            let (schema, validator, name) = match role {
+                None => (
+                    &loaded.descriptor.config_schema,
+                    &loaded.checks.config,
+                    "config-schema",
+                ),
+                Some(_) => (
+                    &loaded.descriptor.credential_schema,
+                    &loaded.checks.credential,
+                    "credential-schema",
+                ),
+            };
+            let mut asked = role.as_ref().map_or(wit::Rotation::Root, |role| {
+                wit::Rotation::Account(role.expose().clone())
+            });
+            let answer = ask!(
+                loaded,
+                told,
+                loaded.runnable.exports.provider,
+                |guest, store| { guest.call_rotate(store, &context, config.expose(), &asked) }
+            );
+            if let wit::Rotation::Account(role) = &mut asked {
+                zeroize::Zeroize::zeroize(role);
+            }
+            let documents = loaded.config_and_role(&config, role.as_ref());
+            let room = loaded.runnable.outside.limits.output;
+            let judge = |found, secrets: &mut Secrets<'_>| {
+                Ok(outcome::rotated(
+                    found,
+                    room,
+                    (schema, name),
+                    validator,
+                    secrets,
+                ))
+            };
+            loaded
+                .conclude("rotate", &told, answer, &documents, judge)
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn renew(
@@ -358,23 +422,25 @@ impl Provider for ComponentProvider {
         id: &str,
         expires_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
-        let Some(renewal) = &self.runnable.exports.renewal else {
-            return Err(self.unsupported("renewal"));
+        let Some(renewal) = self.loaded.runnable.exports.renewal.clone() else {
+            return Err(self.loaded.unsupported("renewal"));
         };
-        let context = context(call);
-        let expires_at = expires_at.map(Timestamp::unix_seconds);
-        let answer = ask!(self, call, renewal, |guest, store| {
-            guest.call_renew(
-                store,
-                &context,
-                config.expose(),
-                role.expose(),
-                id,
-                expires_at,
-            )
-        });
-        let documents = self.config_and_role(config, Some(role));
-        self.conclude("renew", call, answer, &documents, |(), _| Ok(()))
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let [config, role] = [config, role].map(Secret::duplicate);
+        let (id, expires_at) = (id.to_owned(), expires_at.map(Timestamp::unix_seconds));
+        let work = async move {
+            let answer = ask!(loaded, told, renewal, |guest, store| {
+                let (config, role) = (config.expose(), role.expose());
+                guest.call_renew(store, &context, config, role, &id, expires_at)
+            });
+            let documents = loaded.config_and_role(&config, Some(&role));
+            let told = &told;
+            loaded
+                .conclude("renew", told, answer, &documents, |(), _| Ok(()))
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn list_credentials(
@@ -383,17 +449,23 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         cursor: Option<&str>,
     ) -> Result<Page, Failure> {
-        let Some(inventory) = &self.runnable.exports.inventory else {
-            return Err(self.unsupported("inventory"));
+        let Some(inventory) = self.loaded.runnable.exports.inventory.clone() else {
+            return Err(self.loaded.unsupported("inventory"));
         };
-        let context = context(call);
-        let answer = ask!(self, call, inventory, |guest, store| {
-            guest.call_list_credentials(store, &context, config.expose(), cursor)
-        });
-        let documents = self.config_and_role(config, None);
-        self.conclude("list-credentials", call, answer, &documents, |found, _| {
-            outcome::page(found)
-        })
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let (config, cursor) = (config.duplicate(), cursor.map(str::to_owned));
+        let work = async move {
+            let answer = ask!(loaded, told, inventory, |guest, store| {
+                guest.call_list_credentials(store, &context, config.expose(), cursor.as_deref())
+            });
+            let documents = loaded.config_and_role(&config, None);
+            let judge = outcome::page;
+            loaded
+                .conclude("list-credentials", &told, answer, &documents, judge)
+                .await
+        };
+        self.run(&busy, work).await
     }
 
     async fn publish(
@@ -403,10 +475,12 @@ impl Provider for ComponentProvider {
         name: &str,
         revoked: &[RevokedCredential],
     ) -> Result<Option<Document>, Failure> {
-        let Some(publication) = &self.runnable.exports.publication else {
-            return Err(self.unsupported("publication"));
+        let Some(publication) = self.loaded.runnable.exports.publication.clone() else {
+            return Err(self.loaded.unsupported("publication"));
         };
-        let context = context(call);
+        let (told, context) = (Told::of(call), context(call));
+        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
+        let (config, name) = (config.duplicate(), name.to_owned());
         let revoked: Vec<_> = revoked
             .iter()
             .map(|revoked| exports::publication::RevokedCredential {
@@ -415,19 +489,45 @@ impl Provider for ComponentProvider {
                 expires_at: revoked.expires_at.map(Timestamp::unix_seconds),
             })
             .collect();
-        let answer = ask!(self, call, publication, |guest, store| {
-            guest.call_publish(store, &context, config.expose(), name, &revoked)
-        });
-        let documents = self.config_and_role(config, None);
-        self.conclude("publish", call, answer, &documents, |found, secrets| {
-            found
-                .map(|found| outcome::document(found, secrets))
-                .transpose()
-        })
+        let work = async move {
+            let answer = ask!(loaded, told, publication, |guest, store| {
+                guest.call_publish(store, &context, config.expose(), &name, &revoked)
+            });
+            let documents = loaded.config_and_role(&config, None);
+            let judge = |found: Option<_>, secrets: &mut Secrets<'_>| {
+                found
+                    .map(|found| outcome::document(found, secrets))
+                    .transpose()
+            };
+            loaded
+                .conclude("publish", &told, answer, &documents, judge)
+                .await
+        };
+        self.run(&busy, work).await
     }
 }
 
-impl ComponentProvider {
+impl Told {
+    fn of(call: &Call) -> Self {
+        Self {
+            operation: call.operation,
+            timeout: call.timeout,
+            scope: Arc::clone(&call.scope),
+            busy: Busy::default(),
+        }
+    }
+
+    /// What the call's store is made with.
+    fn asking(&self) -> Asking {
+        Asking {
+            scope: Some(Arc::clone(&self.scope)),
+            operation: self.operation,
+            busy: self.busy.clone(),
+        }
+    }
+}
+
+impl Loaded {
     fn config_and_role<'d>(
         &'d self,
         config: &'d Secret<String>,
@@ -455,9 +555,9 @@ impl ComponentProvider {
 impl fmt::Debug for ComponentProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ComponentProvider")
-            .field("name", &self.descriptor.name)
-            .field("version", &self.descriptor.version)
-            .field("digest", &self.digest)
+            .field("name", &self.loaded.descriptor.name)
+            .field("version", &self.loaded.descriptor.version)
+            .field("digest", &self.loaded.digest)
             .finish_non_exhaustive()
     }
 }

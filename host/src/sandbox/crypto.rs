@@ -31,7 +31,7 @@ const ITERATIONS: u32 = 10_000_000;
 const SLOW_ITERATIONS: u32 = 2_000;
 
 /// A message that is longer is not hashed on an async thread: a millisecond or so.
-const BULK: usize = 256 << 10;
+pub(super) const BULK: usize = 256 << 10;
 
 /// Largest key that is read, in bytes: RSA-8192 in PKCS #8 has 4.7 kB.
 const KEY: usize = 16 << 10;
@@ -42,19 +42,16 @@ impl Host for CallState {
         algorithm: KeyAlgorithm,
     ) -> wasmtime::Result<Result<KeyPair, Error>> {
         self.reach.scope()?;
-        let size = match algorithm {
-            KeyAlgorithm::Ed25519 => return generate_ed25519().map(Ok),
-            KeyAlgorithm::EcdsaP256 => {
-                return generate_ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).map(Ok);
-            }
-            KeyAlgorithm::EcdsaP384 => {
-                return generate_ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING).map(Ok);
-            }
-            KeyAlgorithm::Rsa2048 => KeySize::Rsa2048,
-            KeyAlgorithm::Rsa3072 => KeySize::Rsa3072,
-            KeyAlgorithm::Rsa4096 => KeySize::Rsa4096,
-        };
-        self.slowly(move || generate_rsa(size)).await?.map(Ok)
+        let pair = match algorithm {
+            KeyAlgorithm::Ed25519 => generate_ed25519(),
+            KeyAlgorithm::EcdsaP256 => generate_ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
+            KeyAlgorithm::EcdsaP384 => generate_ecdsa(&signature::ECDSA_P384_SHA384_ASN1_SIGNING),
+            KeyAlgorithm::Rsa2048 => self.slowly(|| generate_rsa(KeySize::Rsa2048)).await?,
+            KeyAlgorithm::Rsa3072 => self.slowly(|| generate_rsa(KeySize::Rsa3072)).await?,
+            KeyAlgorithm::Rsa4096 => self.slowly(|| generate_rsa(KeySize::Rsa4096)).await?,
+        }?;
+        self.remember_key(&pair.private_key)?;
+        Ok(Ok(pair))
     }
 
     async fn sign(
@@ -69,6 +66,8 @@ impl Host for CallState {
             return Ok(Err(Error::TooLarge));
         }
         let _held = copied(&self.reach.account, message.len())?;
+        // One that the guest made by itself, perhaps.
+        self.remember_key(&private_key)?;
         let padding: &'static dyn RsaEncoding = match algorithm {
             SignatureAlgorithm::Ed25519 => {
                 let sign = move |message: &[u8]| sign_ed25519(&private_key, message);
@@ -122,7 +121,9 @@ impl Host for CallState {
     ) -> wasmtime::Result<Vec<u8>> {
         self.reach.scope()?;
         let password = Zeroizing::new(password);
-        let _held = copied(&self.reach.account, password.len() + salt.len())?;
+        let in_all = password.len().saturating_add(salt.len());
+        let _held = copied(&self.reach.account, in_all)?;
+        self.remember(&password)?;
         let rounds = NonZeroU32::new(iterations)
             .filter(|rounds| rounds.get() <= ITERATIONS)
             .ok_or(BadIterations(iterations))?;
@@ -137,10 +138,13 @@ impl Host for CallState {
             );
             out
         };
-        if iterations < SLOW_ITERATIONS {
-            return Ok(derive());
-        }
-        self.slowly(derive).await
+        let key = if iterations < SLOW_ITERATIONS && in_all < BULK {
+            derive()
+        } else {
+            self.slowly(derive).await?
+        };
+        self.remember(&key)?;
+        Ok(key)
     }
 }
 
@@ -167,7 +171,7 @@ impl CallState {
         self.slowly(move || sign(&message)).await
     }
 
-    async fn slowly<T: Send + 'static>(
+    pub(super) async fn slowly<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> wasmtime::Result<T> {

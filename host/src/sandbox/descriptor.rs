@@ -19,6 +19,14 @@ const SCHEMA: Bounds = Bounds {
     ..json::GUEST
 };
 
+/// Shortest limit of names that a provider may state, in bytes: so many characters of
+/// randomness make two operations differ (`principal`).
+const SHORTEST_NAMES: u32 = 10;
+
+/// Longest time in seconds that a provider may say upstream needs: the host waits as long
+/// before it trusts a new root credential.
+const PROPAGATION: u32 = 24 * 3600;
+
 /// Compiled schemas of what a provider returns.
 #[derive(Debug)]
 pub(super) struct Checks {
@@ -60,6 +68,15 @@ pub(super) fn check(
     }
     check_publication(&abilities.publication)?;
 
+    let limit = found.name_limit;
+    require("name-limit", limit == 0 || limit >= SHORTEST_NAMES, || {
+        format!(
+            "is {limit}: names of fewer than {SHORTEST_NAMES} bytes would not be unique (0: no limit)"
+        )
+    })?;
+    require("propagation-s", found.propagation_s <= PROPAGATION, || {
+        format!("is {}, more than a day", found.propagation_s)
+    })?;
     let (config_schema, config) = compiled("config-schema", &found.config_schema)?;
     let (role_schema, _) = compiled("role-schema", &found.role_schema)?;
     let (request_schema, _) = compiled("request-schema", &found.request_schema)?;
@@ -253,13 +270,16 @@ mod tests {
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
         type Change = fn(&mut wit::Descriptor);
-        let cases: [(&str, Change); 19] = [
+        let cases: [(&str, Change); 22] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
             ("version", |d| d.version = String::from("01.0.0")),
             ("version", |d| d.version = String::from("1.0.0-")),
             ("summary", |d| d.summary = String::from("two\nlines")),
+            ("name-limit", |d| d.name_limit = 1),
+            ("name-limit", |d| d.name_limit = 9),
+            ("propagation-s", |d| d.propagation_s = u32::MAX),
             ("endpoints", |d| {
                 d.endpoints = vec![String::from("tcp://{host}")]
             }),

@@ -1,13 +1,17 @@
 //! The `host` interface: log events, and secrets that repeat.
 
+use std::sync::Arc;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
-    account::{OVERHEAD, Resource},
     bindings::lessor::provider::host::{Host, Level},
+    born::TOLD,
     call::CallState,
+    crypto::BULK,
+    network::copied,
 };
 use crate::id::OperationId;
 
@@ -32,20 +36,34 @@ impl Host for CallState {
     }
 
     async fn derive(&mut self, label: String, length: u32) -> wasmtime::Result<Vec<u8>> {
-        let scope = self.reach.scope()?;
+        let label = Zeroizing::new(label);
+        if length == 0
+            && let Some(secret) = label.strip_prefix(TOLD)
+        {
+            self.remember(secret.as_bytes())?;
+            return Ok(Vec::new());
+        }
+        let scope = Arc::clone(self.reach.scope()?);
         if length > DERIVED {
             return Err(TooLong(length).into());
         }
         let length = usize::try_from(length).unwrap_or_default();
-        let key = scope.derivation_key.expose();
-        let bytes = derive(key, self.operation, &label, length).ok_or(TooLong(DERIVED))?;
-        if !self.derived.iter().any(|known| **known == bytes) {
-            if self.derived.len() >= REMEMBERED {
+        let operation = self.operation;
+        let _held = copied(&self.reach.account, label.len())?;
+        let is_long = label.len() >= BULK;
+        let work = move || derive(scope.derivation_key.expose(), operation, &label, length);
+        let bytes = if is_long {
+            self.slowly(work).await?
+        } else {
+            work()
+        };
+        let bytes = bytes.ok_or(TooLong(DERIVED))?;
+        if !self.born.derived.iter().any(|known| **known == bytes) {
+            if self.born.derived.len() >= REMEMBERED {
                 return Err(TooMany.into());
             }
-            let size = bytes.len().saturating_add(OVERHEAD);
-            self.reach.account.keep(Resource::Secrets, size)?;
-            self.derived.push(Zeroizing::new(bytes.clone()));
+            self.count_secret(bytes.len())?;
+            self.born.derived.push(Zeroizing::new(bytes.clone()));
         }
         Ok(bytes)
     }

@@ -31,6 +31,9 @@ const METADATA: usize = 64 << 10;
 const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Later ends than a hundred years are no ends.
 const EXPIRES_IN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+/// Shortest time that a document is answered with: anybody may ask for it, and without
+/// one each of them has the provider called.
+const VALID_FOR: Duration = Duration::from_secs(1);
 /// A secret this long has no innocent reason to be in an id or a public document.
 const TELLING: usize = 8;
 
@@ -133,9 +136,9 @@ pub(super) fn credential(
     secrets: &mut Secrets<'_>,
 ) -> Result<Credential, Failure> {
     let data = Secret::new(found.data);
-    let own = conforming(&data, schema, validator, "credential", "credential-schema")?;
+    let checked = conforming(&data, schema, validator, secrets);
+    checked.map_err(|problem| problem.of("credential", "credential-schema"))?;
     id(&found.id, "credential_id", "the id of the credential")?;
-    secrets.append(own);
     // Most providers return the host's own name: then there is nothing to look for.
     if found.id != named {
         keeps_secrets(
@@ -173,12 +176,14 @@ pub(super) fn rotated(
 ) -> Rotated {
     let secret = Secret::new(found.secret);
     let conforms = if secret.expose().len() > room {
+        secrets.hide_all();
         Err(defect(
             "rotated",
             format!("the provider's answer for its {schema_name} is longer than {room} bytes"),
         ))
     } else {
-        conforming(&secret, schema, validator, "rotated", schema_name)
+        let checked = conforming(&secret, schema, validator, secrets);
+        checked.map_err(|problem| problem.of("rotated", schema_name))
     };
     let named = found.retires.as_ref().map_or(Ok(()), |retires| {
         id(
@@ -188,8 +193,7 @@ pub(super) fn rotated(
         )
     });
     let (metadata, defect) = match (conforms, named) {
-        (Ok(own), Ok(())) => {
-            secrets.append(own);
+        (Ok(()), Ok(())) => {
             // Facts are worth less than the credential that they are about.
             let facts = metadata(&found.metadata, secrets);
             (facts.unwrap_or_else(|_| Value::Object(Map::new())), None)
@@ -205,10 +209,16 @@ pub(super) fn rotated(
     }
 }
 
-pub(super) fn page(found: exports::inventory::Page) -> Result<Page, Failure> {
+pub(super) fn page(
+    found: exports::inventory::Page,
+    secrets: &mut Secrets<'_>,
+) -> Result<Page, Failure> {
     for found in &found.ids {
         id(found, "inventory_id", "an id of the inventory")?;
     }
+    // All at once: what an id may not hold has no line break.
+    let ids = found.ids.join("\n");
+    keeps_secrets(&ids, secrets, "inventory_id", "an id of the inventory")?;
     Ok(Page {
         ids: found.ids,
         next: found.next,
@@ -235,36 +245,67 @@ pub(super) fn document(
             ),
         ));
     }
+    keeps_secrets(
+        &content_type,
+        secrets,
+        "document_secret",
+        "the type of the public document",
+    )?;
     let text = String::from_utf8_lossy(&found.body);
     keeps_secrets(&text, secrets, "document_secret", "the public document")?;
     Ok(Document {
         content_type,
         body: found.body,
-        valid_for: Duration::from_secs(found.valid_for_s),
+        valid_for: Duration::from_secs(found.valid_for_s).clamp(VALID_FOR, EXPIRES_IN),
     })
 }
 
-/// The secrets of a document that conforms to its schema; without its values
-/// in the message where it does not.
+/// What is wrong with a document, without its values.
+enum Problem {
+    /// With what it is.
+    NotThat(&'static str),
+    /// With the whole.
+    Whole(String),
+    /// With the value at this place, by the schema.
+    Unfit(String),
+}
+
+impl Problem {
+    /// As a failure about the document of this schema.
+    fn of(self, code: &'static str, schema_name: &'static str) -> Failure {
+        let message = match self {
+            Self::NotThat(what) => {
+                format!("the provider returned something other than {what} for its {schema_name}")
+            }
+            Self::Whole(problem) => {
+                format!("the provider's answer for its {schema_name} {problem}")
+            }
+            Self::Unfit(problem) => {
+                format!("the provider's answer does not fit its own {schema_name} {problem}")
+            }
+        };
+        defect(code, message.chars().take(MESSAGE).collect())
+    }
+}
+
+/// Checks a document by its schema. Its secrets are known from here on, also where it is
+/// refused: what the call said is still to be written.
 fn conforming(
     document: &Secret<String>,
     schema: &Value,
     validator: &Validator,
-    code: &'static str,
-    schema_name: &'static str,
-) -> Result<Secrets<'static>, Failure> {
-    let mut value = json::parse(document.expose().as_bytes(), &json::GUEST).map_err(|flaw| {
-        defect(
-            code,
-            format!("the provider's answer for its {schema_name} {flaw}"),
-        )
-    })?;
-    let mut secrets = Secrets::default();
+    secrets: &mut Secrets<'_>,
+) -> Result<(), Problem> {
+    let mut value = match json::parse(document.expose().as_bytes(), &json::GUEST) {
+        Ok(value) => value,
+        Err(flaw) => {
+            secrets.add_literals(document.expose());
+            return Err(Problem::Whole(flaw.to_string()));
+        }
+    };
     let checked = if !schema::is_bearable(schema, &value) {
-        Err(format!(
-            "the provider's answer for its {schema_name} {}",
-            schema::UNBEARABLE
-        ))
+        secrets.add_literals(document.expose());
+        Err(Problem::Whole(schema::UNBEARABLE.to_owned()))
     } else if value.is_object() {
         secrets.collect(schema, &value);
         validator.validate(&value).map_err(|error| {
@@ -272,20 +313,14 @@ fn conforming(
                 top if top.is_empty() => String::from("at its top"),
                 place => format!("at {place}"),
             };
-            format!(
-                "the provider's answer does not fit its own {schema_name} {place}: {}",
-                error.masked()
-            )
+            Problem::Unfit(format!("{place}: {}", error.masked()))
         })
     } else {
-        Err(format!(
-            "the provider returned something other than a JSON object for its {schema_name}"
-        ))
+        secrets.add_literals(document.expose());
+        Err(Problem::NotThat("a JSON object"))
     };
     wipe(&mut value);
     checked
-        .map(|()| secrets)
-        .map_err(|message| defect(code, message.chars().take(MESSAGE).collect()))
 }
 
 fn id(text: &str, code: &'static str, what: &'static str) -> Result<(), Failure> {
@@ -310,7 +345,6 @@ fn keeps_secrets(
     code: &'static str,
     what: &'static str,
 ) -> Result<(), Failure> {
-    secrets.read();
     if secrets.appear_in(text, TELLING) {
         let message = format!("{what} holds a secret that the provider was given or made");
         return Err(defect(code, message));
@@ -333,10 +367,7 @@ fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
             let scrubber = secrets.scrubber_for(Room::of(&object));
             Ok(scrubber.scrub_json(object))
         }
-        _ => Err(defect(
-            "metadata",
-            String::from("the metadata is not a JSON object"),
-        )),
+        _ => refused("is not a JSON object"),
     }
 }
 
@@ -375,7 +406,7 @@ mod tests {
     #[test]
     fn a_credential_that_is_wrong_is_a_failure_without_its_values() {
         type Change = fn(&mut wit::Credential);
-        let cases: [(&str, Change); 13] = [
+        let cases: [(&str, Change); 18] = [
             ("credential", |c| c.data = String::from("canary-not-json")),
             ("credential", |c| c.data = String::from(r#"["canary"]"#)),
             ("credential", |c| {
@@ -391,7 +422,24 @@ mod tests {
                 c.id = String::from("app/canary-password")
             }),
             ("credential_id", |c| c.id = String::from("canary-root@db")),
+            // In any form that somebody could read it in.
+            ("credential_id", |c| c.id = hex::encode("canary-root")),
+            ("credential_id", |c| {
+                c.id = String::from("x-%63anary%2droot")
+            }),
+            ("credential_id", |c| {
+                use base64::{Engine as _, engine::general_purpose::STANDARD};
+                c.id = STANDARD.encode("user:canary-root");
+            }),
+            ("credential", |c| {
+                c.data = String::from(
+                    r#"{"username": "a", "password": "canary-x", "password": "canary-y"}"#,
+                );
+            }),
             ("credential_expired", |c| c.expires_in_s = Some(0)),
+            ("metadata", |c| {
+                c.metadata = String::from(r#"{"a": "canary-root", "a": "x"}"#)
+            }),
             ("metadata", |c| c.metadata = String::new()),
             ("metadata", |c| c.metadata = String::from("[]")),
             ("metadata", |c| {
@@ -425,6 +473,30 @@ mod tests {
             "the provider's answer for its credential-schema would take more than 1,000,000 checks by its \
              schema: shorten it, or nest it less deeply"
         );
+    }
+
+    /// What a call said is written after its answer was judged, whatever came of that.
+    #[test]
+    fn the_secrets_of_an_answer_that_is_refused_are_masked_all_the_same() {
+        for data in [
+            r#"{"username": "a", "password": "canary-x", "password": "canary-y"}"#,
+            r#"{"username": "a", "password": "canary-x", oops"#,
+            r#"{"username": 7, "password": "canary-x"}"#,
+            r#"["canary-x"]"#,
+        ] {
+            let found = wit::Credential {
+                id: String::from("app"),
+                data: data.to_owned(),
+                metadata: String::from("{}"),
+                expires_in_s: None,
+            };
+            let schema = schema();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            let mut secrets = Secrets::default();
+            credential(found, "app", &schema, &validator, &mut secrets).unwrap_err();
+            let said = secrets.scrubber().scrub("made canary-x").into_owned();
+            assert_eq!(said, "made ****", "{data}");
+        }
     }
 
     #[test]

@@ -243,7 +243,8 @@ mod tests {
     #[tokio::test]
     async fn a_provider_that_describes_itself_reaches_nothing() {
         let outside = Arc::new(Outside::new(Clock::system(), Limits::default()));
-        let reach = Reach::new(None, outside, Arc::default());
+        let aside = Arc::new(outside.aside.another());
+        let reach = Reach::new(None, outside, aside);
         let dialled = reach.dial(Scheme::Tcp, "127.0.0.1", 1).await;
         assert!(matches!(dialled, Err(DialError::Denied(_))));
         assert!(reach.scope().is_err());

@@ -12,12 +12,12 @@ use super::{
     Outside,
     aside::Aside,
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
-    call::{CallState, Session, Slots},
+    call::{Asking, CallState, Session, Slots},
     engine::{MEMORIES, TABLES, TABLES_PER_CALL},
     journal::Speaker,
     limits::Limit,
     measured::Measured,
-    scrub::Scrubber,
+    scrub::Secrets,
     shares::{Owner, Shares},
     world::{self, Exports},
 };
@@ -67,11 +67,21 @@ impl Runnable {
 
     /// Runs `describe` and `names` without network, keys and entropy.
     pub(super) async fn describe(
-        &self,
+        self: Arc<Self>,
         digest: Digest,
     ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
-        let engine = self.pre.engine();
-        let mut session = Session::describing(engine, (&self.outside, &self.aside), digest);
+        let asking = Asking::describing();
+        let (busy, threads) = (asking.busy.clone(), Arc::clone(&self.outside.threads));
+        let described = async move { self.ask(digest, asking).await };
+        threads.run(busy, described).await?
+    }
+
+    async fn ask(
+        &self,
+        digest: Digest,
+        asking: Asking,
+    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
+        let mut session = Session::new(self, digest, asking);
         let patience = Duration::from_secs(self.outside.limits.describe);
         let described = timeout(patience, async {
             self.wait(None, &mut session.slots).await;
@@ -105,7 +115,7 @@ impl Runnable {
             Err(_) => Err(PluginError::Describe(session.overdue(patience))),
         };
         let Session { store, slots, .. } = session;
-        let CallState { journal, .. } = store.into_data();
+        let CallState { journal, born, .. } = store.into_data();
         drop(slots);
         if !journal.is_empty() {
             let plugin = digest.to_string();
@@ -114,8 +124,10 @@ impl Runnable {
                 plugin: &plugin,
                 operation: None,
             };
-            // Nobody has told it a secret yet.
-            journal.write(&Scrubber::default(), &speaker);
+            // Nobody has told it a secret yet, but it may have made one up.
+            let mut secrets = Secrets::default();
+            born.tell(&mut secrets);
+            journal.write(&secrets.scrubber(), &speaker);
         }
         described
     }

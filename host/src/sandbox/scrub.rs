@@ -2,7 +2,7 @@
 //! events, standard output, failure messages, metadata.
 //!
 //! Secrets are the strings that the provider's schemas mark `writeOnly` (or as
-//! secret references) in the documents of the call, and what `derive` gave.
+//! secret references) in the documents of the call, and what came to be in it (`born`).
 //! Each is masked as it stands, as base64 (at any alignment) and hex, and with
 //! any of its characters escaped as URLs, forms and JSON do (`escapes`). This is
 //! the second line of defence: it knows neither secrets that a schema does not
@@ -20,8 +20,8 @@ use base64::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::escapes;
-use crate::schema;
+use super::{escapes, private_key};
+use crate::{json, schema};
 
 /// What stands where a secret stood.
 pub(crate) const MASK: &str = "****";
@@ -47,7 +47,11 @@ const WORK: usize = 128 << 20;
 #[derive(Default)]
 pub(super) struct Secrets<'d> {
     unread: Vec<(&'d Value, &'d str)>,
+    /// Keys whose forms were not written yet.
+    keys: Vec<Zeroizing<Vec<u8>>>,
     values: Vec<Zeroizing<Vec<u8>>>,
+    /// Whether there are secrets that nobody can look for: then everything may be one.
+    untold: bool,
 }
 
 /// Masks a call's secrets in texts.
@@ -76,7 +80,7 @@ impl<'d> Secrets<'d> {
     pub(super) fn of(documents: impl IntoIterator<Item = (&'d Value, &'d str)>) -> Self {
         Self {
             unread: documents.into_iter().collect(),
-            values: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -85,19 +89,39 @@ impl<'d> Secrets<'d> {
         schema::secrets(schema, document, &mut |secret| self.add_strings(secret));
     }
 
-    /// Adds a secret that no document holds. Of those that are too many, one is kept:
-    /// it tells that they are.
+    /// Adds a secret that no document holds. Of those that are too many, the rest is not
+    /// kept.
     pub(super) fn add(&mut self, secret: &[u8]) {
-        if secret.len() >= SHORTEST && self.values.len() <= MOST {
+        if secret.len() < SHORTEST || self.untold {
+            return;
+        }
+        if self.values.len() > MOST {
+            self.values.sort_unstable_by(|a, b| a.as_slice().cmp(b));
+            self.values.dedup();
+        }
+        if self.values.len() <= MOST {
             self.values.push(Zeroizing::new(secret.to_vec()));
+        } else {
+            self.untold = true;
         }
     }
 
-    /// Adds the secrets of another document.
-    pub(super) fn append(&mut self, mut other: Secrets<'d>) {
-        self.values.append(&mut other.values);
-        self.values.truncate(MOST + 1);
-        self.unread.append(&mut other.unread);
+    /// Adds a private key, to be looked for in each of its forms.
+    pub(super) fn add_key(&mut self, key: &[u8]) {
+        self.keys.push(Zeroizing::new(key.to_vec()));
+    }
+
+    /// Adds the texts of a document that could not be read as what it should be: any of
+    /// them may be a secret.
+    pub(super) fn add_literals(&mut self, document: &str) {
+        for literal in json::literals(document).take(MOST + 2) {
+            self.add(Zeroizing::new(literal).as_bytes());
+        }
+    }
+
+    /// There was an answer that nobody read: whatever is said may hold its secrets.
+    pub(super) fn hide_all(&mut self) {
+        self.untold = true;
     }
 
     /// Reads the documents that were not read yet.
@@ -110,16 +134,28 @@ impl<'d> Secrets<'d> {
                 wipe(&mut document);
             }
         }
+        for key in std::mem::take(&mut self.keys) {
+            for form in private_key::forms(&key) {
+                self.add(&form);
+            }
+        }
     }
 
-    /// Whether `text` holds one of the secrets of at least `length` bytes, as far as
-    /// they were read.
-    pub(super) fn appear_in(&self, text: &str, length: usize) -> bool {
-        self.values
-            .iter()
-            .filter(|secret| secret.len() >= length)
-            .filter_map(|secret| std::str::from_utf8(secret).ok())
-            .any(|secret| text.contains(secret))
+    /// Whether `text` holds one of the secrets of at least `length` bytes, in any form; a
+    /// text that would take too long to search, as they stand.
+    pub(super) fn appear_in(&mut self, text: &str, length: usize) -> bool {
+        self.read();
+        let long = self.values.iter().filter(|secret| secret.len() >= length);
+        let mut long = Secrets {
+            values: long.cloned().collect(),
+            ..Secrets::default()
+        };
+        let scrubber = long.scrubber_for(Room::of_text(text));
+        if scrubber.can_read(text) {
+            return matches!(scrubber.scrub(text), Cow::Owned(_));
+        }
+        let texts = long.values.iter().map(|secret| std::str::from_utf8(secret));
+        texts.flatten().any(|secret| text.contains(secret))
     }
 
     /// Prepares the masking of what was collected.
@@ -149,9 +185,9 @@ impl<'d> Secrets<'d> {
             .map(|secret| Zeroizing::new(secret.to_vec()))
             .collect();
         let mut left = WORK;
-        if escaped.len().max(self.values.len()) > MOST {
-            // The one that is left stands for all: there is something to hide.
-            escaped = self.values.iter().take(1).cloned().collect();
+        if self.untold || escaped.len().max(self.values.len()) > MOST {
+            // Something stands for all: there is something to hide.
+            escaped = vec![Zeroizing::new(MASK.as_bytes().to_vec())];
             left = 0;
         }
         let mut needles = Vec::new();
@@ -183,8 +219,7 @@ impl Scrubber {
         if self.escaped.is_empty() {
             return Cow::Borrowed(text);
         }
-        let searches = self.needles.len() + escapes::ALL.len() * self.escaped.len();
-        if !self.bears(text.len().saturating_mul(searches)) {
+        if !self.bears(self.work(text)) {
             return Cow::Borrowed(MASK);
         }
         let mut text = Cow::Borrowed(text);
@@ -217,6 +252,17 @@ impl Scrubber {
         let begun = self.needles.iter().map(|needle| begun(&text, needle)).max();
         text.truncate(text.len() - begun.unwrap_or(0));
         text
+    }
+
+    /// Bytes that are read when `text` is searched.
+    fn work(&self, text: &str) -> usize {
+        let searches = self.needles.len() + escapes::ALL.len() * self.escaped.len();
+        text.len().saturating_mul(searches)
+    }
+
+    /// Whether `text` is searched rather than masked unread.
+    fn can_read(&self, text: &str) -> bool {
+        self.work(text) <= self.left.get()
     }
 
     /// Takes `work` from what is left of it, if there is as much.
@@ -466,6 +512,70 @@ mod tests {
                 "{scrubbed}"
             );
         }
+    }
+
+    /// A provider said what it had generated: as PEM, as a JSON Web Key, as bytes.
+    #[test]
+    fn a_key_is_masked_in_every_form() {
+        use aws_lc_rs::{
+            encoding::{AsDer, Pkcs8V1Der},
+            rsa::{KeyPair, KeySize},
+        };
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let key: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let mut secrets = Secrets::default();
+        secrets.add_key(key.as_ref());
+        let scrubber = secrets.scrubber();
+        let old = &key.as_ref()[26..];
+        for form in [key.as_ref(), old] {
+            for columns in [64, 76, 10_000] {
+                let text = STANDARD.encode(form);
+                let lines: Vec<_> = text.as_bytes().chunks(columns).collect();
+                let pem = String::from_utf8(lines.join(&b'\n')).unwrap();
+                let said = scrubber.scrub(&pem);
+                let left = said.split(['\n', '*']).map(str::len).max();
+                // A last line that is short stays.
+                assert!(left < Some(16), "{columns}: {said}");
+            }
+            assert_eq!(scrubber.scrub(&hex::encode(form)), MASK);
+        }
+        // The primes, as a JSON Web Key has them: base64 leaves what stands beside.
+        for form in private_key::forms(key.as_ref())
+            .iter()
+            .filter(|form| form.len() == 128)
+        {
+            assert_eq!(
+                scrubber
+                    .scrub(&URL_SAFE_NO_PAD.encode(form.as_slice()))
+                    .len(),
+                5
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_told_twice_is_one() {
+        let mut secrets = Secrets::default();
+        for round in 0..3 {
+            (0..MOST).for_each(|number| secrets.add(format!("s-{number:06}").as_bytes()));
+            assert_eq!(
+                secrets.scrubber().scrub("plain s-000007"),
+                "plain ****",
+                "{round}"
+            );
+        }
+        secrets.add(b"one more");
+        secrets.add(b"and one more");
+        assert_eq!(secrets.scrubber().scrub("plain"), MASK);
+    }
+
+    #[test]
+    fn what_nobody_read_hides_all() {
+        let mut secrets = Secrets::default();
+        secrets.add_literals(r#"{"password": "canary-pass", "oops"#);
+        assert_eq!(secrets.scrubber().scrub("got canary-pass"), "got ****");
+        secrets.hide_all();
+        assert_eq!(secrets.scrubber().scrub("got nothing"), MASK);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use zeroize::Zeroizing;
+
 use super::bindings::base::lessor::provider::{
     crypto as wit_crypto, host as wit_host, network as wit_network,
 };
@@ -60,6 +62,16 @@ pub(crate) fn log(level: Level, message: &str, fields: &[(String, String)]) {
 pub(crate) fn derive(label: &str, length: u32) -> Vec<u8> {
     wit_host::derive(label, length)
 }
+
+/// Tells the host a secret that came to be here, so that it masks it in whatever this
+/// provider says. Nothing is derived for it, also by a host that does not know this.
+pub(crate) fn remember(secret: &str) {
+    let label = Zeroizing::new(format!("{TOLD}{secret}"));
+    wit_host::derive(&label, 0);
+}
+
+/// What a label begins with that tells a secret.
+const TOLD: &str = "lessor-secret:";
 
 #[expect(
     clippy::disallowed_methods,

@@ -13,14 +13,15 @@ mod guest_http;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest::{
-    Stream, connect, derive, generate_key, log, now, pbkdf2_sha256, sign, unpark, verify,
+    Stream, connect, derive, generate_key, log, now, pbkdf2_sha256, remember, sign, unpark, verify,
 };
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest_http::exchange;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    Stream, connect, derive, exchange, generate_key, log, now, pbkdf2_sha256, sign, unpark, verify,
+    Stream, connect, derive, exchange, generate_key, log, now, pbkdf2_sha256, remember, sign,
+    unpark, verify,
 };
 
 /// One HTTP request, as the seam takes it.

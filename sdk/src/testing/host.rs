@@ -96,6 +96,9 @@ pub(crate) fn connect(host: &str, port: u16) -> Result<Stream, NetworkCause> {
     })
 }
 
+/// The test host masks nothing: the tests see what the provider says.
+pub(crate) fn remember(_secret: &str) {}
+
 pub(crate) fn unpark(key: &str) -> Option<Stream> {
     HOST.with_borrow_mut(|test| test.parked.get_mut(key).and_then(Vec::pop).map(Stream))
 }

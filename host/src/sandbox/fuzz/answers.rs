@@ -150,7 +150,7 @@ fn page(id: &str, next: &str) {
         ids: vec![id.to_owned()],
         next: Some(next.to_owned()),
     };
-    match outcome::page(found) {
+    match outcome::page(found, &mut Secrets::default()) {
         Ok(page) => page.ids.iter().for_each(|id| assert_id(id, &[])),
         Err(failure) => assert_defect(&failure, &[]),
     }

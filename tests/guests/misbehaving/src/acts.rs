@@ -9,6 +9,8 @@ mod deep_json;
 mod deep_recursion;
 mod derive_too_much;
 mod derive_too_often;
+pub(crate) mod derived_root;
+mod derived_secret;
 pub(crate) mod describe_at_length;
 pub(crate) mod describe_for_ever;
 pub(crate) mod describe_with_a_key;
@@ -113,6 +115,7 @@ acts![
     deep_recursion,
     derive_too_much,
     derive_too_often,
+    derived_secret,
     dns_lookup,
     dns_rebinding,
     empty_id,

@@ -30,6 +30,9 @@ struct Config {
     /// How many ids the inventory names.
     #[serde(default)]
     inventory: u32,
+    /// The misdeed that `rotate` does.
+    #[serde(default)]
+    rotation: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -107,11 +110,15 @@ impl Provider for Misbehaving {
         }
     }
 
-    fn rotate(ctx: &Context, _: &Config, what: &Rotation<Role>) -> Result<Rotated<Self>> {
+    fn rotate(ctx: &Context, config: &Config, what: &Rotation<Role>) -> Result<Rotated<Self>> {
+        if config.rotation == "derived_root" {
+            return Err(acts::derived_root::rotate(ctx));
+        }
         match what {
             Rotation::Root => Ok(Rotated::root(Config {
                 root: Secret::new(text::hex(&ctx.derive("root", 16))),
                 inventory: 0,
+                rotation: String::new(),
             })
             .retires("former")
             .fact("new", text::hex(&ctx.derive("root", 16)))),

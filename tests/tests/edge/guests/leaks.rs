@@ -60,3 +60,77 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
     assert!(!flood.contains(&format!("flood {EVENTS}")));
     assert!(!flood.contains(&format!("row-{EVENTS}")));
 }
+
+/// What a call makes is known before it is returned: also to a call that fails.
+#[test]
+fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
+    let stage = Stage::start(Server::setup(), "", &[]);
+    let masked = "password **** key **** token ****";
+    let role = |way: &str| {
+        let role = json!({"act": guest::DERIVED_SECRET, "target": way});
+        stage.role("bad", "derives", &role);
+        stage.create("bad", "derives")
+    };
+    let told = || {
+        let all = stage.server.log() + &stage.server.audit() + &database(&stage);
+        for (at, _) in all.match_indices("password ") {
+            let said = &all[at..];
+            let shown = said.starts_with("password ****") || !said.contains(" key ");
+            assert!(shown, "{:.200}", said);
+        }
+        all
+    };
+
+    let sentence = role("failure").refused(403);
+    assert_eq!(sentence, format!("upstream refused {masked} (bad_login)"));
+    let sentence = role("panic").refused(502);
+    assert!(sentence.ends_with("(trap)"), "{sentence}");
+    assert!(told().contains(&format!("lost {masked}")));
+    assert_eq!(note(&role("log").ok()), "logged");
+    let log = stage.server.log();
+    assert!(log.contains(masked) && log.contains("again=****"), "{log}");
+    let lease = role("metadata").ok().json();
+    let shown = stage.server.lookup(lease["lease_id"].as_str().unwrap());
+    assert_eq!(shown.data()["metadata"], json!({"said": masked}));
+    told();
+}
+
+/// The rotation's own record as well: it is kept, shown and tried again.
+#[test]
+fn a_new_root_that_a_rotation_derived_leaves_by_no_way() {
+    let stage = Stage::start(Server::setup(), "", &[]);
+    let config = json!({"root": "canary-root", "rotation": guest::DERIVED_ROOT});
+    stage.server.http.post("bad/config", &config).ok();
+    let says = "upstream refused the new root **** at once (bad_login)";
+    let rotated = stage.server.http.post("bad/config/rotate-root", &json!({}));
+    let sentence = rotated.clone().refused(rotated.status);
+    assert!(sentence.contains(says), "{sentence}");
+    let config = stage.server.http.get("bad/config").data();
+    let error = config["rotation"]["last_error"].as_str().unwrap();
+    assert!(error.contains(says), "{error}");
+    let all = stage.server.log() + &stage.server.audit() + &database(&stage);
+    let shown: Vec<_> = all.match_indices("the new root ").collect();
+    assert!(!shown.is_empty());
+    for (at, _) in shown {
+        assert!(
+            all[at..].starts_with("the new root **** at once"),
+            "{:.80}",
+            &all[at..]
+        );
+    }
+}
+
+/// What stands in the files of the database.
+fn database(stage: &Stage) -> String {
+    let files = std::fs::read_dir(stage.server.data()).unwrap();
+    let files = files.map(|file| file.unwrap().path()).filter(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.contains(".db")
+    });
+    let texts = files.map(|file| std::fs::read(file).unwrap());
+    let texts: Vec<_> = texts
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    assert!(!texts.is_empty(), "there is a database");
+    texts.concat()
+}
