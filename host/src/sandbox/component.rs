@@ -158,16 +158,16 @@ impl Loaded {
                 .map(|(schema, document)| (*schema, document.expose().as_str())),
         );
         session.store.data().born.tell(&mut secrets);
-        let said = match &answer {
-            Ok(Ok(Ok(found))) => found.bytes(),
-            Ok(Ok(Err(found))) => found.bytes(),
-            _ => 0,
+        let (said, taken) = match &answer {
+            Ok(Ok(Ok(found))) => (found.bytes(), found.taken()),
+            Ok(Ok(Err(found))) => (found.bytes(), found.taken()),
+            _ => (0, 0),
         };
         if said > LONG {
             call.busy.leave().await;
         }
         let reach = &session.store.data().reach;
-        let held = reach.account.hold(Resource::Answers, said);
+        let held = reach.account.hold(Resource::Answers, taken);
         let result = match answer {
             Err(_) => Err(session.overdue(call.timeout)),
             Ok(Err(error)) => Err(session.broken(&error, call.timeout)),

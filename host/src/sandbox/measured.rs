@@ -1,5 +1,6 @@
 //! How long an answer of a guest is, for the limit `output`.
 
+use super::account::OVERHEAD;
 use super::bindings::{exports::lessor::provider as exports, lessor::provider::types as wit};
 
 /// An answer whose texts can be counted.
@@ -12,6 +13,19 @@ pub(super) trait Measured {
     fn may_be_refused(&self) -> bool {
         true
     }
+
+    /// Bytes that it takes while it is judged: documents are taken apart.
+    fn taken(&self) -> usize {
+        self.bytes()
+    }
+}
+
+/// Bytes of a JSON document and of the values in it.
+fn apart(document: &str) -> usize {
+    let values = memchr::memchr3_iter(b',', b'[', b'{', document.as_bytes()).count();
+    document
+        .len()
+        .saturating_add(values.saturating_mul(OVERHEAD))
 }
 
 impl Measured for () {
@@ -55,6 +69,10 @@ impl Measured for wit::Credential {
     fn bytes(&self) -> usize {
         self.id.len() + self.data.len() + self.metadata.len()
     }
+
+    fn taken(&self) -> usize {
+        self.id.len() + apart(&self.data) + apart(&self.metadata)
+    }
 }
 
 impl Measured for wit::Rotated {
@@ -65,11 +83,20 @@ impl Measured for wit::Rotated {
     fn may_be_refused(&self) -> bool {
         false
     }
+
+    fn taken(&self) -> usize {
+        self.bytes() + apart(&self.secret) + apart(&self.metadata)
+    }
 }
 
 impl Measured for exports::inventory::Page {
     fn bytes(&self) -> usize {
         self.ids.iter().map(String::len).sum::<usize>() + self.next.as_ref().map_or(0, String::len)
+    }
+
+    fn taken(&self) -> usize {
+        self.bytes()
+            .saturating_add(self.ids.len().saturating_mul(OVERHEAD))
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) struct Secrets<'d> {
     unread: Vec<(&'d Value, &'d str)>,
     /// Keys whose forms were not written yet.
     keys: Vec<Zeroizing<Vec<u8>>>,
+    /// In order, each once.
     values: Vec<Zeroizing<Vec<u8>>>,
     /// Whether there are secrets that nobody can look for: then everything may be one.
     untold: bool,
@@ -92,17 +93,18 @@ impl<'d> Secrets<'d> {
     /// Adds a secret that no document holds. Of those that are too many, the rest is not
     /// kept.
     pub(super) fn add(&mut self, secret: &[u8]) {
-        if secret.len() < SHORTEST || self.untold {
+        if secret.len() < SHORTEST {
             return;
         }
-        if self.values.len() > MOST {
-            self.values.sort_unstable_by(|a, b| a.as_slice().cmp(b));
-            self.values.dedup();
-        }
-        if self.values.len() <= MOST {
-            self.values.push(Zeroizing::new(secret.to_vec()));
-        } else {
-            self.untold = true;
+        let place = self
+            .values
+            .binary_search_by(|known| known.as_slice().cmp(secret));
+        if let Err(place) = place {
+            if self.values.len() < MOST {
+                self.values.insert(place, Zeroizing::new(secret.to_vec()));
+            } else {
+                self.untold = true;
+            }
         }
     }
 
@@ -185,7 +187,7 @@ impl<'d> Secrets<'d> {
             .map(|secret| Zeroizing::new(secret.to_vec()))
             .collect();
         let mut left = WORK;
-        if self.untold || escaped.len().max(self.values.len()) > MOST {
+        if self.untold || escaped.len() > MOST {
             // Something stands for all: there is something to hide.
             escaped = vec![Zeroizing::new(MASK.as_bytes().to_vec())];
             left = 0;

@@ -63,7 +63,9 @@ impl Shares {
     /// All slots, those that are taken, and the calls that wait.
     pub(super) fn standing(&self) -> (u32, u32, usize) {
         let state = self.lock();
-        (self.all, self.all - state.free, state.waiting.len())
+        let waiting = state.waiting.iter();
+        let waiting = waiting.filter(|waiter| !waiter.turn.is_closed()).count();
+        (self.all, self.all - state.free, waiting)
     }
 
     /// As many slots as a call of `owner` needs, once it has its turn; all of them where

@@ -22,6 +22,7 @@ use tokio::{
     runtime::{Builder, Handle, Runtime},
     task::{JoinError, JoinHandle, yield_now},
 };
+use tracing::instrument::{Instrument as _, WithSubscriber as _};
 
 /// Turns of calls that are begun with care once one was found computing: as many as a
 /// busy server has in a tenth of a second.
@@ -196,6 +197,8 @@ impl<T: Send + 'static> Future for Running<T> {
                 return Poll::Pending;
             };
             if let Place::Here(work) = std::mem::replace(place, Place::Between) {
+                // What it logs belongs to the request, and to who listens to it.
+                let work = work.in_current_span().with_current_subscriber();
                 *place = Place::There(handle.spawn(work));
             }
         }

@@ -146,6 +146,7 @@ async fn a_call_holds_only_so_many_handles() {
     let upstream = Upstream::start().await;
     let harness = Harness::with(Limits {
         connections: 1000,
+        held: 64 << 20,
         ..Limits::default()
     })
     .await

@@ -80,7 +80,7 @@ fn a_component_that_takes_much_of_the_pool_leaves_the_other_mounts_their_share()
         (
             guest::MANY_TABLES,
             include_str!("../../../guests/many_tables.wat"),
-            6,
+            30,
             "as it may: 2, and each takes 16 of 32 slots, one mount at most half of those",
         ),
     ];
@@ -121,7 +121,11 @@ fn a_component_that_takes_much_of_the_pool_leaves_the_other_mounts_their_share()
         });
         for sentence in &sentences {
             let waited = sentence.ends_with("(limit_plugin_calls)") && sentence.contains(says);
-            assert!(waited || sentence.ends_with("(timeout)"), "{sentence}");
+            // Those whose turn came late may have just begun.
+            let ran = ["(timeout)", "(limit_cpu)"]
+                .iter()
+                .any(|code| sentence.ends_with(code));
+            assert!(waited || ran, "{sentence}");
         }
         assert!(
             sentences

@@ -1,6 +1,6 @@
 //! Guests that hand secrets to whoever listens, and those that talk too much.
 
-use lessor_tests::server::Server;
+use lessor_tests::{server::Server, wait::eventually_true};
 use serde_json::json;
 
 use super::{
@@ -81,7 +81,7 @@ fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
         all
     };
 
-    let sentence = role("failure").refused(403);
+    let sentence = role("failure").refused(502);
     assert_eq!(sentence, format!("upstream refused {masked} (bad_login)"));
     let sentence = role("panic").refused(502);
     assert!(sentence.ends_with("(trap)"), "{sentence}");
@@ -99,15 +99,21 @@ fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
 #[test]
 fn a_new_root_that_a_rotation_derived_leaves_by_no_way() {
     let stage = Stage::start(Server::setup(), "", &[]);
-    let config = json!({"root": "canary-root", "rotation": guest::DERIVED_ROOT});
+    let config = json!({
+        "root": "canary-root", "rotation": guest::DERIVED_ROOT, "rotation_period": "24h",
+    });
     stage.server.http.post("bad/config", &config).ok();
     let says = "upstream refused the new root **** at once (bad_login)";
     let rotated = stage.server.http.post("bad/config/rotate-root", &json!({}));
     let sentence = rotated.clone().refused(rotated.status);
     assert!(sentence.contains(says), "{sentence}");
-    let config = stage.server.http.get("bad/config").data();
-    let error = config["rotation"]["last_error"].as_str().unwrap();
-    assert!(error.contains(says), "{error}");
+    stage.server.advance_clock(24 * 3600 + 1);
+    eventually_true("the rotation that came by its time has failed", || {
+        let config = stage.server.http.get("bad/config").data();
+        let errors = [&config["last_error"], &config["rotation"]["last_error"]];
+        let mut errors = errors.iter().filter_map(|error| error.as_str());
+        errors.any(|error| error.contains(says))
+    });
     let all = stage.server.log() + &stage.server.audit() + &database(&stage);
     let shown: Vec<_> = all.match_indices("the new root ").collect();
     assert!(!shown.is_empty());

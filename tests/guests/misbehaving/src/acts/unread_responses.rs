@@ -1,4 +1,4 @@
-//! Sends thirty requests and reads no body of an answer.
+//! Sends requests and reads no body of an answer.
 
 use crate::scene::{Outcome, Scene, in_a_component};
 
@@ -9,10 +9,11 @@ in_a_component! { |scene| {
     };
 
     let mut unread = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..scene.number {
         let request = OutgoingRequest::new(Fields::new());
         let _ = request.set_scheme(Some(&Scheme::Http));
         let _ = request.set_authority(Some(scene.target));
+        let _ = request.set_path_with_query(Some("/"));
         if let Ok(pending) = outgoing_handler::handle(request, None) {
             pending.subscribe().block();
             unread.extend(pending.get().and_then(Result::ok).and_then(Result::ok));

@@ -7,7 +7,7 @@ use crate::scene::{Outcome, Scene};
 pub(crate) fn act(scene: &Scene<'_>) -> Outcome {
     let mut upstream = scene.connect()?;
     for _ in 0..1000 {
-        upstream.write_all(&vec![b'x'; 3 << 20])?;
+        upstream.write_all(&vec![b'x'; 1 << 20])?;
     }
     scene.note("written")
 }
