@@ -31,6 +31,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{Component, Linker},
@@ -46,8 +47,8 @@ pub use self::{
 };
 use self::{
     account::Ledger, aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
-    component::ComponentProvider, limits::Limit, parked::Parked, shares::Shares, tally::Tallies,
-    threads::Threads, tls::TlsConfigs,
+    component::ComponentProvider, parked::Parked, shares::Shares, tally::Tallies, threads::Threads,
+    tls::TlsConfigs,
 };
 use crate::{
     clock::Clock,

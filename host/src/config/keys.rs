@@ -44,7 +44,7 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 ];
 
 /// Every key. `plugin` is an array of tables.
-pub(super) const KEYS: [Key; 30] = [
+pub(super) const KEYS: [Key; 34] = [
     key("", "listen", Kind::Text),
     key("", "allow_plain_http", Kind::Value),
     key("", "data_dir", Kind::Text),

@@ -367,7 +367,10 @@ fn metadata(text: &str, secrets: &mut Secrets<'_>) -> Result<Value, Failure> {
             let scrubber = secrets.scrubber_for(Room::of(&object));
             Ok(scrubber.scrub_json(object))
         }
-        _ => refused("is not a JSON object"),
+        _ => Err(defect(
+            "metadata",
+            String::from("the metadata is not a JSON object"),
+        )),
     }
 }
 
