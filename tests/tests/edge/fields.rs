@@ -494,7 +494,7 @@ fn bearer_texts_lose_the_white_space_around_them() {
         &json!({"role_type": "jwt", "user_claim": "sub", "bound_subject": "a"}),
     )
     .ok();
-    let jwt = issuer.sign(&json!({"sub": "a", "exp": 4_102_444_800_u64}));
+    let jwt = issuer.sign(&json!({"sub": "a", "iat": 1_700_000_000, "exp": 4_102_444_800_u64}));
     for jwt in [
         jwt.clone(),
         format!("{jwt}\n"),
