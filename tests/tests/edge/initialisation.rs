@@ -9,13 +9,16 @@ use lessor_tests::{
 };
 use serde_json::json;
 
+/// The points at which an initialisation may be cut off, in their order.
+pub(crate) const POINTS: [&str; 3] = [
+    "initialise.before_keys",
+    "initialise.after_keys",
+    "initialise.after_start",
+];
+
 #[test]
 fn an_initialisation_whose_answer_was_lost_is_repeated() {
-    for point in [
-        "initialise.before_keys",
-        "initialise.after_keys",
-        "initialise.after_start",
-    ] {
+    for point in POINTS {
         let mut server = Server::setup().fault(point).start_uninitialised();
         server.http = server.http.with_token("none yet");
         let json = [("Content-Type", "application/json")];
