@@ -416,10 +416,11 @@ impl Inner {
         }
         if asked.opens_as_at_first()
             && let Some(token) = &token
-            && let Some(answer) = wrapping::unwrap_as_at_first(engine, token).await?
         {
             record.caller(Some(token), None, &engine.keyring);
-            return Ok(answer);
+            if let Some(answer) = wrapping::unwrap_as_at_first(engine, token).await? {
+                return Ok(answer);
+            }
         }
         let identity = match (&token, &asked.route) {
             // What strangers are shown of the mounts is for them to find a login.
