@@ -478,9 +478,18 @@ impl Inner {
             // Before anybody is identified, which would use a wrapping token up.
             _ => return Err(ApiError::wrong_method()),
         };
+        if token.is_none() && asked.route == Route::WrappingRewrap {
+            record.caller(None, None, &engine.keyring);
+            return Err(ApiError::denied());
+        }
         let notices = Notices::default();
         let named = wrapping::named(Fields::new(fields.clone(), &notices), token.as_ref())?;
-        if !named.is_own && !is_lookup {
+        // Whose own token stands for no answer has nothing to move, and is asked who
+        // they are like anybody else.
+        let is_bearer = named.is_own
+            && (asked.route != Route::WrappingRewrap
+                || engine.wrappings.lookup(&named.token).await.is_ok());
+        if !is_bearer && !is_lookup {
             let identity = self.identify(engine, token.as_ref(), record).await?;
             return self
                 .answer_identified(engine, asked, token, identity, fields)
