@@ -18,6 +18,7 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
+use tokio::sync::oneshot;
 
 /// Longest password that is taken, in bytes. Hashing longer ones buys nothing.
 const LONGEST: usize = 4096;
@@ -133,11 +134,19 @@ impl Passwords {
             message: "too many logins with a password at once: try again in a moment".into(),
             retry_after: Duration::from_secs(1),
         })?;
-        let done = tokio::task::spawn_blocking(move || {
+        let (sender, done) = oneshot::channel();
+        // A thread of its own, as many as there are turns: each thread of the pool that
+        // ever hashed would keep the megabytes of its hash in an arena of the allocator,
+        // and those of a thread that ended go to the next one.
+        let thread = thread::Builder::new().name(String::from("password"));
+        let started = thread.spawn(move || {
+            let worked = work();
             // Held to the end of the work, also where the caller went away.
-            let _turn = turn;
-            work()
+            drop(turn);
+            // Nobody listening means that the caller went away.
+            let _ = sender.send(worked);
         });
+        started.map_err(Refusal::internal)?;
         done.await.map_err(Refusal::internal)
     }
 }
