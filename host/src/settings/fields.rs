@@ -215,7 +215,7 @@ mod tests {
             (json!({"rotation_period": "1s"}), "rotation_period"),
             (json!({"rotation_period": -5}), "rotation_period"),
             (json!({"rotation_grace": "x"}), "rotation_grace"),
-            (json!({"rotate_on_config": 2}), "rotate_on_config"),
+            (json!({"rotate_on_config": "later"}), "rotate_on_config"),
             (json!({"replace": "perhaps"}), "replace"),
             (json!({"rotation_schedule": "daily"}), "rotation_schedule"),
             (json!({"rotation_window": "2h"}), "rotation_window"),
