@@ -165,7 +165,10 @@ impl Answer {
     /// one.
     pub(super) fn noticing(mut self, notices: Vec<String>) -> Self {
         match &mut self.body {
-            Body::Empty if self.status == StatusCode::NO_CONTENT => Self::done_with(notices),
+            Body::Empty if self.status == StatusCode::NO_CONTENT => Self {
+                task: self.task,
+                ..Self::done_with(notices)
+            },
             Body::Envelope(envelope) => {
                 envelope.warnings.extend(notices);
                 self

@@ -25,7 +25,7 @@ use crate::{
 /// Words in the names of fields that hold something back. A field that has one in
 /// its name, or nearly one, or that is near a known field that has one, is not
 /// ignored where it asks for something.
-const HOLDING_BACK: [&str; 34] = [
+const HOLDING_BACK: [&str; 36] = [
     "algorithms",
     "algs",
     "allowed",
@@ -39,6 +39,7 @@ const HOLDING_BACK: [&str; 34] = [
     "claims",
     "denied",
     "disallowed",
+    "dry",
     "expiration",
     "explicit",
     "hosts",
@@ -60,6 +61,7 @@ const HOLDING_BACK: [&str; 34] = [
     "threshold",
     "ttl",
     "uses",
+    "version",
 ];
 
 /// From this length on, a word may be misspelled by one letter and is still meant.

@@ -24,7 +24,7 @@ fn account(fixture: &Fixture, name: &str) {
 /// A static role of an account, by hand where no schedule is named.
 fn of_account(name: &str, fields: &Value) -> Value {
     let body = changed(json!({"username": name, "manual": true}), fields);
-    let scheduled = |name: &str| name.starts_with("rotation_");
+    let scheduled = |name: &str| ["rotation_period", "rotation_schedule"].contains(&name);
     match fields
         .as_object()
         .unwrap()
