@@ -202,7 +202,8 @@ impl Storage {
         .await
     }
 
-    /// Ends a token alone: those that it made live on as orphans.
+    /// Ends a token alone: those that it made live on as orphans, but for root tokens,
+    /// which outlive nobody that they are from.
     pub async fn end_token_alone(
         &self,
         hash: [u8; 32],
@@ -211,7 +212,7 @@ impl Storage {
         self.write_change(self.0.tokens.changes(), move |connection| {
             change(
                 connection,
-                "UPDATE tokens SET parent = NULL WHERE parent = ?1",
+                r#"UPDATE tokens SET parent = NULL WHERE parent = ?1 AND policies <> '["root"]'"#,
                 [hash],
             )?;
             end_tree(connection, &hash, now)

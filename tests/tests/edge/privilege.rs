@@ -311,6 +311,14 @@ fn a_root_token_makes_another_that_ends_with_it() {
     heir.get("sys/mounts").ok();
     parent.post("auth/token/revoke-self", &json!({})).ok();
     heir.get("sys/mounts").refused(403);
+    // Also where all others would live on.
+    let parent = client(root, &json!({}));
+    let heir = client(&parent, &json!({}));
+    let other = client(&parent, &json!({"policies": "default"}));
+    let alone = json!({"token": parent.token()});
+    root.post("auth/token/revoke-orphan", &alone).ok();
+    heir.get("sys/mounts").refused(403);
+    other.get("auth/token/lookup-self").ok();
     // It is on record: in the log, and who asked for what in the audit log.
     assert!(server.log().contains("a root token made another one"));
     let audit = server.audit();
