@@ -25,7 +25,7 @@ use crate::{
 /// Words in the names of fields that hold something back. A field that has one in
 /// its name, or nearly one, or that is near a known field that has one, is not
 /// ignored where it asks for something.
-const HOLDING_BACK: [&str; 36] = [
+const HOLDING_BACK: [&str; 35] = [
     "algorithms",
     "algs",
     "allowed",
@@ -39,7 +39,6 @@ const HOLDING_BACK: [&str; 36] = [
     "claims",
     "denied",
     "disallowed",
-    "dry",
     "expiration",
     "explicit",
     "hosts",

@@ -71,7 +71,6 @@ fn an_orphan_is_listed_and_ended_only_where_it_is_named() {
         (json!({"revoke": ["orphan_one"]}), "dry_run"),
         (json!({"dry_run": "perhaps"}), "dry_run"),
         (json!({"dry_run": false, "revoke": [1]}), "revoke"),
-        (json!({"dry_rum": false}), "dry_run"),
         (
             json!({"dry_run": false, "revoke": ["orphan_one", lease.username]}),
             lease.username.as_str(),
@@ -84,6 +83,12 @@ fn an_orphan_is_listed_and_ended_only_where_it_is_named() {
         let sentence = fixture.server.http.post("db/reconcile", &body).refused(400);
         assert!(sentence.contains(says), "{body}: {sentence}");
     }
+    // A misspelt field is told of, and what it may have meant is not done.
+    let misspelt = json!({"dry_rum": false});
+    let answer = fixture.server.http.post("db/reconcile", &misspelt).ok();
+    assert_eq!(answer.data()["dry_run"], true);
+    let warnings = answer.json()["warnings"].to_string();
+    assert!(warnings.contains("dry_run"), "{warnings}");
     assert_eq!(fixture.postgres.leased_roles(), before);
     assert!(fixture.works(&lease));
 
