@@ -7,7 +7,7 @@
 //! children. The first token that may do everything is made with the
 //! installation; another one comes from such a token alone, as its child.
 //!
-//! What a token may be, [`judge`] decides, and how long it lives, [`life`]: each
+//! What a token may be, `judge` decides, and how long it lives, `life`: each
 //! once, whoever asks.
 //!
 //! `auth` asks [`Tokens::find`] who presents a token; `api` and the login methods

@@ -107,7 +107,7 @@ impl Storage {
     }
 
     /// What is overdue in held mounts, the longest first, at most `limit` and
-    /// [`LIST_LIMIT`], from behind `after` on.
+    /// `LIST_LIMIT`, from behind `after` on.
     pub async fn overdue(
         &self,
         now: Timestamp,
