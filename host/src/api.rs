@@ -361,7 +361,7 @@ impl Inner {
             route,
             operation,
             path: segments.join("/"),
-            spelled_otherwise: segments != sent,
+            sent: (segments != sent).then(|| sent.join("/")),
             query,
             headers: parts.headers,
             wrap_ttl,
@@ -566,6 +566,7 @@ impl Inner {
             route: &asked.route,
             operation: asked.operation,
             path: &asked.path,
+            sent: asked.sent.as_deref(),
             fields: &fields,
             wrap_ttl: asked.wrap_ttl,
         };
@@ -575,7 +576,7 @@ impl Inner {
         let ask = Ask {
             operation: asked.operation,
             path: asked.path,
-            spelled_otherwise: asked.spelled_otherwise,
+            spelled_otherwise: asked.sent.is_some(),
             sudo,
             wraps: asked.wrap_ttl.is_some(),
             fields,
@@ -610,8 +611,8 @@ struct Asked<'a> {
     operation: Operation,
     /// Below `/v1/`.
     path: String,
-    /// Whether that is not how the caller spelled it.
-    spelled_otherwise: bool,
+    /// The same as the caller spelled it, where that is otherwise.
+    sent: Option<String>,
     query: &'a str,
     headers: HeaderMap,
     wrap_ttl: Option<Duration>,

@@ -117,7 +117,7 @@ impl Settings {
             return Err(Refusal::Invalid("config must be a JSON object".into()));
         };
         let descriptor = plugin.provider.descriptor();
-        fields::take_shown(&descriptor.config_schema, &mut named);
+        fields::take_shown(&descriptor.config_schema, &mut named).map_err(Refusal::Invalid)?;
         let now = self.clock.now();
         // No rotation may stage a successor of a config that is being replaced.
         let turn = mount.rotation_turn().await;

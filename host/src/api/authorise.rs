@@ -19,8 +19,11 @@ use crate::{
 pub(super) struct Request<'a> {
     pub(super) route: &'a Route<'a>,
     pub(super) operation: Operation,
-    /// Below `/v1/`.
+    /// Below `/v1/`, in the form that is used.
     pub(super) path: &'a str,
+    /// The same as it was sent, where that differs: what a rule says of this spelling
+    /// counts, too, so that a rule that is written like the request denies it.
+    pub(super) sent: Option<&'a str>,
     /// The body of a write, else the query.
     pub(super) fields: &'a Map<String, Value>,
     pub(super) wrap_ttl: Option<Duration>,
@@ -50,7 +53,21 @@ impl Request<'_> {
     }
 
     fn decide(&self, identity: &Identity, capability: Capability) -> Decision {
-        let mut path = self.path.to_owned();
+        let used = self.decide_spelled(self.path, identity, capability);
+        match self.sent {
+            None => used,
+            Some(sent) => {
+                let sent = self.decide_spelled(sent, identity, capability);
+                Decision {
+                    allowed: used.allowed && sent.allowed,
+                    sudo: used.sudo && sent.sudo,
+                }
+            }
+        }
+    }
+
+    fn decide_spelled(&self, path: &str, identity: &Identity, capability: Capability) -> Decision {
+        let mut path = path.to_owned();
         if self.operation == Operation::List {
             path.push('/');
         }

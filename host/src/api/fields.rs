@@ -25,7 +25,7 @@ use crate::{
 /// Words in the names of fields that hold something back. A field that has one in
 /// its name, or nearly one, or that is near a known field that has one, is not
 /// ignored where it asks for something.
-const HOLDING_BACK: [&str; 35] = [
+const HOLDING_BACK: [&str; 38] = [
     "algorithms",
     "algs",
     "allowed",
@@ -37,6 +37,7 @@ const HOLDING_BACK: [&str; 35] = [
     "cidr",
     "cidrs",
     "claims",
+    "config",
     "denied",
     "disallowed",
     "expiration",
@@ -48,10 +49,12 @@ const HOLDING_BACK: [&str; 35] = [
     "limits",
     "lockout",
     "max",
+    "orphan",
     "password",
     "period",
     "policies",
     "policy",
+    "renewable",
     "required",
     "role",
     "rules",

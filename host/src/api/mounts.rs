@@ -21,7 +21,13 @@ use crate::{
 };
 
 /// Fields beside a mount that Vault's clients send back as they read them.
-pub(super) const IGNORED_BESIDE: [&str; 2] = ["accessor", "uuid"];
+pub(super) const IGNORED_BESIDE: [&str; 5] = [
+    "accessor",
+    "uuid",
+    "running_plugin_version",
+    "running_sha256",
+    "problem",
+];
 
 /// The field of a mount's config that tells Vault to run another version than the one
 /// that is pinned. Here every version is pinned, and `plugin_version` chooses.

@@ -12,6 +12,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use rustix::fs::OFlags;
+
 /// See the file's header.
 #[derive(Debug)]
 pub(super) struct AuditFile {
@@ -30,10 +32,13 @@ struct Open {
 impl AuditFile {
     /// Opens the file, and makes it for its owner only where it is missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = appended(path, OFlags::empty())?;
         Ok(Self {
-            path: path.to_owned(),
+            // What a link leads to is decided now: one that is put into the place of the
+            // file later could lead to a key.
+            path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
             open: Mutex::new(Open {
-                file: appended(path)?,
+                file,
                 nameless: false,
             }),
         })
@@ -61,7 +66,7 @@ impl AuditFile {
             open.nameless = false;
             return Ok(false);
         }
-        match appended(&self.path) {
+        match appended(&self.path, OFlags::NOFOLLOW) {
             Ok(file) => {
                 *open = Open {
                     file,
@@ -77,11 +82,12 @@ impl AuditFile {
     }
 }
 
-fn appended(path: &Path) -> io::Result<File> {
+fn appended(path: &Path, flags: OFlags) -> io::Result<File> {
     OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
         .open(path)
 }
 
@@ -132,6 +138,21 @@ mod tests {
         assert_eq!(text.lines().count(), WRITERS * LINES);
         let distinct: HashSet<&str> = text.lines().collect();
         assert_eq!(distinct.len(), WRITERS * LINES);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_file_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, key] = ["audit.jsonl", "root.key"].map(|name| directory.path().join(name));
+        fs::write(&key, "the key").unwrap();
+        let file = AuditFile::open(&path).unwrap();
+        fs::rename(&path, directory.path().join("audit.1")).unwrap();
+        std::os::unix::fs::symlink(&key, &path).unwrap();
+        assert!(file.follow().is_err());
+        file.append(b"a line\n").unwrap();
+        assert_eq!(fs::read_to_string(&key).unwrap(), "the key");
+        let moved = fs::read_to_string(directory.path().join("audit.1"));
+        assert_eq!(moved.unwrap(), "a line\n");
     }
 
     #[test]

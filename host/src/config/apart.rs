@@ -41,8 +41,21 @@ pub(super) fn check(
 
 /// The path with its links followed, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
+    /// Links in each other, as many as Linux follows.
+    const LINKS: usize = 40;
+    followed(path, LINKS)
+}
+
+fn followed(path: &Path, links: usize) -> PathBuf {
     if let Ok(found) = fs::canonicalize(path) {
         return found;
+    }
+    // A link that leads to nothing yet: a file is made where it leads.
+    if let (Ok(target), Some(left)) = (fs::read_link(path), links.checked_sub(1)) {
+        let beside = path
+            .parent()
+            .map_or_else(|| target.clone(), |parent| parent.join(&target));
+        return followed(&beside, left);
     }
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -91,6 +104,7 @@ mod tests {
             fs::write(file, "x").unwrap();
         }
         std::os::unix::fs::symlink(&certificate, home.path().join("linked")).unwrap();
+        std::os::unix::fs::symlink("data/root.key", home.path().join("dangling")).unwrap();
         fs::hard_link(&key, home.path().join("hard")).unwrap();
         let others = [
             ("the root key", key.as_path()),
@@ -106,6 +120,7 @@ mod tests {
             ("nowhere/../root.key", Some("the root key")),
             ("hard", Some("the root key")),
             ("linked", Some("the certificate")),
+            ("dangling", Some("in the data directory")),
             ("data/lessor.db", Some("in the data directory")),
             ("data/lessor.db-wal", Some("in the data directory")),
             ("data/code/x", Some("in the data directory")),

@@ -1,11 +1,15 @@
 //! Mounts whose config names the same upstream system as another's: an account there
 //! has one owner, whichever mount it is.
 //!
-//! A system is told by the endpoints that a config fills in. Two names of one host, or
-//! an endpoint that is the same for every config, tell nothing; then upstream itself is
-//! the judge.
+//! A system is told by the endpoints that a config fills in. The names of this machine
+//! and the spellings of an address are one; that two names of DNS lead to one host is not
+//! known here, nor what an endpoint tells that is the same for every config.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -145,10 +149,36 @@ fn system(templates: &[String], config: &Value) -> Option<BTreeSet<String>> {
         .collect();
     let filled: BTreeSet<String> = endpoints(&own, config)
         .iter()
-        .map(|endpoint| endpoint.trim_end_matches('/').to_lowercase())
+        .map(|endpoint| in_one_form(endpoint))
         .collect();
     let is_told = !filled.is_empty() && filled.iter().all(|endpoint| !endpoint.contains('{'));
     is_told.then_some(filled)
+}
+
+/// An endpoint whose host is in one form: lower case, without the dot of a name that is
+/// whole, an address in its shortest spelling, and this machine under one name.
+fn in_one_form(endpoint: &str) -> String {
+    let lower = endpoint.trim_end_matches('/').to_lowercase();
+    let Some((scheme, rest)) = lower.split_once("://") else {
+        return lower;
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // The colons of an address of IPv6 stand in brackets, or there is no port.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, port),
+        _ => (authority, ""),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = host.trim_end_matches('.');
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
+    let host = match address {
+        Ok(IpAddr::V4(Ipv4Addr::LOCALHOST) | IpAddr::V6(Ipv6Addr::LOCALHOST)) => {
+            "localhost".to_owned()
+        }
+        Ok(address) => address.to_string(),
+        Err(_) => host.to_owned(),
+    };
+    format!("{scheme}://{host} {port}{path}")
 }
 
 /// Whether a validated identity names an account: it begins with the name, and
@@ -175,6 +205,45 @@ mod tests {
             ("root@fake", "root", false),
         ] {
             assert_eq!(names(identity, account), same, "{identity} {account}");
+        }
+    }
+
+    #[test]
+    fn one_host_in_several_spellings_is_one_system() {
+        for (one, other, same) in [
+            ("tcp://127.0.0.1:5432", "tcp://localhost:5432", true),
+            ("tcp://LOCALHOST.:5432", "tcp://localhost:5432", true),
+            ("tcp://[::1]:5432", "tcp://127.0.0.1:5432", true),
+            ("tcp://::ffff:127.0.0.1:5432", "tcp://[::1]:5432", false),
+            ("tcp://[::ffff:10.0.0.7]:5432", "tcp://10.0.0.7:5432", true),
+            (
+                "tcp://[2001:db8:0:0::1]:5432",
+                "tcp://[2001:DB8::1]:5432",
+                true,
+            ),
+            (
+                "tcp://db.example.com.:5432",
+                "tcp://DB.example.com:5432",
+                true,
+            ),
+            (
+                "https://db.example.com/a/",
+                "https://db.example.com/a",
+                true,
+            ),
+            ("tcp://127.0.0.1:5432", "tcp://localhost:5433", false),
+            ("tcp://127.0.0.2:5432", "tcp://127.0.0.1:5432", false),
+            (
+                "https://db.example.com/a",
+                "https://db.example.com/b",
+                false,
+            ),
+        ] {
+            assert_eq!(
+                in_one_form(one) == in_one_form(other),
+                same,
+                "{one} {other}"
+            );
         }
     }
 

@@ -144,15 +144,26 @@ impl TunePatch {
             Some(Some(max)) => max.in_seconds(),
         };
         let default = match self.default_lease_ttl {
-            None => former.default_lease_ttl,
-            // A shorter maximum is no contradiction to a default nobody chose.
-            Some(Duration::ZERO) => match max {
-                Length::For(max) => DEFAULT_TTL.min(max),
-                Length::Never => DEFAULT_TTL,
+            // Nor is it one to a default that followed the former maximum.
+            None => match max {
+                Length::For(max) if former.default_lease_ttl == unset(former.max_lease_ttl) => {
+                    former.default_lease_ttl.min(max)
+                }
+                _ => former.default_lease_ttl,
             },
+            // A shorter maximum is no contradiction to a default nobody chose.
+            Some(Duration::ZERO) => unset(max),
             Some(default) => default,
         };
         (default, max)
+    }
+}
+
+/// The default length where nobody has set one.
+fn unset(max: Length) -> Duration {
+    match max {
+        Length::For(max) => DEFAULT_TTL.min(max),
+        Length::Never => DEFAULT_TTL,
     }
 }
 

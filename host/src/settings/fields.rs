@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::{clock::Timestamp, duration, schedule::Schedule, schema, storage::RootSchedule, weak};
+use crate::{
+    clock::Timestamp, duration, schedule::Schedule, schema, storage::RootSchedule, suggest, weak,
+};
 
 /// How long a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.
@@ -101,17 +103,31 @@ pub(super) fn by_hand() -> RootSchedule {
 
 /// Turns a body that a GET showed into one that is written: the provider's fields stand
 /// below `config` there.
-pub(super) fn take_shown(schema: &Value, document: &mut Map<String, Value>) {
+///
+/// # Errors
+/// One sentence, where a field stands below `config` and beside it with another value:
+/// one of them would be dropped.
+pub(super) fn take_shown(schema: &Value, document: &mut Map<String, Value>) -> Result<(), String> {
     if schema::knows(schema, "config") || !document.get("config").is_some_and(Value::is_object) {
-        return;
+        return Ok(());
     }
     let shown = document.remove("config").unwrap_or_default();
     for name in SHOWN {
         document.remove(name);
     }
-    if let Value::Object(shown) = shown {
-        document.extend(shown);
+    let Value::Object(shown) = shown else {
+        return Ok(());
+    };
+    for (name, value) in shown {
+        if document.get(&name).is_some_and(|beside| *beside != value) {
+            let name = suggest::shown(&name);
+            return Err(format!(
+                "{name} stands below config and beside it, with two values: give it once"
+            ));
+        }
+        document.insert(name, value);
     }
+    Ok(())
 }
 
 /// A truth as Vault's clients write it; null, and no text at all, is none.
@@ -230,7 +246,10 @@ mod tests {
         let schema = json!({"properties": {"host": {}, "version": {}}});
         let shown = json!({"config": {"host": "db"}, "version": 3, "identity": "x", "rotation": null, "rotation_period": 0});
         let mut body = shown.as_object().unwrap().clone();
-        take_shown(&schema, &mut body);
+        take_shown(&schema, &mut body).unwrap();
+        let mut twice = json!({"config": {"host": "a"}, "host": "b"});
+        let twice = twice.as_object_mut().unwrap();
+        assert!(take_shown(&schema, twice).unwrap_err().contains("host"));
         assert_eq!(
             Value::Object(body),
             json!({"host": "db", "rotation_period": 0})
@@ -239,7 +258,7 @@ mod tests {
             .as_object()
             .unwrap()
             .clone();
-        take_shown(&json!({"properties": {"config": {}}}), &mut own);
+        take_shown(&json!({"properties": {"config": {}}}), &mut own).unwrap();
         assert_eq!(own.len(), 2);
     }
 }

@@ -145,6 +145,39 @@ fn no_spelling_of_a_path_passes_a_denial() {
     }
 }
 
+/// A rule that was written before there was a method, or with a `+`, is not put into the
+/// form that is used: it denies who writes as it does.
+#[test]
+fn a_denial_in_another_spelling_refuses_who_writes_like_it() {
+    let server = Server::start();
+    let rules = r#"
+        path "auth/later/users/*" { capabilities = ["create", "update"] }
+        path "auth/later/users/Admin" { capabilities = ["deny"] }
+        path "auth/+/users/Owner" { capabilities = ["deny"] }
+    "#;
+    let policy = json!({"policy": rules});
+    server.http.post("sys/policies/acl/keeper", &policy).ok();
+    let method = json!({"type": "userpass"});
+    server.http.post("sys/auth/later", &method).ok();
+    let made = server
+        .http
+        .post("auth/token/create", &json!({"policies": ["keeper"]}))
+        .ok()
+        .json();
+    let keeper = made["auth"]["client_token"].as_str().unwrap();
+    let keeper = server.http.with_token(keeper);
+    let user = json!({"password": "a password"});
+    for (name, status) in [
+        ("Admin", 403),
+        ("Owner", 403),
+        ("Other", 204),
+        ("other", 204),
+    ] {
+        let answer = keeper.post(&format!("auth/later/users/{name}"), &user);
+        assert_eq!(answer.status, status, "{name}");
+    }
+}
+
 #[test]
 fn a_name_is_one_name_in_every_spelling() {
     let (server, keeper) = scene();
