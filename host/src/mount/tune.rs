@@ -219,6 +219,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_default_that_nobody_chose_is_shortened_with_the_maximum() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        for (default, former, max, expected) in [
+            (768, 768, 24, 24),
+            (24, 24, 12, 12),
+            (24, 24, 48, 24),
+            (1, 24, 12, 1),
+            // Whoever chose one hears of the contradiction.
+            (20, 24, 12, 20),
+        ] {
+            let former = Tune {
+                default_lease_ttl: hours(default),
+                max_lease_ttl: Length::For(hours(former)),
+                ..Tune::default()
+            };
+            let patch = TunePatch {
+                max_lease_ttl: Some(Some(Length::For(hours(max)))),
+                ..TunePatch::default()
+            };
+            let (default, _) = patch.lifetimes(&former);
+            assert_eq!(default, hours(expected), "{max}");
+        }
+    }
+
+    #[test]
     fn a_lifetime_of_zero_is_the_systems() {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let former = Tune {
