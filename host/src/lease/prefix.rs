@@ -58,7 +58,10 @@ impl Leases {
             self.storage.order_revocation(mount.id, role, now).await?;
             fault::point("revoke-prefix.after_order");
         }
-        tracing::info!(prefix, ending, "ordered the end of leases");
+        // What leads to no lease changes nothing, and may be a token by mistake.
+        if ending > 0 {
+            tracing::info!(prefix, ending, "ordered the end of leases");
+        }
         self.nudge.now();
         Ok(ending)
     }
