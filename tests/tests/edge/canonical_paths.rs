@@ -151,7 +151,7 @@ fn no_spelling_of_a_path_passes_a_denial() {
 fn a_denial_in_another_spelling_refuses_who_writes_like_it() {
     let server = Server::start();
     let rules = r#"
-        path "auth/later/users/*" { capabilities = ["create", "update"] }
+        path "auth/+/users/*" { capabilities = ["create", "update"] }
         path "auth/later/users/Admin" { capabilities = ["deny"] }
         path "auth/+/users/Owner" { capabilities = ["deny"] }
     "#;
