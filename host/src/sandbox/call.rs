@@ -115,7 +115,9 @@ impl Session {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(copies);
         store.set_max_component_handles(handles.saturating_mul(HANDLES));
-        store.set_epoch_deadline(1);
+        // The next tick may come at once, and a call that it finds has not computed for
+        // long: it would be moved to other threads, and others be begun with care.
+        store.set_epoch_deadline(2);
         store.epoch_deadline_callback(|store| {
             // Lets the timeout, and every other call, have its turn.
             let busy = store.data().busy.clone();
