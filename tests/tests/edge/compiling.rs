@@ -144,7 +144,7 @@ fn a_component_that_is_out_of_proportion_is_refused_before_it_is_compiled() {
 /// The compiler had the server's threads and all of its memory.
 #[test]
 fn a_component_that_takes_minutes_to_compile_is_given_up_and_holds_up_nobody() {
-    let server = setup(3).start();
+    let server = setup(2).start();
     authority(&server);
     let digest = put(&server, "hard.wasm", &hard());
     let done = AtomicBool::new(false);
@@ -218,7 +218,11 @@ fn serving_begins_while_declared_plugins_are_compiled() {
         "[[plugin]]\nname = \"hard\"\nfile = \"hard.wasm\"\nsha256 = \"{}\"",
         sha256(&hard)
     );
-    let mut server = setup(30).config(&pin).start_uninitialised();
+    // With the memory that it is given by default, it would be given up before the time
+    // is over for which those wait who ask for it.
+    let patient = "[sandbox]\ncompile = 30\ncompile_memory = 8589934592";
+    let setup = Server::setup().config(patient);
+    let mut server = setup.config(&pin).start_uninitialised();
     server.initialise();
     put(&server, "hard.wasm", &hard);
     server.kill();
