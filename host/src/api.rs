@@ -83,7 +83,6 @@ use crate::{
     keyring::Keyring,
     lease::IdempotencyKey,
     monitor::Monitors,
-    mount::VaultSettings,
     random,
     secret::Secret,
 };
@@ -390,9 +389,7 @@ impl Inner {
         record: &mut Record,
     ) -> Outcome {
         let token = token_of(&asked.headers);
-        if let Some(settings) = settings_of(engine, &asked.route) {
-            record.plain_keys(&settings);
-        }
+        note_plain_keys(engine, &asked.route, record);
         if !asked.asks_for_help
             && let Some(document) = public_document(engine, &asked.route, asked.operation).await?
         {
@@ -640,18 +637,20 @@ impl Asked<'_> {
     }
 }
 
-/// What Vault's clients have set on the mount or login method of a path.
-fn settings_of(engine: &Engine, route: &Route<'_>) -> Option<VaultSettings> {
+/// Notes which fields the mount or login method of a path wants to be seen as they are.
+fn note_plain_keys(engine: &Engine, route: &Route<'_>, record: &mut Record) {
     match route {
         Route::Mounted { path } => {
-            let mount = engine.mounts.answering(path)?;
-            Some(mount.spec.tune.vault.clone())
+            if let Some(mount) = engine.mounts.answering(path) {
+                record.plain_keys(&mount.spec.tune.vault);
+            }
         }
         Route::Auth { path } => {
-            let (mount, _) = engine.logins.resolve(path)?;
-            Some(mount.spec.tune.vault.clone())
+            if let Some((mount, _)) = engine.logins.resolve(path) {
+                record.plain_keys(&mount.spec.tune.vault);
+            }
         }
-        _ => None,
+        _ => {}
     }
 }
 
