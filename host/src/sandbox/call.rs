@@ -115,12 +115,16 @@ impl Session {
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(copies);
         store.set_max_component_handles(handles.saturating_mul(HANDLES));
-        // The next tick may come at once, and a call that it finds has not computed for
-        // long: it would be moved to other threads, and others be begun with care.
-        store.set_epoch_deadline(2);
+        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            // Lets the timeout, and every other call, have its turn.
+            // A tick may come at any time. A call that it finds at the beginning of its
+            // turn goes on: else it would be moved to other threads for nothing, and
+            // other calls be begun with care.
             let busy = store.data().busy.clone();
+            if !busy.is_long() {
+                return Ok(UpdateDeadline::Continue(1));
+            }
+            // Lets the timeout, and every other call, have its turn.
             let interruption = async move { busy.leave().await };
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(interruption)))
         });

@@ -11,11 +11,12 @@ use std::{
     num::NonZero,
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     thread,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -43,22 +44,45 @@ pub(super) struct Threads {
     wary: AtomicUsize,
 }
 
+/// How long a turn lasts before its call is one that computes: half of the time
+/// between two looks at it.
+const LONG: Duration = Duration::from_millis(5);
+
 /// Whether a call computes, told to whoever runs it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Busy(Arc<AtomicBool>);
+pub(super) struct Busy(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    computing: AtomicBool,
+    /// When its turn began; none before its first.
+    began: Mutex<Option<Instant>>,
+}
 
 impl Busy {
+    /// Notes that the call has its turn.
+    fn begin(&self) {
+        *self.0.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether its turn has lasted long. A call that waited for upstream has computed
+    /// only since it was told the answer.
+    pub(super) fn is_long(&self) -> bool {
+        let began = *self.0.began.lock().unwrap_or_else(PoisonError::into_inner);
+        began.is_none_or(|began| began.elapsed() >= LONG)
+    }
+
     /// Lets everybody else have a turn, and has what follows done on the threads for what
     /// computes.
     pub(super) async fn leave(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.computing.store(true, Ordering::Relaxed);
         yield_now().await;
-        self.0.store(false, Ordering::Relaxed);
+        self.0.computing.store(false, Ordering::Relaxed);
     }
 
     /// Whether it was computing when it last gave up its turn.
     pub(super) fn is_computing(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.computing.load(Ordering::Relaxed)
     }
 }
 
@@ -181,6 +205,7 @@ impl<T: Send + 'static> Future for Running<T> {
             let turn = threads.turn();
             let had_one = turn.is_some();
             if had_one {
+                busy.begin();
                 if let Poll::Ready(result) = work.as_mut().poll(context) {
                     return Poll::Ready(Ok(result));
                 }
@@ -254,6 +279,27 @@ mod tests {
         drop(turns);
         let here = threads.run(Busy::default(), async { thread() });
         assert_eq!(here.await.unwrap(), begun);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waited_has_not_computed() {
+        let began = |busy: &Busy| *busy.0.began.lock().unwrap();
+        let threads = Arc::new(Threads::default());
+        let busy = Busy::default();
+        let inside = busy.clone();
+        let turns = threads.run(busy.clone(), async move {
+            let first = began(&inside);
+            yield_now().await;
+            (first, began(&inside))
+        });
+        let (first, second) = turns.await.unwrap();
+        assert!(first.is_some() && first < second, "{first:?} {second:?}");
+        // Without a turn of its own it is on the threads for what computes already.
+        assert!(Busy::default().is_long());
+        *busy.0.began.lock().unwrap() = Instant::now().checked_sub(LONG);
+        assert!(busy.is_long());
+        *busy.0.began.lock().unwrap() = Instant::now().checked_add(LONG);
+        assert!(!busy.is_long());
     }
 
     #[tokio::test]
