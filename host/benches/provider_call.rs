@@ -21,10 +21,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use lessor::{
     clock::Clock,
+    grants::Grants,
     id::OperationId,
     plugin_store::PluginStore,
     provider::{Call, Provider, Scope},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
     secret::Secret,
 };
 

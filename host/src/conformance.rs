@@ -30,10 +30,10 @@ use self::{
 };
 use crate::{
     clock::Clock,
+    grants::Grants,
     id::InvalidId,
     provider::{Descriptor, Provider},
     random::RandomError,
-    sandbox::grants::Grants,
     schema::{Checker, InvalidSchema},
     secret::Secret,
 };

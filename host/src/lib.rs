@@ -8,13 +8,14 @@
 //! |---|---|
 //! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`], [`pem`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text, certificates as text |
 //! | [`json`], [`weak`] | JSON from outside, within bounds; values as Vault's clients write them |
+//! | [`grants`] | where a mount may connect to |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`lifetime`] | how long a lease may live, or never to end |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`kept`] | what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
 //! | [`schema`] | checks and redacts documents |
-//! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits, network grants |
+//! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits |
 //! | [`provider`] | a provider as the rest of the host sees it |
 //! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
 //! | [`rotation`], [`settings`] | root credentials: rotated, written |
@@ -70,6 +71,7 @@ pub mod duration;
 pub mod engine;
 pub mod fault;
 pub mod first_token;
+pub mod grants;
 pub mod id;
 pub mod installation;
 pub mod json;

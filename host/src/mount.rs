@@ -30,10 +30,10 @@ pub use self::{
 use crate::{
     breaker::{Admission, Breaker},
     clock::Timestamp,
+    grants::Grants,
     id::{MountPath, OperationId},
     provider::{Call, Scope},
     refusal::Refusal,
-    sandbox::grants::Grants,
     secret::Secret,
     storage::NewMount,
 };

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::{
     clock::Timestamp,
+    grants::Grants,
     id::{Digest, MountPath, OperationId, RoleName},
-    sandbox::grants::Grants,
     secret::Secret,
 };
 

@@ -12,7 +12,7 @@
 //! | `shares` | slots that mounts share |
 //! | `threads` | where calls that compute end |
 //! | `aside` | work that cannot be given up, so much at once |
-//! | `reach`, `grants`, `address`, `tls` | the one way to open a connection |
+//! | `reach`, `tls` | the one way to open a connection |
 //! | `network`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
@@ -58,7 +58,6 @@ use crate::{
 };
 
 mod account;
-mod address;
 mod answer_head;
 mod aside;
 mod bindings;
@@ -72,7 +71,6 @@ mod crypto;
 mod descriptor;
 mod engine;
 mod escapes;
-pub mod grants;
 mod held_http;
 mod host;
 mod http;

@@ -17,12 +17,12 @@ use crate::{
     catalog::{Catalog, Plugin, Standing},
     clock::{Clock, Timestamp},
     fault,
+    grants::{Grants, beyond},
     id::{Digest, MountPath, OperationId},
     keyring::Keyring,
     provider::Scope,
     random,
     refusal::Refusal,
-    sandbox::grants::{Grants, beyond},
     secret::Secret,
     storage::{ConfigRow, MountRow, NewMount, Storage},
 };

@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::VaultSettings;
-use crate::{id::MountPath, lifetime::Length, pem, refusal::Refusal, sandbox::grants::Grants};
+use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal};
 
 /// Vault's default for both TTLs, 32 days.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);

@@ -4,8 +4,9 @@
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{bindings::lessor::provider::types as wit, grants::Scheme};
+use super::bindings::lessor::provider::types as wit;
 use crate::{
+    grants::Scheme,
     id::HOST_PATHS,
     json::{self, Bounds},
     plugin_store::PluginError,

@@ -1,9 +1,8 @@
-//! Fuzz targets of the sandbox: grants, and everything that a guest returns.
+//! Fuzz targets of the sandbox: everything that a guest returns.
 
 mod answers;
 mod betrayal;
 mod crypto;
 mod descriptor;
-mod grants;
 mod journal;
 mod scrub;

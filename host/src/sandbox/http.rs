@@ -23,12 +23,12 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 use super::{
     account::Resource,
     answer_head::{AnswerHead, HeadLeft},
-    grants::Scheme,
     held_http,
     limits::{Exceeded, Limit},
     reach::{DialError, Reach},
     tls::TlsError,
 };
+use crate::grants::Scheme;
 
 /// The body type of requests and responses in wasmtime-wasi-http.
 type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;

@@ -14,11 +14,11 @@ use super::{
     account::{Account, Held, OVERHEAD, Resource as Kind},
     bindings::lessor::provider::network::{Error, Host, HostConnection},
     call::CallState,
-    grants::{Destination, Scheme},
     limits::Limit,
     parked::Owner,
     reach::{DialError, Dialled, reason},
 };
+use crate::grants::{Destination, Scheme};
 
 /// Most bytes that one `read` returns, whatever the guest asks for.
 const READ: usize = 256 << 10;

@@ -23,10 +23,12 @@ use super::{
     Outside,
     account::Account,
     aside::{Aside, Slots},
-    grants::{Destination, Host, Refusal, Scheme},
     limits::{Exceeded, Limit},
 };
-use crate::provider::Scope;
+use crate::{
+    grants::{Destination, Host, Refusal, Scheme},
+    provider::Scope,
+};
 
 /// How long one address may take to answer before the next one is tried.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -8,10 +8,11 @@ use std::{
 
 use lessor::{
     clock::Clock,
+    grants::Grants,
     id::{MountPath, OperationId},
     plugin_store::PluginStore,
     provider::{Call, Credential, Failure, Provider, Scope},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, grants::Grants},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
     secret::Secret,
 };
 use rustls_pki_types::CertificateDer;

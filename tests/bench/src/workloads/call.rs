@@ -12,11 +12,12 @@ use std::{
 use anyhow::{Result, anyhow};
 use lessor::{
     clock::Clock,
+    grants::Grants,
     id::OperationId,
     keyring::{Keyring, RootKey},
     plugin_store::PluginStore,
     provider::{Call, Provider, Scope},
-    sandbox::{Allocation, Limits, Sandbox, SandboxSettings, grants::Grants},
+    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
     schema::Checker,
     secret::Secret,
 };

@@ -13,7 +13,7 @@
 //! Then every address that the name resolved to: a public one follows from the
 //! name; a loopback, private, link-local or otherwise special one must also be
 //! named itself, by its address or by a range within its special block
-//! (`address.rs`). The one exception is a grant of the name `localhost`, which
+//! (`grants/address.rs`). The one exception is a grant of the name `localhost`, which
 //! names loopback. So a name whose owner points it at an inner address leads
 //! nowhere.
 //!
@@ -29,10 +29,10 @@ use std::{
 use idna::AsciiDenyList;
 use ipnet::IpNet;
 
-use super::address::{canonical, special_blocks};
-
+mod address;
 mod asked;
 
+use self::address::{canonical, special_blocks};
 pub use self::asked::beyond;
 
 /// The grants of one mount (`allowed_hosts`). Empty: it may connect nowhere.
@@ -452,5 +452,6 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "grants_tests.rs"]
+mod fuzz;
+#[cfg(test)]
 mod tests;

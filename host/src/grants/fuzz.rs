@@ -5,10 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::{
-    sandbox::grants::{Destination, Grants, Host, Refusal, Scheme},
-    testing::fuzz::{Sections, Target, assert_sentence, text},
-};
+use super::{Destination, Grants, Host, Refusal, Scheme};
+use crate::testing::fuzz::{Sections, Target, assert_sentence, text};
 
 /// Bytes of a sentence about a grant or a refusal: a host name of 253 bytes
 /// twice, or 120 characters that are escaped, and the words around.
