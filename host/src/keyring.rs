@@ -27,6 +27,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     random::{self, RandomError},
+    refusal::Refusal,
     secret::Secret,
 };
 
@@ -411,6 +412,12 @@ pub enum KeyringError {
     /// No randomness.
     #[error("cannot make a key or nonce")]
     Random(#[from] RandomError),
+}
+
+impl From<KeyringError> for Refusal {
+    fn from(error: KeyringError) -> Self {
+        Self::internal(error)
+    }
 }
 
 #[cfg(test)]

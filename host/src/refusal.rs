@@ -2,15 +2,13 @@
 //!
 //! `mount`, `role`, `settings`, `lease`, `rotation` and `catalog` answer with
 //! this type, so that `api` maps it to a status in one place and never branches
-//! on text. Details that do not help the caller travel as the source of
+//! on text. It knows neither storage nor keys: who has errors of its own turns them
+//! into it at its edge. Details that do not help the caller travel as the source of
 //! [`Refusal::Internal`] and are logged, not answered.
 
 use std::time::Duration;
 
-use crate::{
-    id::InvalidId, keyring::KeyringError, provider::Failure, random::RandomError,
-    storage::StorageError,
-};
+use crate::{id::InvalidId, provider::Failure, random::RandomError};
 
 /// A request that was not carried out. Nothing was changed, unless it says so itself:
 /// only [`Refusal::Partly`] leaves something behind, and it names that.
@@ -98,27 +96,6 @@ fn half_way(cause: &Refusal, left: &str) -> String {
 impl From<InvalidId> for Refusal {
     fn from(error: InvalidId) -> Self {
         Self::Invalid(error.to_string())
-    }
-}
-
-impl From<StorageError> for Refusal {
-    fn from(error: StorageError) -> Self {
-        if error.refuses_writes() {
-            tracing::error!(error = %error, "storage refused a write");
-            Self::Unavailable(
-                "storage refuses writes (disk full, read-only or failing), so what was asked for is not recorded; \
-                 requests succeed again once it accepts them"
-                    .into(),
-            )
-        } else {
-            Self::internal(error)
-        }
-    }
-}
-
-impl From<KeyringError> for Refusal {
-    fn from(error: KeyringError) -> Self {
-        Self::internal(error)
     }
 }
 

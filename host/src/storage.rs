@@ -48,6 +48,7 @@ use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
     kept::{Changes, Kept},
+    refusal::Refusal,
 };
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
@@ -562,6 +563,21 @@ impl StorageError {
     /// Whether a uniqueness rule refused the write.
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+    }
+}
+
+impl From<StorageError> for Refusal {
+    fn from(error: StorageError) -> Self {
+        if error.refuses_writes() {
+            tracing::error!(error = %error, "storage refused a write");
+            Self::Unavailable(
+                "storage refuses writes (disk full, read-only or failing), so what was asked for is not recorded; \
+                 requests succeed again once it accepts them"
+                    .into(),
+            )
+        } else {
+            Self::internal(error)
+        }
     }
 }
 
