@@ -15,10 +15,9 @@ use lessor::{
     clock::{Clock, Timestamp},
     id::{Digest, OperationId},
     keyring::{Keyring, RootKey},
-    mount::Tune,
+    model::{mount::Tune, role::HostFields},
     policy::{Acl, Capability, Policy, Question},
     provider::Requester,
-    role::HostFields,
     schema::Checker,
     storage::{Activation, NewLease, NewMount, Storage},
 };

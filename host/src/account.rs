@@ -30,10 +30,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-pub use self::{
-    fields::HOST_FIELDS,
-    view::{AccountCredential, AccountView, Standing},
-};
+pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
     clock::Clock,
     id::RoleName,

@@ -7,12 +7,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use crate::{
     clock::Timestamp,
     first_token::FirstToken,
+    model::{addresses::admits, token::TokenKind},
     policies::Policies,
     policy::Acl,
     provider::Requester,
     refusal::Refusal,
     secret::Secret,
-    token::{Token, TokenKind, Tokens, admits},
+    token::{Token, Tokens},
 };
 
 /// Who asks.

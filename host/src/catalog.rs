@@ -30,16 +30,14 @@ pub use self::{
     version::same as is_same_version,
 };
 use crate::{
-    account,
     clock::{Clock, Timestamp},
     id::Digest,
+    model::host_fields,
     plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
     provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
-    role,
     sandbox::{Holdings, Sandbox, Tally},
     schema::Checker,
-    settings,
     storage::{PinRow, PinSource, Storage, StorageError},
     suggest,
 };
@@ -59,9 +57,6 @@ pub struct Plugin {
     pub request: Checker,
 }
 
-/// The host's field names in a request.
-const REQUEST_FIELDS: [&str; 2] = ["ttl", "async"];
-
 impl Plugin {
     /// Compiles the schemas of a provider.
     ///
@@ -75,10 +70,10 @@ impl Plugin {
                 .map_err(|error| format!("the provider's {name} schema is not usable: {error}"))
         };
         Ok(Self {
-            config: compile("config", &descriptor.config_schema, &settings::HOST_FIELDS)?,
-            role: compile("role", &descriptor.role_schema, &role::HOST_FIELDS)?,
-            static_role: compile("role", &descriptor.role_schema, &account::HOST_FIELDS)?,
-            request: compile("request", &descriptor.request_schema, &REQUEST_FIELDS)?,
+            config: compile("config", &descriptor.config_schema, &host_fields::CONFIG)?,
+            role: compile("role", &descriptor.role_schema, &host_fields::ROLE)?,
+            static_role: compile("role", &descriptor.role_schema, &host_fields::STATIC_ROLE)?,
+            request: compile("request", &descriptor.request_schema, &host_fields::REQUEST)?,
             provider,
         })
     }

@@ -11,6 +11,7 @@
 //! | [`grants`] | where a mount may connect to |
 //! | [`schedule`] | when something is renewed by itself |
 //! | [`lifetime`] | how long a lease may live, or never to end |
+//! | [`model`] | what mounts, roles, tokens and logins are, as plain data |
 //! | [`keyring`] | seals stored values, derives and hashes |
 //! | [`kept`] | what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
@@ -80,6 +81,7 @@ pub mod keyring;
 pub mod lease;
 pub mod lifetime;
 pub mod login;
+pub mod model;
 pub mod monitor;
 pub mod mount;
 pub mod nudge;

@@ -12,9 +12,9 @@
 mod approle;
 mod entries;
 mod jwt;
-mod lockout;
 mod method;
 mod mount;
+mod nobodies;
 mod table;
 mod userpass;
 
@@ -27,22 +27,25 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    approle::{AppRole, AppRoles, NewSecretId, SecretIdFacts, SecretIdView},
+    approle::{AppRole, AppRoles, NewSecretId, SecretIdView},
     jwt::{JwtConfig, JwtRole, Jwts, KeySource, KeyUrl, Leeway},
-    lockout::{Failures, Lockout},
     method::{Attempt, Claims, Form, Method, Rejection, Standing},
-    mount::{Kind, LoginMount, LoginPath, LoginTune, LoginTunePatch},
+    mount::LoginMount,
     userpass::{NewPassword, User, Users},
 };
-use self::{entries::Entries, lockout::Nobodies};
+use self::{entries::Entries, nobodies::Nobodies};
 use crate::{
     clock::Clock,
     id::{MountPath, OperationId},
     keyring::Keyring,
+    model::{
+        login::{Kind, LoginPath},
+        token::{RoleTokenKind, TokenParameters},
+    },
     refusal::Refusal,
     storage::{LoginOrigin, Storage},
     suggest,
-    token::{Granted, Login, RoleTokenKind, Terms, Token, TokenParameters, Tokens},
+    token::{Granted, Login, Terms, Token, Tokens},
 };
 
 /// Where tokens themselves are made and asked about; no login method may be there.

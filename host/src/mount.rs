@@ -4,12 +4,11 @@
 //! (still sealed), the grants, a call slot. Leases and rotations of a mount share
 //! the [`Mount`] they get from [`Mounts::open`].
 
+mod authorities;
 mod loopback;
 mod moves;
 mod neighbours;
 mod table;
-mod tune;
-mod vault_settings;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -24,8 +23,6 @@ pub use self::{
     moves::Move,
     neighbours::{Neighbour, account_of},
     table::{MountSpec, MountView, Mounts},
-    tune::{DEFAULT_TTL, Tune, TunePatch},
-    vault_settings::{Form, VAULT_SETTINGS, VaultSetting, VaultSettings},
 };
 use crate::{
     breaker::{Admission, Breaker},

@@ -1,11 +1,12 @@
 //! A mount's config: the root credential as the operator writes it, proven
 //! before it is stored.
 //!
-//! The host's own fields in the body ([`HOST_FIELDS`]) are split off; the rest belongs to the provider's config
-//! schema. A write changes the fields that it names; with `replace` it stands alone.
-//! Another root credential replaces the one in use: the former one is
-//! erased and an open rotation is given up. What rotations made beside the operator's
-//! own, and nobody else knows, is ended upstream before it is erased.
+//! The host's own fields in the body
+//! ([`host_fields::CONFIG`](crate::model::host_fields::CONFIG)) are split off; the rest
+//! belongs to the provider's config schema. A write changes the fields that it names;
+//! with `replace` it stands alone. Another root credential replaces the one in use: the
+//! former one is erased and an open rotation is given up. What rotations made beside
+//! the operator's own, and nobody else knows, is ended upstream before it is erased.
 
 mod fields;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use self::fields::Asked;
-pub use self::fields::{HOST_FIELDS, truth};
+pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
     clock::Clock,

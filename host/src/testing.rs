@@ -23,7 +23,8 @@ use crate::{
     id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
     lease::{IssueRequest, Issued},
-    mount::{MountSpec, Tune},
+    model::mount::Tune,
+    mount::MountSpec,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
         Provider, Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,

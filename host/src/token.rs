@@ -13,12 +13,9 @@
 //! `auth` asks [`Tokens::find`] who presents a token; `api` and the login methods
 //! have tokens made; the scheduler has those ended whose time is over.
 
-mod addresses;
 mod batch;
 mod judge;
-mod life;
 mod make;
-mod parameters;
 mod role;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -31,6 +28,7 @@ use crate::{
     clock::{Clock, Timestamp},
     config::TokenRules,
     keyring::Keyring,
+    model::{life, token::TokenKind},
     nudge::Nudge,
     random::{self, RandomError},
     refusal::Refusal,
@@ -38,12 +36,9 @@ use crate::{
     storage::{Storage, TokenFacts, TokenRow},
 };
 
-pub(crate) use self::addresses::{admits, covers, parse as parse_range};
 use self::judge::{Judged, Voucher};
 pub use self::{
-    life::SYSTEM_TTL,
     make::{Granted, Login, NewToken, Permits, Terms},
-    parameters::{RoleTokenKind, TokenParameters},
     role::{RoleRow, TokenRole},
 };
 
@@ -68,25 +63,6 @@ const BATCH: usize = 64;
 
 /// Accessors that one list answers.
 const LIST_LIMIT: usize = 100_000;
-
-/// How a token is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
-    /// A row.
-    Service,
-    /// Sealed in itself.
-    Batch,
-}
-
-impl TokenKind {
-    /// The name in requests and answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::Batch => "batch",
-        }
-    }
-}
 
 /// A token that holds.
 #[derive(Clone, Debug)]

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::Engine,
-        mount::TunePatch,
+        model::mount::TunePatch,
         storage::PinSource,
         testing::{House, db},
     };

@@ -10,10 +10,11 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::{Clock, Timestamp},
     keyring::Keyring,
+    model::life::SYSTEM_TTL,
     refusal::Refusal,
     secret::Secret,
     storage::{Storage, TokenRow},
-    token::{SYSTEM_TTL, Tokens, WRAPPING},
+    token::{Tokens, WRAPPING},
 };
 
 /// An answer to be wrapped.

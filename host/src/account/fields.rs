@@ -20,22 +20,6 @@ const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
 /// two: time for those who read it just before to read the new one.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
-/// The host's field names. `username` stands in the provider's part too.
-pub const HOST_FIELDS: [&str; 12] = [
-    "username",
-    "rotation_period",
-    "rotation_schedule",
-    "rotation_window",
-    "rotation_grace",
-    "keep",
-    "manual",
-    "replace",
-    "skip_import_rotation",
-    "db_name",
-    "credential_type",
-    "rotation_statements",
-];
-
 /// What a GET shows beside the fields that can be written.
 const SHOWN: [&str; 7] = [
     "state",

@@ -464,7 +464,7 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
 async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
     let house = House::new();
     let engine = house.open(true).await;
-    let patch = crate::mount::TunePatch {
+    let patch = crate::model::mount::TunePatch {
         max_concurrency: Some(2),
         ..Default::default()
     };

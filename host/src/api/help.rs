@@ -15,7 +15,7 @@ use super::{
     error::ApiError,
     route::{Route, Within, within_mount},
 };
-use crate::{engine::Engine, id::MountPath, login::Kind};
+use crate::{engine::Engine, id::MountPath, model::login::Kind};
 
 /// A path: its pattern, what it is, and the methods that it takes with what each does.
 type Page = (

@@ -23,12 +23,16 @@ use super::{
 use crate::{
     engine::Engine,
     id::MountPath,
-    login::{Kind, Lockout, LoginMount, LoginTune, LoginTunePatch, TOKEN_PATH},
-    mount::VaultSettings,
+    login::{LoginMount, TOKEN_PATH},
+    model::{
+        lockout::Lockout,
+        login::{Kind, LoginTune, LoginTunePatch},
+        token::RoleTokenKind,
+        vault_settings::VaultSettings,
+    },
     policy::Acl,
     refusal::Refusal,
     suggest,
-    token::RoleTokenKind,
 };
 
 /// A login: the one thing below `auth/` that needs no token.

@@ -15,7 +15,11 @@ use super::{
 use crate::{
     engine::Engine,
     id::{MountPath, OperationId},
-    mount::{MountSpec, MountView, Move, Tune, TunePatch, VaultSettings},
+    model::{
+        mount::{Tune, TunePatch},
+        vault_settings::VaultSettings,
+    },
+    mount::{MountSpec, MountView, Move},
     refusal::Refusal,
     task::Draining,
 };

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
-use crate::{id, login::Kind};
+use crate::{id, model::login::Kind};
 
 /// Longest path that is looked at, in bytes.
 const LONGEST: usize = 2_048;

@@ -18,8 +18,8 @@ use super::{
     route::{Operation, Route},
 };
 use crate::{
-    audit, auth::Identity, clock::Timestamp, keyring::Keyring, mount::VaultSettings,
-    secret::Secret, suggest, token::Granted,
+    audit, auth::Identity, clock::Timestamp, keyring::Keyring,
+    model::vault_settings::VaultSettings, secret::Secret, suggest, token::Granted,
 };
 
 /// What of a write below `sys/mounts` and `sys/plugins` stands in clear.

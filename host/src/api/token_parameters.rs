@@ -7,8 +7,11 @@ use serde_json::{Map, Value, json};
 use super::{error::ApiError, fields::Fields};
 use crate::{
     login::LoginMount,
+    model::{
+        addresses,
+        token::{RoleTokenKind, TokenParameters},
+    },
     policy,
-    token::{self, RoleTokenKind, TokenParameters},
 };
 
 /// Names that Vault had for the parameters before, and has now.
@@ -153,7 +156,7 @@ pub(super) fn ranges(
         return Ok(None);
     };
     let parse = |text: String| {
-        token::parse_range(&text).ok_or_else(|| {
+        addresses::parse(&text).ok_or_else(|| {
             ApiError::bad_request(format!(
                 "{name} must hold addresses or ranges such as 10.0.0.0/8"
             ))

@@ -17,10 +17,11 @@ use super::{
 use crate::{
     clock::Timestamp,
     engine::Engine,
+    model::token::{RoleTokenKind, TokenKind},
     policy,
     refusal::Refusal,
     secret::Secret,
-    token::{Granted, NewToken, Permits, RoleTokenKind, Token, TokenKind},
+    token::{Granted, NewToken, Permits, Token},
     weak,
 };
 

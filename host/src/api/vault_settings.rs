@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{error::ApiError, fields::Fields};
-use crate::mount::{Form, VAULT_SETTINGS, VaultSettings};
+use crate::model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
 
 /// Which of the settings a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

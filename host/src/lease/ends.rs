@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::{
     clock::Timestamp,
     lifetime::{Length, least},
-    role::Bounds,
+    model::role::Bounds,
 };
 
 /// All that bounds when a lease ends.

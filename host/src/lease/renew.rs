@@ -8,8 +8,8 @@ use crate::{
     fault,
     id::LeaseId,
     lifetime::Length,
+    model::role::Bounds,
     refusal::Refusal,
-    role::Bounds,
     storage::{LeaseRow, LeaseState},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     id::{Digest, LeaseId, MountPath, OperationId, RoleName},
     lifetime::Length,
-    mount::TunePatch,
+    model::mount::TunePatch,
     refusal::Refusal,
     storage::{Activation, LeaseState, NewLease, PinSource},
     testing::{House, Step, db, reader, request, requester},

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use self::secret_id::metadata_of;
-pub use self::secret_id::{NewSecretId, SecretIdFacts, SecretIdView};
+pub use self::secret_id::{NewSecretId, SecretIdView};
 use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
@@ -22,10 +22,14 @@ use super::{
 use crate::{
     clock::Clock,
     keyring::Keyring,
+    model::{
+        addresses::{admits, covers},
+        login::SecretIdFacts,
+        token::TokenParameters,
+    },
     random,
     refusal::Refusal,
     storage::{SecretIdRow, Storage},
-    token::{TokenParameters, admits, covers},
 };
 
 /// What a stranger hears, whichever of the two was wrong.

@@ -9,10 +9,10 @@ use crate::{
     clock::Clock,
     id::{self, Digest, OperationId, RoleName},
     keyring::Keyring,
+    model::token::TokenParameters,
     refusal::Refusal,
     secret::Secret,
     storage::{LoginEntryRow, Storage},
-    token::TokenParameters,
 };
 
 /// What is stored of a role or user.

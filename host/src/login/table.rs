@@ -4,9 +4,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Kind, LoginMount, LoginTune, LoginTunePatch, Logins, TOKEN_PATH};
+use super::{LoginMount, Logins, TOKEN_PATH};
 use crate::{
     id::{MountPath, OperationId},
+    model::login::{Kind, LoginTune, LoginTunePatch},
     random,
     refusal::Refusal,
     storage::NewLoginMount,

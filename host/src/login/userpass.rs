@@ -18,7 +18,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
-use crate::{refusal::Refusal, secret::Secret, token::TokenParameters};
+use crate::{model::token::TokenParameters, refusal::Refusal, secret::Secret};
 
 /// What a stranger hears, whichever of the two was wrong.
 const WRONG: &str = "invalid username or password";

@@ -10,8 +10,8 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{
-    Mount, Move, Root, Tune, TunePatch, config_context, loopback::loopback_endpoints, moves::Moves,
-    tune::kept_roots,
+    Mount, Move, Root, authorities::kept_roots, config_context, loopback::loopback_endpoints,
+    moves::Moves,
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
@@ -20,6 +20,7 @@ use crate::{
     grants::{Grants, beyond},
     id::{Digest, MountPath, OperationId},
     keyring::Keyring,
+    model::mount::{Tune, TunePatch},
     provider::Scope,
     random,
     refusal::Refusal,

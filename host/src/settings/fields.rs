@@ -18,16 +18,6 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 /// Shortest rotation period: below, rotations would run into each other.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
 
-/// The host's field names in a config body.
-pub const HOST_FIELDS: [&str; 6] = [
-    "rotate_on_config",
-    "rotation_period",
-    "rotation_schedule",
-    "rotation_window",
-    "rotation_grace",
-    "replace",
-];
-
 /// What a GET shows beside the fields that can be written.
 const SHOWN: [&str; 8] = [
     "identity",

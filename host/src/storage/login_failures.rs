@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use super::{Storage, StorageError, all, change, maybe_moment, moment, one};
 use crate::{
     clock::Timestamp,
-    login::{Failures, Lockout},
+    model::lockout::{Failures, Lockout},
 };
 
 impl Storage {

@@ -6,7 +6,7 @@ use super::{Storage, StorageError, all, change, json, moment, one, to_json};
 use crate::{
     clock::Timestamp,
     id::MountPath,
-    login::{Kind, LoginTune},
+    model::login::{Kind, LoginTune},
 };
 
 /// A login method to be enabled.

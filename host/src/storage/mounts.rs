@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, json, one, to_json};
-use crate::{clock::Timestamp, id::MountPath, mount::Tune};
+use crate::{clock::Timestamp, id::MountPath, model::mount::Tune};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]

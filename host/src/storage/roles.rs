@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, one, revocations, to_json};
-use crate::{clock::Timestamp, id::RoleName, role::HostFields};
+use crate::{clock::Timestamp, id::RoleName, model::role::HostFields};
 
 /// A role as stored.
 #[derive(Clone, Debug)]

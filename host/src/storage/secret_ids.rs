@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, maybe_moment, one, to_json};
-use crate::{clock::Timestamp, login::SecretIdFacts};
+use crate::{clock::Timestamp, model::login::SecretIdFacts};
 
 /// A secret id as stored: its value is nowhere.
 #[derive(Clone, Debug)]

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{
-    DEFAULT, ROOT, Token, TokenKind, TokenRole, WRAPPING,
-    life::{Bounds, least},
-};
+use super::{DEFAULT, ROOT, Token, TokenRole, WRAPPING};
 use crate::{
     clock::Timestamp,
     config::TokenRules,
+    model::{
+        life::{Bounds, least},
+        token::TokenKind,
+    },
     policy,
     secret::Secret,
     storage::{TokenFacts, TokenRow},

@@ -6,13 +6,16 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{
-    DEFAULT, ROOT, RoleRow, Token, TokenKind, TokenParameters, TokenRole, Tokens, WRAPPING, batch,
+    DEFAULT, ROOT, RoleRow, Token, TokenRole, Tokens, WRAPPING, batch,
     judge::{Draft, Judged, Maker, Voucher, clean, judge},
-    life::{Bounds, least},
     new_accessor, new_token,
 };
 use crate::{
     config::TokenRules,
+    model::{
+        life::{Bounds, least},
+        token::{TokenKind, TokenParameters},
+    },
     refusal::Refusal,
     secret::Secret,
     storage::{LoginOrigin, TokenRow},

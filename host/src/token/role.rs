@@ -2,8 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT, ROOT, TokenParameters, Tokens, WRAPPING};
-use crate::{id::OperationId, policy, refusal::Refusal};
+use super::{DEFAULT, ROOT, Tokens, WRAPPING};
+use crate::{
+    id::OperationId,
+    model::token::{RoleTokenKind, TokenParameters},
+    policy,
+    refusal::Refusal,
+};
 
 /// What a token role says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,7 +174,7 @@ fn check(role: &TokenRole) -> Result<(), String> {
         }
     }
     let parameters = &role.parameters;
-    if parameters.kind == super::RoleTokenKind::Batch {
+    if parameters.kind == RoleTokenKind::Batch {
         for (name, is_set) in [
             (
                 "token_explicit_max_ttl",

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::{
     keyring::{Keyring, RootKey},
+    model::token::TokenParameters,
     storage::{LoginOrigin, Storage},
 };
 

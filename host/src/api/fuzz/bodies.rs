@@ -13,9 +13,9 @@ use crate::{
     },
     clock::Timestamp,
     json::{self, Bounds},
-    role::HostFields,
+    model::{role::HostFields, token::TokenParameters},
     testing::fuzz::{Target, assert_sentence},
-    token::{ROOT, TokenParameters},
+    token::ROOT,
 };
 
 /// Bytes of a refusal: a few names of 64 characters, escaped, and the words

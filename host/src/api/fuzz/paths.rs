@@ -13,7 +13,7 @@ use crate::{
         route::{Operation, Route, Within, within_mount},
     },
     id::{self, LeaseId, MountPath, OperationId, RoleName},
-    login::Kind,
+    model::login::Kind,
     policy,
     testing::fuzz::{Target, assert_sentence, text},
 };

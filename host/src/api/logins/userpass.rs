@@ -14,8 +14,8 @@ use crate::{
     },
     engine::Engine,
     login::{LoginMount, NewPassword},
+    model::token::TokenParameters,
     secret::Secret,
-    token::TokenParameters,
 };
 
 /// Fields that Vault renamed.

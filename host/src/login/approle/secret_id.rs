@@ -4,48 +4,17 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
 use super::{AppRole, AppRoles, LONGEST};
 use crate::{
     clock::Timestamp,
     login::{LoginMount, entries::parse_name},
+    model::{addresses::covers, login::SecretIdFacts},
     random,
     refusal::Refusal,
     secret::Secret,
     storage::SecretIdRow,
-    token::covers,
 };
-
-/// What is known of a secret id beside its hash, uses and end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SecretIdFacts {
-    /// From where it may be used; empty: from anywhere.
-    pub cidr_list: Vec<IpNet>,
-    /// From where its tokens may be used; empty: as the role says.
-    pub token_bound_cidrs: Vec<IpNet>,
-    /// What stands in its tokens.
-    pub metadata: BTreeMap<String, String>,
-    /// How long it was made for; 0: for ever.
-    pub ttl: Duration,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was used or made.
-    pub updated_at: Timestamp,
-}
-
-impl Default for SecretIdFacts {
-    fn default() -> Self {
-        Self {
-            cidr_list: Vec::new(),
-            token_bound_cidrs: Vec::new(),
-            metadata: BTreeMap::new(),
-            ttl: Duration::ZERO,
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-        }
-    }
-}
 
 /// A secret id that is asked for.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{login::entries::Entry, token::TokenParameters};
+use crate::{login::entries::Entry, model::token::TokenParameters};
 
 /// Tolerance in seconds: 0 is a default, a negative one none at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

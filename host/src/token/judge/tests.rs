@@ -1,9 +1,15 @@
 //! What a maker or a login asks for, and what becomes of it.
 
 use super::*;
-use crate::token::{
-    NewToken, RoleTokenKind, SYSTEM_TTL, Terms, TokenParameters, make::draft_of_login,
-    make::draft_of_maker,
+use crate::{
+    model::{
+        life::SYSTEM_TTL,
+        token::{RoleTokenKind, TokenParameters},
+    },
+    token::{
+        NewToken, Terms,
+        make::{draft_of_login, draft_of_maker},
+    },
 };
 
 const NOW: Timestamp = Timestamp(1_000_000_000);

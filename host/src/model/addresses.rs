@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Net};
 const MAPPED: u8 = 96;
 
 /// Reads a range such as `10.0.0.0/8`; a single address is a range of its own.
-pub(crate) fn parse(text: &str) -> Option<IpNet> {
+pub fn parse(text: &str) -> Option<IpNet> {
     let text = text.trim();
     let range = text.parse::<IpNet>();
     let range = range.or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
@@ -21,13 +21,13 @@ pub(crate) fn parse(text: &str) -> Option<IpNet> {
 }
 
 /// Whether `peer` is in one of the ranges; none of them admits everybody.
-pub(crate) fn admits(ranges: &[IpNet], peer: IpAddr) -> bool {
+pub fn admits(ranges: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     ranges.is_empty() || ranges.iter().any(|range| canonical(*range).contains(&peer))
 }
 
 /// Whether every inner range lies within an outer one; no outer ones cover all.
-pub(crate) fn covers(outer: &[IpNet], inner: &[IpNet]) -> bool {
+pub fn covers(outer: &[IpNet], inner: &[IpNet]) -> bool {
     let within = |range: &IpNet| {
         let range = canonical(*range);
         outer.iter().any(|outer| canonical(*outer).contains(&range))

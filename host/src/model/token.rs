@@ -1,12 +1,31 @@
-//! The standard `token_*` parameters: what a role of a login method, or a token
-//! role, says of the tokens that it makes.
+//! Tokens: how one is kept, and the standard `token_*` parameters: what a role of a
+//! login method, or a token role, says of the tokens that it makes.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenKind, addresses::admits};
+use super::addresses::admits;
+
+/// How a token is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A row.
+    Service,
+    /// Sealed in itself.
+    Batch,
+}
+
+impl TokenKind {
+    /// The name in requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+}
 
 /// The kind of token that a role makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

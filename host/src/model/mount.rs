@@ -5,8 +5,8 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use super::VaultSettings;
-use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal};
+use super::vault_settings::VaultSettings;
+use crate::{grants::Grants, lifetime::Length, pem, refusal::Refusal};
 
 /// Vault's default for both TTLs, 32 days.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
@@ -78,7 +78,10 @@ impl Default for Tune {
 
 impl Tune {
     /// Refuses values that cannot work, naming the field.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// One sentence.
+    pub fn check(&self) -> Result<(), Refusal> {
         let refuse = |sentence: String| Err(Refusal::Invalid(sentence));
         let default = Length::For(self.default_lease_ttl);
         if self.max_lease_ttl == Length::For(Duration::ZERO) {
@@ -164,25 +167,6 @@ fn unset(max: Length) -> Duration {
     match max {
         Length::For(max) => DEFAULT_TTL.min(max),
         Length::Never => DEFAULT_TTL,
-    }
-}
-
-/// The authorities of a mount that is stored. Earlier versions passed over what is
-/// no certificate; a mount that they took is not lost by that.
-pub(super) fn kept_roots(path: &MountPath, text: &str) -> Vec<CertificateDer<'static>> {
-    match pem::blocks(text) {
-        Ok(blocks) => blocks
-            .into_iter()
-            .filter(pem::is_certificate)
-            .map(|block| CertificateDer::from(block.content))
-            .collect(),
-        Err(reason) => {
-            tracing::warn!(
-                mount = %path, reason,
-                "the extra_roots of a mount cannot be read, and only public authorities are trusted"
-            );
-            Vec::new()
-        }
     }
 }
 

@@ -16,30 +16,32 @@ pub const SYSTEM_TTL: Duration = Duration::from_secs(768 * 3600);
 
 /// All that bounds the end of a token. A span of zero says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub struct Bounds {
     /// The length that somebody asks for.
-    pub(super) asked: Duration,
+    pub asked: Duration,
     /// The length where nobody asks for one; zero: the system's.
-    pub(super) usual: Duration,
+    pub usual: Duration,
     /// The length of each renewal, which counts before the two above.
-    pub(super) period: Duration,
+    pub period: Duration,
     /// The longest life by the login method and the role or user.
-    pub(super) max: Duration,
+    pub max: Duration,
     /// The longest life of a token with a period, too.
-    pub(super) explicit_max: Duration,
+    pub explicit_max: Duration,
 }
 
 /// A length, and what whoever gets it should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Life {
-    pub(super) ttl: Duration,
-    pub(super) warnings: Vec<String>,
+pub struct Life {
+    /// From now on.
+    pub ttl: Duration,
+    /// Why it is shorter than what was asked for, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Bounds {
     /// The life that a token of `created_at` has from `now` on; none where its
     /// longest one is over.
-    pub(super) fn life(&self, created_at: Timestamp, now: Timestamp) -> Option<Life> {
+    pub fn life(&self, created_at: Timestamp, now: Timestamp) -> Option<Life> {
         let longest = least([self.max, self.explicit_max, SYSTEM_TTL]);
         let wanted = first([self.period, self.asked, self.usual]);
         let end = match (self.period.is_zero(), self.explicit_max.is_zero()) {
@@ -73,7 +75,7 @@ impl Bounds {
 }
 
 /// The least of the spans that say anything.
-pub(super) fn least(spans: impl IntoIterator<Item = Duration>) -> Duration {
+pub fn least(spans: impl IntoIterator<Item = Duration>) -> Duration {
     let said = spans.into_iter().filter(|span| !span.is_zero());
     said.min().unwrap_or(Duration::ZERO)
 }
