@@ -7,11 +7,13 @@
 
 mod accounts;
 mod answer;
+mod ask;
 mod authorise;
 mod body;
 mod capabilities;
 pub mod delivery;
 mod dispatch;
+mod ending;
 mod error;
 mod fields;
 mod heavy;
@@ -61,9 +63,9 @@ use tracing::Instrument as _;
 
 use self::{
     answer::{Answer, Body, encode_error},
+    ask::Ask,
     body::Bodies,
     delivery::{Delivery, Link},
-    dispatch::Ask,
     error::ApiError,
     fields::{Fields, Notices},
     heavy::{For, Heavy},

@@ -4,10 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
-    answer::{Answer, Data, Envelope},
-    dispatch::Ask,
+    answer::{Answer, Data, Envelope, gone},
+    ask::Ask,
     error::ApiError,
-    mounted::gone,
 };
 use crate::{
     account::AccountCredential, clock::Timestamp, engine::Engine, id::MountPath,

@@ -12,8 +12,11 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::fs::File;
 
-use super::{error::ApiError, payload::Payload};
-use crate::{id::OperationId, monitor::Watch, secret::Secret, token::Granted, wrapping::Wrapped};
+use super::{Outcome, error::ApiError, payload::Payload};
+use crate::{
+    id::OperationId, monitor::Watch, refusal::Refusal, secret::Secret, token::Granted,
+    wrapping::Wrapped,
+};
 
 /// What a handler answers.
 #[derive(Debug)]
@@ -457,6 +460,14 @@ fn respond(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_TYPE, content_type);
     response
+}
+
+/// What is gone already is as gone as it was asked to be.
+pub(super) fn gone(outcome: Result<(), Refusal>) -> Outcome {
+    match outcome {
+        Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),
+        Err(refusal) => Err(refusal.into()),
+    }
 }
 
 #[cfg(test)]

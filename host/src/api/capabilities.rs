@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, path::canonical_text,
+    Outcome, answer::Answer, ask::Ask, error::ApiError, fields::Fields, path::canonical_text,
     route::Which, tokens,
 };
 use crate::{

@@ -1,106 +1,18 @@
 //! From a route and an operation to the handler. One table, so that a reader
 //! sees at a glance what there is; what is not in it is 404 or 405.
 
-use serde_json::{Map, Value};
-
 use super::{
-    Outcome, Presence, capabilities,
+    Outcome,
+    ask::Ask,
+    capabilities,
     error::ApiError,
-    fields::{Fields, Notices},
     hold, leases, logins, metrics, mounted, mounts,
     operations::{self, Desk},
     plugins, policies,
     route::{Operation, Route},
     storage, tasks, tokens, wrapping,
 };
-use crate::{
-    auth::Identity, engine::Engine, lease::IdempotencyKey, provider::Requester, secret::Secret,
-};
-
-/// How a caller waits for what goes on in the background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// Not at all.
-    No,
-    /// Until it is answered.
-    Here,
-    /// By a task.
-    ByTask,
-}
-
-/// What an authorised caller asks.
-#[derive(Debug)]
-pub(super) struct Ask {
-    pub(super) operation: Operation,
-    /// Below `/v1/`.
-    pub(super) path: String,
-    /// Whether that is not how the caller spelled it.
-    pub(super) spelled_otherwise: bool,
-    /// Whether a policy grants `sudo` there.
-    pub(super) sudo: bool,
-    /// Whether the answer will be wrapped.
-    pub(super) wraps: bool,
-    /// The body of a write, the query of anything else.
-    pub(super) fields: Map<String, Value>,
-    /// What of them is not used, for the answer to say.
-    pub(super) notices: Notices,
-    pub(super) identity: Identity,
-    pub(super) token: Option<Secret<String>>,
-    /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
-    /// stands.
-    pub(super) key: Option<IdempotencyKey>,
-    /// `Prefer: respond-async`: where a task can do it, a task does.
-    pub(super) prefers_task: bool,
-    /// Whether anybody waits for the answer.
-    pub(super) presence: Presence,
-}
-
-impl Ask {
-    /// The fields, to be taken one by one.
-    pub(super) fn into_fields(self) -> Fields {
-        Fields::new(self.fields, &self.notices)
-    }
-
-    /// The same, where who asked matters after it.
-    pub(super) fn take_fields(&mut self) -> Fields {
-        Fields::new(std::mem::take(&mut self.fields), &self.notices)
-    }
-
-    /// Takes the field `async`: whether a task is to do it.
-    pub(super) fn take_async(&mut self) -> Result<bool, ApiError> {
-        let field = self.fields.remove_entry("async").into_iter().collect();
-        let truth = Fields::new(field, &self.notices).truth("async")?;
-        Ok(truth.unwrap_or(self.prefers_task))
-    }
-
-    /// Takes the fields by which a caller says whether to wait for leases to end:
-    /// `sync`, `async`, or `Prefer: respond-async`.
-    pub(super) fn take_wait(&mut self) -> Result<Wait, ApiError> {
-        let mut flag = |name: &'static str| {
-            let field = self.fields.remove_entry(name).into_iter().collect();
-            Fields::new(field, &self.notices).truth(name)
-        };
-        match (flag("sync")?.unwrap_or(false), flag("async")?) {
-            (true, Some(true)) => Err(ApiError::bad_request(
-                "sync and async exclude each other: leave one of them out",
-            )),
-            (true, _) => Ok(Wait::Here),
-            (false, Some(true)) => Ok(Wait::ByTask),
-            (false, None) if self.prefers_task => Ok(Wait::ByTask),
-            (false, _) => Ok(Wait::No),
-        }
-    }
-
-    /// Who asks, as leases keep it.
-    pub(super) fn requester(&self) -> Requester {
-        self.identity.requester()
-    }
-
-    /// Takes no field at all.
-    pub(super) fn expect_no_fields(self) -> Result<(), ApiError> {
-        self.into_fields().finish()
-    }
-}
+use crate::{engine::Engine, secret::Secret};
 
 /// Calls the handler of a path that needs a token.
 pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: Ask) -> Outcome {

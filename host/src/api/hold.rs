@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
 };
 use crate::{

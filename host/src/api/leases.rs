@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope, LeaseHead},
-    dispatch::{Ask, Wait},
+    ask::{Ask, Wait},
+    ending::{self, Doomed},
     error::ApiError,
     fields::Fields,
-    tasks::{self, Doomed},
 };
 use crate::{
     clock::Timestamp,
     engine::Engine,
-    id::{LeaseId, OperationId},
+    id::LeaseId,
     lease::{LeaseView, RevokeOutcome},
     refusal::Refusal,
     storage::LeaseState,
@@ -112,7 +112,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
             done: format!("lease {id} is marked"),
             facts: None,
         };
-        return tasks::ending(engine, &ask, wait, doomed).await;
+        return ending::answer(engine, &ask, wait, doomed).await;
     }
     let outcome = match reason {
         Some(reason) => engine.leases.revoke_or_purge(&id, &reason).await?,
@@ -138,7 +138,7 @@ pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -
     let wait = ask.take_wait()?;
     let fields = ask.take_fields();
     fields.finish()?;
-    let newest = newest(engine)?;
+    let newest = ending::newest(engine)?;
     let count = engine.leases.revoke_prefix(prefix).await?;
     let doomed = Doomed {
         kind: Draining::RevokePrefix,
@@ -148,13 +148,7 @@ pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -
         done: format!("the leases below {} are marked", prefix.trim_matches('/')),
         facts: None,
     };
-    tasks::ending(engine, &ask, wait, doomed).await
-}
-
-/// An id that is newer than those of all leases so far.
-pub(super) fn newest(engine: &Engine) -> Result<OperationId, ApiError> {
-    let newest = OperationId::new(engine.clock.now()).map_err(Refusal::from);
-    Ok(newest?)
+    ending::answer(engine, &ask, wait, doomed).await
 }
 
 /// `PUT sys/leases/revoke-force/:prefix`: drops the leases that upstream failed
@@ -164,7 +158,7 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
     let mut fields = ask.take_fields();
     let reason = reason(&mut fields)?;
     fields.finish()?;
-    let newest = newest(engine)?;
+    let newest = ending::newest(engine)?;
     let forced = engine.leases.force_prefix(prefix, &reason).await?;
     if forced.purged == 0 && forced.marked == 0 {
         return Ok(Answer::done());
@@ -177,7 +171,7 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
         done: format!("{} leases are dropped", forced.purged),
         facts: Some(json!({ "purged": forced.purged })),
     };
-    let mut answer = tasks::ending(engine, &ask, wait, doomed).await?;
+    let mut answer = ending::answer(engine, &ask, wait, doomed).await?;
     if let (true, Body::Envelope(envelope)) = (forced.purged > 0, &mut answer.body) {
         envelope.warnings.push(format!(
             "{} leases were dropped whose credentials may still work upstream; the audit log names them",

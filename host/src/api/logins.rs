@@ -13,12 +13,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::Answer,
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
     fields::Fields,
-    mounts::{IGNORED_BESIDE, IGNORED_WITHIN},
     route::{Operation, Route},
-    vault_settings::{self, Place},
+    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN, Place},
 };
 use crate::{
     engine::Engine,

@@ -12,7 +12,7 @@ use http::StatusCode;
 use super::{
     Outcome,
     answer::{Answer, Body},
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
 };
 use crate::{engine::Engine, mount::Mount, storage::RotationState};

@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome, accounts,
-    answer::{Answer, Data, Envelope},
-    dispatch::Ask,
+    answer::{Answer, Data, Envelope, gone},
+    ask::Ask,
+    ending::{self, Doomed},
     error::ApiError,
     fields::Fields,
     leases,
     route::{Operation, Within, within_mount},
-    tasks::{self, Doomed},
-    written_back,
+    tasks, written_back,
 };
 use crate::{
     clock::Timestamp,
@@ -192,7 +192,7 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
     let mut fields = ask.take_fields();
     let revoke = fields.truth("revoke")?;
     fields.finish()?;
-    let newest = leases::newest(engine)?;
+    let newest = ending::newest(engine)?;
     let removed = match engine.roles.remove(mount, &name, revoke).await {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -210,7 +210,7 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
         done: format!("role {name} of {mount} is removed"),
         facts: Some(json!({})),
     };
-    tasks::ending(engine, &ask, wait, doomed).await
+    ending::answer(engine, &ask, wait, doomed).await
 }
 
 /// Issues a credential. It stands in `data` once, and nowhere else.
@@ -327,14 +327,6 @@ async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome 
         warnings,
         ..Envelope::default()
     }))
-}
-
-/// What is gone already is as gone as it was asked to be.
-pub(super) fn gone(outcome: Result<(), Refusal>) -> Outcome {
-    match outcome {
-        Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),
-        Err(refusal) => Err(refusal.into()),
-    }
 }
 
 /// 404 with a sentence that names the nearest mount: a path is longer than its

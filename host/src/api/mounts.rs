@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::Answer,
-    dispatch::Ask,
+    ask::Ask,
+    ending::{self, Doomed},
     error::ApiError,
     fields::Fields,
-    leases, logins,
-    tasks::{self, Doomed},
-    vault_settings::{self, Place},
+    logins,
+    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN, Place},
 };
 use crate::{
     engine::Engine,
@@ -23,19 +23,6 @@ use crate::{
     refusal::Refusal,
     task::Draining,
 };
-
-/// Fields beside a mount that Vault's clients send back as they read them.
-pub(super) const IGNORED_BESIDE: [&str; 5] = [
-    "accessor",
-    "uuid",
-    "running_plugin_version",
-    "running_sha256",
-    "problem",
-];
-
-/// The field of a mount's config that tells Vault to run another version than the one
-/// that is pinned. Here every version is pinned, and `plugin_version` chooses.
-pub(super) const IGNORED_WITHIN: [&str; 1] = ["override_pinned_version"];
 
 /// `GET sys/mounts`: by path, with the slash that Vault puts behind it.
 pub(super) async fn list(engine: &Engine) -> Outcome {
@@ -248,7 +235,7 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
     let path = path.parse::<MountPath>()?;
     let wait = ask.take_wait()?;
     ask.take_fields().finish()?;
-    let newest = leases::newest(engine)?;
+    let newest = ending::newest(engine)?;
     let count = match engine.mounts.remove(&path).await {
         Ok(count) => count,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -266,7 +253,7 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
         done: format!("mount {path} is removed"),
         facts: Some(json!({})),
     };
-    tasks::ending(engine, &ask, wait, doomed).await
+    ending::answer(engine, &ask, wait, doomed).await
 }
 
 fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {

@@ -8,7 +8,7 @@ use tracing::Level;
 use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope},
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
     host_info,
     in_flight::InFlight,

@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, dispatch::Ask, error::ApiError, fields::Fields, path::canonical_text,
+    Outcome, answer::Answer, ask::Ask, error::ApiError, fields::Fields, path::canonical_text,
 };
 use crate::{engine::Engine, policies::PolicyView, policy::Policy, suggest::shown as readable};
 

@@ -44,7 +44,7 @@ pub(super) async fn back_up(engine: &Engine) -> Outcome {
 /// pages that the database may have (0: as many as it likes), `writes` how many
 /// more commits succeed (absent: all).
 #[cfg(feature = "test-hooks")]
-pub(super) async fn fail(engine: &Engine, ask: super::dispatch::Ask) -> Outcome {
+pub(super) async fn fail(engine: &Engine, ask: super::ask::Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let (max_pages, writes) = (fields.number("max_pages")?, fields.number("writes")?);
     fields.finish()?;

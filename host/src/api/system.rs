@@ -173,7 +173,7 @@ async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome 
 
 /// Moves the clock forward, so that tests need not wait for an expiry.
 #[cfg(feature = "test-hooks")]
-pub(super) fn advance_clock(engine: &crate::engine::Engine, ask: super::dispatch::Ask) -> Outcome {
+pub(super) fn advance_clock(engine: &crate::engine::Engine, ask: super::ask::Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let span = fields.duration("advance")?;
     fields.finish()?;

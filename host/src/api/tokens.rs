@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::{Answer, Data},
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
     fields::Fields,
     route::Which,

@@ -6,6 +6,19 @@ use serde_json::{Map, Value, json};
 use super::{error::ApiError, fields::Fields};
 use crate::model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
 
+/// Fields beside a mount that Vault's clients send back as they read them.
+pub(super) const IGNORED_BESIDE: [&str; 5] = [
+    "accessor",
+    "uuid",
+    "running_plugin_version",
+    "running_sha256",
+    "problem",
+];
+
+/// The field of a mount's config that tells Vault to run another version than the one
+/// that is pinned. Here every version is pinned, and `plugin_version` chooses.
+pub(super) const IGNORED_WITHIN: [&str; 1] = ["override_pinned_version"];
+
 /// Which of the settings a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq as _;
 use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope},
-    dispatch::Ask,
+    ask::Ask,
     error::ApiError,
     fields::Fields,
 };

@@ -10,7 +10,7 @@ use crate::{
     api::{
         Outcome,
         answer::{Answer, Data, Envelope},
-        dispatch::Ask,
+        ask::Ask,
         error::ApiError,
         fields::Fields,
         route::Operation::{Delete, List, Read, Write},

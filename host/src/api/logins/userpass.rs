@@ -6,7 +6,7 @@ use crate::{
     api::{
         Outcome,
         answer::Answer,
-        dispatch::Ask,
+        ask::Ask,
         error::ApiError,
         fields::Fields,
         route::Operation::{Delete, List, Read, Write},
