@@ -14,6 +14,7 @@ mod configs;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod first_token;
+mod giving_up;
 mod holdings;
 mod holds;
 mod idempotency;

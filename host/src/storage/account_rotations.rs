@@ -1,11 +1,11 @@
 //! Rotations of accounts: each step that must survive a crash, and the
 //! credentials that they make.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::{
     AccountRow, AccountState, Storage, StorageError,
-    accounts::{COLUMNS, account_row},
+    accounts::{COLUMNS, account_row, end_kept},
     all, change, maybe_moment, moment, one,
 };
 use crate::{clock::Timestamp, id::OperationId};
@@ -388,31 +388,4 @@ impl Storage {
         })
         .await
     }
-}
-
-/// [`Storage::end_kept_credential`] within a transaction.
-pub(super) fn end_kept(
-    connection: &Connection,
-    id: i64,
-    now: Timestamp,
-    due_at: Timestamp,
-) -> Result<bool, StorageError> {
-    let begun = change(
-        connection,
-        "UPDATE static_roles SET state = 'retiring', retires = kept.retires, operation = kept.retired_by,
-             attempts = 0, reached = 0, due_at = ?2
-         FROM account_credentials AS kept
-         WHERE static_roles.id = ?1 AND static_roles.state = 'idle'
-           AND kept.static_role_id = ?1 AND kept.place = 'previous' AND kept.retires IS NOT NULL",
-        params![id, due_at.0],
-    )?;
-    if begun > 0 {
-        change(
-            connection,
-            "UPDATE account_credentials SET retires = NULL, retired_by = NULL, ends_at = ?2
-             WHERE static_role_id = ?1 AND place = 'previous'",
-            params![id, now.0],
-        )?;
-    }
-    Ok(begun > 0)
 }

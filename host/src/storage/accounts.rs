@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 
-use super::{
-    Storage, StorageError, account_rotations, all, change, configs, maybe_moment, one, unreadable,
-};
+use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
 use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
@@ -342,7 +340,7 @@ pub(super) fn forget_all(
         |row| row.get(0),
     )?;
     for role in roles {
-        account_rotations::end_kept(connection, role, now, now)?;
+        end_kept(connection, role, now, now)?;
     }
     change(
         connection,
@@ -409,4 +407,31 @@ pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
         due_at: maybe_moment(row, "due_at")?,
         last_error: row.get("last_error")?,
     })
+}
+
+/// [`Storage::end_kept_credential`] within a transaction.
+pub(super) fn end_kept(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    due_at: Timestamp,
+) -> Result<bool, StorageError> {
+    let begun = change(
+        connection,
+        "UPDATE static_roles SET state = 'retiring', retires = kept.retires, operation = kept.retired_by,
+             attempts = 0, reached = 0, due_at = ?2
+         FROM account_credentials AS kept
+         WHERE static_roles.id = ?1 AND static_roles.state = 'idle'
+           AND kept.static_role_id = ?1 AND kept.place = 'previous' AND kept.retires IS NOT NULL",
+        params![id, due_at.0],
+    )?;
+    if begun > 0 {
+        change(
+            connection,
+            "UPDATE account_credentials SET retires = NULL, retired_by = NULL, ends_at = ?2
+             WHERE static_role_id = ?1 AND place = 'previous'",
+            params![id, now.0],
+        )?;
+    }
+    Ok(begun > 0)
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::{
-    Storage, StorageError, change, json, maybe_moment, moment, one, rotations, to_json, unreadable,
+    Storage, StorageError, change, giving_up, json, maybe_moment, moment, one, to_json, unreadable,
 };
 use crate::{clock::Timestamp, schedule::Schedule};
 
@@ -159,9 +159,9 @@ impl Storage {
             if next_version(connection, mount_id)? != config.version {
                 return Ok(false);
             }
-            rotations::give_up_open(connection, mount_id, config.created_at)?;
+            giving_up::give_up_open(connection, mount_id, config.created_at)?;
             retire_current(connection, mount_id, end_former)?;
-            rotations::begin_undoing(connection, mount_id, config.created_at)?;
+            giving_up::begin_undoing(connection, mount_id, config.created_at)?;
             insert(connection, &config, ConfigState::Current)?;
             change(
                 connection,
@@ -192,7 +192,7 @@ impl Storage {
     /// again.
     pub async fn erase_config(&self, mount_id: i64, now: Timestamp) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            rotations::give_up_open(connection, mount_id, now)?;
+            giving_up::give_up_open(connection, mount_id, now)?;
             change(
                 connection,
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     IdempotencyRow, Storage, StorageError, all, change, idempotency, json, maybe_moment, moment,
-    one, operation, roles, to_json, tokens, unreadable,
+    one, operation, to_json, unreadable,
 };
 use crate::{
     clock::Timestamp,
@@ -421,7 +421,7 @@ impl Storage {
                 [id.to_bytes()],
                 |row| row.get(0),
             )?;
-            role.map_or(Ok(()), |role| roles::forget_unused(connection, role))
+            role.map_or(Ok(()), |role| forget_unused(connection, role))
         })
         .await
     }
@@ -625,7 +625,7 @@ fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, 
         return Ok(Some(Intent::Full(cap)));
     }
     let accessor = &lease.requester.accessor;
-    let gone = lease.bound && !tokens::is_live(connection, accessor, lease.issued_at)?;
+    let gone = lease.bound && !is_token_live(connection, accessor, lease.issued_at)?;
     Ok(gone.then_some(Intent::TokenGone))
 }
 
@@ -689,4 +689,31 @@ pub(super) fn lease_row(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         last_error: row.get("last_error")?,
         bound_to: row.get("bound_to")?,
     })
+}
+
+/// Removes a former version of a role with its last lease, within the
+/// transaction that removes the lease.
+pub(super) fn forget_unused(connection: &Connection, role_id: i64) -> Result<(), StorageError> {
+    change(
+        connection,
+        "DELETE FROM roles WHERE id = ?1 AND current = 0
+           AND NOT EXISTS (SELECT 1 FROM leases WHERE role_id = ?1)",
+        [role_id],
+    )?;
+    Ok(())
+}
+
+/// Whether an accessor names a token that has not ended; within a transaction.
+fn is_token_live(
+    connection: &Connection,
+    accessor: &str,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let found = one(
+        connection,
+        "SELECT 1 FROM tokens WHERE accessor = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+        params![accessor, now.0],
+        |_| Ok(()),
+    )?;
+    Ok(found.is_some())
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::{Storage, StorageError, all, change, json, one, to_json};
+use super::{Storage, StorageError, all, change, giving_up, json, one, to_json};
 use crate::{clock::Timestamp, id::MountPath, model::mount::Tune};
 
 /// A mount to be made.
@@ -173,7 +173,7 @@ impl Storage {
             )? {
                 return Ok(false);
             }
-            super::rotations::give_up_open(connection, id, now)?;
+            giving_up::give_up_open(connection, id, now)?;
             if is_any("SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('retiring', 'undoing')")? {
                 return Ok(false);
             }

@@ -9,10 +9,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::{
     LeaseRow, LeaseState, Storage, StorageError, all, change,
-    leases::{SELECT, lease_row},
+    leases::{SELECT, forget_unused, lease_row},
     maybe_moment, moment, one,
     quarantine::{Sorted, sorted},
-    roles,
 };
 use crate::{
     clock::Timestamp,
@@ -212,7 +211,7 @@ impl Storage {
                 [id.to_bytes()],
                 |row| row.get(0),
             )?;
-            role.map_or(Ok(()), |role| roles::forget_unused(connection, role))
+            role.map_or(Ok(()), |role| forget_unused(connection, role))
         })
         .await
     }
@@ -276,7 +275,7 @@ impl Storage {
             for row in &purged.rows {
                 let id = row.operation.to_bytes();
                 change(connection, "DELETE FROM leases WHERE operation = ?1", [id])?;
-                roles::forget_unused(connection, row.role_id)?;
+                forget_unused(connection, row.role_id)?;
             }
             Ok(purged)
         })

@@ -138,18 +138,6 @@ fn set_aside(
     Ok(changed > 0)
 }
 
-/// Removes a former version of a role with its last lease, within the
-/// transaction that removes the lease.
-pub(super) fn forget_unused(connection: &Connection, role_id: i64) -> Result<(), StorageError> {
-    change(
-        connection,
-        "DELETE FROM roles WHERE id = ?1 AND current = 0
-           AND NOT EXISTS (SELECT 1 FROM leases WHERE role_id = ?1)",
-        [role_id],
-    )?;
-    Ok(())
-}
-
 fn role_row(row: &Row<'_>) -> rusqlite::Result<RoleRow> {
     let name: String = row.get("name")?;
     Ok(RoleRow {

@@ -328,21 +328,6 @@ pub(super) fn exists(connection: &Connection, hash: &[u8; 32]) -> Result<bool, S
     Ok(found.is_some())
 }
 
-/// Whether an accessor names a token that has not ended; within a transaction.
-pub(super) fn is_live(
-    connection: &Connection,
-    accessor: &str,
-    now: Timestamp,
-) -> Result<bool, StorageError> {
-    let found = one(
-        connection,
-        "SELECT 1 FROM tokens WHERE accessor = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
-        params![accessor, now.0],
-        |_| Ok(()),
-    )?;
-    Ok(found.is_some())
-}
-
 /// Inserts a token; within a transaction.
 pub(super) fn insert(connection: &Connection, token: &TokenRow) -> Result<(), StorageError> {
     change(
