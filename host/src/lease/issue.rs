@@ -9,9 +9,7 @@ use std::{
 use super::{
     IssueRequest, Issued, LeaseView, Leases,
     ends::{Ends, requested},
-    id_of, is_renewable,
-    repeat::early,
-    shown_end,
+    id_of, is_renewable, shown_end,
 };
 use crate::{
     catalog::Plugin,
@@ -463,6 +461,13 @@ fn full(cap: Cap, path: &MountPath, role: &RoleName) -> Refusal {
         message,
         retry_after: Duration::from_secs(60),
     }
+}
+
+/// The answer to a repeat while the original is under way.
+pub(super) fn early() -> Refusal {
+    Refusal::Conflict(
+        "the first request with this Idempotency-Key is still being answered; repeat it in a moment".into(),
+    )
 }
 
 #[cfg(test)]

@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use super::{IssueRequest, Issued, Leases, id_of, issue::Making, view};
+use super::{
+    IssueRequest, Issued, Leases, id_of,
+    issue::{Making, early},
+    view,
+};
 use crate::{
     clock::Timestamp,
     id::{OperationId, RoleName},
@@ -180,13 +184,6 @@ impl Leases {
             warnings: Vec::new(),
         })
     }
-}
-
-/// The answer to a repeat while the original is under way.
-pub(super) fn early() -> Refusal {
-    Refusal::Conflict(
-        "the first request with this Idempotency-Key is still being answered; repeat it in a moment".into(),
-    )
 }
 
 #[cfg(test)]

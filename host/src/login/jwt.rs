@@ -21,7 +21,8 @@ use std::{
 use async_trait::async_trait;
 
 pub use self::{
-    config::{JwtConfig, KeySource, KeyUrl},
+    config::{JwtConfig, KeySource},
+    fetch::KeyUrl,
     role::{JwtRole, Leeway},
 };
 use self::{

@@ -3,7 +3,10 @@
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde::{Deserialize, Serialize};
 
-use super::{fetch, keys};
+use super::{
+    fetch::{self, KeyUrl},
+    keys,
+};
 
 /// What is configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,36 +28,6 @@ pub enum KeySource {
     Keys(Vec<String>),
     /// They are fetched.
     Url(KeyUrl),
-}
-
-/// Where public keys are fetched from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KeyUrl {
-    /// The URL of a JSON Web Key Set, or of an issuer whose discovery document
-    /// names one.
-    pub url: String,
-    /// Which of the two.
-    pub discovery: bool,
-    /// PEM certificates that alone are trusted; empty: the public roots.
-    pub ca_pem: String,
-}
-
-impl KeyUrl {
-    /// The field that it stands in.
-    pub fn field(&self) -> &'static str {
-        match self.discovery {
-            true => "oidc_discovery_url",
-            false => "jwks_url",
-        }
-    }
-
-    /// The field that its certificates stand in.
-    pub fn ca_field(&self) -> &'static str {
-        match self.discovery {
-            true => "oidc_discovery_ca_pem",
-            false => "jwks_ca_pem",
-        }
-    }
 }
 
 impl JwtConfig {

@@ -12,11 +12,9 @@ use ureq::{
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
-use super::{
-    config::KeyUrl,
-    keys::{VerifyingKey, of_set},
-};
+use super::keys::{VerifyingKey, of_set};
 use crate::pem;
+use serde::{Deserialize, Serialize};
 
 /// Longest document that is read, in bytes. Real ones have a few thousand.
 const LONGEST: u64 = 512 << 10;
@@ -26,6 +24,36 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What stands behind an issuer's URL (OpenID Connect Discovery 1.0).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+/// Where public keys are fetched from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KeyUrl {
+    /// The URL of a JSON Web Key Set, or of an issuer whose discovery document
+    /// names one.
+    pub url: String,
+    /// Which of the two.
+    pub discovery: bool,
+    /// PEM certificates that alone are trusted; empty: the public roots.
+    pub ca_pem: String,
+}
+
+impl KeyUrl {
+    /// The field that it stands in.
+    pub fn field(&self) -> &'static str {
+        match self.discovery {
+            true => "oidc_discovery_url",
+            false => "jwks_url",
+        }
+    }
+
+    /// The field that its certificates stand in.
+    pub fn ca_field(&self) -> &'static str {
+        match self.discovery {
+            true => "oidc_discovery_ca_pem",
+            false => "jwks_ca_pem",
+        }
+    }
+}
 
 /// Refuses a URL or certificates that cannot be used, naming the field.
 pub(super) fn check(url: &KeyUrl) -> Result<(), String> {

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use super::{VerifyingKey, config::KeyUrl, fetch};
+use super::{
+    VerifyingKey,
+    fetch::{self, KeyUrl},
+};
 use crate::{clock::Timestamp, refusal::Refusal};
 
 /// Age at which keys are fetched anew.
