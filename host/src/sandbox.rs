@@ -13,13 +13,13 @@
 //! | `threads` | where calls that compute end |
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `tls` | the one way to open a connection |
-//! | `network`, `http`, `answer_head`, `parked` | what guests do with connections |
+//! | `network`, `connection`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `born`, `private_key` | secrets that came to be in a call, and the forms of keys |
 //! | `tally` | what calls came to, for metrics |
 //! | `still` | time and entropy for `describe`: none |
-//! | `bounds`, `compile` | what a component may be made of; compiling, in a process of its own |
+//! | `bounds`, `compile`, `refused` | what a component may be made of; compiling, in a process of its own |
 //! | `code_cache` | compiled code on disk, authenticated |
 //!
 //! It knows no lease, no mount table and no SQL; it implements
@@ -67,6 +67,7 @@ mod call;
 mod code_cache;
 pub mod compile;
 mod component;
+mod connection;
 mod crypto;
 mod descriptor;
 mod engine;
@@ -82,6 +83,7 @@ mod outcome;
 mod parked;
 mod private_key;
 mod reach;
+mod refused;
 mod runnable;
 mod scrub;
 mod shares;

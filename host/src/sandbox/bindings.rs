@@ -19,6 +19,6 @@ wasmtime::component::bindgen!({
     imports: { default: async | trappable },
     exports: { default: async },
     with: {
-        "lessor:provider/network.connection": crate::sandbox::network::Connection,
+        "lessor:provider/network.connection": crate::sandbox::connection::Connection,
     },
 });

@@ -12,8 +12,8 @@ use std::fmt;
 use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
 
 use super::{
-    compile::Refused,
     limits::{Limit, Limits},
+    refused::Refused,
 };
 
 /// Components and modules in each other; `wit-component` nests them three deep.

@@ -26,7 +26,6 @@ use super::{
     journal::Journal,
     limits::{Limit, Limits, MemoryMeter},
     reach::Reach,
-    runnable::Runnable,
     shares::Share,
     still::{StillClock, StillRandom},
     threads::Busy,
@@ -101,13 +100,7 @@ impl Asking {
 
 impl Session {
     /// A store for one call of a provider.
-    pub(super) fn new(runnable: &Runnable, plugin: Digest, asking: Asking) -> Self {
-        let around = (&runnable.outside, &runnable.aside);
-        let state = CallState::new(around, plugin, asking);
-        Self::with(runnable.pre.engine(), state)
-    }
-
-    fn with(engine: &Engine, state: CallState) -> Self {
+    pub(super) fn new(engine: &Engine, state: CallState) -> Self {
         let Limits {
             copies, handles, ..
         } = state.reach.outside.limits;
@@ -228,7 +221,12 @@ impl CallState {
         self.reach.account.keep(Resource::Secrets, size)
     }
 
-    fn new((outside, aside): (&Arc<Outside>, &Arc<Aside>), plugin: Digest, asking: Asking) -> Self {
+    pub(super) fn new(
+        outside: &Arc<Outside>,
+        aside: &Arc<Aside>,
+        plugin: Digest,
+        asking: Asking,
+    ) -> Self {
         let Asking {
             scope,
             operation,

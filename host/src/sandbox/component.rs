@@ -68,7 +68,7 @@ struct Told {
 macro_rules! ask {
     ($loaded:ident, $told:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
         let runnable = &$loaded.runnable;
-        let mut session = Session::new(runnable, $loaded.digest, $told.asking());
+        let mut session = runnable.session($loaded.digest, $told.asking());
         let answer = timeout($told.timeout, async {
             let owner = Some($told.scope.mount_id);
             runnable.wait(owner, &mut session.slots).await;

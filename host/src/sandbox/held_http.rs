@@ -29,6 +29,7 @@ use wasmtime_wasi_http::{
 use super::{
     account::{Account, Held, OVERHEAD, Resource},
     call::CallState,
+    http::entry,
 };
 use std::sync::Arc;
 
@@ -140,13 +141,6 @@ fn add_requests(types: &mut LinkerInstance<'_, CallState>) -> wasmtime::Result<(
 fn count(call: &Call<'_>, bytes: usize) -> wasmtime::Result<()> {
     let account = &call.data().reach.account;
     Ok(account.keep(Resource::Headers, bytes.saturating_add(OVERHEAD))?)
-}
-
-/// What a header takes.
-pub(super) fn entry(name: &str, value: &[u8]) -> usize {
-    name.len()
-        .saturating_add(value.len())
-        .saturating_add(OVERHEAD)
 }
 
 /// A refusal of headers is the guest's to read, anything else ends the call.

@@ -21,9 +21,8 @@ use tokio::{
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::{
-    account::Resource,
+    account::{OVERHEAD, Resource},
     answer_head::{AnswerHead, HeadLeft},
-    held_http,
     limits::{Exceeded, Limit},
     reach::{DialError, Reach},
     tls::TlsError,
@@ -110,7 +109,7 @@ async fn send(
         })?;
     head.has_come();
     let entries = response.headers().iter();
-    let size = entries.map(|(name, value)| held_http::entry(name.as_str(), value.as_bytes()));
+    let size = entries.map(|(name, value)| entry(name.as_str(), value.as_bytes()));
     reach
         .account
         .keep(Resource::Headers, size.sum())
@@ -259,6 +258,13 @@ fn capped(body: Incoming, limit: usize, exceeded: Exceeded) -> WasiBody {
             }
         })
         .boxed_unsync()
+}
+
+/// What a header takes.
+pub(super) fn entry(name: &str, value: &[u8]) -> usize {
+    name.len()
+        .saturating_add(value.len())
+        .saturating_add(OVERHEAD)
 }
 
 #[cfg(test)]

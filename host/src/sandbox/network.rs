@@ -1,125 +1,22 @@
 //! The `network` interface: byte streams to granted hosts, TLS by the host.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
-use rustix::net::RecvFlags;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use tokio_rustls::client::TlsStream;
 use wasmtime::component::Resource;
 
 use super::{
     account::{Account, Held, OVERHEAD, Resource as Kind},
     bindings::lessor::provider::network::{Error, Host, HostConnection},
     call::CallState,
+    connection::{Connection, READ, Stream},
     limits::Limit,
     parked::Owner,
-    reach::{DialError, Dialled, reason},
+    reach::{DialError, reason},
 };
-use crate::grants::{Destination, Scheme};
-
-/// Most bytes that one `read` returns, whatever the guest asks for.
-const READ: usize = 256 << 10;
+use crate::grants::Scheme;
 
 /// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
 pub(super) const BUFFERS: usize = 64 << 10;
-
-/// A connection in the hands of a guest, or parked.
-#[expect(
-    unreachable_pub,
-    reason = "the generated bindings re-export it within their private module"
-)]
-pub struct Connection {
-    stream: Stream,
-    destination: Destination,
-    peer: SocketAddr,
-    /// What it counts for, in a call's account or among those that are parked.
-    held: Option<Held>,
-}
-
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    /// An error ended it; nothing more will be read or written.
-    Closed,
-}
-
-impl Connection {
-    fn new(dialled: Dialled, held: Held) -> Self {
-        Self {
-            stream: Stream::Plain(dialled.stream),
-            destination: dialled.destination,
-            peer: dialled.peer,
-            held: Some(held),
-        }
-    }
-
-    /// Counts it where it now belongs.
-    pub(super) fn belongs(&mut self, held: Held) {
-        self.held = Some(held);
-    }
-
-    /// Whether upstream keeps it open and has said nothing more. Asks the
-    /// socket itself: the runtime may not have noticed a close yet.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        let socket = match &mut self.stream {
-            Stream::Plain(stream) => stream,
-            Stream::Tls(stream) => {
-                let (socket, tls) = stream.get_mut();
-                let buffered = tls
-                    .process_new_packets()
-                    .map_or(usize::MAX, |state| state.plaintext_bytes_to_read());
-                if buffered > 0 {
-                    return false;
-                }
-                socket
-            }
-            Stream::Closed => return false,
-        };
-        let mut byte = [0; 1];
-        let peeked = rustix::net::recv(&*socket, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        matches!(peeked, Err(rustix::io::Errno::AGAIN))
-    }
-
-    async fn read(&mut self, limit: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; limit.min(READ)];
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => stream.read(&mut bytes).await?,
-            Stream::Tls(stream) => stream.read(&mut bytes).await?,
-            Stream::Closed => return Err(io::ErrorKind::NotConnected.into()),
-        };
-        bytes.truncate(read);
-        Ok(bytes)
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(bytes).await,
-            Stream::Tls(stream) => {
-                stream.write_all(bytes).await?;
-                stream.flush().await
-            }
-            Stream::Closed => Err(io::ErrorKind::NotConnected.into()),
-        }
-    }
-
-    /// An error as the guest sees it. The connection ends with it.
-    fn fail(&mut self, error: &io::Error) -> Error {
-        self.stream = Stream::Closed;
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted => Error::Closed,
-            io::ErrorKind::TimedOut => Error::TimedOut,
-            io::ErrorKind::InvalidData => Error::Tls(error.to_string()),
-            _ => Error::Unreachable(reason(error)),
-        }
-    }
-}
 
 impl Host for CallState {}
 
@@ -196,7 +93,7 @@ impl HostConnection for CallState {
         let limit = usize::try_from(limit).unwrap_or(READ);
         let _held = copied(&self.reach.account, limit.min(READ))?;
         let read = connection.read(limit).await;
-        Ok(read.map_err(|error| connection.fail(&error)))
+        Ok(read.map_err(|error| fail(connection, &error)))
     }
 
     async fn write(
@@ -207,7 +104,7 @@ impl HostConnection for CallState {
         let connection = self.table.get_mut(&this)?;
         let _held = copied(&self.reach.account, bytes.len())?;
         let written = connection.write(&bytes).await;
-        Ok(written.map_err(|error| connection.fail(&error)))
+        Ok(written.map_err(|error| fail(connection, &error)))
     }
 
     async fn unpark(&mut self, key: String) -> wasmtime::Result<Option<Resource<Connection>>> {
@@ -272,26 +169,17 @@ impl CallState {
     }
 }
 
-#[cfg(test)]
-impl Connection {
-    /// A connection as a call would leave it.
-    pub(super) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
-        Self {
-            stream: Stream::Plain(stream),
-            destination: Destination {
-                scheme: Scheme::Tcp,
-                host: super::grants::Host::Address(peer.ip()),
-                port: peer.port(),
-            },
-            peer,
-            held: None,
-        }
-    }
-
-    pub(super) fn local_port(&self) -> Option<u16> {
-        match &self.stream {
-            Stream::Plain(stream) => stream.local_addr().ok().map(|address| address.port()),
-            _ => None,
-        }
+/// An error as the guest sees it. The connection ends with it.
+fn fail(connection: &mut Connection, error: &io::Error) -> Error {
+    connection.stream = Stream::Closed;
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted => Error::Closed,
+        io::ErrorKind::TimedOut => Error::TimedOut,
+        io::ErrorKind::InvalidData => Error::Tls(error.to_string()),
+        _ => Error::Unreachable(reason(error)),
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::network::Connection;
+use super::connection::Connection;
 use crate::id::Digest;
 
 /// How long a connection may wait. Servers and firewalls cut idle connections

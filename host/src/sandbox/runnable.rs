@@ -76,12 +76,18 @@ impl Runnable {
         threads.run(busy, described).await?
     }
 
+    /// A store for one call.
+    pub(super) fn session(&self, digest: Digest, asking: Asking) -> Session {
+        let state = CallState::new(&self.outside, &self.aside, digest, asking);
+        Session::new(self.pre.engine(), state)
+    }
+
     async fn ask(
         &self,
         digest: Digest,
         asking: Asking,
     ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
-        let mut session = Session::new(self, digest, asking);
+        let mut session = self.session(digest, asking);
         let patience = Duration::from_secs(self.outside.limits.describe);
         let described = timeout(patience, async {
             self.wait(None, &mut session.slots).await;
