@@ -4,37 +4,41 @@
 //!
 //! # Layout, in order of dependency
 //!
+//! A module imports only lines above its own; the test `layers` reads this table.
+//!
 //! | module | idea |
 //! |---|---|
-//! | [`clock`], [`random`], [`secret`], [`id`], [`duration`], [`suggest`], [`visible`], [`pem`] | time, randomness, values that must not show, names, spans, "did you mean", foreign text, certificates as text |
-//! | [`json`], [`weak`] | JSON from outside, within bounds; values as Vault's clients write them |
-//! | [`grants`] | where a mount may connect to |
-//! | [`schedule`] | when something is renewed by itself |
-//! | [`lifetime`] | how long a lease may live, or never to end |
-//! | [`model`] | what mounts, roles, tokens and logins are, as plain data |
-//! | [`keyring`] | seals stored values, derives and hashes |
-//! | [`kept`] | what every request reads, in memory until it changes |
-//! | [`storage`] | SQLite; all SQL |
-//! | [`schema`] | checks and redacts documents |
-//! | [`plugin_store`], [`sandbox`] | pinned bytes; wasmtime, limits |
+//! | [`clock`], [`random`], [`secret`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, spans, "did you mean", foreign text |
+//! | [`id`], [`json`], [`pem`] | names; JSON from outside, within bounds; certificates as text |
+//! | [`weak`], [`lifetime`], [`schedule`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself |
+//! | [`grants`], [`principal`] | where a mount may connect to; upstream names |
 //! | [`provider`] | a provider as the rest of the host sees it |
-//! | [`catalog`], [`mount`] | pins and loaded providers; a provider at a path |
-//! | [`rotation`], [`settings`] | root credentials: rotated, written |
-//! | [`role`], [`principal`], [`lease`] | what may be asked; upstream names; the state machine |
-//! | [`upgrade`] | which version of a plugin mounts run |
-//! | [`account`] | existing accounts upstream whose credential is renewed |
-//! | [`task`] | what a caller does not wait for |
-//! | [`backoff`], [`breaker`], [`nudge`], [`scheduler`] | when to try again; whether to; whom to wake; due work |
-//! | [`refusal`], [`fault`] | what an engine tells its caller; crash points for tests |
+//! | [`refusal`] | what an engine tells its caller |
+//! | [`model`] | what mounts, roles, tokens and logins are, as plain data |
+//! | [`policy`], [`schema`] | what rules say about a path, pure; checks and redacts documents |
+//! | [`keyring`], [`kept`] | seals stored values, derives and hashes; what every request reads, in memory until it changes |
+//! | [`storage`] | SQLite; all SQL |
+//! | [`plugin_store`] | pinned bytes |
+//! | [`sandbox`] | wasmtime, limits |
 //! | [`config`] | what the operator wrote |
-//! | [`policy`], [`policies`] | what rules say about a path, pure; the policies that are stored |
-//! | [`token`], [`first_token`], [`wrapping`] | what callers show; the one that an initialisation gives; answers that a token opens once |
-//! | [`login`] | who gets a token, and for what proof |
-//! | [`auth`], [`audit`] | a token's owner and what they may; the record of every request and change |
-//! | [`monitor`] | the log, for whoever watches it while it is written |
-//! | [`engine`], [`installation`], [`pinning`] | the engines wired up; a data directory; pins nobody asks for by API |
-//! | [`archive`] | a data directory's backup, and back |
-//! | [`api`], [`server`] | HTTP; the composition root |
+//! | [`backoff`], [`breaker`], [`nudge`], [`fault`] | when to try again; whether to; whom to wake; crash points for tests |
+//! | [`catalog`] | pins and loaded providers |
+//! | [`mount`] | a provider at a path |
+//! | [`rotation`] | root credentials, rotated |
+//! | [`settings`] | root credentials, written |
+//! | [`role`], [`account`] | what may be asked; existing accounts upstream whose credential is renewed |
+//! | [`lease`] | the state machine |
+//! | [`upgrade`], [`task`] | which version of a plugin mounts run; what a caller does not wait for |
+//! | [`token`] | what callers show |
+//! | [`policies`], [`first_token`], [`wrapping`], [`login`] | the policies that are stored; the token that an initialisation gives; answers that a token opens once; who gets a token, and for what proof |
+//! | [`auth`] | a token's owner and what they may |
+//! | [`scheduler`] | due work |
+//! | [`audit`], [`monitor`] | the record of every request and change; the log, for whoever watches it while it is written |
+//! | [`engine`] | the engines wired up |
+//! | [`installation`] | a data directory |
+//! | [`archive`], [`pinning`] | a data directory's backup, and back; pins nobody asks for by API |
+//! | [`api`] | HTTP |
+//! | [`server`] | the composition root |
 //! | [`conformance`] | whether a provider keeps its contract |
 //! | [`cli`] | subcommands that speak HTTP to a server |
 //!

@@ -102,7 +102,7 @@ impl Connection {
         Self {
             stream: Stream::Plain(stream),
             destination: Destination {
-                scheme: Scheme::Tcp,
+                scheme: crate::grants::Scheme::Tcp,
                 host: crate::grants::Host::Address(peer.ip()),
                 port: peer.port(),
             },

@@ -29,6 +29,7 @@ mod grants;
 mod guests;
 mod hostile;
 mod initialisation;
+mod layers;
 mod leases;
 mod limits;
 mod logins;
