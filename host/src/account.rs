@@ -151,5 +151,33 @@ impl Turns {
     }
 }
 
+/// A static role that rests, for the tests of pure decisions.
+#[cfg(test)]
+fn resting(account: &str, schedule: crate::schedule::Schedule) -> AccountRow {
+    AccountRow {
+        id: 1,
+        mount_id: 1,
+        name: "app".parse().unwrap(),
+        account: account.into(),
+        db_name: None,
+        document: vec![],
+        schedule,
+        former: crate::storage::Former {
+            grace: std::time::Duration::ZERO,
+            is_kept: false,
+        },
+        state: crate::storage::AccountState::Idle,
+        operation: None,
+        attempts: 0,
+        reached: 0,
+        retires: None,
+        version: 1,
+        last: None,
+        next: None,
+        due_at: None,
+        last_error: None,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -65,17 +65,17 @@ pub struct Flaw(String);
 
 impl Flaw {
     /// Beyond [`Bounds::values`].
-    pub(crate) fn too_many(bounds: &Bounds) -> Self {
+    pub fn too_many(bounds: &Bounds) -> Self {
         Self(format!("holds more than {} values", bounds.values))
     }
 
     /// Beyond [`Bounds::text`].
-    pub(crate) fn too_long(bounds: &Bounds) -> Self {
+    pub fn too_long(bounds: &Bounds) -> Self {
         Self(format!("holds a text longer than {} bytes", bounds.text))
     }
 
     /// Beyond [`Bounds::name`].
-    pub(crate) fn name_too_long(bounds: &Bounds) -> Self {
+    pub fn name_too_long(bounds: &Bounds) -> Self {
         Self(format!(
             "has a field whose name is longer than {} bytes",
             bounds.name

@@ -37,12 +37,12 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-pub(crate) use self::scrub::MASK;
 pub use self::{
     account::Holdings,
     code_cache::CodeCacheSettings,
     engine::Allocation,
     limits::Limits,
+    scrub::MASK,
     tally::{BUCKETS, Counts, Tally, Times},
 };
 use self::{

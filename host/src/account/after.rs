@@ -96,6 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::account::resting;
     use crate::schedule::Schedule;
 
     const NOW: Timestamp = Timestamp(1_767_236_400_000); // 2026-01-01T03:00:00Z
@@ -105,7 +106,7 @@ mod tests {
             state,
             attempts,
             reached,
-            ..AccountRow::resting("app", schedule)
+            ..resting("app", schedule)
         }
     }
 

@@ -221,6 +221,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::account::resting;
 
     fn take(body: Value, row: Option<&AccountRow>) -> Result<(Asked, Value), String> {
         let mut body = body.as_object().unwrap().clone();
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_schedule_is_left_out_by_a_word_alone() {
-        let row = AccountRow::resting("billing", Schedule::ByHand);
+        let row = resting("billing", Schedule::ByHand);
         for (body, row, is_refused) in [
             (json!({"username": "billing"}), None, true),
             (
@@ -292,7 +293,7 @@ mod tests {
                 grace,
                 is_kept: true,
             },
-            ..AccountRow::resting("billing", schedule.clone())
+            ..resting("billing", schedule.clone())
         };
         for (body, expected, is_kept) in [
             (json!({}), schedule.clone(), true),
@@ -317,7 +318,7 @@ mod tests {
             let found = (asked.schedule, asked.former.is_kept, asked.former.grace);
             assert_eq!(found, (expected, is_kept, grace), "{body}");
         }
-        let by_hand = AccountRow::resting("billing", Schedule::ByHand);
+        let by_hand = resting("billing", Schedule::ByHand);
         let (asked, _) = take(json!({"rotation_period": 0}), Some(&by_hand)).unwrap();
         assert_eq!(asked.schedule, Schedule::ByHand);
     }

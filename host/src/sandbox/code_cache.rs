@@ -36,7 +36,7 @@ pub struct CodeCacheSettings {
 impl CodeCacheSettings {
     /// The cache that the tests share: compiling the providers for each server
     /// that they start would be most of what they do.
-    pub(crate) fn of_tests() -> Option<Self> {
+    pub fn of_tests() -> Option<Self> {
         let dir = std::env::var_os("LESSOR_TEST_CODE_CACHE")?;
         Some(Self {
             dir: dir.into(),

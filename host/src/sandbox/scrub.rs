@@ -24,7 +24,7 @@ use super::{escapes, private_key};
 use crate::{json, schema};
 
 /// What stands where a secret stood.
-pub(crate) const MASK: &str = "****";
+pub const MASK: &str = "****";
 
 /// Shorter strings are too common to be masked: `yes`, a port, a region's letter.
 const SHORTEST: usize = 4;

@@ -80,36 +80,6 @@ pub struct AccountRow {
     pub last_error: Option<String>,
 }
 
-#[cfg(test)]
-impl AccountRow {
-    /// One that rests, for the tests of pure decisions.
-    pub(crate) fn resting(account: &str, schedule: Schedule) -> Self {
-        Self {
-            id: 1,
-            mount_id: 1,
-            name: "app".parse().unwrap(),
-            account: account.into(),
-            db_name: None,
-            document: vec![],
-            schedule,
-            former: Former {
-                grace: Duration::ZERO,
-                is_kept: false,
-            },
-            state: AccountState::Idle,
-            operation: None,
-            attempts: 0,
-            reached: 0,
-            retires: None,
-            version: 1,
-            last: None,
-            next: None,
-            due_at: None,
-            last_error: None,
-        }
-    }
-}
-
 /// What becomes of an account's former credential where upstream holds two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Former {
