@@ -66,7 +66,7 @@ pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
 pub use mounts::{MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
 pub use policies::PolicyRow;
-pub use quarantine::{Quarantined, Sorted};
+pub use quarantine::{Found, Quarantined, Sorted};
 pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
 pub use roles::RoleRow;
 pub use rotations::{DueRotations, RotationRow, RotationState};

@@ -139,12 +139,10 @@ impl Leases {
         let mut views = Vec::new();
         for mount in self.mounts.every() {
             let left = limit.saturating_sub(views.len());
-            let now = self.clock.now();
-            let found = self
-                .storage
-                .ending_leases(mount.id, state, now, left)
-                .await?;
-            quarantine::report(&found.set_aside);
+            let found = self.storage.ending_leases(mount.id, state, left).await?;
+            if !found.unreadable.is_empty() {
+                self.set_aside(found.unreadable).await;
+            }
             views.extend(found.rows.into_iter().map(|row| view(&mount, row, false)));
         }
         Ok(views)

@@ -2,9 +2,9 @@
 
 use super::Leases;
 use crate::{
-    id::{LeaseId, OperationId},
+    id::LeaseId,
     refusal::Refusal,
-    storage::{LeaseRow, Quarantined, StorageError},
+    storage::{LeaseRow, Quarantined},
 };
 
 impl Leases {
@@ -48,19 +48,32 @@ impl Leases {
 
     /// A lease as stored; one that cannot be read is set aside.
     pub(super) async fn stored(&self, id: &LeaseId) -> Result<Option<LeaseRow>, Refusal> {
-        match self.storage.lease(id.operation).await {
-            Err(error) if error.is_unreadable() => Err(self.set_aside(id.operation).await?),
+        let operation = id.operation;
+        match self.storage.lease(operation).await {
+            Err(error) if error.is_unreadable() => {
+                let operations = vec![operation.to_bytes().to_vec()];
+                let now = self.clock.now();
+                report(&self.storage.set_aside_leases(operations, now).await?);
+                Err(Refusal::Conflict(format!(
+                    "the lease {operation} cannot be read and is set aside; GET /v1/sys/leases/quarantine, \
+                     or `lessor lease quarantine`, shows what is known of it"
+                )))
+            }
             other => Ok(other?),
         }
     }
 
-    async fn set_aside(&self, operation: OperationId) -> Result<Refusal, StorageError> {
-        let now = self.clock.now();
-        report(&self.storage.set_aside_lease(operation, now).await?);
-        Ok(Refusal::Conflict(format!(
-            "the lease {operation} cannot be read and is set aside; GET /v1/sys/leases/quarantine, or \
-             `lessor lease quarantine`, shows what is known of it"
-        )))
+    /// Sets leases aside that a list met. The list is well without it: where storage
+    /// refuses that, whatever takes them up next sets them aside.
+    pub(super) async fn set_aside(&self, operations: Vec<Vec<u8>>) {
+        let set_aside = self
+            .storage
+            .set_aside_leases(operations, self.clock.now())
+            .await;
+        match set_aside {
+            Ok(set_aside) => report(&set_aside),
+            Err(error) => tracing::warn!(%error, "could not set leases aside that cannot be read"),
+        }
     }
 }
 

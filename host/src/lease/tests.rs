@@ -686,6 +686,31 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
     assert_eq!(lease.state, LeaseState::Active);
 }
 
+/// A list of ending leases once removed, in its query, the rows that it could not read.
+#[tokio::test]
+async fn a_look_at_the_ending_leases_changes_nothing() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    let lease = engine.issue().await.unwrap().lease;
+    house.script(&[Step::FailBefore]);
+    engine.leases.revoke(&lease.id).await.unwrap();
+    house.damage("UPDATE leases SET metadata = 'no json'");
+
+    let mount = engine.mounts.open(&db()).unwrap();
+    for _ in 0..2 {
+        let look = engine.storage.ending_leases(mount.id, None, 10);
+        let found = look.await.unwrap();
+        assert_eq!(found.rows.len(), 0);
+        assert_eq!(found.unreadable, [lease.id.operation.to_bytes()]);
+        assert_eq!(engine.storage.count_quarantined().await.unwrap(), 0);
+    }
+    // Whoever asked sets it aside, in a step of its own.
+    assert!(engine.leases.ending(None, 10).await.unwrap().is_empty());
+    assert_eq!(engine.leases.count_quarantined().await.unwrap(), 1);
+    let look = engine.storage.ending_leases(mount.id, None, 10);
+    assert!(look.await.unwrap().unreadable.is_empty());
+}
+
 #[tokio::test]
 async fn only_what_upstream_failed_to_end_can_be_dropped_by_force() {
     let house = House::new();

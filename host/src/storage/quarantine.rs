@@ -1,5 +1,6 @@
-//! Leases that cannot be read: set aside in the transaction that met them, so
-//! that one damaged row stops no other, and kept until somebody has seen to it.
+//! Leases that cannot be read: set aside, so that one damaged row stops no other, and
+//! kept until somebody has seen to it. What changes leases sets such a row aside in
+//! its own transaction; what only reads them names it, for its caller to set aside.
 
 use rusqlite::{Connection, Params, Row, params, types::ValueRef};
 
@@ -30,7 +31,18 @@ pub struct Quarantined {
     pub quarantined_at: Timestamp,
 }
 
-/// A reading of leases: those that can be read, and those that were set aside.
+/// A reading of leases, which changed nothing: those that can be read, and the
+/// operations of those that cannot.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What can be read.
+    pub rows: Vec<LeaseRow>,
+    /// What cannot, for [`Storage::set_aside_leases`].
+    pub unreadable: Vec<Vec<u8>>,
+}
+
+/// Leases that were taken up to be changed: those that can be read, and those that
+/// were set aside.
 #[derive(Clone, Debug, Default)]
 pub struct Sorted {
     /// What can be read.
@@ -40,15 +52,19 @@ pub struct Sorted {
 }
 
 impl Storage {
-    /// Sets a lease aside where it cannot be read.
-    pub async fn set_aside_lease(
+    /// Sets leases aside that cannot be read; one that can be by now stays.
+    pub async fn set_aside_leases(
         &self,
-        id: OperationId,
+        operations: Vec<Vec<u8>>,
         now: Timestamp,
     ) -> Result<Vec<Quarantined>, StorageError> {
         self.write(move |connection| {
             let sql = format!("{} WHERE l.operation = ?1", super::leases::SELECT);
-            Ok(sorted(connection, &sql, [id.to_bytes()], now)?.set_aside)
+            let mut set_aside = Vec::new();
+            for operation in &operations {
+                set_aside.extend(sorted(connection, &sql, [operation], now)?.set_aside);
+            }
+            Ok(set_aside)
         })
         .await
     }
@@ -81,6 +97,20 @@ impl Storage {
     }
 }
 
+/// Runs a query of `leases::SELECT`: what can be read of it, and what cannot.
+pub(super) fn found(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<Found, StorageError> {
+    let (rows, unreadable) = read(connection, sql, parameters)?;
+    let unreadable = unreadable.into_iter().map(|(operation, _)| operation);
+    Ok(Found {
+        rows,
+        unreadable: unreadable.collect(),
+    })
+}
+
 /// Runs a query of `leases::SELECT` and sets aside what cannot be read of it.
 pub(super) fn sorted(
     connection: &Connection,
@@ -88,22 +118,36 @@ pub(super) fn sorted(
     parameters: impl Params,
     now: Timestamp,
 ) -> Result<Sorted, StorageError> {
-    let mut sorted = Sorted::default();
-    let mut unreadable = Vec::new();
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(parameters)?;
-    while let Some(row) = rows.next()? {
-        match lease_row(row) {
-            Ok(lease) => sorted.rows.push(lease),
-            Err(error) => unreadable.push((row.get::<_, Vec<u8>>("operation")?, sentence(&error))),
-        }
-    }
-    drop(rows);
+    let (rows, unreadable) = read(connection, sql, parameters)?;
+    let mut sorted = Sorted {
+        rows,
+        set_aside: Vec::new(),
+    };
     for (operation, reason) in unreadable {
         let set_aside = set_aside(connection, &operation, &reason, now)?;
         sorted.set_aside.extend(set_aside);
     }
     Ok(sorted)
+}
+
+/// An operation as stored, and why its lease cannot be read.
+type Unreadable = (Vec<u8>, String);
+
+fn read(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<(Vec<LeaseRow>, Vec<Unreadable>), StorageError> {
+    let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        match lease_row(row) {
+            Ok(lease) => readable.push(lease),
+            Err(error) => unreadable.push((row.get("operation")?, sentence(&error))),
+        }
+    }
+    Ok((readable, unreadable))
 }
 
 /// What cannot be read, in words that hold nothing of it.

@@ -11,7 +11,7 @@ use super::{
     LeaseRow, LeaseState, Storage, StorageError, all, change,
     leases::{SELECT, forget_unused, lease_row},
     maybe_moment, moment, one,
-    quarantine::{Sorted, sorted},
+    quarantine::{Found, Sorted, found, sorted},
 };
 use crate::{
     clock::Timestamp,
@@ -288,22 +288,21 @@ impl Storage {
         &self,
         mount_id: i64,
         state: Option<LeaseState>,
-        now: Timestamp,
         limit: usize,
-    ) -> Result<Sorted, StorageError> {
-        self.write(move |connection| {
+    ) -> Result<Found, StorageError> {
+        self.read(move |connection| {
             let sql = format!(
                 "{SELECT} WHERE l.mount_id = ?1 AND l.ending_since IS NOT NULL AND (?2 IS NULL OR l.state = ?2)
                  ORDER BY l.ending_since LIMIT ?3"
             );
             let filter = state.map(LeaseState::as_str);
-            let mut ending = sorted(connection, &sql, params![mount_id, filter, limit], now)?;
+            let mut ending = found(connection, &sql, params![mount_id, filter, limit])?;
             if state.is_none_or(|state| state == LeaseState::Revoking) {
                 for order in orders(connection, mount_id)? {
                     let left = limit.saturating_sub(ending.rows.len());
-                    let some = untaken(connection, &order, left, now)?;
+                    let some = untaken(connection, &order, left)?;
                     ending.rows.extend(some.rows);
-                    ending.set_aside.extend(some.set_aside);
+                    ending.unreadable.extend(some.unreadable);
                 }
             }
             Ok(ending)
@@ -460,18 +459,13 @@ fn order_row(row: &Row<'_>) -> rusqlite::Result<Order> {
 }
 
 /// Leases of an order that wait for their turn.
-fn untaken(
-    connection: &Connection,
-    order: &Order,
-    limit: usize,
-    now: Timestamp,
-) -> Result<Sorted, StorageError> {
+fn untaken(connection: &Connection, order: &Order, limit: usize) -> Result<Found, StorageError> {
     let sql = format!(
         "{SELECT} WHERE l.role_id = ?1 AND l.operation > ?2 AND l.operation <= ?3
            AND l.state IN ('creating', 'active') ORDER BY l.operation LIMIT ?4"
     );
     let parameters = params![order.role_id, order.taken, order.newest, limit];
-    sorted(connection, &sql, parameters, now)
+    found(connection, &sql, parameters)
 }
 
 /// Takes leases whose end is ordered, until `taken` has `limit` of them, or so many

@@ -76,6 +76,7 @@ fn refuses_and_reads_on(fixture: &Fixture, lease: &Lease, what: &str) {
     }
     fixture.server.lookup(&lease.id).ok();
     http.get("db/config").ok();
+    http.get("sys/leases").ok();
     http.get("sys/health").ok();
     assert!(fixture.works(lease), "{what}");
     assert_eq!(fixture.postgres.leased_roles(), upstream, "{what}");
