@@ -302,7 +302,8 @@ impl Keyring {
     fn subkey(&self, parts: &[&str]) -> Result<Secret<[u8; 32]>, KeyringError> {
         let mut info = Vec::new();
         for part in parts {
-            info.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            let length = u32::try_from(part.len()).map_err(|_| KeyringError::Derivation)?;
+            info.extend_from_slice(&length.to_be_bytes());
             info.extend_from_slice(part.as_bytes());
         }
         let mut key = [0u8; 32];
@@ -406,7 +407,7 @@ pub enum KeyringError {
     /// A sealed value was changed, cut or moved.
     #[error("a sealed value cannot be opened: it was changed or moved")]
     Unreadable,
-    /// HKDF gives no key of this length.
+    /// HKDF gives no key of this length, or a part is too long to be told apart.
     #[error("a key cannot be derived")]
     Derivation,
     /// No randomness.

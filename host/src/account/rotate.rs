@@ -201,7 +201,8 @@ impl Accounts {
     ) -> Result<(), Refusal> {
         let plugin = self.mounts.plugin(mount).await?;
         let document = self.document(mount, row)?;
-        let what = Revocation::FormerRoot(row.retires.clone().unwrap_or_default());
+        let gone = || Refusal::Conflict("the former credential's name is gone".into());
+        let what = Revocation::FormerRoot(row.retires.clone().ok_or_else(gone)?);
         let mut root = self.rotations.root_for(mount, &plugin).await?;
         let _slot = mount.slot().await?;
         let mut attempt = row.attempts;
