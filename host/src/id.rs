@@ -404,6 +404,12 @@ mod tests {
             assert_eq!(text.parse::<MountPath>().is_ok(), good, "{text:?}");
         }
         assert!("x".repeat(129).parse::<MountPath>().is_err());
+        for reserved in RESERVED {
+            let refused = reserved.parse::<MountPath>().unwrap_err().to_string();
+            let (_, named) = refused.split_once("is reserved (").unwrap();
+            let named: Vec<&str> = named.trim_end_matches(')').split(", ").collect();
+            assert_eq!(named, RESERVED);
+        }
     }
 
     #[test]

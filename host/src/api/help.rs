@@ -139,7 +139,7 @@ const JWT: &[Page] = &[
 
 /// Below a mount.
 #[rustfmt::skip]
-const MOUNT: &[Page] = &[
+pub(super) const MOUNT: &[Page] = &[
     ("config", "The config with the root credential.", &[("GET", "Shows it without its secrets."), ("POST", "Writes it."), ("DELETE", "Removes it.")]),
     ("rotate-root", "Replaces the root credential.", &[("POST", "Does it.")]),
     ("rotate-root/retry", "Takes a failed rotation up again.", &[("POST", "Does it.")]),

@@ -441,7 +441,10 @@ pub(super) fn within_mount(rest: &str) -> Within<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::{api::help, id::HOST_PATHS};
 
     fn route(path: &str) -> Route<'_> {
         let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -664,26 +667,15 @@ mod tests {
         }
     }
 
-    /// A document of a provider could never be read where the host answers itself.
+    /// A document of a provider could never be read where the host answers itself. Of
+    /// each page of the help another test shows that the host serves it.
     #[test]
     fn what_the_host_serves_below_a_mount_is_kept_for_it() {
-        for rest in [
-            "config",
-            "creds/x",
-            "reconcile",
-            "roles/x",
-            "rotate-role/x",
-            "rotate-root/abort",
-            "static-creds/x",
-            "static-roles",
-        ] {
-            let first = rest.split('/').next().unwrap();
-            assert!(crate::id::HOST_PATHS.contains(&first), "{first}");
-            assert!(
-                !matches!(within_mount(rest), Within::Document { .. }),
-                "{rest}"
-            );
-        }
+        let pages = help::MOUNT.iter().map(|(path, ..)| *path);
+        let mut told: BTreeSet<&str> = pages.map(|path| path.split('/').next().unwrap()).collect();
+        // Nothing stands there yet; some engines of Vault serve them.
+        told.extend(["issue", "tidy"]);
+        assert_eq!(told, BTreeSet::from(HOST_PATHS));
     }
 
     #[test]
