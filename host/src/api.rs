@@ -45,8 +45,19 @@ mod vault_settings;
 mod wrapping;
 mod written_back;
 
-#[cfg(test)]
-mod fuzz;
+/// What the fuzz targets take of the API (`tests/fuzz`).
+#[cfg(feature = "test-hooks")]
+pub mod internals {
+    pub use super::{
+        body::{fields as fields_of_body, of_query as fields_of_query},
+        error::ApiError,
+        fields::{Fields, Notices},
+        path::{canonical, canonical_text, segments},
+        route::{Operation, Route, Which, Within, within_mount},
+        token_parameters::{show as show_token_parameters, take as take_token_parameters},
+        tokens::take_new as take_new_token,
+    };
+}
 
 use std::{
     collections::HashSet,

@@ -451,7 +451,6 @@ fn shorten(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
-#[cfg(test)]
-mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,14 @@
 //! 7. **Access ends when its reason ends.** A renewal looks again at what gave the
 //!    token: user, role, policies, proof.
 
+#![cfg_attr(
+    not(feature = "test-hooks"),
+    allow(
+        unreachable_pub,
+        reason = "the fuzz targets reach further in, by the modules `internals` of a build for tests"
+    )
+)]
+
 pub mod account;
 pub mod api;
 pub mod archive;

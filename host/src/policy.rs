@@ -78,8 +78,15 @@ mod hcl;
 mod pattern;
 mod tree;
 
-#[cfg(test)]
-mod fuzz;
+/// What the fuzz targets take of the reader of policies (`tests/fuzz`).
+#[cfg(feature = "test-hooks")]
+pub mod internals {
+    pub use super::{
+        hcl::read as read_hcl,
+        tree::{Entry, Node},
+    };
+}
+
 #[cfg(test)]
 mod tests;
 

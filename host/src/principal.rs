@@ -12,10 +12,10 @@ pub const DEFAULT_TEMPLATE: &str = "{mount:8}-{role:8}-{random}";
 
 /// Characters of `{random}`: 80 random bits are 16 characters, and are what
 /// makes two operations of one millisecond differ.
-const RANDOM_LENGTH: usize = 16;
+pub const RANDOM_LENGTH: usize = 16;
 
 /// Fewest characters of randomness a name may keep: 50 bits.
-const RANDOM_MINIMUM: usize = 10;
+pub const RANDOM_MINIMUM: usize = 10;
 
 /// What a name is made of.
 #[derive(Clone, Copy, Debug)]
@@ -187,9 +187,6 @@ fn clean(text: &str) -> String {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod fuzz;
 
 #[cfg(test)]
 mod tests {

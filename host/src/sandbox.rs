@@ -93,8 +93,26 @@ mod threads;
 mod tls;
 mod world;
 
-#[cfg(test)]
-mod fuzz;
+/// What the fuzz targets take of the sandbox (`tests/fuzz`).
+#[cfg(feature = "test-hooks")]
+pub mod internals {
+    pub use super::{
+        account::Account,
+        bindings::{exports::lessor::provider as exports, lessor::provider as imports},
+        crypto::{sign_ecdsa, sign_ed25519, sign_rsa, verify},
+        descriptor::check as check_descriptor,
+        journal::{Journal, Speaker, TARGET as LOG_TARGET},
+        scrub::{MASK, Room, Scrubber, Secrets},
+        world::{check_header, check_version},
+    };
+
+    /// What a guest returned, judged.
+    pub mod outcome {
+        pub use crate::sandbox::outcome::{
+            credential, document, failure, page, rotated, validation,
+        };
+    }
+}
 
 /// What a sandbox is made with.
 #[derive(Debug)]

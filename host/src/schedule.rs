@@ -229,6 +229,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-mod fuzz;
-#[cfg(test)]
 mod tests;

@@ -222,6 +222,4 @@ fn fill_defaults(position: &Position<'_>, instance: &mut Value, room: &mut usize
 pub struct InvalidSchema(pub(crate) String);
 
 #[cfg(test)]
-mod fuzz;
-#[cfg(test)]
 mod tests;

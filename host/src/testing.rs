@@ -4,10 +4,6 @@
 //! The fake keeps the truth of what exists upstream and of which root password
 //! works. It can be told to fail before or after a call took effect. An engine
 //! can be dropped and opened again on the same storage, as after a crash.
-//!
-//! `fuzz` drives the fuzz targets, which need no engine.
-
-pub(crate) mod fuzz;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,14 +1,14 @@
 //! `cargo xtask fuzz`: the fuzz targets of the host, driven by coverage.
 //!
-//! The targets are unit tests (`host/src/testing/fuzz.rs`). Here the same tests
-//! are built once more with coverage and with libFuzzer, in a directory of their
+//! The targets are a crate of their own (`tests/fuzz`), whose tests play its corpora.
+//! Here it is built once more with coverage and with libFuzzer, in a directory of its
 //! own, and each target runs in a process of its own until it has had as much of a
 //! processor as was asked, as many at once as there are processors.
-//! At the end the inputs that together reach most are copied beside the others
-//! in `host/fuzz`, from where every test run begins.
+//! At the end the inputs that together reach most are packed with the others into
+//! the target's corpus, from where every test run begins.
 
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::say;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, output};
 
 use self::options::{Options, USAGE};
 use self::run::{Run, Tally};
@@ -65,12 +65,16 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     }
     say::data(&table(&tallies, &kept));
     say::line(&format!("in {} s", begin.elapsed().as_secs()));
-    for crash in tallies.iter().flat_map(|tally| &tally.crashes) {
-        say::failure(&format!(
-            "crashed by {}: copy it to host/fuzz/<target> under a name that tells its story, \
-             and the tests show it",
-            crash.display()
-        ));
+    for tally in &tallies {
+        for crash in &tally.crashes {
+            say::failure(&format!(
+                "crashed by {}: put this line into tests/fuzz/corpus/{}.txt, under a name that \
+                 tells its story, and the tests show it:\nNAME {}",
+                crash.display(),
+                tally.target,
+                output(Command::new(&program).arg("line").arg(crash))?
+            ));
+        }
     }
     let crashed = tallies.iter().any(|tally| !tally.crashes.is_empty());
     Ok(if crashed {
@@ -121,7 +125,9 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
         fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))?;
     let mut names = Vec::new();
     for entry in entries {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
+        let file = entry?.path();
+        let name = file.file_stem().unwrap_or_default();
+        names.push(name.to_string_lossy().into_owned());
     }
     names.sort();
     Ok(names)

@@ -251,7 +251,7 @@ fn is_form(headers: &HeaderMap, bytes: &[u8]) -> bool {
 }
 
 /// The fields of a JSON body's bytes.
-pub(super) fn fields(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
+pub fn fields(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
@@ -271,7 +271,7 @@ fn of_form(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiError
 }
 
 /// The fields of a query string: texts, or lists of texts where a name repeats.
-pub(super) fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
+pub fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
     let mut fields = of_pairs("the query string", query, &json::CALLER)?;
     for name in NOT_FIELDS {
         fields.shift_remove(name);

@@ -15,7 +15,7 @@ use crate::{
 
 /// An answer that says no.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub struct ApiError {
     status: StatusCode,
     errors: Vec<String>,
     retry_after: Option<Duration>,
@@ -135,11 +135,13 @@ impl ApiError {
         self
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    pub(super) fn errors(&self) -> &[String] {
+    /// What the caller is told, a sentence each.
+    pub fn errors(&self) -> &[String] {
         &self.errors
     }
 

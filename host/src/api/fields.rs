@@ -75,7 +75,7 @@ const NAMED: usize = 16;
 /// What of a request was not used, for its answer to say. Cheap to clone; all
 /// clones are one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notices(Arc<Mutex<Vec<String>>>);
+pub struct Notices(Arc<Mutex<Vec<String>>>);
 
 impl Notices {
     /// Adds a sentence.
@@ -103,7 +103,7 @@ impl Notices {
 
 /// The fields of one object that were not taken yet.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub struct Fields {
     /// What stands before a field's name in a sentence: `config.`, or nothing.
     prefix: String,
     left: Map<String, Value>,
@@ -113,7 +113,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// The fields of a whole body; what is not used of them goes to `notices`.
-    pub(super) fn new(body: Map<String, Value>, notices: &Notices) -> Self {
+    pub fn new(body: Map<String, Value>, notices: &Notices) -> Self {
         Self {
             prefix: String::new(),
             left: body,
@@ -273,7 +273,7 @@ impl Fields {
     ///
     /// # Errors
     /// One sentence about a field that cannot be ignored.
-    pub(super) fn finish(self) -> Result<(), ApiError> {
+    pub fn finish(self) -> Result<(), ApiError> {
         // Clients write null for what their callers left out.
         for (name, value) in self.left.iter().filter(|(_, value)| !value.is_null()) {
             let path = format!("{}{}", self.prefix, suggest::shown(name));

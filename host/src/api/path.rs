@@ -20,7 +20,7 @@ const LONGEST: usize = 2_048;
 ///
 /// # Errors
 /// A sentence, where the path could be read in two ways.
-pub(super) fn segments(raw: &str) -> Result<Option<Vec<String>>, &'static str> {
+pub fn segments(raw: &str) -> Result<Option<Vec<String>>, &'static str> {
     if raw.len() > LONGEST {
         return Err("the path is longer than 2,048 bytes");
     }
@@ -60,7 +60,7 @@ pub(super) fn segments(raw: &str) -> Result<Option<Vec<String>>, &'static str> {
 /// # Errors
 /// A sentence, where a name of those that make no difference of case is not ASCII:
 /// other letters have look-alikes, and cases that not every reader knows.
-pub(super) fn canonical(
+pub fn canonical(
     mut segments: Vec<String>,
     login: impl FnOnce(&str) -> Option<(Kind, usize)>,
 ) -> Result<Vec<String>, &'static str> {
@@ -76,7 +76,7 @@ pub(super) fn canonical(
 
 /// The same of a path that stands in a body: none where no request could have it.
 /// A slash behind it stays, as it asks for a list.
-pub(super) fn canonical_text(
+pub fn canonical_text(
     text: &str,
     login: impl FnOnce(&str) -> Option<(Kind, usize)>,
 ) -> Option<String> {

@@ -9,16 +9,20 @@ use http::Method;
 /// What a method asks for. PUT and POST are one write; `LIST` and
 /// `GET ?list=true` are one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub enum Operation {
+    /// Showing one thing.
     Read,
+    /// Naming all of them.
     List,
+    /// Making or changing one.
     Write,
+    /// Removing one.
     Delete,
 }
 
 impl Operation {
     /// The operation of a method and query; none for a method that no path takes.
-    pub(super) fn of(method: &Method, query: &str) -> Option<Self> {
+    pub fn of(method: &Method, query: &str) -> Option<Self> {
         match method.as_str() {
             "GET" | "HEAD" if asks_for_list(query) => Some(Self::List),
             "GET" | "HEAD" => Some(Self::Read),
@@ -60,7 +64,7 @@ pub(super) fn asks_for_help(query: &str) -> bool {
 
 /// How a request says which token it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub enum Which {
     /// By its value, in `token`.
     Value,
     /// By its accessor, in `accessor`.
@@ -71,7 +75,11 @@ pub(super) enum Which {
 
 /// A path of the host itself, or of some mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route<'p> {
+#[allow(
+    missing_docs,
+    reason = "a variant's name is its path, and the help says what that does"
+)]
+pub enum Route<'p> {
     Health,
     SealStatus,
     Init,
@@ -203,7 +211,7 @@ pub(super) enum Route<'p> {
 
 impl<'p> Route<'p> {
     /// The route of a path's segments below `/v1/`.
-    pub(super) fn of(segments: &[&'p str]) -> Self {
+    pub fn of(segments: &[&'p str]) -> Self {
         match segments {
             ["sys", rest @ ..] => Self::of_system(rest),
             ["auth", "token", rest @ ..] => Self::of_token(rest),
@@ -348,7 +356,7 @@ impl<'p> Route<'p> {
     }
 
     /// Whether anybody may ask, without a token.
-    pub(super) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         matches!(
             self,
             Self::Health | Self::SealStatus | Self::Init | Self::Leader
@@ -358,7 +366,7 @@ impl<'p> Route<'p> {
     /// Whether a policy must grant `sudo` beside what is done: what reaches over
     /// the tokens, leases and mounts of others, and what makes code run. Vault has
     /// the same list; what it does not know is at the end.
-    pub(super) fn needs_sudo(&self, operation: Operation) -> bool {
+    pub fn needs_sudo(&self, operation: Operation) -> bool {
         match self {
             Self::TokenCreateOrphan
             | Self::TokenRevokeOrphan
@@ -390,7 +398,11 @@ impl<'p> Route<'p> {
 
 /// What a path within a mount means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Within<'p> {
+#[allow(
+    missing_docs,
+    reason = "a variant's name is its path, and the help says what that does"
+)]
+pub enum Within<'p> {
     Config,
     RotateRoot,
     RotateRootAbort,
@@ -420,7 +432,7 @@ pub(super) enum Within<'p> {
 }
 
 /// Reads what is left of a path behind the mount's own.
-pub(super) fn within_mount(rest: &str) -> Within<'_> {
+pub fn within_mount(rest: &str) -> Within<'_> {
     let segments: Vec<&str> = rest.split('/').collect();
     match segments.as_slice() {
         ["config"] => Within::Config,

@@ -42,10 +42,7 @@ pub(super) fn note_older(
 }
 
 /// Takes the fields; those that are not given stay as they were.
-pub(super) fn take(
-    fields: &mut Fields,
-    former: TokenParameters,
-) -> Result<TokenParameters, ApiError> {
+pub fn take(fields: &mut Fields, former: TokenParameters) -> Result<TokenParameters, ApiError> {
     let mut parameters = former;
     for (name, slot) in [
         ("token_ttl", &mut parameters.ttl),
@@ -117,7 +114,7 @@ pub(super) fn warnings(parameters: &TokenParameters, mount: &LoginMount) -> Vec<
 }
 
 /// Puts the fields into an answer, spans in seconds.
-pub(super) fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) {
+pub fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) {
     let ranges: Vec<String> = parameters.bound_cidrs.iter().map(shown).collect();
     for (name, value) in [
         ("token_ttl", json!(parameters.ttl.as_secs())),

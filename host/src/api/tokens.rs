@@ -56,7 +56,11 @@ pub(super) async fn create(
     Ok(Answer::granted(granted))
 }
 
-pub(super) fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
+/// What is asked of a new token; the fields are taken out of the request.
+///
+/// # Errors
+/// A field of the wrong kind or beyond its bounds.
+pub fn take_new(fields: &mut Fields) -> Result<NewToken, ApiError> {
     // Vault's clients send `lease` for a `ttl` of old, and an alias that only
     // means something with identities, which there are none of here.
     let lease = fields.duration("lease")?;

@@ -19,7 +19,7 @@ use crate::suggest::shown;
 ///
 /// # Errors
 /// One sentence that begins with the line.
-pub(super) fn read(text: &str) -> Result<Vec<Entry>, String> {
+pub fn read(text: &str) -> Result<Vec<Entry>, String> {
     let mut reader = Reader {
         rest: text.strip_prefix('\u{feff}').unwrap_or(text),
         line: 1,

@@ -9,8 +9,10 @@ use super::DEEPEST;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub enum Node {
+    /// A block or an object.
     Object(Vec<Entry>),
+    /// A list.
     List(Vec<Node>),
     /// Text, number, truth or null.
     Plain(Value),
@@ -18,11 +20,13 @@ pub(super) enum Node {
 
 /// A named value. A name may stand several times.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: String,
+pub struct Entry {
+    /// The name.
+    pub key: String,
     /// Where it stands, counted from 1; JSON does not tell.
-    pub(super) line: Option<usize>,
-    pub(super) value: Node,
+    pub line: Option<usize>,
+    /// What it names.
+    pub value: Node,
 }
 
 impl Node {

@@ -174,7 +174,7 @@ impl Ledger {
 
 /// What the host holds for one call.
 #[derive(Debug)]
-pub(super) struct Account {
+pub struct Account {
     ledger: Arc<Ledger>,
     limit: usize,
     used: AtomicUsize,
@@ -268,10 +268,10 @@ impl Drop for Held {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-hooks"))]
 impl Account {
     /// One whose limits nothing reaches.
-    pub(super) fn boundless() -> Arc<Self> {
+    pub fn boundless() -> Arc<Self> {
         let ledger = Arc::new(Ledger::new(usize::MAX));
         Arc::new(Self::new(ledger, usize::MAX / 2, Exceeded::default()))
     }

@@ -207,14 +207,22 @@ fn key_pair(private_key: &[u8], public_key: &[u8]) -> KeyPair {
     }
 }
 
-pub(super) fn sign_ed25519(private_key: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
+/// Signs with a key in PKCS #8.
+///
+/// # Errors
+/// [`Error::MalformedKey`].
+pub fn sign_ed25519(private_key: &[u8], message: &[u8]) -> Result<Vec<u8>, Error> {
     let pair =
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(private_key).map_err(|_| Error::MalformedKey)?;
     let signature = pair.try_sign(message).map_err(|_| Error::MalformedKey)?;
     Ok(signature.as_ref().to_vec())
 }
 
-pub(super) fn sign_ecdsa(
+/// Signs with a key in PKCS #8; the signature is in DER.
+///
+/// # Errors
+/// [`Error::MalformedKey`].
+pub fn sign_ecdsa(
     algorithm: &'static EcdsaSigningAlgorithm,
     private_key: &[u8],
     message: &[u8],
@@ -226,7 +234,11 @@ pub(super) fn sign_ecdsa(
     Ok(signature.as_ref().to_vec())
 }
 
-pub(super) fn sign_rsa(
+/// Signs with a key in PKCS #8.
+///
+/// # Errors
+/// [`Error::MalformedKey`].
+pub fn sign_rsa(
     padding: &'static dyn RsaEncoding,
     private_key: &[u8],
     message: &[u8],
@@ -238,7 +250,11 @@ pub(super) fn sign_rsa(
     Ok(signature)
 }
 
-pub(super) fn verify(
+/// Whether a signature is of this message and key, which is in X.509 form.
+///
+/// # Errors
+/// [`Error::MalformedKey`].
+pub fn verify(
     public_key: &[u8],
     algorithm: SignatureAlgorithm,
     message: &[u8],

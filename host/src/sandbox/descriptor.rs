@@ -30,13 +30,13 @@ const PROPAGATION: u32 = 24 * 3600;
 
 /// Compiled schemas of what a provider returns.
 #[derive(Debug)]
-pub(super) struct Checks {
-    pub(super) config: Validator,
-    pub(super) credential: Validator,
+pub struct Checks {
+    pub config: Validator,
+    pub credential: Validator,
 }
 
 /// The descriptor as the host keeps it, and its compiled schemas.
-pub(super) fn check(
+pub fn check(
     found: wit::Descriptor,
     abilities: Abilities,
 ) -> Result<(Descriptor, Checks), PluginError> {

@@ -37,7 +37,7 @@ const WRITE_PERMIT: usize = 64 << 10;
 
 /// What one call said.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub struct Journal {
     started: Instant,
     events: Vec<Event>,
     limits: (usize, usize),
@@ -46,7 +46,8 @@ pub(super) struct Journal {
     /// Events beyond their number, and beyond their bytes.
     dropped: (u64, u64),
     account: Arc<Account>,
-    pub(super) stdout: Captured,
+    /// What it prints.
+    pub stdout: Captured,
     pub(super) stderr: Captured,
 }
 
@@ -59,15 +60,18 @@ struct Event {
 }
 
 /// Whose words these are.
-pub(super) struct Speaker<'c> {
+pub struct Speaker<'c> {
     /// None while a provider describes itself, nor an operation.
-    pub(super) mount: Option<&'c str>,
-    pub(super) plugin: &'c str,
-    pub(super) operation: Option<&'c str>,
+    pub mount: Option<&'c str>,
+    /// The provider, by its digest.
+    pub plugin: &'c str,
+    /// The operation it was called for.
+    pub operation: Option<&'c str>,
 }
 
 impl Journal {
-    pub(super) fn new(limits: &Limits, account: &Arc<Account>) -> Self {
+    /// An empty one, whose lines are held in `account`.
+    pub fn new(limits: &Limits, account: &Arc<Account>) -> Self {
         Self {
             started: Instant::now(),
             events: Vec::new(),
@@ -82,7 +86,7 @@ impl Journal {
     }
 
     /// Keeps one event, if there is room for it.
-    pub(super) fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
+    pub fn log(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         let size = fields
             .iter()
             .map(|(name, value)| name.len() + value.len() + OVERHEAD)
@@ -113,7 +117,7 @@ impl Journal {
     }
 
     /// Whether there is nothing to write.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.events.is_empty()
             && self.dropped == (0, 0)
             && self.stdout.is_empty()
@@ -121,7 +125,7 @@ impl Journal {
     }
 
     /// Writes everything to the host's log.
-    pub(super) fn write(self, scrubber: &Scrubber, speaker: &Speaker<'_>) {
+    pub fn write(self, scrubber: &Scrubber, speaker: &Speaker<'_>) {
         for event in self.events {
             let message = scrubber.line(&event.message, LINE);
             let fields = event
@@ -195,7 +199,7 @@ fn report_dropped(
 }
 
 /// Where a provider's words stand in the host's log.
-pub(super) const TARGET: &str = "lessor::provider";
+pub const TARGET: &str = "lessor::provider";
 
 fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {
     macro_rules! event {
@@ -224,7 +228,7 @@ fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: 
 /// The first bytes that a guest wrote to one of its standard streams. Writing
 /// never fails: a guest that prints too much should not die of it.
 #[derive(Clone, Debug)]
-pub(super) struct Captured {
+pub struct Captured {
     shared: Arc<Mutex<Capture>>,
     account: Arc<Account>,
 }
@@ -256,7 +260,7 @@ impl Captured {
         self.lock().bytes.is_empty()
     }
 
-    pub(super) fn append(&self, bytes: &[u8]) {
+    pub fn append(&self, bytes: &[u8]) {
         let mut capture = self.lock();
         let room = capture.limit.saturating_sub(capture.bytes.len());
         let fits = bytes.get(..room).unwrap_or(bytes);

@@ -71,7 +71,7 @@ fn defect(code: &'static str, message: String) -> Failure {
 }
 
 /// The guest's own failure.
-pub(super) fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
+pub fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
     let class = match found.class {
         wit::FailureClass::InvalidConfig => FailureClass::InvalidConfig,
         wit::FailureClass::InvalidRequest => FailureClass::InvalidRequest,
@@ -113,7 +113,8 @@ fn is_code(code: &str) -> bool {
     fits && !lower.starts_with(LIMIT_CODES) && !OWN_CODES.contains(&lower.as_str())
 }
 
-pub(super) fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
+/// The validation, as lines without secrets.
+pub fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
     Validation {
         identity: found.identity.map(|identity| scrubber.line(&identity, ID)),
         warnings: found
@@ -128,7 +129,7 @@ pub(super) fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validat
 /// The credential, once it is what its schema says. `secrets` has those of the
 /// call; the credential's own are added, so that they are scrubbed as well. `named`
 /// is the name that the host proposed.
-pub(super) fn credential(
+pub fn credential(
     found: wit::Credential,
     named: &str,
     schema: &Value,
@@ -167,7 +168,7 @@ pub(super) fn credential(
 /// The new root or account credential, and what is wrong with it. It is never
 /// refused here: upstream may have changed already and know no other. `room` is how
 /// many bytes an answer may have.
-pub(super) fn rotated(
+pub fn rotated(
     found: wit::Rotated,
     room: usize,
     (schema, schema_name): (&Value, &'static str),
@@ -209,10 +210,11 @@ pub(super) fn rotated(
     }
 }
 
-pub(super) fn page(
-    found: exports::inventory::Page,
-    secrets: &mut Secrets<'_>,
-) -> Result<Page, Failure> {
+/// A page of the inventory.
+///
+/// # Errors
+/// The defect, where an id is none or holds a secret of the call.
+pub fn page(found: exports::inventory::Page, secrets: &mut Secrets<'_>) -> Result<Page, Failure> {
     for found in &found.ids {
         id(found, "inventory_id", "an id of the inventory")?;
     }
@@ -225,7 +227,11 @@ pub(super) fn page(
     })
 }
 
-pub(super) fn document(
+/// A document for everybody.
+///
+/// # Errors
+/// The defect, where its type is none or it holds a secret of the call.
+pub fn document(
     found: exports::publication::Document,
     secrets: &mut Secrets<'_>,
 ) -> Result<Document, Failure> {

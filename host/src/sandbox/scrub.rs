@@ -45,7 +45,7 @@ const WORK: usize = 128 << 20;
 /// The secrets of one call. The documents that came with it are read only when
 /// there is something to scrub: most calls say nothing.
 #[derive(Default)]
-pub(super) struct Secrets<'d> {
+pub struct Secrets<'d> {
     unread: Vec<(&'d Value, &'d str)>,
     /// Keys whose forms were not written yet.
     keys: Vec<Zeroizing<Vec<u8>>>,
@@ -57,7 +57,7 @@ pub(super) struct Secrets<'d> {
 
 /// Masks a call's secrets in texts.
 #[derive(Default)]
-pub(super) struct Scrubber {
+pub struct Scrubber {
     /// What is searched for as it stands. Longest first, so that a secret within
     /// another does not spoil it.
     needles: Vec<Zeroizing<String>>,
@@ -69,7 +69,7 @@ pub(super) struct Scrubber {
 
 /// How long what stands in a text can be, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Room {
+pub struct Room {
     /// Of the longest text.
     text: usize,
     /// Of the longest run of characters with which base64 and hex are written.
@@ -78,7 +78,7 @@ pub(super) struct Room {
 
 impl<'d> Secrets<'d> {
     /// The secrets of documents, each with its schema.
-    pub(super) fn of(documents: impl IntoIterator<Item = (&'d Value, &'d str)>) -> Self {
+    pub fn of(documents: impl IntoIterator<Item = (&'d Value, &'d str)>) -> Self {
         Self {
             unread: documents.into_iter().collect(),
             ..Self::default()
@@ -92,7 +92,7 @@ impl<'d> Secrets<'d> {
 
     /// Adds a secret that no document holds. Of those that are too many, the rest is not
     /// kept.
-    pub(super) fn add(&mut self, secret: &[u8]) {
+    pub fn add(&mut self, secret: &[u8]) {
         if secret.len() < SHORTEST {
             return;
         }
@@ -161,14 +161,14 @@ impl<'d> Secrets<'d> {
     }
 
     /// Prepares the masking of what was collected.
-    pub(super) fn scrubber(&mut self) -> Scrubber {
+    pub fn scrubber(&mut self) -> Scrubber {
         self.scrubber_for(Room::ANY)
     }
 
     /// The same without what is too long to stand in the texts that are to be
     /// scrubbed: to write and look for each form of a key in PEM takes longer than
     /// what else is done with an answer.
-    pub(super) fn scrubber_for(&mut self, room: Room) -> Scrubber {
+    pub fn scrubber_for(&mut self, room: Room) -> Scrubber {
         self.read();
         let whole = self.values.iter().map(|secret| secret.as_slice());
         // A key in PEM is logged line by line, and may have been indented.
@@ -217,7 +217,7 @@ impl<'d> Secrets<'d> {
 
 impl Scrubber {
     /// `text` with every secret masked.
-    pub(super) fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub fn scrub<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.escaped.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -276,7 +276,7 @@ impl Scrubber {
 
     /// One line of at most `limit` bytes: secrets masked, control characters
     /// replaced, the rest cut off.
-    pub(super) fn line(&self, text: &str, limit: usize) -> String {
+    pub fn line(&self, text: &str, limit: usize) -> String {
         let mut scrubbed = self.scrub(text);
         if scrubbed.contains(char::is_control) {
             // With a space where a line ended, a secret may stand there.
@@ -300,7 +300,7 @@ impl Scrubber {
 
     /// `value` with every secret masked, in names too. The scrubber must be one
     /// for as much room as `value` has.
-    pub(super) fn scrub_json(&self, value: Value) -> Value {
+    pub fn scrub_json(&self, value: Value) -> Value {
         if self.escaped.is_empty() {
             return value;
         }
@@ -338,7 +338,7 @@ impl Room {
     };
 
     /// Of the strings, names and numbers of a document.
-    pub(super) fn of(value: &Value) -> Self {
+    pub fn of(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::of_text(text),
             Value::Array(items) => items.iter().map(Self::of).fold(Self::default(), Self::or),

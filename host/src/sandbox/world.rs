@@ -35,7 +35,7 @@ pub(super) struct Exports {
 }
 
 /// Tells a component from everything else by its first eight bytes.
-pub(super) fn check_header(bytes: &[u8]) -> Result<(), PluginError> {
+pub fn check_header(bytes: &[u8]) -> Result<(), PluginError> {
     let reason = match bytes {
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => return Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
@@ -149,7 +149,12 @@ fn interface(name: &str) -> Option<&str> {
     )
 }
 
-pub(super) fn check_version(name: &str) -> Result<(), PluginError> {
+/// Whether an import or export of this name is of a version of the contract that the
+/// host speaks; names of other packages are.
+///
+/// # Errors
+/// [`PluginError::WrongVersion`].
+pub fn check_version(name: &str) -> Result<(), PluginError> {
     let version = name
         .strip_prefix(PACKAGE)
         .and_then(|interface| interface.split_once('@'))

@@ -1,17 +1,20 @@
-//! The host's unit tests, built for libFuzzer.
+//! The fuzz targets and the host, built for libFuzzer.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::say;
 use crate::workspace::{Workspace, on_path, shown};
 
-/// What rustc is told for the host alone: to count which edges were taken and
-/// to tell which values were compared. The libraries below it stay as they are,
-/// so that coverage is about the host, and most of a build is shared.
+/// What rustc is told for the crates of this workspace alone: to count which edges
+/// were taken and to tell which values were compared. The libraries below them stay
+/// as they are, so that coverage is about the host, and most of a build is shared.
 const COVERAGE: [&str; 6] = [
     "-Copt-level=1",
     "-Cpasses=sancov-module",
@@ -32,17 +35,19 @@ const HOT: [&str; 6] = [
     "serde_json",
 ];
 
-/// Builds the tests, and gives the program.
+/// Builds the program of the targets.
 pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
     if std::env::var_os("CXX").is_none() && on_path("c++").is_none() {
         bail!(
             "libFuzzer is built from C++, and there is no compiler `c++`: install one, or name it in CXX"
         );
     }
-    say::step("Building the tests with coverage");
-    let mut cargo = workspace.cargo(&["rustc", "--package", "lessor", "--lib"]);
+    say::step("Building the targets with coverage");
+    let mut cargo = workspace.cargo(&["build", "--package", "lessor-fuzz"]);
     cargo
-        .args(["--profile", "test", "--features", "fuzz,test-hooks"])
+        .args(["--bin", "lessor-fuzz", "--features", "libfuzzer"])
+        .args(["--profile", "test"])
+        .env("RUSTC_WORKSPACE_WRAPPER", compiler(workspace)?)
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
         .arg(workspace.target().join("fuzz"));
@@ -50,7 +55,6 @@ pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
         let setting = format!("profile.test.package.{library}.opt-level=2");
         cargo.args(["--config", &setting]);
     }
-    cargo.arg("--").args(COVERAGE);
     let output = cargo
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -65,4 +69,26 @@ pub(super) fn build(workspace: &Workspace) -> Result<PathBuf> {
         .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .next_back()
         .context("cargo named no program that it built")
+}
+
+/// A compiler that adds coverage: a script, since cargo knows no flags for some crates
+/// alone. Its name holds its digest: with other flags, cargo builds anew.
+fn compiler(workspace: &Workspace) -> Result<PathBuf> {
+    let text = format!(
+        "#!/bin/sh\n# Written by `cargo xtask fuzz`.\nexec \"$@\" {}\n",
+        COVERAGE.join(" ")
+    );
+    let digest = Sha256::digest(&text);
+    let name: String = digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let directory = workspace.target().join("fuzz");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    let script = directory.join(format!("rustc-{name}"));
+    fs::write(&script, text).with_context(|| format!("cannot write {}", script.display()))?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }

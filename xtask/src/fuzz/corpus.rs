@@ -1,36 +1,53 @@
 //! The corpora in the tree: what somebody wrote and named, and the few inputs of
-//! all that were found which together reach most.
+//! all that were found which together reach most. One is a packed file there, and a
+//! directory while its target runs; the program of the targets knows both forms.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::fuzz::run::{libfuzzer, scratch};
 use crate::workspace::{Workspace, run};
 
-/// Files of a corpus at most, and bytes of one that was found.
-const FILES: usize = 40;
+/// Inputs of a corpus at most, and bytes of one that was found.
+const INPUTS: usize = 40;
 const BYTES: u64 = 1024;
 
 /// Characters of the name of a file that was found: the beginning of its SHA-1.
 const NAME: usize = 16;
 
-/// Where the corpora stand.
+/// Where the corpora stand, a packed file a target.
 pub(super) fn directory(workspace: &Workspace) -> PathBuf {
-    workspace.root().join("host").join("fuzz")
+    workspace.root().join("tests").join("fuzz").join("corpus")
 }
 
-/// The corpus of a target.
-pub(super) fn of(workspace: &Workspace, target: &str) -> PathBuf {
-    directory(workspace).join(target)
+/// The packed corpus of a target.
+fn packed(workspace: &Workspace, target: &str) -> PathBuf {
+    directory(workspace).join(format!("{target}.txt"))
 }
 
-/// Chooses anew which of the inputs that were found stand in the tree, and gives
-/// the number of files there.
+/// Where a corpus stands while its target runs.
+pub(super) fn unpacked(workspace: &Workspace, target: &str) -> PathBuf {
+    scratch(workspace).join(target).join("corpus")
+}
+
+/// Makes the directory of a target's corpus.
+pub(super) fn unpack(workspace: &Workspace, program: &Path, target: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    command
+        .arg("unpack")
+        .arg(packed(workspace, target))
+        .arg(unpacked(workspace, target));
+    run(&mut command)
+}
+
+/// Chooses anew which of the inputs that were found stand in the tree, packs them,
+/// and gives the number of inputs there.
 pub(super) fn keep(workspace: &Workspace, program: &Path, target: &str) -> Result<usize> {
-    let corpus = of(workspace, target);
+    let corpus = unpacked(workspace, target);
     let (found, written): (Vec<PathBuf>, Vec<PathBuf>) =
         files(&corpus)?.into_iter().partition(|file| is_found(file));
     let mut candidates = found.clone();
@@ -41,7 +58,7 @@ pub(super) fn keep(workspace: &Workspace, program: &Path, target: &str) -> Resul
     }
     let all: Vec<PathBuf> = written.iter().chain(&candidates).cloned().collect();
     let features = features(workspace, program, target, &all)?;
-    let chosen = choose(&features, written.len(), FILES);
+    let chosen = choose(&features, written.len(), INPUTS);
 
     let mut kept = written.len();
     let mut names = HashSet::new();
@@ -59,6 +76,12 @@ pub(super) fn keep(workspace: &Workspace, program: &Path, target: &str) -> Resul
     for file in found.iter().filter(|file| !names.contains(*file)) {
         fs::remove_file(file)?;
     }
+    let mut command = Command::new(program);
+    command
+        .arg("pack")
+        .arg(&corpus)
+        .arg(packed(workspace, target));
+    run(&mut command)?;
     Ok(kept)
 }
 

@@ -6,7 +6,7 @@ Drives the fuzz targets of the host by coverage (docs/fuzzing.md).
 
   cargo xtask fuzz [TARGET...] [--minutes N]
 
-  TARGET        a directory of host/fuzz; all of them where none is named
+  TARGET        a corpus of tests/fuzz; all of them where none is named
   --minutes N   of a processor for each of them (1 to 1440; 10)
 
 As many run at once as there are processors; nice -n 19 keeps the machine usable.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::fuzz::corpus;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, run};
 
 /// Bytes of an input at most: what is checked has its own bounds, and short
 /// inputs find more in an hour.
@@ -28,7 +28,7 @@ pub(super) fn scratch(workspace: &Workspace) -> PathBuf {
     workspace.target().join("fuzz").join("run")
 }
 
-/// The program, told to give itself to libFuzzer for this target.
+/// The program, told to give this target to libFuzzer.
 pub(super) fn libfuzzer(
     workspace: &Workspace,
     program: &Path,
@@ -36,10 +36,8 @@ pub(super) fn libfuzzer(
     arguments: &[String],
 ) -> Result<Command> {
     let directory = scratch(workspace).join(target);
-    let words = directory.join("words");
     let mut told = vec![
-        target.to_owned(),
-        format!("-dict={}", words.display()),
+        format!("-dict={}", directory.join("words").display()),
         format!("-artifact_prefix={}/", directory.join("crashes").display()),
         format!("-max_len={LONGEST}"),
         format!("-timeout={PATIENCE}"),
@@ -54,11 +52,8 @@ pub(super) fn libfuzzer(
         .with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(program);
     command
-        // Of the tests only targets look at what is asked, and only one obeys.
-        .args(["fuzz::", "--nocapture", "--test-threads=1"])
-        .env("LESSOR_FUZZ_TARGET", target)
-        .env("LESSOR_FUZZ_ARGUMENTS", told.join("\n"))
-        .env("LESSOR_FUZZ_WORDS", words)
+        .args(["run", target])
+        .args(told)
         .current_dir(workspace.root())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -111,10 +106,13 @@ impl Run {
             fs::remove_file(old.path())?;
         }
         File::create(directory.join("log"))?;
+        corpus::unpack(workspace, program, target)?;
+        let words = directory.join("words");
+        run(Command::new(program).args(["words", target]).arg(words))?;
         let arguments = [
             "-print_final_stats=1".to_owned(),
             found.display().to_string(),
-            corpus::of(workspace, target).display().to_string(),
+            corpus::unpacked(workspace, target).display().to_string(),
         ];
         let child = libfuzzer(workspace, program, target, &arguments)?
             .spawn()

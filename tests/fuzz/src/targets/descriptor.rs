@@ -1,0 +1,157 @@
+//! What a component says of itself: refused with a sentence, or fit to be
+//! trusted without another look.
+//!
+//! Input: name; version; summary; endpoints, one a line; names of publications,
+//! one a line; a schema, which is every schema. The first bytes of the input are
+//! also taken for a component's, and its lines for names of imports.
+
+use lessor::{
+    plugin_store::PluginError,
+    provider::Abilities,
+    sandbox::internals::{check_descriptor, check_header, check_version, imports::types as wit},
+    schema::Checker,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    target::Target,
+    text::{Sections, assert_sentence, text},
+};
+
+/// Bytes of a refusal: 200 characters of foreign text, escaped, and the words
+/// around.
+const SENTENCE: usize = 2_400;
+
+/// The target.
+pub(super) const TARGET: Target = Target {
+    name: "descriptor",
+    words: &[
+        "\n--\n",
+        "\n",
+        "a",
+        "1.2.3",
+        "-rc.1",
+        "+",
+        "0",
+        ".",
+        "tcp://",
+        "https://",
+        "http://",
+        "{host}",
+        ":{port}",
+        "{",
+        "}",
+        "*",
+        "[",
+        "]",
+        "config",
+        "creds/",
+        "crl/",
+        "..",
+        "/",
+        "\"type\":",
+        "\"object\"",
+        "\"required\":[\"a\"]",
+        "\"properties\":{",
+        "\"a\":{}",
+        "\"$ref\":\"#\"",
+        "\"$ref\":\"#/$defs/a\"",
+        "\"$defs\":{",
+        "\"allOf\":[",
+        "\"anyOf\":[",
+        "\"not\":",
+        "\"pattern\":\"",
+        "(a|b)*",
+        "{1,999}",
+        "\\\\p{L}",
+        "\"additionalProperties\":",
+        "\"unevaluatedProperties\":false",
+        "\"$id\":\"x\"",
+        "\"$schema\":\"",
+        "\"$anchor\":\"a\"",
+        "\"$dynamicRef\":\"#a\"",
+        "\"format\":",
+        "\"writeOnly\":true",
+        "true",
+        "false",
+        "null",
+        "-1",
+        "1e400",
+        "lessor:provider/x@0.2.0",
+        "\u{0}asm",
+        "\u{e4}",
+    ],
+    endings: &["refused", "trusted"],
+    cases: 2_000,
+    check,
+};
+
+#[test]
+fn a_descriptor_is_refused_by_a_sentence_or_can_be_trusted() {
+    TARGET.replay();
+}
+
+fn check(input: &[u8]) -> &'static str {
+    if let Err(error) = check_header(input) {
+        assert_sentence(&error.to_string(), SENTENCE);
+    }
+    let input = text(input);
+    for name in input.lines().take(4) {
+        // Other names were refused with the component.
+        let is_name = name.bytes().all(|byte| byte.is_ascii_graphic());
+        if let (true, Err(error)) = (is_name, check_version(name)) {
+            assert_sentence(&error.to_string(), name.len() + SENTENCE);
+        }
+    }
+    let mut sections = Sections::of(&input);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (name, version, summary) = (sections.next(), sections.next(), sections.next());
+    let endpoints = lines(sections.next());
+    let publication = lines(sections.next());
+    let schema = sections.next();
+    let found = wit::Descriptor {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        summary: summary.to_owned(),
+        config_schema: schema.to_owned(),
+        role_schema: schema.to_owned(),
+        request_schema: schema.to_owned(),
+        credential_schema: schema.to_owned(),
+        endpoints: endpoints.clone(),
+        name_limit: 63,
+        leaves_state: true,
+        propagation_s: 0,
+    };
+    let abilities = Abilities {
+        publication: publication.clone(),
+        ..Abilities::default()
+    };
+    let (descriptor, checks) = match check_descriptor(found, abilities) {
+        Ok(trusted) => trusted,
+        Err(error) => {
+            assert!(matches!(error, PluginError::Descriptor { .. }));
+            assert_sentence(&error.to_string(), SENTENCE);
+            return "refused";
+        }
+    };
+    // Names become parts of paths, of rows and of lines of the log.
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    assert!(!descriptor.name.is_empty() && descriptor.name.len() <= 64 && plain(name));
+    assert!(plain(version) && version.split(['.', '-', '+']).count() >= 3);
+    assert!(summary.len() <= 256 && !summary.contains('\n'));
+    assert!(endpoints.iter().all(|endpoint| plain(endpoint)));
+    for path in &publication {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        assert!(plain(path) && !path.is_empty());
+        assert!(path.split('/').all(|part| !["", ".", ".."].contains(&part)));
+    }
+    // An answer is always checked for something, and no schema that a mount
+    // takes is one that only the host's own checker would refuse.
+    assert!(!checks.credential.is_valid(&json!({})));
+    assert!(descriptor.credential_schema["required"].is_array());
+    Checker::new(&descriptor.credential_schema).unwrap();
+    let _ = checks
+        .config
+        .is_valid(&json!({"a": {"a": [{"a": "aaaa"}]}, "b": Value::Null}));
+    "trusted"
+}
