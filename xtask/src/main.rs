@@ -10,6 +10,7 @@ mod bindings;
 mod chaos;
 mod cluster;
 mod demo;
+mod deny;
 mod dev_server;
 mod first_build;
 mod fuzz;
@@ -40,6 +41,8 @@ The commands of this workspace.
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
+  cargo xtask deny              check the dependencies' licences, duplicates, sources
+                                and, where the database can be had, advisories
   cargo xtask bindings          make the SDK's bindings from wit/
   cargo xtask bindings --check  make them and compare with what is checked in
 ";
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         (Some("fuzz"), arguments) => fuzz::run_command(arguments),
         (Some("bench"), arguments) => bench::run_command(arguments),
         (Some("languages"), []) => languages::perform(),
+        (Some("deny"), []) => deny::perform(),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),
         (Some("bindings"), []) => bindings::write(),

