@@ -12,6 +12,7 @@
 mod admission;
 mod burden;
 mod changes;
+mod held;
 mod lists;
 mod marked;
 mod patch;
@@ -27,6 +28,7 @@ use self::shape::{Branches, Position};
 pub use self::{
     burden::is_bearable,
     changes::changes,
+    held::credentials_held,
     marked::{marks_secrets, secrets},
     patch::{kept, patched},
     redaction::{REDACTED, is_redacted, redact, restore},

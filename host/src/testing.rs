@@ -132,7 +132,7 @@ impl Fake {
                         "password": {"type": "string", "writeOnly": true}, "host": {"type": "string"}
                     }
                 }),
-                role_schema: anything.clone(),
+                role_schema: json!({"type": "object", "x-lessor-credentials": 2}),
                 request_schema: anything.clone(),
                 credential_schema: anything,
                 endpoints: vec!["tcp://{host}".into()],

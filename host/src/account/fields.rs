@@ -11,6 +11,7 @@ use crate::{
     schema,
     settings::truth,
     storage::{AccountRow, Former},
+    weak,
 };
 
 /// Shortest rotation period: Vault's own.
@@ -92,7 +93,7 @@ impl Asked {
             account,
             unscheduled: schedule == Schedule::ByHand && !is_told,
             schedule,
-            former: former(document, row)?,
+            former: former(document, schema, row)?,
             skip_import_rotation: skip.unwrap_or(false),
             db_name,
             warnings: foreign(document, schema)?,
@@ -146,34 +147,46 @@ fn schedule(
     Ok(asked)
 }
 
-/// What becomes of the former credential.
-fn former(document: &mut Map<String, Value>, row: Option<&AccountRow>) -> Result<Former, String> {
-    let stored = row.map(|row| row.former);
+/// What becomes of the former credential. It is kept only where upstream takes two: a
+/// static role that says otherwise would promise what the next rotation ends, also one
+/// whose provider said so once and does not any more.
+fn former(
+    document: &mut Map<String, Value>,
+    schema: &Value,
+    row: Option<&AccountRow>,
+) -> Result<Former, String> {
     let grace = document.remove("rotation_grace").unwrap_or_default();
     let grace = duration::of_value("rotation_grace", &grace)?;
-    let is_kept = match document.remove("keep").unwrap_or_default() {
-        Value::Null => None,
-        Value::Number(number) if number.as_u64() == Some(1) => Some(false),
-        Value::Number(number) if number.as_u64() == Some(2) => Some(true),
-        Value::String(text) if text == "1" => Some(false),
-        Value::String(text) if text == "2" => Some(true),
-        _ => {
-            return Err(
-                "keep must be 1 or 2: how many credentials of the account stay valid between rotations".into(),
-            );
-        }
+    let kept = match document.remove("keep") {
+        None | Some(Value::Null) => None,
+        Some(value) => match weak::integer(&value) {
+            Some(kept @ 1..=2) => Some(kept == 2),
+            _ => {
+                return Err(
+                    "keep must be 1 or 2: how many credentials of the account stay valid between rotations".into(),
+                );
+            }
+        },
     };
-    let or = |stored: Option<Former>| {
-        stored.unwrap_or(Former {
+    let stored = row.map_or(
+        Former {
             grace: DEFAULT_GRACE,
             is_kept: false,
-        })
-    };
-    let stored = or(stored);
-    Ok(Former {
+        },
+        |row| row.former,
+    );
+    let former = Former {
         grace: grace.unwrap_or(stored.grace),
-        is_kept: is_kept.unwrap_or(stored.is_kept),
-    })
+        is_kept: kept.unwrap_or(stored.is_kept),
+    };
+    if former.is_kept && schema::credentials_held(schema)? < 2 {
+        return Err(
+            "keep must be 1: an account of this provider has one credential at a time, so each rotation ends the \
+             former one; write keep=1, or leave keep out of a new static role"
+                .into(),
+        );
+    }
+    Ok(former)
 }
 
 /// Takes what Vault's database engine knows and this provider does not; what it asks for
@@ -191,29 +204,18 @@ fn foreign(document: &mut Map<String, Value>, schema: &Value) -> Result<Vec<Stri
         }
     }
     let mut warnings = Vec::new();
-    if asks(&take("credential_config")) {
+    if !weak::is_nothing(&take("credential_config")) {
         warnings.push(
             "credential_config is not used: the provider's own fields say what a password looks like".to_owned(),
         );
     }
-    if asks(&take("rotation_statements")) {
+    if !weak::is_nothing(&take("rotation_statements")) {
         warnings.push(
             "rotation_statements are not run: the provider changes the credential by statements of its own"
                 .to_owned(),
         );
     }
     Ok(warnings)
-}
-
-/// Whether a value asks for anything: clients send some fields always.
-fn asks(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => true,
-    }
 }
 
 #[cfg(test)]
@@ -223,9 +225,11 @@ mod tests {
     use super::*;
     use crate::account::resting;
 
+    /// Where upstream takes two credentials of an account.
     fn take(body: Value, row: Option<&AccountRow>) -> Result<(Asked, Value), String> {
         let mut body = body.as_object().unwrap().clone();
-        let asked = Asked::take(&mut body, &json!({}), row, Timestamp(0))?;
+        let two = json!({"x-lessor-credentials": 2});
+        let asked = Asked::take(&mut body, &two, row, Timestamp(0))?;
         Ok((asked, Value::Object(body)))
     }
 
@@ -323,6 +327,49 @@ mod tests {
         assert_eq!(asked.schedule, Schedule::ByHand);
     }
 
+    /// It was taken, and shown as what holds, where each rotation ended the former one.
+    #[test]
+    fn a_second_credential_is_kept_only_where_upstream_takes_two() {
+        let row = |is_kept| AccountRow {
+            former: Former {
+                grace: DEFAULT_GRACE,
+                is_kept,
+            },
+            ..AccountRow::resting("billing", Schedule::ByHand)
+        };
+        for (held, stored, body, kept) in [
+            (json!({}), None, json!({}), Some(false)),
+            (json!({}), None, json!({"keep": 1}), Some(false)),
+            (json!({}), None, json!({"keep": 2}), None),
+            (json!({}), Some(false), json!({"keep": "2"}), None),
+            (json!(1), None, json!({"keep": 2}), None),
+            // From before it was refused, or the provider said so once.
+            (json!({}), Some(true), json!({}), None),
+            (json!({}), Some(true), json!({"keep": 1}), Some(false)),
+            (json!(2), None, json!({}), Some(false)),
+            (json!(2), None, json!({"keep": 2}), Some(true)),
+            (json!(2), None, json!({"keep": " 2 "}), Some(true)),
+            (json!(2), Some(true), json!({"keep": null}), Some(true)),
+        ] {
+            let schema = match held.is_u64() {
+                true => json!({"x-lessor-credentials": held}),
+                false => held,
+            };
+            let mut body = body.as_object().unwrap().clone();
+            let named = json!({"username": "billing", "manual": true});
+            body.extend(named.as_object().unwrap().clone());
+            let row = stored.map(row);
+            let asked = Asked::take(&mut body.clone(), &schema, row.as_ref(), Timestamp(0));
+            match (asked, kept) {
+                (Ok(asked), Some(kept)) => {
+                    assert_eq!(asked.former.is_kept, kept, "{schema} {body:?}");
+                }
+                (Err(sentence), None) => assert!(sentence.contains("write keep=1"), "{sentence}"),
+                (other, _) => panic!("{schema} {body:?}: {other:?}"),
+            }
+        }
+    }
+
     #[test]
     fn what_means_nothing_here_is_warned_of() {
         let body = json!({
@@ -365,7 +412,8 @@ mod tests {
             ),
             (with("rotation_window", json!("1h")), "rotation_window"),
             (with("rotation_grace", json!("soon")), "rotation_grace"),
-            (with("keep", json!(3)), "keep must be"),
+            (with("keep", json!(3)), "keep must be 1 or 2"),
+            (with("keep", json!("both")), "keep must be 1 or 2"),
             (with("manual", json!("perhaps")), "manual"),
             (
                 with("credential_type", json!("rsa_private_key")),

@@ -80,6 +80,10 @@ pub fn check(
     })?;
     let (config_schema, config) = compiled("config-schema", &found.config_schema)?;
     let (role_schema, _) = compiled("role-schema", &found.role_schema)?;
+    schema::credentials_held(&role_schema).map_err(|reason| PluginError::Descriptor {
+        field: "role-schema",
+        reason,
+    })?;
     let (request_schema, _) = compiled("request-schema", &found.request_schema)?;
     let (credential_schema, credential) = compiled("credential-schema", &found.credential_schema)?;
     let requires = credential_schema
@@ -271,7 +275,7 @@ mod tests {
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
         type Change = fn(&mut wit::Descriptor);
-        let cases: [(&str, Change); 22] = [
+        let cases: [(&str, Change); 23] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
@@ -297,6 +301,9 @@ mod tests {
             ("endpoints", |d| d.endpoints = vec![String::from("{a}{b}")]),
             ("config-schema", |d| d.config_schema = String::from("{")),
             ("role-schema", |d| d.role_schema = String::from("true")),
+            ("role-schema", |d| {
+                d.role_schema = String::from(r#"{"x-lessor-credentials": 3}"#);
+            }),
             ("request-schema", |d| {
                 d.request_schema = String::from(r#"{"type": "array"}"#)
             }),

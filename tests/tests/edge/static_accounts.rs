@@ -357,6 +357,8 @@ fn bad_static_roles_are_refused_and_change_nothing() {
         ("a window too long", "POST", "db/static-roles/b", of_b(json!({"rotation_schedule": "0 3 * * *", "rotation_window": "25h"})), 400, &["rotation_window", "86400 s"]),
         ("a period too short", "POST", "db/static-roles/b", of_b(json!({"rotation_period": "1s"})), 400, &["rotation_period", "5 s"]),
         ("a word for a truth", "POST", "db/static-roles/b", of_b(json!({"skip_import_rotation": "no"})), 400, &["skip_import_rotation"]),
+        ("two passwords at a time", "POST", "db/static-roles/b", of_b(json!({"keep": 2})), 400, &["keep must be 1", "write keep=1"]),
+        ("two passwords at a time for a role that is there", "POST", "db/static-roles/app", json!({"keep": "2"}), 400, &["keep must be 1"]),
         ("a provider without accounts", "POST", "pki/static-roles/b", of_account("x", &json!({})), 400, &["no static roles"]),
         ("a mount without config", "POST", "bare/static-roles/b", of_b(json!({})), 400, &["no config"]),
         ("no such mount", "POST", "nowhere/static-roles/b", of_b(json!({})), 404, &["nowhere"]),
