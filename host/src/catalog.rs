@@ -255,8 +255,9 @@ impl Catalog {
     ///
     /// # Errors
     /// A sentence where the name or version cannot be used, the file is not
-    /// there, has another digest, or is no provider; `Conflict` where other bytes are
-    /// pinned as that version and `replace` is not set.
+    /// there, has another digest, or is no provider; where `replace` is not set,
+    /// `Conflict` where other bytes are pinned as that version, and `Invalid` where the
+    /// provider says that it is another version than the one that is asked for.
     pub async fn examine(&self, spec: PinSpec, replace: bool) -> Result<Examined, Refusal> {
         check_name(&spec.name)?;
         let asked = spec
@@ -287,6 +288,17 @@ impl Catalog {
             None => version::canonical(&plugin.provider.descriptor().version)?,
         };
         let former = self.replaced(&spec, &version, replace)?;
+        let stands = former
+            .as_ref()
+            .is_some_and(|former| former.sha256 == spec.sha256);
+        let own = &plugin.provider.descriptor().version;
+        if !replace && !stands && !version::same(own, &version) {
+            return Err(Refusal::Invalid(format!(
+                "version {version} of plugin {:?} is not what the provider says: it is version {own}; leave version \
+                 out, or have yours take its place (replace=true, `lessor plugin pin --replace`)",
+                spec.name
+            )));
+        }
         Ok(Examined {
             pin: PinRow {
                 name: spec.name,

@@ -34,7 +34,8 @@ pub struct Upgrades {
 /// What a pin may do to what is there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change {
-    /// It may take the place of other bytes that are pinned as its version.
+    /// It may take the place of other bytes that are pinned as its version, and its
+    /// version that of the one that the provider says of itself.
     pub replace: bool,
     /// Also where configs and roles of the mounts that run that version do not fit it.
     pub force: bool,

@@ -37,7 +37,8 @@ pub enum Verb {
         /// The version to pin it as [default: the provider's own]
         #[arg(long)]
         version: Option<String>,
-        /// Also where other bytes are pinned as that version
+        /// Also where other bytes are pinned as that version, or the provider says that it
+        /// is another one
         #[arg(long)]
         replace: bool,
         /// With --replace: also where a config or role of the mounts that run that

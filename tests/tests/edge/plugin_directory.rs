@@ -26,8 +26,11 @@ fn unpinned(server: &Server, file: &str) -> Option<Value> {
     files.into_iter().find(|found| found["file"] == file)
 }
 
+/// Pins a file as a version that it does not say of itself.
 fn pin_version(server: &Server, name: &str, file: &str, version: &str) {
-    let body = json!({"command": file, "sha256": server.digest(file), "version": version});
+    let body = json!({
+        "command": file, "sha256": server.digest(file), "version": version, "replace": true
+    });
     server
         .http
         .put(&format!("sys/plugins/catalog/secret/{name}"), &body)
@@ -362,12 +365,44 @@ fn other_bytes_take_the_place_of_a_pinned_version_only_where_that_is_asked_for()
     assert_eq!(certify(&server, "ca").status, 200);
     // The same bytes again replace nothing.
     pin(&json!({})).ok();
+}
 
-    let warned = pin(&json!({"version": "3.0.0"})).ok().json()["warnings"].to_string();
+/// Any version was taken, and mounts that follow the newest went over to it.
+#[test]
+fn a_version_that_the_provider_does_not_say_needs_a_word() {
+    let server = Server::start();
+    authority(&server, "ca", &json!({"type": "certificate"}));
+    let at = "sys/plugins/catalog/secret/certificate";
+    let digest = server.digest("certificate.wasm");
+    let body = |changes: &Value| {
+        let body = json!({"command": "certificate.wasm", "sha256": digest, "version": "3.0.0"});
+        lessor_tests::fixture::changed(body, changes)
+    };
+    for changes in [
+        json!({}),
+        json!({"version": "v0.1.1"}),
+        json!({"version": "0.1.0-rc1"}),
+        json!({"force": true}),
+    ] {
+        let body = body(&changes);
+        let sentence = server.http.put(at, &body).refused(400);
+        let asked = body["version"].as_str().unwrap().trim_start_matches('v');
+        for part in [asked, "is version 0.1.0", "replace=true", "certificate"] {
+            assert!(sentence.contains(part), "{part}: {sentence}");
+        }
+        assert_eq!(server.http.get(at).data()["version"], "v0.1.0");
+    }
+    let warned = server.http.put(at, &body(&json!({"replace": true}))).ok();
+    let warned = warned.json()["warnings"].to_string();
     assert!(
         warned.contains("0.1.0") && warned.contains("v3.0.0"),
         "{warned}"
     );
+    // What stands is written back without the word.
+    let shown = server.http.get(at).data();
+    assert_eq!(shown["version"], "v3.0.0");
+    server.http.put(at, &shown).ok();
+    assert_eq!(certify(&server, "ca").status, 200);
 }
 
 #[test]

@@ -104,16 +104,17 @@ fn a_plugin_is_registered_in_every_form_that_vault_has_had() {
         (json!({"sha256": digest}), own, ""),
         (json!({"sha_256": digest}), own, ""),
         (
-            json!({"sha256": digest, "version": "1.2.3"}),
+            json!({"sha256": digest, "version": "1.2.3", "replace": true}),
             "v1.2.3",
             "0.1.0",
         ),
         (
-            json!({"sha256": digest, "version": "v1.2"}),
+            json!({"sha256": digest, "version": "v1.2", "replace": true}),
             "v1.2.0",
             "0.1.0",
         ),
         (json!({"sha256": digest, "version": ""}), own, ""),
+        (json!({"sha256": digest, "version": "0.1"}), own, ""),
         (
             json!({"sha256": digest, "args": ["--tls"]}),
             own,
