@@ -233,6 +233,10 @@ impl<P: Provider> Rotated<P> {
 
     /// Names the former credential, where it is still valid and the host must
     /// end it by `revoke` once the new one is stored and proven.
+    ///
+    /// A provider whose accounts hold two credentials says so in the schema of its roles
+    /// (`#[schemars(extend("x-lessor-credentials" = 2))]`): operators may then have the
+    /// former one of an account kept until the next rotation.
     #[must_use]
     pub fn retires(mut self, id: impl Into<String>) -> Self {
         self.retires = Some(id.into());

@@ -33,7 +33,8 @@ pub struct SecretRef(Secret);
 impl Secret {
     /// Takes ownership of a value that is secret from now on: the host is told, and masks
     /// it in log lines, failures, metadata and the words of a panic, whatever becomes of
-    /// the call.
+    /// the call. That is for what is computed of a secret, too, where others may be tried
+    /// on it: a hash of a password, a verifier.
     pub fn new(value: impl Into<String>) -> Self {
         let value = value.into();
         if value.len() >= SHORTEST {

@@ -1,14 +1,12 @@
 //! Making a role. Everything happens in one transaction that also marks the
 //! role, so a repeat that finds the mark knows that all of it happened.
 
-use lessor_sdk::crypto::pbkdf2_sha256;
 use lessor_sdk::prelude::*;
-use zeroize::Zeroizing;
 
-use crate::config::{Config, PasswordAuthentication};
+use crate::config::Config;
 use crate::ownership::{self, Owner};
+use crate::password::NewPassword;
 use crate::problem::{Problem, told};
-use crate::protocol::{SALT_LENGTH, verifier};
 use crate::role::{Form, Role, create_role};
 use crate::session::{Session, with_session};
 use crate::sql::{check_principal, valid_until};
@@ -54,7 +52,8 @@ pub(crate) fn create(
     let name = ctx.principal_name.as_str();
     check_principal(name)?;
     let password = ctx.password(&role.password_policy)?;
-    let steps = steps(ctx, config, role, name, &password, expires_at)?;
+    let password = NewPassword::of(ctx, config, name, password, &role.creation_statements);
+    let steps = steps(ctx, role, name, &password, expires_at)?;
     let made = with_session(config, &config.database, |session| {
         if ctx.attempt > 1 && is_ours(session, ctx, name)? {
             return Ok(Vec::new());
@@ -75,29 +74,28 @@ pub(crate) fn create(
             outcome => outcome,
         }
     });
-    let warnings = made.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
-    for warning in told(&warnings, &[password.expose()]) {
+    let warnings = made.map_err(|problem| problem.into_failure(config, &password.secrets()))?;
+    for warning in told(&warnings, &password.secrets()) {
         lessor_sdk::log::warn(&warning, &[]);
     }
-    Ok(Issued::new(name, Credential::new(config, name, password)).fact("username", name))
+    let credential = Credential::new(config, name, password.into_plain());
+    Ok(Issued::new(name, credential).fact("username", name))
 }
 
 /// All that makes the role, its mark included.
 pub(crate) fn steps(
     ctx: &Context,
-    config: &Config,
     role: &Role,
     name: &str,
-    password: &Secret,
+    password: &NewPassword,
     expires_at: Option<UnixTime>,
 ) -> Result<Vec<Step>> {
     let until = valid_until(expires_at);
     let mut steps = match role.form()? {
         Form::Declared => {
-            let verifier = password_verifier(ctx, password);
             let mut steps = vec![Step::new(
                 "Creating the role",
-                create_role(role, name, &verifier, &until),
+                create_role(role, name, password.sql(), &until),
             )];
             for (index, grant) in role.grants.iter().enumerate() {
                 let commands = grant.commands(name).into_iter();
@@ -108,10 +106,9 @@ pub(crate) fn steps(
             steps
         }
         Form::Statements => {
-            let password = stated_password(ctx, config, password);
             let values = Values {
                 name,
-                password: Some(&password),
+                password: Some(password.sql()),
                 expiration: Some(&until),
             };
             let rendered = role
@@ -128,18 +125,6 @@ pub(crate) fn steps(
     Ok(steps)
 }
 
-/// What `{{password}}` stands for in the operator's own statements.
-pub(crate) fn stated_password(
-    ctx: &Context,
-    config: &Config,
-    password: &Secret,
-) -> Zeroizing<String> {
-    match config.password_authentication {
-        PasswordAuthentication::ScramSha256 => password_verifier(ctx, password),
-        PasswordAuthentication::Password => Zeroizing::new(password.expose().to_owned()),
-    }
-}
-
 /// How the transaction runs that makes a role, or rehearses it.
 pub(crate) fn mode(ctx: &Context, role: &Role, end: End) -> Mode {
     Mode {
@@ -147,12 +132,6 @@ pub(crate) fn mode(ctx: &Context, role: &Role, end: End) -> Mode {
         end,
         patience: ctx.timeout / 2,
     }
-}
-
-/// What the server keeps of a password, the same for every attempt.
-pub(crate) fn password_verifier(ctx: &Context, password: &Secret) -> Zeroizing<String> {
-    let salt = ctx.derive("scram salt", SALT_LENGTH);
-    Zeroizing::new(verifier(password.expose(), &salt, pbkdf2_sha256))
 }
 
 fn is_ours(session: &mut Session, ctx: &Context, name: &str) -> Result<bool, Problem> {

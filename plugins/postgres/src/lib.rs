@@ -6,6 +6,7 @@
 //!
 //! - `config`, `role`, `template`: what the operator writes.
 //! - `create`, `renew`, `revoke`, `rotate`, `validate`: one operation each.
+//! - `password`: new ones, and what a server keeps of them.
 //! - `ownership`: which roles are ours; `transaction`: several statements in one
 //!   round trip; `session`: logged-in connections, parked between calls.
 //! - `problem`: what went wrong, as a failure that says what to do.
@@ -16,13 +17,15 @@
 //! 1. Every operation may run again under the same operation id: what it made
 //!    carries that id, and every secret is derived from it.
 //! 2. No password leaves in SQL in the clear, unless the operator's own
-//!    statements ask for that, and none appears in a failure.
+//!    statements ask for that, and neither it nor what the server keeps of it
+//!    appears in a failure.
 //! 3. A connection is parked between transactions only, with nothing changed in
 //!    its session.
 
 mod config;
 mod create;
 mod ownership;
+mod password;
 mod problem;
 pub mod protocol;
 mod renew;

@@ -367,8 +367,9 @@ fn by_kind_advice(code: &str) -> &'static str {
     }
 }
 
-/// A server's message without secrets. Whatever it quotes is compared, because
-/// a syntax error quotes the token where it stopped, and the password may be cut
+/// A server's message without secrets, and without what servers keep of passwords,
+/// whose ever they are: a statement may have read them. Whatever it quotes is compared,
+/// because a syntax error quotes the token where it stopped, and the password may be cut
 /// into several tokens. A piece of a few characters is no secret, and may be the
 /// name of a table.
 fn scrub(message: &str, secrets: &[&str]) -> String {
@@ -376,6 +377,7 @@ fn scrub(message: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, REDACTED);
     }
+    let text = without_kept(&text);
     let part_of_secret =
         |piece: &str| piece.len() >= PIECE && secrets.iter().any(|secret| secret.contains(piece));
     let pieces = text.split('"').enumerate();
@@ -387,6 +389,60 @@ fn scrub(message: &str, secrets: &[&str]) -> String {
         }
     });
     kept.collect::<Vec<_>>().join("\"")
+}
+
+/// A text without verifiers and hashes of passwords in the form in which servers keep
+/// them.
+fn without_kept(text: &str) -> String {
+    let mut left = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, length)) = KEPT
+        .iter()
+        .filter_map(|kind| kind.find(rest))
+        .min_by_key(|(at, _)| *at)
+    {
+        let (before, kept) = rest.split_at(at);
+        left.push_str(before);
+        left.push_str(REDACTED);
+        rest = kept.get(length..).unwrap_or_default();
+    }
+    left.push_str(rest);
+    left
+}
+
+/// One form in which servers keep a password.
+struct Kept {
+    mark: &'static str,
+    /// What may follow.
+    holds: fn(char) -> bool,
+    /// How much of that must.
+    least: usize,
+}
+
+const KEPT: [Kept; 2] = [
+    Kept {
+        mark: "SCRAM-SHA-256$",
+        holds: |character| character.is_ascii_alphanumeric() || "+/=:$".contains(character),
+        least: 1,
+    },
+    Kept {
+        mark: "md5",
+        holds: |character| character.is_ascii_hexdigit(),
+        least: 32,
+    },
+];
+
+impl Kept {
+    /// Where the first one begins, and its length, both in bytes.
+    fn find(&self, text: &str) -> Option<(usize, usize)> {
+        text.match_indices(self.mark).find_map(|(at, mark)| {
+            let from = at + mark.len();
+            let rest = text.get(from..)?;
+            let end = rest.find(|character| !(self.holds)(character));
+            let length = end.unwrap_or(rest.len());
+            (length >= self.least).then_some((at, mark.len() + length))
+        })
+    }
 }
 
 const REDACTED: &str = "****";
@@ -474,6 +530,33 @@ mod tests {
                 &["Ab3x-Yz9q"],
             );
             assert!(kept.message().contains(name), "{kept}");
+        }
+    }
+
+    /// Of any role: whoever may read `pg_authid` may raise what stands there.
+    #[test]
+    fn no_message_shows_what_a_server_keeps_of_a_password() {
+        let verifier = "SCRAM-SHA-256$4096:AQIDBAUGBwgJCgsMDQ4PEA==$8rrDg00O/aiW=:05L1f+yZ=";
+        let hash = "md55ebe2294ecd0e0f08eab7690d2a6ee69";
+        for (message, expected) in [
+            (format!("it is {verifier}"), "it is ****"),
+            (
+                format!("{verifier}, {hash}; {verifier}."),
+                "****, ****; ****.",
+            ),
+            (
+                format!("role \"{verifier}\" is not"),
+                "role \"****\" is not",
+            ),
+            (format!("md5 {hash} md5"), "md5 **** md5"),
+            ("SCRAM-SHA-256$4096:AQID \u{e4}".to_owned(), "**** \u{e4}"),
+            (
+                "SCRAM-SHA-256 and md5, md5sum, SCRAM-SHA-256$".to_owned(),
+                "SCRAM-SHA-256 and md5, md5sum, SCRAM-SHA-256$",
+            ),
+            (String::new(), ""),
+        ] {
+            assert_eq!(scrub(&message, &[]), expected);
         }
     }
 

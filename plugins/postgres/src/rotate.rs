@@ -3,10 +3,12 @@
 //! the same, and can log in with it where the former is already gone.
 
 use lessor_sdk::prelude::*;
+use zeroize::Zeroizing;
 
 use crate::Postgres;
 use crate::config::Config;
-use crate::create::{Credential, password_verifier, stated_password};
+use crate::create::Credential;
+use crate::password::NewPassword;
 use crate::problem::Problem;
 use crate::role::Role;
 use crate::session::{log_in, with_session};
@@ -18,7 +20,8 @@ use crate::transaction::{End, Mode, Step, run};
 pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Postgres>> {
     config.check()?;
     let password = ctx.password_for("root", &PasswordPolicy::default())?;
-    let sql = set_password(ctx, "CURRENT_USER", &password);
+    let password = NewPassword::hidden(ctx, password);
+    let sql = set_password("CURRENT_USER", &password);
     let change = |former: &str| -> Result<(), Problem> {
         let mut session = log_in(config, &config.database, former)?;
         session
@@ -33,15 +36,17 @@ pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Postgres>> 
     {
         // Had an earlier attempt changed it, the new one is already in force.
         // Otherwise the first refusal is the one to tell.
-        if log_in(config, &config.database, password.expose()).is_ok() {
+        let [new, _] = password.secrets();
+        if log_in(config, &config.database, new).is_ok() {
             changed = Ok(());
         }
     }
     changed.map_err(|problem| {
-        problem.into_failure(config, &[config.password.expose(), password.expose()])
+        let [new, kept] = password.secrets();
+        problem.into_failure(config, &[config.password.expose(), new, kept])
     })?;
     Ok(Rotated::root(Config {
-        password,
+        password: password.into_plain(),
         ..config.clone()
     })
     .fact("username", config.username.as_str()))
@@ -62,7 +67,8 @@ pub(crate) fn account(ctx: &Context, config: &Config, role: &Role) -> Result<Rot
         ));
     }
     let password = ctx.password_for("account", &role.password_policy)?;
-    let steps = account_steps(ctx, config, role, username, &password)?;
+    let password = NewPassword::of(ctx, config, username, password, &role.rotation_statements);
+    let steps = account_steps(role, username, &password)?;
     let mode = Mode {
         alone: role.rotation_statements.grant_on_objects(),
         end: End::Commit,
@@ -71,28 +77,26 @@ pub(crate) fn account(ctx: &Context, config: &Config, role: &Role) -> Result<Rot
     let changed = with_session(config, &config.database, |session| {
         run(session, mode, &steps)
     });
-    changed.map_err(|problem| problem.into_failure(config, &[password.expose()]))?;
-    Ok(Rotated::account(Credential::new(config, username, password)).fact("username", username))
+    changed.map_err(|problem| problem.into_failure(config, &password.secrets()))?;
+    let credential = Credential::new(config, username, password.into_plain());
+    Ok(Rotated::account(credential).fact("username", username))
 }
 
 /// What gives an existing role its new password: the operator's own statements, or
 /// the command for it.
 pub(crate) fn account_steps(
-    ctx: &Context,
-    config: &Config,
     role: &Role,
     username: &str,
-    password: &Secret,
+    password: &NewPassword,
 ) -> Result<Vec<Step>> {
     if role.rotation_statements.is_empty() {
-        let sql = set_password(ctx, &identifier(username), password);
+        let sql = set_password(&identifier(username), password);
         let about = format!("Changing the password of {username:?}");
-        return Ok(vec![Step::new(about, sql)]);
+        return Ok(vec![Step::new(about, sql.as_str())]);
     }
-    let password = stated_password(ctx, config, password);
     let values = Values {
         name: username,
-        password: Some(&password),
+        password: Some(password.sql()),
         expiration: None,
     };
     let rendered = role
@@ -105,9 +109,6 @@ pub(crate) fn account_steps(
 }
 
 /// The command that gives a role a new password. `role` is quoted.
-fn set_password(ctx: &Context, role: &str, password: &Secret) -> String {
-    format!(
-        "ALTER ROLE {role} PASSWORD '{}'",
-        *password_verifier(ctx, password)
-    )
+fn set_password(role: &str, password: &NewPassword) -> Zeroizing<String> {
+    Zeroizing::new(format!("ALTER ROLE {role} PASSWORD '{}'", password.sql()))
 }

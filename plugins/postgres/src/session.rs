@@ -3,10 +3,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use lessor_sdk::crypto::pbkdf2_sha256;
 use lessor_sdk::prelude::*;
 
 use crate::config::{Config, SslMode};
+use crate::password;
 use crate::problem::Problem;
 use crate::protocol::{Channel, Client, Error, Login, request_tls};
 
@@ -67,8 +67,10 @@ fn open(config: &Config, database: &str, password: &str) -> Result<Session, Erro
         database,
         parameters: options.chain(application).collect(),
         nonce: nonce()?,
-        pbkdf2: pbkdf2_sha256,
+        pbkdf2: password::pbkdf2,
     };
+    // The server may be one that keeps this; SCRAM tells of its own.
+    password::md5(&config.username, password);
     let mut session = Client::new(connection);
     session.log_in(login, &channel)?;
     Ok(session)

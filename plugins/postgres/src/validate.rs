@@ -11,6 +11,7 @@ use lessor_sdk::prelude::*;
 use crate::config::{Config, SslMode};
 use crate::create;
 use crate::ownership::no_answer;
+use crate::password::NewPassword;
 use crate::problem::{Cause, Problem, told};
 use crate::revoke;
 use crate::role::{Grant, Role};
@@ -262,20 +263,23 @@ fn rehearse(
 ) -> Result<Vec<String>> {
     let name = format!("lessor-check-{}", ctx.operation_id);
     let password = ctx.password_for("rehearsal", &role.password_policy)?;
-    let (steps, mode) = if role.username.is_some() {
-        let steps = rotate::account_steps(ctx, config, role, role.account()?, &password)?;
+    let (steps, mode, password) = if role.username.is_some() {
+        let account = role.account()?;
+        let password = NewPassword::of(ctx, config, account, password, &role.rotation_statements);
+        let steps = rotate::account_steps(role, account, &password)?;
         let mode = Mode {
             alone: role.rotation_statements.grant_on_objects(),
             end: End::Rollback,
             patience: ctx.timeout / 4,
         };
-        (steps, mode)
+        (steps, mode, password)
     } else {
+        let password = NewPassword::of(ctx, config, &name, password, &role.creation_statements);
         let mode = Mode {
             patience: ctx.timeout / 4,
             ..create::mode(ctx, role, End::Rollback)
         };
-        (life(ctx, config, role, root, &name, &password)?, mode)
+        (life(ctx, role, root, &name, &password)?, mode, password)
     };
     let warnings = run(session, mode, &steps).map_err(|problem| {
         if matches!(problem.cause, Cause::TransactionEnded) {
@@ -289,24 +293,24 @@ fn rehearse(
             let _ = run(session, mode, &end(root, &name));
         }
         problem
-            .into_failure(config, &[password.expose()])
+            .into_failure(config, &password.secrets())
             .while_doing(REHEARSAL)
     })?;
     // The rehearsal's own name would only puzzle.
-    Ok(told(&warnings, &[password.expose(), &name]))
+    let [plain, kept] = password.secrets();
+    Ok(told(&warnings, &[plain, kept, &name]))
 }
 
 /// A role's whole life, but for its sessions.
 fn life(
     ctx: &Context,
-    config: &Config,
     role: &Role,
     root: &Root,
     name: &str,
-    password: &Secret,
+    password: &NewPassword,
 ) -> Result<Vec<Step>> {
     let until = ctx.now().plus(Duration::from_secs(3_600));
-    let mut steps = create::steps(ctx, config, role, name, password, Some(until))?;
+    let mut steps = create::steps(ctx, role, name, password, Some(until))?;
     steps.extend(renew::steps(role, name, &valid_until(Some(until)))?);
     if role.revocation_statements.is_empty() {
         steps.extend(end(root, name));

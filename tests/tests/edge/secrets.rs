@@ -3,7 +3,11 @@
 
 use std::{fs, path::Path};
 
-use lessor_tests::{fixture::Fixture, postgres::Postgres, server::Server};
+use lessor_tests::{
+    fixture::{Fixture, changed},
+    postgres::Postgres,
+    server::Server,
+};
 use serde_json::json;
 
 /// Every file under `directory` with its bytes.
@@ -116,6 +120,91 @@ fn no_secret_reaches_the_log_the_audit_a_refusal_or_the_disk() {
                 .any(|(_, bytes)| contains(bytes, &kept.username)),
         "names of upstream roles are kept, so the search would find them"
     );
+}
+
+/// Whether a text holds a key of a verifier, in Base64 or hex, or a hash by MD5.
+fn shows_a_key(text: &str) -> bool {
+    let longest = |holds: fn(&char) -> bool| {
+        let runs = text.split(|character| !holds(&character));
+        runs.map(str::len).max().unwrap_or_default()
+    };
+    let of_base64 =
+        |character: &char| character.is_ascii_alphanumeric() || "+/".contains(*character);
+    longest(of_base64) >= 43 || longest(char::is_ascii_hexdigit) >= 32
+}
+
+/// The keys of a rehearsal's verifier stood in what the operator's own statement raised:
+/// whoever has them may try passwords on them.
+#[test]
+fn no_error_shows_what_a_server_keeps_of_a_password() {
+    let fixture = Fixture::start();
+    fixture
+        .postgres
+        .sql("create role harness_app login password 'former'");
+    let http = &fixture.server.http;
+    let verifier = "'{{password}}'";
+    let keys = "split_part('{{password}}', '$', 3)";
+    let stored = format!("split_part({keys}, ':', 1)");
+    let server_key = format!("split_part({keys}, ':', 2)");
+    let in_hex = format!("encode(decode({stored}, 'base64'), 'hex')");
+    let of_root = "(select rolpassword from pg_authid where rolname = current_user)";
+    let hash = "md5('{{password}}' || '{{name}}')";
+    let marked_hash = format!("'md5' || {hash}");
+    let raise = |level: &str, what: &str| {
+        format!("DO $do$ BEGIN RAISE {level} 'this: %', {what}; END $do$")
+    };
+    // Whether the host knows what the provider does not look for.
+    let told = |what: &str, text: &str| {
+        assert!(text.contains("this: ****"), "{what}: {text}");
+        assert!(!shows_a_key(text), "{what}: {text}");
+    };
+    let make = "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}'";
+    for (authentication, cases) in [
+        (
+            "scram-sha-256",
+            vec![verifier, keys, &stored, &server_key, &in_hex, of_root],
+        ),
+        ("password", vec![verifier, hash, &marked_hash, of_root]),
+    ] {
+        let config = changed(
+            fixture.config(),
+            &json!({"password_authentication": authentication}),
+        );
+        http.post("db/config", &config).ok();
+        for what in cases {
+            let statements =
+                json!({"member_of": null, "creation_statements": [make, raise("EXCEPTION", what)]});
+            told(
+                what,
+                &fixture.write_role("raising", &statements).refused(400),
+            );
+
+            let warning =
+                json!({"member_of": null, "creation_statements": [make, raise("WARNING", what)]});
+            let warned = fixture.write_role("warning", &warning).ok();
+            told(what, &warned.json()["warnings"].to_string());
+
+            // The rehearsal passes, the operation does not.
+            let later = raise("EXCEPTION", what).replace(
+                "RAISE",
+                "IF '{{name}}' NOT LIKE 'lessor-check-%' THEN RAISE",
+            );
+            let later = later.replace("; END", "; END IF; END");
+            let failing = json!({"member_of": null, "creation_statements": [make, later]});
+            fixture.write_role("failing", &failing).ok();
+            told(what, &http.get("db/creds/failing").refused(400));
+
+            let rotating = json!({
+                "username": "harness_app", "manual": true, "rotation_statements": [
+                    "ALTER ROLE \"{{name}}\" PASSWORD '{{password}}'", raise("EXCEPTION", what),
+                ],
+            });
+            told(
+                what,
+                &http.post("db/static-roles/app", &rotating).refused(400),
+            );
+        }
+    }
 }
 
 #[test]

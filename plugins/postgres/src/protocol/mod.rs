@@ -13,4 +13,4 @@ mod scram;
 pub use client::{Client, Notice, Reply, Row, Transaction, request_tls};
 pub use error::{Error, ServerError};
 pub use login::{Channel, Login};
-pub use scram::{Pbkdf2, SALT_LENGTH, verifier};
+pub use scram::{Pbkdf2, SALT_LENGTH, kept_keys, verifier};

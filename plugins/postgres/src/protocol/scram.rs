@@ -156,6 +156,12 @@ pub fn verifier(password: &str, salt: &[u8], pbkdf2: Pbkdf2) -> String {
     )
 }
 
+/// What a server keeps of a salted password, beside the salt: the stored key and its own.
+pub fn kept_keys(salted_password: &[u8]) -> [Zeroizing<Vec<u8>>; 2] {
+    let keys = Keys::new(salted_password);
+    [keys.stored, keys.server]
+}
+
 /// Length of a verifier's salt, as PostgreSQL itself chooses it.
 pub const SALT_LENGTH: u32 = 16;
 
