@@ -15,6 +15,7 @@ mod jwt;
 mod method;
 mod mount;
 mod nobodies;
+mod pace;
 mod table;
 mod userpass;
 
@@ -33,7 +34,7 @@ pub use self::{
     mount::LoginMount,
     userpass::{NewPassword, User, Users},
 };
-use self::{entries::Entries, nobodies::Nobodies};
+use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
 use crate::{
     clock::Clock,
     id::{MountPath, OperationId},
@@ -51,6 +52,10 @@ use crate::{
 /// Where tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
 
+/// Under which name failures of names that do not exist are written, all of them: no
+/// role or user has it.
+const NOBODY: &str = "";
+
 /// The login methods of an installation.
 #[derive(Debug)]
 pub struct Logins {
@@ -62,6 +67,8 @@ pub struct Logins {
     users: Users,
     jwts: Jwts,
     nobodies: Nobodies,
+    /// Of what those failed.
+    pace: Pace,
     /// Replaced as a whole on every change.
     table: RwLock<Arc<Vec<Arc<LoginMount>>>>,
     /// Held from reading the rows to replacing the table, so that an older
@@ -91,6 +98,7 @@ impl Logins {
             users: Users::new(entries.clone()),
             jwts: Jwts::new(entries, storage.clone(), keyring.clone(), clock.clone()),
             nobodies: Nobodies::default(),
+            pace: Pace::default(),
             storage,
             keyring,
             clock,
@@ -195,8 +203,7 @@ impl Logins {
             }
             Err(Rejection::Unknown(sentence)) => {
                 if let Some(name) = counted {
-                    let (lockout, now) = (mount.spec.tune.lockout, self.clock.now());
-                    self.nobodies.count(mount.id, &name, lockout, now);
+                    self.count_nobodys(mount, &name).await?;
                 }
                 return Err(Refusal::Invalid(sentence.into()));
             }
@@ -331,30 +338,18 @@ impl Logins {
             .storage
             .login_failures(mount.id, name.to_owned())
             .await?;
-        if mount
-            .spec
-            .tune
-            .lockout
-            .is_locked(failures.as_ref(), self.clock.now())
-        {
-            return Err(Refusal::Denied);
-        }
-        self.refuse_locked_nobody(mount, name).await?;
-        Ok(failures.is_some())
-    }
-
-    /// Refuses a name that is locked and does not exist. One that was made since then
-    /// is as new.
-    async fn refuse_locked_nobody(&self, mount: &LoginMount, name: &str) -> Result<(), Refusal> {
         let (lockout, now) = (mount.spec.tune.lockout, self.clock.now());
-        if !self.nobodies.is_locked(mount.id, name, lockout, now) {
-            return Ok(());
-        }
-        if self.method(mount.spec.kind).is_known(mount, name).await? {
+        let is_locked = lockout.is_locked(failures.as_ref(), now);
+        if is_locked || self.nobodies.is_locked(mount.id, name, lockout, now) {
+            // Asked of both, so that both take as long.
+            let is_known = self.method(mount.spec.kind).is_known(mount, name).await?;
+            if is_locked || !is_known {
+                return Err(Refusal::Denied);
+            }
+            // Made since then: as new.
             self.nobodies.forget(mount.id, name);
-            return Ok(());
         }
-        Err(Refusal::Denied)
+        Ok(failures.is_some())
     }
 
     async fn count_failure(&self, mount: &LoginMount, name: String) -> Result<(), Refusal> {
@@ -367,6 +362,25 @@ impl Logins {
             tracing::warn!(path = %mount.path(), name = suggest::shown(&name), until = %end.rfc3339(), "locked a name after failed logins");
         }
         Ok(())
+    }
+
+    /// Counts a failure of a name that does not exist, in as much time as one of a name
+    /// that does.
+    async fn count_nobodys(&self, mount: &LoginMount, name: &str) -> Result<(), Refusal> {
+        let (lockout, now) = (mount.spec.tune.lockout, self.clock.now());
+        self.nobodies.count(mount.id, name, lockout, now);
+        let never = Lockout {
+            threshold: u32::MAX,
+            counter_reset: Duration::ZERO,
+            ..lockout
+        };
+        let write = async {
+            let counted = self
+                .storage
+                .count_login_failure(mount.id, NOBODY.into(), never, now);
+            counted.await.map(drop)
+        };
+        Ok(self.pace.keep(write).await?)
     }
 }
 

@@ -234,9 +234,12 @@ impl Method for AppRoles {
             .find_by_alias::<AppRole>(mount, role_id)
             .await?;
         let Some(found) = found else {
-            // As a role would that wants one.
+            // As a role would that wants one, which is looked for, too.
             return Err(match secret_id {
-                Some(_) => Rejection::Unknown(WRONG),
+                Some(secret_id) => {
+                    self.presented(mount, "", secret_id.expose()).await?;
+                    Rejection::Unknown(WRONG)
+                }
                 None => Rejection::invalid("missing secret_id"),
             });
         };

@@ -2,7 +2,7 @@
 //!
 //! They are counted by the rules of those that do, so that the answers tell nobody
 //! which they are; but in memory and so many of them, so that strangers cannot fill the
-//! database.
+//! database. What one costs in time is the same as well (`pace`).
 
 use std::{
     collections::{HashMap, hash_map::RandomState},

@@ -6,6 +6,7 @@ use std::{
 };
 
 use lessor_tests::server::Server;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
 /// A hundred loops without a password kept everybody out: ten of ten got 429.
@@ -76,4 +77,59 @@ fn names_that_do_not_exist_answer_as_those_that_do() {
     let half = |role: &str| answers("auth/approle/login", json!({"role_id": role}))[0].clone();
     server.advance_clock(16 * 60);
     assert_eq!(half("known"), half("missing"));
+}
+
+/// A failure of who exists was written to the disk, and one of nobody was not: their
+/// answers came milliseconds sooner.
+#[test]
+fn a_failure_of_nobody_is_written_as_one_of_somebody_and_fills_nothing() {
+    let server = Server::start();
+    let http = &server.http;
+    for kind in ["userpass", "approle"] {
+        http.post(&format!("sys/auth/{kind}"), &json!({"type": kind}))
+            .ok();
+    }
+    http.post("auth/userpass/users/bob", &json!({"password": "right"}))
+        .ok();
+    http.post("auth/approle/role/r", &json!({})).ok();
+    http.post("auth/approle/role/r/role-id", &json!({"role_id": "bob"}))
+        .ok();
+    let file = server.data().join("lessor.db");
+    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let written = || -> Vec<(i64, String, i64)> {
+        let sql = "SELECT mount_id, name, last_at FROM login_failures ORDER BY mount_id, name";
+        let mut rows = database.prepare(sql).unwrap();
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let stranger = http.without_token();
+    let fail = |kind: &str, name: &str| {
+        let answer = match kind {
+            "userpass" => stranger.post(
+                &format!("auth/userpass/login/{name}"),
+                &json!({"password": "wrong"}),
+            ),
+            _ => stranger.post(
+                "auth/approle/login",
+                &json!({"role_id": name, "secret_id": "wrong"}),
+            ),
+        };
+        assert_eq!(answer.status, 400, "{answer:?}");
+    };
+    for kind in ["userpass", "approle"] {
+        for name in ["bob", "nobody", "bob", "nobody", "noone"] {
+            let before = written();
+            server.advance_clock(1);
+            fail(kind, name);
+            assert_ne!(written(), before, "{kind} {name}");
+        }
+        for number in 0..20 {
+            fail(kind, &format!("x{number}"));
+        }
+    }
+    let names: Vec<String> = written().into_iter().map(|(_, name, _)| name).collect();
+    assert_eq!(names, ["", "bob", "", "bob"]);
+    // It is nobody's, and nobody is locked.
+    let locked = http.get("sys/locked-users").data();
+    assert_eq!(locked["total"], json!(0), "{locked}");
 }
