@@ -330,6 +330,61 @@ fn a_root_token_makes_another_that_ends_with_it() {
     assert!(audit.lines().any(is_record));
 }
 
+/// An orphan is by its definition not revoked with the one that made it. A root token
+/// that is one ends when its maker would have, whatever was asked for and through however
+/// many of them it came.
+#[test]
+fn an_orphan_root_token_outlives_a_revoked_maker_and_not_its_end() {
+    let server = Server::start();
+    let root = &server.http;
+    let maker = client(root, &json!({"ttl": "20m"}));
+    let orphan = |maker: &Http, path: &str, fields: &Value| {
+        let body = lessor_tests::fixture::changed(json!({"policies": "root"}), fields);
+        let made = maker.post(&format!("auth/token/{path}"), &body);
+        maker.with_token(&token_of(&made))
+    };
+    let mut orphans: Vec<Http> = [
+        ("create", json!({"no_parent": true})),
+        ("create-orphan", json!({})),
+        ("create-orphan", json!({"ttl": "100h"})),
+        ("create-orphan", json!({"period": "10h"})),
+        (
+            "create-orphan",
+            json!({"explicit_max_ttl": "100h", "ttl": "10m"}),
+        ),
+    ]
+    .iter()
+    .map(|(path, fields)| orphan(&maker, path, fields))
+    .collect();
+    let second = orphan(&orphans[0], "create-orphan", &json!({"ttl": "100h"}));
+    orphans.push(second);
+    maker.post("auth/token/revoke-self", &json!({})).ok();
+    maker.get("sys/mounts").refused(403);
+    orphans[0].post("auth/token/revoke-self", &json!({})).ok();
+    orphans.remove(0);
+    server.advance_clock(5 * 60);
+    for orphan in &orphans {
+        orphan.get("sys/mounts").ok();
+        let own = orphan.get("auth/token/lookup-self").data();
+        assert_eq!(own["orphan"], true, "{own}");
+        let increment = json!({"increment": "100h"});
+        let renewed = orphan.post("auth/token/renew-self", &increment).ok();
+        let left = renewed.json()["auth"]["lease_duration"].clone();
+        assert!(left.as_u64().unwrap() <= 900, "{left}: {own}");
+    }
+    // Whoever looks finds them, and ends them.
+    assert_eq!(roots(root), 1 + orphans.len());
+    let last = orphans.pop().unwrap();
+    let accessor = last.get("auth/token/lookup-self").data()["accessor"].clone();
+    let named = json!({"accessor": accessor});
+    root.post("auth/token/revoke-accessor", &named).ok();
+    last.get("sys/mounts").refused(403);
+    server.advance_clock(16 * 60);
+    for orphan in &orphans {
+        orphan.get("sys/mounts").refused(403);
+    }
+}
+
 #[test]
 fn an_operator_can_forbid_that_root_tokens_make_others() {
     let server = Server::setup()
