@@ -23,6 +23,12 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// The same as it was sent, where that differs: what a rule says of this spelling
     /// counts, too, so that a rule that is written like the request denies it.
+    ///
+    /// To bring the rules into the form that is used, and judge once, would be wider: a
+    /// rule for `…/users/ADMIN` grants nothing today and would then grant `admin`, and one
+    /// that narrows `…/users/*` there would no longer narrow it for who writes `ADMIN`.
+    /// Nor is it known when rules are read which names those are: login methods come and
+    /// go, and `+` may stand for any.
     pub(super) sent: Option<&'a str>,
     /// The body of a write, else the query.
     pub(super) fields: &'a Map<String, Value>,

@@ -178,6 +178,47 @@ fn a_denial_in_another_spelling_refuses_who_writes_like_it() {
     }
 }
 
+/// Nor does such a rule grant anything to whoever writes otherwise, or as it does: put into
+/// the form that is used it would, and what narrows a wider rule would narrow it no more.
+#[test]
+fn a_rule_in_another_spelling_grants_nothing_and_narrows_a_wider_one() {
+    let server = Server::start();
+    let http = &server.http;
+    let method = json!({"type": "userpass"});
+    let user = json!({"password": "a password"});
+    let narrow = r#"
+        path "auth/+/users/Admin" { capabilities = ["create", "update"] }
+        path "auth/later/users/Root*" { capabilities = ["create", "update"] }
+    "#;
+    let wide = r#"
+        path "auth/+/users/*" { capabilities = ["create", "update"] }
+        path "auth/+/users/Admin" { capabilities = ["read"] }
+        path "auth/later/users/Root*" { capabilities = ["update"], required_parameters = ["token_ttl"] }
+    "#;
+    for (name, rules) in [("narrow", narrow), ("wide", wide)] {
+        let policy = json!({"policy": rules});
+        http.put(&format!("sys/policies/acl/{name}"), &policy).ok();
+    }
+    http.post("sys/auth/later", &method).ok();
+    for (policy, user_name, status) in [
+        ("narrow", "Admin", 403),
+        ("narrow", "admin", 403),
+        ("narrow", "Rooted", 403),
+        ("narrow", "rooted", 403),
+        ("wide", "Admin", 403),
+        ("wide", "Rooted", 403),
+        ("wide", "ADMIN", 204),
+        ("wide", "admin", 204),
+        ("wide", "rooted", 204),
+    ] {
+        let made = http.post("auth/token/create", &json!({"policies": [policy]}));
+        let token = made.ok().json()["auth"]["client_token"].clone();
+        let keeper = http.with_token(token.as_str().unwrap());
+        let answer = keeper.post(&format!("auth/later/users/{user_name}"), &user);
+        assert_eq!(answer.status, status, "{policy} {user_name}");
+    }
+}
+
 #[test]
 fn a_name_is_one_name_in_every_spelling() {
     let (server, keeper) = scene();
