@@ -11,6 +11,7 @@
 //! | [`clock`], [`random`], [`secret`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, spans, "did you mean", foreign text |
 //! | [`id`], [`json`], [`pem`] | names; JSON from outside, within bounds; certificates as text |
 //! | [`weak`], [`lifetime`], [`schedule`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself |
+//! | [`watched`] | a stream that tells what passes through it |
 //! | [`grants`], [`principal`] | where a mount may connect to; upstream names |
 //! | [`provider`] | a provider as the rest of the host sees it |
 //! | [`refusal`] | what an engine tells its caller |
@@ -121,6 +122,7 @@ pub mod task;
 pub mod token;
 pub mod upgrade;
 pub mod visible;
+pub mod watched;
 pub mod weak;
 pub mod wrapping;
 

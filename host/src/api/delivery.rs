@@ -12,21 +12,25 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use crate::watched::Watcher;
+
 /// A connection, as far as answers on it are watched. Clones are the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Link(Arc<Mutex<Vec<oneshot::Sender<()>>>>);
 
 impl Link {
+    fn taken(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watcher for Link {
     /// All that the connection has taken so far is written.
-    pub fn flushed(&self) {
+    fn flushed(&self) {
         for taken in mem::take(&mut *self.taken()) {
             // Nobody listening means that it does not matter.
             let _ = taken.send(());
         }
-    }
-
-    fn taken(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Sender<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

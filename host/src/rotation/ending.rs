@@ -37,11 +37,8 @@ impl Rotations {
         mount.refuse_while_held()?;
         let attempt = rotation.attempts.saturating_add(1);
         let now = self.clock.now();
-        let ended = match rotation.state {
-            RotationState::Undoing => rotation.new_version,
-            _ => Some(rotation.former_version),
-        };
-        if let Some(version) = ended.filter(|version| mount.uses_root(*version)) {
+        let ends = rotation.ends();
+        if let Some(version) = ends.filter(|version| mount.uses_root(*version)) {
             let message =
                 format!("a call under way still uses version {version} of the root credential");
             let retry_after = Duration::from_secs(1);
@@ -158,7 +155,7 @@ impl Rotations {
             .await?;
         fault::point("rotate.after_retired");
         self.storage
-            .finish_rotation(rotation.clone(), self.clock.now())
+            .finish_ending(rotation.clone(), self.clock.now())
             .await?;
         tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
         Ok(())
@@ -186,7 +183,7 @@ impl Rotations {
         }
         fault::point("rotate.after_undone");
         self.storage
-            .finish_undoing(rotation.clone(), self.clock.now())
+            .finish_ending(rotation.clone(), self.clock.now())
             .await?;
         tracing::info!(
             mount = %mount.path(), operation = %rotation.operation, version = rotation.new_version,

@@ -5,21 +5,16 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::watched::{Watched, Watcher};
 
 /// A stream that fails where more comes than may.
-pub(super) struct AnswerHead<S> {
-    stream: S,
-    left: HeadLeft,
-}
+pub(super) type AnswerHead<S> = Watched<S, HeadLeft>;
 
 /// Bytes that may still come; the largest number once the head is there.
 #[derive(Clone)]
@@ -34,8 +29,7 @@ impl<S> AnswerHead<S> {
     /// `stream`, of which `most` bytes may be read until the head has come.
     pub(super) fn before(stream: S, most: usize) -> (Self, HeadLeft) {
         let left = HeadLeft(Arc::new(AtomicUsize::new(most)));
-        let same = left.clone();
-        (Self { stream, left }, same)
+        (Self::by(left.clone(), stream), left)
     }
 }
 
@@ -49,62 +43,21 @@ impl HeadLeft {
     pub(super) fn is_spent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
+}
 
-    /// Counts what came; whether more may.
-    fn take(&self, bytes: usize) -> bool {
+impl Watcher for HeadLeft {
+    /// Counts what came; fails where no more may.
+    fn read(&self, bytes: usize) -> io::Result<()> {
         let left = self.0.load(Ordering::Relaxed);
         if left == usize::MAX {
-            return true;
+            return Ok(());
         }
         let left = left.saturating_sub(bytes);
         self.0.store(left, Ordering::Relaxed);
-        left > 0
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for AnswerHead<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if self.left.take(buffer.filled().len() - before) {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, TooMuch)))
+        match left {
+            0 => Err(io::Error::new(io::ErrorKind::InvalidData, TooMuch)),
+            _ => Ok(()),
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerHead<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -63,14 +63,26 @@ struct Told {
     busy: Busy,
 }
 
+/// A call with all that it needs, its own: it may end on another thread than it began
+/// on, and after whoever asked for it has gone.
+struct Prepared<const N: usize> {
+    loaded: Arc<Loaded>,
+    told: Told,
+    context: wit::Context,
+    /// Those that such a call always has, the config first.
+    documents: [Secret<String>; N],
+    /// The role, where such a call may have none.
+    role: Option<Secret<String>>,
+}
+
 /// Calls one function of a fresh instance: everything between a call and the
 /// guest's own answer, the same for all functions.
 macro_rules! ask {
-    ($loaded:ident, $told:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
-        let runnable = &$loaded.runnable;
-        let mut session = runnable.session($loaded.digest, $told.asking());
-        let answer = timeout($told.timeout, async {
-            let owner = Some($told.scope.mount_id);
+    ($call:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
+        let (runnable, told) = (&$call.loaded.runnable, &$call.told);
+        let mut session = runnable.session($call.loaded.digest, told.asking());
+        let answer = timeout(told.timeout, async {
+            let owner = Some(told.scope.mount_id);
             runnable.wait(owner, &mut session.slots).await;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
             let $guest = $exports.load(&mut session.store, &instance)?;
@@ -117,14 +129,29 @@ impl ComponentProvider {
         })
     }
 
-    /// Runs a call to its end.
-    async fn run<T: Send + 'static>(
+    /// Prepares a call with copies of its documents, and runs it to its end as `work`
+    /// does.
+    async fn run<const N: usize, T: Send + 'static, W>(
         &self,
-        busy: &Busy,
-        work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-    ) -> Result<T, Failure> {
+        call: &Call,
+        documents: [&Secret<String>; N],
+        role: Option<&Secret<String>>,
+        work: impl FnOnce(Prepared<N>) -> W + Send,
+    ) -> Result<T, Failure>
+    where
+        W: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        let told = Told::of(call);
+        let busy = told.busy.clone();
+        let work = work(Prepared {
+            loaded: Arc::clone(&self.loaded),
+            told,
+            context: context(call),
+            documents: documents.map(Secret::duplicate),
+            role: role.map(Secret::duplicate),
+        });
         let threads = &self.loaded.runnable.outside.threads;
-        match threads.run(busy.clone(), work).await {
+        match threads.run(busy, work).await {
             Ok(result) => result,
             Err(error) => {
                 tracing::error!(%error, "a provider's call broke off");
@@ -140,23 +167,18 @@ impl ComponentProvider {
     }
 }
 
-impl Loaded {
+impl<const N: usize> Prepared<N> {
     /// Judges an answer, explains a failure, counts it, and writes down what was
     /// said.
     async fn conclude<R: Sized + Measured, T>(
         &self,
         function: &'static str,
-        call: &Told,
         (session, answer): (Session, Answer<R>),
-        documents: &[(&Value, &Secret<String>)],
         judge: impl FnOnce(R, &mut Secrets<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let limits = &self.runnable.outside.limits;
-        let mut secrets = Secrets::of(
-            documents
-                .iter()
-                .map(|(schema, document)| (*schema, document.expose().as_str())),
-        );
+        let (loaded, call) = (&*self.loaded, &self.told);
+        let limits = &loaded.runnable.outside.limits;
+        let mut secrets = Secrets::of(self.with_schemas());
         session.store.data().born.tell(&mut secrets);
         let (said, taken) = match &answer {
             Ok(Ok(Ok(found))) => (found.bytes(), found.taken()),
@@ -200,7 +222,7 @@ impl Loaded {
         drop(slots);
         let refusals = reach.refusals();
         if !(journal.is_empty() && refusals.is_empty()) {
-            let plugin = self.digest.to_string();
+            let plugin = loaded.digest.to_string();
             let operation = call.operation.to_string();
             let speaker = Speaker {
                 mount: Some(call.scope.mount.as_str()),
@@ -228,9 +250,23 @@ impl Loaded {
             denials: refusals.len(),
             exceeded: reach.exceeded.limit(),
         };
-        let tallies = &self.runnable.outside.tallies;
-        tallies.count(&self.descriptor, self.digest, &call.scope.mount, &ended);
+        let tallies = &loaded.runnable.outside.tallies;
+        let mount = &call.scope.mount;
+        tallies.count(&loaded.descriptor, loaded.digest, mount, &ended);
         result
+    }
+
+    /// Its documents, each with its schema: config, role, request.
+    fn with_schemas(&self) -> impl Iterator<Item = (&Value, &str)> {
+        let descriptor = &self.loaded.descriptor;
+        let schemas = [
+            &descriptor.config_schema,
+            &descriptor.role_schema,
+            &descriptor.request_schema,
+        ];
+        let role = self.role.iter().map(|role| (&descriptor.role_schema, role));
+        let documents = schemas.into_iter().zip(&self.documents).chain(role);
+        documents.map(|(schema, document)| (schema, document.expose().as_str()))
     }
 }
 
@@ -254,29 +290,19 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         role: Option<&Secret<String>>,
     ) -> Result<Validation, Failure> {
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let (config, role) = (config.duplicate(), role.map(Secret::duplicate));
-        let work = async move {
-            let answer = ask!(
-                loaded,
-                told,
-                loaded.runnable.exports.provider,
-                |guest, store| {
-                    let role = role.as_ref().map(Secret::expose);
-                    guest.call_validate_config(store, &context, config.expose(), role)
-                }
-            );
-            let documents = loaded.config_and_role(&config, role.as_ref());
+        self.run(call, [config], role, |call| async move {
+            let provider = &call.loaded.runnable.exports.provider;
+            let answer = ask!(call, provider, |guest, store| {
+                let ([config], role) = (&call.documents, call.role.as_ref());
+                let role = role.map(Secret::expose);
+                guest.call_validate_config(store, &call.context, config.expose(), role)
+            });
             let judge = |found, secrets: &mut Secrets<'_>| {
                 Ok(outcome::validation(found, &secrets.scrubber()))
             };
-            let told = &told;
-            loaded
-                .conclude("validate-config", told, answer, &documents, judge)
-                .await
-        };
-        self.run(&busy, work).await
+            call.conclude("validate-config", answer, judge).await
+        })
+        .await
     }
 
     async fn create(
@@ -287,41 +313,27 @@ impl Provider for ComponentProvider {
         request: &Secret<String>,
         expires_at: Option<Timestamp>,
     ) -> Result<Credential, Failure> {
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let [config, role, request] = [config, role, request].map(Secret::duplicate);
         let expires_at = expires_at.map(Timestamp::unix_seconds);
-        let work = async move {
-            let answer = ask!(
-                loaded,
-                told,
-                loaded.runnable.exports.provider,
-                |guest, store| {
-                    guest.call_create(
-                        store,
-                        &context,
-                        config.expose(),
-                        role.expose(),
-                        request.expose(),
-                        expires_at,
-                    )
-                }
-            );
-            let documents = [
-                (&loaded.descriptor.config_schema, &config),
-                (&loaded.descriptor.role_schema, &role),
-                (&loaded.descriptor.request_schema, &request),
-            ];
-            let judge = |found, secrets: &mut Secrets<'_>| {
-                let schema = &loaded.descriptor.credential_schema;
-                let named = &context.principal_name;
-                outcome::credential(found, named, schema, &loaded.checks.credential, secrets)
-            };
-            loaded
-                .conclude("create", &told, answer, &documents, judge)
-                .await
-        };
-        self.run(&busy, work).await
+        self.run(
+            call,
+            [config, role, request],
+            None,
+            move |call| async move {
+                let provider = &call.loaded.runnable.exports.provider;
+                let answer = ask!(call, provider, |guest, store| {
+                    let [config, role, request] = call.documents.each_ref().map(Secret::expose);
+                    guest.call_create(store, &call.context, config, role, request, expires_at)
+                });
+                let judge = |found, secrets: &mut Secrets<'_>| {
+                    let schema = &call.loaded.descriptor.credential_schema;
+                    let named = &call.context.principal_name;
+                    let validator = &call.loaded.checks.credential;
+                    outcome::credential(found, named, schema, validator, secrets)
+                };
+                call.conclude("create", answer, judge).await
+            },
+        )
+        .await
     }
 
     async fn revoke(
@@ -331,31 +343,21 @@ impl Provider for ComponentProvider {
         role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let (config, role) = (config.duplicate(), role.map(Secret::duplicate));
         let what = match what {
             Revocation::Credential(id) => wit::Revocation::Credential(id.clone()),
             Revocation::UnknownCredential => wit::Revocation::UnknownCredential,
             Revocation::FormerRoot(id) => wit::Revocation::FormerRoot(id.clone()),
         };
-        let work = async move {
-            let answer = ask!(
-                loaded,
-                told,
-                loaded.runnable.exports.provider,
-                |guest, store| {
-                    let role = role.as_ref().map(Secret::expose);
-                    guest.call_revoke(store, &context, config.expose(), role, &what)
-                }
-            );
-            let documents = loaded.config_and_role(&config, role.as_ref());
-            let told = &told;
-            loaded
-                .conclude("revoke", told, answer, &documents, |(), _| Ok(()))
-                .await
-        };
-        self.run(&busy, work).await
+        self.run(call, [config], role, |call| async move {
+            let provider = &call.loaded.runnable.exports.provider;
+            let answer = ask!(call, provider, |guest, store| {
+                let ([config], role) = (&call.documents, call.role.as_ref());
+                let role = role.map(Secret::expose);
+                guest.call_revoke(store, &call.context, config.expose(), role, &what)
+            });
+            call.conclude("revoke", answer, |(), _| Ok(())).await
+        })
+        .await
     }
 
     async fn rotate(
@@ -364,40 +366,32 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         what: &Rotation,
     ) -> Result<Rotated, Failure> {
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let config = config.duplicate();
         let role = match what {
             Rotation::Root => None,
-            Rotation::Account(role) => Some(role.duplicate()),
+            Rotation::Account(role) => Some(role),
         };
-        let work = async move {
-            let (schema, validator, name) = match role {
-                None => (
-                    &loaded.descriptor.config_schema,
-                    &loaded.checks.config,
-                    "config-schema",
-                ),
+        self.run(call, [config], role, |call| async move {
+            let (descriptor, checks) = (&call.loaded.descriptor, &call.loaded.checks);
+            let (schema, validator, name) = match call.role {
+                None => (&descriptor.config_schema, &checks.config, "config-schema"),
                 Some(_) => (
-                    &loaded.descriptor.credential_schema,
-                    &loaded.checks.credential,
+                    &descriptor.credential_schema,
+                    &checks.credential,
                     "credential-schema",
                 ),
             };
-            let mut asked = role.as_ref().map_or(wit::Rotation::Root, |role| {
+            let mut asked = call.role.as_ref().map_or(wit::Rotation::Root, |role| {
                 wit::Rotation::Account(role.expose().clone())
             });
-            let answer = ask!(
-                loaded,
-                told,
-                loaded.runnable.exports.provider,
-                |guest, store| { guest.call_rotate(store, &context, config.expose(), &asked) }
-            );
+            let provider = &call.loaded.runnable.exports.provider;
+            let answer = ask!(call, provider, |guest, store| {
+                let [config] = &call.documents;
+                guest.call_rotate(store, &call.context, config.expose(), &asked)
+            });
             if let wit::Rotation::Account(role) = &mut asked {
                 zeroize::Zeroize::zeroize(role);
             }
-            let documents = loaded.config_and_role(&config, role.as_ref());
-            let room = loaded.runnable.outside.limits.output;
+            let room = call.loaded.runnable.outside.limits.output;
             let judge = |found, secrets: &mut Secrets<'_>| {
                 Ok(outcome::rotated(
                     found,
@@ -407,11 +401,9 @@ impl Provider for ComponentProvider {
                     secrets,
                 ))
             };
-            loaded
-                .conclude("rotate", &told, answer, &documents, judge)
-                .await
-        };
-        self.run(&busy, work).await
+            call.conclude("rotate", answer, judge).await
+        })
+        .await
     }
 
     async fn renew(
@@ -425,22 +417,15 @@ impl Provider for ComponentProvider {
         let Some(renewal) = self.loaded.runnable.exports.renewal.clone() else {
             return Err(self.loaded.unsupported("renewal"));
         };
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let [config, role] = [config, role].map(Secret::duplicate);
         let (id, expires_at) = (id.to_owned(), expires_at.map(Timestamp::unix_seconds));
-        let work = async move {
-            let answer = ask!(loaded, told, renewal, |guest, store| {
-                let (config, role) = (config.expose(), role.expose());
-                guest.call_renew(store, &context, config, role, &id, expires_at)
+        self.run(call, [config, role], None, move |call| async move {
+            let answer = ask!(call, renewal, |guest, store| {
+                let [config, role] = call.documents.each_ref().map(Secret::expose);
+                guest.call_renew(store, &call.context, config, role, &id, expires_at)
             });
-            let documents = loaded.config_and_role(&config, Some(&role));
-            let told = &told;
-            loaded
-                .conclude("renew", told, answer, &documents, |(), _| Ok(()))
-                .await
-        };
-        self.run(&busy, work).await
+            call.conclude("renew", answer, |(), _| Ok(())).await
+        })
+        .await
     }
 
     async fn list_credentials(
@@ -452,20 +437,16 @@ impl Provider for ComponentProvider {
         let Some(inventory) = self.loaded.runnable.exports.inventory.clone() else {
             return Err(self.loaded.unsupported("inventory"));
         };
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let (config, cursor) = (config.duplicate(), cursor.map(str::to_owned));
-        let work = async move {
-            let answer = ask!(loaded, told, inventory, |guest, store| {
-                guest.call_list_credentials(store, &context, config.expose(), cursor.as_deref())
+        let cursor = cursor.map(str::to_owned);
+        self.run(call, [config], None, |call| async move {
+            let answer = ask!(call, inventory, |guest, store| {
+                let ([config], cursor) = (&call.documents, cursor.as_deref());
+                guest.call_list_credentials(store, &call.context, config.expose(), cursor)
             });
-            let documents = loaded.config_and_role(&config, None);
-            let judge = outcome::page;
-            loaded
-                .conclude("list-credentials", &told, answer, &documents, judge)
+            call.conclude("list-credentials", answer, outcome::page)
                 .await
-        };
-        self.run(&busy, work).await
+        })
+        .await
     }
 
     async fn publish(
@@ -478,9 +459,7 @@ impl Provider for ComponentProvider {
         let Some(publication) = self.loaded.runnable.exports.publication.clone() else {
             return Err(self.loaded.unsupported("publication"));
         };
-        let (told, context) = (Told::of(call), context(call));
-        let (busy, loaded) = (told.busy.clone(), Arc::clone(&self.loaded));
-        let (config, name) = (config.duplicate(), name.to_owned());
+        let name = name.to_owned();
         let revoked: Vec<_> = revoked
             .iter()
             .map(|revoked| exports::publication::RevokedCredential {
@@ -489,21 +468,19 @@ impl Provider for ComponentProvider {
                 expires_at: revoked.expires_at.map(Timestamp::unix_seconds),
             })
             .collect();
-        let work = async move {
-            let answer = ask!(loaded, told, publication, |guest, store| {
-                guest.call_publish(store, &context, config.expose(), &name, &revoked)
+        self.run(call, [config], None, |call| async move {
+            let answer = ask!(call, publication, |guest, store| {
+                let [config] = &call.documents;
+                guest.call_publish(store, &call.context, config.expose(), &name, &revoked)
             });
-            let documents = loaded.config_and_role(&config, None);
             let judge = |found: Option<_>, secrets: &mut Secrets<'_>| {
                 found
                     .map(|found| outcome::document(found, secrets))
                     .transpose()
             };
-            loaded
-                .conclude("publish", &told, answer, &documents, judge)
-                .await
-        };
-        self.run(&busy, work).await
+            call.conclude("publish", answer, judge).await
+        })
+        .await
     }
 }
 
@@ -528,16 +505,6 @@ impl Told {
 }
 
 impl Loaded {
-    fn config_and_role<'d>(
-        &'d self,
-        config: &'d Secret<String>,
-        role: Option<&'d Secret<String>>,
-    ) -> Vec<(&'d Value, &'d Secret<String>)> {
-        std::iter::once((&self.descriptor.config_schema, config))
-            .chain(role.map(|role| (&self.descriptor.role_schema, role)))
-            .collect()
-    }
-
     fn unsupported(&self, interface: &'static str) -> Failure {
         Failure {
             class: FailureClass::Unsupported,

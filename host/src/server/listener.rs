@@ -3,14 +3,7 @@
 //! Every wait on a peer is bounded, so that one that says nothing costs a task
 //! and a place, which it loses to whoever needs one (`places`).
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -20,7 +13,7 @@ use hyper_util::{
 };
 use rustls::{ServerConfig, SupportedProtocolVersion, crypto::CryptoProvider};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -33,6 +26,7 @@ use super::{
 use crate::{
     api::{Api, Proven, delivery::Link},
     config::{Tls, TlsVersion},
+    watched::Watched,
 };
 
 /// How long a peer may take for its TLS handshake, and to answer a ping.
@@ -172,10 +166,7 @@ async fn converse<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let link = Link::default();
-    let stream = Watched {
-        stream,
-        link: link.clone(),
-    };
+    let stream = Watched::by(link.clone(), stream);
     let service = service_fn(move |request: Request<Incoming>| {
         let (api, link, guest) = (api.clone(), link.clone(), Arc::clone(&guest));
         async move {
@@ -205,56 +196,6 @@ async fn converse<S>(
         .into_owned();
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%peer, %error, "a connection ended badly");
-    }
-}
-
-/// A stream that tells when all that was given to it is written.
-struct Watched<S> {
-    stream: S,
-    link: Link,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if matches!(flushed, Poll::Ready(Ok(()))) {
-            self.link.flushed();
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -306,7 +247,7 @@ mod tests {
             let answer = answer.unwrap_or_else(|| Response::new(Vec::new().into()));
             async move { Ok::<_, Infallible>(answer) }
         });
-        let watched = Watched { stream, link };
+        let watched = Watched::by(link, stream);
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(watched), service));
         caller
             .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")

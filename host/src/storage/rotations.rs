@@ -81,6 +81,17 @@ pub struct RotationRow {
     pub opened_at: Timestamp,
 }
 
+impl RotationRow {
+    /// The config version whose root credential it leaves to be ended upstream; none
+    /// where nobody knows what it made.
+    pub fn ends(&self) -> Option<u32> {
+        match self.state {
+            RotationState::Undoing => self.new_version,
+            _ => Some(self.former_version),
+        }
+    }
+}
+
 /// What the scheduler finds.
 #[derive(Clone, Debug, Default)]
 pub struct DueRotations {
@@ -290,42 +301,38 @@ impl Storage {
         .await
     }
 
-    /// Records that the former root credential is ended upstream, and erases it.
-    /// Where the one that replaced it was given up meanwhile, that is next.
-    pub async fn finish_rotation(
+    /// Records that what a rotation leaves is ended upstream, and erases it: the former
+    /// root credential, or what was made and given up. Where the one that replaced a
+    /// former one was given up meanwhile, that is next.
+    pub async fn finish_ending(
         &self,
         rotation: RotationRow,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         self.write(move |connection| {
+            let (from, over) = match rotation.state {
+                RotationState::Undoing => (RotationState::Undoing, RotationState::Aborted),
+                _ => (RotationState::Retiring, RotationState::Done),
+            };
             change(
                 connection,
-                "UPDATE rotations SET state = 'done', due_at = NULL, ended_at = ?2, last_error = NULL
-                 WHERE operation = ?1 AND state = 'retiring'",
-                params![rotation.operation.to_bytes(), now.0],
+                "UPDATE rotations SET state = ?3, due_at = NULL, ended_at = ?4, last_error = NULL
+                 WHERE operation = ?1 AND state = ?2",
+                params![
+                    rotation.operation.to_bytes(),
+                    from.as_str(),
+                    over.as_str(),
+                    now.0
+                ],
             )?;
-            configs::set_state(connection, rotation.mount_id, rotation.former_version, ConfigState::Retired)?;
-            begin_undoing(connection, rotation.mount_id, now)
-        })
-        .await
-    }
-
-    /// Records that what a given up rotation made is ended upstream, and erases it.
-    pub async fn finish_undoing(
-        &self,
-        rotation: RotationRow,
-        now: Timestamp,
-    ) -> Result<(), StorageError> {
-        self.write(move |connection| {
-            change(
-                connection,
-                "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2, last_error = NULL
-                 WHERE operation = ?1 AND state = 'undoing'",
-                params![rotation.operation.to_bytes(), now.0],
-            )?;
-            rotation.new_version.map_or(Ok(()), |version| {
-                configs::set_state(connection, rotation.mount_id, version, ConfigState::Retired)
-            })
+            if let Some(version) = rotation.ends() {
+                let retired = ConfigState::Retired;
+                configs::set_state(connection, rotation.mount_id, version, retired)?;
+            }
+            match over {
+                RotationState::Done => begin_undoing(connection, rotation.mount_id, now),
+                _ => Ok(()),
+            }
         })
         .await
     }
