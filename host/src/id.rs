@@ -20,11 +20,17 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Length of an operation id's text: 128 bits in 5-bit characters.
 const OPERATION_ID_LENGTH: usize = 26;
 
+/// Bits of an id that are random; the moment stands above them.
+const RANDOM_BITS: u32 = 80;
+
 /// Names one operation for ever; stable over all its attempts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(u128);
 
 impl OperationId {
+    /// No id is greater.
+    pub const GREATEST: Self = Self(u128::MAX);
+
     /// A new id: 48 bits of milliseconds, 80 random bits.
     ///
     /// # Errors
@@ -32,8 +38,12 @@ impl OperationId {
     pub fn new(now: Timestamp) -> Result<Self, RandomError> {
         let [a, b, c, d, e, f, g, h, i, j] = random::bytes::<10>()?;
         let random = u128::from_be_bytes([0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j]);
-        let ms = u128::try_from(now.0).unwrap_or(0) & ((1 << 48) - 1);
-        Ok(Self((ms << 80) | random))
+        Ok(Self(milliseconds(now) | random))
+    }
+
+    /// The greatest id that may be made at `moment` or before.
+    pub fn last_of(moment: Timestamp) -> Self {
+        Self(milliseconds(moment) | ((1 << RANDOM_BITS) - 1))
     }
 
     /// The id as stored.
@@ -45,6 +55,11 @@ impl OperationId {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
+}
+
+/// A moment where an id has it.
+fn milliseconds(moment: Timestamp) -> u128 {
+    (u128::try_from(moment.0).unwrap_or(0) & ((1 << 48) - 1)) << RANDOM_BITS
 }
 
 impl fmt::Display for OperationId {
@@ -272,7 +287,7 @@ impl fmt::Debug for RoleName {
 /// `<mount>/creds/<role>/<operation id>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LeaseId {
-    /// The mount's path when the lease was made.
+    /// The mount's path, or one that it had before it was moved.
     pub mount: MountPath,
     /// The role it was made from.
     pub role: RoleName,
@@ -373,6 +388,8 @@ mod tests {
         assert_eq!(early.to_string().len(), 26);
         assert_eq!(early.to_string().parse::<OperationId>().unwrap(), early);
         assert!(early.to_string() < late.to_string());
+        let last = OperationId::last_of(Timestamp(1_000));
+        assert!(early <= last && last < late && late < OperationId::GREATEST);
         assert!("8zzzzzzzzzzzzzzzzzzzzzzzzz".parse::<OperationId>().is_err());
         assert_eq!(
             "7zzzzzzzzzzzzzzzzzzzzzzzzz"

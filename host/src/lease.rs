@@ -206,13 +206,13 @@ impl Leases {
         Ok(view(&mount, row, renews.unwrap_or(false)))
     }
 
-    /// A lease whose id names the mount and role that it belongs to. The mount
-    /// may be draining.
+    /// A lease whose id names the role that it belongs to, and the mount, by its path or
+    /// by one that it had when the lease was handed out. The mount may be draining.
     async fn find(&self, id: &LeaseId) -> Result<(Arc<Mount>, LeaseRow), Refusal> {
         let unknown = || Refusal::NotFound(format!("there is no lease {id}"));
         let row = self.stored(id).await?.ok_or_else(unknown)?;
         let mount = self.mounts.by_id(row.mount_id).ok_or_else(unknown)?;
-        if mount.path() == &id.mount && row.role_name == id.role {
+        if mount.answers_to(&id.mount, row.operation) && row.role_name == id.role {
             Ok((mount, row))
         } else {
             Err(unknown())

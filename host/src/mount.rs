@@ -32,7 +32,7 @@ use crate::{
     provider::{Call, Scope},
     refusal::Refusal,
     secret::Secret,
-    storage::NewMount,
+    storage::{FormerPath, NewMount},
 };
 
 /// A mount in use.
@@ -46,6 +46,8 @@ pub struct Mount {
     pub held: Option<Timestamp>,
     /// What was stored of it.
     pub spec: NewMount,
+    /// Where it was before it was moved.
+    pub former: Vec<FormerPath>,
     grants: Arc<Grants>,
     extra_roots: Arc<[CertificateDer<'static>]>,
     derivation_key: Arc<Secret<[u8; 32]>>,
@@ -96,6 +98,14 @@ impl Mount {
     /// The path.
     pub fn path(&self) -> &MountPath {
         &self.spec.path
+    }
+
+    /// Whether an operation's lease may have been handed out with an id under `path`: one
+    /// that was made since the mount was moved away from there never was, and whoever is
+    /// granted something under that path alone has no part in it.
+    pub fn answers_to(&self, path: &MountPath, operation: OperationId) -> bool {
+        let was = |former: &FormerPath| former.path == *path && operation <= former.newest;
+        self.path() == path || self.former.iter().any(was)
     }
 
     /// Refuses what would end or renew something upstream that a restored copy may

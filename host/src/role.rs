@@ -16,7 +16,7 @@ use crate::{
     catalog::Plugin,
     clock::Clock,
     fault,
-    id::{Digest, MountPath, RoleName},
+    id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
     lifetime::Length,
     model::role::HostFields,
@@ -279,7 +279,10 @@ impl Roles {
         let revoke = revoke.unwrap_or(mount.spec.tune.revoke_leases_with_role);
         let revoking = match revoke {
             true => {
-                let total = self.storage.total_leases(mount.id, Some(name.clone()));
+                let newest = OperationId::GREATEST;
+                let total = self
+                    .storage
+                    .total_leases(mount.id, Some(name.clone()), newest);
                 total.await?
             }
             false => 0,

@@ -63,7 +63,7 @@ pub use holds::{Overdue, OverduePlace};
 pub use idempotency::IdempotencyRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
-pub use mounts::{MountRow, NewMount};
+pub use mounts::{FormerPath, MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
 pub use policies::PolicyRow;
 pub use quarantine::{Found, Quarantined, Sorted};
@@ -75,7 +75,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("storage/migrations/0001_ground.sql"),
     include_str!("storage/migrations/0002_schedules.sql"),
     include_str!("storage/migrations/0003_static_roles.sql"),
@@ -91,6 +91,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("storage/migrations/0013_lengths.sql"),
     include_str!("storage/migrations/0014_origins.sql"),
     include_str!("storage/migrations/0015_first_token.sql"),
+    include_str!("storage/migrations/0016_former_paths.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

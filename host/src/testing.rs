@@ -599,7 +599,7 @@ impl Engine {
     /// Whether no lease under a prefix is left, or was before `limit` has passed.
     pub(crate) async fn drained(&self, prefix: &str, limit: Duration) -> bool {
         let newest = OperationId::new(self.clock.now()).unwrap();
-        let drained = self.leases.drained_before(prefix, newest);
+        let drained = self.leases.drained_before(prefix, None, newest);
         tokio::time::timeout(limit, drained).await.is_ok()
     }
 

@@ -29,6 +29,9 @@ pub(super) struct Doomed<'a> {
     pub(super) kind: Draining,
     /// Under which prefix they stand.
     pub(super) prefix: &'a str,
+    /// The mount whose leases they are, where all are one mount's: another may have
+    /// leases under the prefix that live on.
+    pub(super) of: Option<i64>,
     /// How many there are.
     pub(super) count: usize,
     /// An operation that is newer than all of them.
@@ -63,7 +66,9 @@ pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
     let standing = match wait {
         _ if *count == 0 => Ending::Ended,
         Wait::Here => {
-            let end = engine.leases.await_end(prefix, doomed.newest, PATIENCE);
+            let end = engine
+                .leases
+                .await_end(prefix, doomed.of, doomed.newest, PATIENCE);
             end.await?
         }
         Wait::No | Wait::ByTask => Ending::UnderWay,
@@ -78,6 +83,7 @@ pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
     let work = Work::Drain {
         kind: doomed.kind,
         prefix: prefix.to_owned(),
+        of: doomed.of,
         newest: Some(doomed.newest.to_string()),
     };
     let view = engine.tasks.submit(work, ask.requester()).await;

@@ -34,9 +34,10 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
         Err(refusal) => return Err(refusal.into()),
     };
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
-    Ok(Answer::data(json!({
+    let shown = json!({
+        // The one that was asked for, which the caller knows it by.
         "id": id.to_string(),
-        "path": format!("{}/creds/{}", id.mount, id.role),
+        "path": format!("{}/creds/{}", lease.id.mount, lease.id.role),
         "issue_time": lease.issue_time.rfc3339(),
         "expire_time": moment(lease.expire_time),
         "last_renewal": moment(lease.last_renewal),
@@ -51,7 +52,23 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
         "metadata": lease.metadata,
         "requester": lease.requester,
         "bound_to": lease.bound_to,
-    })))
+    });
+    Ok(Answer::envelope(Envelope {
+        data: Data::Json(shown),
+        warnings: moved(&id, &lease).into_iter().collect(),
+        ..Envelope::default()
+    }))
+}
+
+/// What to say of a lease that was asked for by an id that it had before its mount was
+/// moved.
+fn moved(asked: &LeaseId, lease: &LeaseView) -> Option<String> {
+    (*asked != lease.id).then(|| {
+        format!(
+            "the mount of this lease was moved from {} to {}: its id is {} now, and the former one goes on naming it",
+            asked.mount, lease.id.mount, lease.id
+        )
+    })
 }
 
 /// `LIST sys/leases/lookup/:prefix`
@@ -73,14 +90,18 @@ pub(super) async fn renew(engine: &Engine, id: String, ask: Ask) -> Outcome {
         Err(Refusal::NotFound(_)) => return Err(missing()),
         Err(refusal) => return Err(refusal.into()),
     };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = moved(&id, &renewed.lease).into_iter().collect();
     let left = seconds_left(&renewed.lease, engine.clock.now());
     if let (true, Some(asked)) = (renewed.shortened, increment) {
         warnings.push(format!(
             "increment ({asked}) is more than the longest life of the lease allows: it lives for {left} s from now"
         ));
     }
-    let lease = Some(head(&renewed.lease, left));
+    // Clients stumble over another id than the one that they renew.
+    let lease = Some(LeaseHead {
+        id: id.to_string(),
+        ..head(&renewed.lease, left)
+    });
     Ok(Answer::envelope(Envelope {
         lease,
         warnings,
@@ -107,6 +128,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
         let doomed = Doomed {
             kind: Draining::Revoke,
             prefix: &id.to_string(),
+            of: None,
             count: usize::from(engine.leases.mark(&id).await?),
             newest,
             done: format!("lease {id} is marked"),
@@ -143,6 +165,7 @@ pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -
     let doomed = Doomed {
         kind: Draining::RevokePrefix,
         prefix,
+        of: None,
         count,
         newest,
         done: format!("the leases below {} are marked", prefix.trim_matches('/')),
@@ -166,6 +189,7 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
     let doomed = Doomed {
         kind: Draining::RevokeForce,
         prefix,
+        of: None,
         count: forced.marked,
         newest,
         done: format!("{} leases are dropped", forced.purged),

@@ -193,6 +193,7 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
     let revoke = fields.truth("revoke")?;
     fields.finish()?;
     let newest = ending::newest(engine)?;
+    let of = engine.mounts.open(mount)?.id;
     let removed = match engine.roles.remove(mount, &name, revoke).await {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -205,6 +206,7 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
     let doomed = Doomed {
         kind: Draining::RemoveRole,
         prefix: &format!("{mount}/creds/{name}"),
+        of: Some(of),
         count: removed.revoking,
         newest,
         done: format!("role {name} of {mount} is removed"),

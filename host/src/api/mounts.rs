@@ -236,6 +236,7 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
     let wait = ask.take_wait()?;
     ask.take_fields().finish()?;
     let newest = ending::newest(engine)?;
+    let of = engine.mounts.open(&path).map(|mount| mount.id).ok();
     let count = match engine.mounts.remove(&path).await {
         Ok(count) => count,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -248,6 +249,7 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
     let doomed = Doomed {
         kind: Draining::Unmount,
         prefix: path.as_str(),
+        of,
         count,
         newest,
         done: format!("mount {path} is removed"),

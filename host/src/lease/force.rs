@@ -4,9 +4,13 @@
 //! somebody who says why. Its credential may still work: what is known of it
 //! goes to the log and to the audit device, so that a person can end it by hand.
 
-use super::{LeaseView, Leases, RevokeOutcome, id_of, prefix::Cover, quarantine, view};
+use super::{
+    LeaseView, Leases, RevokeOutcome, id_of,
+    prefix::{Cover, Covered},
+    quarantine, view,
+};
 use crate::{
-    id::LeaseId,
+    id::{LeaseId, OperationId},
     mount::Mount,
     refusal::Refusal,
     storage::{Lateness, LeaseState, PurgeScope},
@@ -44,7 +48,8 @@ impl Leases {
             outcome => return Ok(outcome),
         };
         let one = PurgeScope::One(id.operation);
-        if self.purge(&mount, one, reason).await? == 0 {
+        let purged = self.purge(&mount, one, OperationId::GREATEST, reason);
+        if purged.await? == 0 {
             return Err(Refusal::Conflict(format!(
                 "lease {id} cannot be dropped yet: {why}; try again when that is over"
             ))
@@ -60,13 +65,19 @@ impl Leases {
     /// `Invalid` for an empty prefix; where storage fails.
     pub async fn force_prefix(&self, prefix: &str, reason: &str) -> Result<Forced, Refusal> {
         let mut forced = Forced::default();
-        for (mount, cover) in self.covered(prefix)? {
+        for Covered {
+            mount,
+            cover,
+            newest,
+        } in self.covered(prefix)?
+        {
             let which = match cover {
                 Cover::Everything => PurgeScope::Mount,
                 Cover::Role(role) => PurgeScope::Role(role),
                 Cover::One(id) => PurgeScope::One(id.operation),
             };
-            if matches!(which, PurgeScope::Mount) {
+            // Root credentials are those of the mount that is there, not of ids.
+            if matches!(which, PurgeScope::Mount) && newest == OperationId::GREATEST {
                 let now = self.clock.now();
                 let forgotten = self.storage.forget_ending_rotations(mount.id, now).await?;
                 if forgotten > 0 {
@@ -76,7 +87,7 @@ impl Leases {
                     );
                 }
             }
-            forced.purged += self.purge(&mount, which, reason).await?;
+            forced.purged += self.purge(&mount, which, newest, reason).await?;
         }
         forced.marked = self.revoke_prefix(prefix).await?;
         Ok(forced)
@@ -86,6 +97,7 @@ impl Leases {
         &self,
         mount: &Mount,
         which: PurgeScope,
+        newest: OperationId,
         reason: &str,
     ) -> Result<usize, Refusal> {
         let mut purged = 0;
@@ -93,7 +105,7 @@ impl Leases {
             let now = self.clock.now();
             let found = self
                 .storage
-                .purge_leases(mount.id, which.clone(), now, BATCH)
+                .purge_leases(mount.id, which.clone(), newest, now, BATCH)
                 .await?;
             quarantine::report(&found.set_aside);
             for row in &found.rows {
@@ -121,7 +133,10 @@ impl Leases {
     /// # Errors
     /// Where storage fails.
     pub async fn standing(&self, mount: &Mount) -> Result<(usize, Lateness), Refusal> {
-        let total = self.storage.total_leases(mount.id, None).await?;
+        let total = self
+            .storage
+            .total_leases(mount.id, None, OperationId::GREATEST)
+            .await?;
         let late = self.storage.lateness(mount.id, self.clock.now()).await?;
         Ok((total, late))
     }

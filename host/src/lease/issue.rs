@@ -78,8 +78,10 @@ impl Leases {
         role_name: &RoleName,
         request: &IssueRequest,
     ) -> Result<Option<Issued>, Refusal> {
-        let mount = self.mounts.open(path)?;
+        // Before the mount is looked up: a lease that is made under a path from which the
+        // mount is just moved is then no newer than the move.
         let now = self.clock.now();
+        let mount = self.mounts.open(path)?;
         self.asked.store(now.0, Ordering::Relaxed);
         let operation = OperationId::new(now)?;
         let keyed = self.idempotency_row(&mount, role_name, request, operation, now);

@@ -1,16 +1,19 @@
 //! Leases by prefix: listing them, and ordering the end of all of them.
 //!
 //! A prefix is the beginning of a lease id that ends at a slash: of a mount's
-//! path, a mount, its `creds`, a role, or a whole id.
+//! path, a mount, its `creds`, a role, or a whole id. The path may be one that the mount
+//! had before it was moved: then the prefix is one of the ids that leases had there, and
+//! covers those, whoever has the path now. Lists show the present ids.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
     fault,
-    id::{LeaseId, OperationId, RoleName},
+    id::{LeaseId, MountPath, OperationId, RoleName},
     mount::Mount,
     refusal::Refusal,
+    storage::FormerPath,
 };
 
 /// Most ids that one list answers: what a person or a client can use.
@@ -29,7 +32,16 @@ pub enum Ending {
 }
 
 /// What a prefix covers of one mount.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
+pub(super) struct Covered {
+    pub(super) mount: Arc<Mount>,
+    pub(super) cover: Cover,
+    /// The last operation whose lease has an id under the prefix.
+    pub(super) newest: OperationId,
+}
+
+/// Which leases of a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cover {
     Everything,
     Role(RoleName),
@@ -45,7 +57,12 @@ impl Leases {
     pub async fn revoke_prefix(&self, prefix: &str) -> Result<usize, Refusal> {
         let now = self.clock.now();
         let mut ending = 0;
-        for (mount, cover) in self.covered(prefix)? {
+        for Covered {
+            mount,
+            cover,
+            newest,
+        } in self.covered(prefix)?
+        {
             let role = match cover {
                 Cover::Everything => None,
                 Cover::Role(role) => Some(role),
@@ -54,8 +71,10 @@ impl Leases {
                     continue;
                 }
             };
-            ending += self.storage.total_leases(mount.id, role.clone()).await?;
-            self.storage.order_revocation(mount.id, role, now).await?;
+            let total = self.storage.total_leases(mount.id, role.clone(), newest);
+            ending += total.await?;
+            let order = self.storage.order_revocation(mount.id, role, newest, now);
+            order.await?;
             fault::point("revoke-prefix.after_order");
         }
         // What leads to no lease changes nothing, and may be a token by mistake.
@@ -66,21 +85,22 @@ impl Leases {
         Ok(ending)
     }
 
-    /// Waits until no lease under a prefix that was made before `newest` is left, or
-    /// all that are left have failed to end, or `limit` has passed.
+    /// Waits until no lease under a prefix, or of its mount `of`, that was made before
+    /// `newest` is left, or all that are left have failed to end, or `limit` has passed.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn await_end(
         &self,
         prefix: &str,
+        of: Option<i64>,
         newest: OperationId,
         limit: Duration,
     ) -> Result<Ending, Refusal> {
         let settled = async {
             loop {
                 let ended = self.ended.notified();
-                match self.ending_before(prefix, newest).await? {
+                match self.ending_before(prefix, of, newest).await? {
                     Ending::UnderWay => ended.await,
                     settled => return Ok(settled),
                 }
@@ -92,10 +112,16 @@ impl Leases {
         }
     }
 
-    async fn ending_before(&self, prefix: &str, newest: OperationId) -> Result<Ending, Refusal> {
+    async fn ending_before(
+        &self,
+        prefix: &str,
+        of: Option<i64>,
+        newest: OperationId,
+    ) -> Result<Ending, Refusal> {
         let mut standing = Ending::Ended;
-        for (mount, cover) in self.covered(prefix)? {
-            let (role, one) = match cover {
+        for covered in self.covered_of(prefix, of)? {
+            let (mount, newest) = (covered.mount, newest.min(covered.newest));
+            let (role, one) = match covered.cover {
                 Cover::Everything => (None, None),
                 Cover::Role(role) => (Some(role), None),
                 Cover::One(id) => (Some(id.role), Some(id.operation)),
@@ -118,14 +144,20 @@ impl Leases {
         Ok(standing)
     }
 
-    /// Waits until no lease under a prefix is left that was made before `newest`.
+    /// Waits until no lease under a prefix, or of its mount `of`, is left that was made
+    /// before `newest`.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn drained_before(&self, prefix: &str, newest: OperationId) -> Result<(), Refusal> {
+    pub async fn drained_before(
+        &self,
+        prefix: &str,
+        of: Option<i64>,
+        newest: OperationId,
+    ) -> Result<(), Refusal> {
         loop {
             let ended = self.ended.notified();
-            if !self.any_before(prefix, newest).await? {
+            if !self.any_before(prefix, of, newest).await? {
                 return Ok(());
             }
             ended.await;
@@ -133,36 +165,48 @@ impl Leases {
     }
 
     /// The mounts of which a prefix covers something, and what.
-    pub(super) fn covered(&self, prefix: &str) -> Result<Vec<(Arc<Mount>, Cover)>, Refusal> {
+    pub(super) fn covered(&self, prefix: &str) -> Result<Vec<Covered>, Refusal> {
         if prefix.trim_matches('/').is_empty() {
             return Err(Refusal::Invalid(
                 "prefix must not be empty; name a mount such as db, or a role such as db/creds/reader".into(),
             ));
         }
         let mounts = self.mounts.every().into_iter();
-        let covered = mounts.filter_map(|mount| {
-            let cover = cover(mount.path().as_str(), prefix)?;
-            Some((mount, cover))
+        let covered = mounts.flat_map(|mount| {
+            let covers = covers(mount.path(), &mount.former, prefix);
+            covers.into_iter().map(move |(cover, newest)| Covered {
+                mount: Arc::clone(&mount),
+                cover,
+                newest,
+            })
         });
         Ok(covered.collect())
     }
 
-    async fn any_before(&self, prefix: &str, newest: OperationId) -> Result<bool, Refusal> {
-        for (mount, cover) in self.covered(prefix)? {
-            let any = match cover {
-                Cover::Everything => {
-                    self.storage
-                        .has_leases_before(mount.id, None, newest)
-                        .await?
+    /// The same of one mount alone, where one is named.
+    fn covered_of(&self, prefix: &str, of: Option<i64>) -> Result<Vec<Covered>, Refusal> {
+        let mut covered = self.covered(prefix)?;
+        covered.retain(|covered| of.is_none_or(|id| covered.mount.id == id));
+        Ok(covered)
+    }
+
+    async fn any_before(
+        &self,
+        prefix: &str,
+        of: Option<i64>,
+        newest: OperationId,
+    ) -> Result<bool, Refusal> {
+        for covered in self.covered_of(prefix, of)? {
+            let (mount, newest) = (covered.mount.id, newest.min(covered.newest));
+            let role = match covered.cover {
+                Cover::Everything => None,
+                Cover::Role(role) => Some(role),
+                Cover::One(id) if self.storage.lease(id.operation).await?.is_some() => {
+                    return Ok(true);
                 }
-                Cover::Role(role) => {
-                    self.storage
-                        .has_leases_before(mount.id, Some(role), newest)
-                        .await?
-                }
-                Cover::One(id) => self.storage.lease(id.operation).await?.is_some(),
+                Cover::One(_) => continue,
             };
-            if any {
+            if self.storage.has_leases_before(mount, role, newest).await? {
                 return Ok(true);
             }
         }
@@ -247,6 +291,27 @@ fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
     } else {
         rest.strip_prefix('/')
     }
+}
+
+/// What a prefix covers of a mount under its path and those that it had before, each with
+/// the last operation whose lease has an id there.
+fn covers(
+    path: &MountPath,
+    former: &[FormerPath],
+    prefix: &str,
+) -> Vec<(Cover, OperationId)> {
+    let present = cover(path.as_str(), prefix).map(|cover| (cover, OperationId::GREATEST));
+    let mut covers: Vec<_> = present.into_iter().collect();
+    for former in former {
+        let Some(more) = cover(former.path.as_str(), prefix) else {
+            continue;
+        };
+        match covers.iter_mut().find(|(known, _)| *known == more) {
+            Some((_, newest)) => *newest = former.newest.max(*newest),
+            None => covers.push((more, former.newest)),
+        }
+    }
+    covers
 }
 
 /// What a prefix covers of the mount at `path`; none for nothing.

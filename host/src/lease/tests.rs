@@ -295,7 +295,7 @@ async fn who_waits_for_a_prefix_hears_that_it_is_ended_or_that_upstream_refuses(
     engine.leases.revoke_prefix("db").await.unwrap();
     let end = engine
         .leases
-        .await_end("db", newest, patience)
+        .await_end("db", None, newest, patience)
         .await
         .unwrap();
     assert!(matches!(end, Ending::Failing(Some(_))), "{end:?}");
@@ -305,7 +305,7 @@ async fn who_waits_for_a_prefix_hears_that_it_is_ended_or_that_upstream_refuses(
     assert!(drained);
     let end = engine
         .leases
-        .await_end("db", newest, patience)
+        .await_end("db", None, newest, patience)
         .await
         .unwrap();
     assert_eq!(end, Ending::Ended);

@@ -115,6 +115,10 @@ impl Mounts {
                  `lessor release`; GET /v1/sys/hold tells what is overdue"
             );
         }
+        // Moves that a crash left unsettled; nobody hands anything out yet.
+        let newest = OperationId::last_of(mounts.clock.now());
+        mounts.storage.settle_moves(newest).await?;
+        mounts.storage.forget_former_paths().await?;
         mounts.reread().await?;
         Ok(mounts)
     }
@@ -204,7 +208,8 @@ impl Mounts {
     }
 
     /// Moves a mount: its leases, roles and root credential go along, under new
-    /// paths and ids. Gives the id by which [`Mounts::moved`] knows the move.
+    /// paths and ids. Ids that its leases had before go on naming them
+    /// ([`Mount::answers_to`]). Gives the id by which [`Mounts::moved`] knows the move.
     ///
     /// # Errors
     /// `NotFound`; a sentence where the new path is taken or overlaps.
@@ -222,10 +227,22 @@ impl Mounts {
         }
         // Whoever rotates or writes a config has the mount by its former path.
         let _turn = mount.rotation_turn().await;
-        match self.storage.move_mount(mount.id, to.clone()).await {
+        let moved = self
+            .storage
+            .move_mount(mount.id, from.clone(), to.clone());
+        match moved.await {
             Err(error) if error.is_duplicate() => return Err(taken(to)),
             Ok(false) => return Err(unknown(from.as_str())),
             other => other.map(drop)?,
+        }
+        fault::point("remount.after_move");
+        self.reread().await?;
+        // Only now does nobody make a lease under the former path any more. Where this
+        // fails, ids under it name more leases than they should until the next start.
+        let newest = OperationId::last_of(self.clock.now());
+        let settled = self.storage.settle_moves(newest).await;
+        if let Err(error) = settled {
+            tracing::error!(mount = %from, to = %to, %error, "could not settle a move; the next start does");
         }
         self.reread().await?;
         tracing::info!(mount = %from, to = %to, "moved a mount");
@@ -352,7 +369,10 @@ impl Mounts {
     /// `NotFound`.
     pub async fn remove(&self, path: &MountPath) -> Result<usize, Refusal> {
         let mount = self.open(path)?;
-        let revoking = self.storage.total_leases(mount.id, None).await?;
+        let revoking = self
+            .storage
+            .total_leases(mount.id, None, OperationId::GREATEST)
+            .await?;
         self.storage.drain_mount(mount.id, self.clock.now()).await?;
         fault::point("cascade.after_mount");
         self.reread().await?;
@@ -698,6 +718,7 @@ impl Mounts {
         Ok(Mount {
             id: row.id,
             live: row.live,
+            former: row.former,
             held: holds.get(&row.id).copied(),
             grants: Arc::new(grants),
             extra_roots: kept_roots(&row.mount.path, &tune.extra_roots).into(),

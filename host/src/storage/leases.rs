@@ -512,19 +512,20 @@ impl Storage {
         .await
     }
 
-    /// Number of leases of a mount, or of one of its roles, read from an index
-    /// alone.
+    /// Number of leases of a mount, or of one of its roles, that are no newer than
+    /// `newest`, read from an index alone.
     pub async fn total_leases(
         &self,
         mount_id: i64,
         role: Option<RoleName>,
+        newest: OperationId,
     ) -> Result<usize, StorageError> {
         self.read(move |connection| {
             let total = one(
                 connection,
-                "SELECT count(*) FROM leases WHERE role_id IN
+                "SELECT count(*) FROM leases WHERE operation <= ?3 AND role_id IN
                    (SELECT id FROM roles WHERE mount_id = ?1 AND (?2 IS NULL OR name = ?2))",
-                params![mount_id, role.as_ref().map(RoleName::as_str)],
+                params![mount_id, role.as_ref().map(RoleName::as_str), newest.to_bytes()],
                 |row| row.get(0),
             )?;
             Ok(total.unwrap_or(0))

@@ -2,8 +2,12 @@
 
 use rusqlite::{Row, params};
 
-use super::{Storage, StorageError, all, change, giving_up, json, one, to_json};
-use crate::{clock::Timestamp, id::MountPath, model::mount::Tune};
+use super::{Storage, StorageError, all, change, giving_up, json, one, operation, to_json};
+use crate::{
+    clock::Timestamp,
+    id::{MountPath, OperationId},
+    model::mount::Tune,
+};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]
@@ -36,8 +40,19 @@ pub struct MountRow {
     pub id: i64,
     /// False once it is unmounted and only waits for its leases to end.
     pub live: bool,
+    /// Where it was before it was moved.
+    pub former: Vec<FormerPath>,
     /// The rest.
     pub mount: NewMount,
+}
+
+/// A path that a mount had before it was moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerPath {
+    /// The path.
+    pub path: MountPath,
+    /// The last operation whose lease may have an id under it.
+    pub newest: OperationId,
 }
 
 const COLUMNS: &str = "id, path, known_as, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
@@ -81,16 +96,75 @@ impl Storage {
                 })
                 .ok()
             });
-            Ok(readable.collect())
+            let mut mounts: Vec<MountRow> = readable.collect();
+            let sql = "SELECT mount_id, path, newest FROM former_paths ORDER BY mount_id, path";
+            let former = all(connection, sql, [], |row| {
+                Ok((row.get::<_, i64>("mount_id")?, former_path(row)))
+            })?;
+            for (id, path) in former {
+                match (path, mounts.iter_mut().find(|mount| mount.id == id)) {
+                    (Ok(path), Some(mount)) => mount.former.push(path),
+                    (Ok(_), None) => {}
+                    (Err(error), _) => {
+                        tracing::error!(id, %error, "a former path of a mount cannot be read, so ids of leases under it name none");
+                    }
+                }
+            }
+            Ok(mounts)
         })
         .await
     }
 
-    /// Moves a live mount; `is_duplicate` where the path is taken.
-    pub async fn move_mount(&self, id: i64, to: MountPath) -> Result<bool, StorageError> {
-        self.execute_any(
-            "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
-            (id, to.to_string()),
+    /// Moves a live mount; `is_duplicate` where the path is taken. Ids under its former
+    /// path name all its leases until [`Self::settle_move`].
+    pub async fn move_mount(
+        &self,
+        id: i64,
+        from: MountPath,
+        to: MountPath,
+    ) -> Result<bool, StorageError> {
+        self.write(move |connection| {
+            let moved = change(
+                connection,
+                "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
+                params![id, to.as_str()],
+            )?;
+            if moved == 0 {
+                return Ok(false);
+            }
+            change(
+                connection,
+                "DELETE FROM former_paths WHERE mount_id = ?1 AND path = ?2",
+                params![id, to.as_str()],
+            )?;
+            change(
+                connection,
+                "INSERT OR REPLACE INTO former_paths (mount_id, path, newest) VALUES (?1, ?2, ?3)",
+                params![id, from.as_str(), OperationId::GREATEST.to_bytes()],
+            )?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Lets ids under the paths from which mounts were just moved name no operation after
+    /// `newest`: nobody hands such ids out any more.
+    pub async fn settle_moves(&self, newest: OperationId) -> Result<(), StorageError> {
+        self.execute(
+            "UPDATE former_paths SET newest = ?1 WHERE newest = ?2",
+            (newest.to_bytes(), OperationId::GREATEST.to_bytes()),
+        )
+        .await
+    }
+
+    /// Forgets the former paths under which no lease has an id any more. To be called
+    /// while no lease is being made.
+    pub async fn forget_former_paths(&self) -> Result<(), StorageError> {
+        self.execute(
+            "DELETE FROM former_paths WHERE NOT EXISTS
+               (SELECT 1 FROM roles r JOIN leases l ON l.role_id = r.id
+                WHERE r.mount_id = former_paths.mount_id AND l.operation <= former_paths.newest)",
+            [],
         )
         .await
     }
@@ -150,7 +224,7 @@ impl Storage {
                 [id],
             )?;
             super::accounts::forget_all(connection, id, now)?;
-            super::revocations::order_revocation(connection, id, None, now)
+            super::revocations::order_revocation(connection, id, None, OperationId::GREATEST, now)
         })
         .await
     }
@@ -187,12 +261,23 @@ impl Storage {
     }
 }
 
+fn former_path(row: &Row<'_>) -> rusqlite::Result<FormerPath> {
+    let path: String = row.get("path")?;
+    Ok(FormerPath {
+        path: path
+            .parse()
+            .map_err(|error| super::unreadable("path", error))?,
+        newest: operation(row, "newest")?,
+    })
+}
+
 fn mount_row(row: &Row<'_>) -> rusqlite::Result<MountRow> {
     let path: String = row.get("path")?;
     let state: String = row.get("state")?;
     Ok(MountRow {
         id: row.get("id")?,
         live: state == "live",
+        former: Vec::new(),
         mount: NewMount {
             path: path
                 .parse()

@@ -108,18 +108,20 @@ impl Storage {
         .await
     }
 
-    /// Orders the end of all leases that a mount, or one of its roles, has now.
+    /// Orders the end of all leases that a mount, or one of its roles, has now and that
+    /// are no newer than `newest`.
     /// From the commit on none of them is handed out or renewed any more, and
     /// [`Self::claim_due`] takes them.
     pub async fn order_revocation(
         &self,
         mount_id: i64,
         role: Option<RoleName>,
+        newest: OperationId,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         self.write(move |connection| {
             let role = role.as_ref().map(RoleName::as_str);
-            order_revocation(connection, mount_id, role, now)
+            order_revocation(connection, mount_id, role, newest, now)
         })
         .await
     }
@@ -251,11 +253,13 @@ impl Storage {
     }
 
     /// Removes leases of a mount that upstream refused to end at least once: one
-    /// of them, those of a role, or all. At most `limit`; those removed.
+    /// of them, those of a role, or all, no newer than `newest`. At most `limit`; those
+    /// removed.
     pub async fn purge_leases(
         &self,
         mount_id: i64,
         which: PurgeScope,
+        newest: OperationId,
         now: Timestamp,
         limit: usize,
     ) -> Result<Sorted, StorageError> {
@@ -268,10 +272,12 @@ impl Storage {
             let sql = format!(
                 "{SELECT} WHERE l.mount_id = ?1 AND l.ending_since IS NOT NULL AND l.attempts > 0
                    AND l.last_error IS NOT NULL AND (?2 IS NULL OR r.name = ?2) AND (?3 IS NULL OR l.operation = ?3)
+                   AND l.operation <= ?5
                  ORDER BY l.ending_since LIMIT ?4"
             );
             let role = role.as_ref().map(RoleName::as_str);
-            let purged = sorted(connection, &sql, params![mount_id, role, id, limit], now)?;
+            let parameters = params![mount_id, role, id, limit, newest.to_bytes()];
+            let purged = sorted(connection, &sql, parameters, now)?;
             for row in &purged.rows {
                 let id = row.operation.to_bytes();
                 change(connection, "DELETE FROM leases WHERE operation = ?1", [id])?;
@@ -425,6 +431,7 @@ pub(super) fn order_revocation(
     connection: &Connection,
     mount_id: i64,
     role: Option<&str>,
+    newest: OperationId,
     now: Timestamp,
 ) -> Result<(), StorageError> {
     // An older order begins again: what it has passed may have got company, where
@@ -432,11 +439,12 @@ pub(super) fn order_revocation(
     change(
         connection,
         "INSERT INTO revocation_orders (role_id, mount_id, newest, taken, ordered_at)
-         SELECT id, mount_id, (SELECT max(operation) FROM leases WHERE role_id = roles.id), x'', ?2 FROM roles
+         SELECT id, mount_id, (SELECT max(operation) FROM leases WHERE role_id = roles.id AND operation <= ?4), x'', ?2
+         FROM roles
          WHERE mount_id = ?1 AND (?3 IS NULL OR name = ?3)
-           AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id)
+           AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id AND operation <= ?4)
          ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), taken = x''",
-        params![mount_id, now.0, role],
+        params![mount_id, now.0, role, newest.to_bytes()],
     )?;
     Ok(())
 }

@@ -4,7 +4,11 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, one, revocations, to_json};
-use crate::{clock::Timestamp, id::RoleName, model::role::HostFields};
+use crate::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    model::role::HostFields,
+};
 
 /// A role as stored.
 #[derive(Clone, Debug)]
@@ -109,7 +113,14 @@ impl Storage {
         self.write_change(self.0.roles.changes(), move |connection| {
             let removed = set_aside(connection, mount_id, &name)?;
             if removed && revoke {
-                revocations::order_revocation(connection, mount_id, Some(name.as_str()), now)?;
+                let role = Some(name.as_str());
+                revocations::order_revocation(
+                    connection,
+                    mount_id,
+                    role,
+                    OperationId::GREATEST,
+                    now,
+                )?;
             }
             Ok(removed)
         })

@@ -168,6 +168,7 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
     let drain = Work::Drain {
         kind: Draining::RevokePrefix,
         prefix: "db".into(),
+        of: None,
         newest: None,
     };
     let id = submit(&engine, drain).await;
@@ -205,6 +206,7 @@ async fn any_number_of_tasks_may_wait_at_a_time() {
         let drain = Work::Drain {
             kind: Draining::RevokePrefix,
             prefix: "db".into(),
+            of: None,
             newest: None,
         };
         let id = submit(&engine, drain).await;
@@ -233,6 +235,7 @@ async fn a_task_that_takes_too_long_fails_by_name() {
     let drain = Work::Drain {
         kind: Draining::Unmount,
         prefix: "db".into(),
+        of: None,
         newest: None,
     };
     let id = submit(&engine, drain).await;

@@ -57,6 +57,9 @@ pub enum Work {
         kind: Draining,
         /// A prefix of lease ids.
         prefix: String,
+        /// The mount whose leases those are; absent: whatever has ids under the prefix.
+        #[serde(default)]
+        of: Option<i64>,
         /// An operation that is newer than all of them: those that are made under the
         /// prefix meanwhile are not waited for.
         #[serde(default)]
@@ -193,9 +196,11 @@ impl Tasks {
                     data: issued.data,
                 }))
             }
-            Work::Drain { prefix, newest, .. } => {
+            Work::Drain {
+                prefix, of, newest, ..
+            } => {
                 let newest = newest.map_or(Ok(row.id), |newest| newest.parse())?;
-                self.leases.drained_before(&prefix, newest).await?;
+                self.leases.drained_before(&prefix, of, newest).await?;
                 Ok(Done::Nothing)
             }
             Work::RotateRoot { mount, before } => {

@@ -62,7 +62,8 @@ fn every_fault_point_of_the_program_is_in_the_table() {
         .concat()
         .into_iter()
         .chain(ELSEWHERE)
-        .chain(crate::initialisation::POINTS);
+        .chain(crate::initialisation::POINTS)
+        .chain(crate::remount::POINTS);
     let known: BTreeSet<String> = known.map(str::to_owned).collect();
     assert_eq!(found, known);
 }

@@ -1,7 +1,16 @@
 //! A mount is moved with all that belongs to it.
 
-use lessor_tests::{fixture::Fixture, server::Server, wait::eventually_true};
+use std::process::{Command, Stdio};
+
+use lessor_tests::{
+    fixture::{Fixture, Lease},
+    server::{Server, binary},
+    wait::eventually_true,
+};
 use serde_json::{Value, json};
+
+/// The points at which a move may be cut off.
+pub(crate) const POINTS: [&str; 1] = ["remount.after_move"];
 
 fn mv(fixture: &Fixture, from: &str, to: &str) -> lessor_tests::http::Answer {
     fixture
@@ -46,6 +55,167 @@ fn leases_roles_and_the_root_follow_a_mount_that_is_moved() {
     eventually_true("the role is gone", || {
         fixture.postgres.leased_roles().is_empty()
     });
+}
+
+/// An id that a lease was handed out with names it whatever its mount is called since,
+/// also after a restart. Revoking by such an id answered 204 and ended nothing.
+#[test]
+fn ids_of_before_a_move_go_on_naming_their_leases() {
+    let mut fixture = Fixture::start();
+    let [renewed, revoked, pathed, marked, typed, forced, role, all] =
+        std::array::from_fn(|_| fixture.issue("reader"));
+    fixture.write_role("other", &json!({})).ok();
+    let other = fixture.issue("other");
+    mv(&fixture, "db", "team/db").ok();
+    mv(&fixture, "team/db", "final").ok();
+    fixture.server.restart();
+    let http = &fixture.server.http;
+    let gone = |lease: &Lease| !fixture.postgres.leased_roles().contains(&lease.username);
+
+    // Also under the path where it was in between, where lists showed it.
+    let between = format!("team/{}", renewed.id);
+    for id in [&renewed.id, &between] {
+        let shown = fixture.server.lookup(id).ok().json();
+        assert_eq!(shown["data"]["id"], *id);
+        assert_eq!(shown["data"]["path"], "final/creds/reader");
+        assert!(shown["warnings"][0].as_str().unwrap().contains("final/creds/reader/"));
+        let body = json!({"lease_id": id, "increment": 1800});
+        let answer = http.put("sys/leases/renew", &body).ok().json();
+        assert_eq!((&answer["lease_id"], &answer["lease_duration"]), (&json!(id), &json!(1800)));
+    }
+
+    let body = json!({"lease_id": revoked.id});
+    assert_eq!(http.put("sys/leases/revoke", &body).status, 204);
+    assert!(gone(&revoked));
+    let path = format!("sys/leases/revoke/{}", pathed.id);
+    assert_eq!(http.put(&path, &json!({})).status, 204);
+    assert!(gone(&pathed));
+    let body = json!({"lease_id": marked.id, "async": true});
+    let task = http.put("sys/leases/revoke", &body).ok().data();
+    assert_eq!(task["marked"], 1);
+    succeeded(&fixture, &task);
+    assert!(gone(&marked));
+    let done = Command::new(binary())
+        .args(["lease", "revoke", &typed.id])
+        .env("LESSOR_ADDR", http.base())
+        .env("LESSOR_TOKEN", http.token())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert!(gone(&typed));
+    let body = json!({"lease_id": forced.id, "force": true, "reason": "a test"});
+    assert_eq!(http.put("sys/leases/revoke", &body).status, 204);
+    assert!(gone(&forced));
+
+    // By prefix: of a lease, a role, the mount.
+    let task = http.put(
+        &format!("sys/leases/revoke-prefix/{}", role.id),
+        &json!({"sync": true}),
+    );
+    assert_eq!(task.ok().status, 204);
+    assert!(gone(&role) && !gone(&other));
+    let body = json!({"sync": true});
+    http.put("sys/leases/revoke-prefix/db/creds/other", &body).ok();
+    assert!(gone(&other) && fixture.works(&all) && fixture.works(&renewed));
+    http.put("sys/leases/revoke-prefix/db", &body).ok();
+    assert_eq!(fixture.postgres.leased_roles().len(), 0);
+    fixture.server.await_no_leases("final");
+    // Gone already is done, as ever.
+    let body = json!({"lease_id": revoked.id});
+    assert_eq!(http.put("sys/leases/revoke", &body).status, 204);
+}
+
+/// Waits until a task of this answer has succeeded.
+fn succeeded(fixture: &Fixture, task: &Value) {
+    let id = task["task_id"].as_str().unwrap();
+    eventually_true("the task succeeds", || {
+        let state = fixture.server.http.get(&format!("sys/tasks/{id}")).data();
+        state["state"] == "succeeded"
+    });
+}
+
+/// What a token may do at the former path it may go on doing to the leases of that time,
+/// and to no later ones, for they never were there. A mount that is made there is another
+/// one, and ends nothing of the one that was moved away.
+#[test]
+fn whoever_was_granted_the_former_path_gains_nothing_by_a_move() {
+    let fixture = Fixture::start();
+    let before = fixture.issue("reader");
+    mv(&fixture, "db", "moved").ok();
+    let http = &fixture.server.http;
+    let issued = http.get("moved/creds/reader").ok();
+    let after = Lease::of(&issued);
+    let tail = after.id.strip_prefix("moved/").unwrap();
+    let never_was = format!("db/{tail}");
+
+    let policy = r#"
+        path "sys/leases/lookup" { capabilities = ["update"] }
+        path "sys/leases/renew/db/*" { capabilities = ["update"] }
+        path "sys/leases/revoke/db/*" { capabilities = ["update"] }
+        path "sys/leases/revoke-prefix/db/*" { capabilities = ["update", "sudo"] }
+    "#;
+    http.put("sys/policies/acl/former", &json!({"policy": policy})).ok();
+    let made = http.post("auth/token/create", &json!({"policies": ["former"]})).ok().json();
+    let token = http.with_token(made["auth"]["client_token"].as_str().unwrap());
+    token.put(&format!("sys/leases/renew/{}", before.id), &json!({})).ok();
+    for id in [&after.id, &never_was] {
+        let path = format!("sys/leases/renew/{id}");
+        assert!(matches!(token.put(&path, &json!({})).status, 400 | 403), "{id}");
+    }
+    token.put("sys/leases/lookup", &json!({"lease_id": never_was})).refused(400);
+    token.put(&format!("sys/leases/revoke/{never_was}"), &json!({})).ok();
+    assert!(fixture.works(&after));
+    token.put("sys/leases/revoke-prefix/db/creds", &json!({"sync": true})).ok();
+    assert!(fixture.works(&after) && !fixture.works(&before));
+
+    // Another mount at the former path, removed with `sync`: what was moved lives on, and
+    // nobody waits for it.
+    let another = http.get("moved/creds/reader").ok();
+    mv(&fixture, "moved", "db").ok();
+    mv(&fixture, "db", "moved").ok();
+    let root = fixture.postgres.role_creator();
+    fixture.mount("db").ok();
+    fixture.postgres.sql(&format!(
+        "grant harness_readers to {0} with admin option; grant pg_signal_backend to {0}",
+        root.username
+    ));
+    let config = json!({
+        "host": "127.0.0.1", "port": fixture.postgres.port(), "sslmode": "disable",
+        "username": root.username, "password": root.password,
+    });
+    http.post("db/config", &config).ok();
+    fixture.write_role("reader", &json!({})).ok();
+    let own = fixture.issue("reader");
+    let removed = http.delete("db/roles/reader?revoke=true&sync=true").ok().data();
+    assert_eq!(removed["state"], "revoked", "{removed}");
+    fixture.write_role("reader", &json!({})).ok();
+    let second = fixture.issue("reader");
+    let removed = http.delete("sys/mounts/db?sync=true").ok().data();
+    assert_eq!(removed["state"], "revoked", "{removed}");
+    assert!(!fixture.works(&own) && !fixture.works(&second));
+    assert!(fixture.works(&after) && fixture.works(&Lease::of(&another)));
+}
+
+#[test]
+fn a_move_that_a_crash_cut_off_is_whole_after_it() {
+    let mut fixture = Fixture::with_fault(POINTS[0]);
+    let before = fixture.issue("reader");
+    let body = json!({"from": "db", "to": "moved"});
+    fixture.server.http.post_to_the_death("sys/remount", &body);
+    fixture.server.await_death();
+    fixture.server.restart();
+    let http = &fixture.server.http;
+    // Later than the move by the clock, too.
+    fixture.server.advance_clock(1);
+    let after = Lease::of(&http.get("moved/creds/reader").ok());
+    let never_was = format!("db/{}", after.id.strip_prefix("moved/").unwrap());
+    fixture.server.lookup(&never_was).refused(400);
+    let revoke = |id: &str| http.put("sys/leases/revoke", &json!({"lease_id": id}));
+    assert_eq!(revoke(&never_was).status, 204);
+    assert!(fixture.works(&after));
+    assert_eq!(revoke(&before.id).status, 204);
+    assert!(!fixture.works(&before));
 }
 
 /// The former path is free. A mount made there is another one, also for the

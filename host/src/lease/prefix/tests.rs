@@ -38,6 +38,33 @@ fn a_prefix_covers_whole_segments_only() {
     }
 }
 
+#[test]
+fn a_prefix_covers_what_had_ids_there_before_a_move() {
+    let id = |byte| OperationId::from_bytes([byte; 16]);
+    let former = |paths: &[(&str, u8)]| -> Vec<FormerPath> {
+        let paths = paths.iter().map(|(path, newest)| FormerPath {
+            path: path.parse().unwrap(),
+            newest: id(*newest),
+        });
+        paths.collect()
+    };
+    let (all, role) = (Cover::Everything, Cover::Role("r".parse().unwrap()));
+    let always = OperationId::GREATEST;
+    for (was, prefix, expected) in [
+        (former(&[]), "new", vec![(all.clone(), always)]),
+        (former(&[]), "old", vec![]),
+        (former(&[("old", 3)]), "old", vec![(all.clone(), id(3))]),
+        (former(&[("old", 3)]), "old/creds/r", vec![(role, id(3))]),
+        (former(&[("old", 3)]), "new", vec![(all.clone(), always)]),
+        (former(&[("new/x", 3)]), "new", vec![(all.clone(), always)]),
+        (former(&[("a/b", 3), ("a/c", 4)]), "a", vec![(all.clone(), id(4))]),
+        (former(&[("a/b", 3), ("a/c", 4)]), "a/b", vec![(all.clone(), id(3))]),
+    ] {
+        let path = "new".parse().unwrap();
+        assert_eq!(covers(&path, &was, prefix), expected, "{was:?} {prefix}");
+    }
+}
+
 #[tokio::test]
 async fn a_prefix_ends_all_its_leases_and_no_other() {
     let house = House::new();
