@@ -67,7 +67,7 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
@@ -357,7 +357,10 @@ impl Inner {
             }
             let fields = match operation {
                 Operation::Write => {
-                    let read = self.bodies.read(For::Stranger, &parts.headers, body, None);
+                    let none = Map::new();
+                    let read = self
+                        .bodies
+                        .read(For::Stranger, &parts.headers, body, none, None);
                     read.await?.fields
                 }
                 _ => body::of_query(query)?,
@@ -412,7 +415,7 @@ impl Inner {
         if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
             // A token that a client sends along, perhaps an old one, says nothing.
             let mut fields = self
-                .read_body(engine, For::Stranger, &asked, body, record)
+                .read_fields(engine, For::Stranger, &asked, body, record)
                 .await?;
             let notices = Notices::default();
             path_fields::drop_from(&mut fields, engine, &asked.route, &notices).await;
@@ -440,19 +443,16 @@ impl Inner {
             }
             _ => self.identify(engine, token.as_ref(), record).await?,
         };
-        let fields = match asked.operation {
-            Operation::Write => {
-                self.read_body(engine, For::Caller, &asked, body, record)
-                    .await?
-            }
-            _ => body::of_query(asked.query)?,
-        };
+        let fields = self
+            .read_fields(engine, For::Caller, &asked, body, record)
+            .await?;
         self.answer_identified(engine, asked, token, identity, fields)
             .await
     }
 
-    /// The fields of a body, noted for the audit line.
-    async fn read_body(
+    /// The fields of a request, noted for the audit line: those of its body and, unless it
+    /// is a write, of its query. Nothing that a caller sent is dropped unsaid.
+    async fn read_fields(
         &self,
         engine: &Engine,
         whose: For,
@@ -460,9 +460,16 @@ impl Inner {
         body: Incoming,
         record: &mut Record,
     ) -> Result<Map<String, Value>, ApiError> {
+        let query = match asked.operation {
+            Operation::Write => Map::new(),
+            _ => body::of_query(asked.query)?,
+        };
+        if asked.operation != Operation::Write && query.is_empty() && body.is_end_stream() {
+            return Ok(query);
+        }
         let read = self
             .bodies
-            .read(whose, &asked.headers, body, Some(&engine.keyring));
+            .read(whose, &asked.headers, body, query, Some(&engine.keyring));
         let received = read.await?;
         record.body(received.hashed, &received.fields);
         Ok(received.fields)
@@ -479,15 +486,18 @@ impl Inner {
         record: &mut Record,
     ) -> Outcome {
         let is_lookup = asked.route == Route::WrappingLookup;
-        let fields = match asked.operation {
-            Operation::Write => {
-                self.read_body(engine, For::Stranger, &asked, body, record)
-                    .await?
-            }
-            Operation::Read if is_lookup => body::of_query(asked.query)?,
-            // Before anybody is identified, which would use a wrapping token up.
-            _ => return Err(ApiError::wrong_method()),
+        let takes_it = match asked.operation {
+            Operation::Write => true,
+            Operation::Read => is_lookup,
+            _ => false,
         };
+        if !takes_it {
+            // Before anybody is identified, which would use a wrapping token up.
+            return Err(ApiError::wrong_method());
+        }
+        let fields = self
+            .read_fields(engine, For::Stranger, &asked, body, record)
+            .await?;
         if token.is_none() && asked.route == Route::WrappingRewrap {
             record.caller(None, None, &engine.keyring);
             return Err(ApiError::denied());

@@ -33,7 +33,7 @@ pub(super) struct Ask {
     pub(super) sudo: bool,
     /// Whether the answer will be wrapped.
     pub(super) wraps: bool,
-    /// The body of a write, the query of anything else.
+    /// The body and, of anything but a write, the query.
     pub(super) fields: Map<String, Value>,
     /// What of them is not used, for the answer to say.
     pub(super) notices: Notices,

@@ -30,7 +30,7 @@ pub(super) struct Request<'a> {
     /// Nor is it known when rules are read which names those are: login methods come and
     /// go, and `+` may stand for any.
     pub(super) sent: Option<&'a str>,
-    /// The body of a write, else the query.
+    /// Of the body and, unless it is a write, the query.
     pub(super) fields: &'a Map<String, Value>,
     pub(super) wrap_ttl: Option<Duration>,
 }

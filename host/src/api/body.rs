@@ -30,6 +30,7 @@ use crate::{
     audit,
     json::{self, Bounds, Flaw},
     keyring::Keyring,
+    suggest, weak,
 };
 
 /// Largest body of a stranger, in bytes: a login's signed token is half of it.
@@ -82,12 +83,13 @@ impl Bodies {
         }
     }
 
-    /// Reads the body of a write.
+    /// Reads a body; `query` has the fields that count beside its own.
     pub(super) async fn read(
         &self,
         whose: For,
         headers: &HeaderMap,
         body: Incoming,
+        query: Map<String, Value>,
         keyring: Option<&Keyring>,
     ) -> Result<Received, ApiError> {
         let (limit, patience, bounds) = match whose {
@@ -116,7 +118,7 @@ impl Bodies {
                 true => of_form(&collected.bytes, &bounds),
                 false => fields(&collected.bytes, &bounds),
             }?;
-            let document = Value::Object(fields);
+            let document = Value::Object(beside(query, fields)?);
             let hashed = keyring.map(|keyring| audit::hashed(&keyring, &document));
             let fields = match document {
                 Value::Object(fields) => fields,
@@ -279,6 +281,30 @@ pub fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
     Ok(fields)
 }
 
+/// The fields of a query and of a body together. One that stands in both with two values
+/// is refused: whoever wrote either relies on it.
+fn beside(
+    mut query: Map<String, Value>,
+    body: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let said = |value: &Value| weak::text(value).unwrap_or_else(|| value.to_string());
+    for (name, value) in body {
+        let other = query.get(&name);
+        // Clients write null for what their callers left out.
+        if other.is_some() && value.is_null() {
+            continue;
+        }
+        if other.is_some_and(|other| said(other) != said(&value)) {
+            return Err(ApiError::bad_request(format!(
+                "{} has one value in the query string and another in the body: leave one of them out",
+                suggest::shown(&name)
+            )));
+        }
+        query.insert(name, value);
+    }
+    Ok(query)
+}
+
 fn of_pairs(what: &str, text: &str, bounds: &Bounds) -> Result<Map<String, Value>, ApiError> {
     let refuse = |flaw: Flaw| ApiError::bad_request(format!("{what} {flaw}"));
     let mut fields = Map::new();
@@ -381,6 +407,25 @@ mod tests {
         assert!(of_query("a=%ff").is_err());
         let form = of_form(b" list=a&list=b\n", &json::STRANGER).unwrap();
         assert_eq!(Value::Object(form), json!({"list": ["a", "b"]}));
+    }
+
+    #[test]
+    fn what_query_and_body_say_counts_once() {
+        for (query, body, expected) in [
+            ("", "{}", Some(json!({}))),
+            ("a=1", "", Some(json!({"a": "1"}))),
+            ("", r#"{"a": [1]}"#, Some(json!({"a": [1]}))),
+            ("a=1", r#"{"b": 2}"#, Some(json!({"a": "1", "b": 2}))),
+            ("a=true&b=2", r#"{"b": 2, "a": true}"#, Some(json!({"a": true, "b": 2}))),
+            ("a=true", r#"{"a": false}"#, None),
+            ("a=1", r#"{"a": null}"#, Some(json!({"a": "1"}))),
+            ("", r#"{"a": null}"#, Some(json!({"a": null}))),
+            ("a=1&a=2", r#"{"a": "1"}"#, None),
+        ] {
+            let body = fields(body.as_bytes(), &json::CALLER).unwrap();
+            let both = beside(of_query(query).unwrap(), body);
+            assert_eq!(both.ok().map(Value::Object), expected, "{query}");
+        }
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Record {
         };
     }
 
-    /// Notes the body of a write, hashed but for what the mount wants to be seen.
+    /// Notes the fields of a request, hashed but for what the mount wants to be seen.
     pub(super) fn body(&mut self, hashed: Value, fields: &Map<String, Value>) {
         self.body = hashed;
         show_plain(&mut self.body, fields, &self.plain_request);

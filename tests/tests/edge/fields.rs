@@ -3,6 +3,7 @@
 //! what was not used.
 
 use lessor_tests::{
+    fixture::Fixture,
     http::{Answer, Http},
     jwt::Signer,
     server::Server,
@@ -505,4 +506,67 @@ fn bearer_texts_lose_the_white_space_around_them() {
             .post("auth/jwt/login", &json!({"role": "r", "jwt": jwt}))
             .ok();
     }
+}
+
+/// A `revoke` or a `ttl` in the body of a DELETE or GET was dropped unsaid: the leases of
+/// a role lived on, and a lease lived for longer than its caller had asked for.
+#[test]
+fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    let json = [("Content-Type", "application/json")];
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let get = |headers: &[(&str, &str)], query: &str, body: &str| {
+        let path = format!("db/creds/reader{query}");
+        http.send("GET", &path, headers, Some(body.as_bytes()))
+    };
+    for (headers, query, body) in [
+        (&json[..], "", r#"{"ttl": "5m"}"#),
+        (&[], "", r#"{"ttl": 300}"#),
+        (&form, "", "ttl=300"),
+        (&json, "?ttl=300", r#"{"ttl": 300, "role_name": "reader"}"#),
+        (&json, "?ttl=300", r#"{"ttl": null}"#),
+        (&json, "?ttl=300", ""),
+        (&json, "?ttl=300", "{}"),
+    ] {
+        let issued = get(headers, query, body).ok().json();
+        assert_eq!(issued["lease_duration"], 300, "{query} {body}");
+    }
+
+    let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
+    let wide = format!("[{}1]", "1,".repeat(20_000));
+    let before = fixture.server.leases("db");
+    for (query, body, says) in [
+        ("", "[1]".to_owned(), "object"),
+        ("", "{\"revoke\"".to_owned(), "JSON"),
+        ("", r#"{"revoke": false, "revoke": true}"#.to_owned(), "revoke"),
+        ("", format!(r#"{{"revoke": {deep}}}"#), "deep"),
+        ("", format!(r#"{{"revoke": {wide}}}"#), "10000"),
+        ("", r#"{"revoke": "perhaps"}"#.to_owned(), "revoke"),
+        ("?revoke=false", r#"{"revoke": true}"#.to_owned(), "revoke"),
+    ] {
+        let path = format!("db/roles/reader{query}");
+        let refused = http.send("DELETE", &path, &json, Some(body.as_bytes())).refused(400);
+        assert!(refused.contains(says), "{body:.60}: {refused}");
+    }
+    http.get("db/roles/reader").ok();
+    assert_eq!(fixture.server.leases("db"), before);
+
+    for (name, headers, body, revoked) in [
+        ("a", &json[..], r#"{"revoke": true, "sync": true}"#, true),
+        ("b", &form, "revoke=1&sync=1", true),
+        ("c", &json, r#"{"revoke": false, "name": "c"}"#, false),
+        ("d", &json, "", false),
+        ("e", &[], "null", false),
+    ] {
+        fixture.write_role(name, &json!({})).ok();
+        let lease = fixture.issue(name);
+        let path = format!("db/roles/{name}");
+        http.send("DELETE", &path, headers, Some(body.as_bytes())).ok();
+        assert_eq!(fixture.works(&lease), !revoked, "{name}");
+    }
+    // Whoever reads the audit log learns what counted, wherever it stood.
+    let audit = fixture.server.audit();
+    let line = audit.lines().find(|line| line.contains("db/roles/a") && line.contains("delete"));
+    assert!(line.unwrap().contains("\"revoke\":true"), "{line:?}");
 }
