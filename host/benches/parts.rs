@@ -173,7 +173,8 @@ fn storage_order_and_claim_10_000(bencher: Bencher<'_, '_>) {
             let storage = &shop.storage;
             shop.runtime.block_on(async {
                 let now = Clock::system().now();
-                let order = storage.order_revocation(shop.mount_id, None, now);
+                let order =
+                    storage.order_revocation(shop.mount_id, None, OperationId::GREATEST, now);
                 order.await.expect("an order");
                 let until = now.plus(Duration::from_hours(1));
                 loop {

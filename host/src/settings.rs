@@ -28,7 +28,7 @@ use crate::{
     rotation::Rotations,
     schema,
     secret::Secret,
-    storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
+    storage::{Erasure, NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
 /// What became of a config that was written.
@@ -38,6 +38,15 @@ pub struct Written {
     pub view: ConfigView,
     /// What is to be warned of, beside what the provider did.
     pub warnings: Vec<String>,
+}
+
+/// A config that was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Leases that the mount has.
+    pub leases: usize,
+    /// Whether a config is needed to end them.
+    pub is_needed: bool,
 }
 
 /// A mount's config as shown.
@@ -407,17 +416,35 @@ impl Settings {
     }
 
     /// Erases the root credential, after what rotations made or replaced is ended
-    /// upstream: without a config nothing could end it. Leases stay, and can be revoked
-    /// once there is a config again. With `force` what is not ended waits for that, too.
+    /// upstream: without a config nothing could end it, nor what is leased. With `force`
+    /// what is not ended waits until there is a config again.
     ///
     /// # Errors
     /// `NotFound` where there is no mount or no config; `Conflict` where something
-    /// could not be ended, and everything stays.
-    pub async fn remove(&self, path: &MountPath, force: bool) -> Result<(), Refusal> {
+    /// is not ended, or could not be, and everything stays.
+    pub async fn remove(&self, path: &MountPath, force: bool) -> Result<Removed, Refusal> {
         let mount: Arc<Mount> = self.mounts.open(path)?;
+        let missing = || Refusal::NotFound(format!("mount {path} has no config"));
         let turn = mount.rotation_turn().await;
         if self.storage.current_config(mount.id).await?.is_none() {
-            return Err(Refusal::NotFound(format!("mount {path} has no config")));
+            return Err(missing());
+        }
+        // What cannot tell is taken to need it.
+        let plugin = self.mounts.plugin(&mount).await;
+        let is_needed = plugin.is_ok_and(|plugin| plugin.provider.descriptor().leaves_state);
+        let leases = self
+            .storage
+            .total_leases(mount.id, None, OperationId::GREATEST)
+            .await?;
+        let leased = || {
+            Refusal::Conflict(format!(
+                "the config of {path} stays, because without it none of the mount's {leases} leases can be ended \
+                 upstream. With revoke=true they are ended first. With force=true it is removed all the same: they \
+                 then work on past their ends, and are ended once there is a config again"
+            ))
+        };
+        if is_needed && leases > 0 && !force {
+            return Err(leased());
         }
         if let Err(stuck) = self.rotations.settle(&mount, &turn).await {
             if !force {
@@ -430,17 +457,22 @@ impl Settings {
             tracing::warn!(mount = %path, reason = %stuck, "erases a config although a root credential is left to be ended");
         }
         fault::point("config.after_settled");
-        if !self
+        let unless_leased = is_needed && !force;
+        let now = self.clock.now();
+        match self
             .storage
-            .erase_config(mount.id, self.clock.now())
+            .erase_config(mount.id, unless_leased, now)
             .await?
         {
-            return Err(Refusal::NotFound(format!("mount {path} has no config")));
+            Erasure::Done => {}
+            Erasure::Absent => return Err(missing()),
+            // Made while upstream was asked.
+            Erasure::Leased => return Err(leased()),
         }
         mount.forget_root();
         self.mounts.drop_parked(&mount);
-        tracing::info!(mount = %path, "erased a config");
-        Ok(())
+        tracing::info!(mount = %path, leases, "erased a config");
+        Ok(Removed { leases, is_needed })
     }
 }
 

@@ -55,7 +55,7 @@ use crate::{
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
-pub use configs::{ConfigRow, ConfigState, DueRotation, NewConfig, RootSchedule};
+pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;

@@ -416,7 +416,11 @@ mod tests {
             ("a=1", "", Some(json!({"a": "1"}))),
             ("", r#"{"a": [1]}"#, Some(json!({"a": [1]}))),
             ("a=1", r#"{"b": 2}"#, Some(json!({"a": "1", "b": 2}))),
-            ("a=true&b=2", r#"{"b": 2, "a": true}"#, Some(json!({"a": true, "b": 2}))),
+            (
+                "a=true&b=2",
+                r#"{"b": 2, "a": true}"#,
+                Some(json!({"a": true, "b": 2})),
+            ),
             ("a=true", r#"{"a": false}"#, None),
             ("a=1", r#"{"a": null}"#, Some(json!({"a": "1"}))),
             ("", r#"{"a": null}"#, Some(json!({"a": null}))),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a caller that wants to wait for leases to end is kept waiting.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Leases that were marked or ordered to end.
 #[derive(Debug)]

@@ -140,7 +140,7 @@ const JWT: &[Page] = &[
 /// Below a mount.
 #[rustfmt::skip]
 pub(super) const MOUNT: &[Page] = &[
-    ("config", "The config with the root credential.", &[("GET", "Shows it without its secrets."), ("POST", "Writes it."), ("DELETE", "Removes it.")]),
+    ("config", "The config with the root credential.", &[("GET", "Shows it without its secrets."), ("POST", "Writes it."), ("DELETE", "Removes it. Fields: revoke, force.")]),
     ("rotate-root", "Replaces the root credential.", &[("POST", "Does it.")]),
     ("rotate-root/retry", "Takes a failed rotation up again.", &[("POST", "Does it.")]),
     ("rotate-root/abort", "Gives a failed rotation up.", &[("POST", "Does it.")]),

@@ -18,7 +18,7 @@ use crate::{
     clock::Timestamp,
     engine::Engine,
     id::{MountPath, RoleName},
-    lease::IssueRequest,
+    lease::{Ending, IssueRequest},
     lifetime::Length,
     refusal::Refusal,
     settings::ConfigView,
@@ -37,14 +37,7 @@ pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     match (within_mount(&rest), ask.operation) {
         (Within::Config, Read) => show_config(engine, &mount).await,
         (Within::Config, Write) => write_config(engine, &mount, ask).await,
-        (Within::Config, Delete) => {
-            let mut fields = ask.into_fields();
-            let force = fields.truth("force")?.unwrap_or(false);
-            fields.finish()?;
-            let outcome = engine.settings.remove(&mount, force).await;
-            engine.nudge.now();
-            gone(outcome)
-        }
+        (Within::Config, Delete) => remove_config(engine, &mount, ask).await,
         (Within::RotateRoot, Write) => rotate(engine, &mount, ask).await,
         (Within::RotateRootAbort, Write) => {
             ask.expect_no_fields()?;
@@ -131,6 +124,86 @@ async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
     engine.nudge.now();
     let warnings = [written.view.warnings, written.warnings].concat();
     Ok(Answer::done_with(warnings))
+}
+
+/// `DELETE :mount/config`; gone already is done. With `revoke` the mount's leases are
+/// ended first; with `force` what is not ended waits until there is a config again.
+async fn remove_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let force = fields.truth("force")?.unwrap_or(false);
+    let revoke = fields.truth("revoke")?.unwrap_or(false);
+    fields.finish()?;
+    let revoked = match revoke {
+        true => end_all(engine, mount, force).await?,
+        false => 0,
+    };
+    let outcome = engine.settings.remove(mount, force).await;
+    engine.nudge.now();
+    let removed = match outcome {
+        Ok(removed) => removed,
+        Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let mut warnings = Vec::new();
+    if removed.leases > 0 {
+        let leases = removed.leases;
+        warnings.push(match removed.is_needed {
+            true => format!(
+                "{leases} leases of {mount} cannot be ended upstream while it has no config: they work on past their \
+                 ends, and are ended once there is a config again"
+            ),
+            false => format!(
+                "{leases} leases of {mount} live on to their ends: their provider leaves nothing upstream to be ended"
+            ),
+        });
+    }
+    let accounts = engine.accounts.list(mount).await?.len();
+    if accounts > 0 {
+        warnings.push(format!(
+            "{accounts} static roles of {mount} are not rotated while it has no config"
+        ));
+    }
+    if revoked == 0 && warnings.is_empty() {
+        return Ok(Answer::done());
+    }
+    Ok(Answer::envelope(Envelope {
+        data: Data::Json(json!({ "revoked": revoked, "leases": removed.leases })),
+        warnings,
+        ..Envelope::default()
+    }))
+}
+
+/// Ends all leases of a mount, before its config goes that it takes; how many. With
+/// `force` those that are not ended are no reason to stop.
+async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize, ApiError> {
+    let mount = engine.mounts.open(path)?;
+    let config = engine.storage.current_config(mount.id).await;
+    if config.map_err(Refusal::from)?.is_none() {
+        return Ok(0);
+    }
+    if mount.held.is_some() {
+        let sentence = format!(
+            "mount {path} is held since a backup was restored, so its leases are not ended now: release it first with \
+             `lessor release {path}`"
+        );
+        return Err(Refusal::Conflict(sentence).into());
+    }
+    let (prefix, newest) = (path.as_str(), leases::newest(engine)?);
+    let count = engine.leases.revoke_all(&mount).await?;
+    let ending = engine
+        .leases
+        .await_end(prefix, Some(mount.id), newest, tasks::PATIENCE);
+    let reason = match ending.await? {
+        Ending::Ended => return Ok(count),
+        _ if force => return Ok(0),
+        Ending::UnderWay => "it takes longer than a request may".to_owned(),
+        Ending::Failing(reason) => reason.unwrap_or_else(|| "upstream does not answer".to_owned()),
+    };
+    let sentence = format!(
+        "the config of {path} stays, because not all of the mount's {count} leases are ended upstream: {reason}; they \
+         are tried again, so remove it later, or with force=true now"
+    );
+    Err(ApiError::new(http::StatusCode::BAD_GATEWAY, sentence))
 }
 
 async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {

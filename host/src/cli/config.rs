@@ -22,12 +22,15 @@ pub enum Verb {
         /// The mount's path
         mount: String,
     },
-    /// Remove the config; nothing can be leased until there is a new one
+    /// Remove the config; nothing can be leased or ended until there is a new one
     Remove {
         /// The mount's path
         mount: String,
-        /// Also where a root credential that a rotation made or replaced cannot be
-        /// ended upstream now; it is, once there is a config again
+        /// End the mount's leases first
+        #[arg(long)]
+        revoke: bool,
+        /// Also where leases, or a root credential that a rotation made or replaced, are
+        /// not ended upstream; they are, once there is a config again
         #[arg(long)]
         force: bool,
     },
@@ -51,8 +54,17 @@ impl Session<'_, '_> {
                     })?;
                 self.show_fields(&answer, answer.data())?;
             }
-            Verb::Remove { mount, force } => {
-                let query = if force { "?force=true" } else { "" };
+            Verb::Remove {
+                mount,
+                revoke,
+                force,
+            } => {
+                let query = match (revoke, force) {
+                    (false, false) => "",
+                    (true, false) => "?revoke=true",
+                    (false, true) => "?force=true",
+                    (true, true) => "?revoke=true&force=true",
+                };
                 let what = format!("config at mount {mount}");
                 let (removed, _) = self.remove(&format!("{mount}/config"), "", query, &what)?;
                 if removed == Removed::Now {

@@ -55,13 +55,30 @@ impl Leases {
     /// # Errors
     /// `Invalid` for an empty prefix; where storage fails.
     pub async fn revoke_prefix(&self, prefix: &str) -> Result<usize, Refusal> {
+        self.order_ends(prefix, self.covered(prefix)?).await
+    }
+
+    /// Orders the end of every lease of a mount, as [`Self::revoke_prefix`].
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn revoke_all(&self, mount: &Arc<Mount>) -> Result<usize, Refusal> {
+        let all = Covered {
+            mount: Arc::clone(mount),
+            cover: Cover::Everything,
+            newest: OperationId::GREATEST,
+        };
+        self.order_ends(mount.path().as_str(), vec![all]).await
+    }
+
+    async fn order_ends(&self, prefix: &str, covered: Vec<Covered>) -> Result<usize, Refusal> {
         let now = self.clock.now();
         let mut ending = 0;
         for Covered {
             mount,
             cover,
             newest,
-        } in self.covered(prefix)?
+        } in covered
         {
             let role = match cover {
                 Cover::Everything => None,
@@ -295,11 +312,7 @@ fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
 
 /// What a prefix covers of a mount under its path and those that it had before, each with
 /// the last operation whose lease has an id there.
-fn covers(
-    path: &MountPath,
-    former: &[FormerPath],
-    prefix: &str,
-) -> Vec<(Cover, OperationId)> {
+fn covers(path: &MountPath, former: &[FormerPath], prefix: &str) -> Vec<(Cover, OperationId)> {
     let present = cover(path.as_str(), prefix).map(|cover| (cover, OperationId::GREATEST));
     let mut covers: Vec<_> = present.into_iter().collect();
     for former in former {

@@ -227,9 +227,7 @@ impl Mounts {
         }
         // Whoever rotates or writes a config has the mount by its former path.
         let _turn = mount.rotation_turn().await;
-        let moved = self
-            .storage
-            .move_mount(mount.id, from.clone(), to.clone());
+        let moved = self.storage.move_mount(mount.id, from.clone(), to.clone());
         match moved.await {
             Err(error) if error.is_duplicate() => return Err(taken(to)),
             Ok(false) => return Err(unknown(from.as_str())),

@@ -378,7 +378,7 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
                 assert!(written.unwrap().view.rotation.is_none());
                 engine.nudge.now();
             }
-            "remove" => engine.settings.remove(&db(), false).await.unwrap(),
+            "remove" => drop(engine.settings.remove(&db(), false).await.unwrap()),
             "abort" => assert_eq!(engine.rotations.abort(&db()).await.unwrap(), None),
             _ => {
                 engine.mounts.remove(&db()).await.unwrap();

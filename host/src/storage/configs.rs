@@ -112,6 +112,17 @@ pub struct DueRotation {
     pub last: Option<Timestamp>,
 }
 
+/// What became of a root credential that was to be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasure {
+    /// It is erased.
+    Done,
+    /// There was none.
+    Absent,
+    /// Leases need it.
+    Leased,
+}
+
 const COLUMNS: &str = "version, state, document, identity, warnings, metadata, retires, created_at";
 
 impl Storage {
@@ -187,18 +198,36 @@ impl Storage {
         .await
     }
 
-    /// Erases a mount's root credential and gives its open rotation up. False where
-    /// there was none. What waits for its end upstream goes on once there is a config
-    /// again.
-    pub async fn erase_config(&self, mount_id: i64, now: Timestamp) -> Result<bool, StorageError> {
+    /// Erases a mount's root credential and gives its open rotation up. What waits for its
+    /// end upstream goes on once there is a config again. With `unless_leased` nothing is
+    /// changed where the mount has leases, which need it to be ended; from the commit on
+    /// none is recorded.
+    pub async fn erase_config(
+        &self,
+        mount_id: i64,
+        unless_leased: bool,
+        now: Timestamp,
+    ) -> Result<Erasure, StorageError> {
         self.write(move |connection| {
+            let leased = one(
+                connection,
+                "SELECT 1 FROM roles r JOIN leases l ON l.role_id = r.id WHERE r.mount_id = ?1 LIMIT 1",
+                [mount_id],
+                |_| Ok(()),
+            )?;
+            if unless_leased && leased.is_some() {
+                return Ok(Erasure::Leased);
+            }
             giving_up::give_up_open(connection, mount_id, now)?;
             change(
                 connection,
                 "DELETE FROM rotation_schedules WHERE mount_id = ?1",
                 [mount_id],
             )?;
-            Ok(retire_current(connection, mount_id, false)? > 0)
+            Ok(match retire_current(connection, mount_id, false)? {
+                0 => Erasure::Absent,
+                _ => Erasure::Done,
+            })
         })
         .await
     }

@@ -221,7 +221,7 @@ pub enum Intent {
     Recorded,
     /// A cap refused it.
     Full(Cap),
-    /// Its role is another by now, or gone.
+    /// Its role is another by now, or gone, or the mount's config is.
     RoleChanged,
     /// Its key stands for another operation.
     KeyTaken,
@@ -525,7 +525,11 @@ impl Storage {
                 connection,
                 "SELECT count(*) FROM leases WHERE operation <= ?3 AND role_id IN
                    (SELECT id FROM roles WHERE mount_id = ?1 AND (?2 IS NULL OR name = ?2))",
-                params![mount_id, role.as_ref().map(RoleName::as_str), newest.to_bytes()],
+                params![
+                    mount_id,
+                    role.as_ref().map(RoleName::as_str),
+                    newest.to_bytes()
+                ],
                 |row| row.get(0),
             )?;
             Ok(total.unwrap_or(0))
@@ -612,10 +616,12 @@ fn insert_active(
 
 /// What stands against a lease: a cap, or the end of the token with which it ends.
 fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, StorageError> {
-    // The version of the role may have gone with the last of its leases meanwhile.
+    // The version of the role may have gone with the last of its leases meanwhile, and the
+    // config, without which nothing would end the credential.
     let is_current = one(
         connection,
-        "SELECT 1 FROM roles WHERE id = ?1 AND current = 1",
+        "SELECT 1 FROM roles r WHERE id = ?1 AND current = 1
+           AND EXISTS (SELECT 1 FROM configs c WHERE c.mount_id = r.mount_id AND c.state = 'current')",
         [lease.role_id],
         |_| Ok(()),
     )?;

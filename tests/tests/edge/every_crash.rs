@@ -269,7 +269,9 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
         "config" => {
             let kept = fixture.issue("reader");
             let died = match point {
-                "config.after_settled" => http.try_send("DELETE", "db/config", &[], None),
+                "config.after_settled" => {
+                    http.try_send("DELETE", "db/config?force=true", &[], None)
+                }
                 _ => http.try_send(
                     "POST",
                     "db/config",

@@ -539,14 +539,20 @@ fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
     for (query, body, says) in [
         ("", "[1]".to_owned(), "object"),
         ("", "{\"revoke\"".to_owned(), "JSON"),
-        ("", r#"{"revoke": false, "revoke": true}"#.to_owned(), "revoke"),
+        (
+            "",
+            r#"{"revoke": false, "revoke": true}"#.to_owned(),
+            "revoke",
+        ),
         ("", format!(r#"{{"revoke": {deep}}}"#), "deep"),
         ("", format!(r#"{{"revoke": {wide}}}"#), "10000"),
         ("", r#"{"revoke": "perhaps"}"#.to_owned(), "revoke"),
         ("?revoke=false", r#"{"revoke": true}"#.to_owned(), "revoke"),
     ] {
         let path = format!("db/roles/reader{query}");
-        let refused = http.send("DELETE", &path, &json, Some(body.as_bytes())).refused(400);
+        let refused = http
+            .send("DELETE", &path, &json, Some(body.as_bytes()))
+            .refused(400);
         assert!(refused.contains(says), "{body:.60}: {refused}");
     }
     http.get("db/roles/reader").ok();
@@ -562,11 +568,14 @@ fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
         fixture.write_role(name, &json!({})).ok();
         let lease = fixture.issue(name);
         let path = format!("db/roles/{name}");
-        http.send("DELETE", &path, headers, Some(body.as_bytes())).ok();
+        http.send("DELETE", &path, headers, Some(body.as_bytes()))
+            .ok();
         assert_eq!(fixture.works(&lease), !revoked, "{name}");
     }
     // Whoever reads the audit log learns what counted, wherever it stood.
     let audit = fixture.server.audit();
-    let line = audit.lines().find(|line| line.contains("db/roles/a") && line.contains("delete"));
+    let line = audit
+        .lines()
+        .find(|line| line.contains("db/roles/a") && line.contains("delete"));
     assert!(line.unwrap().contains("\"revoke\":true"), "{line:?}");
 }

@@ -78,10 +78,18 @@ fn ids_of_before_a_move_go_on_naming_their_leases() {
         let shown = fixture.server.lookup(id).ok().json();
         assert_eq!(shown["data"]["id"], *id);
         assert_eq!(shown["data"]["path"], "final/creds/reader");
-        assert!(shown["warnings"][0].as_str().unwrap().contains("final/creds/reader/"));
+        assert!(
+            shown["warnings"][0]
+                .as_str()
+                .unwrap()
+                .contains("final/creds/reader/")
+        );
         let body = json!({"lease_id": id, "increment": 1800});
         let answer = http.put("sys/leases/renew", &body).ok().json();
-        assert_eq!((&answer["lease_id"], &answer["lease_duration"]), (&json!(id), &json!(1800)));
+        assert_eq!(
+            (&answer["lease_id"], &answer["lease_duration"]),
+            (&json!(id), &json!(1800))
+        );
     }
 
     let body = json!({"lease_id": revoked.id});
@@ -116,7 +124,8 @@ fn ids_of_before_a_move_go_on_naming_their_leases() {
     assert_eq!(task.ok().status, 204);
     assert!(gone(&role) && !gone(&other));
     let body = json!({"sync": true});
-    http.put("sys/leases/revoke-prefix/db/creds/other", &body).ok();
+    http.put("sys/leases/revoke-prefix/db/creds/other", &body)
+        .ok();
     assert!(gone(&other) && fixture.works(&all) && fixture.works(&renewed));
     http.put("sys/leases/revoke-prefix/db", &body).ok();
     assert_eq!(fixture.postgres.leased_roles().len(), 0);
@@ -155,18 +164,33 @@ fn whoever_was_granted_the_former_path_gains_nothing_by_a_move() {
         path "sys/leases/revoke/db/*" { capabilities = ["update"] }
         path "sys/leases/revoke-prefix/db/*" { capabilities = ["update", "sudo"] }
     "#;
-    http.put("sys/policies/acl/former", &json!({"policy": policy})).ok();
-    let made = http.post("auth/token/create", &json!({"policies": ["former"]})).ok().json();
+    http.put("sys/policies/acl/former", &json!({"policy": policy}))
+        .ok();
+    let made = http
+        .post("auth/token/create", &json!({"policies": ["former"]}))
+        .ok()
+        .json();
     let token = http.with_token(made["auth"]["client_token"].as_str().unwrap());
-    token.put(&format!("sys/leases/renew/{}", before.id), &json!({})).ok();
+    token
+        .put(&format!("sys/leases/renew/{}", before.id), &json!({}))
+        .ok();
     for id in [&after.id, &never_was] {
         let path = format!("sys/leases/renew/{id}");
-        assert!(matches!(token.put(&path, &json!({})).status, 400 | 403), "{id}");
+        assert!(
+            matches!(token.put(&path, &json!({})).status, 400 | 403),
+            "{id}"
+        );
     }
-    token.put("sys/leases/lookup", &json!({"lease_id": never_was})).refused(400);
-    token.put(&format!("sys/leases/revoke/{never_was}"), &json!({})).ok();
+    token
+        .put("sys/leases/lookup", &json!({"lease_id": never_was}))
+        .refused(400);
+    token
+        .put(&format!("sys/leases/revoke/{never_was}"), &json!({}))
+        .ok();
     assert!(fixture.works(&after));
-    token.put("sys/leases/revoke-prefix/db/creds", &json!({"sync": true})).ok();
+    token
+        .put("sys/leases/revoke-prefix/db/creds", &json!({"sync": true}))
+        .ok();
     assert!(fixture.works(&after) && !fixture.works(&before));
 
     // Another mount at the former path, removed with `sync`: what was moved lives on, and
@@ -187,7 +211,10 @@ fn whoever_was_granted_the_former_path_gains_nothing_by_a_move() {
     http.post("db/config", &config).ok();
     fixture.write_role("reader", &json!({})).ok();
     let own = fixture.issue("reader");
-    let removed = http.delete("db/roles/reader?revoke=true&sync=true").ok().data();
+    let removed = http
+        .delete("db/roles/reader?revoke=true&sync=true")
+        .ok()
+        .data();
     assert_eq!(removed["state"], "revoked", "{removed}");
     fixture.write_role("reader", &json!({})).ok();
     let second = fixture.issue("reader");

@@ -65,6 +65,52 @@ fn rotation_at_configuration_leaves_only_the_server_with_the_password() {
     assert!(fixture.works(&lease));
 }
 
+/// Without a config no lease can be ended: its credential would work on past its end, and
+/// whoever removed the config was told nothing.
+#[test]
+fn a_config_is_not_removed_from_under_the_leases_that_need_it() {
+    let mut fixture = Fixture::start();
+    let http = fixture.server.http.clone();
+    let (first, second) = (fixture.issue("reader"), fixture.issue("reader"));
+    let refused = http.delete("db/config").refused(409);
+    assert!(
+        refused.contains("2 leases") && refused.contains("revoke=true"),
+        "{refused}"
+    );
+    assert!(fixture.works(&first) && fixture.works(&second));
+    http.get("db/config").ok();
+
+    // Upstream does not end them: the config stays, and says why.
+    fixture.postgres.stop();
+    let refused = http.delete("db/config?revoke=true").refused(502);
+    assert!(refused.contains("2 leases"), "{refused}");
+    http.get("db/config").ok();
+    fixture.postgres.start_again();
+    let removed = http.delete("db/config?revoke=true").ok();
+    assert_eq!(removed.status, 200);
+    assert_eq!(removed.data(), json!({"revoked": 2, "leases": 0}));
+    assert_eq!(fixture.postgres.leased_roles().len(), 0);
+    http.get("db/config").nothing_here();
+    // Gone already is done, and nothing left is nothing to tell.
+    assert_eq!(http.delete("db/config?revoke=true").ok().status, 204);
+    fixture.configure("db").ok();
+    assert_eq!(http.delete("db/config").ok().status, 204);
+
+    // Removed all the same, it is told what becomes of them; and they are ended once it
+    // can be.
+    fixture.configure("db").ok();
+    let kept = fixture.issue("reader");
+    let removed = http.delete("db/config?force=true").ok().json();
+    assert_eq!(removed["data"], json!({"revoked": 0, "leases": 1}));
+    let warning = removed["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("1 leases"), "{warning}");
+    assert_eq!(fixture.revoke(&kept).ok().status, 202);
+    assert!(fixture.works(&kept));
+    fixture.configure("db").ok();
+    fixture.server.await_no_leases("db");
+    assert!(!fixture.works(&kept));
+}
+
 #[test]
 fn rotation_comes_round_by_its_period() {
     let fixture = Fixture::start();

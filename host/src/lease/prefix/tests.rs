@@ -57,8 +57,16 @@ fn a_prefix_covers_what_had_ids_there_before_a_move() {
         (former(&[("old", 3)]), "old/creds/r", vec![(role, id(3))]),
         (former(&[("old", 3)]), "new", vec![(all.clone(), always)]),
         (former(&[("new/x", 3)]), "new", vec![(all.clone(), always)]),
-        (former(&[("a/b", 3), ("a/c", 4)]), "a", vec![(all.clone(), id(4))]),
-        (former(&[("a/b", 3), ("a/c", 4)]), "a/b", vec![(all.clone(), id(3))]),
+        (
+            former(&[("a/b", 3), ("a/c", 4)]),
+            "a",
+            vec![(all.clone(), id(4))],
+        ),
+        (
+            former(&[("a/b", 3), ("a/c", 4)]),
+            "a/b",
+            vec![(all.clone(), id(3))],
+        ),
     ] {
         let path = "new".parse().unwrap();
         assert_eq!(covers(&path, &was, prefix), expected, "{was:?} {prefix}");
