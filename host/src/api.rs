@@ -601,6 +601,7 @@ impl Inner {
             wraps: asked.wrap_ttl.is_some(),
             fields,
             notices: notices.clone(),
+            irreversible: asked.route.cannot_be_undone(asked.operation),
             identity,
             token,
             key: idempotency_key(&asked.headers)?,

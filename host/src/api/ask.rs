@@ -37,6 +37,8 @@ pub(super) struct Ask {
     pub(super) fields: Map<String, Value>,
     /// What of them is not used, for the answer to say.
     pub(super) notices: Notices,
+    /// Whether what is asked for cannot be undone.
+    pub(super) irreversible: bool,
     pub(super) identity: Identity,
     pub(super) token: Option<Secret<String>>,
     /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
@@ -51,12 +53,13 @@ pub(super) struct Ask {
 impl Ask {
     /// The fields, to be taken one by one.
     pub(super) fn into_fields(self) -> Fields {
-        Fields::new(self.fields, &self.notices)
+        Fields::new(self.fields, &self.notices).of_what_cannot_be_undone(self.irreversible)
     }
 
     /// The same, where who asked matters after it.
     pub(super) fn take_fields(&mut self) -> Fields {
         Fields::new(std::mem::take(&mut self.fields), &self.notices)
+            .of_what_cannot_be_undone(self.irreversible)
     }
 
     /// Takes the field `async`: whether a task is to do it.

@@ -60,13 +60,19 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: 
         (Route::LeaseCount, Read) => leases::count(engine).await,
         (Route::LeaseTidy, Write) => leases::tidy(ask),
         (Route::Quarantine, Read) => leases::quarantine(engine).await,
-        (Route::Quarantined { number }, Delete) => leases::forget(engine, number).await,
+        (Route::Quarantined { number }, Delete) => {
+            ask.expect_no_fields()?;
+            leases::forget(engine, number).await
+        }
         (Route::Backup, Read) => storage::back_up(engine).await,
         (Route::Hold, Read) => hold::show(engine, ask).await,
         (Route::ReleaseHold, Write) => hold::release(engine, ask).await,
         (Route::Tasks, Read | List) => tasks::list(engine).await,
         (Route::Task { id }, Read) => tasks::show(engine, id, &ask).await,
-        (Route::Task { id }, Delete) => tasks::cancel(engine, id).await,
+        (Route::Task { id }, Delete) => {
+            ask.expect_no_fields()?;
+            tasks::cancel(engine, id).await
+        }
         (Route::Metrics, Read) => metrics::show(engine, ask).await,
         (Route::HostInfo, Read) => operations::host_info(engine).await,
         (Route::InFlight, Read) => desk.in_flight(),
@@ -99,7 +105,10 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: 
         (Route::TokenRoles, List) => tokens::roles(engine).await,
         (Route::TokenRole { name }, Read) => tokens::show_role(engine, name).await,
         (Route::TokenRole { name }, Write) => tokens::write_role(engine, name, ask).await,
-        (Route::TokenRole { name }, Delete) => tokens::remove_role(engine, name).await,
+        (Route::TokenRole { name }, Delete) => {
+            ask.expect_no_fields()?;
+            tokens::remove_role(engine, name).await
+        }
 
         (Route::WrappingWrap, Write) => wrapping::wrap_body(ask),
         (Route::WrappingUnwrap, Write) => wrapping::unwrap(engine, &wrapping_token(ask)?).await,
@@ -114,6 +123,7 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: 
         (Route::AclPolicy { name }, Read) => policies::show(engine, &name).await,
         (Route::AclPolicy { name }, Write) => policies::write(engine, &name, ask).await,
         (Route::Policy { name } | Route::AclPolicy { name }, Delete) => {
+            ask.expect_no_fields()?;
             policies::remove(engine, &name).await
         }
         (Route::Capabilities(which), Write) => capabilities::show(engine, which, ask).await,

@@ -3,7 +3,8 @@
 //! A handler takes the fields it knows; [`Fields::finish`] looks at what is left. A
 //! field that is not known is dropped and named in the answer's `warnings`, since
 //! Vault's clients send what other servers know; where ignoring it would let somebody
-//! do more, or for longer, than was meant, it is refused ([`holds_back`]). What a
+//! do more, or for longer, than was meant, it is refused ([`holds_back`]), as is any such
+//! field of what cannot be undone: it may have been meant to hold that back. What a
 //! path says already is dropped by `path_fields`, before any handler looks.
 //!
 //! Values are read as Go's decoder reads them ([`weak`]).
@@ -109,6 +110,8 @@ pub struct Fields {
     left: Map<String, Value>,
     known: Vec<&'static str>,
     notices: Notices,
+    /// Whether what they are of cannot be undone.
+    irreversible: bool,
 }
 
 impl Fields {
@@ -119,6 +122,15 @@ impl Fields {
             left: body,
             known: Vec::new(),
             notices: notices.clone(),
+            irreversible: false,
+        }
+    }
+
+    /// The same, of something that may be impossible to undo.
+    pub(super) fn of_what_cannot_be_undone(self, irreversible: bool) -> Self {
+        Self {
+            irreversible,
+            ..self
         }
     }
 
@@ -221,6 +233,7 @@ impl Fields {
             left,
             known: Vec::new(),
             notices: self.notices.clone(),
+            irreversible: self.irreversible,
         }))
     }
 
@@ -278,7 +291,7 @@ impl Fields {
         for (name, value) in self.left.iter().filter(|(_, value)| !value.is_null()) {
             let path = format!("{}{}", self.prefix, suggest::shown(name));
             let known = self.known.iter().copied();
-            if !weak::is_nothing(value) && self.may_hold_back(name) {
+            if !weak::is_nothing(value) && (self.irreversible || self.may_hold_back(name)) {
                 let sentence = suggest::unknown(&path, name, known);
                 return Err(ApiError::bad_request(sentence));
             }
@@ -436,6 +449,28 @@ mod tests {
             ]
         );
         assert_eq!(notices.take(), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
+        for (body, refused) in [
+            (json!({"dry_run": true}), Some("dry_run")),
+            (json!({"within": {"zebra": "x"}}), Some("within.zebra")),
+            (json!({"dry_run": false, "zebra": null, "x": "", "y": 0}), None),
+            (json!({"force": true}), None),
+        ] {
+            let mut fields = fields(body).of_what_cannot_be_undone(true);
+            fields.truth("force").unwrap();
+            let within = fields.object("within").unwrap().map(Fields::finish);
+            let outcome = within.unwrap_or(Ok(())).and_then(|()| fields.finish());
+            match refused {
+                None => outcome.unwrap(),
+                Some(name) => {
+                    let sentence = outcome.unwrap_err().errors().join("");
+                    assert!(sentence.starts_with(name), "{sentence}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -28,13 +28,15 @@ use crate::{
 };
 
 /// Answers a path that no route of the host matches.
-pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
+pub(super) async fn answer(engine: &Engine, path: &str, mut ask: Ask) -> Outcome {
     use Operation::{Delete, List, Read, Write};
 
     let Some((mount, rest)) = engine.mounts.resolve(path) else {
         return Err(no_mount(engine, path));
     };
-    match (within_mount(&rest), ask.operation) {
+    let within = within_mount(&rest);
+    ask.irreversible |= within.cannot_be_undone(ask.operation);
+    match (within, ask.operation) {
         (Within::Config, Read) => show_config(engine, &mount).await,
         (Within::Config, Write) => write_config(engine, &mount, ask).await,
         (Within::Config, Delete) => remove_config(engine, &mount, ask).await,
@@ -192,7 +194,7 @@ async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize
     let count = engine.leases.revoke_all(&mount).await?;
     let ending = engine
         .leases
-        .await_end(prefix, Some(mount.id), newest, tasks::PATIENCE);
+        .await_end(prefix, Some(mount.id), newest, ending::PATIENCE);
     let reason = match ending.await? {
         Ending::Ended => return Ok(count),
         _ if force => return Ok(0),

@@ -389,6 +389,23 @@ impl<'p> Route<'p> {
         }
     }
 
+    /// Whether what is done there cannot be undone: it ends or renews something upstream,
+    /// or removes something here. What is within a mount says so itself
+    /// ([`Within::cannot_be_undone`]).
+    pub(super) fn cannot_be_undone(&self, operation: Operation) -> bool {
+        let ends = match self {
+            Self::LeaseRevoke { .. }
+            | Self::LeaseRevokePrefix { .. }
+            | Self::LeaseRevokeForce { .. }
+            | Self::TokenRevoke(_)
+            | Self::TokenRevokeOrphan
+            | Self::ReleaseHold => true,
+            Self::Auth { path } => path.ends_with("/destroy"),
+            _ => false,
+        };
+        operation == Operation::Delete || (operation == Operation::Write && ends)
+    }
+
     /// Whether a request is worth an audit line: what monitors ask every second
     /// and must learn also when no audit line can be written is not.
     pub(super) fn is_audited(&self) -> bool {
@@ -429,6 +446,21 @@ pub enum Within<'p> {
     Document {
         name: &'p str,
     },
+}
+
+impl Within<'_> {
+    /// As [`Route::cannot_be_undone`].
+    pub(super) fn cannot_be_undone(self, operation: Operation) -> bool {
+        let ends = matches!(
+            self,
+            Self::RotateRoot
+                | Self::RotateRootAbort
+                | Self::RotateRootRetry
+                | Self::RotateRole { .. }
+                | Self::Reconcile
+        );
+        operation == Operation::Delete || (operation == Operation::Write && ends)
+    }
 }
 
 /// Reads what is left of a path behind the mount's own.

@@ -579,3 +579,86 @@ fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
         .find(|line| line.contains("db/roles/a") && line.contains("delete"));
     assert!(line.unwrap().contains("\"revoke\":true"), "{line:?}");
 }
+
+/// `rotate-root` with `{"abort": true}` rotated, and said in a warning that it had not
+/// understood.
+#[test]
+fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    fixture
+        .postgres
+        .sql("create role harness_app login password 'first'");
+    let account = json!({"username": "harness_app", "manual": true});
+    http.post("db/static-roles/app", &account).ok();
+    for (path, kind) in [("approle", "approle"), ("people", "userpass")] {
+        http.post(&format!("sys/auth/{path}"), &json!({ "type": kind })).ok();
+    }
+    http.post("auth/people/users/bob", &json!({"password": "pw"})).ok();
+    http.post("auth/approle/role/r", &json!({"token_policies": "a"})).ok();
+    let secret = http.post("auth/approle/role/r/secret-id", &json!({})).data();
+    http.post("auth/token/roles/x", &json!({"allowed_policies": "a"})).ok();
+    let policy = json!({"policy": "path \"a\" { capabilities = [\"read\"] }"});
+    http.put("sys/policies/acl/a", &policy).ok();
+    let made = http.post("auth/token/create", &json!({"policies": ["a"]})).ok().json();
+    let (token, accessor) = (&made["auth"]["client_token"], &made["auth"]["accessor"]);
+    let lease = fixture.issue("reader");
+    let before = lessor_tests::refusal::state(&fixture.server);
+    let password = http.get("db/static-creds/app").data()["password"].clone();
+
+    for (method, path, body) in [
+        ("POST", "db/rotate-root", json!({})),
+        ("POST", "db/rotate-root", json!({"async": true})),
+        ("POST", "db/rotate-root/abort", json!({})),
+        ("POST", "db/rotate-root/retry", json!({})),
+        ("POST", "db/rotate-role/app", json!({})),
+        ("POST", "db/reconcile", json!({"dry_run": false, "revoke": [lease.username]})),
+        ("DELETE", "db/config", json!({"force": true})),
+        ("DELETE", "db/roles/reader", json!({"revoke": true})),
+        ("DELETE", "db/static-roles/app", json!({})),
+        ("DELETE", "sys/mounts/db", json!({})),
+        ("DELETE", "sys/plugins/catalog/secret/postgres", json!({})),
+        ("DELETE", "sys/auth/people", json!({})),
+        ("DELETE", "sys/policies/acl/a", json!({})),
+        ("DELETE", "sys/policy/a", json!({})),
+        ("DELETE", "auth/people/users/bob", json!({})),
+        ("DELETE", "auth/approle/role/r", json!({})),
+        ("DELETE", "auth/token/roles/x", json!({})),
+        ("POST", "auth/approle/role/r/secret-id/destroy", json!({"secret_id": secret["secret_id"]})),
+        ("PUT", "sys/leases/revoke", json!({"lease_id": lease.id})),
+        ("PUT", "sys/leases/revoke-prefix/db", json!({"sync": true})),
+        ("PUT", "sys/leases/revoke-force/db", json!({"reason": "a test"})),
+        ("PUT", "sys/hold/release", json!({})),
+        ("POST", "auth/token/revoke", json!({"token": token})),
+        ("POST", "auth/token/revoke-accessor", json!({"accessor": accessor})),
+        ("POST", "auth/token/revoke-orphan", json!({"token": token})),
+        ("DELETE", "sys/tasks/00000000000000000000000000", json!({})),
+        ("DELETE", "sys/leases/quarantine/1", json!({})),
+    ] {
+        for (name, value) in [("only_look", json!(true)), ("colour", json!("red"))] {
+            let mut body = body.clone();
+            body[name] = value;
+            let json = [("Content-Type", "application/json")];
+            let answer = http.send(method, path, &json, Some(body.to_string().as_bytes()));
+            let refused = answer.refused(400);
+            assert!(refused.contains(name), "{method} {path}: {refused}");
+            if method == "DELETE" {
+                let refused = http.delete(&format!("{path}?{name}=1")).refused(400);
+                assert!(refused.contains(name), "{method} {path}: {refused}");
+            }
+        }
+    }
+    assert_eq!(lessor_tests::refusal::state(&fixture.server), before);
+    assert!(fixture.works(&lease));
+    assert_eq!(http.get("db/static-creds/app").data()["password"], password);
+    assert_eq!(fixture.config_view()["version"], 1);
+    http.post("auth/token/lookup", &json!({"token": token})).ok();
+    let body = json!({"secret_id": secret["secret_id"]});
+    let kept = http.post("auth/approle/role/r/secret-id/lookup", &body).data();
+    assert_eq!(kept["secret_id_accessor"], secret["secret_id_accessor"]);
+
+    // What asks for nothing is no reason to refuse, and is named.
+    let rotated = http.post("db/rotate-root", &json!({"abort": false})).ok();
+    assert!(warnings(&rotated)[0].contains("abort"), "{rotated:?}");
+    assert_eq!(fixture.config_view()["version"], 2);
+}

@@ -45,6 +45,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
         }
         (["role", name], Write) => write(engine, mount, name, ask.into_fields()).await,
         (["role", name], Delete) => {
+            ask.expect_no_fields()?;
             engine.logins.approles().remove(mount, name).await?;
             Ok(Answer::done())
         }

@@ -57,6 +57,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
             Ok(Answer::done_with(warnings))
         }
         (["role", name], Delete) => {
+            ask.expect_no_fields()?;
             jwts.remove(mount, name).await?;
             Ok(Answer::done())
         }

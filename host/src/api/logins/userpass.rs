@@ -41,6 +41,7 @@ pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask:
         }
         (["users", name], Write) => write(engine, mount, name, ask.into_fields()).await,
         (["users", name], Delete) => {
+            ask.expect_no_fields()?;
             users.remove(mount, name).await?;
             Ok(Answer::done())
         }
