@@ -18,6 +18,7 @@ mod describe;
 mod hoards;
 mod leaks;
 mod network;
+mod readers;
 mod resolver;
 mod row;
 mod stage;
