@@ -151,6 +151,17 @@ pub struct Catalog {
     source: Source,
     loads: Loads,
     arrivals: Arrivals,
+    /// Held by the one look into a file that there is at a time.
+    inspecting: tokio::sync::Mutex<()>,
+}
+
+/// A file of the plugin directory that was looked into.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What its bytes are.
+    pub provider: Arc<dyn Provider>,
+    /// The pins of the same bytes, by name and version.
+    pub pins: Vec<(String, String)>,
 }
 
 /// A pin that is yet to be recorded, and its provider.
@@ -235,6 +246,7 @@ impl Catalog {
             source,
             loads: Loads::default(),
             arrivals: Arrivals::default(),
+            inspecting: tokio::sync::Mutex::default(),
         })
     }
 
@@ -513,6 +525,51 @@ impl Catalog {
                     .any(|pin| pin.file == file.file && file.sha256 == Some(pin.sha256))
             })
             .collect())
+    }
+
+    /// Lets the component in a file of the plugin directory describe itself, as before it
+    /// is pinned: in the sandbox, without network, keys, time and entropy, within its
+    /// limits. Nothing else of it runs, and nothing is pinned or kept but its compiled
+    /// code. One look is taken at a time.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such file; a sentence where it is no provider that
+    /// could be pinned; `Limit` while another look is taken.
+    pub async fn inspect(&self, file: &str) -> Result<Inspected, Refusal> {
+        let Ok(_turn) = self.inspecting.try_lock() else {
+            return Err(Refusal::Limit {
+                message: "another file is being looked into, which may have to be compiled: try again in a moment"
+                    .into(),
+                retry_after: RETRY_AFTER,
+            });
+        };
+        let refused = |error: &PluginError| {
+            let sentence = about_file(file, error);
+            match error {
+                PluginError::Missing { .. } => Refusal::NotFound(sentence),
+                _ => Refusal::Invalid(sentence),
+            }
+        };
+        let store = match &self.source {
+            Source::Directory { store, .. } => store.clone(),
+            #[cfg(test)]
+            Source::Fixed(_) => return Err(Refusal::NotFound("fakes have no files".into())),
+        };
+        let name = file.to_owned();
+        let sha256 = tokio::task::spawn_blocking(move || store.digest_of(&name))
+            .await
+            .map_err(Refusal::internal)?
+            .map_err(|error| refused(&error))?;
+        let loaded = load(self.source.clone(), file.to_owned(), sha256).await;
+        let plugin = loaded.map_err(|error| refused(&error))?;
+        let pins = self.pins.all();
+        let same = pins.iter().filter(|pin| pin.sha256 == sha256);
+        Ok(Inspected {
+            provider: Arc::clone(&plugin.provider),
+            pins: same
+                .map(|pin| (pin.name.clone(), pin.version.clone()))
+                .collect(),
+        })
     }
 
     /// What can be seen of the plugin directory without reading its files.

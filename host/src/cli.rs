@@ -180,7 +180,11 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
         }) => return plugin::check(check, connection.output, console),
         Request::Plugin(Verbs {
             connection,
-            verb: plugin::Verb::Inspect { file },
+            verb:
+                plugin::Verb::Inspect {
+                    file,
+                    on_server: false,
+                },
         }) => plugin::inspect(&file, connection.output, console),
         Request::Plugin(Verbs { connection, verb }) => {
             Session::open(connection, console)?.plugin(verb)

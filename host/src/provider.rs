@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     clock::Timestamp,
@@ -393,6 +393,22 @@ pub trait Provider: Send + Sync + fmt::Debug {
         name: &str,
         revoked: &[RevokedCredential],
     ) -> Result<Option<Document>, Failure>;
+}
+
+/// All that a provider says of itself and is made of, as whoever decides whether it is
+/// pinned wants to see it: its digest, the version of the contract that it was built for,
+/// its descriptor and its anatomy.
+pub fn portrait(provider: &dyn Provider) -> Value {
+    let exports = &provider.anatomy().exports;
+    let contract = exports
+        .iter()
+        .find_map(|export| export.strip_prefix("lessor:provider/provider@"));
+    json!({
+        "sha256": provider.digest(),
+        "contract": contract,
+        "descriptor": provider.descriptor(),
+        "component": provider.anatomy(),
+    })
 }
 
 #[cfg(test)]

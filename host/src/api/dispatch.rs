@@ -30,6 +30,7 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, route: Route<'_>, ask: 
         }
         (Route::Pins, Read) => plugins::pins(engine).await,
         (Route::Unpinned, Read) => plugins::unpinned(engine).await,
+        (Route::InspectPlugin { file }, Read) => plugins::inspect(engine, file, ask).await,
         (Route::ReloadPlugins, Write) => plugins::reload(engine, ask).await,
         (Route::UpgradePlugin, Write) => plugins::upgrade(engine, ask).await,
 

@@ -456,7 +456,10 @@ mod tests {
         for (body, refused) in [
             (json!({"dry_run": true}), Some("dry_run")),
             (json!({"within": {"zebra": "x"}}), Some("within.zebra")),
-            (json!({"dry_run": false, "zebra": null, "x": "", "y": 0}), None),
+            (
+                json!({"dry_run": false, "zebra": null, "x": "", "y": 0}),
+                None,
+            ),
             (json!({"force": true}), None),
         ] {
             let mut fields = fields(body).of_what_cannot_be_undone(true);

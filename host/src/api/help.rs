@@ -42,6 +42,7 @@ const HOST: &[Page] = &[
     ("sys/plugins/catalog/:type/:name", "A pinned plugin.", &[("GET", "Shows it."), ("PUT", "Pins it. Fields: sha256, command, version."), ("DELETE", "Removes the pin.")]),
     ("sys/plugins/pins", "What is pinned, and what of it is there.", &[("GET", "Shows it.")]),
     ("sys/plugins/unpinned", "Files of the plugin directory that no pin names.", &[("GET", "Shows them.")]),
+    ("sys/plugins/inspect/:file", "What a file of the plugin directory wants and is made of.", &[("GET", "Has it describe itself, and pins nothing.")]),
     ("sys/plugins/reload/backend", "Reads plugins again.", &[("PUT", "Fields: plugin, mounts.")]),
     ("sys/plugins/upgrade", "Has mounts run another version.", &[("PUT", "Moves them, all or none.")]),
     ("sys/mounts", "The mounted providers.", &[("GET", "Lists them.")]),

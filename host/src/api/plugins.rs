@@ -12,6 +12,7 @@ use crate::{
     catalog::{CatalogEntry, PinSpec},
     engine::Engine,
     id::MountPath,
+    provider,
     storage::PinSource,
     suggest,
     upgrade::Change,
@@ -201,6 +202,22 @@ pub(super) async fn unpinned(engine: &Engine) -> Outcome {
         })
         .collect();
     Ok(Answer::data(json!({ "unpinned": files })))
+}
+
+/// `GET sys/plugins/inspect/:file`: what a file of the plugin directory wants and is made
+/// of, whether a pin names it or not. It is compiled where that was not done before, which
+/// may take as long as for a pin.
+pub(super) async fn inspect(engine: &Engine, file: &str, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    let inspected = engine.catalog.inspect(file).await?;
+    let mut shown = provider::portrait(&*inspected.provider);
+    if let Some(fields) = shown.as_object_mut() {
+        let pins = inspected.pins.iter();
+        let pins = pins.map(|(name, version)| json!({ "name": name, "version": version }));
+        fields.insert("file".into(), file.into());
+        fields.insert("pins".into(), pins.collect());
+    }
+    Ok(Answer::data(shown))
 }
 
 /// `PUT sys/plugins/reload/backend`: every provider is read and verified again,

@@ -94,6 +94,9 @@ pub enum Route<'p> {
     },
     Pins,
     Unpinned,
+    InspectPlugin {
+        file: &'p str,
+    },
     ReloadPlugins,
     UpgradePlugin,
     Mounts,
@@ -259,6 +262,7 @@ impl<'p> Route<'p> {
             ["plugins", "catalog", kind, name] => Self::CatalogEntry { kind, name },
             ["plugins", "pins"] => Self::Pins,
             ["plugins", "unpinned"] => Self::Unpinned,
+            ["plugins", "inspect", file] => Self::InspectPlugin { file },
             ["plugins", "reload", "backend"] => Self::ReloadPlugins,
             ["plugins", "upgrade"] => Self::UpgradePlugin,
             ["mounts"] => Self::Mounts,
@@ -382,7 +386,7 @@ impl<'p> Route<'p> {
             Self::LeaseLookup { .. } => operation == Operation::List,
             Self::CatalogEntry { .. } => operation != Operation::Read,
             Self::Quarantine | Self::Quarantined { .. } | Self::Backup => true,
-            Self::Hold | Self::ReleaseHold => true,
+            Self::Hold | Self::ReleaseHold | Self::InspectPlugin { .. } => true,
             #[cfg(feature = "test-hooks")]
             Self::TestClock | Self::TestStorage => true,
             _ => false,
@@ -518,6 +522,11 @@ mod tests {
             ("sys/plugins/catalog/secret/pg/x", Route::Unknown),
             ("sys/plugins/pins", Route::Pins),
             ("sys/plugins/unpinned", Route::Unpinned),
+            (
+                "sys/plugins/inspect/a.wasm",
+                Route::InspectPlugin { file: "a.wasm" },
+            ),
+            ("sys/plugins/inspect", Route::Unknown),
             ("sys/plugins/reload/backend", Route::ReloadPlugins),
             ("sys/plugins/upgrade", Route::UpgradePlugin),
             ("sys/mounts", Route::Mounts),

@@ -54,6 +54,9 @@ pub enum Verb {
     Inspect {
         /// The provider's component
         file: PathBuf,
+        /// It is the name of a file in the server's plugin directory, and the server looks
+        #[arg(long)]
+        on_server: bool,
     },
     /// Try whether a provider keeps its contract; needs no server
     ///
@@ -125,6 +128,20 @@ impl Session<'_, '_> {
                 self.write(&catalog(&name), &body)?;
                 self.console
                     .note(&format!("plugin {name} is pinned to sha256 {sha256}"));
+            }
+            Verb::Inspect {
+                file,
+                on_server: true,
+            } => {
+                let Some(name) = file.to_str().filter(|name| !name.contains('/')) else {
+                    bail!(
+                        "{} is no name in the server's plugin directory: with --on-server, name the file alone",
+                        file.display()
+                    );
+                };
+                let answer = self.client.get(&format!("sys/plugins/inspect/{name}"))?;
+                self.warnings(&answer);
+                inspect::show(answer.data(), self.format, self.console)?;
             }
             Verb::Check(_) | Verb::Inspect { .. } => bail!("this is no request to a server"),
             Verb::List => {

@@ -592,15 +592,24 @@ fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
     let account = json!({"username": "harness_app", "manual": true});
     http.post("db/static-roles/app", &account).ok();
     for (path, kind) in [("approle", "approle"), ("people", "userpass")] {
-        http.post(&format!("sys/auth/{path}"), &json!({ "type": kind })).ok();
+        http.post(&format!("sys/auth/{path}"), &json!({ "type": kind }))
+            .ok();
     }
-    http.post("auth/people/users/bob", &json!({"password": "pw"})).ok();
-    http.post("auth/approle/role/r", &json!({"token_policies": "a"})).ok();
-    let secret = http.post("auth/approle/role/r/secret-id", &json!({})).data();
-    http.post("auth/token/roles/x", &json!({"allowed_policies": "a"})).ok();
+    http.post("auth/people/users/bob", &json!({"password": "pw"}))
+        .ok();
+    http.post("auth/approle/role/r", &json!({"token_policies": "a"}))
+        .ok();
+    let secret = http
+        .post("auth/approle/role/r/secret-id", &json!({}))
+        .data();
+    http.post("auth/token/roles/x", &json!({"allowed_policies": "a"}))
+        .ok();
     let policy = json!({"policy": "path \"a\" { capabilities = [\"read\"] }"});
     http.put("sys/policies/acl/a", &policy).ok();
-    let made = http.post("auth/token/create", &json!({"policies": ["a"]})).ok().json();
+    let made = http
+        .post("auth/token/create", &json!({"policies": ["a"]}))
+        .ok()
+        .json();
     let (token, accessor) = (&made["auth"]["client_token"], &made["auth"]["accessor"]);
     let lease = fixture.issue("reader");
     let before = lessor_tests::refusal::state(&fixture.server);
@@ -612,7 +621,11 @@ fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
         ("POST", "db/rotate-root/abort", json!({})),
         ("POST", "db/rotate-root/retry", json!({})),
         ("POST", "db/rotate-role/app", json!({})),
-        ("POST", "db/reconcile", json!({"dry_run": false, "revoke": [lease.username]})),
+        (
+            "POST",
+            "db/reconcile",
+            json!({"dry_run": false, "revoke": [lease.username]}),
+        ),
         ("DELETE", "db/config", json!({"force": true})),
         ("DELETE", "db/roles/reader", json!({"revoke": true})),
         ("DELETE", "db/static-roles/app", json!({})),
@@ -624,13 +637,25 @@ fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
         ("DELETE", "auth/people/users/bob", json!({})),
         ("DELETE", "auth/approle/role/r", json!({})),
         ("DELETE", "auth/token/roles/x", json!({})),
-        ("POST", "auth/approle/role/r/secret-id/destroy", json!({"secret_id": secret["secret_id"]})),
+        (
+            "POST",
+            "auth/approle/role/r/secret-id/destroy",
+            json!({"secret_id": secret["secret_id"]}),
+        ),
         ("PUT", "sys/leases/revoke", json!({"lease_id": lease.id})),
         ("PUT", "sys/leases/revoke-prefix/db", json!({"sync": true})),
-        ("PUT", "sys/leases/revoke-force/db", json!({"reason": "a test"})),
+        (
+            "PUT",
+            "sys/leases/revoke-force/db",
+            json!({"reason": "a test"}),
+        ),
         ("PUT", "sys/hold/release", json!({})),
         ("POST", "auth/token/revoke", json!({"token": token})),
-        ("POST", "auth/token/revoke-accessor", json!({"accessor": accessor})),
+        (
+            "POST",
+            "auth/token/revoke-accessor",
+            json!({"accessor": accessor}),
+        ),
         ("POST", "auth/token/revoke-orphan", json!({"token": token})),
         ("DELETE", "sys/tasks/00000000000000000000000000", json!({})),
         ("DELETE", "sys/leases/quarantine/1", json!({})),
@@ -652,9 +677,12 @@ fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
     assert!(fixture.works(&lease));
     assert_eq!(http.get("db/static-creds/app").data()["password"], password);
     assert_eq!(fixture.config_view()["version"], 1);
-    http.post("auth/token/lookup", &json!({"token": token})).ok();
+    http.post("auth/token/lookup", &json!({"token": token}))
+        .ok();
     let body = json!({"secret_id": secret["secret_id"]});
-    let kept = http.post("auth/approle/role/r/secret-id/lookup", &body).data();
+    let kept = http
+        .post("auth/approle/role/r/secret-id/lookup", &body)
+        .data();
     assert_eq!(kept["secret_id_accessor"], secret["secret_id_accessor"]);
 
     // What asks for nothing is no reason to refuse, and is named.

@@ -1,14 +1,17 @@
 //! Only pinned bytes run: files that cannot run are not pinned, files that
 //! change are not run.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use lessor_tests::{
     fixture::Fixture,
     refusal::{Case, refuse_all},
-    server::Server,
+    server::{Server, binary, built_plugins},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn plugins_that_cannot_run_are_refused_and_not_pinned() {
@@ -195,4 +198,88 @@ fn a_plugin_file_that_changes_after_pinning_disables_its_mounts_and_nothing_else
         .ok();
     fixture.revoke(&lease).ok();
     fixture.await_exactly(&[]);
+}
+
+/// What a file wants was only to be had of a copy of it, where the command line ran.
+#[test]
+fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
+    let server = Server::start();
+    let http = &server.http;
+    let built = built_plugins().join("test/misbehaving.wasm");
+    fs::copy(&built, server.plugins().join("candidate.wasm")).expect("run cargo xtask test");
+    fs::write(server.plugins().join("text.wasm"), b"not a component").unwrap();
+    let pins = http.get("sys/plugins/pins").data();
+
+    let shown = http.get("sys/plugins/inspect/candidate.wasm").data();
+    assert_eq!(shown["file"], "candidate.wasm");
+    assert_eq!(shown["sha256"], server.digest("candidate.wasm"));
+    assert_eq!(shown["pins"], json!([]));
+    assert!(shown["descriptor"]["endpoints"].is_array(), "{shown}");
+    assert!(shown["descriptor"]["config_schema"]["properties"]["root"].is_object());
+    let imports = shown["component"]["imports"].to_string();
+    assert!(imports.contains("lessor:provider/"), "{imports}");
+    assert!(shown["contract"].is_string(), "{shown}");
+    // It is as unpinned as it was, and what is pinned is told to be.
+    assert_eq!(http.get("sys/plugins/pins").data(), pins);
+    let unpinned = http.get("sys/plugins/unpinned").data();
+    assert!(
+        unpinned.to_string().contains("candidate.wasm"),
+        "{unpinned}"
+    );
+    let shown = http.get("sys/plugins/inspect/postgres.wasm").data();
+    assert_eq!(shown["pins"][0]["name"], "postgres", "{shown}");
+
+    for (file, status, says) in [
+        ("nosuch.wasm", 404, "nosuch.wasm"),
+        ("text.wasm", 400, "text.wasm"),
+        ("..%2Flessor.toml", 400, ""),
+        ("candidate.wasm?sha265=1", 400, "sha265"),
+    ] {
+        let refused = http
+            .get(&format!("sys/plugins/inspect/{file}"))
+            .refused(status);
+        assert!(refused.contains(says), "{file}: {refused}");
+    }
+
+    // It makes code run, so that it takes sudo.
+    for (name, capabilities, status) in [
+        ("looks", r#"["read"]"#, 403),
+        ("may", r#"["read", "sudo"]"#, 200),
+    ] {
+        let rules = format!("path \"sys/plugins/inspect/*\" {{ capabilities = {capabilities} }}");
+        http.put(
+            &format!("sys/policies/acl/{name}"),
+            &json!({"policy": rules}),
+        )
+        .ok();
+        let made = http
+            .post("auth/token/create", &json!({"policies": [name]}))
+            .ok()
+            .json();
+        let token = http.with_token(made["auth"]["client_token"].as_str().unwrap());
+        assert_eq!(
+            token.get("sys/plugins/inspect/candidate.wasm").status,
+            status,
+            "{name}"
+        );
+    }
+
+    // Told to the command line by name, it is what is told of a copy.
+    let inspect = |words: &[&str]| -> Value {
+        let done = Command::new(binary())
+            .args(["plugin", "inspect", "--output", "json"])
+            .args(words)
+            .env("LESSOR_ADDR", http.base())
+            .env("LESSOR_TOKEN", http.token())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{words:?}: {done:?}");
+        serde_json::from_slice(&done.stdout).unwrap()
+    };
+    let there = inspect(&["candidate.wasm", "--on-server"]);
+    let here = inspect(&[built.to_str().unwrap()]);
+    for field in ["sha256", "contract", "descriptor", "component"] {
+        assert_eq!(there[field], here[field], "{field}");
+    }
 }

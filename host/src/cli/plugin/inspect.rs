@@ -11,8 +11,7 @@ use crate::{
         Console,
         output::{self, Format},
     },
-    conformance,
-    provider::Provider,
+    conformance, provider,
 };
 
 /// Has the file describe itself, and prints what it says.
@@ -27,64 +26,65 @@ pub(in crate::cli) fn inspect(
         .build()
         .context("cannot start the asynchronous runtime")?;
     let provider = runtime.block_on(conformance::inspect(file))?;
+    let mut whole = provider::portrait(&*provider);
+    if let Some(fields) = whole.as_object_mut() {
+        fields.insert("file".into(), file.display().to_string().into());
+    }
+    show(&whole, format, console)
+}
+
+/// Prints the portrait of a provider: all of it as JSON, and in a table what decides
+/// whether it is pinned.
+pub(super) fn show(whole: &Value, format: Format, console: &mut Console<'_>) -> Result<()> {
     let shown = match format {
-        Format::Json => output::json(&whole(file, &*provider)),
-        Format::Table => output::fields(&readable(file, &*provider)),
+        Format::Json => output::json(whole),
+        Format::Table => output::fields(&readable(whole)),
     };
     console.data(&shown)
 }
 
-/// All that there is to know.
-fn whole(file: &Path, provider: &dyn Provider) -> Value {
-    json!({
-        "file": file.display().to_string(),
-        "sha256": provider.digest(),
-        "contract": contract(provider),
-        "descriptor": provider.descriptor(),
-        "component": provider.anatomy(),
-    })
+/// What decides, one line each; of schemas the names of fields.
+fn readable(whole: &Value) -> Value {
+    let at = |path: &str| whole.pointer(path).cloned().unwrap_or_default();
+    let said = |name: &str| at(&format!("/descriptor/{name}"));
+    let begins_with = |name: &str| at(&format!("/component/begins_with/{name}"));
+    let mut readable = json!({
+        "file": at("/file"),
+        "sha256": at("/sha256"),
+        "name": said("name"),
+        "version": said("version"),
+        "summary": said("summary"),
+        "contract": at("/contract"),
+        "wants to reach": said("endpoints"),
+        "config": fields_of(&said("config_schema")),
+        "role": fields_of(&said("role_schema")),
+        "request": fields_of(&said("request_schema")),
+        "credential": fields_of(&said("credential_schema")),
+        "renews upstream": said("abilities/renewal"),
+        "lists what it made": said("abilities/inventory"),
+        "publishes": said("abilities/publication"),
+        "imports": lines(&at("/component/imports")),
+        "exports": lines(&at("/component/exports")),
+        "bytes": at("/component/size"),
+        "bytes of code": at("/component/code_size"),
+        "memories": begins_with("memories"),
+        "bytes of memory": begins_with("memory"),
+        "tables": begins_with("tables"),
+        "elements of a table": begins_with("table"),
+    });
+    // Only a server knows them.
+    if let (Some(fields), Some(pins)) = (readable.as_object_mut(), whole.get("pins")) {
+        fields.insert("pinned as".into(), pins.clone());
+    }
+    readable
 }
 
-/// What decides whether it is pinned, one line each; of schemas the names of fields.
-fn readable(file: &Path, provider: &dyn Provider) -> Value {
-    let (descriptor, anatomy) = (provider.descriptor(), provider.anatomy());
-    json!({
-        "file": file.display().to_string(),
-        "sha256": provider.digest(),
-        "name": descriptor.name,
-        "version": descriptor.version,
-        "summary": descriptor.summary,
-        "contract": contract(provider),
-        "wants to reach": descriptor.endpoints,
-        "config": fields_of(&descriptor.config_schema),
-        "role": fields_of(&descriptor.role_schema),
-        "request": fields_of(&descriptor.request_schema),
-        "credential": fields_of(&descriptor.credential_schema),
-        "renews upstream": descriptor.abilities.renewal,
-        "lists what it made": descriptor.abilities.inventory,
-        "publishes": descriptor.abilities.publication,
-        "imports": lines(&anatomy.imports),
-        "exports": lines(&anatomy.exports),
-        "bytes": anatomy.size,
-        "bytes of code": anatomy.code_size,
-        "memories": anatomy.begins_with.memories,
-        "bytes of memory": anatomy.begins_with.memory,
-        "tables": anatomy.begins_with.tables,
-        "elements of a table": anatomy.begins_with.table,
-    })
-}
-
-fn lines(names: &[String]) -> String {
-    names.join("\n")
-}
-
-/// The version of the contract that it was built for.
-fn contract(provider: &dyn Provider) -> Option<&str> {
-    let exports = &provider.anatomy().exports;
-    let mut named = exports
-        .iter()
-        .filter_map(|export| export.strip_prefix("lessor:provider/provider@"));
-    named.next()
+fn lines(names: &Value) -> String {
+    let names = names.as_array().into_iter().flatten();
+    names
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The names of a schema's fields; a star marks what must be given.

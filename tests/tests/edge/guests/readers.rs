@@ -27,7 +27,8 @@ fn a_lease_whose_reader_left_before_reading_is_ended() {
     let room = "output = 16777216\ncopies = 67108864\nheld = 134217728\nheld_by_all = 536870912";
     let stage = Stage::start(Server::setup(), room, &[]);
     let http = &stage.server.http;
-    http.post("sys/mounts/bad/tune", &json!({"timeout": "60s"})).ok();
+    http.post("sys/mounts/bad/tune", &json!({"timeout": "60s"}))
+        .ok();
     let role = json!({"act": guest::LONG_ANSWER, "number": LENGTH});
     stage.role("bad", "long", &role);
 
