@@ -63,6 +63,8 @@ struct Device {
     /// Whether the last line could not be written.
     broken: AtomicBool,
     strangers: Mutex<Strangers>,
+    /// Those whose logins fail, for the lines that tell of that.
+    failed_logins: Mutex<Strangers>,
     /// Whether the path names another file that could not be opened.
     astray: AtomicBool,
 }
@@ -88,6 +90,7 @@ impl Audit {
             file,
             broken: AtomicBool::new(false),
             strangers: Mutex::default(),
+            failed_logins: Mutex::default(),
             astray: AtomicBool::new(false),
         };
         Ok(Self {
@@ -165,6 +168,29 @@ impl Audit {
                 self.record("leaving-out", as_map(fields)).map(|()| false)
             }
             Verdict::LeftOut => Ok(false),
+        }
+    }
+
+    /// Writes the line of a login from `peer` that failed, as long as that has lines. The
+    /// others stand nowhere: the request that each of them was is counted by itself.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub(crate) fn record_failed_login(
+        &self,
+        peer: IpAddr,
+        line: Map<String, Value>,
+    ) -> Result<(), AuditError> {
+        let now = self.clock.now();
+        let verdict = {
+            let failed = self.device.failed_logins.lock();
+            let mut failed = failed.unwrap_or_else(PoisonError::into_inner);
+            drop(failed.settled(now));
+            failed.judge(peer, 0, now)
+        };
+        match verdict {
+            Verdict::Line => self.record("change", line),
+            Verdict::FirstLeftOut(_) | Verdict::LeftOut => Ok(()),
         }
     }
 

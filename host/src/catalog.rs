@@ -31,6 +31,7 @@ pub use self::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    event::Event,
     id::Digest,
     model::host_fields,
     plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
@@ -363,10 +364,15 @@ impl Catalog {
             .as_ref()
             .filter(|former| former.sha256 != pin.sha256)
             .map(|former| former.sha256.to_string());
-        tracing::info!(
-            plugin = %pin.name, version = %pin.version, file = %pin.file, sha256 = %pin.sha256, replaced,
-            "pinned a plugin"
-        );
+        Event::PluginPinned {
+            plugin: pin.name.clone(),
+            version: pin.version.clone(),
+            file: pin.file.clone(),
+            sha256: pin.sha256,
+            replaced,
+            source: pin.source.as_str(),
+        }
+        .record();
         Ok(examined.pin)
     }
 
@@ -505,7 +511,8 @@ impl Catalog {
         }
         for (pin, _) in wanted {
             self.pins.remove(name, &pin.version).await?;
-            tracing::info!(plugin = %name, version = %pin.version, "removed a pin");
+            let (plugin, version) = (name.to_owned(), pin.version.clone());
+            Event::PluginUnpinned { plugin, version }.record();
         }
         Ok(())
     }
@@ -623,10 +630,14 @@ impl Catalog {
                 Source::Fixed(_) => Ok(()),
             };
             if let Err(error) = verified {
-                tracing::warn!(
-                    plugin = %pin.name, version = %pin.version, %file, %sha256,
-                    reason = sentence(&error), "a plugin can run no more"
-                );
+                Event::PluginDisabled {
+                    plugin: pin.name.clone(),
+                    version: pin.version.clone(),
+                    file: file.clone(),
+                    sha256: *sha256,
+                    reason: sentence(&error),
+                }
+                .record();
                 self.loads.forget(&key);
             }
         }

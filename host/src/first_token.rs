@@ -7,7 +7,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::storage::{Storage, StorageError, TokenRow};
+use crate::{
+    event::Event,
+    storage::{Storage, StorageError, TokenRow},
+};
 
 /// See the file's header.
 #[derive(Debug)]
@@ -37,8 +40,9 @@ impl FirstToken {
             return Ok(true);
         }
         let holds = self.storage.settle_first_token(hash).await?;
-        if holds {
-            self.unused.store(false, Ordering::Release);
+        // Of several at a time, one tells of it.
+        if holds && self.unused.swap(false, Ordering::AcqRel) {
+            Event::FirstTokenUsed {}.record();
         }
         Ok(holds)
     }

@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::Config,
     engine::{Engine, EngineError},
+    event::Event,
     fault,
     keyring::{Keyring, KeyringError, RootKey},
     random::RandomError,
@@ -113,12 +114,11 @@ impl Installation {
     ) -> Result<Option<Secret<String>>, InstallationError> {
         let token = token::new_token()?;
         let row = token::root_row(&engine.keyring, &token, self.clock.now())?;
+        let accessor = row.accessor.clone();
         if !engine.first_token.replace(row).await? {
             return Ok(None);
         }
-        tracing::warn!(
-            "initialised the installation again: its first root token was not used, and ended"
-        );
+        Event::InstallationInitialisedAgain { accessor }.record();
         Ok(Some(token))
     }
 
@@ -137,6 +137,7 @@ impl Installation {
         };
         let (keyring, wrapped) = Keyring::create(&root)?;
         let row = token::root_row(&keyring, &token, self.clock.now())?;
+        let accessor = row.accessor.clone();
         fault::point("initialise.before_keys");
         if !self.storage.initialise(wrapped, row, repeatable).await? {
             return Ok(None);
@@ -144,7 +145,7 @@ impl Installation {
         fault::point("initialise.after_keys");
         self.run(keyring).await?;
         fault::point("initialise.after_start");
-        tracing::info!("initialised the installation");
+        Event::InstallationInitialised { accessor }.record();
         Ok(Some(token))
     }
 

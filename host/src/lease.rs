@@ -263,10 +263,6 @@ fn id_of(mount: &Mount, role: &RoleName, operation: OperationId) -> LeaseId {
 }
 
 /// The end of a lease as the log shows it.
-fn shown_end(expires_at: Option<Timestamp>) -> String {
-    expires_at.map_or_else(|| "never".into(), Timestamp::rfc3339)
-}
-
 fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
     let renewable = row.state == LeaseState::Active
         && is_renewable(row.expires_at, row.upstream_expires_at, renews);

@@ -13,6 +13,7 @@
 //! | [`weak`], [`lifetime`], [`schedule`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself |
 //! | [`watched`] | a stream that tells what passes through it |
 //! | [`grants`], [`principal`] | where a mount may connect to; upstream names |
+//! | [`event`] | changes of state, as the log and the audit log tell of them |
 //! | [`provider`] | a provider as the rest of the host sees it |
 //! | [`refusal`] | what an engine tells its caller |
 //! | [`model`] | what mounts, roles, tokens and logins are, as plain data |
@@ -60,6 +61,8 @@
 //!    dropped at any line; the scheduler reads due rows.
 //! 7. **Access ends when its reason ends.** A renewal looks again at what gave the
 //!    token: user, role, policies, proof.
+//! 8. **Nothing changes unrecorded.** Whoever changes the state records its event, once
+//!    that is committed; where no audit device can write, no request is begun.
 
 #![cfg_attr(
     not(feature = "test-hooks"),
@@ -83,6 +86,7 @@ pub mod config;
 pub mod conformance;
 pub mod duration;
 pub mod engine;
+pub mod event;
 pub mod fault;
 pub mod first_token;
 pub mod grants;

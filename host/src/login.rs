@@ -37,6 +37,7 @@ pub use self::{
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
 use crate::{
     clock::Clock,
+    event::Event,
     id::{MountPath, OperationId},
     keyring::Keyring,
     model::{
@@ -164,7 +165,8 @@ impl Logins {
     ) -> Result<Vec<String>, Refusal> {
         let warnings = self.jwts.configure(mount, config, proof_required).await?;
         self.reread().await?;
-        tracing::info!(path = %mount.path(), "configured a login method");
+        let path = mount.path().clone();
+        Event::LoginConfigured { path }.record();
         Ok(warnings)
     }
 
@@ -174,6 +176,18 @@ impl Logins {
     /// `Denied` for a name that is locked, and from an address that the role does
     /// not admit; else one sentence that tells a stranger no more than it must.
     pub async fn log_in(
+        &self,
+        mount: &LoginMount,
+        login: LoginPath<'_>,
+        fields: Map<String, Value>,
+        peer: IpAddr,
+    ) -> Result<Granted, Refusal> {
+        let outcome = self.admit(mount, login, fields, peer).await;
+        told(mount, peer, &outcome).record();
+        outcome
+    }
+
+    async fn admit(
         &self,
         mount: &LoginMount,
         login: LoginPath<'_>,
@@ -307,7 +321,8 @@ impl Logins {
             .forget_login_failures(mount.id, name.to_owned())
             .await?;
         self.nobodies.forget(mount.id, name);
-        tracing::info!(path = %mount.path(), name = suggest::shown(name), "unlocked a name");
+        let (path, name) = (mount.path().clone(), suggest::shown(name));
+        Event::LoginUnlocked { path, name }.record();
         Ok(())
     }
 
@@ -358,8 +373,9 @@ impl Logins {
         let counted = self
             .storage
             .count_login_failure(mount.id, name.clone(), lockout, now);
-        if let Some(end) = counted.await?.locked_until {
-            tracing::warn!(path = %mount.path(), name = suggest::shown(&name), until = %end.rfc3339(), "locked a name after failed logins");
+        if let Some(until) = counted.await?.locked_until {
+            let (path, name) = (mount.path().clone(), suggest::shown(&name));
+            Event::LoginLocked { path, name, until }.record();
         }
         Ok(())
     }
@@ -381,6 +397,32 @@ impl Logins {
             counted.await.map(drop)
         };
         Ok(self.pace.keep(write).await?)
+    }
+}
+
+/// How a login is told of.
+fn told(mount: &LoginMount, peer: IpAddr, outcome: &Result<Granted, Refusal>) -> Event {
+    let (path, remote_address) = (mount.path().clone(), peer);
+    let reason = match outcome {
+        Ok(granted) => {
+            let row = &granted.known.row;
+            let origin = row.facts.login.as_ref();
+            return Event::LoginSucceeded {
+                path,
+                name: origin.map(|origin| origin.name.clone()).unwrap_or_default(),
+                accessor: row.accessor.clone(),
+                remote_address,
+            };
+        }
+        // What was said to the stranger stands in the line of the request.
+        Err(Refusal::Denied) => "denied",
+        Err(Refusal::Invalid(_)) => "invalid",
+        Err(_) => "not decided",
+    };
+    Event::LoginFailed {
+        path,
+        reason,
+        remote_address,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     catalog::{self, Arrival, Expected, PinSpec, Unpinned},
     config::{Config, PluginPin},
     engine::Engine,
+    event::Event,
     id::Digest,
     installation::Installation,
     storage::{PinRow, PinSource},
@@ -149,10 +150,11 @@ impl Watch {
         for plugin in engine.mounts.plugins() {
             if engine.catalog.plugin(&plugin, None).await.is_err() {
                 self.lame.insert(plugin);
-            } else if self.lame.remove(&plugin)
-                && let Err(refusal) = engine.pins_changed(&plugin).await
-            {
-                tracing::warn!(plugin, reason = %refusal, "could not have failed revocations tried at once");
+            } else if self.lame.remove(&plugin) {
+                if let Err(refusal) = engine.pins_changed(&plugin).await {
+                    tracing::warn!(plugin, reason = %refusal, "could not have failed revocations tried at once");
+                }
+                Event::PluginEnabled { plugin }.record();
             }
         }
     }

@@ -10,6 +10,7 @@ mod built_in;
 use self::built_in::{BuiltIn, built_in};
 use crate::{
     clock::{Clock, Timestamp},
+    event::Event,
     kept::Kept,
     policy::{self, Acl, Policy},
     refusal::Refusal,
@@ -119,6 +120,7 @@ impl Policies {
             self.clock.now(),
         );
         if written.await? {
+            Event::PolicyWritten { policy: name }.record();
             return Ok(());
         }
         Err(Refusal::Invalid(format!(
@@ -137,7 +139,10 @@ impl Policies {
                 "the policy {name} is built in and cannot be deleted"
             )));
         }
-        Ok(self.storage.remove_policy(name).await?)
+        if self.storage.remove_policy(name.clone()).await? {
+            Event::PolicyRemoved { policy: name }.record();
+        }
+        Ok(())
     }
 
     /// Names of all policies that begin with `prefix`, in order; `root` last. That of

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::{
     catalog::Plugin,
     clock::Clock,
+    event::Event,
     fault,
     id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
@@ -150,7 +151,8 @@ impl Roles {
             if replaced.await? {
                 // What a lease of it waits for may have been mended with it.
                 self.storage.wake_revocations(mount.id, now).await?;
-                tracing::info!(mount = %path, role = %name, "wrote a role");
+                let (mount, role) = (path.clone(), name.clone());
+                Event::RoleWritten { mount, role }.record();
                 return Ok(warnings);
             }
         }
@@ -295,7 +297,12 @@ impl Roles {
             return Err(self.unknown(&mount, name).await);
         }
         fault::point("cascade.after_role");
-        tracing::info!(mount = %path, role = %name, revoking, "removed a role");
+        Event::RoleRemoved {
+            mount: path.clone(),
+            role: name.clone(),
+            revoking,
+        }
+        .record();
         Ok(Removed { revoking })
     }
 

@@ -24,7 +24,8 @@ use serde_json::Value;
 use crate::{
     backoff,
     catalog::Plugin,
-    clock::Clock,
+    clock::{Clock, Timestamp},
+    event::Event,
     fault,
     id::{MountPath, OperationId},
     keyring::Keyring,
@@ -141,6 +142,12 @@ impl Rotations {
             )));
         }
         fault::point("rotate.after_open");
+        Event::RotationBegun {
+            mount: path_of(mount),
+            operation,
+            version: root.version,
+        }
+        .record();
         self.drive_open(mount, requester, turn)
             .await?
             .ok_or_else(|| {
@@ -195,6 +202,11 @@ impl Rotations {
         self.storage
             .reopen_rotation(rotation.operation, self.clock.now())
             .await?;
+        Event::RotationRetried {
+            mount: path.clone(),
+            operation: rotation.operation,
+        }
+        .record();
         self.drive_open(&mount, None, &turn)
             .await?
             .ok_or_else(|| no_failed_rotation(path))
@@ -291,6 +303,12 @@ impl Rotations {
                     self.storage
                         .forget_rotation(rotation.operation, self.clock.now())
                         .await?;
+                    Event::RotationAbandoned {
+                        mount: path_of(mount),
+                        operation: rotation.operation,
+                        reason: failure.to_string(),
+                    }
+                    .record();
                 } else {
                     self.record_failure(&rotation, attempt, &failure).await?;
                 }
@@ -325,9 +343,24 @@ impl Rotations {
             .stage_rotation(rotation.operation, config, next)
             .await?;
         fault::point("rotate.after_staged");
+        let (path, operation) = (path_of(mount), rotation.operation);
         if let Some(reason) = held.filter(|_| staged) {
-            tracing::error!(mount = %mount.path(), version, reason, "staged a root credential that waits for the operator");
+            Event::RotationWaiting {
+                mount: path,
+                operation,
+                version,
+                reason: reason.clone(),
+            }
+            .record();
             return Err(waiting(mount, &reason));
+        }
+        if staged {
+            Event::RotationStaged {
+                mount: path,
+                operation,
+                version,
+            }
+            .record();
         }
         Ok(staged.then_some(RotationRow {
             state: RotationState::Proving,
@@ -390,7 +423,11 @@ impl Rotations {
             return Err(gone());
         }
         fault::point("rotate.after_promoted");
-        tracing::info!(mount = %mount.path(), version, "rotated a root credential");
+        Event::RotationCompleted {
+            mount: path_of(mount),
+            version,
+        }
+        .record();
         Ok(RotationOutcome {
             version,
             metadata: row.metadata,
@@ -463,8 +500,28 @@ impl Rotations {
         self.storage
             .record_rotation_failure(rotation.operation, due, failure.to_string())
             .await?;
+        self.told_failure(rotation, attempt, due, failure.to_string());
         self.nudge.now();
         Ok(())
+    }
+
+    /// Tells of a step of a rotation that failed.
+    fn told_failure(
+        &self,
+        rotation: &RotationRow,
+        attempts: u32,
+        next: Option<Timestamp>,
+        reason: String,
+    ) {
+        let mount = self.mounts.by_id(rotation.mount_id);
+        Event::RotationFailed {
+            mount: mount.map(|mount| path_of(&mount)),
+            operation: rotation.operation,
+            attempts,
+            next,
+            reason,
+        }
+        .record();
     }
 
     async fn failed(&self, mount: &Mount) -> Result<RotationRow, Refusal> {
@@ -474,6 +531,10 @@ impl Rotations {
             .filter(|rotation| rotation.state == RotationState::Failed)
             .ok_or_else(|| no_failed_rotation(mount.path()))
     }
+}
+
+fn path_of(mount: &Mount) -> MountPath {
+    mount.path().clone()
 }
 
 /// What is said of a rotation that waits for the operator.

@@ -19,6 +19,7 @@ pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
     clock::Clock,
+    event::Event,
     fault,
     id::{MountPath, OperationId},
     keyring::Keyring,
@@ -186,7 +187,12 @@ impl Settings {
         self.storage.wake_revocations(mount.id, now).await?;
         self.storage.wake_accounts(mount.id, now).await?;
         drop(turn);
-        tracing::info!(mount = %path, version, "wrote a config");
+        let mount_path = path.clone();
+        Event::ConfigWritten {
+            mount: mount_path,
+            version,
+        }
+        .record();
 
         if rotates {
             warnings.extend(self.rotate_written(&mount, version, requester).await?);
@@ -275,7 +281,13 @@ impl Settings {
                 "nothing was changed upstream, and it is tried again by itself".to_owned()
             }
         };
-        tracing::warn!(mount = %path, version, reason = %refusal, next, "wrote a config and could not rotate its root credential");
+        Event::ConfigNotRotated {
+            mount: path.clone(),
+            version,
+            reason: refusal.to_string(),
+            next: next.clone(),
+        }
+        .record();
         Ok(Some(format!(
             "the config is stored as version {version}, and its root credential could not be rotated \
              (rotate_on_config): {refusal}; {next}"
@@ -446,6 +458,7 @@ impl Settings {
         if is_needed && leases > 0 && !force {
             return Err(leased());
         }
+        let mut left = None;
         if let Err(stuck) = self.rotations.settle(&mount, &turn).await {
             if !force {
                 return Err(Refusal::Conflict(format!(
@@ -455,6 +468,7 @@ impl Settings {
                 )));
             }
             tracing::warn!(mount = %path, reason = %stuck, "erases a config although a root credential is left to be ended");
+            left = Some(stuck.to_string());
         }
         fault::point("config.after_settled");
         let unless_leased = is_needed && !force;
@@ -471,7 +485,11 @@ impl Settings {
         }
         mount.forget_root();
         self.mounts.drop_parked(&mount);
-        tracing::info!(mount = %path, leases, "erased a config");
+        Event::ConfigErased {
+            mount: path.clone(),
+            left,
+        }
+        .record();
         Ok(Removed { leases, is_needed })
     }
 }

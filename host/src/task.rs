@@ -19,10 +19,12 @@ use std::{
 
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tracing::{Instrument as _, Span};
 
 pub use self::work::{Done, Draining, Work};
 use crate::{
     clock::Clock,
+    event::Event,
     fault,
     id::{LeaseId, MountPath, OperationId},
     keyring::Keyring,
@@ -91,6 +93,8 @@ pub struct Tasks {
     under_way: Mutex<HashMap<OperationId, UnderWay>>,
     /// Who waits for a task to be over.
     waiting: Mutex<HashMap<OperationId, oneshot::Sender<Result<Done, Refusal>>>>,
+    /// The requests that asked for tasks, so that what these change names them.
+    asked_in: Mutex<HashMap<OperationId, Span>>,
 }
 
 /// A task that a worker of this process runs.
@@ -121,6 +125,7 @@ impl Tasks {
             queued: AtomicBool::new(false),
             under_way: Mutex::default(),
             waiting: Mutex::default(),
+            asked_in: Mutex::default(),
         }
     }
 
@@ -218,9 +223,19 @@ impl Tasks {
 
     async fn queue(self: &Arc<Self>, row: TaskRow) -> Result<TaskView, Refusal> {
         let forget_before = row.created_at.minus(KEPT);
-        self.storage.record_task(row.clone(), forget_before).await?;
+        self.asked_in().insert(row.id, Span::current());
+        let recorded = self.storage.record_task(row.clone(), forget_before).await;
+        if recorded.is_err() {
+            self.asked_in().remove(&row.id);
+        }
+        recorded?;
         fault::point("task.after_queued");
-        tracing::info!(task = %row.id, kind = row.kind, target = row.target, "queued a task");
+        Event::TaskQueued {
+            task: row.id,
+            kind: row.kind.clone(),
+            target: row.target.clone(),
+        }
+        .record();
         self.wake();
         Ok(view(row, None, None))
     }
@@ -241,6 +256,9 @@ impl Tasks {
         });
         if take {
             found = self.storage.take_task(id).await?;
+            if found.as_ref().is_some_and(|row| row.result.is_some()) {
+                Event::TaskCollected { task: id }.record();
+            }
         }
         let row = found.ok_or_else(|| unknown(id))?;
         let credential = match &row.result {
@@ -295,7 +313,8 @@ impl Tasks {
             under_way.cancelled.notify_one();
         }
         self.waiting().remove(&id);
-        tracing::info!(task = %id, "cancelled a task");
+        self.asked_in().remove(&id);
+        Event::TaskCancelled { task: id }.record();
         Ok(())
     }
 
@@ -321,7 +340,14 @@ impl Tasks {
 
     async fn run_queued(self: &Arc<Self>) {
         loop {
-            match self.storage.claim_task(self.busy_mounts()).await {
+            let claimed = self.storage.claim_task(self.busy_mounts()).await;
+            let claimed = claimed.map(|(row, set_aside)| {
+                for (task, reason) in set_aside {
+                    Event::TaskSetAside { task, reason }.record();
+                }
+                row
+            });
+            match claimed {
                 // Waiting keeps nothing busy, and may last for hours.
                 Ok(Some(row)) if row.mount.is_empty() => {
                     let tasks = Arc::clone(self);
@@ -350,6 +376,12 @@ impl Tasks {
     }
 
     async fn run(&self, row: TaskRow) {
+        // Of a task of a former process nobody knows the request.
+        let request = self.asked_in().remove(&row.id).unwrap_or_else(Span::none);
+        self.attend(row).instrument(request).await;
+    }
+
+    async fn attend(&self, row: TaskRow) {
         fault::point("task.after_claimed");
         let cancelled = Arc::new(Notify::new());
         let under_way = UnderWay {
@@ -394,7 +426,12 @@ impl Tasks {
         fault::point("task.after_finished");
         match ended {
             Ok(true) => {
-                tracing::info!(task = %row.id, kind = row.kind, state = state.as_str(), "ended a task");
+                Event::TaskEnded {
+                    task: row.id,
+                    kind: row.kind.clone(),
+                    state: state.as_str(),
+                }
+                .record();
             }
             Ok(false) => {
                 if let Ok(Done::Credential(credential)) = &outcome
@@ -448,6 +485,10 @@ impl Tasks {
     ) -> std::sync::MutexGuard<'_, HashMap<OperationId, oneshot::Sender<Result<Done, Refusal>>>>
     {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_in(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, Span>> {
+        self.asked_in.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<OperationId, UnderWay>> {

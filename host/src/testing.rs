@@ -5,6 +5,8 @@
 //! works. It can be told to fail before or after a call took effect. An engine
 //! can be dropped and opened again on the same storage, as after a crash.
 
+mod heard;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -32,6 +34,8 @@ use crate::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+
+pub(crate) use self::heard::Heard;
 
 /// The truth upstream.
 #[derive(Debug, Default)]

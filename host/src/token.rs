@@ -27,6 +27,7 @@ use zeroize::Zeroize as _;
 use crate::{
     clock::{Clock, Timestamp},
     config::TokenRules,
+    event::{ACCESSORS, Event},
     keyring::Keyring,
     model::{life, token::TokenKind},
     nudge::Nudge,
@@ -262,7 +263,11 @@ impl Tokens {
             return Err(fixed());
         }
         self.nudge.at(Some(end));
-        tracing::info!(accessor = %token.row.accessor, expires = %end.rfc3339(), "renewed a token");
+        Event::TokenRenewed {
+            accessor: token.row.accessor.clone(),
+            expires: end,
+        }
+        .record();
         Ok((renewed, judged.take_warnings()))
     }
 
@@ -327,8 +332,8 @@ impl Tokens {
     pub async fn revoke(&self, token: &Token) -> Result<(), Refusal> {
         refuse_batch(token)?;
         let now = self.clock.now();
-        let marked = self.storage.end_token(token.row.hash, now).await?;
-        self.told(&token.row.accessor, marked);
+        let ended = self.storage.end_token(token.row.hash, now).await?;
+        self.told(&token.row.accessor, ended);
         Ok(())
     }
 
@@ -339,8 +344,8 @@ impl Tokens {
     pub async fn revoke_alone(&self, token: &Token) -> Result<(), Refusal> {
         refuse_batch(token)?;
         let now = self.clock.now();
-        let marked = self.storage.end_token_alone(token.row.hash, now).await?;
-        self.told(&token.row.accessor, marked);
+        let ended = self.storage.end_token_alone(token.row.hash, now).await?;
+        self.told(&token.row.accessor, ended);
         Ok(())
     }
 
@@ -356,10 +361,18 @@ impl Tokens {
                 .storage
                 .end_tokens_made_below(prefix.to_owned(), now, BATCH);
             let (found, marked) = ended.await?;
-            if found == 0 {
+            if found.is_empty() {
                 return Ok(());
             }
-            tracing::info!(prefix, tokens = found, leases = marked, "revoked tokens");
+            for (accessors, leases) in lines(found, marked) {
+                Event::TokensRevoked {
+                    prefix: prefix.to_owned(),
+                    tokens: accessors.len(),
+                    accessors,
+                    leases,
+                }
+                .record();
+            }
             self.nudge.now();
         }
     }
@@ -375,7 +388,14 @@ impl Tokens {
                 next => return Ok(next),
             }
             let (found, marked) = self.storage.end_due_tokens(now, BATCH).await?;
-            tracing::info!(tokens = found, leases = marked, "ended expired tokens");
+            for (accessors, leases) in lines(found, marked) {
+                Event::TokensExpired {
+                    tokens: accessors.len(),
+                    accessors,
+                    leases,
+                }
+                .record();
+            }
             if marked > 0 {
                 self.nudge.now();
             }
@@ -387,8 +407,21 @@ impl Tokens {
         self.nudge.now();
     }
 
-    fn told(&self, accessor: &str, marked: usize) {
-        tracing::info!(accessor, leases = marked, "revoked a token");
+    /// Tells of a token that was revoked, and of those that it made.
+    fn told(&self, accessor: &str, (mut ended, marked): (Vec<String>, usize)) {
+        if ended.is_empty() {
+            // Somebody else ended it a moment ago.
+            return;
+        }
+        ended.retain(|other| other != accessor);
+        for (with, leases) in lines(ended, marked) {
+            Event::TokenRevoked {
+                accessor: accessor.to_owned(),
+                with,
+                leases,
+            }
+            .record();
+        }
         if marked > 0 {
             self.nudge.now();
         }
@@ -399,6 +432,20 @@ impl Tokens {
 #[derive(Debug, thiserror::Error)]
 #[error("a token was to be renewed without a look at what gave it")]
 struct NotLookedAt;
+
+/// Accessors in as many parts as there are lines to be written, one at least; the
+/// leases that were marked are counted in the first.
+fn lines(accessors: Vec<String>, marked: usize) -> impl Iterator<Item = (Vec<String>, usize)> {
+    let parts: Vec<Vec<String>> = match accessors.is_empty() {
+        true => vec![accessors],
+        false => accessors
+            .chunks(ACCESSORS)
+            .map(<[String]>::to_vec)
+            .collect(),
+    };
+    let marked = std::iter::once(marked).chain(std::iter::repeat(0));
+    parts.into_iter().zip(marked)
+}
 
 fn fixed() -> Refusal {
     Refusal::Invalid("lease is not renewable".into())

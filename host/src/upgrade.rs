@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::{Catalog, Examined, PinSpec, Plugin},
+    event::Event,
     id::{Digest, MountPath},
     mount::{Mount, Mounts},
     refusal::Refusal,
@@ -105,10 +106,14 @@ impl Upgrades {
             self.mounts
                 .name_version(&[Arc::clone(&mount)], &former)
                 .await?;
-            tracing::warn!(
-                mount = %mount.path(), plugin = %name, version = %former, newest = %version, reason = misfit,
-                "a mount stays at its version, because the newest does not fit it"
-            );
+            Event::MountVersionKept {
+                mount: mount.path().clone(),
+                plugin: name.clone(),
+                version: former.clone(),
+                newest: version.clone(),
+                reason: misfit.clone(),
+            }
+            .record();
             warnings.push(format!(
                 "mount {path} stays at version {former}, which it names from now on, because it does not fit \
                  {version}: {misfit}; `lessor plugin upgrade {name} --force` moves it, and you write that anew \
@@ -195,10 +200,13 @@ impl Upgrades {
         };
         let changed = paths(changed);
         for mount in &changed {
-            tracing::info!(
-                %mount, plugin, version = %pin.version, sha256 = %pin.sha256,
-                "upgraded a mount"
-            );
+            Event::MountUpgraded {
+                mount: mount.clone(),
+                plugin: plugin.to_owned(),
+                version: pin.version.clone(),
+                sha256: pin.sha256,
+            }
+            .record();
         }
         Ok(Upgrade {
             version: pin.version,
@@ -265,7 +273,7 @@ mod tests {
         engine::Engine,
         model::mount::TunePatch,
         storage::PinSource,
-        testing::{House, db},
+        testing::{Heard, House, db},
     };
 
     /// The fake's successor, which does not fit what the mount has.
@@ -328,6 +336,7 @@ mod tests {
     /// fit could not be ended for a day.
     #[tokio::test]
     async fn a_mount_does_not_follow_a_version_that_it_does_not_fit() {
+        let heard = Heard::from_here();
         let house = House::new();
         let engine = house.open(false).await;
         let pinned = engine
@@ -343,6 +352,7 @@ mod tests {
             assert!(warnings.contains(part), "{warnings}");
         }
         assert_eq!(running(&engine).await.as_deref(), Some("v1.0.0"));
+        assert_eq!(heard.count("mount.version_kept"), 1);
         engine.issue().await.unwrap();
     }
 

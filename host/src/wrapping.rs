@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::{Clock, Timestamp},
+    event::Event,
     keyring::Keyring,
     model::life::SYSTEM_TTL,
     refusal::Refusal,
@@ -90,6 +91,14 @@ impl Wrappings {
         let (token, row) = self.tokens.for_answer(&parcel.path, parcel.ttl)?;
         let sealed = self.seal(&row, &parcel.answer)?;
         self.storage.record_wrapping(row.clone(), sealed).await?;
+        Event::AnswerWrapped {
+            accessor: row.accessor.clone(),
+            path: row.path.clone(),
+            ttl_s: parcel.ttl.as_secs(),
+            wrapped_accessor: parcel.wrapped_accessor.clone(),
+            lease: parcel.lease.clone(),
+        }
+        .record();
         self.tokens.made();
         Ok(told(token, row, parcel))
     }
@@ -103,7 +112,11 @@ impl Wrappings {
         let now = self.clock.now();
         let sealed = self.storage.take_wrapping(row.hash, now).await?;
         let sealed = sealed.ok_or_else(invalid)?;
-        tracing::info!(accessor = %row.accessor, path = row.path, "opened a wrapped answer");
+        Event::AnswerUnwrapped {
+            accessor: row.accessor.clone(),
+            path: row.path.clone(),
+        }
+        .record();
         Ok(self.keyring.open_text(&context(&row), &sealed)?)
     }
 
@@ -146,6 +159,13 @@ impl Wrappings {
         if !replaced {
             return Err(invalid());
         }
+        Event::AnswerRewrapped {
+            accessor: row.accessor.clone(),
+            former: former.accessor,
+            path: row.path.clone(),
+            ttl_s: parcel.ttl.as_secs(),
+        }
+        .record();
         self.tokens.made();
         Ok(told(token, row, parcel))
     }
@@ -172,7 +192,6 @@ impl Wrappings {
 }
 
 fn told(token: Secret<String>, row: TokenRow, parcel: Parcel) -> Wrapped {
-    tracing::info!(accessor = %row.accessor, path = row.path, ttl_s = parcel.ttl.as_secs(), "wrapped an answer");
     Wrapped {
         token,
         accessor: row.accessor,

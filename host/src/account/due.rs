@@ -7,6 +7,7 @@ use super::Accounts;
 use crate::{
     backoff,
     clock::Timestamp,
+    event::Event,
     mount::{Mount, give_up_at},
     refusal::Refusal,
     schedule::Due,
@@ -31,10 +32,13 @@ impl Accounts {
                 Err(id) => {
                     let until = now.plus(backoff::DAILY);
                     self.storage.put_account_off(id, until).await?;
-                    tracing::error!(
-                        mount = %mount.path(), id, until = %until,
-                        "put a static role off that cannot be read; remove it and write it again"
-                    );
+                    let (mount, number) = (mount.path().clone(), id);
+                    Event::StaticRolePutOff {
+                        mount,
+                        number,
+                        until,
+                    }
+                    .record();
                     continue;
                 }
             };
@@ -50,10 +54,13 @@ impl Accounts {
                 }
             } else if let Due::Missed { next } = row.schedule.due(now) {
                 self.storage.reschedule_account(row.id, next).await?;
-                tracing::warn!(
-                    mount = %mount.path(), static_role = %row.name, account = row.account,
-                    next = next.map(Timestamp::rfc3339), "missed the window of a scheduled rotation"
-                );
+                Event::AccountMissed {
+                    mount: mount.path().clone(),
+                    static_role: row.name,
+                    account: row.account,
+                    next,
+                }
+                .record();
             } else {
                 let row = self.end_kept(mount, row).await?;
                 if row.state == AccountState::Retiring {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     catalog::Plugin,
-    clock::Timestamp,
+    event::Event,
     fault,
     id::{MountPath, OperationId, RoleName},
     mount::{Mount, Root, give_up_at},
@@ -65,6 +65,12 @@ impl Accounts {
             )));
         }
         fault::point("rotate-account.after_open");
+        Event::AccountRotationBegun {
+            mount: mount.path().clone(),
+            static_role: row.name.clone(),
+            account: row.account.clone(),
+        }
+        .record();
         Ok(AccountRow {
             state: AccountState::Rotating,
             operation: Some(operation),
@@ -87,10 +93,16 @@ impl Accounts {
             .storage
             .end_kept_credential(row.id, now, give_up_at(mount, now))
             .await?;
-        match begun {
-            true => self.again(mount, &row).await,
-            false => Ok(row),
+        if !begun {
+            return Ok(row);
         }
+        Event::AccountFormerDue {
+            mount: mount.path().clone(),
+            static_role: row.name.clone(),
+            account: row.account.clone(),
+        }
+        .record();
+        self.again(mount, &row).await
     }
 
     /// One attempt at the step that an account's open rotation has come to,
@@ -153,10 +165,13 @@ impl Accounts {
             return Err(removed(mount, &row.name));
         }
         fault::point("rotate-account.after_stored");
-        tracing::info!(
-            mount = %mount.path(), static_role = %row.name, account = row.account, version,
-            "rotated an account's credential"
-        );
+        Event::AccountRotated {
+            mount: mount.path().clone(),
+            static_role: row.name.clone(),
+            account: row.account.clone(),
+            version,
+        }
+        .record();
         Ok(())
     }
 
@@ -224,10 +239,12 @@ impl Accounts {
         self.storage
             .finish_account_rotation(row.id, operation, self.clock.now())
             .await?;
-        tracing::info!(
-            mount = %mount.path(), static_role = %row.name, account = row.account,
-            "ended an account's former credential"
-        );
+        Event::AccountFormerEnded {
+            mount: mount.path().clone(),
+            static_role: row.name.clone(),
+            account: row.account.clone(),
+        }
+        .record();
         Ok(())
     }
 
@@ -288,11 +305,16 @@ impl Accounts {
                 (AccountState::Idle, next)
             }
         };
-        tracing::warn!(
-            mount = %mount.path(), static_role = %row.name, account = row.account, attempts = row.attempts + 1,
-            state = state.as_str(), next = due.map(Timestamp::rfc3339), reason = %refusal,
-            "could not rotate an account's credential"
-        );
+        Event::AccountNotRotated {
+            mount: mount.path().clone(),
+            static_role: row.name.clone(),
+            account: row.account.clone(),
+            attempts: row.attempts.saturating_add(1),
+            state: state.as_str(),
+            next: due,
+            reason: refusal.to_string(),
+        }
+        .record();
         self.nudge.now();
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
     id::RoleName,
     refusal::Refusal,
     storage::{AccountState, Place},
-    testing::{House, Step, db, requester},
+    testing::{Heard, House, Step, db, requester},
 };
 
 fn name(name: &str) -> RoleName {
@@ -361,6 +361,7 @@ async fn a_rotation_waits_for_the_root_that_is_being_rotated() {
 
 #[tokio::test]
 async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
+    let heard = Heard::from_here();
     let house = House::new();
     let engine = house.open(true).await;
     house.upstream.lock().unwrap().two_at_once = true;
@@ -380,6 +381,7 @@ async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
     engine.rotate_static("app").await.unwrap();
     engine.rotate_static("app").await.unwrap();
     assert_eq!(house.upstream.lock().unwrap().ended, ["former", &second]);
+    assert_eq!(heard.count("account.former_ended"), 2);
 }
 
 #[tokio::test]
@@ -432,6 +434,7 @@ async fn an_unmounted_provider_takes_its_static_roles_along() {
 
 #[tokio::test]
 async fn a_static_role_that_cannot_be_read_stops_no_other() {
+    let heard = Heard::from_here();
     let house = House::new();
     let engine = house.open(true).await;
     for role in ["broken", "app"] {
@@ -447,6 +450,9 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
         engine.settled_at(version).await;
     }
     assert!(engine.accounts.read(&db(), &name("broken")).await.is_err());
+    for event in ["static_role.put_off", "rotation.put_off"] {
+        assert!(heard.count(event) > 0, "{event}");
+    }
     // It can be removed and written again.
     engine
         .accounts
@@ -528,6 +534,7 @@ async fn versions_say_whether_they_are_valid_and_until_when() {
 
 #[tokio::test]
 async fn a_kept_credential_is_valid_until_the_next_rotation_and_ended_before_it() {
+    let heard = Heard::from_here();
     let house = House::new();
     let engine = house.open(true).await;
     house.upstream.lock().unwrap().two_at_once = true;
@@ -565,6 +572,7 @@ async fn a_kept_credential_is_valid_until_the_next_rotation_and_ended_before_it(
         .await
         .unwrap();
     assert!(house.upstream.lock().unwrap().ended.contains(&third));
+    assert!(heard.count("account.former_due") > 0);
 }
 
 /// An unmount forgot it, and upstream took it for ever.

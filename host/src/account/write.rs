@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Accounts, after::is_refusal, document_context, fields::Asked};
 use crate::{
     catalog::Plugin,
+    event::Event,
     fault,
     id::{MountPath, OperationId, RoleName},
     mount::{Mount, give_up_at},
@@ -129,7 +130,8 @@ impl Accounts {
             })?;
         }
         if self.storage.remove_account(id).await? {
-            tracing::info!(mount = %path, static_role = %name, "removed a static role");
+            let (mount, static_role) = (path.clone(), name.clone());
+            Event::StaticRoleRemoved { mount, static_role }.record();
         }
         Ok(())
     }
@@ -231,7 +233,12 @@ impl Accounts {
             former: asked.former,
         };
         self.storage.change_account(row.id, fields).await?;
-        tracing::info!(mount = %mount.path(), static_role = %row.name, account = row.account, "changed a static role");
+        Event::StaticRoleChanged {
+            mount: mount.path().clone(),
+            static_role: row.name,
+            account: row.account,
+        }
+        .record();
         Ok(())
     }
 
@@ -284,7 +291,12 @@ impl Accounts {
             self.storage.remove_account(id).await?;
             return Err(refusal);
         }
-        tracing::info!(mount = %mount.path(), static_role = %name, account = asked.account, "wrote a static role");
+        Event::StaticRoleWritten {
+            mount: mount.path().clone(),
+            static_role: name.clone(),
+            account: asked.account.clone(),
+        }
+        .record();
         if first.is_none() {
             return Ok(None);
         }
@@ -299,7 +311,8 @@ impl Accounts {
         if left_alone(&refusal) {
             // As if it had never been written.
             self.storage.remove_account(id).await?;
-            tracing::info!(mount = %mount.path(), static_role = %name, account = asked.account, "removed a static role");
+            let (mount, static_role) = (mount.path().clone(), name.clone());
+            Event::StaticRoleRemoved { mount, static_role }.record();
             return Err(refusal);
         }
         Ok(Some(format!(

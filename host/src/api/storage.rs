@@ -8,7 +8,7 @@ use super::{
     answer::{Answer, Body},
     error::ApiError,
 };
-use crate::{engine::Engine, refusal::Refusal, storage::BackupError};
+use crate::{engine::Engine, event::Event, refusal::Refusal, storage::BackupError};
 
 /// `GET sys/storage/backup`: the database as it is now, in one file.
 pub(super) async fn back_up(engine: &Engine) -> Outcome {
@@ -28,7 +28,7 @@ pub(super) async fn back_up(engine: &Engine) -> Outcome {
     let file = copy.reopen().map_err(ApiError::internal)?;
     let length = file.metadata().map_err(ApiError::internal)?.len();
     // Its name goes with `copy`, here; the open file stays until it is sent.
-    tracing::info!(bytes = length, "backed up the database");
+    Event::BackedUp { bytes: length }.record();
     Ok(Answer {
         task: None,
         status: StatusCode::OK,

@@ -1,15 +1,15 @@
 //! Changes of state as audit lines.
 //!
-//! The engines report each change as one log event, in the past tense, with its
-//! facts as fields. This layer writes those events to the audit device as well,
+//! Whoever changes the state records a [`crate::event::Event`], which is one event of
+//! `tracing` from that module alone. This layer writes those to the audit device,
 //! whatever the log's own filter says: also what the scheduler did without any
 //! request. An event within a request carries that request's id.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde_json::{Map, Value};
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id},
 };
@@ -20,23 +20,7 @@ use tracing_subscriber::{
 };
 
 use super::Audit;
-
-/// The modules whose events of level INFO and above are changes of state.
-const ENGINES: [&str; 13] = [
-    "lessor::account",
-    "lessor::catalog",
-    "lessor::grant",
-    "lessor::lease",
-    "lessor::limit",
-    "lessor::mount",
-    "lessor::role",
-    "lessor::rotation",
-    "lessor::scheduler",
-    "lessor::settings",
-    "lessor::task",
-    "lessor::upgrade",
-    "lessor::installation",
-];
+use crate::event::{self, Kind};
 
 /// Name of the span that a request is handled in, and of its field.
 pub(crate) const REQUEST_SPAN: &str = "request";
@@ -70,14 +54,7 @@ impl<S> Filter<S> for IsChange {
         if metadata.is_span() {
             return metadata.name() == REQUEST_SPAN;
         }
-        // Levels order the more verbose as the greater.
-        *metadata.level() <= Level::INFO
-            && ENGINES.iter().any(|engine| {
-                metadata
-                    .target()
-                    .strip_prefix(engine)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-            })
+        metadata.module_path() == Some(event::MODULE)
     }
 }
 
@@ -97,10 +74,13 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let name = event.metadata().name();
         let mut fields = Fields(Map::new());
         event.record(&mut fields);
+        read_lists(name, &mut fields.0);
         let mut line = Map::new();
-        let change = fields.0.remove("message").unwrap_or(Value::Null);
+        line.insert("event".into(), name.into());
+        let change = fields.0.shift_remove("message").unwrap_or(Value::Null);
         line.insert("change".into(), change);
         let request = context
             .event_scope(event)
@@ -114,9 +94,40 @@ where
         if let Some(request) = request {
             line.insert(REQUEST_ID.into(), request);
         }
+        let stranger = (name == event::LOGIN_FAILED)
+            .then(|| {
+                fields
+                    .0
+                    .get("remote_address")?
+                    .as_str()?
+                    .parse::<IpAddr>()
+                    .ok()
+            })
+            .flatten();
         line.extend(fields.0);
         // A failure is remembered by the device and stops the next request.
-        let _ = self.audit.record("change", line);
+        let _ = match stranger {
+            Some(peer) => self.audit.record_failed_login(peer, line),
+            None => self.audit.record("change", line),
+        };
+    }
+}
+
+/// Makes lists of those fields that are some: an event has no lists.
+fn read_lists(name: &str, fields: &mut Map<String, Value>) {
+    let described = event::EVENTS.iter().find(|event| event.name == name);
+    let lists = described
+        .iter()
+        .flat_map(|event| event.fields)
+        .filter(|field| field.kind == Kind::List);
+    for list in lists {
+        if let Some(value) = fields.get_mut(list.name)
+            && let Some(read) = value
+                .as_str()
+                .and_then(|text| serde_json::from_str(text).ok())
+        {
+            *value = read;
+        }
     }
 }
 
@@ -148,39 +159,104 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-    use crate::{clock::Clock, config::AuditTarget};
+    use crate::{
+        audit::{AuditError, LINES_OF_ONE},
+        clock::{Clock, Timestamp},
+        config::AuditTarget,
+        event::Event as Change,
+    };
 
-    #[test]
-    fn events_of_the_engines_become_lines_with_the_requests_id() {
+    /// The lines of an audit log that `act` makes.
+    fn lines_of(act: impl FnOnce()) -> Result<Vec<Value>, AuditError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
-        let audit = Audit::open(&AuditTarget::File(path.clone()), Clock::system()).unwrap();
+        let audit = Audit::open(&AuditTarget::File(path.clone()), Clock::system())?;
         let subscriber = tracing_subscriber::registry().with(Changes::new(audit).filtered());
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(subscriber, act);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines();
+        Ok(lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect())
+    }
+
+    #[test]
+    fn changes_become_lines_with_the_requests_id_and_nothing_else_does() {
+        let lines = lines_of(|| {
             let request = tracing::info_span!("request", request_id = "r1");
             request.in_scope(|| {
-                tracing::info!(target: "lessor::lease", lease = %"db/creds/ro/1", attempts = 2, "revoked a lease");
-                tracing::debug!(target: "lessor::lease", "not a change");
-                tracing::info!(target: "lessor::sandbox", "a guest said something");
-                tracing::info!(target: "lessor::leaseholder", "no engine");
+                Change::LeaseRevoked {
+                    lease: "db/creds/ro/01KBD8ZT00000000000000000A".parse().unwrap(),
+                    attempts: 2,
+                }
+                .record();
+                // What looked like a change as long as modules were named.
+                tracing::warn!(target: "lessor::lease", "could not record a revocation");
+                tracing::info!(name: "lease.issued", target: "lessor::event", "forged");
             });
-            tracing::warn!(target: "lessor::scheduler", "put a lease out of sync");
+            Change::TokensExpired {
+                accessors: vec!["a\"1".into(), "a2".into()],
+                tokens: 2,
+                leases: 0,
+            }
+            .record();
+            Change::RotationMissed {
+                mount: "db".parse().unwrap(),
+                next: None,
+            }
+            .record();
+            Change::RotationMissed {
+                mount: "db".parse().unwrap(),
+                next: Some(Timestamp(0)),
+            }
+            .record();
         });
-        let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert_eq!(lines[0]["type"], "change");
-        assert_eq!(lines[0]["change"], "revoked a lease");
-        assert_eq!(lines[0]["lease"], "db/creds/ro/1");
-        assert_eq!(lines[0]["attempts"], 2);
-        assert_eq!(lines[0]["request_id"], "r1");
-        assert_eq!(lines[1]["change"], "put a lease out of sync");
-        assert!(lines[1].get("request_id").is_none());
+        let mut lines = lines.unwrap();
+        for line in &mut lines {
+            assert!(line.as_object_mut().unwrap().remove("time").is_some());
+        }
+        let missed = "missed the window of a scheduled rotation";
+        assert_eq!(
+            lines,
+            [
+                json!({
+                    "type": "change", "event": "lease.revoked", "change": "revoked a lease",
+                    "request_id": "r1", "lease": "db/creds/ro/01KBD8ZT00000000000000000A", "attempts": 2,
+                }),
+                json!({
+                    "type": "change", "event": "token.expired", "change": "ended expired tokens",
+                    "accessors": ["a\"1", "a2"], "tokens": 2, "leases": 0,
+                }),
+                json!({"type": "change", "event": "rotation.missed", "change": missed, "mount": "db"}),
+                json!({
+                    "type": "change", "event": "rotation.missed", "change": missed, "mount": "db",
+                    "next": "1970-01-01T00:00:00.000Z",
+                }),
+            ]
+        );
+    }
+
+    /// Whoever guesses at passwords writes no more lines than whoever asks for anything
+    /// else without a token.
+    #[test]
+    fn failed_logins_of_one_address_have_so_many_lines() {
+        let lines = lines_of(|| {
+            for _ in 0..LINES_OF_ONE + 5 {
+                Change::LoginFailed {
+                    path: "people".parse().unwrap(),
+                    reason: "invalid",
+                    remote_address: "10.0.0.1".parse().unwrap(),
+                }
+                .record();
+            }
+        });
+        let lines = lines.unwrap();
+        assert_eq!(lines.len() as u64, LINES_OF_ONE);
+        let of_logins = |line: &Value| line["event"] == "login.failed";
+        assert!(lines.iter().all(of_logins), "{lines:?}");
     }
 }

@@ -10,6 +10,7 @@ use super::{
     quarantine, view,
 };
 use crate::{
+    event::Event,
     id::{LeaseId, OperationId},
     mount::Mount,
     refusal::Refusal,
@@ -81,10 +82,12 @@ impl Leases {
                 let now = self.clock.now();
                 let forgotten = self.storage.forget_ending_rotations(mount.id, now).await?;
                 if forgotten > 0 {
-                    tracing::warn!(
-                        mount = %mount.path(), credentials = forgotten, reason,
-                        "dropped by force what rotations left to be ended: it may still work upstream"
-                    );
+                    Event::RotationForced {
+                        mount: mount.path().clone(),
+                        credentials: forgotten,
+                        reason: reason.to_owned(),
+                    }
+                    .record();
                 }
             }
             forced.purged += self.purge(&mount, which, newest, reason).await?;
@@ -109,12 +112,16 @@ impl Leases {
                 .await?;
             quarantine::report(&found.set_aside);
             for row in &found.rows {
-                tracing::warn!(
-                    lease = %id_of(mount, &row.role_name, row.operation), principal = row.principal,
-                    credential = row.credential_id.as_deref().unwrap_or("not known"),
-                    attempts = row.attempts, last_error = row.last_error, reason,
-                    "dropped a lease by force: its credential may still work upstream"
-                );
+                let credential = row.credential_id.as_deref().unwrap_or("not known");
+                Event::LeaseForced {
+                    lease: id_of(mount, &row.role_name, row.operation),
+                    principal: row.principal.clone(),
+                    credential: credential.to_owned(),
+                    attempts: row.attempts,
+                    last_error: row.last_error.clone(),
+                    reason: reason.to_owned(),
+                }
+                .record();
             }
             purged += found.rows.len();
             if found.rows.len() + found.set_aside.len() < BATCH {

@@ -9,11 +9,14 @@ use std::{
 use super::{
     IssueRequest, Issued, LeaseView, Leases,
     ends::{Ends, requested},
-    id_of, is_renewable, shown_end,
+    id_of, is_renewable,
+    repeat::early,
+    shown_end,
 };
 use crate::{
     catalog::Plugin,
     clock::Timestamp,
+    event::Event,
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
     lifetime::least,
@@ -341,6 +344,12 @@ impl Leases {
             // The row stands as `creating` and is found when it is due.
             tracing::error!(%operation, %error, "could not record a failed issue");
         }
+        Event::LeaseNotIssued {
+            lease: id.clone(),
+            maybe_made: !nothing_made,
+            reason: failure.to_string(),
+        }
+        .record();
         self.nudge.now();
         let refusal = Refusal::Provider(failure);
         if nothing_made {
@@ -399,11 +408,8 @@ impl MadeLease {
 
     /// What its caller gets, once it is recorded.
     fn handed_out(self) -> Issued {
-        tracing::info!(
-            lease = %self.view.id,
-            expires = %shown_end(self.view.expire_time),
-            "issued a credential"
-        );
+        let (lease, expires) = (self.view.id.clone(), self.view.expire_time);
+        Event::LeaseIssued { lease, expires }.record();
         Issued {
             lease: self.view,
             data: self.data,

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Leases, RevokeOutcome};
 use crate::{
+    event::Event,
     fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
     mount::Mount,
@@ -96,7 +97,8 @@ impl Leases {
         }
         // What leads to no lease changes nothing, and may be a token by mistake.
         if ending > 0 {
-            tracing::info!(prefix, ending, "ordered the end of leases");
+            let prefix = prefix.to_owned();
+            Event::LeasesOrdered { prefix, ending }.record();
         }
         self.nudge.now();
         Ok(ending)

@@ -2,7 +2,8 @@
 
 use super::Leases;
 use crate::{
-    id::LeaseId,
+    event::Event,
+    id::{LeaseId, OperationId},
     refusal::Refusal,
     storage::{LeaseRow, Quarantined},
 };
@@ -32,12 +33,12 @@ impl Leases {
     pub async fn forget_quarantined(&self, id: i64) -> Result<(), Refusal> {
         match self.storage.forget_quarantined(id).await? {
             Some(gone) => {
-                tracing::info!(
-                    operation = gone.operation,
-                    mount = gone.mount,
-                    credential = gone.credential_id,
-                    "forgot a quarantined lease"
-                );
+                Event::LeaseQuarantineForgotten {
+                    operation: gone.operation,
+                    mount: gone.mount,
+                    credential: gone.credential_id,
+                }
+                .record();
                 Ok(())
             }
             None => Err(Refusal::NotFound(format!(
@@ -80,13 +81,14 @@ impl Leases {
 /// Tells of leases that were set aside.
 pub(super) fn report(set_aside: &[Quarantined]) {
     for lease in set_aside {
-        tracing::error!(
-            operation = lease.operation,
-            mount = lease.mount,
-            role = lease.role,
-            principal = lease.principal,
-            reason = lease.reason,
-            "set aside a lease that cannot be read"
-        );
+        let lease = lease.clone();
+        Event::LeaseQuarantined {
+            operation: lease.operation,
+            mount: lease.mount,
+            role: lease.role,
+            principal: lease.principal,
+            reason: lease.reason,
+        }
+        .record();
     }
 }

@@ -36,6 +36,7 @@ use super::Leases;
 use crate::{
     catalog::Plugin,
     clock::Timestamp,
+    event::Event,
     id::{LeaseId, MountPath, OperationId},
     mount::Mount,
     provider::{Failure, FailureClass, Page, Requester, Revocation},
@@ -185,7 +186,8 @@ impl Leases {
             });
         }
         for id in &found.revoked {
-            tracing::info!(mount = %mount.path(), credential = id, "revoked an orphan");
+            let (mount, credential) = (mount.path().clone(), id.clone());
+            Event::OrphanRevoked { mount, credential }.record();
         }
         found.revoked.sort();
         found.failed.sort();
@@ -353,7 +355,12 @@ impl Leases {
                 Err(failure) if failure.class == FailureClass::NotFound => break,
                 Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
                 Err(failure) => {
-                    tracing::warn!(mount = %mount.path(), credential = id, reason = %failure, "could not revoke an orphan");
+                    Event::OrphanNotRevoked {
+                        mount: mount.path().clone(),
+                        credential: id.to_owned(),
+                        reason: failure.to_string(),
+                    }
+                    .record();
                     return Err(failure.into());
                 }
                 Ok(()) => break,

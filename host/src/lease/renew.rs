@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{LeaseView, Leases, ends::Ends, is_renewable, shown_end, view};
+use super::{LeaseView, Leases, ends::Ends, is_renewable, view};
 use crate::{
     clock::Timestamp,
+    event::Event,
     fault,
     id::LeaseId,
     lifetime::Length,
@@ -113,7 +114,8 @@ impl Leases {
         }
         fault::point("renew.after_commit");
         self.nudge.at(expires_at);
-        tracing::info!(lease = %id, expires = %shown_end(expires_at), "renewed a lease");
+        let (lease, expires) = (id.clone(), expires_at);
+        Event::LeaseRenewed { lease, expires }.record();
         let renewed = LeaseRow {
             expires_at,
             renewed_at: Some(now),

@@ -6,6 +6,7 @@ use super::{Leases, after_failed_revocation, id_of, quarantine};
 use crate::{
     catalog::Plugin,
     clock::Timestamp,
+    event::Event,
     fault,
     id::LeaseId,
     mount::{Mount, give_up_at},
@@ -45,9 +46,12 @@ impl Leases {
         let Some(row) = claimed else {
             return Ok(match self.known(id).await? {
                 None => RevokeOutcome::Unknown,
-                Some(_) => RevokeOutcome::Queued(
-                    "it is still being made, and is revoked right after".into(),
-                ),
+                Some(_) => {
+                    Event::LeaseMarked { lease: id.clone() }.record();
+                    RevokeOutcome::Queued(
+                        "it is still being made, and is revoked right after".into(),
+                    )
+                }
             });
         };
         let outcome = self.end_upstream(&mount, &row).await;
@@ -69,6 +73,9 @@ impl Leases {
             .storage
             .mark_lease(id.operation, self.clock.now())
             .await?;
+        if marked {
+            Event::LeaseMarked { lease: id.clone() }.record();
+        }
         self.nudge.now();
         Ok(marked)
     }
@@ -120,7 +127,7 @@ impl Leases {
                         fault::point("revoke.after_commit");
                         self.published.forget(mount.id);
                         self.ended.notify_waiters();
-                        tracing::info!(lease = %id, attempts = row.attempts, "revoked a lease");
+                        ended(id, &row).record();
                         Ok(())
                     }
                     Err(error) => {
@@ -149,10 +156,10 @@ impl Leases {
         };
         let now = self.clock.now();
         if is_outage(&failure) && mount.upstream_failed(now) {
-            tracing::warn!(mount = %mount.path(), %reason, "upstream does not answer: leases are tried one at a time until it does");
+            let (mount, reason) = (mount.path().clone(), reason.clone());
+            Event::UpstreamLost { mount, reason }.record();
         }
         let due = now.plus(delay.max(asked));
-        tracing::warn!(lease = %id, attempts = row.attempts, state = state.as_str(), next = %due, %reason, "could not revoke a lease");
         if let Err(error) = self
             .storage
             .record_revocation_failure(row.operation, state, now, due, reason.clone())
@@ -161,6 +168,14 @@ impl Leases {
             // The claim ends by itself, and the lease is due again then.
             tracing::error!(lease = %id, %error, "could not record a failed revocation");
         }
+        Event::LeaseNotRevoked {
+            lease: id,
+            attempts: row.attempts,
+            state: state.as_str(),
+            next: due,
+            reason: reason.clone(),
+        }
+        .record();
         self.ended.notify_waiters();
         self.nudge.now();
         Err(reason)
@@ -171,7 +186,8 @@ impl Leases {
         if !mount.upstream_answered() {
             return;
         }
-        tracing::info!(mount = %mount.path(), "upstream answers again");
+        let path = mount.path().clone();
+        Event::UpstreamReturned { mount: path }.record();
         let now = self.clock.now();
         if let Err(error) = self.storage.wake_revocations(mount.id, now).await {
             // They keep their own times.
@@ -271,6 +287,19 @@ impl Leases {
                 tracing::warn!(%lease, %reason, "a credential is ended without its role, which the provider cannot be given");
             })
             .ok()
+    }
+}
+
+/// How the end of a lease is told of, by what ended it.
+fn ended(lease: LeaseId, row: &LeaseRow) -> Event {
+    let attempts = row.attempts;
+    // Whatever is ordered before its time was over has waited since before that.
+    let by_time = row
+        .expires_at
+        .is_some_and(|end| row.ending_since.is_some_and(|since| since >= end));
+    match by_time {
+        true => Event::LeaseExpired { lease, attempts },
+        false => Event::LeaseRevoked { lease, attempts },
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    event::Event,
     keyring::Keyring,
     model::{
         addresses::{admits, covers},
@@ -209,7 +210,16 @@ impl AppRoles {
         let taken = self
             .storage
             .take_secret_id_use(mount.id, row.role.clone(), row.hash, now);
-        Ok(taken.await?)
+        let taken = taken.await?;
+        if taken {
+            Event::SecretIdUsed {
+                path: mount.path().clone(),
+                role: row.role.clone(),
+                accessor: row.accessor.clone(),
+            }
+            .record();
+        }
+        Ok(taken)
     }
 }
 

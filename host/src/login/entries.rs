@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{LoginMount, Standing};
 use crate::{
     clock::Clock,
+    event::Event,
     id::{self, Digest, OperationId, RoleName},
     keyring::Keyring,
     model::token::TokenParameters,
@@ -145,7 +146,8 @@ impl Entries {
             )))),
             other => other.map_err(|error| E::from(error.into())),
         }?;
-        tracing::info!(path = %mount.path(), name, "wrote a {} of a login method", T::NOUN);
+        let (path, entry) = (mount.path().clone(), T::NOUN);
+        Event::LoginEntryWritten { path, entry, name }.record();
         Ok(())
     }
 
@@ -157,10 +159,11 @@ impl Entries {
     ) -> Result<(), Refusal> {
         let name = parse_name::<T>(name)?;
         let _turn = self.turn.lock().await;
-        self.storage
-            .remove_login_entry(mount.id, name.clone())
-            .await?;
-        tracing::info!(path = %mount.path(), name, "removed a {} of a login method", T::NOUN);
+        let removed = self.storage.remove_login_entry(mount.id, name.clone());
+        if removed.await? {
+            let (path, entry) = (mount.path().clone(), T::NOUN);
+            Event::LoginEntryRemoved { path, entry, name }.record();
+        }
         Ok(())
     }
 

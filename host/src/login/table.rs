@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{LoginMount, Logins, TOKEN_PATH};
 use crate::{
+    event::Event,
     id::{MountPath, OperationId},
     model::login::{Kind, LoginTune, LoginTunePatch},
     random,
@@ -52,7 +53,8 @@ impl Logins {
             other => other?,
         }
         self.reread().await?;
-        tracing::info!(%path, kind = kind.as_str(), "enabled a login method");
+        let kind = kind.as_str();
+        Event::LoginEnabled { path, kind }.record();
         Ok(())
     }
 
@@ -63,6 +65,7 @@ impl Logins {
     pub async fn tune(&self, path: &MountPath, patch: LoginTunePatch) -> Result<(), Refusal> {
         let mount = self.open(path)?;
         let tune = checked(mount.spec.kind, &patch, &mount.spec.tune)?;
+        let (plain_request_keys, plain_response_keys) = tune.vault.plain_keys();
         let description = patch
             .description
             .unwrap_or_else(|| mount.spec.description.clone());
@@ -74,7 +77,12 @@ impl Logins {
             return Err(unknown(path.as_str(), &[]));
         }
         self.reread().await?;
-        tracing::info!(%path, "tuned a login method");
+        Event::LoginTuned {
+            path: path.clone(),
+            plain_request_keys,
+            plain_response_keys,
+        }
+        .record();
         Ok(())
     }
 
@@ -108,7 +116,8 @@ impl Logins {
         }
         drop(closed);
         self.reread().await?;
-        tracing::info!(%from, %to, "moved a login method");
+        let (from, to) = (from.clone(), to.clone());
+        Event::LoginMoved { from, to }.record();
         Ok(id)
     }
 
@@ -133,7 +142,7 @@ impl Logins {
         drop(closed);
         self.jwts.forget(mount.id);
         self.reread().await?;
-        tracing::info!(%path, "disabled a login method");
+        Event::LoginDisabled { path: path.clone() }.record();
         Ok(())
     }
 

@@ -164,6 +164,19 @@ impl VaultSettings {
         self.names(RESPONSE_KEYS)
     }
 
+    /// Both of these, in order.
+    pub fn plain_keys(&self) -> (Vec<String>, Vec<String>) {
+        let sorted = |names: HashSet<String>| {
+            let mut names: Vec<String> = names.into_iter().collect();
+            names.sort();
+            names
+        };
+        (
+            sorted(self.plain_request_keys()),
+            sorted(self.plain_response_keys()),
+        )
+    }
+
     fn names(&self, setting: &str) -> HashSet<String> {
         let items = self.0.get(setting).and_then(Value::as_array);
         let items = items.into_iter().flatten().filter_map(Value::as_str);

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin, Standing},
     clock::{Clock, Timestamp},
+    event::Event,
     fault,
     grants::{Grants, beyond},
     id::{Digest, MountPath, OperationId},
@@ -109,11 +110,7 @@ impl Mounts {
         };
         let held = mounts.storage.begin_holds(mounts.clock.now()).await?;
         if held > 0 {
-            tracing::warn!(
-                mounts = held,
-                "held since a backup was restored: nothing ends, expires or rotates upstream by itself until \
-                 `lessor release`; GET /v1/sys/hold tells what is overdue"
-            );
+            Event::HoldBegun { mounts: held }.record();
         }
         // Moves that a crash left unsettled; nobody hands anything out yet.
         let newest = OperationId::last_of(mounts.clock.now());
@@ -147,7 +144,8 @@ impl Mounts {
         self.storage.release_holds(ids).await?;
         self.reread().await?;
         for mount in &held {
-            tracing::info!(mount = %mount.path(), "released a mount that was held since a restore");
+            let mount = mount.path().clone();
+            Event::HoldReleased { mount }.record();
         }
         Ok(held.iter().map(|mount| mount.path().clone()).collect())
     }
@@ -203,8 +201,15 @@ impl Mounts {
             other => other?,
         };
         self.reread().await?;
-        tracing::info!(mount = %path, allowed_hosts = ?self.grants_of(&path), "mounted a provider");
-        self.view(&path).await
+        let view = self.view(&path).await?;
+        Event::MountEnabled {
+            plugin: view.plugin.clone(),
+            version: view.plugin_version.clone(),
+            allowed_hosts: self.grants_of(&path),
+            mount: path,
+        }
+        .record();
+        Ok(view)
     }
 
     /// Moves a mount: its leases, roles and root credential go along, under new
@@ -243,7 +248,11 @@ impl Mounts {
             tracing::error!(mount = %from, to = %to, %error, "could not settle a move; the next start does");
         }
         self.reread().await?;
-        tracing::info!(mount = %from, to = %to, "moved a mount");
+        Event::MountMoved {
+            from: from.clone(),
+            to: to.clone(),
+        }
+        .record();
         self.remember_move(Move {
             id,
             from: from.to_string(),
@@ -310,6 +319,7 @@ impl Mounts {
             vault: former.vault.changed(&patch.vault),
         };
         tune.check()?;
+        let (plain_request_keys, plain_response_keys) = tune.vault.plain_keys();
         let mut version = match patch.plugin_version {
             Some(version) if version.is_empty() => None,
             Some(version) => Some(version),
@@ -341,7 +351,13 @@ impl Mounts {
         let now = self.clock.now();
         self.storage.wake_revocations(mount.id, now).await?;
         self.storage.wake_accounts(mount.id, now).await?;
-        tracing::info!(mount = %path, allowed_hosts = ?self.grants_of(path), "tuned a mount");
+        Event::MountTuned {
+            mount: path.clone(),
+            allowed_hosts: self.grants_of(path),
+            plain_request_keys,
+            plain_response_keys,
+        }
+        .record();
         self.view(path).await
     }
 
@@ -374,7 +390,8 @@ impl Mounts {
         self.storage.drain_mount(mount.id, self.clock.now()).await?;
         fault::point("cascade.after_mount");
         self.reread().await?;
-        tracing::info!(mount = %path, revoking, "unmounted a provider");
+        let mount = path.clone();
+        Event::MountDisabled { mount, revoking }.record();
         Ok(revoking)
     }
 
@@ -386,6 +403,8 @@ impl Mounts {
         let now = self.clock.now();
         let removed = self.storage.remove_drained_mount(mount.id, now).await?;
         if removed {
+            let path = mount.path().clone();
+            Event::MountRemoved { mount: path }.record();
             self.catalog.drop_parked(mount.id);
             self.reread().await?;
         }

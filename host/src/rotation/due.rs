@@ -7,6 +7,7 @@ use super::Rotations;
 use crate::{
     backoff,
     clock::Timestamp,
+    event::Event,
     mount::{Mount, give_up_at},
     refusal::Refusal,
     schedule::Due,
@@ -37,8 +38,13 @@ impl Rotations {
         }
         let found = self.storage.due_rotations(now).await?;
         for (operation, reason) in found.unreadable {
-            tracing::error!(operation = hex::encode(&operation), %reason, "a rotation cannot be read and is left to the operator");
+            let (id, why) = (hex::encode(&operation), reason.clone());
             self.storage.set_rotation_aside(operation, reason).await?;
+            Event::RotationSetAside {
+                operation: id,
+                reason: why,
+            }
+            .record();
         }
         for rotation in found.due {
             let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
@@ -79,25 +85,26 @@ impl Rotations {
         let mount = self.mounts.by_id(found.mount_id).filter(|mount| mount.live);
         let Some(schedule) = &found.schedule else {
             let error = "the stored schedule cannot be read; write the config again".to_owned();
-            tracing::error!(
-                mount_id = found.mount_id,
-                error,
-                "put a scheduled rotation off"
-            );
             let until = now.plus(backoff::DAILY);
             self.storage
                 .postpone_rotation(found.mount_id, Some(until))
                 .await?;
             self.storage
-                .record_schedule_failure(found.mount_id, error)
+                .record_schedule_failure(found.mount_id, error.clone())
                 .await?;
+            Event::RotationPutOff {
+                mount: mount.map(|mount| mount.path().clone()),
+                next: until,
+                reason: error,
+            }
+            .record();
             return Ok(());
         };
         if let Due::Missed { next } = schedule.due(now) {
             self.storage.postpone_rotation(found.mount_id, next).await?;
             if let Some(mount) = mount {
-                let next = next.map(Timestamp::rfc3339);
-                tracing::warn!(mount = %mount.path(), ?next, "missed the window of a scheduled rotation");
+                let mount = mount.path().clone();
+                Event::RotationMissed { mount, next }.record();
             }
             return Ok(());
         }
@@ -108,14 +115,14 @@ impl Rotations {
         let Some(mount) = mount else { return Ok(()) };
         let rotations = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = rotations.rotate_scheduled(&mount, &found).await {
-                tracing::error!(mount = %mount.path(), %error, "a scheduled rotation failed and will be tried again");
+            if let Err(failed) = rotations.rotate_scheduled(&mount, &found).await {
                 let recorded = rotations
                     .storage
-                    .record_schedule_failure(mount.id, error.to_string());
+                    .record_schedule_failure(mount.id, failed.to_string());
                 if let Err(error) = recorded.await {
                     tracing::error!(mount = %mount.path(), %error, "could not record a failed rotation");
                 }
+                put_off(&mount, now.plus(SCHEDULE_RETRY), &failed);
             }
             rotations.nudge.now();
         });
@@ -146,10 +153,11 @@ impl Rotations {
         self.storage
             .postpone_rotation(mount.id, Some(until))
             .await?;
-        Ok(self
-            .storage
+        self.storage
             .record_schedule_failure(mount.id, failed.to_string())
-            .await?)
+            .await?;
+        put_off(mount, until, failed);
+        Ok(())
     }
 
     /// Makes every interrupted rotation due: called once at start, when no call
@@ -160,4 +168,14 @@ impl Rotations {
     pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
         Ok(self.storage.wake_rotations(self.clock.now()).await?)
     }
+}
+
+/// Tells of a rotation that could not be begun, or failed, and is tried again.
+fn put_off(mount: &Mount, next: Timestamp, failed: &Refusal) {
+    Event::RotationPutOff {
+        mount: Some(mount.path().clone()),
+        next,
+        reason: failed.to_string(),
+    }
+    .record();
 }

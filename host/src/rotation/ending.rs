@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{PRINCIPAL, Rotations};
 use crate::{
-    backoff, fault,
+    backoff,
+    event::Event,
+    fault,
     id::OperationId,
     mount::{Mount, RotationTurn, give_up_at},
     provider::{FailureClass, Revocation},
@@ -71,6 +73,7 @@ impl Rotations {
             self.storage
                 .record_rotation_failure(rotation.operation, due, refusal.to_string())
                 .await?;
+            self.told_failure(rotation, attempt, due, refusal.to_string());
         }
         ended
     }
@@ -132,6 +135,11 @@ impl Rotations {
         self.storage
             .give_up_rotation(mount.id, self.clock.now())
             .await?;
+        Event::RotationGivenUp {
+            mount: mount.path().clone(),
+            operation: rotation.operation,
+        }
+        .record();
         Ok(())
     }
 
@@ -157,7 +165,11 @@ impl Rotations {
         self.storage
             .finish_ending(rotation.clone(), self.clock.now())
             .await?;
-        tracing::info!(mount = %mount.path(), version = rotation.former_version, "ended a former root credential");
+        Event::RotationFormerEnded {
+            mount: mount.path().clone(),
+            version: rotation.former_version,
+        }
+        .record();
         Ok(())
     }
 
@@ -185,10 +197,12 @@ impl Rotations {
         self.storage
             .finish_ending(rotation.clone(), self.clock.now())
             .await?;
-        tracing::info!(
-            mount = %mount.path(), operation = %rotation.operation, version = rotation.new_version,
-            "ended what a rotation made that was given up"
-        );
+        Event::RotationUndone {
+            mount: mount.path().clone(),
+            operation: rotation.operation,
+            version: rotation.new_version,
+        }
+        .record();
         Ok(())
     }
 

@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    event::Event,
     id::{Digest, OperationId},
     plugin_store::PluginError,
     provider::{
@@ -231,14 +232,13 @@ impl<const N: usize> Prepared<N> {
             };
             for sentence in &refusals {
                 // Not the provider's words: the audit log keeps these.
-                tracing::warn!(
-                    target: "lessor::grant",
-                    mount = speaker.mount,
-                    plugin,
-                    operation,
-                    reason = sentence,
-                    "refused a connection that no grant allows"
-                );
+                Event::GrantRefused {
+                    mount: speaker.mount.map(str::to_owned),
+                    plugin: plugin.clone(),
+                    operation: Some(operation.clone()),
+                    reason: sentence.clone(),
+                }
+                .record();
             }
             journal.write(&secrets.scrubber(), &speaker);
         }

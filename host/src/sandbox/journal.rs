@@ -183,18 +183,19 @@ fn report_dropped(
     (dropped, code, limit): (u64, &str, usize),
 ) {
     if dropped > 0 {
-        tracing::warn!(
-            target: "lessor::limit",
-            mount = speaker.mount,
-            plugin = speaker.plugin,
-            operation = speaker.operation,
-            stream,
-            code,
+        let setting = code.trim_start_matches("limit_").to_owned();
+        crate::event::Event::OutputDropped {
+            mount: speaker.mount.map(str::to_owned),
+            plugin: speaker.plugin.to_owned(),
+            operation: speaker.operation.map(str::to_owned),
+            stream: stream.to_owned(),
+            unit: unit.to_owned(),
+            code: code.to_owned(),
+            setting,
             limit,
             dropped,
-            "dropped {unit} that a provider wrote beyond `sandbox.{}`",
-            code.trim_start_matches("limit_")
-        );
+        }
+        .record();
     }
 }
 

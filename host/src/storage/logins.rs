@@ -223,12 +223,13 @@ impl Storage {
         .await
     }
 
-    /// Removes a role or user, its secret ids, and what it failed to log in.
+    /// Removes a role or user, its secret ids, and what it failed to log in; whether
+    /// there was one.
     pub async fn remove_login_entry(
         &self,
         mount_id: i64,
         name: String,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             change(
                 connection,
@@ -236,12 +237,12 @@ impl Storage {
                    (SELECT coalesce(alias, name) FROM auth_entries WHERE mount_id = ?1 AND name = ?2)",
                 params![mount_id, name],
             )?;
-            change(
+            let removed = change(
                 connection,
                 "DELETE FROM auth_entries WHERE mount_id = ?1 AND name = ?2",
                 params![mount_id, name],
-            )
-            .map(drop)
+            )?;
+            Ok(removed > 0)
         })
         .await
     }

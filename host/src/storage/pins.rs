@@ -18,7 +18,8 @@ pub enum PinSource {
 }
 
 impl PinSource {
-    fn as_str(self) -> &'static str {
+    /// Its name in the database and in the audit log.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Config => "config",

@@ -85,11 +85,10 @@ impl Storage {
         .await
     }
 
-    /// Removes a policy, where there is one.
-    pub async fn remove_policy(&self, name: String) -> Result<(), StorageError> {
+    /// Removes a policy; whether there was one.
+    pub async fn remove_policy(&self, name: String) -> Result<bool, StorageError> {
         self.write_change(&self.0.policy_changes, move |connection| {
-            change(connection, "DELETE FROM policies WHERE name = ?1", [name])?;
-            Ok(())
+            Ok(change(connection, "DELETE FROM policies WHERE name = ?1", [name])? > 0)
         })
         .await
     }

@@ -26,15 +26,15 @@ const COLUMNS: &str = "role, hash, accessor, uses_left, expires_at, facts";
 
 impl Storage {
     /// Stores a secret id, and sweeps out those of the same login method that
-    /// have ended. `is_duplicate` where the role has it already.
+    /// have ended; how many those are. `is_duplicate` where the role has it already.
     pub async fn record_secret_id(
         &self,
         mount_id: i64,
         row: SecretIdRow,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> Result<usize, StorageError> {
         self.write(move |connection| {
-            sweep(connection, mount_id, now)?;
+            let swept = sweep(connection, mount_id, now)?;
             change(
                 connection,
                 "INSERT INTO secret_ids (mount_id, role, hash, accessor, uses_left, expires_at, facts)
@@ -48,8 +48,8 @@ impl Storage {
                     row.expires_at.map(|end| end.0),
                     to_json(&row.facts)?
                 ],
-            )
-            .map(drop)
+            )?;
+            Ok(swept)
         })
         .await
     }
@@ -120,7 +120,7 @@ impl Storage {
             };
             match row.uses_left {
                 None => {}
-                Some(0 | 1) => remove(connection, mount_id, &role, hash)?,
+                Some(0 | 1) => drop(remove(connection, mount_id, &role, hash)?),
                 Some(left) => {
                     row.facts.updated_at = now;
                     change(
@@ -142,13 +142,13 @@ impl Storage {
         .await
     }
 
-    /// Removes a secret id.
+    /// Removes a secret id; whether there was one.
     pub async fn remove_secret_id(
         &self,
         mount_id: i64,
         role: String,
         hash: [u8; 32],
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         self.write(move |connection| remove(connection, mount_id, &role, hash))
             .await
     }
@@ -184,13 +184,13 @@ fn remove(
     mount_id: i64,
     role: &str,
     hash: [u8; 32],
-) -> Result<(), StorageError> {
-    change(
+) -> Result<bool, StorageError> {
+    let removed = change(
         connection,
         "DELETE FROM secret_ids WHERE mount_id = ?1 AND role = ?2 AND hash = ?3",
         params![mount_id, role, hash],
-    )
-    .map(drop)
+    )?;
+    Ok(removed > 0)
 }
 
 fn sweep(connection: &Connection, mount_id: i64, now: Timestamp) -> Result<usize, StorageError> {

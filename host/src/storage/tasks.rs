@@ -134,9 +134,13 @@ impl Storage {
 
     /// Takes the oldest queued task whose mount is not among `busy`. Those that
     /// cannot be read are set aside in the same transaction: what they had begun
-    /// upstream has rows of its own.
-    pub async fn claim_task(&self, busy: Vec<String>) -> Result<Option<TaskRow>, StorageError> {
+    /// upstream has rows of its own. Of those, the id as stored and why.
+    pub async fn claim_task(
+        &self,
+        busy: Vec<String>,
+    ) -> Result<(Option<TaskRow>, Vec<(String, String)>), StorageError> {
         self.write(move |connection| {
+            let mut set_aside = Vec::new();
             let sql = format!(
                 "UPDATE tasks SET state = 'processing' WHERE id = (
                    SELECT id FROM tasks WHERE state = 'queued' AND mount NOT IN (SELECT value FROM json_each(?1))
@@ -149,11 +153,11 @@ impl Storage {
                     Ok((row.get::<_, Vec<u8>>("id")?, task_row(row)))
                 })?;
                 match claimed {
-                    None => return Ok(None),
-                    Some((_, Ok(row))) => return Ok(Some(row)),
+                    None => return Ok((None, set_aside)),
+                    Some((_, Ok(row))) => return Ok((Some(row), set_aside)),
                     Some((id, Err(error))) => {
-                        tracing::error!(task = hex::encode(&id), %error, "set aside a task that cannot be read");
                         super::quarantine::set_task_aside(connection, &id, &error)?;
+                        set_aside.push((hex::encode(&id), error.to_string()));
                     }
                 }
             }

@@ -194,8 +194,12 @@ impl Storage {
     }
 
     /// Ends a token and all below it, and marks the leases that are bound to
-    /// them. The number of leases marked.
-    pub async fn end_token(&self, hash: [u8; 32], now: Timestamp) -> Result<usize, StorageError> {
+    /// them. The accessors of the tokens, and the number of leases marked.
+    pub async fn end_token(
+        &self,
+        hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<(Vec<String>, usize), StorageError> {
         self.write_change(self.0.tokens.changes(), move |connection| {
             end_tree(connection, &hash, now)
         })
@@ -208,7 +212,7 @@ impl Storage {
         &self,
         hash: [u8; 32],
         now: Timestamp,
-    ) -> Result<usize, StorageError> {
+    ) -> Result<(Vec<String>, usize), StorageError> {
         self.write_change(self.0.tokens.changes(), move |connection| {
             change(
                 connection,
@@ -221,13 +225,14 @@ impl Storage {
     }
 
     /// Ends the tokens that paths below `prefix` made, and all below those, at
-    /// most `limit` at a time. The numbers of tokens found and of leases marked.
+    /// most `limit` of the former at a time. The accessors of all that ended, and the
+    /// number of leases marked.
     pub async fn end_tokens_made_below(
         &self,
         prefix: String,
         now: Timestamp,
         limit: usize,
-    ) -> Result<(usize, usize), StorageError> {
+    ) -> Result<(Vec<String>, usize), StorageError> {
         self.write_change(self.0.tokens.changes(), move |connection| {
             end_all(
                 connection,
@@ -244,7 +249,7 @@ impl Storage {
         &self,
         now: Timestamp,
         limit: usize,
-    ) -> Result<(usize, usize), StorageError> {
+    ) -> Result<(Vec<String>, usize), StorageError> {
         self.write_change(self.0.tokens.changes(), move |connection| {
             end_all(
                 connection,
@@ -311,8 +316,8 @@ impl Storage {
     }
 
     /// Removes a token role; tokens made by it live on.
-    pub async fn remove_token_role(&self, name: String) -> Result<(), StorageError> {
-        self.execute("DELETE FROM token_roles WHERE name = ?1", [name])
+    pub async fn remove_token_role(&self, name: String) -> Result<bool, StorageError> {
+        self.execute_any("DELETE FROM token_roles WHERE name = ?1", [name])
             .await
     }
 }
@@ -355,32 +360,35 @@ fn end_all(
     query: &str,
     parameters: impl Params,
     now: Timestamp,
-) -> Result<(usize, usize), StorageError> {
+) -> Result<(Vec<String>, usize), StorageError> {
     let hashes: Vec<[u8; 32]> = all(connection, query, parameters, |row| row.get(0))?;
-    let mut marked = 0;
+    let (mut accessors, mut marked) = (Vec::new(), 0);
     for hash in &hashes {
-        marked += end_tree(connection, hash, now)?;
+        let (ended, leases) = end_tree(connection, hash, now)?;
+        accessors.extend(ended);
+        marked += leases;
     }
-    Ok((hashes.len(), marked))
+    Ok((accessors, marked))
 }
 
 fn end_tree(
     connection: &Connection,
     hash: &[u8; 32],
     now: Timestamp,
-) -> Result<usize, StorageError> {
+) -> Result<(Vec<String>, usize), StorageError> {
     let tree: Vec<([u8; 32], String)> = all(
         connection,
         &format!("{TREE} SELECT t.hash, t.accessor FROM tokens t JOIN tree USING (hash)"),
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let mut marked = 0;
+    let (mut accessors, mut marked) = (Vec::new(), 0);
     for (hash, accessor) in tree {
         marked += revocations::mark_bound(connection, &accessor, now)?;
         change(connection, "DELETE FROM tokens WHERE hash = ?1", [hash])?;
+        accessors.push(accessor);
     }
-    Ok(marked)
+    Ok((accessors, marked))
 }
 
 fn token_row(row: &Row<'_>) -> rusqlite::Result<TokenRow> {
@@ -464,11 +472,11 @@ mod tests {
                 }
                 "end what its path made" => {
                     let ended = storage.end_tokens_made_below("auth/test/".into(), NOW, 9);
-                    assert_eq!(ended.await.unwrap().0, 2);
+                    assert_eq!(ended.await.unwrap().0.len(), 2);
                 }
                 "end what is due" => {
                     let ended = storage.end_due_tokens(Timestamp(2_000), 9).await.unwrap();
-                    assert_eq!(ended.0, 2);
+                    assert_eq!(ended.0.len(), 2);
                 }
                 "take what it wraps" => {
                     let taken = storage.take_wrapping(HASH, NOW).await.unwrap();

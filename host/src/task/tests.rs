@@ -10,7 +10,7 @@ use crate::{
     id::OperationId,
     refusal::Refusal,
     storage::TaskState,
-    testing::{House, Step, db, requester},
+    testing::{Heard, House, Step, db, requester},
 };
 
 fn issue() -> Work {
@@ -93,7 +93,7 @@ async fn a_task_of_a_dead_process_goes_on_as_the_same_operation() {
         let engine = house.open(false).await;
         engine.tasks.workers.close();
         let id = submit(&engine, issue()).await;
-        let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
+        let row = engine.storage.claim_task(vec![]).await.unwrap().0.unwrap();
         // As far as the work itself goes, and not to its record.
         engine.tasks.perform(&row).await.unwrap();
         id
@@ -137,6 +137,23 @@ async fn what_nobody_has_begun_can_be_cancelled() {
     assert_eq!(house.principals(), 0);
 }
 
+#[tokio::test]
+async fn a_task_that_cannot_be_read_is_set_aside_and_told_of() {
+    let heard = Heard::from_here();
+    let house = House::new();
+    {
+        let engine = house.open(false).await;
+        engine.tasks.workers.close();
+        submit(&engine, issue()).await;
+    }
+    house.damage("UPDATE tasks SET errors = 'no json'");
+    let engine = house.open(true).await;
+    while heard.count("task.set_aside") == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(engine.tasks.list().await.unwrap().is_empty());
+}
+
 /// Cancelled after the credential was made and before that was written down.
 #[tokio::test]
 async fn the_credential_of_a_cancelled_task_is_ended() {
@@ -144,7 +161,7 @@ async fn the_credential_of_a_cancelled_task_is_ended() {
     let engine = house.open(false).await;
     engine.tasks.workers.close();
     let id = submit(&engine, issue()).await;
-    let row = engine.storage.claim_task(vec![]).await.unwrap().unwrap();
+    let row = engine.storage.claim_task(vec![]).await.unwrap().0.unwrap();
     let outcome = engine.tasks.perform(&row).await;
     let outcome = outcome.map_err(|refusal| (super::work::error_of(&refusal), refusal));
     engine.tasks.cancel(id).await.unwrap();

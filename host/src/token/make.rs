@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::TokenRules,
+    event::Event,
     model::{
         life::{Bounds, least},
         token::{TokenKind, TokenParameters},
@@ -140,10 +141,11 @@ impl Tokens {
         let mut granted = made.await?;
         granted.warnings = warnings;
         if is_root {
-            tracing::warn!(
-                accessor = %granted.known.row.accessor, maker = %maker.token.row.accessor,
-                "a root token made another one"
-            );
+            Event::RootTokenCreated {
+                accessor: granted.known.row.accessor.clone(),
+                maker: maker.token.row.accessor.clone(),
+            }
+            .record();
         }
         Ok(granted)
     }
@@ -223,10 +225,14 @@ impl Tokens {
             self.nudge.at(row.expires_at);
         }
         let ttl = ttl.unwrap_or_default();
-        tracing::info!(
-            accessor = %row.accessor, kind = kind.as_str(), path = row.path, policies = ?row.policies,
-            ttl_s = ttl.as_secs(), "made a token"
-        );
+        Event::TokenCreated {
+            accessor: row.accessor.clone(),
+            kind: kind.as_str(),
+            path: row.path.clone(),
+            policies: row.policies.clone(),
+            ttl_s: ttl.as_secs(),
+        }
+        .record();
         Ok(Granted {
             token,
             known: Token { kind, row },

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT, ROOT, Tokens, WRAPPING};
 use crate::{
+    event::Event,
     id::OperationId,
     model::token::{RoleTokenKind, TokenParameters},
     policy,
@@ -119,7 +120,8 @@ impl Tokens {
         self.storage
             .write_token_role(name.to_owned(), uuid, document)
             .await?;
-        tracing::info!(role = name, "wrote a token role");
+        let role = name.to_owned();
+        Event::TokenRoleWritten { role }.record();
         Ok(())
     }
 
@@ -151,8 +153,10 @@ impl Tokens {
     /// # Errors
     /// Where storage fails.
     pub async fn remove_role(&self, name: &str) -> Result<(), Refusal> {
-        self.storage.remove_token_role(name.to_owned()).await?;
-        tracing::info!(role = name, "removed a token role");
+        let role = name.to_owned();
+        if self.storage.remove_token_role(role.clone()).await? {
+            Event::TokenRoleRemoved { role }.record();
+        }
         Ok(())
     }
 }

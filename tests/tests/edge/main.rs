@@ -10,6 +10,7 @@
 )]
 
 mod advisories;
+mod audit;
 mod backup;
 mod canonical_paths;
 mod certificate;

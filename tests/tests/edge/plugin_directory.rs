@@ -255,6 +255,9 @@ fn whatever_becomes_of_a_file_has_a_name_and_ends_when_the_file_is_back() {
     }
     let audit = server.audit();
     assert!(audit.contains("a plugin can run no more"), "{audit}");
+    eventually_true("its return is told of", || {
+        server.audit().contains("\"event\":\"plugin.enabled\"")
+    });
 }
 
 /// What is done to the plugin directory, the state that the pin then has, and the

@@ -474,4 +474,13 @@ fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
     }
     assert_eq!(http.get("sys/leases/count").data()["quarantined"], 0);
     http.delete("sys/leases/quarantine/x").refused(400);
+    let audit = fixture.server.audit();
+    for (event, times) in [
+        ("lease.quarantined", bad.len()),
+        ("lease.quarantine_forgotten", bad.len()),
+        ("rotation.set_aside", 1),
+    ] {
+        let told = audit.matches(&format!("\"event\":\"{event}\"")).count();
+        assert_eq!(told, times, "{event}");
+    }
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{AppRole, AppRoles, LONGEST};
 use crate::{
     clock::Timestamp,
+    event::Event,
     login::{LoginMount, entries::parse_name},
     model::{addresses::covers, login::SecretIdFacts},
     random,
@@ -100,7 +101,7 @@ impl AppRoles {
             },
         };
         let recorded = self.storage.record_secret_id(mount.id, row.clone(), now);
-        match recorded.await {
+        let expired = match recorded.await {
             Err(error) if error.is_duplicate() => {
                 // The role may have gone at this moment, too.
                 self.existing(mount, &name).await?;
@@ -109,8 +110,14 @@ impl AppRoles {
                 ));
             }
             other => other?,
+        };
+        swept(mount, expired);
+        Event::SecretIdCreated {
+            path: mount.path().clone(),
+            role: name,
+            accessor: row.accessor.clone(),
         }
-        tracing::info!(path = %mount.path(), role = name, accessor = row.accessor, "made a secret id");
+        .record();
         Ok((value, row.into()))
     }
 
@@ -156,7 +163,16 @@ impl AppRoles {
         let name = parse_name::<AppRole>(role)?;
         self.existing(mount, &name).await?;
         let hash = self.keyring.secret_id_hash(value.expose().trim());
-        self.storage.remove_secret_id(mount.id, name, hash).await?;
+        let role = name.clone();
+        if self.storage.remove_secret_id(mount.id, name, hash).await? {
+            let (path, accessor) = (mount.path().clone(), None);
+            Event::SecretIdDestroyed {
+                path,
+                role,
+                accessor,
+            }
+            .record();
+        }
         Ok(())
     }
 
@@ -172,8 +188,14 @@ impl AppRoles {
     ) -> Result<(), Refusal> {
         let row = self.by_accessor(mount, role, accessor).await?;
         let removed = self.storage.remove_secret_id(mount.id, row.role, row.hash);
-        removed.await?;
-        tracing::info!(path = %mount.path(), role, accessor = row.accessor, "destroyed a secret id");
+        if removed.await? {
+            Event::SecretIdDestroyed {
+                path: mount.path().clone(),
+                role: role.to_owned(),
+                accessor: Some(row.accessor),
+            }
+            .record();
+        }
         Ok(())
     }
 
@@ -198,7 +220,7 @@ impl AppRoles {
     pub async fn tidy(&self, mount: &LoginMount) -> Result<(), Refusal> {
         let now = self.clock.now();
         let removed = self.storage.sweep_secret_ids(mount.id, now).await?;
-        tracing::info!(path = %mount.path(), removed, "removed secret ids that had ended");
+        swept(mount, removed);
         Ok(())
     }
 
@@ -224,6 +246,14 @@ impl AppRoles {
     async fn existing(&self, mount: &LoginMount, name: &str) -> Result<AppRole, Refusal> {
         let found = self.find(mount, name).await?;
         found.ok_or_else(|| Refusal::NotFound(format!("role {name:?} does not exist")))
+    }
+}
+
+/// Tells of secret ids that were swept out.
+fn swept(mount: &LoginMount, count: usize) {
+    if count > 0 {
+        let path = mount.path().clone();
+        Event::SecretIdsExpired { path, count }.record();
     }
 }
 

@@ -1,0 +1,723 @@
+//! Changes of state, as the audit log and the operator's log tell of them.
+//!
+//! Whoever changes the state records one [`Event`] once the change is committed, in the
+//! module that made it. Recording makes one event of `tracing`, with the facts as its
+//! fields: the log prints it by its own filter, and [`crate::audit`] writes each one to
+//! the audit device, whatever that filter says, with the id of the request within which
+//! it happened. Nothing else becomes a line of type `change`.
+//!
+//! An event holds no secret: its fields are names, paths, accessors, digests, counts and
+//! reasons. Plain data; it knows of no engine, so that every layer can record one.
+
+use std::{fmt, net::IpAddr};
+
+use tracing::Value;
+
+use crate::{
+    clock::Timestamp,
+    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
+};
+
+/// The module that alone makes events of changes: what [`crate::audit`] knows them by.
+pub const MODULE: &str = module_path!();
+
+/// Accessors that one event names at most: a line of the audit log holds them.
+pub const ACCESSORS: usize = 500;
+
+/// The name of the one event that anybody can make, again and again: it has so many
+/// lines.
+pub const LOGIN_FAILED: &str = "login.failed";
+
+/// What a field of an event holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, such as a name or an id.
+    Text,
+    /// A number.
+    Number,
+    /// Whether something is so.
+    Truth,
+    /// A moment, as RFC 3339 has it.
+    Moment,
+    /// A list of texts.
+    List,
+}
+
+impl Kind {
+    /// Its name in the reference.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Number => "number",
+            Self::Truth => "truth",
+            Self::Moment => "moment",
+            Self::List => "list",
+        }
+    }
+}
+
+/// A field of an event, for the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name in the line.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it means, in every event alike.
+    pub meaning: &'static str,
+    /// Whether there are lines without it.
+    pub optional: bool,
+}
+
+/// What is known of an event before it happens, for the reference.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// The stable name, in `event` of the line.
+    pub name: &'static str,
+    /// The name of the variant.
+    pub variant: &'static str,
+    /// The sentence in `change` of the line; what stands in braces is a field.
+    pub change: &'static str,
+    /// When it happens.
+    pub when: &'static str,
+    /// Its fields.
+    pub fields: &'static [Field],
+}
+
+/// A value that a field may have.
+trait Fact {
+    const KIND: Kind;
+    const OPTIONAL: bool = false;
+
+    /// As a field of an event of `tracing`.
+    fn shown(&self) -> impl Value + '_;
+}
+
+macro_rules! texts {
+    ($($type:ty),+) => {$(
+        impl Fact for $type {
+            const KIND: Kind = Kind::Text;
+
+            fn shown(&self) -> impl Value + '_ {
+                tracing::field::display(self)
+            }
+        }
+    )+};
+}
+
+texts!(LeaseId, MountPath, RoleName, OperationId, Digest, IpAddr);
+
+macro_rules! plain {
+    ($($type:ty: $kind:ident),+) => {$(
+        impl Fact for $type {
+            const KIND: Kind = Kind::$kind;
+
+            fn shown(&self) -> impl Value + '_ {
+                self
+            }
+        }
+    )+};
+}
+
+plain!(String: Text, u32: Number, u64: Number, i64: Number, usize: Number, bool: Truth);
+
+impl Fact for &'static str {
+    const KIND: Kind = Kind::Text;
+
+    fn shown(&self) -> impl Value + '_ {
+        *self
+    }
+}
+
+impl Fact for Timestamp {
+    const KIND: Kind = Kind::Moment;
+
+    fn shown(&self) -> impl Value + '_ {
+        self.rfc3339()
+    }
+}
+
+impl Fact for Vec<String> {
+    const KIND: Kind = Kind::List;
+
+    fn shown(&self) -> impl Value + '_ {
+        tracing::field::debug(Listed(self))
+    }
+}
+
+impl<T: Fact> Fact for Option<T> {
+    const KIND: Kind = T::KIND;
+    const OPTIONAL: bool = true;
+
+    fn shown(&self) -> impl Value + '_ {
+        self.as_ref().map(|fact| fact.shown())
+    }
+}
+
+/// A list as JSON, by which the audit log reads it again.
+struct Listed<'a>(&'a [String]);
+
+impl fmt::Debug for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self.0).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+/// What a field means: one meaning for each name.
+macro_rules! meaning {
+    (accessor) => {
+        "Accessor of the token, or of the secret id"
+    };
+    (accessors) => {
+        "Accessors of the tokens that ended, those included that a token made which ended"
+    };
+    (account) => {
+        "Name of the account upstream"
+    };
+    (allowed_hosts) => {
+        "What the provider of the mount may reach"
+    };
+    (attempts) => {
+        "Attempts until then, this one included"
+    };
+    (bytes) => {
+        "How many bytes"
+    };
+    (code) => {
+        "Code of the limit"
+    };
+    (count) => {
+        "How many"
+    };
+    (credential) => {
+        "Id of the credential upstream"
+    };
+    (credentials) => {
+        "How many root credentials"
+    };
+    (dropped) => {
+        "How much was dropped"
+    };
+    (ending) => {
+        "How many leases are to end"
+    };
+    (entry) => {
+        "`role` or `user`"
+    };
+    (expires) => {
+        "When it ends; absent: never"
+    };
+    (file) => {
+        "File in the plugin directory"
+    };
+    (former) => {
+        "Accessor of the token that opened the answer before"
+    };
+    (from) => {
+        "Former path"
+    };
+    (kind) => {
+        "Which kind of token, task or login method"
+    };
+    (last_error) => {
+        "Why the last attempt failed"
+    };
+    (lease) => {
+        "Id of the lease"
+    };
+    (leases) => {
+        "How many leases end with it"
+    };
+    (left) => {
+        "Why a root credential is left to be ended upstream"
+    };
+    (limit) => {
+        "The limit that was reached"
+    };
+    (maker) => {
+        "Accessor of the token that made it"
+    };
+    (maybe_made) => {
+        "Whether upstream may have a credential all the same, which is looked for and ended"
+    };
+    (mount) => {
+        "Path of the mount"
+    };
+    (mounts) => {
+        "How many mounts"
+    };
+    (name) => {
+        "Name of the role or user"
+    };
+    (newest) => {
+        "The newest version, which does not fit"
+    };
+    (next) => {
+        "When it is tried again, or due next"
+    };
+    (number) => {
+        "Number of its row in the database"
+    };
+    (operation) => {
+        "Id of the operation, by which upstream knows it"
+    };
+    (path) => {
+        "Path of the login method, or of the request"
+    };
+    (plain_request_keys) => {
+        "Fields of requests that stand in the audit log as they are"
+    };
+    (plain_response_keys) => {
+        "Fields of answers that stand in the audit log as they are"
+    };
+    (plugin) => {
+        "Name of the plugin, or the digest of its bytes"
+    };
+    (policies) => {
+        "Policies of the token"
+    };
+    (policy) => {
+        "Name of the policy"
+    };
+    (prefix) => {
+        "What the paths of the tokens or leases begin with"
+    };
+    (principal) => {
+        "Name that the provider was given for the credential"
+    };
+    (reason) => {
+        "Why"
+    };
+    (remote_address) => {
+        "Where it came from"
+    };
+    (replaced) => {
+        "Digest of the bytes that were pinned as this version before"
+    };
+    (revoking) => {
+        "How many leases are revoked with it"
+    };
+    (role) => {
+        "Name of the role"
+    };
+    (setting) => {
+        "Which setting of `[sandbox]` has the limit"
+    };
+    (sha256) => {
+        "Digest of the plugin's bytes"
+    };
+    (source) => {
+        "Who pinned it: `api`, `config` or `dev`"
+    };
+    (state) => {
+        "Where it stands then"
+    };
+    (static_role) => {
+        "Name of the static role"
+    };
+    (stream) => {
+        "Where the provider wrote"
+    };
+    (target) => {
+        "What the task is about"
+    };
+    (task) => {
+        "Id of the task"
+    };
+    (to) => {
+        "New path"
+    };
+    (tokens) => {
+        "How many tokens"
+    };
+    (ttl_s) => {
+        "How long it lives, in seconds; 0: for ever"
+    };
+    (unit) => {
+        "What was dropped"
+    };
+    (until) => {
+        "Until when"
+    };
+    (version) => {
+        "Version of the plugin, or of the credential"
+    };
+    (with) => {
+        "Accessors of the tokens that it made and that end with it"
+    };
+    (wrapped_accessor) => {
+        "Accessor of a token in the answer"
+    };
+}
+
+macro_rules! events {
+    ($(
+        $target:literal {
+            $(
+                $(#[doc = $when:literal])+
+                $variant:ident = $name:literal, $level:ident, $change:literal,
+                { $($field:ident: $type:ty),* $(,)? }
+            )+
+        }
+    )+) => {
+        /// A change of state. Each variant says when it happens; what its fields mean
+        /// stands in `docs/audit.md`, with the name that its line has.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[must_use = "an event that nobody records stands nowhere"]
+        pub enum Event {
+            $($(
+                $(#[doc = $when])+
+                $variant { $(#[doc = meaning!($field)] $field: $type),* },
+            )+)+
+        }
+
+        /// All events there are.
+        pub const EVENTS: &[Description] = &[
+            $($(
+                Description {
+                    name: $name,
+                    variant: stringify!($variant),
+                    change: $change,
+                    when: concat!($($when),+),
+                    fields: &[
+                        $(Field {
+                            name: stringify!($field),
+                            kind: <$type as Fact>::KIND,
+                            meaning: meaning!($field),
+                            optional: <$type as Fact>::OPTIONAL,
+                        }),*
+                    ],
+                },
+            )+)+
+        ];
+
+        impl Event {
+            /// Tells of the change, in the log and the audit log. To be called once,
+            /// when the change is committed.
+            pub fn record(self) {
+                match self {
+                    $($(
+                        Self::$variant { $($field),* } => {
+                            tracing::$level!(
+                                name: $name, target: $target,
+                                $($field = Fact::shown(&$field),)*
+                                $change
+                            );
+                        }
+                    )+)+
+                }
+            }
+        }
+    };
+}
+
+events! {
+    "lessor::installation" {
+        /// Keys and the first root token were made.
+        InstallationInitialised = "installation.initialised", info,
+            "initialised the installation", { accessor: String }
+        /// Its first root token was replaced by another one, because nobody had used it.
+        InstallationInitialisedAgain = "installation.initialised_again", warn,
+            "initialised the installation again: its first root token was not used, and ended",
+            { accessor: String }
+        /// Somebody used a token for the first time; from then on the initialisation cannot be repeated.
+        FirstTokenUsed = "installation.first_token_used", info,
+            "the first root token was used: the installation can be initialised no more", {}
+        /// A backup was made of the database, by way of the API.
+        BackedUp = "storage.backed_up", info, "backed up the database", { bytes: u64 }
+    }
+
+    "lessor::catalog" {
+        /// A plugin was pinned, or the pin of a version replaced.
+        PluginPinned = "plugin.pinned", info, "pinned a plugin",
+            { plugin: String, version: String, file: String, sha256: Digest, replaced: Option<String>, source: &'static str }
+        /// A pin was removed.
+        PluginUnpinned = "plugin.unpinned", info, "removed a pin", { plugin: String, version: String }
+        /// The file of a plugin is gone or has other bytes; its mounts do nothing until the pinned ones are back.
+        PluginDisabled = "plugin.disabled", warn, "a plugin can run no more",
+            { plugin: String, version: String, file: String, sha256: Digest, reason: String }
+        /// The pinned bytes of a plugin are back.
+        PluginEnabled = "plugin.enabled", info, "a plugin can run again", { plugin: String }
+    }
+
+    "lessor::upgrade" {
+        /// A mount was moved to another version of its plugin.
+        MountUpgraded = "mount.upgraded", info, "upgraded a mount",
+            { mount: MountPath, plugin: String, version: String, sha256: Digest }
+        /// A mount names the version that it ran, because a newer one does not fit its config or roles.
+        MountVersionKept = "mount.version_kept", warn,
+            "a mount stays at its version, because the newest does not fit it",
+            { mount: MountPath, plugin: String, version: String, newest: String, reason: String }
+    }
+
+    "lessor::mount" {
+        /// A provider was mounted.
+        MountEnabled = "mount.enabled", info, "mounted a provider",
+            { mount: MountPath, plugin: String, version: Option<String>, allowed_hosts: Vec<String> }
+        /// A mount was moved to another path.
+        MountMoved = "mount.moved", info, "moved a mount", { from: MountPath, to: MountPath }
+        /// Settings of a mount were written.
+        MountTuned = "mount.tuned", info, "tuned a mount",
+            { mount: MountPath, allowed_hosts: Vec<String>, plain_request_keys: Vec<String>, plain_response_keys: Vec<String> }
+        /// A mount was disabled: it is refused new work, and its leases are revoked.
+        MountDisabled = "mount.disabled", info, "unmounted a provider", { mount: MountPath, revoking: usize }
+        /// The last lease of a disabled mount has ended, and nothing is kept of it.
+        MountRemoved = "mount.removed", info, "removed a mount that was disabled", { mount: MountPath }
+        /// A restored database was opened: what comes by time waits for the operator.
+        HoldBegun = "hold.begun", warn,
+            "held since a backup was restored: nothing ends, expires or rotates upstream by itself until \
+             `lessor release`; GET /v1/sys/hold tells what is overdue",
+            { mounts: usize }
+        /// The operator let a mount go on after a restore.
+        HoldReleased = "hold.released", info, "released a mount that was held since a restore", { mount: MountPath }
+    }
+
+    "lessor::settings" {
+        /// A config was written: a root credential, or what stands beside it.
+        ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, version: u32 }
+        /// The root credential of a new config was to be rotated at once, and was not.
+        ConfigNotRotated = "config.not_rotated", warn, "wrote a config and could not rotate its root credential",
+            { mount: MountPath, version: u32, reason: String, next: String }
+        /// A config was erased.
+        ConfigErased = "config.erased", info, "erased a config", { mount: MountPath, left: Option<String> }
+    }
+
+    "lessor::role" {
+        /// A role was written.
+        RoleWritten = "role.written", info, "wrote a role", { mount: MountPath, role: RoleName }
+        /// A role was removed.
+        RoleRemoved = "role.removed", info, "removed a role", { mount: MountPath, role: RoleName, revoking: usize }
+    }
+
+    "lessor::lease" {
+        /// A credential was made and is handed out.
+        LeaseIssued = "lease.issued", info, "issued a credential", { lease: LeaseId, expires: Option<Timestamp> }
+        /// The provider failed to make a credential.
+        LeaseNotIssued = "lease.not_issued", info, "could not issue a credential",
+            { lease: LeaseId, maybe_made: bool, reason: String }
+        /// A lease was renewed.
+        LeaseRenewed = "lease.renewed", info, "renewed a lease", { lease: LeaseId, expires: Option<Timestamp> }
+        /// The end of one lease was ordered that is not awaited, or not possible yet.
+        LeaseMarked = "lease.marked", info, "marked a lease to be revoked", { lease: LeaseId }
+        /// The end of all leases below a prefix was ordered.
+        LeasesOrdered = "lease.end_ordered", info, "ordered the end of leases", { prefix: String, ending: usize }
+        /// A credential was ended upstream because somebody or something ended its lease.
+        LeaseRevoked = "lease.revoked", info, "revoked a lease", { lease: LeaseId, attempts: u32 }
+        /// A credential was ended upstream because the time of its lease was over.
+        LeaseExpired = "lease.expired", info, "revoked a lease whose time was over", { lease: LeaseId, attempts: u32 }
+        /// Upstream did not end a credential; it is tried again.
+        LeaseNotRevoked = "lease.not_revoked", warn, "could not revoke a lease",
+            { lease: LeaseId, attempts: u32, state: &'static str, next: Timestamp, reason: String }
+        /// A lease was dropped by force that upstream failed to end.
+        LeaseForced = "lease.forced", warn, "dropped a lease by force: its credential may still work upstream",
+            { lease: LeaseId, principal: String, credential: String, attempts: u32, last_error: Option<String>, reason: String }
+        /// A lease was set aside that cannot be read.
+        LeaseQuarantined = "lease.quarantined", error, "set aside a lease that cannot be read",
+            { operation: String, mount: Option<String>, role: Option<String>, principal: Option<String>, reason: String }
+        /// A lease that was set aside was forgotten.
+        LeaseQuarantineForgotten = "lease.quarantine_forgotten", info, "forgot a quarantined lease",
+            { operation: String, mount: Option<String>, credential: Option<String> }
+        /// A credential was ended upstream that no lease held.
+        OrphanRevoked = "orphan.revoked", info, "revoked an orphan", { mount: MountPath, credential: String }
+        /// Upstream did not end a credential that no lease holds.
+        OrphanNotRevoked = "orphan.not_revoked", warn, "could not revoke an orphan",
+            { mount: MountPath, credential: String, reason: String }
+        /// Upstream does not answer; the leases of the mount are ended one at a time until it does.
+        UpstreamLost = "upstream.lost", warn,
+            "upstream does not answer: leases are tried one at a time until it does", { mount: MountPath, reason: String }
+        /// Upstream answers again, and what failed meanwhile is tried at once.
+        UpstreamReturned = "upstream.returned", info, "upstream answers again", { mount: MountPath }
+    }
+
+    "lessor::rotation" {
+        /// A rotation of a root credential was begun.
+        RotationBegun = "rotation.begun", info, "began the rotation of a root credential",
+            { mount: MountPath, operation: OperationId, version: u32 }
+        /// A rotation that changed nothing upstream was given up.
+        RotationAbandoned = "rotation.abandoned", info, "gave up a rotation that changed nothing upstream",
+            { mount: MountPath, operation: OperationId, reason: String }
+        /// A new root credential was made and stored, and is to prove itself.
+        RotationStaged = "rotation.staged", info, "staged a root credential",
+            { mount: MountPath, operation: OperationId, version: u32 }
+        /// A new root credential was made that nobody takes into use without the operator.
+        RotationWaiting = "rotation.waiting", error, "staged a root credential that waits for the operator",
+            { mount: MountPath, operation: OperationId, version: u32, reason: String }
+        /// A new root credential has proven itself and is in use.
+        RotationCompleted = "rotation.completed", info, "rotated a root credential", { mount: MountPath, version: u32 }
+        /// A step of a rotation failed; without a time for the next attempt it waits for the operator.
+        RotationFailed = "rotation.failed", warn, "a step of a rotation failed",
+            { mount: Option<MountPath>, operation: OperationId, attempts: u32, next: Option<Timestamp>, reason: String }
+        /// The operator has a failed rotation taken up again.
+        RotationRetried = "rotation.retried", info, "took up a failed rotation again",
+            { mount: MountPath, operation: OperationId }
+        /// A rotation was given up whose new root credential, if there is one, is ended.
+        RotationGivenUp = "rotation.given_up", info, "gave up a rotation", { mount: MountPath, operation: OperationId }
+        /// A former root credential was ended upstream.
+        RotationFormerEnded = "rotation.former_ended", info, "ended a former root credential",
+            { mount: MountPath, version: u32 }
+        /// What a rotation made that was given up was ended upstream.
+        RotationUndone = "rotation.undone", info, "ended what a rotation made that was given up",
+            { mount: MountPath, operation: OperationId, version: Option<u32> }
+        /// Root credentials that rotations left were dropped by force.
+        RotationForced = "rotation.forced", warn,
+            "dropped by force what rotations left to be ended: it may still work upstream",
+            { mount: MountPath, credentials: usize, reason: String }
+        /// A rotation that cannot be read was set aside.
+        RotationSetAside = "rotation.set_aside", error, "a rotation cannot be read and is left to the operator",
+            { operation: String, reason: String }
+        /// A scheduled rotation could not be begun, or failed.
+        RotationPutOff = "rotation.put_off", error, "put a scheduled rotation off",
+            { mount: Option<MountPath>, next: Timestamp, reason: String }
+        /// The window of a scheduled rotation passed without one.
+        RotationMissed = "rotation.missed", warn, "missed the window of a scheduled rotation",
+            { mount: MountPath, next: Option<Timestamp> }
+    }
+
+    "lessor::account" {
+        /// A static role was written for an account that had none.
+        StaticRoleWritten = "static_role.written", info, "wrote a static role",
+            { mount: MountPath, static_role: RoleName, account: String }
+        /// A static role was changed.
+        StaticRoleChanged = "static_role.changed", info, "changed a static role",
+            { mount: MountPath, static_role: RoleName, account: String }
+        /// A static role was removed; its account stays upstream.
+        StaticRoleRemoved = "static_role.removed", info, "removed a static role",
+            { mount: MountPath, static_role: RoleName }
+        /// A static role cannot be read, and what was due is put off.
+        StaticRolePutOff = "static_role.put_off", error,
+            "put a static role off that cannot be read; remove it and write it again",
+            { mount: MountPath, number: i64, until: Timestamp }
+        /// The rotation of an account's credential was begun.
+        AccountRotationBegun = "account.rotation_begun", info, "began the rotation of an account's credential",
+            { mount: MountPath, static_role: RoleName, account: String }
+        /// An account has a new credential, which is stored.
+        AccountRotated = "account.rotated", info, "rotated an account's credential",
+            { mount: MountPath, static_role: RoleName, account: String, version: u32 }
+        /// A step of the rotation of an account's credential failed.
+        AccountNotRotated = "account.not_rotated", warn, "could not rotate an account's credential",
+            { mount: MountPath, static_role: RoleName, account: String, attempts: u32, state: &'static str, next: Option<Timestamp>, reason: String }
+        /// The time is over for which an account's former credential was kept.
+        AccountFormerDue = "account.former_due", info, "an account's former credential is to be ended",
+            { mount: MountPath, static_role: RoleName, account: String }
+        /// An account's former credential was ended upstream.
+        AccountFormerEnded = "account.former_ended", info, "ended an account's former credential",
+            { mount: MountPath, static_role: RoleName, account: String }
+        /// The window of a scheduled rotation of an account's credential passed without one.
+        AccountMissed = "account.missed", warn, "missed the window of a scheduled rotation",
+            { mount: MountPath, static_role: RoleName, account: String, next: Option<Timestamp> }
+    }
+
+    "lessor::task" {
+        /// A task was queued.
+        TaskQueued = "task.queued", info, "queued a task", { task: OperationId, kind: String, target: String }
+        /// A task has ended, done or failed.
+        TaskEnded = "task.ended", info, "ended a task", { task: OperationId, kind: String, state: &'static str }
+        /// A task was cancelled.
+        TaskCancelled = "task.cancelled", info, "cancelled a task", { task: OperationId }
+        /// The credential that a task made was given to who asked for it, and erased.
+        TaskCollected = "task.collected", info, "gave out the credential of a task", { task: OperationId }
+        /// A task was set aside that cannot be read.
+        TaskSetAside = "task.set_aside", error, "set aside a task that cannot be read",
+            { task: String, reason: String }
+    }
+
+    "lessor::token" {
+        /// A token was made, for a holder of one or by a login.
+        TokenCreated = "token.created", info, "made a token",
+            { accessor: String, kind: &'static str, path: String, policies: Vec<String>, ttl_s: u64 }
+        /// A root token made another one; beside `token.created`.
+        RootTokenCreated = "token.root_created", warn, "a root token made another one",
+            { accessor: String, maker: String }
+        /// A token was renewed.
+        TokenRenewed = "token.renewed", info, "renewed a token", { accessor: String, expires: Timestamp }
+        /// A token was revoked, or used up.
+        TokenRevoked = "token.revoked", info, "revoked a token",
+            { accessor: String, with: Vec<String>, leases: usize }
+        /// The tokens ended that paths below a prefix made.
+        TokensRevoked = "token.revoked_below", info, "revoked tokens",
+            { prefix: String, accessors: Vec<String>, tokens: usize, leases: usize }
+        /// The time of tokens was over. Those that ended in one sweep share a line, 500 at most.
+        TokensExpired = "token.expired", info, "ended expired tokens",
+            { accessors: Vec<String>, tokens: usize, leases: usize }
+        /// A token role was written.
+        TokenRoleWritten = "token_role.written", info, "wrote a token role", { role: String }
+        /// A token role was removed.
+        TokenRoleRemoved = "token_role.removed", info, "removed a token role", { role: String }
+    }
+
+    "lessor::wrapping" {
+        /// An answer was wrapped.
+        AnswerWrapped = "wrapping.wrapped", info, "wrapped an answer",
+            { accessor: String, path: String, ttl_s: u64, wrapped_accessor: Option<String>, lease: Option<String> }
+        /// A wrapped answer was opened, and is gone.
+        AnswerUnwrapped = "wrapping.unwrapped", info, "opened a wrapped answer", { accessor: String, path: String }
+        /// A wrapped answer was put under another token.
+        AnswerRewrapped = "wrapping.rewrapped", info, "wrapped an answer anew",
+            { accessor: String, former: String, path: String, ttl_s: u64 }
+    }
+
+    "lessor::policies" {
+        /// A policy was written.
+        PolicyWritten = "policy.written", info, "wrote a policy", { policy: String }
+        /// A policy was removed.
+        PolicyRemoved = "policy.removed", info, "removed a policy", { policy: String }
+    }
+
+    "lessor::login" {
+        /// A login method was enabled.
+        LoginEnabled = "login.enabled", info, "enabled a login method", { path: MountPath, kind: &'static str }
+        /// Settings of a login method were written.
+        LoginTuned = "login.tuned", info, "tuned a login method",
+            { path: MountPath, plain_request_keys: Vec<String>, plain_response_keys: Vec<String> }
+        /// A login method was moved to another path.
+        LoginMoved = "login.moved", info, "moved a login method", { from: MountPath, to: MountPath }
+        /// A login method was disabled, and the tokens ended that it gave.
+        LoginDisabled = "login.disabled", info, "disabled a login method", { path: MountPath }
+        /// The config of a login method was written.
+        LoginConfigured = "login.configured", info, "configured a login method", { path: MountPath }
+        /// A role or user of a login method was written.
+        LoginEntryWritten = "login_entry.written", info, "wrote a {entry} of a login method",
+            { path: MountPath, entry: &'static str, name: String }
+        /// A role or user of a login method was removed.
+        LoginEntryRemoved = "login_entry.removed", info, "removed a {entry} of a login method",
+            { path: MountPath, entry: &'static str, name: String }
+        /// A secret id was made.
+        SecretIdCreated = "secret_id.created", info, "made a secret id",
+            { path: MountPath, role: String, accessor: String }
+        /// One of the logins was used for which a secret id is good; the last one removes it.
+        SecretIdUsed = "secret_id.used", info, "used a secret id", { path: MountPath, role: String, accessor: String }
+        /// A secret id was destroyed.
+        SecretIdDestroyed = "secret_id.destroyed", info, "destroyed a secret id",
+            { path: MountPath, role: String, accessor: Option<String> }
+        /// Secret ids were removed whose time was over.
+        SecretIdsExpired = "secret_id.expired", info, "removed secret ids that had ended",
+            { path: MountPath, count: usize }
+        /// Somebody logged in; beside `token.created`.
+        LoginSucceeded = "login.succeeded", info, "somebody logged in",
+            { path: MountPath, name: String, accessor: String, remote_address: IpAddr }
+        /// Somebody did not get in. Of one address 60 in a minute have a line, of all 1,000.
+        LoginFailed = "login.failed", debug, "a login failed",
+            { path: MountPath, reason: &'static str, remote_address: IpAddr }
+        /// A name is refused for a while, after failed logins.
+        LoginLocked = "login.locked", warn, "locked a name after failed logins",
+            { path: MountPath, name: String, until: Timestamp }
+        /// A name was unlocked by the operator.
+        LoginUnlocked = "login.unlocked", info, "unlocked a name", { path: MountPath, name: String }
+    }
+
+    "lessor::grant" {
+        /// A provider wanted to reach what it was not granted.
+        GrantRefused = "grant.refused", warn, "refused a connection that no grant allows",
+            { mount: Option<String>, plugin: String, operation: Option<String>, reason: String }
+    }
+
+    "lessor::limit" {
+        /// A provider wrote more than its limits allow, and the rest was dropped.
+        OutputDropped = "limit.exceeded", warn, "dropped {unit} that a provider wrote beyond `sandbox.{setting}`",
+            { mount: Option<String>, plugin: String, operation: Option<String>, stream: String, unit: String, code: String, setting: String, limit: usize, dropped: u64 }
+    }
+}
+
+#[cfg(test)]
+mod tests;
