@@ -211,6 +211,9 @@ macro_rules! meaning {
     (file) => {
         "File in the plugin directory"
     };
+    (follows) => {
+        "What comes of it now"
+    };
     (former) => {
         "Accessor of the token that opened the answer before"
     };
@@ -478,7 +481,7 @@ events! {
         ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, version: u32 }
         /// The root credential of a new config was to be rotated at once, and was not.
         ConfigNotRotated = "config.not_rotated", warn, "wrote a config and could not rotate its root credential",
-            { mount: MountPath, version: u32, reason: String, next: String }
+            { mount: MountPath, version: u32, reason: String, follows: String }
         /// A config was erased.
         ConfigErased = "config.erased", info, "erased a config", { mount: MountPath, left: Option<String> }
     }

@@ -317,12 +317,15 @@ impl Logins {
         let mount = mount.ok_or_else(|| {
             Refusal::Invalid("no login method has this accessor: sys/auth shows them all".into())
         })?;
-        self.storage
+        let forgotten = self
+            .storage
             .forget_login_failures(mount.id, name.to_owned())
             .await?;
         self.nobodies.forget(mount.id, name);
-        let (path, name) = (mount.path().clone(), suggest::shown(name));
-        Event::LoginUnlocked { path, name }.record();
+        if forgotten {
+            let (path, name) = (mount.path().clone(), suggest::shown(name));
+            Event::LoginUnlocked { path, name }.record();
+        }
         Ok(())
     }
 

@@ -285,7 +285,7 @@ impl Settings {
             mount: path.clone(),
             version,
             reason: refusal.to_string(),
-            next: next.clone(),
+            follows: next.clone(),
         }
         .record();
         Ok(Some(format!(

@@ -190,7 +190,7 @@ mod tests {
             let request = tracing::info_span!("request", request_id = "r1");
             request.in_scope(|| {
                 Change::LeaseRevoked {
-                    lease: "db/creds/ro/01KBD8ZT00000000000000000A".parse().unwrap(),
+                    lease: "db/creds/ro/00000000000000000000000001".parse().unwrap(),
                     attempts: 2,
                 }
                 .record();
@@ -225,7 +225,7 @@ mod tests {
             [
                 json!({
                     "type": "change", "event": "lease.revoked", "change": "revoked a lease",
-                    "request_id": "r1", "lease": "db/creds/ro/01KBD8ZT00000000000000000A", "attempts": 2,
+                    "request_id": "r1", "lease": "db/creds/ro/00000000000000000000000001", "attempts": 2,
                 }),
                 json!({
                     "type": "change", "event": "token.expired", "change": "ended expired tokens",

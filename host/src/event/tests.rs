@@ -71,7 +71,7 @@ fn names_are_stable_distinct_and_take_no_field_of_the_line() {
     let own = ["time", "type", "event", "change", "request_id", "message"];
     let is_word =
         |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    let mut names = BTreeSet::new();
+    let (mut names, mut kinds) = (BTreeSet::new(), BTreeMap::new());
     for event in EVENTS {
         let (what, how) = event.name.split_once('.').expect("a thing and what it did");
         assert!(is_word(what) && is_word(how), "{}", event.name);
@@ -79,6 +79,12 @@ fn names_are_stable_distinct_and_take_no_field_of_the_line() {
         assert!(!event.change.is_empty() && event.when.trim().ends_with('.'));
         for field in event.fields {
             assert!(!own.contains(&field.name), "{}: {}", event.name, field.name);
+            let known = kinds.insert(field.name, field.kind);
+            assert!(
+                known.is_none_or(|known| known == field.kind),
+                "{} is of two kinds",
+                field.name
+            );
         }
     }
     assert!(names.contains(LOGIN_FAILED));

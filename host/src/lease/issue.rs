@@ -10,7 +10,6 @@ use super::{
     IssueRequest, Issued, LeaseView, Leases,
     ends::{Ends, requested},
     id_of, is_renewable,
-    repeat::early,
     shown_end,
 };
 use crate::{

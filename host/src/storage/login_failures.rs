@@ -49,13 +49,13 @@ impl Storage {
         .await
     }
 
-    /// Forgets what a name failed to log in, and so unlocks it.
+    /// Forgets what a name failed to log in, and so unlocks it; whether it had failed.
     pub async fn forget_login_failures(
         &self,
         mount_id: i64,
         name: String,
-    ) -> Result<(), StorageError> {
-        self.execute(
+    ) -> Result<bool, StorageError> {
+        self.execute_any(
             "DELETE FROM login_failures WHERE mount_id = ?1 AND name = ?2",
             (mount_id, name),
         )
