@@ -12,8 +12,10 @@ mod authorise;
 mod body;
 mod capabilities;
 pub mod delivery;
+mod desk;
 mod dispatch;
 mod ending;
+mod endpoint;
 mod error;
 mod fields;
 mod heavy;
@@ -27,6 +29,7 @@ mod masked;
 mod metrics;
 mod mounted;
 mod mounts;
+mod operation;
 mod operations;
 mod path;
 mod path_fields;
@@ -34,9 +37,9 @@ pub(crate) mod payload;
 mod plugins;
 mod policies;
 mod record;
-mod route;
 mod storage;
 mod system;
+mod table;
 mod tasks;
 mod throttle;
 mod token_parameters;
@@ -48,15 +51,66 @@ mod written_back;
 /// What the fuzz targets take of the API (`tests/fuzz`).
 #[cfg(feature = "test-hooks")]
 pub mod internals {
+    use super::table::ROUTES;
     pub use super::{
         body::{fields as fields_of_body, of_query as fields_of_query},
         error::ApiError,
         fields::{Fields, Notices},
-        path::{canonical, canonical_text, segments},
-        route::{Operation, Route, Which, Within, within_mount},
+        operation::Operation,
+        path::segments,
         token_parameters::{show as show_token_parameters, take as take_token_parameters},
         tokens::take_new as take_new_token,
     };
+    use crate::model::login::Kind;
+
+    /// A path in the form in which it is judged.
+    ///
+    /// # Errors
+    /// A sentence, where it has none.
+    pub fn canonical(
+        segments: Vec<String>,
+        login: impl FnOnce(&str) -> Option<(Kind, usize)>,
+    ) -> Result<Vec<String>, &'static str> {
+        ROUTES.canonical(segments, login)
+    }
+
+    /// The same of a path that stands in a body.
+    pub fn canonical_text(
+        text: &str,
+        login: impl FnOnce(&str) -> Option<(Kind, usize)>,
+    ) -> Option<String> {
+        ROUTES.canonical_text(text, login)
+    }
+
+    /// What is known of a path before anything is mounted.
+    #[derive(Debug)]
+    pub struct Known {
+        /// Whether the host serves it itself.
+        pub of_host: bool,
+        /// Whether it is of a mount, if of anything.
+        pub of_mount: bool,
+        /// Whether anybody may ask.
+        pub open: bool,
+        /// Whether reading it needs `sudo`.
+        pub sudo: bool,
+        /// What it says, by the names of its pattern.
+        pub said: Vec<(&'static str, String)>,
+    }
+
+    /// Reads a path in the form in which it is judged.
+    pub fn known(segments: &[String]) -> Known {
+        let target = ROUTES.target(segments, None);
+        Known {
+            of_host: target.endpoint.is_some(),
+            of_mount: matches!(target.place, super::Place::NoMount),
+            open: target.is_open(),
+            sudo: target.needs_sudo(Operation::Read),
+            said: target
+                .all_said()
+                .map(|(name, said)| (name, said.to_owned()))
+                .collect(),
+        }
+    }
 }
 
 use std::{
@@ -77,14 +131,16 @@ use self::{
     ask::Ask,
     body::Bodies,
     delivery::{Delivery, Link},
+    desk::Desk,
+    endpoint::{Handler, Parcel, Place, Target},
     error::ApiError,
     fields::{Fields, Notices},
     heavy::{For, Heavy},
     logins::LoginRequest,
-    operations::Desk,
+    operation::{Operation, asks_for_help},
     payload::Payload,
     record::Record,
-    route::{Operation, Route, Within},
+    table::ROUTES,
     throttle::Throttle,
 };
 use crate::{
@@ -331,27 +387,27 @@ impl Inner {
         names_one_host(parts.version, &parts.headers)?;
         let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
         let sent = segments.ok_or_else(ApiError::nothing_here)?;
-        let segments = path::canonical(sent.clone(), |path| {
+        let segments = ROUTES.canonical(sent.clone(), |path| {
             self.installation.engine()?.logins.kind_at(path)
         });
         let segments = segments.map_err(ApiError::bad_request)?;
-        let borrowed: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let route = Route::of(&borrowed);
+        let target = ROUTES.target(&segments, self.installation.engine().map(Arc::as_ref));
         let query = parts.uri.query().unwrap_or_default();
         let operation = Operation::of(&parts.method, query);
-        record.locate(&segments, operation, &route);
-        if !matches!(route, Route::Health) {
+        record.locate(&target, operation);
+        // Health is asked for when a server is busy, above all.
+        if !target.is_open() || target.is_audited() {
             self.throttle.admit()?;
         }
         let operation = operation.ok_or_else(ApiError::wrong_method)?;
         // Reading may make a credential, which nobody would see.
-        if parts.method == http::Method::HEAD && !route.is_open() {
+        if parts.method == http::Method::HEAD && !target.is_open() {
             return Err(ApiError::wrong_method());
         }
-        refuse_namespace(&parts.headers, &route)?;
+        refuse_namespace(&parts.headers, &target)?;
         let wrap_ttl = wrapping::ttl(&parts.headers)?;
 
-        if route.is_open() && !route::asks_for_help(query) {
+        if target.is_open() && !asks_for_help(query) {
             if operation == Operation::Write {
                 system::refuse_web_pages(&parts.headers)?;
             }
@@ -365,7 +421,10 @@ impl Inner {
                 }
                 _ => body::of_query(query)?,
             };
-            return system::answer(&self.installation, &route, operation, fields).await;
+            return match target.handler(operation) {
+                Some(Handler::Anybody(answer)) => answer(&self.installation, fields).await,
+                _ => Err(ApiError::wrong_method()),
+            };
         }
 
         let engine = self
@@ -373,17 +432,16 @@ impl Inner {
             .engine()
             .ok_or_else(system::not_initialised)?;
         let asked = Asked {
-            route,
+            target,
             operation,
-            path: segments.join("/"),
             sent: (segments != sent).then(|| sent.join("/")),
             query,
             headers: parts.headers,
             wrap_ttl,
-            asks_for_help: operation == Operation::Read && route::asks_for_help(query),
+            asks_for_help: operation == Operation::Read && asks_for_help(query),
             presence: parts.extensions.get().cloned().unwrap_or_default(),
         };
-        let path = asked.path.clone();
+        let path = asked.target.path.clone();
         let answer = self.answer_caller(engine, asked, body, record).await?;
         let Some(ttl) = wrap_ttl else {
             return Ok(answer);
@@ -405,20 +463,20 @@ impl Inner {
         record: &mut Record,
     ) -> Outcome {
         let token = token_of(&asked.headers);
-        note_plain_keys(engine, &asked.route, record);
+        note_plain_keys(engine, &asked.target, record);
         if !asked.asks_for_help
-            && let Some(document) = public_document(engine, &asked.route, asked.operation).await?
+            && let Some(document) = public_document(engine, &asked.target, asked.operation).await?
         {
             record.caller(token.as_ref(), None, &engine.keyring);
             return Ok(document);
         }
-        if let Some(login) = LoginRequest::of(engine, &asked.route, asked.operation) {
+        if let Some(login) = LoginRequest::of(&asked.target, asked.operation) {
             // A token that a client sends along, perhaps an old one, says nothing.
             let mut fields = self
                 .read_fields(engine, For::Stranger, &asked, body, record)
                 .await?;
             let notices = Notices::default();
-            path_fields::drop_from(&mut fields, engine, &asked.route, &notices).await;
+            path_fields::drop_from(&mut fields, engine, &asked.target, &notices).await;
             let answered = login
                 .answer(engine, Fields::new(fields, &notices), record.peer().ip())
                 .await;
@@ -435,14 +493,14 @@ impl Inner {
                 return Ok(answer);
             }
         }
-        let identity = match (&token, &asked.route) {
-            // What strangers are shown of the mounts is for them to find a login.
-            (None, Route::UiMounts) if asked.operation == Operation::Read => {
-                record.caller(None, None, &engine.keyring);
-                return mounts::list_for_strangers(engine).await;
-            }
-            _ => self.identify(engine, token.as_ref(), record).await?,
-        };
+        if token.is_none()
+            && asked.operation == Operation::Read
+            && let Some(show) = asked.target.endpoint.and_then(|it| it.to_strangers)
+        {
+            record.caller(None, None, &engine.keyring);
+            return show(engine).await;
+        }
+        let identity = self.identify(engine, token.as_ref(), record).await?;
         let fields = self
             .read_fields(engine, For::Caller, &asked, body, record)
             .await?;
@@ -485,7 +543,9 @@ impl Inner {
         token: Option<Secret<String>>,
         record: &mut Record,
     ) -> Outcome {
-        let is_lookup = asked.route == Route::WrappingLookup;
+        let parcel = asked.target.endpoint.and_then(|it| it.parcel);
+        let is_lookup = parcel == Some(Parcel::Lookup);
+        let is_rewrap = parcel == Some(Parcel::Rewrap);
         let takes_it = match asked.operation {
             Operation::Write => true,
             Operation::Read => is_lookup,
@@ -498,7 +558,7 @@ impl Inner {
         let fields = self
             .read_fields(engine, For::Stranger, &asked, body, record)
             .await?;
-        if token.is_none() && asked.route == Route::WrappingRewrap {
+        if token.is_none() && is_rewrap {
             record.caller(None, None, &engine.keyring);
             return Err(ApiError::denied());
         }
@@ -506,9 +566,8 @@ impl Inner {
         let named = wrapping::named(Fields::new(fields.clone(), &notices), token.as_ref())?;
         // Whose own token stands for no answer has nothing to move, and is asked who
         // they are like anybody else.
-        let is_bearer = named.is_own
-            && (asked.route != Route::WrappingRewrap
-                || engine.wrappings.lookup(&named.token).await.is_ok());
+        let is_bearer =
+            named.is_own && (!is_rewrap || engine.wrappings.lookup(&named.token).await.is_ok());
         if !is_bearer && !is_lookup {
             let identity = self.identify(engine, token.as_ref(), record).await?;
             return self
@@ -516,10 +575,10 @@ impl Inner {
                 .await;
         }
         record.caller(token.as_ref(), None, &engine.keyring);
-        let answered = match asked.route {
-            Route::WrappingLookup => wrapping::lookup(engine, &named.token).await,
-            Route::WrappingRewrap => wrapping::rewrap(engine, &named.token).await,
-            _ => wrapping::unwrap(engine, &named.token).await,
+        let answered = match parcel {
+            Some(Parcel::Lookup) => wrapping::lookup(engine, &named.token).await,
+            Some(Parcel::Rewrap) => wrapping::rewrap(engine, &named.token).await,
+            Some(Parcel::Unwrap) | None => wrapping::unwrap(engine, &named.token).await,
         };
         notices.told(answered)
     }
@@ -580,35 +639,34 @@ impl Inner {
     ) -> Outcome {
         if asked.asks_for_help {
             // Whoever has a token may read what a path does, as in Vault.
-            return help::show(engine, &asked.route, &asked.path).await;
+            return help::show(engine, &asked.target).await;
         }
         let request = authorise::Request {
-            route: &asked.route,
+            target: &asked.target,
             operation: asked.operation,
-            path: &asked.path,
             sent: asked.sent.as_deref(),
             fields: &fields,
             wrap_ttl: asked.wrap_ttl,
         };
         let sudo = request.authorise(engine, &identity).await?;
         let (mut fields, notices) = (fields, Notices::default());
-        path_fields::drop_from(&mut fields, engine, &asked.route, &notices).await;
+        path_fields::drop_from(&mut fields, engine, &asked.target, &notices).await;
         let ask = Ask {
             operation: asked.operation,
-            path: asked.path,
+            path: asked.target.path.clone(),
             spelled_otherwise: asked.sent.is_some(),
             sudo,
             wraps: asked.wrap_ttl.is_some(),
             fields,
             notices: notices.clone(),
-            irreversible: asked.route.cannot_be_undone(asked.operation),
+            irreversible: asked.target.cannot_be_undone(asked.operation),
             identity,
             token,
             key: idempotency_key(&asked.headers)?,
             prefers_task: prefers_task(&asked.headers),
             presence: asked.presence,
         };
-        let answered = dispatch::answer(engine, &self.desk, asked.route, ask).await;
+        let answered = dispatch::answer(engine, &self.desk, &asked.target, ask).await;
         notices.told(answered)
     }
 }
@@ -628,11 +686,9 @@ fn status_of(outcome: &Outcome) -> u16 {
 
 /// A request, taken apart.
 struct Asked<'a> {
-    route: Route<'a>,
+    target: Target,
     operation: Operation,
-    /// Below `/v1/`.
-    path: String,
-    /// The same as the caller spelled it, where that is otherwise.
+    /// Its path as the caller spelled it, where that is otherwise.
     sent: Option<String>,
     query: &'a str,
     headers: HeaderMap,
@@ -645,11 +701,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// Whether it is about a wrapped answer that there is.
     fn is_about_parcel(&self) -> bool {
-        !self.asks_for_help
-            && matches!(
-                self.route,
-                Route::WrappingLookup | Route::WrappingUnwrap | Route::WrappingRewrap
-            )
+        let parcel = self.target.endpoint.and_then(|it| it.parcel);
+        !self.asks_for_help && parcel.is_some()
     }
 
     /// Whether it may be the way in which Vault's clients opened a wrapped answer
@@ -657,43 +710,33 @@ impl Asked<'_> {
     fn opens_as_at_first(&self) -> bool {
         !self.asks_for_help
             && self.operation == Operation::Read
-            && matches!(&self.route, Route::Mounted { path } if path == "cubbyhole/response")
+            && self.target.path == "cubbyhole/response"
     }
 }
 
 /// Notes which fields the mount or login method of a path wants to be seen as they are.
-fn note_plain_keys(engine: &Engine, route: &Route<'_>, record: &mut Record) {
-    match route {
-        Route::Mounted { path } => {
-            if let Some(mount) = engine.mounts.answering(path) {
+fn note_plain_keys(engine: &Engine, target: &Target, record: &mut Record) {
+    match &target.place {
+        Place::Provider { .. } => {
+            if let Some(mount) = engine.mounts.answering(&target.path) {
                 record.plain_keys(&mount.spec.tune.vault);
             }
         }
-        Route::Auth { path } => {
-            if let Some((mount, _)) = engine.logins.resolve(path) {
-                record.plain_keys(&mount.spec.tune.vault);
-            }
-        }
-        _ => {}
+        Place::Login { mount, .. } => record.plain_keys(&mount.spec.tune.vault),
+        Place::Host | Place::NoMount | Place::Nowhere => {}
     }
 }
 
 /// A document that a mount publishes to anybody, where the path names one.
 async fn public_document(
     engine: &Engine,
-    route: &Route<'_>,
+    target: &Target,
     operation: Operation,
 ) -> Result<Option<Answer>, ApiError> {
-    let (Route::Mounted { path }, Operation::Read) = (route, operation) else {
+    let (Some((mount, name)), Operation::Read) = (target.document(), operation) else {
         return Ok(None);
     };
-    let Some((mount, rest)) = engine.mounts.resolve(path) else {
-        return Ok(None);
-    };
-    let Within::Document { name } = route::within_mount(&rest) else {
-        return Ok(None);
-    };
-    match engine.leases.publish(&mount, name).await {
+    match engine.leases.publish(mount, name).await {
         Ok(Some(document)) => Ok(Some(Answer {
             status: http::StatusCode::OK,
             body: Body::Document {
@@ -702,7 +745,7 @@ async fn public_document(
             },
             task: None,
         })),
-        // Strangers are not told what exists; `dispatch` tells the others.
+        // Strangers are not told what exists; the others are, once they are known.
         Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
         Err(refusal) => {
             let refused = ApiError::from(refusal);
@@ -727,7 +770,7 @@ fn names_one_host(version: Version, headers: &HeaderMap) -> Result<(), ApiError>
 
 /// Refuses a request that is meant for a namespace: answered from the root, it would
 /// hand out the credentials of somebody else's role of the same name.
-fn refuse_namespace(headers: &HeaderMap, route: &Route<'_>) -> Result<(), ApiError> {
+fn refuse_namespace(headers: &HeaderMap, target: &Target) -> Result<(), ApiError> {
     let is_root = |value: &http::HeaderValue| {
         let name = value.to_str().unwrap_or("not text");
         matches!(name.trim().trim_matches('/'), "" | "root")
@@ -736,7 +779,7 @@ fn refuse_namespace(headers: &HeaderMap, route: &Route<'_>) -> Result<(), ApiErr
         return Ok(());
     }
     // Vault tells the two apart: some paths exist in the root namespace alone.
-    Err(match route.is_open() {
+    Err(match target.is_open() {
         true => ApiError::bad_request(
             "operation unavailable in namespaces: leave X-Vault-Namespace out, or set it to root",
         ),

@@ -451,6 +451,5 @@ fn shorten(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ use crate::{
     id::{MountPath, OperationId},
     keyring::Keyring,
     model::{
+        lockout::Lockout,
         login::{Kind, LoginPath},
         token::{RoleTokenKind, TokenParameters},
     },
@@ -111,24 +112,13 @@ impl Logins {
         Ok(logins)
     }
 
-    /// Whether a write on a path, which stands behind `auth/`, would make a role
-    /// or user that is not there.
+    /// Whether a login method has a role or user of a name.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn would_create(&self, path: &str) -> Result<bool, Refusal> {
-        let Some((mount, rest)) = self.resolve(path) else {
-            return Ok(false);
-        };
-        let name = match (mount.spec.kind, rest.split_once('/')) {
-            (Kind::AppRole | Kind::Jwt, Some(("role", name)))
-            | (Kind::Userpass, Some(("users", name))) => name.to_owned(),
-            _ => return Ok(false),
-        };
-        if name.contains('/') {
-            return Ok(false);
-        }
-        Ok(self.storage.login_entry(mount.id, name).await?.is_none())
+    pub async fn has_entry(&self, mount: &LoginMount, name: &str) -> Result<bool, Refusal> {
+        let found = self.storage.login_entry(mount.id, name.to_owned()).await?;
+        Ok(found.is_some())
     }
 
     /// Which login method a path, which stands behind `auth/`, belongs to, and how

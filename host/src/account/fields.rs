@@ -335,7 +335,7 @@ mod tests {
                 grace: DEFAULT_GRACE,
                 is_kept,
             },
-            ..AccountRow::resting("billing", Schedule::ByHand)
+            ..resting("billing", Schedule::ByHand)
         };
         for (held, stored, body, kept) in [
             (json!({}), None, json!({}), Some(false)),

@@ -6,7 +6,7 @@ use super::{
     Presence,
     error::ApiError,
     fields::{Fields, Notices},
-    route::Operation,
+    operation::Operation,
 };
 use crate::{auth::Identity, lease::IdempotencyKey, provider::Requester, secret::Secret};
 

@@ -4,24 +4,19 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{
-    error::ApiError,
-    route::{Operation, Route, Within, within_mount},
-};
+use super::{endpoint::Target, error::ApiError, operation::Operation};
 use crate::{
     auth::Identity,
     engine::Engine,
     policy::{Capability, Decision, Question},
-    refusal::Refusal,
 };
 
 /// A request as policies see it.
 pub(super) struct Request<'a> {
-    pub(super) route: &'a Route<'a>,
+    /// Its path in the form that is used, and what that means.
+    pub(super) target: &'a Target,
     pub(super) operation: Operation,
-    /// Below `/v1/`, in the form that is used.
-    pub(super) path: &'a str,
-    /// The same as it was sent, where that differs: what a rule says of this spelling
+    /// The path as it was sent, where that differs: what a rule says of this spelling
     /// counts, too, so that a rule that is written like the request denies it.
     ///
     /// To bring the rules into the form that is used, and judge once, would be wider: a
@@ -51,7 +46,7 @@ impl Request<'_> {
             Operation::Delete => self.decide(identity, Capability::Delete),
             Operation::Write => self.decide_write(engine, identity).await?,
         };
-        let enough = decision.sudo || !self.route.needs_sudo(self.operation);
+        let enough = decision.sudo || !self.target.needs_sudo(self.operation);
         match decision.allowed && enough {
             true => Ok(decision.sudo),
             false => Err(ApiError::denied()),
@@ -59,7 +54,7 @@ impl Request<'_> {
     }
 
     fn decide(&self, identity: &Identity, capability: Capability) -> Decision {
-        let used = self.decide_spelled(self.path, identity, capability);
+        let used = self.decide_spelled(&self.target.path, identity, capability);
         match self.sent {
             None => used,
             Some(sent) => {
@@ -104,32 +99,9 @@ impl Request<'_> {
     }
 
     async fn creates(&self, engine: &Engine) -> Result<bool, ApiError> {
-        match self.route {
-            Route::TokenRole { name } => Ok(engine.tokens.role(name).await?.is_none()),
-            Route::Auth { path } => Ok(engine.logins.would_create(path).await?),
-            Route::Mounted { path } => {
-                let Some((mount, rest)) = engine.mounts.resolve(path) else {
-                    return Ok(false);
-                };
-                let known = match within_mount(&rest) {
-                    Within::Config => match engine.settings.read(&mount).await {
-                        Ok(_) => true,
-                        Err(Refusal::NotFound(_)) => false,
-                        Err(refusal) => return Err(refusal.into()),
-                    },
-                    Within::Role { name } => contains(&engine.roles.list(&mount).await?, name),
-                    Within::StaticRole { name } => {
-                        contains(&engine.accounts.list(&mount).await?, name)
-                    }
-                    _ => true,
-                };
-                Ok(!known)
-            }
-            _ => Ok(false),
+        match self.target.endpoint.and_then(|it| it.exists) {
+            Some(exists) => Ok(!exists(engine, self.target).await?),
+            None => Ok(false),
         }
     }
-}
-
-fn contains(names: &[String], name: &str) -> bool {
-    names.iter().any(|known| known == name)
 }

@@ -3,8 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, ask::Ask, error::ApiError, fields::Fields, path::canonical_text,
-    route::Which, tokens,
+    Outcome,
+    answer::Answer,
+    ask::Ask,
+    endpoint::{Endpoint, Field, at, does, field, read, routes::Routes, write},
+    error::ApiError,
+    fields::Fields,
+    tokens::{self, Which},
 };
 use crate::{
     engine::Engine,
@@ -12,8 +17,51 @@ use crate::{
     token::ROOT,
 };
 
+const PATHS: Field = field::texts("paths", "The paths. Required.");
+const PATH: Field = field::texts("path", "The same, as it was called first.");
+
+/// The paths that tell what a token may do.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/capabilities", "What a token may do at some paths.").on(&[write(
+        "Shows it.",
+        &[field::secret("token", "The token. Required."), PATHS, PATH],
+        does!(call => show(call.engine, call.routes, Which::Value, call.ask).await),
+    )]),
+    at(
+        "sys/capabilities-self",
+        "What the token in use may do at some paths.",
+    )
+    .on(&[write(
+        "Shows it.",
+        &[PATHS, PATH],
+        does!(call => show(call.engine, call.routes, Which::Own, call.ask).await),
+    )]),
+    at(
+        "sys/capabilities-accessor",
+        "What the token of an accessor may do at some paths.",
+    )
+    .on(&[write(
+        "Shows it.",
+        &[
+            field::text("accessor", "The accessor. Required."),
+            PATHS,
+            PATH,
+        ],
+        does!(call => show(call.engine, call.routes, Which::Accessor, call.ask).await),
+    )]),
+    at(
+        "sys/internal/ui/resultant-acl",
+        "All that the token in use may do.",
+    )
+    .on(&[read(
+        "Shows it, by path.",
+        &[],
+        does!(call => Ok(resultant(&call.ask.identity.acl))),
+    )]),
+];
+
 /// `POST sys/capabilities`, `…-self`, `…-accessor`
-pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
+async fn show(engine: &Engine, routes: &Routes, which: Which, mut ask: Ask) -> Outcome {
     let mut fields = ask.take_fields();
     let paths = paths(&mut fields)?;
     let named = tokens::named(engine, which, &ask, &mut fields).await?;
@@ -23,7 +71,7 @@ pub(super) async fn show(engine: &Engine, which: Which, mut ask: Ask) -> Outcome
         _ => ApiError::bad_request("invalid token: it is unknown or has ended"),
     })?;
     let acl = engine.policies.acl(&token.row.policies).await?;
-    let canonical = |path: &str| canonical_text(path, |path| engine.logins.kind_at(path));
+    let canonical = |path: &str| routes.canonical_text(path, |path| engine.logins.kind_at(path));
     Ok(capabilities(&acl, &paths, canonical))
 }
 

@@ -6,7 +6,9 @@ use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
+    endpoint::{Endpoint, at, does, field, read, write},
     error::ApiError,
+    operation::ALL,
 };
 use crate::{
     clock::Timestamp,
@@ -14,6 +16,31 @@ use crate::{
     id::{LeaseId, MountPath},
     storage::{Overdue, OverduePlace},
 };
+
+/// The paths of the hold that a restored backup begins with.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at(
+        "sys/hold",
+        "Mounts that are held since a backup was restored.",
+    )
+    .sudo(ALL)
+    .on(&[read(
+        "Shows them, and what is overdue.",
+        &[
+            field::number("limit", "How many of what is overdue at most."),
+            field::text("after", "The lease behind which to begin."),
+        ],
+        does!(call => show(call.engine, call.ask).await),
+    )]),
+    at("sys/hold/release", "The end of the hold.")
+        .sudo(ALL)
+        .on(&[write(
+            "Has leases end and roots rotate again.",
+            &[field::text("mount", "The mount to release; left out: all.")],
+            does!(call => release(call.engine, call.ask).await),
+        )
+        .for_good()]),
+];
 
 /// Rows of a page where the caller names no number.
 const PAGE: u64 = 100;

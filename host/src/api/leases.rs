@@ -8,8 +8,10 @@ use super::{
     answer::{Answer, Body, Data, Envelope, LeaseHead},
     ask::{Ask, Wait},
     ending::{self, Doomed},
+    endpoint::{self, Endpoint, Field, at, delete, does, field, read, read_or_list, write},
     error::ApiError,
     fields::Fields,
+    operation::{ALL, Operation},
 };
 use crate::{
     clock::Timestamp,
@@ -20,6 +22,127 @@ use crate::{
     storage::LeaseState,
     task::Draining,
 };
+
+const LEASE_ID: Field = field::text("lease_id", "The id of the lease. Required.");
+const INCREMENT: Field = field::length("increment", "How long it shall live from now.");
+const FORCE: Field = field::truth(
+    "force",
+    "Whether it is forgotten where upstream does not end it.",
+);
+const REASON: Field = field::text("reason", "Why it is forgotten; required with force.");
+
+/// The paths of leases. Some have been without `leases` before.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/leases", "Leases that wait for their end.")
+        .sudo(ALL)
+        .on(&[read_or_list(
+            "Lists them.",
+            &[
+                field::number("limit", "How many at most."),
+                field::text("after", "The lease behind which to begin."),
+                field::text("state", "The state that they are in."),
+                field::text("type", "Kinds of leases: irrevocable."),
+            ],
+            does!(call => ending(call.engine, call.ask).await),
+        )]),
+    at("sys/leases/lookup", "A lease, or all.")
+        .sudo(&[Operation::List])
+        .on(&[
+            write(
+                "Shows it.",
+                &[LEASE_ID],
+                does!(call => lookup(call.engine, call.ask).await),
+            ),
+            endpoint::list("Lists all.", does!(call => list(call.engine, "").await)),
+        ]),
+    at("sys/leases/lookup/*prefix", "The leases below a prefix.")
+        .sudo(&[Operation::List])
+        .on(&[endpoint::list(
+            "Lists them.",
+            does!(call => list(call.engine, call.at("prefix")?).await),
+        )]),
+    at("sys/leases/renew", "Moves the end of a lease.")
+        .also(&["sys/renew"])
+        .on(&[write(
+            "Moves it.",
+            &[LEASE_ID, INCREMENT],
+            does!(call => renew(call.engine, String::new(), call.ask).await),
+        )]),
+    at("sys/leases/renew/*lease_id", "Moves the end of a lease.")
+        .also(&["sys/renew/*lease_id"])
+        .on(&[write(
+            "Moves it.",
+            &[INCREMENT],
+            does!(call => renew(call.engine, call.at("lease_id")?.to_owned(), call.ask).await),
+        )]),
+    at("sys/leases/revoke", "Ends a lease.")
+        .also(&["sys/revoke"])
+        .on(&[write(
+            "Ends it.",
+            &[LEASE_ID, field::SYNC, field::ASYNC, FORCE, REASON],
+            does!(call => revoke(call.engine, String::new(), call.ask).await),
+        )
+        .for_good()]),
+    at("sys/leases/revoke/*lease_id", "Ends a lease.")
+        .also(&["sys/revoke/*lease_id"])
+        .on(&[write(
+            "Ends it.",
+            &[field::SYNC, field::ASYNC, FORCE, REASON],
+            does!(call => revoke(call.engine, call.at("lease_id")?.to_owned(), call.ask).await),
+        )
+        .for_good()]),
+    at(
+        "sys/leases/revoke-prefix/*prefix",
+        "The leases below a prefix.",
+    )
+    .also(&["sys/revoke-prefix/*prefix"])
+    .sudo(ALL)
+    .on(&[write(
+        "Ends them all.",
+        &[field::SYNC, field::ASYNC],
+        does!(call => revoke_prefix(call.engine, call.at("prefix")?, call.ask).await),
+    )
+    .for_good()]),
+    at(
+        "sys/leases/revoke-force/*prefix",
+        "The leases below a prefix.",
+    )
+    .also(&["sys/revoke-force/*prefix"])
+    .sudo(ALL)
+    .on(&[write(
+        "Forgets them all, ended upstream or not.",
+        &[field::SYNC, field::ASYNC, REASON],
+        does!(call => revoke_force(call.engine, call.at("prefix")?, call.ask).await),
+    )
+    .for_good()]),
+    at("sys/leases/count", "How many leases there are.").on(&[read(
+        "Shows it, by state and mount.",
+        &[],
+        does!(call => count(call.engine).await),
+    )]),
+    at("sys/leases/tidy", "Nothing has to be tidied.").on(&[write(
+        "Says so.",
+        &[],
+        does!(call => tidy(call.ask)),
+    )]),
+    at("sys/leases/quarantine", "Leases that cannot be read.")
+        .sudo(ALL)
+        .on(&[read(
+            "Shows them.",
+            &[],
+            does!(call => quarantine(call.engine).await),
+        )]),
+    at(
+        "sys/leases/quarantine/:number",
+        "A lease that cannot be read.",
+    )
+    .sudo(ALL)
+    .on(&[delete(
+        "Forgets it.",
+        &[],
+        does!(call => forget(call.engine, call.at("number")?).await),
+    )]),
+];
 
 /// `PUT sys/leases/lookup`. Vault answers 400 for what is not there.
 pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {

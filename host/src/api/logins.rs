@@ -2,11 +2,11 @@
 //! `auth/…`: the logins themselves, which need no token, and what operators
 //! write there.
 
-mod approle;
-mod jwt;
-mod userpass;
+pub(super) mod approle;
+pub(super) mod jwt;
+pub(super) mod userpass;
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,14 @@ use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
+    endpoint::{
+        self, Answering, Endpoint, Field, Handler, Place, Target, at, delete, does, field, read,
+        write,
+    },
     error::ApiError,
     fields::Fields,
-    route::{Operation, Route},
-    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN, Place},
+    operation::{ALL, Operation},
+    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN},
 };
 use crate::{
     engine::Engine,
@@ -34,48 +38,144 @@ use crate::{
     suggest,
 };
 
-/// A login: the one thing below `auth/` that needs no token.
-#[derive(Debug)]
-pub(super) struct LoginRequest {
-    mount: Arc<LoginMount>,
-    rest: String,
+/// The settings of a login method that are its own.
+const TUNE: &[Field] = &[
+    field::span("default_lease_ttl", "How long tokens live."),
+    field::span("max_lease_ttl", "How long they live at most."),
+    field::text("description", "What it is for."),
+    field::text(
+        "token_type",
+        "default-service, default-batch, service or batch.",
+    ),
+    field::object(
+        "user_lockout_config",
+        "When a name is locked: lockout_threshold, lockout_duration, lockout_counter_reset, lockout_disable.",
+    ),
+    field::number(
+        "user_lockout_threshold",
+        "Failures until a name is locked, as it is shown.",
+    ),
+    field::span("user_lockout_duration", "How long it stays so."),
+    field::span(
+        "user_lockout_counter_reset_duration",
+        "How long a failure counts.",
+    ),
+    field::truth("user_lockout_disable", "Whether no name is locked."),
+];
+
+/// The paths of login methods, but for those below one.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/auth", "The login methods.").on(&[read(
+        "Lists them.",
+        &[],
+        does!(call => list(call.engine)),
+    )]),
+    at("sys/auth/*path", "A login method at a path below auth/.")
+        .sudo(ALL)
+        .on(&[
+            read(
+                "Shows it.",
+                &[],
+                does!(call => show(call.engine, call.at("path")?)),
+            ),
+            write(
+                "Enables one.",
+                &[
+                    field::text("type", "approle, userpass or jwt. Required."),
+                    field::text("plugin_name", "The kind, where the type is plugin."),
+                    field::text("plugin_version", "Taken, and means nothing."),
+                    field::text("description", "What it is for."),
+                    field::object("config", "The settings, as tune has them."),
+                ],
+                does!(call => enable(call.engine, call.at("path")?, call.ask).await),
+            ),
+            delete(
+                "Disables it; the tokens made through it are revoked.",
+                &[],
+                does!(call => disable(call.engine, call.at("path")?, call.ask).await),
+            ),
+        ]),
+    at("sys/auth/*path/tune", "The settings of a login method.")
+        .sudo(ALL)
+        .on(TUNING),
+    // What Vault's own client and Terraform use.
+    at(
+        "sys/mounts/auth/*path/tune",
+        "The settings of a login method, as of a mount.",
+    )
+    .on(TUNING),
+    at("sys/locked-users", "Names that failed to log in too often.").on(&[read(
+        "Shows them.",
+        &[field::text(
+            "mount_accessor",
+            "The login method; left out: all.",
+        )],
+        does!(call => locked_users(call.engine, call.ask).await),
+    )]),
+    at(
+        "sys/locked-users/:mount_accessor/unlock/*alias_identifier",
+        "A name that is locked.",
+    )
+    .on(&[write(
+        "Unlocks it.",
+        &[],
+        does!(call => {
+            let (accessor, name) = (call.at("mount_accessor")?, call.at("alias_identifier")?);
+            unlock(call.engine, accessor, name, call.ask).await
+        }),
+    )]),
+];
+
+const TUNING: &[endpoint::Verb] = &[
+    read(
+        "Shows them.",
+        &[],
+        does!(call => show_tune(call.engine, call.at("path")?)),
+    ),
+    write(
+        "Changes those that are named.",
+        TUNE,
+        does!(call => tune(call.engine, call.at("path")?, call.ask).await),
+    ),
+];
+
+/// Whether what a path below a login method names is there.
+fn has_entry<'a>(engine: &'a Engine, target: &'a Target) -> Answering<'a, Result<bool, ApiError>> {
+    Box::pin(async move {
+        let Place::Login { mount, .. } = &target.place else {
+            return Ok(false);
+        };
+        let name = target.said("role_name").or_else(|| target.said("username"));
+        Ok(engine
+            .logins
+            .has_entry(mount, name.unwrap_or_default())
+            .await?)
+    })
 }
 
-impl LoginRequest {
-    /// The login that a path and operation ask for, if they do. Decided here and
-    /// nowhere else: a write on a login path of a method that is enabled.
-    pub(super) fn of(engine: &Engine, route: &Route<'_>, operation: Operation) -> Option<Self> {
-        let (Route::Auth { path }, Operation::Write) = (route, operation) else {
-            return None;
-        };
-        let (mount, rest) = engine.logins.resolve(path)?;
-        mount.spec.kind.login(&rest)?;
-        Some(Self { mount, rest })
+/// A login: the one thing below `auth/` that needs no token.
+#[derive(Debug)]
+pub(super) struct LoginRequest<'a> {
+    mount: &'a LoginMount,
+    rest: &'a str,
+}
+
+impl<'a> LoginRequest<'a> {
+    /// The login that a path and operation ask for, if they do.
+    pub(super) fn of(target: &'a Target, operation: Operation) -> Option<Self> {
+        match (&target.place, target.handler(operation)) {
+            (Place::Login { mount, rest }, Some(Handler::Login)) => Some(Self { mount, rest }),
+            _ => None,
+        }
     }
 
     /// Logs in.
     pub(super) async fn answer(&self, engine: &Engine, fields: Fields, peer: IpAddr) -> Outcome {
         let kind = self.mount.spec.kind;
-        let login = kind.login(&self.rest).ok_or_else(ApiError::nothing_here)?;
+        let login = kind.login(self.rest).ok_or_else(ApiError::nothing_here)?;
         let fields = fields.keep(kind.login_fields())?;
-        let granted = engine.logins.log_in(&self.mount, login, fields, peer);
+        let granted = engine.logins.log_in(self.mount, login, fields, peer);
         Ok(Answer::granted(granted.await?))
-    }
-}
-
-/// Answers a path of a login method that is no login.
-pub(super) async fn answer(engine: &Engine, path: &str, ask: Ask) -> Outcome {
-    let (mount, rest) = engine
-        .logins
-        .resolve(path)
-        .ok_or_else(ApiError::nothing_here)?;
-    if mount.spec.kind.login(&rest).is_some() {
-        return Err(ApiError::wrong_method());
-    }
-    match mount.spec.kind {
-        Kind::AppRole => approle::answer(engine, &mount, &rest, ask).await,
-        Kind::Userpass => userpass::answer(engine, &mount, &rest, ask).await,
-        Kind::Jwt => jwt::answer(engine, &mount, &rest, ask).await,
     }
 }
 
@@ -166,7 +266,7 @@ pub(super) async fn enable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let description = fields.text("description")?.unwrap_or_default();
     let within = fields.object("config")?;
     let mut beside = VaultSettings::default();
-    vault_settings::take(&mut fields, Place::Beside, &mut beside)?;
+    vault_settings::take(&mut fields, vault_settings::Place::Beside, &mut beside)?;
     fields.ignore(&IGNORED_BESIDE);
     fields.ignore(&["plugin_version"]);
     fields.finish()?;
@@ -267,7 +367,11 @@ fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
         description: fields.text("description")?,
         ..LoginTunePatch::default()
     };
-    vault_settings::take(&mut fields, Place::Anywhere, &mut patch.vault)?;
+    vault_settings::take(
+        &mut fields,
+        vault_settings::Place::Anywhere,
+        &mut patch.vault,
+    )?;
     if let Some(name) = fields.text("token_type")? {
         let kind = RoleTokenKind::parse(&name).ok_or_else(|| {
             ApiError::bad_request(

@@ -13,9 +13,21 @@ use super::{
     Outcome,
     answer::{Answer, Body},
     ask::Ask,
+    endpoint::{Endpoint, at, does, field, read},
     error::ApiError,
 };
 use crate::{engine::Engine, mount::Mount, storage::RotationState};
+
+/// The path that measuring systems ask.
+pub(super) const ENDPOINTS: &[Endpoint] = &[at(
+    "sys/metrics",
+    "What there is to measure, in Prometheus' format.",
+)
+.on(&[read(
+    "Shows it.",
+    &[field::text("format", "prometheus, or left out.")],
+    does!(call => show(call.engine, call.ask).await),
+)])];
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 

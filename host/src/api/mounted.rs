@@ -5,14 +5,15 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome, accounts,
-    answer::{Answer, Data, Envelope, gone},
+    answer::{Answer, Data, Envelope},
     ask::Ask,
     ending::{self, Doomed},
+    endpoint::{
+        Document, Endpoint, Field, at, delete, does, field, list, read, read_or_write, write,
+    },
     error::ApiError,
     fields::Fields,
-    leases,
-    route::{Operation, Within, within_mount},
-    tasks, written_back,
+    leases, tasks, written_back,
 };
 use crate::{
     clock::Timestamp,
@@ -27,48 +28,212 @@ use crate::{
     task::{Done, Draining, Work},
 };
 
-/// Answers a path that no route of the host matches.
-pub(super) async fn answer(engine: &Engine, path: &str, mut ask: Ask) -> Outcome {
-    use Operation::{Delete, List, Read, Write};
+const PERIOD: Field = field::span(
+    "rotation_period",
+    "How often its credential is renewed; 0: never.",
+);
+const SCHEDULE: Field = field::text(
+    "rotation_schedule",
+    "When it is renewed, as cron has it, in UTC.",
+);
+const WINDOW: Field = field::span(
+    "rotation_window",
+    "How long after its time a scheduled renewal may begin.",
+);
+const GRACE: Field = field::span("rotation_grace", "How long the former one stays valid.");
 
-    let Some((mount, rest)) = engine.mounts.resolve(path) else {
-        return Err(no_mount(engine, path));
-    };
-    let within = within_mount(&rest);
-    ask.irreversible |= within.cannot_be_undone(ask.operation);
-    match (within, ask.operation) {
-        (Within::Config, Read) => show_config(engine, &mount).await,
-        (Within::Config, Write) => write_config(engine, &mount, ask).await,
-        (Within::Config, Delete) => remove_config(engine, &mount, ask).await,
-        (Within::RotateRoot, Write) => rotate(engine, &mount, ask).await,
-        (Within::RotateRootAbort, Write) => {
-            ask.expect_no_fields()?;
-            let left = engine.rotations.abort(&mount).await?;
-            Ok(Answer::done_with(left.into_iter().collect()))
-        }
-        (Within::RotateRootRetry, Write) => {
-            let mut fields = ask.into_fields();
-            let accept = fields.truth("accept")?.unwrap_or(false);
-            fields.finish()?;
-            let outcome = engine.rotations.retry(&mount, accept).await?;
-            Ok(rotated(outcome.version, outcome.metadata))
-        }
-        (Within::Roles, List) => Answer::list(engine.roles.list(&mount).await?),
-        (Within::Role { name }, Read) => show_role(engine, &mount, name).await,
-        (Within::Role { name }, Write) => write_role(engine, &mount, name, ask).await,
-        (Within::Role { name }, Delete) => remove_role(engine, &mount, name, ask).await,
-        (Within::Creds { role }, Read | Write) => issue(engine, &mount, role, ask).await,
-        (Within::StaticRoles, List) => accounts::list(engine, &mount).await,
-        (Within::StaticRole { name }, Read) => accounts::show(engine, &mount, name).await,
-        (Within::StaticRole { name }, Write) => accounts::write(engine, &mount, name, ask).await,
-        (Within::StaticRole { name }, Delete) => accounts::remove(engine, &mount, name, ask).await,
-        (Within::StaticCreds { name }, Read) => {
-            accounts::credential(engine, &mount, name, ask).await
-        }
-        (Within::RotateRole { name }, Write) => accounts::rotate(engine, &mount, name, ask).await,
-        (Within::Reconcile, Write) => reconcile(engine, &mount, ask).await,
-        (Within::Document { .. }, _) => Err(ApiError::nothing_here()),
-        _ => Err(ApiError::wrong_method()),
+/// The paths below a mount. Where a body is a document of the provider, its fields are
+/// those of the provider's schema, too.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("config", "The config with the root credential.")
+        .takes(Document::Config)
+        .exists(|engine, target| {
+            Box::pin(async move {
+                match target.mount() {
+                    Some(mount) => is_there(engine.settings.read(mount).await),
+                    None => Ok(false),
+                }
+            })
+        })
+        .on(&[
+            read(
+                "Shows it without its secrets.",
+                &[],
+                does!(call => show_config(call.engine, call.mount()?).await),
+            ),
+            write(
+                "Writes it.",
+                &[
+                    field::truth("rotate_on_config", "Whether the root credential is replaced at once."),
+                    PERIOD,
+                    SCHEDULE,
+                    WINDOW,
+                    GRACE,
+                ],
+                does!(call => write_config(call.engine, call.mount()?, call.ask).await),
+            ),
+            delete(
+                "Removes it, where no lease needs it.",
+                &[
+                    field::truth("revoke", "Whether the leases are ended first."),
+                    field::truth("force", "Whether it is removed though leases or a rotation need it."),
+                ],
+                does!(call => remove_config(call.engine, call.mount()?, call.ask).await),
+            ),
+        ]),
+    at("rotate-root", "The root credential.")
+        .also(&["config/rotate-root"])
+        .on(&[write(
+            "Replaces it.",
+            &[field::ASYNC],
+            does!(call => rotate(call.engine, call.mount()?, call.ask).await),
+        ).for_good()]),
+    at("rotate-root/retry", "A rotation that failed.")
+        .also(&["config/rotate-root/retry"])
+        .on(&[write(
+            "Takes it up again.",
+            &[field::truth("accept", "Whether what the provider gave is taken though it does not fit.")],
+            does!(call => retry(call.engine, call.mount()?, call.ask).await),
+        ).for_good()]),
+    at("rotate-root/abort", "A rotation that failed.")
+        .also(&["config/rotate-root/abort"])
+        .on(&[write(
+            "Gives it up.",
+            &[],
+            does!(call => abort(call.engine, call.mount()?, call.ask).await),
+        ).for_good()]),
+    at("roles", "What may be asked for.").on(&[list(
+        "Lists the roles.",
+        does!(call => Answer::list(call.engine.roles.list(call.mount()?).await?)),
+    )]),
+    at("roles/:name", "A role.")
+        .takes(Document::Role)
+        .exists(|engine, target| {
+            Box::pin(async move {
+                let name = target.said("name").unwrap_or_default().parse();
+                match (target.mount(), name) {
+                    (Some(mount), Ok(name)) => is_there(engine.roles.read(mount, &name).await),
+                    _ => Ok(false),
+                }
+            })
+        })
+        .on(&[
+            read(
+                "Shows it.",
+                &[],
+                does!(call => show_role(call.engine, call.mount()?, call.at("name")?).await),
+            ),
+            write(
+                "Writes it; what is not named stays.",
+                &[
+                    field::length("default_ttl", "Length of a lease that asks for none."),
+                    field::length("max_ttl", "Longest life of a lease."),
+                    field::number("max_leases", "Leases of the role at a time; 0: any number."),
+                    field::text("name_template", "How credentials are named upstream."),
+                    field::truth("bind_to_token", "Whether leases end with the token of who asked."),
+                    field::text("db_name", "Kept, and means nothing."),
+                    field::truth("replace", "Whether what is not named has its default again."),
+                ],
+                does!(call => write_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+            ),
+            delete(
+                "Removes it. Its leases live on, unless they are to end.",
+                &[
+                    field::truth("revoke", "Whether its leases end."),
+                    field::SYNC,
+                    field::ASYNC,
+                ],
+                does!(call => remove_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+            ),
+        ]),
+    at("creds/:role", "A credential of a role.")
+        .takes(Document::Request)
+        .on(&[read_or_write(
+            "Issues one; a write may hold the fields of a request.",
+            &[field::length("ttl", "Length of the lease."), field::ASYNC],
+            does!(call => issue(call.engine, call.mount()?, call.at("role")?, call.ask).await),
+        )]),
+    at("static-roles", "Existing accounts whose credential is renewed.").on(&[list(
+        "Lists them.",
+        does!(call => accounts::list(call.engine, call.mount()?).await),
+    )]),
+    at("static-roles/:name", "An existing account.")
+        .takes(Document::StaticRole)
+        .exists(|engine, target| {
+            Box::pin(async move {
+                let name = target.said("name").unwrap_or_default().parse();
+                match (target.mount(), name) {
+                    (Some(mount), Ok(name)) => is_there(engine.accounts.read(mount, &name).await),
+                    _ => Ok(false),
+                }
+            })
+        })
+        .on(&[
+            read(
+                "Shows it.",
+                &[],
+                does!(call => accounts::show(call.engine, call.mount()?, call.at("name")?).await),
+            ),
+            write(
+                "Takes it over, or changes it.",
+                &[
+                    field::text("username", "The account."),
+                    PERIOD,
+                    SCHEDULE,
+                    WINDOW,
+                    GRACE,
+                    field::number("keep", "How many credentials stay valid: 1, or 2."),
+                    field::truth("skip_import_rotation", "Whether its credential stays when it is taken over."),
+                ],
+                does!(call => accounts::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+            ),
+            delete(
+                "Leaves it alone from now on.",
+                &[field::truth("force", "Whether it is left though a renewal goes on.")],
+                does!(call => accounts::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+            ),
+        ]),
+    at("static-creds/:name", "The credential of an existing account.").on(&[read(
+        "Shows it.",
+        &[field::text("version", "current, previous, or a number.")],
+        does!(call => accounts::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+    )]),
+    at("rotate-role/:name", "The credential of an existing account.").on(&[write(
+        "Renews it.",
+        &[],
+        does!(call => accounts::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+    ).for_good()]),
+    at("reconcile", "What upstream holds, beside the leases.").on(&[write(
+        "Shows what differs, and ends the orphans that are named.",
+        &[
+            field::truth("dry_run", "Whether nothing is ended; so unless it is false."),
+            field::texts("revoke", "The orphans to end."),
+            field::ASYNC,
+        ],
+        does!(call => reconcile(call.engine, call.mount()?, call.ask).await),
+    ).for_good()]),
+];
+
+async fn abort(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    let left = engine.rotations.abort(mount).await?;
+    Ok(Answer::done_with(left.into_iter().collect()))
+}
+
+async fn retry(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let accept = fields.truth("accept")?.unwrap_or(false);
+    fields.finish()?;
+    let outcome = engine.rotations.retry(mount, accept).await?;
+    Ok(rotated(outcome.version, outcome.metadata))
+}
+
+/// Whether what a path below a mount names is there.
+fn is_there(found: Result<impl Sized, Refusal>) -> Result<bool, ApiError> {
+    match found {
+        Ok(_) => Ok(true),
+        Err(Refusal::NotFound(_)) => Ok(false),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 
@@ -190,7 +355,7 @@ async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize
         );
         return Err(Refusal::Conflict(sentence).into());
     }
-    let (prefix, newest) = (path.as_str(), leases::newest(engine)?);
+    let (prefix, newest) = (path.as_str(), ending::newest(engine)?);
     let count = engine.leases.revoke_all(&mount).await?;
     let ending = engine
         .leases
@@ -408,7 +573,7 @@ async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome 
 
 /// 404 with a sentence that names the nearest mount: a path is longer than its
 /// mount, so as many segments of it are compared as the mount has.
-fn no_mount(engine: &Engine, path: &str) -> ApiError {
+pub(super) fn no_mount(engine: &Engine, path: &str) -> ApiError {
     let mounts: Vec<String> = engine
         .mounts
         .every()

@@ -7,9 +7,11 @@ use super::{
     answer::Answer,
     ask::Ask,
     ending::{self, Doomed},
+    endpoint::{Endpoint, Field, at, delete, does, field, read, write},
     error::ApiError,
     fields::Fields,
     logins,
+    operation::ALL,
     vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN, Place},
 };
 use crate::{
@@ -23,6 +25,132 @@ use crate::{
     refusal::Refusal,
     task::Draining,
 };
+
+/// The settings of a mount that are its own.
+const TUNE: &[Field] = &[
+    field::span("default_lease_ttl", "Length of a lease that asks for none."),
+    field::length("max_lease_ttl", "Longest life of a lease."),
+    field::text("description", "What it is for."),
+    field::text("plugin_version", "The version of the plugin that it runs."),
+    field::texts(
+        "allowed_hosts",
+        "Which of the hosts that the provider asks for it may reach.",
+    ),
+    field::text(
+        "extra_roots",
+        "Certificates, as PEM, that it trusts beside the public ones.",
+    ),
+    field::number("max_leases", "Leases at a time; 0: any number."),
+    field::number("max_concurrency", "Calls of the provider at a time."),
+    field::span("timeout", "How long a call may take."),
+    field::span("task_timeout", "How long a call of a task may take."),
+    field::truth(
+        "revoke_leases_with_role",
+        "Whether leases end with their role.",
+    ),
+    field::text(
+        "listing_visibility",
+        "unauth: also who has no token is shown that there is such a mount.",
+    ),
+    field::texts(
+        "audit_non_hmac_request_keys",
+        "Fields of requests that stand in the audit log as they are.",
+    ),
+    field::texts(
+        "audit_non_hmac_response_keys",
+        "Fields of answers that stand in the audit log as they are.",
+    ),
+    field::texts("passthrough_request_headers", "Kept, and means nothing."),
+    field::texts("allowed_response_headers", "Kept, and means nothing."),
+    field::texts("allowed_managed_keys", "Kept, and means nothing."),
+    field::object("options", "Kept, and means nothing."),
+    field::object("user_lockout_config", "Kept, and means nothing."),
+];
+
+/// The paths of mounts.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/mounts", "The mounted providers.").on(&[read(
+        "Lists them.",
+        &[],
+        does!(call => list(call.engine).await),
+    )]),
+    at("sys/mounts/*path", "A provider at a path.").on(&[
+        read(
+            "Shows it.",
+            &[],
+            does!(call => show(call.engine, call.at("path")?).await),
+        ),
+        write(
+            "Mounts one.",
+            &[
+                field::text("type", "The name of the plugin. Required."),
+                field::text(
+                    "plugin_name",
+                    "The name of the plugin, where the type is plugin.",
+                ),
+                field::text("description", "What it is for."),
+                field::text("plugin_version", "The version of the plugin that it runs."),
+                field::object("config", "The settings, as tune has them."),
+                field::truth("local", "Kept, and means nothing."),
+                field::truth("seal_wrap", "Kept, and means nothing."),
+                field::truth("external_entropy_access", "Kept, and means nothing."),
+                field::object("options", "Kept, and means nothing."),
+            ],
+            does!(call => create(call.engine, call.at("path")?, call.ask).await),
+        ),
+        delete(
+            "Unmounts it; its leases are revoked.",
+            &[field::SYNC, field::ASYNC],
+            does!(call => remove(call.engine, call.at("path")?, call.ask).await),
+        ),
+    ]),
+    at("sys/mounts/*path/tune", "The settings of a mount.").on(&[
+        read(
+            "Shows them.",
+            &[],
+            does!(call => show_tune(call.engine, call.at("path")?).await),
+        ),
+        write(
+            "Changes those that are named.",
+            TUNE,
+            does!(call => tune(call.engine, call.at("path")?, call.ask).await),
+        ),
+    ]),
+    at("sys/remount", "Moves a mount, with its leases and roles.")
+        .sudo(ALL)
+        .on(&[write(
+            "Moves it. What begins with auth/ is a login method.",
+            &[
+                field::text("from", "The path that it has. Required."),
+                field::text("to", "The path that it shall have. Required."),
+            ],
+            does!(call => remount(call.engine, call.ask).await),
+        )]),
+    at("sys/remount/status/:migration_id", "How a move stands.").on(&[read(
+        "Shows it.",
+        &[],
+        does!(call => remount_status(call.engine, call.at("migration_id")?)),
+    )]),
+    at(
+        "sys/internal/ui/mounts",
+        "The mounts and login methods that the caller may know of.",
+    )
+    .showing_strangers(|engine| Box::pin(list_for_strangers(engine)))
+    .on(&[read(
+        "Shows them.",
+        &[],
+        does!(call => list_for_ui(call.engine, &call.ask).await),
+    )]),
+    at(
+        "sys/internal/ui/mounts/*path",
+        "The mount that answers a path.",
+    )
+    .on(&[read(
+        "Shows it.",
+        &[],
+        does!(call => show_for_path(call.engine, call.at("path")?, &call.ask).await),
+    )]),
+];
 
 /// `GET sys/mounts`: by path, with the slash that Vault puts behind it.
 pub(super) async fn list(engine: &Engine) -> Outcome {

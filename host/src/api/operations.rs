@@ -9,90 +9,110 @@ use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope},
     ask::Ask,
+    desk::Desk,
+    endpoint::{Endpoint, at, does, field, list, read},
     error::ApiError,
-    host_info,
-    in_flight::InFlight,
-    system,
+    host_info, system,
 };
-use crate::{
-    config::Config,
-    engine::Engine,
-    monitor::{Format, Monitors},
-};
+use crate::{engine::Engine, monitor::Format};
 
-/// What these paths tell of, beside the engines.
-#[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) in_flight: InFlight,
-    monitors: Monitors,
-    /// Where the server was told to listen.
-    address: String,
+/// What operators look at.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/host-info", "The machine that the server runs on.").on(&[read(
+        "Shows processors, memory, disks and system.",
+        &[],
+        does!(call => host_info(call.engine).await),
+    )]),
+    at("sys/in-flight-req", "The requests that are being answered.").on(&[read(
+        "Shows them by id.",
+        &[],
+        does!(call => in_flight(call.desk)),
+    )]),
+    at(
+        "sys/ha-status",
+        "The servers of the installation: the one there is.",
+    )
+    .on(&[read("Shows it.", &[], does!(call => nodes(call.desk)))]),
+    at("sys/monitor", "The log, while it is written.").on(&[read(
+        "Sends lines until the caller goes.",
+        &[
+            field::text(
+                "log_level",
+                "The least level: trace, debug, info, warn or error.",
+            ),
+            field::text("log_format", "standard or json."),
+        ],
+        does!(call => monitor(call.desk, call.ask)),
+    )]),
+    at(
+        "sys/version-history",
+        "The versions that ran on this database.",
+    )
+    .on(&[list(
+        "Shows them with their first start.",
+        does!(call => versions(call.engine).await),
+    )]),
+    at(
+        "sys/internal/counters/:what",
+        "How many there are: tokens, or entities.",
+    )
+    .on(&[read(
+        "Shows it.",
+        &[],
+        does!(call => counter(call.engine, call.at("what")?).await),
+    )]),
+];
+
+/// `GET sys/in-flight-req`, which Vault answers without an envelope.
+fn in_flight(desk: &Desk) -> Outcome {
+    Ok(Answer::bare(desk.in_flight.shown()))
 }
 
-impl Desk {
-    pub(super) fn new(config: &Config, monitors: Monitors) -> Self {
-        let scheme = match config.tls {
-            Some(_) => "https",
-            None => "http",
-        };
-        Self {
-            in_flight: InFlight::default(),
-            monitors,
-            address: format!("{scheme}://{}", config.listen),
+/// `GET sys/ha-status`: the one server there is.
+fn nodes(desk: &Desk) -> Outcome {
+    Ok(Answer::data_on_top(json!({
+        "nodes": [{
+            "hostname": host_info::hostname(),
+            "api_address": desk.address,
+            "cluster_address": "",
+            "active_node": true,
+            "last_echo": Value::Null,
+            "version": system::VAULT_VERSION,
+        }],
+    })))
+}
+
+/// `GET sys/monitor`: the log, as it is written, until the caller has enough.
+fn monitor(desk: &Desk, ask: Ask) -> Outcome {
+    let mut fields = ask.into_fields();
+    let level = fields.text("log_level")?.unwrap_or_default();
+    let format = fields.text("log_format")?.unwrap_or_default();
+    fields.finish()?;
+    let level = level_of(&level).ok_or_else(|| {
+        ApiError::bad_request(
+            "unknown log level: log_level must be error, warn, info, debug or trace",
+        )
+    })?;
+    let format = match format.as_str() {
+        "" | "standard" => Format::Text,
+        "json" => Format::Json,
+        _ => {
+            return Err(ApiError::bad_request(
+                "unknown log format: log_format must be standard or json",
+            ));
         }
-    }
-
-    /// `GET sys/in-flight-req`, which Vault answers without an envelope.
-    pub(super) fn in_flight(&self) -> Outcome {
-        Ok(Answer::bare(self.in_flight.shown()))
-    }
-
-    /// `GET sys/ha-status`: the one server there is.
-    pub(super) fn nodes(&self) -> Outcome {
-        Ok(Answer::data_on_top(json!({
-            "nodes": [{
-                "hostname": host_info::hostname(),
-                "api_address": self.address,
-                "cluster_address": "",
-                "active_node": true,
-                "last_echo": Value::Null,
-                "version": system::VAULT_VERSION,
-            }],
-        })))
-    }
-
-    /// `GET sys/monitor`: the log, as it is written, until the caller has enough.
-    pub(super) fn monitor(&self, ask: Ask) -> Outcome {
-        let mut fields = ask.into_fields();
-        let level = fields.text("log_level")?.unwrap_or_default();
-        let format = fields.text("log_format")?.unwrap_or_default();
-        fields.finish()?;
-        let level = level_of(&level).ok_or_else(|| {
-            ApiError::bad_request(
-                "unknown log level: log_level must be error, warn, info, debug or trace",
-            )
-        })?;
-        let format = match format.as_str() {
-            "" | "standard" => Format::Text,
-            "json" => Format::Json,
-            _ => {
-                return Err(ApiError::bad_request(
-                    "unknown log format: log_format must be standard or json",
-                ));
-            }
-        };
-        let watch = self.monitors.watch(level, format).ok_or_else(|| {
-            ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many watch the log already: end another sys/monitor first",
-            )
-        })?;
-        Ok(Answer {
-            status: StatusCode::OK,
-            body: Body::Lines(watch),
-            task: None,
-        })
-    }
+    };
+    let watch = desk.monitors.watch(level, format).ok_or_else(|| {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many watch the log already: end another sys/monitor first",
+        )
+    })?;
+    Ok(Answer {
+        status: StatusCode::OK,
+        body: Body::Lines(watch),
+        task: None,
+    })
 }
 
 fn level_of(name: &str) -> Option<Level> {

@@ -11,30 +11,72 @@
 use serde_json::{Map, Value};
 
 use super::{
+    endpoint::{Document, Place, Target},
     fields::Notices,
-    route::{Route, Within, within_mount},
 };
-use crate::{engine::Engine, weak};
+use crate::{engine::Engine, id::MountPath, weak};
 
-/// Drops what `route` says from the fields of a request.
+/// The names under which clients repeat what stands in a path for a name of its
+/// pattern.
+fn names_of(name: &'static str) -> &'static [&'static str] {
+    match name {
+        "path" => &["path", "mount_point"],
+        "type" => &["type", "plugin_type"],
+        "name" => &["name", "role_name"],
+        "role" => &["name", "role", "role_name"],
+        "role_name" => &["name", "role_name"],
+        "username" => &["name", "username"],
+        "lease_id" => &["lease_id", "url_lease_id"],
+        "prefix" => &["prefix", "path_prefix"],
+        "task_id" => &["id", "task_id"],
+        "mount_accessor" => &["mount_accessor"],
+        "alias_identifier" => &["alias_identifier"],
+        "migration_id" => &["migration_id"],
+        "number" => &["number"],
+        _ => &[],
+    }
+}
+
+/// Drops what a path says from the fields of a request.
 pub(super) async fn drop_from(
     fields: &mut Map<String, Value>,
     engine: &Engine,
-    route: &Route<'_>,
+    target: &Target,
     notices: &Notices,
 ) {
     if fields.is_empty() {
         return;
     }
-    if let Route::Mounted { path } = route {
-        drop_from_document(fields, engine, path).await;
-        return;
+    let named = target.all_said().flat_map(|(name, said)| {
+        let names = names_of(name).iter();
+        names.map(move |name| (*name, said))
+    });
+    match &target.place {
+        Place::Provider { mount, .. } => {
+            let said: Vec<_> = named.chain([("mount_point", mount.as_str())]).collect();
+            drop_from_document(fields, engine, mount, target, &said).await;
+        }
+        Place::Login { mount, .. } => {
+            drop_said(
+                fields,
+                named.chain([("mount_point", mount.path().as_str())]),
+                notices,
+            );
+        }
+        Place::Host | Place::NoMount | Place::Nowhere => drop_said(fields, named, notices),
     }
-    for (name, said) in of(engine, route) {
+}
+
+fn drop_said<'s>(
+    fields: &mut Map<String, Value>,
+    said: impl Iterator<Item = (&'static str, &'s str)>,
+    notices: &Notices,
+) {
+    for (name, said) in said {
         let Some(given) = fields.shift_remove(name) else {
             continue;
         };
-        if !given.is_null() && !says(&given, &said) {
+        if !given.is_null() && !says(&given, said) {
             notices.add(format!(
                 "{name} was ignored: the path says another, and counts"
             ));
@@ -42,78 +84,15 @@ pub(super) async fn drop_from(
     }
 }
 
-/// The names under which clients repeat what a path of the host says, each with what
-/// it says.
-fn of(engine: &Engine, route: &Route<'_>) -> Vec<(&'static str, String)> {
-    let said = |names: &[&'static str], value: &str| -> Vec<(&'static str, String)> {
-        names.iter().map(|name| (*name, value.to_owned())).collect()
-    };
-    match route {
-        Route::Mount { path }
-        | Route::MountTune { path }
-        | Route::UiMount { path }
-        | Route::Login { path }
-        | Route::LoginTune { path, .. } => said(&["path", "mount_point"], path),
-        Route::CatalogType { kind } => said(&["type", "plugin_type"], kind),
-        Route::CatalogEntry { kind, name } => {
-            [said(&["type", "plugin_type"], kind), said(&["name"], name)].concat()
-        }
-        Route::LeaseRenew { id } | Route::LeaseRevoke { id } if !id.is_empty() => {
-            said(&["lease_id", "url_lease_id"], id)
-        }
-        Route::LeaseLookup { prefix } if !prefix.is_empty() => said(&["prefix"], prefix),
-        Route::LeaseRevokePrefix { prefix } | Route::LeaseRevokeForce { prefix } => {
-            said(&["prefix", "path_prefix"], prefix)
-        }
-        Route::TokenCreate { role: Some(role) } => said(&["role_name", "role"], role),
-        Route::TokenRole { name } => said(&["role_name", "name"], name),
-        Route::UnlockUser { accessor, name } => [
-            said(&["mount_accessor"], accessor),
-            said(&["alias_identifier"], name),
-        ]
-        .concat(),
-        Route::Policy { name } | Route::AclPolicy { name } => said(&["name"], name),
-        Route::Task { id } => said(&["id", "task_id"], id),
-        Route::RemountStatus { id } => said(&["migration_id"], id),
-        Route::Quarantined { number } => said(&["number"], number),
-        Route::Auth { path } => of_login_method(engine, path),
-        _ => Vec::new(),
-    }
-}
-
-fn of_login_method(engine: &Engine, path: &str) -> Vec<(&'static str, String)> {
-    let Some((mount, rest)) = engine.logins.resolve(path) else {
-        return Vec::new();
-    };
-    let segments: Vec<&str> = rest.split('/').collect();
-    let names: (&[&'static str], &str) = match segments.as_slice() {
-        ["role", name, ..] => (&["role_name", "name"], name),
-        ["users" | "login", name, ..] => (&["username", "name"], name),
-        _ => (&[], ""),
-    };
-    let (names, value) = names;
-    let mut said: Vec<_> = names.iter().map(|name| (*name, value.to_owned())).collect();
-    said.push(("mount_point", mount.path().to_string()));
-    said
-}
-
-async fn drop_from_document(fields: &mut Map<String, Value>, engine: &Engine, path: &str) {
-    let Some((mount, rest)) = engine.mounts.resolve(path) else {
-        return;
-    };
-    let within = within_mount(&rest);
-    let names: &[(&str, &str)] = match within {
-        Within::Role { name } => &[("name", name), ("role_name", name)],
-        Within::Creds { role } => &[("name", role), ("role", role), ("role_name", role)],
-        Within::StaticRole { name }
-        | Within::StaticCreds { name }
-        | Within::RotateRole { name } => &[("name", name), ("role_name", name)],
-        _ => &[],
-    };
-    let of_mount = [("mount_point", mount.as_str())];
-    let repeated: Vec<&str> = names
+async fn drop_from_document(
+    fields: &mut Map<String, Value>,
+    engine: &Engine,
+    mount: &MountPath,
+    target: &Target,
+    said: &[(&'static str, &str)],
+) {
+    let repeated: Vec<&str> = said
         .iter()
-        .chain(&of_mount)
         .filter(|(name, said)| fields.get(*name).is_some_and(|given| says(given, said)))
         .map(|(name, _)| *name)
         .collect();
@@ -121,17 +100,17 @@ async fn drop_from_document(fields: &mut Map<String, Value>, engine: &Engine, pa
         return;
     }
     // Where the mount or its provider is not to be had, the handler says why.
-    let Ok(opened) = engine.mounts.open(&mount) else {
+    let Ok(opened) = engine.mounts.open(mount) else {
         return;
     };
     let Ok(plugin) = engine.mounts.plugin(&opened).await else {
         return;
     };
-    let schema = match within {
-        Within::Config => &plugin.config,
-        Within::Creds { .. } => &plugin.request,
-        Within::StaticRole { .. } => &plugin.static_role,
-        _ => &plugin.role,
+    let schema = match target.endpoint.and_then(|it| it.document) {
+        Some(Document::Config) => &plugin.config,
+        Some(Document::Request) => &plugin.request,
+        Some(Document::StaticRole) => &plugin.static_role,
+        Some(Document::Role) | None => &plugin.role,
     };
     for name in repeated {
         if !schema.names(name) {

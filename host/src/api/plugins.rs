@@ -6,7 +6,9 @@ use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
+    endpoint::{Endpoint, Field, at, delete, does, field, read, read_or_list, write},
     error::ApiError,
+    operation::{ALL, Operation},
 };
 use crate::{
     catalog::{CatalogEntry, PinSpec},
@@ -17,6 +19,86 @@ use crate::{
     suggest,
     upgrade::Change,
 };
+
+const VERSION: Field = field::text("version", "The version; left out: the one without.");
+
+/// The paths of plugins.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/plugins/catalog", "The pinned plugins.").on(&[read_or_list(
+        "Lists them.",
+        &[],
+        does!(call => catalog(call.engine).await),
+    )]),
+    at("sys/plugins/catalog/:type", "The pinned plugins of a type.").on(&[read_or_list(
+        "Lists them.",
+        &[],
+        does!(call => names(call.engine, call.at("type")?).await),
+    )]),
+    at("sys/plugins/catalog/:type/:name", "A pinned plugin.")
+        .sudo(&[Operation::List, Operation::Write, Operation::Delete])
+        .on(&[
+            read(
+                "Shows it.",
+                &[VERSION],
+                does!(call => show(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
+            ),
+            write(
+                "Pins it.",
+                &[
+                    field::text("sha256", "The SHA-256 of the file, in hex."),
+                    field::text("sha_256", "The same, as it was called first."),
+                    field::text("command", "The name of the file in the plugin directory."),
+                    VERSION,
+                    field::truth("replace", "Whether a pin of the same name and version is replaced."),
+                    field::truth("force", "Whether it is taken though mounts do not fit it."),
+                ],
+                does!(call => register(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
+            ),
+            delete(
+                "Removes the pin.",
+                &[VERSION],
+                does!(call => remove(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
+            ),
+        ]),
+    at("sys/plugins/pins", "What is pinned, and what of it is there.").on(&[read(
+        "Shows it.",
+        &[],
+        does!(call => pins(call.engine).await),
+    )]),
+    at("sys/plugins/unpinned", "Files of the plugin directory that no pin names.").on(&[read(
+        "Shows them.",
+        &[],
+        does!(call => unpinned(call.engine).await),
+    )]),
+    at(
+        "sys/plugins/inspect/:file",
+        "What a file of the plugin directory wants and is made of.",
+    )
+    .sudo(ALL)
+    .on(&[read(
+        "Has it describe itself, and pins nothing.",
+        &[],
+        does!(call => inspect(call.engine, call.at("file")?, call.ask).await),
+    )]),
+    at("sys/plugins/reload/backend", "Reads plugins again.").on(&[write(
+        "Reads every one of them again; one of the fields must be there.",
+        &[
+            field::text("plugin", "The name of a plugin."),
+            field::texts("mounts", "Paths of mounts."),
+            field::text("scope", "Taken, and means nothing: there is one server."),
+        ],
+        does!(call => reload(call.engine, call.ask).await),
+    )]),
+    at("sys/plugins/upgrade", "Has mounts run another version.").on(&[write(
+        "Moves them, all or none.",
+        &[
+            field::text("plugin", "The name of the plugin. Required."),
+            VERSION,
+            field::truth("force", "Whether it is done though mounts do not fit."),
+        ],
+        does!(call => upgrade(call.engine, call.ask).await),
+    )]),
+];
 
 /// The one kind of plugin that can be pinned.
 const SECRET: &str = "secret";

@@ -5,9 +5,79 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, answer::Answer, ask::Ask, error::ApiError, fields::Fields, path::canonical_text,
+    Outcome,
+    answer::Answer,
+    ask::Ask,
+    endpoint::{
+        self, Endpoint, Field, at, delete, does, field, read, read_or_list, routes::Routes,
+    },
+    error::ApiError,
+    fields::Fields,
 };
 use crate::{engine::Engine, policies::PolicyView, policy::Policy, suggest::shown as readable};
+
+const POLICY: Field = field::text("policy", "The rules, as HCL or JSON, or Base64 of either.");
+const RULES: Field = field::text("rules", "The rules, as the field was called first.");
+const CAS: Field = field::number(
+    "cas",
+    "The version that it must have; 0: there must be none.",
+);
+
+/// The paths of policies.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/policies/acl", "The policies.").on(&[read_or_list(
+        "Lists them.",
+        &[],
+        does!(call => list(call.engine, "").await),
+    )]),
+    at("sys/policies/acl/~*name", "A policy.").on(&[
+        read(
+            "Shows it.",
+            &[],
+            does!(call => show(call.engine, call.at("name")?).await),
+        ),
+        endpoint::list(
+            "Lists those below it.",
+            does!(call => list(call.engine, call.at("name")?).await),
+        ),
+        endpoint::write(
+            "Writes it.",
+            &[POLICY, CAS],
+            does!(call => write(call.engine, call.routes, call.at("name")?, call.ask).await),
+        ),
+        delete(
+            "Removes it.",
+            &[],
+            does!(call => remove(call.engine, call.at("name")?).await),
+        ),
+    ]),
+    at("sys/policy", "The policies, as Vault had them first.").on(&[read_or_list(
+        "Lists them.",
+        &[],
+        does!(call => list_legacy(call.engine, "").await),
+    )]),
+    at("sys/policy/~*name", "A policy, as Vault had them first.").on(&[
+        read(
+            "Shows it.",
+            &[],
+            does!(call => show_legacy(call.engine, call.at("name")?).await),
+        ),
+        endpoint::list(
+            "Lists those below it.",
+            does!(call => list_legacy(call.engine, call.at("name")?).await),
+        ),
+        endpoint::write(
+            "Writes it.",
+            &[POLICY, RULES, CAS],
+            does!(call => write_legacy(call.engine, call.routes, call.at("name")?, call.ask).await),
+        ),
+        delete(
+            "Removes it.",
+            &[],
+            does!(call => remove(call.engine, call.at("name")?).await),
+        ),
+    ]),
+];
 
 /// `LIST sys/policies/acl[/:prefix]`
 pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
@@ -22,11 +92,11 @@ pub(super) async fn show(engine: &Engine, name: &str) -> Outcome {
 }
 
 /// `PUT sys/policies/acl/:name`
-pub(super) async fn write(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+pub(super) async fn write(engine: &Engine, routes: &Routes, name: &str, ask: Ask) -> Outcome {
     let warnings = renamed(name, &ask);
     let mut fields = ask.into_fields();
     let text = fields.required("policy")?;
-    store(engine, name, text, fields, warnings).await
+    store((engine, routes), name, text, fields, warnings).await
 }
 
 /// `DELETE` of either path; gone already is done.
@@ -54,7 +124,12 @@ pub(super) async fn show_legacy(engine: &Engine, name: &str) -> Outcome {
 }
 
 /// `PUT sys/policy/:name`, which takes the text as `rules`, too.
-pub(super) async fn write_legacy(engine: &Engine, name: &str, ask: Ask) -> Outcome {
+pub(super) async fn write_legacy(
+    engine: &Engine,
+    routes: &Routes,
+    name: &str,
+    ask: Ask,
+) -> Outcome {
     let mut warnings = renamed(name, &ask);
     let mut fields = ask.into_fields();
     let rules = fields.text("rules")?.filter(|text| !text.is_empty());
@@ -67,7 +142,7 @@ pub(super) async fn write_legacy(engine: &Engine, name: &str, ask: Ask) -> Outco
         }
         (None, None) => fields.required("policy")?,
     };
-    store(engine, name, text, fields, warnings).await
+    store((engine, routes), name, text, fields, warnings).await
 }
 
 /// What to say where the path that was sent spells the name otherwise.
@@ -82,7 +157,7 @@ fn renamed(name: &str, ask: &Ask) -> Vec<String> {
 
 /// Writes a policy from its text and what else stands in the request.
 async fn store(
-    engine: &Engine,
+    (engine, routes): (&Engine, &Routes),
     name: &str,
     text: String,
     mut fields: Fields,
@@ -107,18 +182,18 @@ async fn store(
     fields.finish()?;
     let text = decoded(text);
     engine.policies.write(name, &text, expected).await?;
-    warnings.extend(unmatched(engine, &text));
+    warnings.extend(unmatched(engine, routes, &text));
     Ok(Answer::done_with(warnings))
 }
 
 /// What to say of rules for a spelling in which no request is judged: they grant
 /// nothing, and deny nothing.
-fn unmatched(engine: &Engine, text: &str) -> Vec<String> {
+fn unmatched(engine: &Engine, routes: &Routes, text: &str) -> Vec<String> {
     let Ok(policy) = Policy::parse(text) else {
         return Vec::new();
     };
     let paths = policy.paths().filter_map(|path| {
-        let judged = canonical_text(&path, |path| engine.logins.kind_at(path))?;
+        let judged = routes.canonical_text(&path, |path| engine.logins.kind_at(path))?;
         (judged != path).then(|| {
             format!(
                 "path {:?} meets no request: one that is written so is judged as {:?}",

@@ -13,9 +13,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::{Body, Data},
+    endpoint::Target,
     in_flight::UnderWay,
     masked,
-    route::{Operation, Route},
+    operation::Operation,
+    table::ROUTES,
 };
 use crate::{
     audit, auth::Identity, clock::Timestamp, keyring::Keyring,
@@ -57,11 +59,8 @@ impl Record {
             method: suggest::shown(method.as_str()),
             path: masked::path(&readable(path)),
             operation: None,
-            // Known only once the path was understood, and these three are exact.
-            audited: !matches!(
-                path,
-                "/v1/sys/health" | "/v1/sys/seal-status" | "/v1/sys/leader"
-            ),
+            // Until the path is understood, only as it is usually written.
+            audited: ROUTES.is_audited(path),
             caller: Value::Null,
             known: false,
             body: Value::Null,
@@ -98,15 +97,10 @@ impl Record {
     }
 
     /// Notes what the path turned out to be.
-    pub(super) fn locate(
-        &mut self,
-        segments: &[String],
-        operation: Option<Operation>,
-        route: &Route<'_>,
-    ) {
-        self.path = masked::path(&segments.join("/"));
+    pub(super) fn locate(&mut self, target: &Target, operation: Option<Operation>) {
+        self.path = masked::path(&target.path);
         self.operation = operation;
-        self.audited = route.is_audited();
+        self.audited = target.is_audited();
     }
 
     /// Notes who asked.

@@ -6,9 +6,33 @@ use tokio::fs::File;
 use super::{
     Outcome,
     answer::{Answer, Body},
+    endpoint::{Endpoint, at, does, read},
     error::ApiError,
+    operation::ALL,
 };
 use crate::{engine::Engine, event::Event, refusal::Refusal, storage::BackupError};
+
+/// The paths of the database.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/storage/backup", "A backup of the database.")
+        .sudo(ALL)
+        .on(&[read(
+            "Sends it.",
+            &[],
+            does!(call => back_up(call.engine).await),
+        )]),
+    #[cfg(feature = "test-hooks")]
+    at("sys/test/storage", "What fails in a test.")
+        .sudo(ALL)
+        .on(&[super::endpoint::write(
+            "Has it fail.",
+            &[
+                super::endpoint::field::number("max_pages", "How large the database may be."),
+                super::endpoint::field::number("writes", "How many writes go well."),
+            ],
+            does!(call => fail(call.engine, call.ask).await),
+        )]),
+];
 
 /// `GET sys/storage/backup`: the database as it is now, in one file.
 pub(super) async fn back_up(engine: &Engine) -> Outcome {

@@ -8,11 +8,94 @@ use serde_json::{Map, Value, json};
 use super::{
     Outcome,
     answer::Answer,
+    endpoint::{Endpoint, Handler, at, field, verb},
     error::ApiError,
     fields::{Fields, Notices},
-    route::{Operation, Route},
+    operation::Operation,
 };
 use crate::installation::Installation;
+
+/// The paths that need no token.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/health", "Whether the server serves.")
+        .unaudited()
+        .on(&[verb(
+            &[Operation::Read],
+            "Answers 200 where it does, and 501 where it is not initialised.",
+            &[
+                field::number("activecode", "The status instead of 200."),
+                field::number("uninitcode", "The status instead of 501."),
+                field::number("standbycode", "Taken, and never the case."),
+                field::number("sealedcode", "Taken, and never the case."),
+                field::truth("standbyok", "Taken, and never the case."),
+                field::truth("perfstandbyok", "Taken, and never the case."),
+            ],
+            Handler::Anybody(|installation, fields| {
+                Box::pin(async move { health(installation, fields) })
+            }),
+        )]),
+    at("sys/seal-status", "Whether the server has its keys.")
+        .unaudited()
+        .on(&[verb(
+            &[Operation::Read],
+            "Shows it.",
+            &[],
+            Handler::Anybody(|installation, _| {
+                Box::pin(async move { Ok(seal_status(is_initialised(installation))) })
+            }),
+        )]),
+    at("sys/init", "Makes an installation.").on(&[
+        verb(
+            &[Operation::Read],
+            "Whether there is one.",
+            &[],
+            Handler::Anybody(|installation, _| {
+                Box::pin(async move {
+                    let initialised = is_initialised(installation);
+                    Ok(Answer::bare(json!({ "initialized": initialised })))
+                })
+            }),
+        ),
+        verb(
+            &[Operation::Write],
+            "Makes keys and the root token, which is in the answer alone.",
+            &[
+                field::number(
+                    "secret_shares",
+                    "Taken, and means nothing: the root key is in a file.",
+                ),
+                field::number("secret_threshold", "Taken, and means nothing."),
+                field::number("stored_shares", "Taken, and means nothing."),
+                field::number("recovery_shares", "Taken, and means nothing."),
+                field::number("recovery_threshold", "Taken, and means nothing."),
+                field::texts("pgp_keys", "Must be empty."),
+                field::texts("recovery_pgp_keys", "Must be empty."),
+                field::text("root_token_pgp_key", "Must be empty."),
+            ],
+            Handler::Anybody(|installation, fields| Box::pin(init(installation, fields))),
+        ),
+    ]),
+    at("sys/leader", "Which server leads: the one there is.")
+        .unaudited()
+        .on(&[verb(
+            &[Operation::Read],
+            "Shows it.",
+            &[],
+            Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
+        )]),
+    #[cfg(feature = "test-hooks")]
+    at("sys/test/clock", "The clock of a test.")
+        .sudo(super::operation::ALL)
+        .on(&[super::endpoint::write(
+            "Moves it.",
+            &[field::span("advance", "How far.")],
+            super::endpoint::does!(call => advance_clock(call.engine, call.ask)),
+        )]),
+];
+
+fn is_initialised(installation: &Installation) -> bool {
+    installation.engine().is_some()
+}
 
 /// What is reported as the version: the Vault whose API is served. Clients read it as
 /// that, and Terraform leaves fields out of requests to a Vault that it takes for older
@@ -28,24 +111,6 @@ pub(super) fn not_initialised() -> ApiError {
         StatusCode::SERVICE_UNAVAILABLE,
         "the server is not initialised: `lessor init`, or PUT /v1/sys/init, does it and gives the root token",
     )
-}
-
-/// Answers a path that needs no token.
-pub(super) async fn answer(
-    installation: &Installation,
-    route: &Route<'_>,
-    operation: Operation,
-    fields: Map<String, Value>,
-) -> Outcome {
-    let initialised = installation.engine().is_some();
-    match (route, operation) {
-        (Route::Health, Operation::Read) => health(installation, initialised, fields),
-        (Route::SealStatus, Operation::Read) => Ok(seal_status(initialised)),
-        (Route::Leader, Operation::Read) => Ok(leader()),
-        (Route::Init, Operation::Read) => Ok(Answer::bare(json!({ "initialized": initialised }))),
-        (Route::Init, Operation::Write) => init(installation, fields).await,
-        _ => Err(ApiError::wrong_method()),
-    }
 }
 
 /// Refuses a write that a web page can make its reader's browser send: here no token
@@ -72,7 +137,8 @@ pub(super) fn refuse_web_pages(headers: &HeaderMap) -> Result<(), ApiError> {
 /// `uninitcode` choose other codes. What a standby or a sealed server would
 /// answer is accepted and never applies: there is one server, and it unseals
 /// itself.
-fn health(installation: &Installation, initialised: bool, fields: Map<String, Value>) -> Outcome {
+fn health(installation: &Installation, fields: Map<String, Value>) -> Outcome {
+    let initialised = is_initialised(installation);
     let (parameter, default) = if initialised {
         ("activecode", 200)
     } else {

@@ -6,6 +6,7 @@ use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
+    endpoint::{Endpoint, at, delete, does, read, read_or_list},
     leases,
 };
 use crate::{
@@ -15,6 +16,27 @@ use crate::{
     secret::Secret,
     task::{TaskView, Work},
 };
+
+/// The paths of tasks.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("sys/tasks", "What goes on in the background.").on(&[read_or_list(
+        "Lists it.",
+        &[],
+        does!(call => list(call.engine).await),
+    )]),
+    at("sys/tasks/:task_id", "A task.").on(&[
+        read(
+            "Shows it, and what it came to.",
+            &[],
+            does!(call => show(call.engine, call.at("task_id")?, &call.ask).await),
+        ),
+        delete(
+            "Cancels it.",
+            &[],
+            does!(call => cancel(call.engine, call.at("task_id")?).await),
+        ),
+    ]),
+];
 
 /// Queues work and answers 202 with the task; `facts` stand beside its id.
 pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work, facts: Value) -> Outcome {

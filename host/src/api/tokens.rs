@@ -9,9 +9,12 @@ use super::{
     Outcome,
     answer::{Answer, Data},
     ask::Ask,
+    endpoint::{
+        self, Endpoint, Field, at, delete, does, field, read, read_or_list, read_or_write, write,
+    },
     error::ApiError,
     fields::Fields,
-    route::Which,
+    operation::ALL,
     token_parameters,
 };
 use crate::{
@@ -24,6 +27,231 @@ use crate::{
     token::{Granted, NewToken, Permits, Token},
     weak,
 };
+
+const TOKEN: Field = field::secret("token", "The token. Required.");
+const ACCESSOR: Field = field::text("accessor", "The accessor of the token. Required.");
+const INCREMENT: Field = field::span("increment", "How long it shall live from now.");
+const NEW: &[Field] = &[
+    field::secret("id", "The token itself, chosen; for root tokens alone."),
+    field::texts(
+        "policies",
+        "Its policies; left out: those of the token in use.",
+    ),
+    field::object("meta", "What stands in it, as texts."),
+    field::truth(
+        "no_parent",
+        "Whether it does not end with the token in use; needs root or sudo.",
+    ),
+    field::truth(
+        "no_default_policy",
+        "Whether it is without the policy default.",
+    ),
+    field::truth("renewable", "Whether its end can be moved."),
+    field::span("ttl", "How long it lives."),
+    field::span("lease", "The same, as it was called first."),
+    field::span(
+        "explicit_max_ttl",
+        "How long it lives at most, whatever is renewed.",
+    ),
+    field::span(
+        "period",
+        "How long a renewal makes it live, without end; needs root or sudo.",
+    ),
+    field::text("display_name", "What it is called, behind token-."),
+    field::number("num_uses", "How often it can be used; 0: any number."),
+    field::text("type", "service or batch."),
+    field::text("entity_alias", "Must be empty."),
+];
+
+/// The fields of a token role; the last three as they were called first.
+const ROLE: &[Field] = &[
+    field::texts("allowed_policies", "Policies that its tokens may have."),
+    field::texts(
+        "disallowed_policies",
+        "Policies that its tokens must not have.",
+    ),
+    field::texts("allowed_policies_glob", "The same, with * at an end."),
+    field::texts("disallowed_policies_glob", "The same, with * at an end."),
+    field::truth(
+        "orphan",
+        "Whether its tokens do not end with the one that makes them.",
+    ),
+    field::truth("renewable", "Whether their end can be moved."),
+    field::text("path_suffix", "What stands behind the path that made them."),
+    field::texts("allowed_entity_aliases", "Must be empty."),
+    token_parameters::TTL,
+    token_parameters::MAX_TTL,
+    token_parameters::EXPLICIT_MAX_TTL,
+    token_parameters::PERIOD,
+    token_parameters::POLICIES,
+    token_parameters::NO_DEFAULT_POLICY,
+    token_parameters::NUM_USES,
+    token_parameters::BOUND_CIDRS,
+    token_parameters::TYPE,
+    field::span(
+        "explicit_max_ttl",
+        "token_explicit_max_ttl, as it was called first.",
+    ),
+    field::span("period", "token_period, as it was called first."),
+    field::texts("bound_cidrs", "token_bound_cidrs, as it was called first."),
+];
+
+/// The paths of tokens.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at("auth/token/create", "Makes a token.").on(&[write(
+        "Gives it.",
+        NEW,
+        does!(call => create(call.engine, None, false, call.ask).await),
+    )]),
+    at(
+        "auth/token/create/~:role",
+        "Makes a token as a role has it.",
+    )
+    .on(&[write(
+        "Gives it.",
+        NEW,
+        does!(call => create(call.engine, Some(call.at("role")?), false, call.ask).await),
+    )]),
+    at(
+        "auth/token/create-orphan",
+        "Makes a token that does not end with the one that made it.",
+    )
+    .sudo(ALL)
+    .on(&[write(
+        "Gives it.",
+        NEW,
+        does!(call => create(call.engine, None, true, call.ask).await),
+    )]),
+    at("auth/token/lookup", "A token.").on(&[read_or_write(
+        "Shows it; without the field, the token in use.",
+        &[TOKEN],
+        does!(call => lookup(call.engine, Which::Value, call.ask).await),
+    )]),
+    at("auth/token/lookup-self", "The token in use.").on(&[read_or_write(
+        "Shows it.",
+        &[],
+        does!(call => lookup(call.engine, Which::Own, call.ask).await),
+    )]),
+    at("auth/token/lookup-accessor", "The token of an accessor.").on(&[read_or_write(
+        "Shows it.",
+        &[ACCESSOR],
+        does!(call => lookup(call.engine, Which::Accessor, call.ask).await),
+    )]),
+    at("auth/token/renew", "Moves the end of a token.").on(&[write(
+        "Moves it.",
+        &[TOKEN, INCREMENT],
+        does!(call => renew(call.engine, Which::Value, call.ask).await),
+    )]),
+    at(
+        "auth/token/renew-self",
+        "Moves the end of the token in use.",
+    )
+    .on(&[write(
+        "Moves it.",
+        &[INCREMENT],
+        does!(call => renew(call.engine, Which::Own, call.ask).await),
+    )]),
+    at(
+        "auth/token/renew-accessor",
+        "Moves the end of the token of an accessor.",
+    )
+    .on(&[write(
+        "Moves it.",
+        &[ACCESSOR, INCREMENT],
+        does!(call => renew(call.engine, Which::Accessor, call.ask).await),
+    )]),
+    at("auth/token/revoke", "Ends a token and its children.").on(&[write(
+        "Ends them.",
+        &[TOKEN],
+        does!(call => revoke(call.engine, Which::Value, call.ask).await),
+    )
+    .for_good()]),
+    at(
+        "auth/token/revoke-self",
+        "Ends the token in use and its children.",
+    )
+    .on(&[write(
+        "Ends them.",
+        &[],
+        does!(call => revoke(call.engine, Which::Own, call.ask).await),
+    )
+    .for_good()]),
+    at(
+        "auth/token/revoke-accessor",
+        "Ends the token of an accessor and its children.",
+    )
+    .on(&[write(
+        "Ends them.",
+        &[ACCESSOR],
+        does!(call => revoke(call.engine, Which::Accessor, call.ask).await),
+    )
+    .for_good()]),
+    at(
+        "auth/token/revoke-orphan",
+        "Ends a token and leaves its children.",
+    )
+    .sudo(ALL)
+    .on(&[write(
+        "Ends it.",
+        &[TOKEN],
+        does!(call => revoke_orphan(call.engine, call.ask).await),
+    )
+    .for_good()]),
+    at("auth/token/accessors", "The accessors of all tokens.")
+        .sudo(ALL)
+        .on(&[read_or_list(
+            "Lists them.",
+            &[],
+            does!(call => accessors(call.engine).await),
+        )]),
+    at("auth/token/tidy", "Nothing has to be tidied.").on(&[write(
+        "Says so.",
+        &[],
+        does!(call => tidy(call.engine, call.ask).await),
+    )]),
+    at("auth/token/roles", "Roles that tokens are made by.").on(&[endpoint::list(
+        "Lists them.",
+        does!(call => roles(call.engine).await),
+    )]),
+    at(
+        "auth/token/roles/~:role_name",
+        "A role that tokens are made by.",
+    )
+    .exists(|engine, target| {
+        Box::pin(async move {
+            let name = target.said("role_name").unwrap_or_default();
+            Ok(engine.tokens.role(name).await?.is_some())
+        })
+    })
+    .on(&[
+        read(
+            "Shows it.",
+            &[],
+            does!(call => show_role(call.engine, call.at("role_name")?).await),
+        ),
+        write(
+            "Writes it.",
+            ROLE,
+            does!(call => write_role(call.engine, call.at("role_name")?, call.ask).await),
+        ),
+        delete(
+            "Removes it.",
+            &[],
+            does!(call => remove_role(call.engine, call.at("role_name")?).await),
+        ),
+    ]),
+];
+
+/// How a request says which token it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// By its value, in `token`.
+    Value,
+    /// By its accessor, in `accessor`.
+    Accessor,
+    /// The one that asks.
+    Own,
+}
 
 /// `POST auth/token/create[-orphan | /:role]`
 pub(super) async fn create(

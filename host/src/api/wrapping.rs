@@ -14,6 +14,7 @@ use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope},
     ask::Ask,
+    endpoint::{self, Endpoint, Field, at, does, field, read_or_write, write},
     error::ApiError,
     fields::Fields,
 };
@@ -24,6 +25,54 @@ use crate::{
     secret::Secret,
     wrapping::{self, Parcel},
 };
+
+const TOKEN: Field = field::secret(
+    "token",
+    "The wrapping token, unless it is the token in use.",
+);
+
+/// The paths of wrapped answers.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    at(
+        "sys/wrapping/wrap",
+        "Keeps fields under a token that opens them once.",
+    )
+    .on(&[write(
+        "Keeps any fields, for as long as X-Vault-Wrap-TTL says.",
+        &[],
+        does!(call => wrap_body(call.ask)),
+    )]),
+    at("sys/wrapping/unwrap", "Opens a wrapped answer, once.")
+        .of_parcel(endpoint::Parcel::Unwrap)
+        .on(&[write(
+            "Gives the answer.",
+            &[TOKEN],
+            does!(call => unwrap(call.engine, &named_in(call.ask)?).await),
+        )]),
+    at(
+        "sys/wrapping/rewrap",
+        "Puts a wrapped answer under a new token.",
+    )
+    .of_parcel(endpoint::Parcel::Rewrap)
+    .on(&[write(
+        "Gives the new token; the former one opens nothing any more.",
+        &[TOKEN],
+        does!(call => rewrap(call.engine, &named_in(call.ask)?).await),
+    )]),
+    at("sys/wrapping/lookup", "What a wrapped answer is; it stays.")
+        .of_parcel(endpoint::Parcel::Lookup)
+        .on(&[read_or_write(
+            "Shows when it was made, for how long, and at which path.",
+            &[TOKEN],
+            does!(call => lookup(call.engine, &named_in(call.ask)?).await),
+        )]),
+];
+
+/// The wrapping token that a request is about.
+fn named_in(mut ask: Ask) -> Result<Secret<String>, ApiError> {
+    let fields = ask.take_fields();
+    Ok(named(fields, ask.token.as_ref())?.token)
+}
 
 /// How long an answer is kept that shall be wrapped; none where it shall not.
 pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {

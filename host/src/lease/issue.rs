@@ -10,7 +10,6 @@ use super::{
     IssueRequest, Issued, LeaseView, Leases,
     ends::{Ends, requested},
     id_of, is_renewable,
-    shown_end,
 };
 use crate::{
     catalog::Plugin,

@@ -3,7 +3,7 @@
 use super::Leases;
 use crate::{
     event::Event,
-    id::{LeaseId, OperationId},
+    id::LeaseId,
     refusal::Refusal,
     storage::{LeaseRow, Quarantined},
 };

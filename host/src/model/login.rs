@@ -40,14 +40,6 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Below which segments of its paths a name of an entry stands.
-    pub fn collections(self) -> &'static [&'static str] {
-        match self {
-            Self::AppRole | Self::Jwt => &["role"],
-            Self::Userpass => &["users", "login"],
-        }
-    }
-
     /// What its entries are called.
     pub fn noun(self) -> &'static str {
         match self {

@@ -16,10 +16,6 @@ use crate::grants::Destination;
 pub(super) const READ: usize = 256 << 10;
 
 /// A connection in the hands of a guest, or parked.
-#[expect(
-    unreachable_pub,
-    reason = "the generated bindings re-export it within their private module"
-)]
 pub struct Connection {
     pub(super) stream: Stream,
     pub(super) destination: Destination,

@@ -11,9 +11,10 @@ use crate::{
         Outcome,
         answer::{Answer, Data, Envelope},
         ask::Ask,
+        endpoint::{self, Endpoint, Field, Handler, at, delete, does, field, list, read, verb},
         error::ApiError,
         fields::Fields,
-        route::Operation::{Delete, List, Read, Write},
+        operation::Operation,
         token_parameters,
     },
     engine::Engine,
@@ -34,115 +35,262 @@ const RENAMED: [(&str, &str); 3] = [
 /// What Vault writes where a secret id never ends.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-/// Answers a path within the login method.
-pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask: Ask) -> Outcome {
-    let segments: Vec<&str> = rest.split('/').collect();
-    match (segments.as_slice(), ask.operation) {
-        (["role"], List) => Answer::list(engine.logins.approles().names(mount).await?),
-        (["role", name], Read) => {
-            let role = found(engine, mount, name).await?;
+const ROLE: &[Field] = &[
+    field::text(
+        "role_id",
+        "What callers name the role by; left out: random.",
+    ),
+    field::truth("bind_secret_id", "Whether a login needs a secret id."),
+    field::texts(
+        "secret_id_bound_cidrs",
+        "Addresses and ranges that logins may come from.",
+    ),
+    field::texts("bound_cidr_list", "The same, as it was called first."),
+    field::number(
+        "secret_id_num_uses",
+        "How often each secret id can be used; 0: any number.",
+    ),
+    field::span(
+        "secret_id_ttl",
+        "How long each secret id lives; 0: without end.",
+    ),
+    field::truth(
+        "local_secret_ids",
+        "Set when the role is made, and means nothing.",
+    ),
+    field::truth("enable_local_secret_ids", "Taken, and means nothing."),
+    token_parameters::TTL,
+    token_parameters::MAX_TTL,
+    token_parameters::EXPLICIT_MAX_TTL,
+    token_parameters::PERIOD,
+    token_parameters::POLICIES,
+    token_parameters::NO_DEFAULT_POLICY,
+    token_parameters::NUM_USES,
+    token_parameters::BOUND_CIDRS,
+    token_parameters::TYPE,
+    field::texts("policies", "token_policies, as it was called first."),
+    field::span("period", "token_period, as it was called first."),
+];
+const NEW: &[Field] = &[
+    field::text(
+        "metadata",
+        "What stands in its tokens: an object, or JSON text of one.",
+    ),
+    field::texts(
+        "cidr_list",
+        "Addresses and ranges that it can be used from.",
+    ),
+    field::texts(
+        "token_bound_cidrs",
+        "Addresses and ranges that its tokens can be used from.",
+    ),
+    field::number("num_uses", "How often it can be used; 0: any number."),
+    field::span("ttl", "How long it lives; 0: without end."),
+];
+const CUSTOM: &[Field] = &[
+    field::secret("secret_id", "The secret id. Required."),
+    field::text(
+        "metadata",
+        "What stands in its tokens: an object, or JSON text of one.",
+    ),
+    field::texts(
+        "cidr_list",
+        "Addresses and ranges that it can be used from.",
+    ),
+    field::texts(
+        "token_bound_cidrs",
+        "Addresses and ranges that its tokens can be used from.",
+    ),
+    field::number("num_uses", "How often it can be used; 0: any number."),
+    field::span("ttl", "How long it lives; 0: without end."),
+];
+const SECRET_ID: &[Field] = &[field::secret("secret_id", "The secret id. Required.")];
+const ACCESSOR: &[Field] = &[field::text("secret_id_accessor", "Its accessor. Required.")];
+
+/// The paths below the login method.
+pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
+    at("login", "Logs in.").on(&[verb(
+        &[Operation::Write],
+        "Gives a token.",
+        &[
+            field::text("role_id", "What names the role. Required."),
+            field::secret("secret_id", "A secret id, where the role needs one."),
+        ],
+        Handler::Login,
+    )]),
+    at("role", "The roles.").on(&[list(
+        "Lists them.",
+        does!(call => Answer::list(call.engine.logins.approles().names(call.login()?).await?)),
+    )]),
+    at("role/~:role_name", "A role.").exists(super::has_entry).on(&[
+        read("Shows it.", &[], does!(call => {
+            let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
             Ok(Answer::data(shown(&role).into()))
-        }
-        (["role", name], Write) => write(engine, mount, name, ask.into_fields()).await,
-        (["role", name], Delete) => {
-            ask.expect_no_fields()?;
-            engine.logins.approles().remove(mount, name).await?;
+        })),
+        endpoint::write("Writes it; what is not named stays.", ROLE, does!(call => {
+            write(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
+        })),
+        delete("Removes it.", &[], does!(call => {
+            call.engine.logins.approles().remove(call.login()?, call.at("role_name")?).await?;
             Ok(Answer::done())
-        }
-        (["role", name, "role-id"], Read) => {
-            let role = found(engine, mount, name).await?;
+        })),
+    ]),
+    at("role/~:role_name/role-id", "What callers name the role by.").on(&[
+        read("Shows it.", &[], does!(call => {
+            let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
             Ok(Answer::data(json!({ "role_id": role.role_id })))
-        }
-        (["role", name, "role-id"], Write) => {
-            write_one(engine, mount, name, "role_id", ask.into_fields()).await
-        }
-        (["role", name, "secret-id"], List) => {
-            Answer::list(engine.logins.approles().accessors(mount, name).await?)
-        }
-        (["role", name, "secret-id"], Write) => {
-            make(engine, mount, name, ask.into_fields(), false).await
-        }
-        (["role", name, "custom-secret-id"], Write) => {
-            make(engine, mount, name, ask.into_fields(), true).await
-        }
-        (["role", name, "secret-id", "lookup"], Write) => {
-            let value = taken(ask, "secret_id")?;
-            let value = Secret::new(value);
-            let view = engine
-                .logins
-                .approles()
-                .look_up(mount, name, &value)
-                .await?;
-            // Vault's answer for a secret id that is not there is no answer.
-            Ok(view.map_or_else(Answer::done, |view| Answer::data(shown_secret_id(&view))))
-        }
-        (["role", name, "secret-id", "destroy"], Write | Delete) => {
-            let value = Secret::new(taken(ask, "secret_id")?);
-            engine
-                .logins
-                .approles()
-                .destroy(mount, name, &value)
-                .await?;
-            Ok(Answer::done())
-        }
-        (["role", name, "secret-id-accessor", "lookup"], Write) => {
-            let accessor = taken(ask, "secret_id_accessor")?;
-            let roles = engine.logins.approles();
-            let view = roles.look_up_accessor(mount, name, &accessor).await?;
+        })),
+        endpoint::write(
+            "Writes it.",
+            &[field::text("role_id", "What callers name the role by. Required.")],
+            does!(call => {
+                let (mount, role) = (call.login()?, call.at("role_name")?);
+                write_one(call.engine, mount, role, "role_id", call.ask.into_fields()).await
+            }),
+        ),
+    ]),
+    at("role/~:role_name/secret-id", "Secret ids of a role.").on(&[
+        list("Lists their accessors.", does!(call => {
+            let roles = call.engine.logins.approles();
+            Answer::list(roles.accessors(call.login()?, call.at("role_name")?).await?)
+        })),
+        endpoint::write("Makes one.", NEW, does!(call => {
+            make(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields(), false).await
+        })),
+    ]),
+    at("role/~:role_name/custom-secret-id", "A secret id of one's own.").on(&[endpoint::write(
+        "Keeps it.",
+        CUSTOM,
+        does!(call => {
+            make(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields(), true).await
+        }),
+    )]),
+    at("role/~:role_name/secret-id/lookup", "A secret id.").on(&[endpoint::write(
+        "Shows it.",
+        SECRET_ID,
+        does!(call => look_up(call.engine, call.login()?, call.at("role_name")?, call.ask).await),
+    )]),
+    at("role/~:role_name/secret-id/destroy", "A secret id.").on(&[verb(
+        &[Operation::Write, Operation::Delete],
+        "Ends it.",
+        SECRET_ID,
+        Handler::Caller(does!(call => {
+            destroy(call.engine, call.login()?, call.at("role_name")?, call.ask).await
+        })),
+    ).for_good()]),
+    at("role/~:role_name/secret-id-accessor/lookup", "The secret id of an accessor.").on(&[endpoint::write(
+        "Shows it.",
+        ACCESSOR,
+        does!(call => {
+            let roles = call.engine.logins.approles();
+            let (mount, role) = (call.login()?, call.at("role_name")?);
+            let accessor = taken(call.ask, "secret_id_accessor")?;
+            let view = roles.look_up_accessor(mount, role, &accessor).await?;
             Ok(Answer::data(shown_secret_id(&view)))
-        }
-        (["role", name, "secret-id-accessor", "destroy"], Write | Delete) => {
-            let accessor = taken(ask, "secret_id_accessor")?;
-            let roles = engine.logins.approles();
-            roles.destroy_accessor(mount, name, &accessor).await?;
+        }),
+    )]),
+    at("role/~:role_name/secret-id-accessor/destroy", "The secret id of an accessor.").on(&[verb(
+        &[Operation::Write, Operation::Delete],
+        "Ends it.",
+        ACCESSOR,
+        Handler::Caller(does!(call => {
+            let roles = call.engine.logins.approles();
+            let (mount, role) = (call.login()?, call.at("role_name")?);
+            let accessor = taken(call.ask, "secret_id_accessor")?;
+            roles.destroy_accessor(mount, role, &accessor).await?;
             Ok(Answer::done())
-        }
-        (["role", name, path], operation) => {
-            let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
-            match operation {
-                Read => {
-                    let role = shown(&found(engine, mount, name).await?);
-                    let names = RENAMED.iter().filter(|(_, present)| *present == field.name);
-                    let names = names.map(|(older, _)| *older).chain([field.name]);
-                    let shown =
-                        names.filter_map(|name| Some((name.to_owned(), role.get(name)?.clone())));
-                    Ok(Answer::data(Value::Object(shown.collect())))
-                }
-                Write if field.default.is_some() => {
-                    write_one(engine, mount, name, field.name, ask.into_fields()).await
-                }
-                Delete => match field.default {
-                    Some(default) => {
-                        let notices = ask.notices.clone();
-                        ask.expect_no_fields()?;
-                        let fields = Map::from_iter([(field.name.to_owned(), default)]);
-                        let fields = Fields::new(fields, &notices);
-                        write_existing(engine, mount, name, fields).await
-                    }
-                    None => Err(ApiError::wrong_method()),
-                },
-                _ => Err(ApiError::wrong_method()),
-            }
-        }
-        (["tidy", "secret-id"], Write) => {
-            ask.expect_no_fields()?;
-            engine.logins.approles().tidy(mount).await?;
-            let done = "secret IDs that had ended were removed".to_owned();
-            Ok(Answer::accepted(Data::None, vec![done]))
-        }
-        (["role"] | ["role", ..] | ["tidy", "secret-id"], _) => Err(ApiError::wrong_method()),
-        _ => Err(ApiError::nothing_here()),
+        })),
+    ).for_good()]),
+    at("role/~:role_name/:field", "One field of a role.").on(&[
+        read("Shows it.", &[], does!(call => {
+            show_field(call.engine, call.login()?, call.at("role_name")?, call.at("field")?).await
+        })),
+        endpoint::write("Writes it.", ROLE, does!(call => {
+            write_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
+        })),
+        delete("Sets it to its default.", &[], does!(call => {
+            reset_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
+        })),
+    ]),
+    at("tidy/secret-id", "Secret ids that have ended.").on(&[endpoint::write(
+        "Removes them.",
+        &[],
+        does!(call => tidy(call.engine, call.login()?, call.ask).await),
+    )]),
+];
+
+async fn look_up(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> Outcome {
+    let value = Secret::new(taken(ask, "secret_id")?);
+    let view = engine
+        .logins
+        .approles()
+        .look_up(mount, name, &value)
+        .await?;
+    // Vault's answer for a secret id that is not there is no answer.
+    Ok(view.map_or_else(Answer::done, |view| Answer::data(shown_secret_id(&view))))
+}
+
+async fn destroy(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> Outcome {
+    let value = Secret::new(taken(ask, "secret_id")?);
+    engine
+        .logins
+        .approles()
+        .destroy(mount, name, &value)
+        .await?;
+    Ok(Answer::done())
+}
+
+async fn show_field(engine: &Engine, mount: &LoginMount, name: &str, path: &str) -> Outcome {
+    let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
+    let role = shown(&found(engine, mount, name).await?);
+    let names = RENAMED.iter().filter(|(_, present)| *present == field.name);
+    let names = names.map(|(older, _)| *older).chain([field.name]);
+    let shown = names.filter_map(|name| Some((name.to_owned(), role.get(name)?.clone())));
+    Ok(Answer::data(Value::Object(shown.collect())))
+}
+
+async fn write_field(
+    engine: &Engine,
+    mount: &LoginMount,
+    (name, path): (&str, &str),
+    ask: Ask,
+) -> Outcome {
+    let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
+    match field.default {
+        Some(_) => write_one(engine, mount, name, field.name, ask.into_fields()).await,
+        None => Err(ApiError::wrong_method()),
     }
 }
 
+async fn reset_field(
+    engine: &Engine,
+    mount: &LoginMount,
+    (name, path): (&str, &str),
+    ask: Ask,
+) -> Outcome {
+    let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
+    let default = field.default.ok_or_else(ApiError::wrong_method)?;
+    let notices = ask.notices.clone();
+    ask.expect_no_fields()?;
+    let fields = Map::from_iter([(field.name.to_owned(), default)]);
+    write_existing(engine, mount, name, Fields::new(fields, &notices)).await
+}
+
+async fn tidy(engine: &Engine, mount: &LoginMount, ask: Ask) -> Outcome {
+    ask.expect_no_fields()?;
+    engine.logins.approles().tidy(mount).await?;
+    let done = "secret IDs that had ended were removed".to_owned();
+    Ok(Answer::accepted(Data::None, vec![done]))
+}
+
 /// One field of a role at a path of its own.
-struct Field {
+struct OneField {
     name: &'static str,
     /// What deleting it sets; absent: it can only be read.
     default: Option<Value>,
 }
 
-fn field_of(path: &str) -> Option<Field> {
+fn field_of(path: &str) -> Option<OneField> {
     let (name, default) = match path {
         "policies" => ("token_policies", json!([])),
         "bound-cidr-list" | "secret-id-bound-cidrs" => ("secret_id_bound_cidrs", json!([])),
@@ -155,14 +303,14 @@ fn field_of(path: &str) -> Option<Field> {
         "token-ttl" => ("token_ttl", json!(0)),
         "token-max-ttl" => ("token_max_ttl", json!(0)),
         "local-secret-ids" => {
-            return Some(Field {
+            return Some(OneField {
                 name: "local_secret_ids",
                 default: None,
             });
         }
         _ => return None,
     };
-    Some(Field {
+    Some(OneField {
         name,
         default: Some(default),
     })

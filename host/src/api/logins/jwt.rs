@@ -8,10 +8,10 @@ use crate::{
     api::{
         Outcome,
         answer::Answer,
-        ask::Ask,
+        endpoint::{Endpoint, Field, Handler, at, delete, does, field, list, read, verb, write},
         error::ApiError,
         fields::Fields,
-        route::Operation::{Delete, List, Read, Write},
+        operation::{ALL, Operation},
         token_parameters,
     },
     engine::Engine,
@@ -23,50 +23,174 @@ use crate::{
 /// Fields that Vault renamed.
 const RENAMED: [(&str, &str); 6] = token_parameters::OLDER;
 
-/// Answers a path within the login method.
-pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask: Ask) -> Outcome {
-    let jwts = engine.logins.jwts();
-    let segments: Vec<&str> = rest.split('/').collect();
-    match (segments.as_slice(), ask.operation) {
-        (["config"], Read) => {
-            let config = jwts.config(mount)?.ok_or_else(ApiError::nothing_here)?;
-            Ok(Answer::data(shown_config(&config)))
-        }
-        (["config"], Write) => {
-            let mut fields = ask.into_fields();
-            let unproven = fields.truth("skip_jwks_validation")?.unwrap_or(false);
-            let config = take_config(fields)?;
-            let written = engine.logins.configure_jwt(mount, config, !unproven);
-            Ok(Answer::done_with(written.await?))
-        }
-        (["role"], List) => Answer::list(jwts.names(mount).await?),
-        (["role", name], Read) => {
-            let role = jwts.find(mount, name).await?;
-            let role = role.ok_or_else(ApiError::nothing_here)?;
-            Ok(Answer::data(shown_role(&role).into()))
-        }
-        (["role", name], Write) => {
-            let fields = ask.into_fields();
-            let mut warnings = Vec::new();
-            let change = |former: Option<JwtRole>| {
-                let role = take_role(fields, former.unwrap_or_default())?;
-                warnings = token_parameters::warnings(&role.token, mount);
-                Ok::<_, ApiError>(role)
-            };
-            jwts.write(mount, name, change).await?;
-            Ok(Answer::done_with(warnings))
-        }
-        (["role", name], Delete) => {
-            ask.expect_no_fields()?;
-            jwts.remove(mount, name).await?;
-            Ok(Answer::done())
-        }
-        (["config"] | ["role"] | ["role", _], _) => Err(ApiError::wrong_method()),
-        (["oidc", ..], _) => Err(ApiError::bad_request(
+const CONFIG: &[Field] = &[
+    field::texts(
+        "jwt_validation_pubkeys",
+        "Public keys, as PEM, that tokens are checked with.",
+    ),
+    field::text("jwks_url", "Where such keys are fetched from."),
+    field::text("jwks_ca_pem", "Certificates that this place is trusted by."),
+    field::text(
+        "oidc_discovery_url",
+        "An issuer that tells where its keys are.",
+    ),
+    field::text(
+        "oidc_discovery_ca_pem",
+        "Certificates that the issuer is trusted by.",
+    ),
+    field::text("bound_issuer", "The iss that tokens must have."),
+    field::texts(
+        "jwt_supported_algs",
+        "Algorithms that are taken; left out: RS256 and ES256.",
+    ),
+    field::text("default_role", "The role of a login that names none."),
+    field::truth(
+        "skip_jwks_validation",
+        "Whether keys are not fetched before it is stored.",
+    ),
+    field::text("oidc_client_id", "Must be empty."),
+    field::text("oidc_client_secret", "Must be empty."),
+    field::text("oidc_response_mode", "Must be empty."),
+    field::texts("oidc_response_types", "Must be empty."),
+    field::object("provider_config", "Must be empty."),
+    field::texts("override_allowed_server_names", "Must be empty."),
+    field::truth("namespace_in_state", "Taken, and means nothing."),
+];
+const ROLE: &[Field] = &[
+    field::text("role_type", "jwt. Required."),
+    field::text("user_claim", "The claim that names who logs in. Required."),
+    field::truth(
+        "user_claim_json_pointer",
+        "Whether user_claim is a JSON pointer.",
+    ),
+    field::texts("bound_audiences", "The aud of which a token must have one."),
+    field::text("bound_subject", "The sub that a token must have."),
+    field::object(
+        "bound_claims",
+        "Claims that a token must have, each with its values.",
+    ),
+    field::text(
+        "bound_claims_type",
+        "string, or glob where * stands for anything.",
+    ),
+    field::object(
+        "claim_mappings",
+        "Claims that stand in the metadata, each with its name there.",
+    ),
+    field::text("groups_claim", "Kept, and means nothing."),
+    field::texts("allowed_redirect_uris", "Kept, and means nothing."),
+    field::span(
+        "expiration_leeway",
+        "How long after its exp a token is taken.",
+    ),
+    field::span(
+        "not_before_leeway",
+        "How long before its nbf a token is taken.",
+    ),
+    field::span("clock_skew_leeway", "How far clocks may differ."),
+    field::span("max_age", "Taken where it is 0."),
+    field::truth("verbose_oidc_logging", "Taken, and means nothing."),
+    field::texts("oidc_scopes", "Taken, and means nothing."),
+    token_parameters::TTL,
+    token_parameters::MAX_TTL,
+    token_parameters::EXPLICIT_MAX_TTL,
+    token_parameters::PERIOD,
+    token_parameters::POLICIES,
+    token_parameters::NO_DEFAULT_POLICY,
+    token_parameters::NUM_USES,
+    token_parameters::BOUND_CIDRS,
+    token_parameters::TYPE,
+    field::texts("policies", "token_policies, as it was called first."),
+    field::span("ttl", "token_ttl, as it was called first."),
+    field::span("max_ttl", "token_max_ttl, as it was called first."),
+    field::span("period", "token_period, as it was called first."),
+    field::number("num_uses", "token_num_uses, as it was called first."),
+    field::texts("bound_cidrs", "token_bound_cidrs, as it was called first."),
+];
+
+/// The paths below the login method.
+pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
+    at("login", "Logs in.").on(&[verb(
+        &[Operation::Write],
+        "Gives a token.",
+        &[
+            field::secret("jwt", "The signed token. Required."),
+            field::text("role", "The role; left out: the default_role."),
+        ],
+        Handler::Login,
+    )]),
+    at("config", "Whose signed tokens are taken.").on(&[
+        read("Shows it.", &[], does!(call => show_config(call.engine, call.login()?))),
+        write(
+            "Writes it.",
+            CONFIG,
+            does!(call => write_config(call.engine, call.login()?, call.ask.into_fields()).await),
+        ),
+    ]),
+    at("role", "The roles.").on(&[list(
+        "Lists them.",
+        does!(call => Answer::list(call.engine.logins.jwts().names(call.login()?).await?)),
+    )]),
+    at("role/~:role_name", "A role.").exists(super::has_entry).on(&[
+        read(
+            "Shows it.",
+            &[],
+            does!(call => show_role(call.engine, call.login()?, call.at("role_name")?).await),
+        ),
+        write(
+            "Writes it; what is not named stays.",
+            ROLE,
+            does!(call => {
+                write_role(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
+            }),
+        ),
+        delete(
+            "Removes it.",
+            &[],
+            does!(call => {
+                call.engine.logins.jwts().remove(call.login()?, call.at("role_name")?).await?;
+                Ok(Answer::done())
+            }),
+        ),
+    ]),
+    at("oidc/*path", "Logins by browser, which are not offered.").on(&[verb(
+        ALL,
+        "Says so.",
+        &[],
+        Handler::Caller(does!(_call => Err(ApiError::bad_request(
             "logins by browser (OIDC) are not offered: exchange a token at the login path",
-        )),
-        _ => Err(ApiError::nothing_here()),
-    }
+        )))),
+    )]),
+];
+
+fn show_config(engine: &Engine, mount: &LoginMount) -> Outcome {
+    let config = engine.logins.jwts().config(mount)?;
+    let config = config.ok_or_else(ApiError::nothing_here)?;
+    Ok(Answer::data(shown_config(&config)))
+}
+
+async fn write_config(engine: &Engine, mount: &LoginMount, mut fields: Fields) -> Outcome {
+    let unproven = fields.truth("skip_jwks_validation")?.unwrap_or(false);
+    let config = take_config(fields)?;
+    let written = engine.logins.configure_jwt(mount, config, !unproven);
+    Ok(Answer::done_with(written.await?))
+}
+
+async fn show_role(engine: &Engine, mount: &LoginMount, name: &str) -> Outcome {
+    let role = engine.logins.jwts().find(mount, name).await?;
+    let role = role.ok_or_else(ApiError::nothing_here)?;
+    Ok(Answer::data(shown_role(&role).into()))
+}
+
+async fn write_role(engine: &Engine, mount: &LoginMount, name: &str, fields: Fields) -> Outcome {
+    let mut warnings = Vec::new();
+    let change = |former: Option<JwtRole>| {
+        let role = take_role(fields, former.unwrap_or_default())?;
+        warnings = token_parameters::warnings(&role.token, mount);
+        Ok::<_, ApiError>(role)
+    };
+    engine.logins.jwts().write(mount, name, change).await?;
+    Ok(Answer::done_with(warnings))
 }
 
 fn take_config(mut fields: Fields) -> Result<JwtConfig, ApiError> {

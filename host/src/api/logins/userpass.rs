@@ -6,10 +6,10 @@ use crate::{
     api::{
         Outcome,
         answer::Answer,
-        ask::Ask,
+        endpoint::{self, Endpoint, Field, Handler, at, delete, does, field, list, read, verb},
         error::ApiError,
         fields::Fields,
-        route::Operation::{Delete, List, Read, Write},
+        operation::Operation,
         token_parameters,
     },
     engine::Engine,
@@ -26,53 +26,116 @@ const RENAMED: [(&str, &str); 4] = [
     ("bound_cidrs", "token_bound_cidrs"),
 ];
 
-/// Answers a path within the login method.
-pub(super) async fn answer(engine: &Engine, mount: &LoginMount, rest: &str, ask: Ask) -> Outcome {
-    let users = engine.logins.users();
-    let segments: Vec<&str> = rest.split('/').collect();
-    match (segments.as_slice(), ask.operation) {
-        (["users"], List) => Answer::list(users.names(mount).await?),
-        (["users", name], Read) => {
-            let user = users.find(mount, name).await?;
-            let user = user.ok_or_else(ApiError::nothing_here)?;
-            let mut shown = Map::new();
-            token_parameters::show(&user.token, &mut shown);
-            Ok(Answer::data(shown.into()))
-        }
-        (["users", name], Write) => write(engine, mount, name, ask.into_fields()).await,
-        (["users", name], Delete) => {
-            ask.expect_no_fields()?;
-            users.remove(mount, name).await?;
-            Ok(Answer::done())
-        }
-        (["users", name, "password"], Write) => {
-            let mut fields = ask.into_fields();
-            let password = take_password(&mut fields)?;
-            fields.finish()?;
-            if password.is_none() {
-                return Err(ApiError::bad_request(
-                    "password is required, or password_hash",
-                ));
-            }
-            let keep = Ok::<TokenParameters, ApiError>;
-            users.write(mount, name, password, true, keep).await?;
-            Ok(Answer::done())
-        }
-        (["users", name, "policies"], Write) => {
-            const NAMES: [&str; 2] = ["policies", "token_policies"];
-            let fields = ask.into_fields();
-            if !NAMES.iter().any(|name| fields.has(name)) {
-                return Err(ApiError::bad_request("missing token_policies"));
-            }
-            let notices = fields.notices();
-            let fields = Fields::new(fields.keep(&NAMES)?, &notices);
-            write_fields(engine, mount, name, None, true, fields).await
-        }
-        (["users"] | ["users", _] | ["users", _, "password" | "policies"], _) => {
-            Err(ApiError::wrong_method())
-        }
-        _ => Err(ApiError::nothing_here()),
+const PASSWORD: &[Field] = &[
+    field::secret("password", "The password."),
+    field::secret("password_hash", "Its bcrypt hash, instead of it."),
+];
+const USER: &[Field] = &[
+    field::secret("password", "The password."),
+    field::secret("password_hash", "Its bcrypt hash, instead of it."),
+    token_parameters::TTL,
+    token_parameters::MAX_TTL,
+    token_parameters::EXPLICIT_MAX_TTL,
+    token_parameters::PERIOD,
+    token_parameters::POLICIES,
+    token_parameters::NO_DEFAULT_POLICY,
+    token_parameters::NUM_USES,
+    token_parameters::BOUND_CIDRS,
+    token_parameters::TYPE,
+    field::texts("policies", "token_policies, as it was called first."),
+    field::span("ttl", "token_ttl, as it was called first."),
+    field::span("max_ttl", "token_max_ttl, as it was called first."),
+    field::texts("bound_cidrs", "token_bound_cidrs, as it was called first."),
+];
+const POLICIES: &[Field] = &[
+    token_parameters::POLICIES,
+    field::texts("policies", "token_policies, as it was called first."),
+];
+
+/// The paths below the login method.
+pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
+    at("login/~:username", "Logs in.").on(&[verb(
+        &[Operation::Write],
+        "Gives a token.",
+        &[field::secret("password", "The password. Required.")],
+        Handler::Login,
+    )]),
+    at("users", "The users.").on(&[list(
+        "Lists them.",
+        does!(call => Answer::list(call.engine.logins.users().names(call.login()?).await?)),
+    )]),
+    at("users/~:username", "A user.").exists(super::has_entry).on(&[
+        read("Shows it.", &[], does!(call => show(call.engine, call.login()?, call.at("username")?).await)),
+        endpoint::write(
+            "Writes it; what is not named stays.",
+            USER,
+            does!(call => write(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await),
+        ),
+        delete(
+            "Removes it.",
+            &[],
+            does!(call => {
+                call.engine.logins.users().remove(call.login()?, call.at("username")?).await?;
+                Ok(Answer::done())
+            }),
+        ),
+    ]),
+    at("users/~:username/password", "The password of a user.").on(&[endpoint::write(
+        "Replaces it.",
+        PASSWORD,
+        does!(call => {
+            write_password(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await
+        }),
+    )]),
+    at("users/~:username/policies", "The policies of a user.").on(&[endpoint::write(
+        "Replaces them.",
+        POLICIES,
+        does!(call => {
+            write_policies(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await
+        }),
+    )]),
+];
+
+async fn show(engine: &Engine, mount: &LoginMount, name: &str) -> Outcome {
+    let user = engine.logins.users().find(mount, name).await?;
+    let user = user.ok_or_else(ApiError::nothing_here)?;
+    let mut shown = Map::new();
+    token_parameters::show(&user.token, &mut shown);
+    Ok(Answer::data(shown.into()))
+}
+
+async fn write_password(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    mut fields: Fields,
+) -> Outcome {
+    let password = take_password(&mut fields)?;
+    fields.finish()?;
+    if password.is_none() {
+        return Err(ApiError::bad_request(
+            "password is required, or password_hash",
+        ));
     }
+    let keep = Ok::<TokenParameters, ApiError>;
+    let users = engine.logins.users();
+    users.write(mount, name, password, true, keep).await?;
+    Ok(Answer::done())
+}
+
+async fn write_policies(
+    engine: &Engine,
+    mount: &LoginMount,
+    name: &str,
+    fields: Fields,
+) -> Outcome {
+    const NAMES: [&str; 2] = ["policies", "token_policies"];
+    if !NAMES.iter().any(|name| fields.has(name)) {
+        return Err(ApiError::bad_request("missing token_policies"));
+    }
+    let notices = fields.notices();
+    let fields = Fields::new(fields.keep(&NAMES)?, &notices);
+    write_fields(engine, mount, name, None, true, fields).await
 }
 
 async fn write(engine: &Engine, mount: &LoginMount, name: &str, mut fields: Fields) -> Outcome {

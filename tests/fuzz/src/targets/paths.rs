@@ -5,8 +5,7 @@
 use http::Method;
 use lessor::{
     api::internals::{
-        Operation, Route, Within, canonical, canonical_text, fields_of_query, segments,
-        within_mount,
+        Known, Operation, canonical, canonical_text, fields_of_query, known, segments,
     },
     id::{self, LeaseId, MountPath, OperationId, RoleName},
     model::login::Kind,
@@ -189,28 +188,18 @@ fn check(input: &[u8]) -> &'static str {
     let listed = format!("{joined}/");
     assert_eq!(canonical_text(&listed, people), Some(listed.clone()));
     read_names(&joined);
-    let parts: Vec<&str> = found.iter().map(String::as_str).collect();
-    let route = Route::of(&parts);
-    assert_eq!(route.is_open(), OPEN.contains(&joined.as_str()), "{joined}");
-    assert_used_as_judged(&route);
-    let is_known = route != Route::Unknown;
-    if is_known && route.needs_sudo(Operation::Read) {
+    let known = known(&found);
+    assert_eq!(known.open, OPEN.contains(&joined.as_str()), "{joined}");
+    assert_used_as_judged(&joined, &known);
+    if known.sudo {
         let of = |path: &&str| joined == path.trim_end_matches('/') || joined.starts_with(*path);
         assert!(PROTECTED.iter().any(of), "{joined}");
     }
-    if let ["sys" | "auth", ..] | [] = parts.as_slice() {
-        assert!(!matches!(route, Route::Mounted { .. }), "{joined}");
+    if let Some("sys" | "auth") | None = found.first().map(String::as_str) {
+        assert!(!known.of_mount, "{joined}");
         return "of the host";
     }
-    assert_eq!(
-        route,
-        Route::Mounted {
-            path: joined.clone()
-        }
-    );
-    if let Within::Document { name } = within_mount(&joined) {
-        assert_eq!(name, joined);
-    }
+    assert!(known.of_mount && !known.of_host, "{joined}");
     "of a mount"
 }
 
@@ -221,21 +210,17 @@ fn people(path: &str) -> Option<(Kind, usize)> {
 }
 
 /// A name in a judged path is in the form in which it is used.
-fn assert_used_as_judged(route: &Route<'_>) {
-    match route {
-        Route::Policy { name } | Route::AclPolicy { name } => {
-            assert_eq!(policy::name(name), *name);
+fn assert_used_as_judged(path: &str, known: &Known) {
+    for (name, said) in &known.said {
+        match *name {
+            "name" if path.starts_with("sys/polic") => assert_eq!(policy::name(said), *said),
+            "role" | "role_name" => assert_eq!(id::folded(said), *said),
+            _ => {}
         }
-        Route::TokenRole { name } | Route::TokenCreate { role: Some(name) } => {
-            assert_eq!(id::folded(name), *name);
-        }
-        Route::Auth { path } => {
-            let segments: Vec<&str> = path.split('/').collect();
-            if let ["people", "users" | "login", name, ..] = segments.as_slice() {
-                assert_eq!(id::folded(name), *name);
-            }
-        }
-        _ => {}
+    }
+    let segments: Vec<&str> = path.split('/').collect();
+    if let ["auth", "people", "users" | "login", name, ..] = segments.as_slice() {
+        assert_eq!(id::folded(name), *name);
     }
 }
 

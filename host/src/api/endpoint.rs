@@ -1,0 +1,322 @@
+//! The API, path by path: one [`Endpoint`] for each, and everything that must be known
+//! of it in that one place.
+//!
+//! What a path is for, who may ask, which operations it takes, which fields each reads
+//! and what answers them: the handlers' modules declare it beside the handlers, and
+//! `table` puts it together. Routing, authorisation, the audit log, `?help=1` and the
+//! form in which names are judged all read this table, so that they cannot disagree.
+//!
+//! In a pattern `:name` stands for one segment and `*name` for one or more. With a `~`
+//! before it, the name is one that makes no difference of case. The names are those
+//! under which Vault's clients repeat the segment in a body.
+
+pub(super) mod field;
+pub(super) mod pattern;
+pub(super) mod routes;
+mod target;
+
+use std::{future::Future, pin::Pin};
+
+use serde_json::{Map, Value};
+
+use self::routes::Routes;
+pub(super) use self::{
+    field::Field,
+    target::{Place, Target},
+};
+use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
+use crate::{engine::Engine, id::MountPath, installation::Installation, login::LoginMount};
+
+/// What a handler comes to.
+pub(super) type Answering<'a, T = Outcome> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whether what a path names exists, for the question whether a write creates it.
+pub(super) type Exists =
+    for<'a> fn(&'a Engine, &'a Target) -> Answering<'a, Result<bool, ApiError>>;
+
+/// A path of the API.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// What it looks like, below where it is served: `/v1/`, a mount, a login method.
+    pub(super) pattern: &'static str,
+    /// The same path by other names.
+    pub(super) also: &'static [&'static str],
+    /// What it is, for people.
+    pub(super) about: &'static str,
+    /// Operations that need `sudo` beside what is done: what reaches over the tokens,
+    /// leases and mounts of others, and what makes code run. Vault has the same list.
+    pub(super) sudo: &'static [Operation],
+    /// Whether a request is worth an audit line: what monitors ask every second and
+    /// must learn also when no audit line can be written is not.
+    pub(super) audited: bool,
+    /// What it does with a wrapped answer; whoever holds the wrapping token may ask.
+    pub(super) parcel: Option<Parcel>,
+    /// What it names, where a write may create that.
+    pub(super) exists: Option<Exists>,
+    /// What is shown to whoever has no token.
+    pub(super) to_strangers: Option<for<'a> fn(&'a Engine) -> Answering<'a>>,
+    /// Which document of the provider a body is.
+    pub(super) document: Option<Document>,
+    /// What it does.
+    pub(super) verbs: &'static [Verb],
+}
+
+/// What is done with a wrapped answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parcel {
+    Lookup,
+    Rewrap,
+    Unwrap,
+}
+
+/// A document that a provider's schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    Config,
+    Role,
+    Request,
+    StaticRole,
+}
+
+/// What an endpoint does for an operation.
+#[derive(Debug)]
+pub(super) struct Verb {
+    /// The operations that ask for it.
+    pub(super) operations: &'static [Operation],
+    /// What it does, for people.
+    pub(super) about: &'static str,
+    /// The fields that the host reads: of the body of a write, else of the query.
+    pub(super) fields: &'static [Field],
+    /// Whether what is done cannot be undone: it ends or renews something upstream, or
+    /// ends something here. What removes something cannot, either.
+    pub(super) irreversible: bool,
+    /// What answers.
+    pub(super) handler: Handler,
+}
+
+impl Verb {
+    /// Does what cannot be undone.
+    pub(super) const fn for_good(mut self) -> Self {
+        self.irreversible = true;
+        self
+    }
+}
+
+/// What answers, and what it must be told.
+#[derive(Clone, Copy)]
+pub(super) enum Handler {
+    /// Whoever may.
+    Caller(for<'a> fn(Call<'a>) -> Answering<'a>),
+    /// Anybody, also where there is no installation yet.
+    Anybody(for<'a> fn(&'a Installation, Map<String, Value>) -> Answering<'a>),
+    /// Whoever logs in: the login method answers.
+    Login,
+}
+
+impl std::fmt::Debug for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Caller(_) => "Caller",
+            Self::Anybody(_) => "Anybody",
+            Self::Login => "Login",
+        })
+    }
+}
+
+/// A request that is answered, for its handler.
+pub(super) struct Call<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) desk: &'a Desk,
+    pub(super) routes: &'static Routes,
+    pub(super) target: &'a Target,
+    pub(super) ask: Ask,
+}
+
+impl<'a> Call<'a> {
+    /// What the path has in place of a name of its pattern.
+    ///
+    /// # Errors
+    /// Where the pattern has no such name, which is a mistake of the table.
+    pub(super) fn at(&self, name: &str) -> Result<&'a str, ApiError> {
+        let said = self.target.said(name);
+        said.ok_or_else(|| ApiError::internal(format!("no {name} in the path's pattern")))
+    }
+
+    /// The mount that the path is below.
+    ///
+    /// # Errors
+    /// Where the endpoint is of no mount, which is a mistake of the table.
+    pub(super) fn mount(&self) -> Result<&'a MountPath, ApiError> {
+        match &self.target.place {
+            Place::Provider { mount, .. } => Ok(mount),
+            _ => Err(ApiError::internal("an endpoint of no mount")),
+        }
+    }
+
+    /// The login method that the path is below.
+    ///
+    /// # Errors
+    /// Where the endpoint is of no login method, which is a mistake of the table.
+    pub(super) fn login(&self) -> Result<&'a LoginMount, ApiError> {
+        match &self.target.place {
+            Place::Login { mount, .. } => Ok(mount),
+            _ => Err(ApiError::internal("an endpoint of no login method")),
+        }
+    }
+}
+
+/// A handler: `does!(call => …)`.
+macro_rules! does {
+    ($call:ident => $answer:expr) => {
+        |$call| Box::pin(async move { $answer })
+    };
+}
+pub(super) use does;
+
+/// A path and what it is.
+pub(super) const fn at(pattern: &'static str, about: &'static str) -> Endpoint {
+    Endpoint {
+        pattern,
+        also: &[],
+        about,
+        sudo: &[],
+        audited: true,
+        parcel: None,
+        exists: None,
+        to_strangers: None,
+        document: None,
+        verbs: &[],
+    }
+}
+
+impl Endpoint {
+    /// What it does.
+    pub(super) const fn on(mut self, verbs: &'static [Verb]) -> Self {
+        self.verbs = verbs;
+        self
+    }
+
+    /// Other patterns of the same path, with the same names in them.
+    pub(super) const fn also(mut self, patterns: &'static [&'static str]) -> Self {
+        self.also = patterns;
+        self
+    }
+
+    /// What of it needs `sudo`.
+    pub(super) const fn sudo(mut self, operations: &'static [Operation]) -> Self {
+        self.sudo = operations;
+        self
+    }
+
+    /// Leaves no audit line.
+    pub(super) const fn unaudited(mut self) -> Self {
+        self.audited = false;
+        self
+    }
+
+    /// Is about a wrapped answer.
+    pub(super) const fn of_parcel(mut self, parcel: Parcel) -> Self {
+        self.parcel = Some(parcel);
+        self
+    }
+
+    /// Names something that a write may create.
+    pub(super) const fn exists(mut self, exists: Exists) -> Self {
+        self.exists = Some(exists);
+        self
+    }
+
+    /// Shows something to whoever has no token.
+    pub(super) const fn showing_strangers(
+        mut self,
+        show: for<'a> fn(&'a Engine) -> Answering<'a>,
+    ) -> Self {
+        self.to_strangers = Some(show);
+        self
+    }
+
+    /// Takes a document of the provider.
+    pub(super) const fn takes(mut self, document: Document) -> Self {
+        self.document = Some(document);
+        self
+    }
+
+    /// What it does for an operation, if anything.
+    pub(super) fn verb(&self, operation: Operation) -> Option<&'static Verb> {
+        let mut verbs = self.verbs.iter();
+        verbs.find(|verb| verb.operations.contains(&operation))
+    }
+
+    /// Whether anybody may ask, without a token.
+    pub(super) fn is_open(&self) -> bool {
+        let mut verbs = self.verbs.iter();
+        verbs.any(|verb| matches!(verb.handler, Handler::Anybody(_)))
+    }
+}
+
+type Answers = for<'a> fn(Call<'a>) -> Answering<'a>;
+
+/// Something that is read.
+pub(super) const fn read(about: &'static str, fields: &'static [Field], handler: Answers) -> Verb {
+    verb(&[Operation::Read], about, fields, Handler::Caller(handler))
+}
+
+/// Something that is listed.
+pub(super) const fn list(about: &'static str, handler: Answers) -> Verb {
+    verb(&[Operation::List], about, &[], Handler::Caller(handler))
+}
+
+/// Something that is listed also where it is read.
+pub(super) const fn read_or_list(
+    about: &'static str,
+    fields: &'static [Field],
+    handler: Answers,
+) -> Verb {
+    let operations = &[Operation::Read, Operation::List];
+    verb(operations, about, fields, Handler::Caller(handler))
+}
+
+/// Something that is written.
+pub(super) const fn write(about: &'static str, fields: &'static [Field], handler: Answers) -> Verb {
+    verb(&[Operation::Write], about, fields, Handler::Caller(handler))
+}
+
+/// Something that may be read or written, with the same outcome.
+pub(super) const fn read_or_write(
+    about: &'static str,
+    fields: &'static [Field],
+    handler: Answers,
+) -> Verb {
+    let operations = &[Operation::Read, Operation::Write];
+    verb(operations, about, fields, Handler::Caller(handler))
+}
+
+/// Something that is removed.
+pub(super) const fn delete(
+    about: &'static str,
+    fields: &'static [Field],
+    handler: Answers,
+) -> Verb {
+    verb(
+        &[Operation::Delete],
+        about,
+        fields,
+        Handler::Caller(handler),
+    )
+}
+
+/// Something that is done for whoever asks.
+pub(super) const fn verb(
+    operations: &'static [Operation],
+    about: &'static str,
+    fields: &'static [Field],
+    handler: Handler,
+) -> Verb {
+    Verb {
+        operations,
+        about,
+        fields,
+        irreversible: false,
+        handler,
+    }
+}

@@ -1,0 +1,105 @@
+//! What the path of a request means.
+
+use std::sync::Arc;
+
+use super::{Endpoint, Handler};
+use crate::{api::operation::Operation, id::MountPath, login::LoginMount};
+
+/// Where a path is served.
+#[derive(Clone, Debug)]
+pub(in crate::api) enum Place {
+    /// By the host itself.
+    Host,
+    /// By a login method; `rest` is what stands behind its path.
+    Login {
+        mount: Arc<LoginMount>,
+        rest: String,
+    },
+    /// By the mount of a provider.
+    Provider { mount: MountPath, rest: String },
+    /// By a mount that there is not.
+    NoMount,
+    /// Nowhere: what begins so belongs to the host.
+    Nowhere,
+}
+
+/// A path, understood.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct Target {
+    /// Below `/v1/`.
+    pub(in crate::api) path: String,
+    /// Where it is served.
+    pub(in crate::api) place: Place,
+    /// What serves it; none where nothing does, or where a provider's document may.
+    pub(in crate::api) endpoint: Option<&'static Endpoint>,
+    /// What the path says for the names of the pattern.
+    pub(super) said: Vec<(&'static str, String)>,
+}
+
+impl Target {
+    /// A path that no endpoint serves.
+    pub(super) fn without_endpoint(path: String, place: Place) -> Self {
+        Self {
+            path,
+            place,
+            endpoint: None,
+            said: Vec::new(),
+        }
+    }
+
+    /// What the path says for a name of its pattern.
+    pub(in crate::api) fn said(&self, name: &str) -> Option<&str> {
+        let mut said = self.said.iter();
+        said.find(|(known, _)| *known == name)
+            .map(|(_, said)| said.as_str())
+    }
+
+    /// All that it says, by the names of its pattern.
+    pub(in crate::api) fn all_said(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.said.iter().map(|(name, said)| (*name, said.as_str()))
+    }
+
+    /// Whether anybody may ask, without a token.
+    pub(in crate::api) fn is_open(&self) -> bool {
+        self.endpoint.is_some_and(Endpoint::is_open)
+    }
+
+    /// Whether a policy must grant `sudo` beside what is done.
+    pub(in crate::api) fn needs_sudo(&self, operation: Operation) -> bool {
+        self.endpoint
+            .is_some_and(|endpoint| endpoint.sudo.contains(&operation))
+    }
+
+    /// Whether a request is worth an audit line.
+    pub(in crate::api) fn is_audited(&self) -> bool {
+        self.endpoint.is_none_or(|endpoint| endpoint.audited)
+    }
+
+    /// Whether what an operation does there cannot be undone.
+    pub(in crate::api) fn cannot_be_undone(&self, operation: Operation) -> bool {
+        let verb = self.endpoint.and_then(|it| it.verb(operation));
+        operation == Operation::Delete || verb.is_some_and(|it| it.irreversible)
+    }
+
+    /// What answers an operation.
+    pub(in crate::api) fn handler(&self, operation: Operation) -> Option<Handler> {
+        Some(self.endpoint?.verb(operation)?.handler)
+    }
+
+    /// The mount of a provider that serves it.
+    pub(in crate::api) fn mount(&self) -> Option<&MountPath> {
+        match &self.place {
+            Place::Provider { mount, .. } => Some(mount),
+            _ => None,
+        }
+    }
+
+    /// The mount and the name of a document that its provider may publish: what lies
+    /// below a mount and is not the host's.
+    pub(in crate::api) fn document(&self) -> Option<(&MountPath, &str)> {
+        match (&self.place, self.endpoint) {
+            (Place::Provider { mount, rest }, None) => Some((mount, rest)),
+            _ => None,
+        }
+    }
+}
