@@ -29,6 +29,7 @@ mod masked;
 mod metrics;
 mod mounted;
 mod mounts;
+mod openapi;
 mod operation;
 mod operations;
 mod path;
@@ -37,6 +38,8 @@ pub(crate) mod payload;
 mod plugins;
 mod policies;
 mod record;
+#[cfg(test)]
+mod reference;
 mod storage;
 mod system;
 mod table;
@@ -660,6 +663,8 @@ impl Inner {
             fields,
             notices: notices.clone(),
             irreversible: asked.target.cannot_be_undone(asked.operation),
+            #[cfg(feature = "test-hooks")]
+            declared: asked.target.declared(asked.operation),
             identity,
             token,
             key: idempotency_key(&asked.headers)?,

@@ -42,7 +42,7 @@ use crate::{
     keyring::Keyring,
     model::{
         lockout::Lockout,
-        login::{Kind, LoginPath},
+        login::Kind,
         token::{RoleTokenKind, TokenParameters},
     },
     refusal::Refusal,
@@ -168,11 +168,11 @@ impl Logins {
     pub async fn log_in(
         &self,
         mount: &LoginMount,
-        login: LoginPath<'_>,
+        name: Option<&str>,
         fields: Map<String, Value>,
         peer: IpAddr,
     ) -> Result<Granted, Refusal> {
-        let outcome = self.admit(mount, login, fields, peer).await;
+        let outcome = self.admit(mount, name, fields, peer).await;
         told(mount, peer, &outcome).record();
         outcome
     }
@@ -180,14 +180,14 @@ impl Logins {
     async fn admit(
         &self,
         mount: &LoginMount,
-        login: LoginPath<'_>,
+        name: Option<&str>,
         fields: Map<String, Value>,
         peer: IpAddr,
     ) -> Result<Granted, Refusal> {
         let _open = mount.enter().await?;
         let attempt = Attempt {
             mount,
-            name: login.name,
+            name,
             form: Form::new(fields),
             peer,
         };
@@ -223,7 +223,7 @@ impl Logins {
         let parameters = parameters_of(mount, standing.parameters);
         let path = mount.path();
         let asked = Login {
-            path: match login.name {
+            path: match name {
                 Some(name) => format!("auth/{path}/login/{name}"),
                 None => format!("auth/{path}/login"),
             },

@@ -39,6 +39,9 @@ pub(super) struct Ask {
     pub(super) notices: Notices,
     /// Whether what is asked for cannot be undone.
     pub(super) irreversible: bool,
+    /// The fields that its endpoint declares; a test finds a handler that takes another.
+    #[cfg(feature = "test-hooks")]
+    pub(super) declared: Vec<&'static str>,
     pub(super) identity: Identity,
     pub(super) token: Option<Secret<String>>,
     /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
@@ -52,31 +55,43 @@ pub(super) struct Ask {
 
 impl Ask {
     /// The fields, to be taken one by one.
-    pub(super) fn into_fields(self) -> Fields {
-        Fields::new(self.fields, &self.notices).of_what_cannot_be_undone(self.irreversible)
+    pub(super) fn into_fields(mut self) -> Fields {
+        self.take_fields()
     }
 
     /// The same, where who asked matters after it.
     pub(super) fn take_fields(&mut self) -> Fields {
-        Fields::new(std::mem::take(&mut self.fields), &self.notices)
+        let fields = std::mem::take(&mut self.fields);
+        self.these(fields)
             .of_what_cannot_be_undone(self.irreversible)
+    }
+
+    fn these(&self, fields: Map<String, Value>) -> Fields {
+        let fields = Fields::new(fields, &self.notices);
+        #[cfg(feature = "test-hooks")]
+        let fields = fields.declared(self.declared.clone());
+        fields
+    }
+
+    /// Takes one truth before the other fields.
+    pub(super) fn take_truth(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        let field = self.fields.remove_entry(name).into_iter().collect();
+        let mut field = self.these(field);
+        let truth = field.truth(name)?;
+        field.finish()?;
+        Ok(truth)
     }
 
     /// Takes the field `async`: whether a task is to do it.
     pub(super) fn take_async(&mut self) -> Result<bool, ApiError> {
-        let field = self.fields.remove_entry("async").into_iter().collect();
-        let truth = Fields::new(field, &self.notices).truth("async")?;
-        Ok(truth.unwrap_or(self.prefers_task))
+        Ok(self.take_truth("async")?.unwrap_or(self.prefers_task))
     }
 
     /// Takes the fields by which a caller says whether to wait for leases to end:
     /// `sync`, `async`, or `Prefer: respond-async`.
     pub(super) fn take_wait(&mut self) -> Result<Wait, ApiError> {
-        let mut flag = |name: &'static str| {
-            let field = self.fields.remove_entry(name).into_iter().collect();
-            Fields::new(field, &self.notices).truth(name)
-        };
-        match (flag("sync")?.unwrap_or(false), flag("async")?) {
+        let sync = self.take_truth("sync")?.unwrap_or(false);
+        match (sync, self.take_truth("async")?) {
             (true, Some(true)) => Err(ApiError::bad_request(
                 "sync and async exclude each other: leave one of them out",
             )),

@@ -86,7 +86,9 @@ pub(super) struct Verb {
     /// What it does, for people.
     pub(super) about: &'static str,
     /// The fields that the host reads: of the body of a write, else of the query.
-    pub(super) fields: &'static [Field],
+    fields: &'static [Field],
+    /// Such fields that it shares with others.
+    shared: &'static [&'static [Field]],
     /// Whether what is done cannot be undone: it ends or renews something upstream, or
     /// ends something here. What removes something cannot, either.
     pub(super) irreversible: bool,
@@ -95,6 +97,19 @@ pub(super) struct Verb {
 }
 
 impl Verb {
+    /// Reads fields that others read, too.
+    pub(super) const fn sharing(mut self, lists: &'static [&'static [Field]]) -> Self {
+        self.shared = lists;
+        self
+    }
+
+    /// All fields that the host reads.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields
+            .iter()
+            .chain(self.shared.iter().copied().flatten())
+    }
+
     /// Does what cannot be undone.
     pub(super) const fn for_good(mut self) -> Self {
         self.irreversible = true;
@@ -316,6 +331,7 @@ pub(super) const fn verb(
         operations,
         about,
         fields,
+        shared: &[],
         irreversible: false,
         handler,
     }

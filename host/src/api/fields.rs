@@ -112,6 +112,9 @@ pub struct Fields {
     notices: Notices,
     /// Whether what they are of cannot be undone.
     irreversible: bool,
+    /// Those that the endpoint declares, where that is known.
+    #[cfg(feature = "test-hooks")]
+    declared: Option<Vec<&'static str>>,
 }
 
 impl Fields {
@@ -123,7 +126,32 @@ impl Fields {
             known: Vec::new(),
             notices: notices.clone(),
             irreversible: false,
+            #[cfg(feature = "test-hooks")]
+            declared: None,
         }
+    }
+
+    /// The same, of an endpoint that declares these fields: in a test, taking another
+    /// fails the request.
+    #[cfg(feature = "test-hooks")]
+    pub(super) fn declared(self, names: Vec<&'static str>) -> Self {
+        Self {
+            declared: Some(names),
+            ..self
+        }
+    }
+
+    #[cfg(feature = "test-hooks")]
+    fn expect_declared(&self) -> Result<(), ApiError> {
+        let Some(declared) = &self.declared else {
+            return Ok(());
+        };
+        let undeclared = self.known.iter().find(|name| !declared.contains(name));
+        undeclared.map_or(Ok(()), |name| {
+            Err(ApiError::internal(format!(
+                "a handler takes {name}, which its endpoint does not declare"
+            )))
+        })
     }
 
     /// The same, of something that may be impossible to undo.
@@ -234,6 +262,8 @@ impl Fields {
             known: Vec::new(),
             notices: self.notices.clone(),
             irreversible: self.irreversible,
+            #[cfg(feature = "test-hooks")]
+            declared: None,
         }))
     }
 
@@ -287,6 +317,8 @@ impl Fields {
     /// # Errors
     /// One sentence about a field that cannot be ignored.
     pub fn finish(self) -> Result<(), ApiError> {
+        #[cfg(feature = "test-hooks")]
+        self.expect_declared()?;
         // Clients write null for what their callers left out.
         for (name, value) in self.left.iter().filter(|(_, value)| !value.is_null()) {
             let path = format!("{}{}", self.prefix, suggest::shown(name));

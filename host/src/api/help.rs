@@ -109,7 +109,7 @@ fn page(target: &Target, endpoint: &Endpoint, provider: Option<&Schemas>) -> Str
         );
     }
     let mut seen = HashSet::new();
-    let fields = endpoint.verbs.iter().flat_map(|verb| verb.fields);
+    let fields = endpoint.verbs.iter().flat_map(|verb| verb.fields());
     let fields: Vec<_> = fields.filter(|field| seen.insert(field.name)).collect();
     let schema = provider.and_then(|it| it.of_document(endpoint.document?));
     let properties = schema.and_then(|schema| schema.get("properties")?.as_object());

@@ -15,7 +15,7 @@ use super::{
     answer::Answer,
     ask::Ask,
     endpoint::{
-        self, Answering, Endpoint, Field, Handler, Place, Target, at, delete, does, field, read,
+        Answering, Endpoint, Field, Handler, Place, Target, Verb, at, delete, does, field, read,
         write,
     },
     error::ApiError,
@@ -88,7 +88,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::object("config", "The settings, as tune has them."),
                 ],
                 does!(call => enable(call.engine, call.at("path")?, call.ask).await),
-            ),
+            )
+            .sharing(&[vault_settings::FIELDS_BESIDE]),
             delete(
                 "Disables it; the tokens made through it are revoked.",
                 &[],
@@ -126,7 +127,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     )]),
 ];
 
-const TUNING: &[endpoint::Verb] = &[
+const TUNING: &[Verb] = &[
     read(
         "Shows them.",
         &[],
@@ -136,7 +137,8 @@ const TUNING: &[endpoint::Verb] = &[
         "Changes those that are named.",
         TUNE,
         does!(call => tune(call.engine, call.at("path")?, call.ask).await),
-    ),
+    )
+    .sharing(&[vault_settings::FIELDS]),
 ];
 
 /// Whether what a path below a login method names is there.
@@ -157,24 +159,30 @@ fn has_entry<'a>(engine: &'a Engine, target: &'a Target) -> Answering<'a, Result
 #[derive(Debug)]
 pub(super) struct LoginRequest<'a> {
     mount: &'a LoginMount,
-    rest: &'a str,
+    /// Who, where the path says so.
+    name: Option<&'a str>,
+    verb: &'static Verb,
 }
 
 impl<'a> LoginRequest<'a> {
     /// The login that a path and operation ask for, if they do.
     pub(super) fn of(target: &'a Target, operation: Operation) -> Option<Self> {
-        match (&target.place, target.handler(operation)) {
-            (Place::Login { mount, rest }, Some(Handler::Login)) => Some(Self { mount, rest }),
+        let verb = target.endpoint?.verb(operation)?;
+        match (&target.place, verb.handler) {
+            (Place::Login { mount, .. }, Handler::Login) => Some(Self {
+                mount,
+                name: target.said("username"),
+                verb,
+            }),
             _ => None,
         }
     }
 
     /// Logs in.
     pub(super) async fn answer(&self, engine: &Engine, fields: Fields, peer: IpAddr) -> Outcome {
-        let kind = self.mount.spec.kind;
-        let login = kind.login(self.rest).ok_or_else(ApiError::nothing_here)?;
-        let fields = fields.keep(kind.login_fields())?;
-        let granted = engine.logins.log_in(self.mount, login, fields, peer);
+        let names: Vec<&'static str> = self.verb.fields().map(|field| field.name).collect();
+        let fields = fields.keep(&names)?;
+        let granted = engine.logins.log_in(self.mount, self.name, fields, peer);
         Ok(Answer::granted(granted.await?))
     }
 }

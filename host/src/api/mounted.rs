@@ -410,10 +410,7 @@ async fn show_role(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
 async fn write_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask) -> Outcome {
     let name = name.parse::<RoleName>()?;
     let requester = ask.requester();
-    let replace = ask.fields.remove_entry("replace").into_iter().collect();
-    let replace = Fields::new(replace, &ask.notices)
-        .truth("replace")?
-        .unwrap_or(false);
+    let replace = ask.take_truth("replace")?.unwrap_or(false);
     let roles = &engine.roles;
     let role = written_back::role(engine, mount, ask.fields).await?;
     let warnings = match replace {

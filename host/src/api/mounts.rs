@@ -48,23 +48,6 @@ const TUNE: &[Field] = &[
         "revoke_leases_with_role",
         "Whether leases end with their role.",
     ),
-    field::text(
-        "listing_visibility",
-        "unauth: also who has no token is shown that there is such a mount.",
-    ),
-    field::texts(
-        "audit_non_hmac_request_keys",
-        "Fields of requests that stand in the audit log as they are.",
-    ),
-    field::texts(
-        "audit_non_hmac_response_keys",
-        "Fields of answers that stand in the audit log as they are.",
-    ),
-    field::texts("passthrough_request_headers", "Kept, and means nothing."),
-    field::texts("allowed_response_headers", "Kept, and means nothing."),
-    field::texts("allowed_managed_keys", "Kept, and means nothing."),
-    field::object("options", "Kept, and means nothing."),
-    field::object("user_lockout_config", "Kept, and means nothing."),
 ];
 
 /// The paths of mounts.
@@ -91,13 +74,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 field::text("description", "What it is for."),
                 field::text("plugin_version", "The version of the plugin that it runs."),
                 field::object("config", "The settings, as tune has them."),
-                field::truth("local", "Kept, and means nothing."),
-                field::truth("seal_wrap", "Kept, and means nothing."),
-                field::truth("external_entropy_access", "Kept, and means nothing."),
-                field::object("options", "Kept, and means nothing."),
             ],
             does!(call => create(call.engine, call.at("path")?, call.ask).await),
-        ),
+        )
+        .sharing(&[vault_settings::FIELDS_BESIDE]),
         delete(
             "Unmounts it; its leases are revoked.",
             &[field::SYNC, field::ASYNC],
@@ -114,7 +94,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Changes those that are named.",
             TUNE,
             does!(call => tune(call.engine, call.at("path")?, call.ask).await),
-        ),
+        )
+        .sharing(&[vault_settings::FIELDS]),
     ]),
     at("sys/remount", "Moves a mount, with its leases and roles.")
         .sudo(ALL)

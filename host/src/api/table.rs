@@ -8,8 +8,8 @@ use super::{
         Endpoint,
         routes::{Routes, Shelf},
     },
-    hold, leases, logins, metrics, mounted, mounts, operations, plugins, policies, storage, system,
-    tasks, tokens, wrapping,
+    hold, leases, logins, metrics, mounted, mounts, openapi, operations, plugins, policies,
+    storage, system, tasks, tokens, wrapping,
 };
 use crate::model::login::Kind;
 
@@ -17,6 +17,7 @@ use crate::model::login::Kind;
 const HOST: &[&[Endpoint]] = &[
     system::ENDPOINTS,
     operations::ENDPOINTS,
+    openapi::ENDPOINTS,
     metrics::ENDPOINTS,
     plugins::ENDPOINTS,
     mounts::ENDPOINTS,
@@ -92,7 +93,7 @@ mod tests {
                         operations.push(*operation);
                     }
                     let mut names = HashSet::new();
-                    for field in verb.fields {
+                    for field in verb.fields() {
                         assert!(names.insert(field.name), "{pattern}: {}", field.name);
                         assert!(field.about.ends_with('.'), "{pattern}: {}", field.name);
                     }

@@ -18,33 +18,38 @@ use crate::{
     policy,
 };
 
-pub(super) const TTL: Field = field::span("token_ttl", "How long tokens live.");
-pub(super) const MAX_TTL: Field = field::span("token_max_ttl", "How long they live at most.");
-pub(super) const EXPLICIT_MAX_TTL: Field = field::span(
-    "token_explicit_max_ttl",
-    "How long they live at most, whatever is renewed.",
-);
-pub(super) const PERIOD: Field = field::span(
-    "token_period",
-    "How long a renewal makes them live, without end.",
-);
+/// The standard fields, as endpoints declare them.
+pub(super) const FIELDS: &[Field] = &[
+    field::span("token_ttl", "How long tokens live."),
+    field::span("token_max_ttl", "How long they live at most."),
+    field::span(
+        "token_explicit_max_ttl",
+        "How long they live at most, whatever is renewed.",
+    ),
+    field::span(
+        "token_period",
+        "How long a renewal makes them live, without end.",
+    ),
+    POLICIES,
+    field::truth(
+        "token_no_default_policy",
+        "Whether they are without the policy default.",
+    ),
+    field::number(
+        "token_num_uses",
+        "How often each can be used; 0: any number.",
+    ),
+    field::texts(
+        "token_bound_cidrs",
+        "Addresses and ranges that they can be used from.",
+    ),
+    field::text(
+        "token_type",
+        "service, batch, default, default-service or default-batch.",
+    ),
+];
+
 pub(super) const POLICIES: Field = field::texts("token_policies", "Their policies.");
-pub(super) const NO_DEFAULT_POLICY: Field = field::truth(
-    "token_no_default_policy",
-    "Whether they are without the policy default.",
-);
-pub(super) const NUM_USES: Field = field::number(
-    "token_num_uses",
-    "How often each can be used; 0: any number.",
-);
-pub(super) const BOUND_CIDRS: Field = field::texts(
-    "token_bound_cidrs",
-    "Addresses and ranges that they can be used from.",
-);
-pub(super) const TYPE: Field = field::text(
-    "token_type",
-    "service, batch, default, default-service or default-batch.",
-);
 
 /// Names that Vault had for the parameters before, and has now.
 pub(super) const OLDER: [(&str, &str); 6] = [

@@ -79,15 +79,6 @@ const ROLE: &[Field] = &[
     field::truth("renewable", "Whether their end can be moved."),
     field::text("path_suffix", "What stands behind the path that made them."),
     field::texts("allowed_entity_aliases", "Must be empty."),
-    token_parameters::TTL,
-    token_parameters::MAX_TTL,
-    token_parameters::EXPLICIT_MAX_TTL,
-    token_parameters::PERIOD,
-    token_parameters::POLICIES,
-    token_parameters::NO_DEFAULT_POLICY,
-    token_parameters::NUM_USES,
-    token_parameters::BOUND_CIDRS,
-    token_parameters::TYPE,
     field::span(
         "explicit_max_ttl",
         "token_explicit_max_ttl, as it was called first.",
@@ -233,7 +224,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Writes it.",
             ROLE,
             does!(call => write_role(call.engine, call.at("role_name")?, call.ask).await),
-        ),
+        )
+        .sharing(&[token_parameters::FIELDS]),
         delete(
             "Removes it.",
             &[],

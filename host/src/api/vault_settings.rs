@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{error::ApiError, fields::Fields};
+use super::{
+    endpoint::field::{self, Field},
+    error::ApiError,
+    fields::Fields,
+};
 use crate::model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
 
 /// Fields beside a mount that Vault's clients send back as they read them.
@@ -18,6 +22,43 @@ pub(super) const IGNORED_BESIDE: [&str; 5] = [
 /// The field of a mount's config that tells Vault to run another version than the one
 /// that is pinned. Here every version is pinned, and `plugin_version` chooses.
 pub(super) const IGNORED_WITHIN: [&str; 1] = ["override_pinned_version"];
+
+/// The settings, as endpoints declare them where a request may hold all.
+pub(super) const FIELDS: &[Field] = &[
+    field::text(
+        "listing_visibility",
+        "unauth: also who has no token is shown that there is such a mount; else hidden.",
+    ),
+    field::texts(
+        "audit_non_hmac_request_keys",
+        "Fields of requests that stand in the audit log as they are.",
+    ),
+    field::texts(
+        "audit_non_hmac_response_keys",
+        "Fields of answers that stand in the audit log as they are.",
+    ),
+    field::texts("passthrough_request_headers", IDLE),
+    field::texts("allowed_response_headers", IDLE),
+    field::texts("allowed_managed_keys", IDLE),
+    field::texts("delegated_auth_accessors", IDLE),
+    field::text("identity_token_key", IDLE),
+    field::truth("force_no_cache", IDLE),
+    field::truth("trim_request_trailing_slashes", IDLE),
+    field::object("options", IDLE),
+    field::truth("local", IDLE),
+    field::truth("seal_wrap", IDLE),
+    field::truth("external_entropy_access", IDLE),
+];
+
+/// Those that stand beside `config` in a request that mounts.
+pub(super) const FIELDS_BESIDE: &[Field] = &[
+    field::object("options", IDLE),
+    field::truth("local", IDLE),
+    field::truth("seal_wrap", IDLE),
+    field::truth("external_entropy_access", IDLE),
+];
+
+const IDLE: &str = "Kept and shown, and means nothing here.";
 
 /// Which of the settings a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,4 +123,19 @@ fn texts(name: &str, value: Value) -> Result<Value, ApiError> {
     });
     let texts: Option<Map<String, Value>> = texts.collect();
     texts.map(Value::Object).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_are_declared_as_they_are_taken() {
+        let named = |fields: &[Field]| fields.iter().map(|field| field.name).collect::<Vec<_>>();
+        let all = VAULT_SETTINGS.iter().map(|setting| setting.name);
+        assert_eq!(named(FIELDS), all.collect::<Vec<_>>());
+        let beside = VAULT_SETTINGS.iter().filter(|setting| setting.beside);
+        let beside: Vec<_> = beside.map(|setting| setting.name).collect();
+        assert_eq!(named(FIELDS_BESIDE), beside);
+    }
 }

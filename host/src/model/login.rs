@@ -53,34 +53,6 @@ impl Kind {
     pub fn locks_out(self) -> bool {
         matches!(self, Self::AppRole | Self::Userpass)
     }
-
-    /// The fields that a login of this kind reads.
-    pub fn login_fields(self) -> &'static [&'static str] {
-        match self {
-            Self::AppRole => &["role_id", "secret_id"],
-            Self::Userpass => &["password"],
-            Self::Jwt => &["role", "jwt"],
-        }
-    }
-
-    /// Reads a path below a login method: which login it is, if it is one. Only
-    /// these paths are served to callers without a token.
-    pub fn login<'p>(self, rest: &'p str) -> Option<LoginPath<'p>> {
-        match (self, rest.split_once('/')) {
-            (Self::AppRole | Self::Jwt, None) if rest == "login" => Some(LoginPath { name: None }),
-            (Self::Userpass, Some(("login", name))) if !name.is_empty() && !name.contains('/') => {
-                Some(LoginPath { name: Some(name) })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A path that logs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginPath<'p> {
-    /// Who, where the path says so.
-    pub name: Option<&'p str>,
 }
 
 /// What an operator sets on a login method. A span of zero is the system's.
@@ -215,28 +187,6 @@ impl Default for SecretIdFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_logins_are_logins() {
-        let named = |name| Some(LoginPath { name });
-        for (kind, rest, expected) in [
-            (Kind::AppRole, "login", named(None)),
-            (Kind::Jwt, "login", named(None)),
-            (Kind::Userpass, "login/bob", named(Some("bob"))),
-            (Kind::AppRole, "login/x", None),
-            (Kind::Jwt, "login/x", None),
-            (Kind::Userpass, "login", None),
-            (Kind::Userpass, "login/", None),
-            (Kind::Userpass, "login/a/b", None),
-            (Kind::Userpass, "users/login", None),
-            (Kind::AppRole, "role/login", None),
-            (Kind::AppRole, "role/x/login", None),
-            (Kind::AppRole, "logins", None),
-            (Kind::AppRole, "", None),
-        ] {
-            assert_eq!(kind.login(rest), expected, "{kind:?} {rest:?}");
-        }
-    }
 
     #[test]
     fn spans_of_zero_are_the_systems() {

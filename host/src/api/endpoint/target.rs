@@ -81,6 +81,14 @@ impl Target {
         operation == Operation::Delete || verb.is_some_and(|it| it.irreversible)
     }
 
+    /// The fields that an operation declares.
+    #[cfg(feature = "test-hooks")]
+    pub(in crate::api) fn declared(&self, operation: Operation) -> Vec<&'static str> {
+        let verb = self.endpoint.and_then(|it| it.verb(operation));
+        let fields = verb.into_iter().flat_map(|verb| verb.fields());
+        fields.map(|field| field.name).collect()
+    }
+
     /// What answers an operation.
     pub(in crate::api) fn handler(&self, operation: Operation) -> Option<Handler> {
         Some(self.endpoint?.verb(operation)?.handler)

@@ -59,15 +59,6 @@ const ROLE: &[Field] = &[
         "Set when the role is made, and means nothing.",
     ),
     field::truth("enable_local_secret_ids", "Taken, and means nothing."),
-    token_parameters::TTL,
-    token_parameters::MAX_TTL,
-    token_parameters::EXPLICIT_MAX_TTL,
-    token_parameters::PERIOD,
-    token_parameters::POLICIES,
-    token_parameters::NO_DEFAULT_POLICY,
-    token_parameters::NUM_USES,
-    token_parameters::BOUND_CIDRS,
-    token_parameters::TYPE,
     field::texts("policies", "token_policies, as it was called first."),
     field::span("period", "token_period, as it was called first."),
 ];
@@ -129,7 +120,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         })),
         endpoint::write("Writes it; what is not named stays.", ROLE, does!(call => {
             write(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
-        })),
+        })).sharing(&[token_parameters::FIELDS]),
         delete("Removes it.", &[], does!(call => {
             call.engine.logins.approles().remove(call.login()?, call.at("role_name")?).await?;
             Ok(Answer::done())
@@ -207,7 +198,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         })),
         endpoint::write("Writes it.", ROLE, does!(call => {
             write_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
-        })),
+        })).sharing(&[token_parameters::FIELDS]),
         delete("Sets it to its default.", &[], does!(call => {
             reset_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
         })),

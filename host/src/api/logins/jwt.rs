@@ -91,15 +91,6 @@ const ROLE: &[Field] = &[
     field::span("max_age", "Taken where it is 0."),
     field::truth("verbose_oidc_logging", "Taken, and means nothing."),
     field::texts("oidc_scopes", "Taken, and means nothing."),
-    token_parameters::TTL,
-    token_parameters::MAX_TTL,
-    token_parameters::EXPLICIT_MAX_TTL,
-    token_parameters::PERIOD,
-    token_parameters::POLICIES,
-    token_parameters::NO_DEFAULT_POLICY,
-    token_parameters::NUM_USES,
-    token_parameters::BOUND_CIDRS,
-    token_parameters::TYPE,
     field::texts("policies", "token_policies, as it was called first."),
     field::span("ttl", "token_ttl, as it was called first."),
     field::span("max_ttl", "token_max_ttl, as it was called first."),
@@ -143,7 +134,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             does!(call => {
                 write_role(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
             }),
-        ),
+        ).sharing(&[token_parameters::FIELDS]),
         delete(
             "Removes it.",
             &[],
