@@ -36,7 +36,7 @@ use crate::{
     storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
-pub use root_use::RootUse;
+pub use root_use::{Attempt, RootUse};
 
 /// How long a new root credential is tried again at once where upstream is slow
 /// to honour it, beyond what the provider said of itself.

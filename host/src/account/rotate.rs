@@ -184,26 +184,24 @@ impl Accounts {
         requester: Option<Requester>,
     ) -> Result<Rotated, Refusal> {
         let what = Rotation::Account(self.document(mount, row)?);
-        let mut root = self.rotations.root_for(mount, plugin).await?;
-        let _slot = mount.slot().await?;
-        let mut attempt = row.reached;
-        loop {
-            self.begin(mount, row, operation).await?;
-            attempt = attempt.saturating_add(1);
-            let mut call = call(mount, row, &root.root, operation, attempt);
-            call.requester.clone_from(&requester);
-            match plugin.provider.rotate(&call, &root.config, &what).await {
-                // Asked again under the same id, the provider computes the same: so
-                // nothing is lost by not taking what no reader could use.
-                Ok(rotated) => {
-                    return rotated
-                        .defect
-                        .clone()
-                        .map_or(Ok(rotated), |defect| Err(defect.into()));
-                }
-                Err(failure) if root.renewed_after(&failure).await? => {}
-                Err(failure) => return Err(failure.into()),
-            }
+        let first = row.reached.saturating_add(1);
+        let (what, requester) = (&what, &requester);
+        let asked = self
+            .rotations
+            .with_root(mount, plugin, first, |root, attempt| {
+                Box::pin(async move {
+                    self.begin(mount, row, operation).await?;
+                    let mut call = call(mount, row, &root.root, operation, attempt);
+                    call.requester.clone_from(requester);
+                    Ok(plugin.provider.rotate(&call, &root.config, what).await)
+                })
+            });
+        let rotated = asked.await??;
+        // Asked again under the same id, the provider computes the same: so nothing is
+        // lost by not taking what no reader could use.
+        match rotated.defect.clone() {
+            Some(defect) => Err(defect.into()),
+            None => Ok(rotated),
         }
     }
 
@@ -218,23 +216,24 @@ impl Accounts {
         let document = self.document(mount, row)?;
         let gone = || Refusal::Conflict("the former credential's name is gone".into());
         let what = Revocation::FormerRoot(row.retires.clone().ok_or_else(gone)?);
-        let mut root = self.rotations.root_for(mount, &plugin).await?;
-        let _slot = mount.slot().await?;
-        let mut attempt = row.attempts;
-        loop {
-            self.begin(mount, row, operation).await?;
-            attempt = attempt.saturating_add(1);
-            let call = call(mount, row, &root.root, operation, attempt);
-            match plugin
-                .provider
-                .revoke(&call, &root.config, Some(&document), &what)
-                .await
-            {
-                Ok(()) => break,
-                Err(failure) if failure.class == FailureClass::NotFound => break,
-                Err(failure) if root.renewed_after(&failure).await? => {}
-                Err(failure) => return Err(failure.into()),
-            }
+        let first = row.attempts.saturating_add(1);
+        let (plugin, document, what) = (&plugin, &document, &what);
+        let ended = self
+            .rotations
+            .with_root(mount, plugin, first, |root, attempt| {
+                Box::pin(async move {
+                    self.begin(mount, row, operation).await?;
+                    let call = call(mount, row, &root.root, operation, attempt);
+                    let provider = &plugin.provider;
+                    Ok(provider
+                        .revoke(&call, &root.config, Some(document), what)
+                        .await)
+                })
+            });
+        match ended.await? {
+            Ok(()) => {}
+            Err(failure) if failure.class == FailureClass::NotFound => {}
+            Err(failure) => return Err(failure.into()),
         }
         self.storage
             .finish_account_rotation(row.id, operation, self.clock.now())

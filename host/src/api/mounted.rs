@@ -12,7 +12,6 @@ use super::{
         Document, Endpoint, Field, at, delete, does, field, list, read, read_or_write, write,
     },
     error::ApiError,
-    fields::Fields,
     leases, tasks, written_back,
 };
 use crate::{

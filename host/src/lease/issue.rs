@@ -203,47 +203,44 @@ impl Leases {
     ///
     /// # Errors
     /// Where storage fails, or the lease was revoked or given up during the rotation.
-    pub(super) async fn make(
-        &self,
-        making: &Making<'_>,
-        root: &mut RootUse<'_>,
+    pub(super) async fn make<'r>(
+        &'r self,
+        making: &'r Making<'r>,
+        root: &mut RootUse<'r>,
     ) -> Result<(u32, Result<Credential, Failure>), Refusal> {
-        let lease = making.lease;
-        let mut attempt = making.first_attempt;
-        loop {
-            let mut call = self.call(
-                making.mount,
-                &root.root,
-                lease.operation,
-                attempt,
-                &lease.principal,
-                making.role_name,
-            );
-            call.requester = Some(lease.requester.clone());
-            call.timeout = making.patience;
-            let created = making
-                .plugin
-                .provider
-                .create(
-                    &call,
-                    &root.config,
-                    &making.document,
-                    &making.body,
-                    lease.expires_at,
-                )
-                .await;
-            match created {
-                Err(failure) if root.renewed_after(&failure).await? => {
-                    attempt += 1;
+        let (lease, first) = (making.lease, making.first_attempt);
+        let asked = root.ask(first, |root, attempt| {
+            Box::pin(async move {
+                if attempt > first {
                     self.cover(making).await?;
                 }
-                Ok(credential) => {
-                    self.upstream_answered(making.mount).await;
-                    return Ok((attempt, Ok(credential)));
-                }
-                failed => return Ok((attempt, failed)),
-            }
+                let mut call = self.call(
+                    making.mount,
+                    &root.root,
+                    lease.operation,
+                    attempt,
+                    &lease.principal,
+                    making.role_name,
+                );
+                call.requester = Some(lease.requester.clone());
+                call.timeout = making.patience;
+                let (provider, document) = (&making.plugin.provider, &making.document);
+                Ok(provider
+                    .create(
+                        &call,
+                        &root.config,
+                        document,
+                        &making.body,
+                        lease.expires_at,
+                    )
+                    .await)
+            })
+        });
+        let (last, made) = asked.await?;
+        if made.is_ok() {
+            self.upstream_answered(making.mount).await;
         }
+        Ok((last, made))
     }
 
     /// Gives the intent time for another call: what waited for a rotation may have

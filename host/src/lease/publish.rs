@@ -74,18 +74,14 @@ impl Leases {
         let revoked = self.storage.early_revocations(mount.id, now).await?;
         let _slot = mount.slot().await?;
         let operation = OperationId::new(now)?;
-        let mut attempt = 1;
-        let document = loop {
-            let call = mount.call(operation, attempt, "publish", &root.root);
-            match plugin
-                .provider
-                .publish(&call, &root.config, name, &revoked)
-                .await
-            {
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                other => break other?,
-            }
-        };
+        let (at, provider, so_far) = (&mount, &plugin.provider, &revoked);
+        let asked = root.ask(1, |root, attempt| {
+            Box::pin(async move {
+                let call = at.call(operation, attempt, "publish", &root.root);
+                Ok(provider.publish(&call, &root.config, name, so_far).await)
+            })
+        });
+        let document = asked.await?.1?;
         let valid_for = document
             .as_ref()
             .map_or(NOTHING, |document| document.valid_for);

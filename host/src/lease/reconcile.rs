@@ -251,21 +251,20 @@ impl Leases {
         let operation = OperationId::new(self.clock.now())?;
         let (mut listed, mut cursor, mut attempt) = (Listed::new(HELD_BYTES), None::<String>, 1);
         for _ in 0..PAGES {
-            let slot = mount.slot().await?;
-            let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
-            let page = plugin
-                .provider
-                .list_credentials(&call, &root.config, cursor.as_deref())
-                .await;
-            drop(slot);
-            let Page { ids: more, next } = match page {
-                Ok(page) => page,
-                Err(failure) if root.renewed_after(&failure).await? => {
-                    attempt += 1;
-                    continue;
-                }
-                Err(failure) => return Err(failure.into()),
-            };
+            let asked = root.ask(attempt, |root, attempt| {
+                let after = cursor.clone();
+                Box::pin(async move {
+                    let _slot = mount.slot().await?;
+                    let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
+                    let provider = &plugin.provider;
+                    Ok(provider
+                        .list_credentials(&call, &root.config, after.as_deref())
+                        .await)
+                })
+            });
+            let (last, page) = asked.await?;
+            attempt = last;
+            let Page { ids: more, next } = page?;
             let known = listed.ids.len();
             if !listed.take(more) {
                 return Err(too_large(mount, listed.ids.len()).into());
@@ -339,32 +338,28 @@ impl Leases {
         id: &str,
         requester: &Requester,
     ) -> Result<(), Refusal> {
-        let mut root = self.rotations.root_for(mount, plugin).await?;
         let operation = OperationId::new(self.clock.now())?;
-        let what = Revocation::Credential(id.to_owned());
-        let _slot = mount.slot().await?;
-        let mut attempt = 1;
-        loop {
-            let mut call = mount.call(operation, attempt, id, &root.root);
-            call.requester = Some(requester.clone());
-            let revoked = plugin
-                .provider
-                .revoke(&call, &root.config, None, &what)
-                .await;
-            match revoked {
-                Err(failure) if failure.class == FailureClass::NotFound => break,
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                Err(failure) => {
-                    Event::OrphanNotRevoked {
-                        mount: mount.path().clone(),
-                        credential: id.to_owned(),
-                        reason: failure.to_string(),
-                    }
-                    .record();
-                    return Err(failure.into());
+        let what = &Revocation::Credential(id.to_owned());
+        let revoked = self.rotations.with_root(mount, plugin, 1, |root, attempt| {
+            Box::pin(async move {
+                let mut call = mount.call(operation, attempt, id, &root.root);
+                call.requester = Some(requester.clone());
+                let provider = &plugin.provider;
+                Ok(provider.revoke(&call, &root.config, None, what).await)
+            })
+        });
+        match revoked.await? {
+            Err(failure) if failure.class == FailureClass::NotFound => {}
+            Err(failure) => {
+                Event::OrphanNotRevoked {
+                    mount: mount.path().clone(),
+                    credential: id.to_owned(),
+                    reason: failure.to_string(),
                 }
-                Ok(()) => break,
+                .record();
+                return Err(failure.into());
             }
+            Ok(()) => {}
         }
         Ok(())
     }

@@ -75,28 +75,24 @@ impl Leases {
 
         if renews && let Some(credential) = &row.credential_id {
             let document = self.roles.document(&plugin, &mount, &role)?;
-            let mut root = self.rotations.root_for(&mount, &plugin).await?;
-            let _slot = mount.slot().await?;
-            let mut attempt = 1;
-            loop {
-                let call = self.call(
-                    &mount,
-                    &root.root,
-                    row.operation,
-                    attempt,
-                    &row.principal,
-                    &id.role,
-                );
-                match plugin
-                    .provider
-                    .renew(&call, &root.config, &document, credential, expires_at)
-                    .await
-                {
-                    Ok(()) => break,
-                    Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                    Err(failure) => return Err(failure.into()),
-                }
-            }
+            let (plugin, mount, document, row) = (&plugin, &mount, &document, &row);
+            let renewed = self.rotations.with_root(mount, plugin, 1, |root, attempt| {
+                Box::pin(async move {
+                    let call = self.call(
+                        mount,
+                        &root.root,
+                        row.operation,
+                        attempt,
+                        &row.principal,
+                        &id.role,
+                    );
+                    let provider = &plugin.provider;
+                    Ok(provider
+                        .renew(&call, &root.config, document, credential, expires_at)
+                        .await)
+                })
+            });
+            renewed.await??;
         }
         // Upstream first: a crash here leaves a credential that lives longer
         // upstream than its lease, and the lease's end still ends it.

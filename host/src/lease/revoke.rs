@@ -239,32 +239,31 @@ impl Leases {
         }
 
         let document = self.role_for(plugin, mount, row).await;
-        let mut root = self.rotations.root_for(mount, plugin).await?;
-        let _slot = mount.slot().await?;
         let what = match &row.credential_id {
             Some(id) => Revocation::Credential(id.clone()),
             None => Revocation::UnknownCredential,
         };
-        let mut attempt = row.attempts;
-        loop {
-            let call = self.call(
-                mount,
-                &root.root,
-                row.operation,
-                attempt,
-                &row.principal,
-                &row.role_name,
-            );
-            match plugin
-                .provider
-                .revoke(&call, &root.config, document.as_deref(), &what)
-                .await
-            {
-                Ok(()) => return Ok(early),
-                Err(failure) if failure.class == FailureClass::NotFound => return Ok(early),
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                Err(failure) => return Err(failure.into()),
-            }
+        let (document, what) = (document.as_deref(), &what);
+        let ended = self
+            .rotations
+            .with_root(mount, plugin, row.attempts, |root, attempt| {
+                Box::pin(async move {
+                    let call = self.call(
+                        mount,
+                        &root.root,
+                        row.operation,
+                        attempt,
+                        &row.principal,
+                        &row.role_name,
+                    );
+                    let provider = &plugin.provider;
+                    Ok(provider.revoke(&call, &root.config, document, what).await)
+                })
+            });
+        match ended.await? {
+            Ok(()) => Ok(early),
+            Err(failure) if failure.class == FailureClass::NotFound => Ok(early),
+            Err(failure) => Err(failure.into()),
         }
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Where upstream holds only one credential, calls with the former one are
 //! refused between `rotate` and promotion. A [`RootUse`] lets such a call wait
-//! for the rotation and try again, so that no caller notices.
+//! for the rotation and try again, so that no caller notices: [`Rotations::with_root`]
+//! where nothing else is to be done between, [`RootUse::ask`] where something is.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use super::Rotations;
 use crate::{
@@ -51,26 +52,44 @@ impl Rotations {
         document: &Secret<String>,
         requester: &Requester,
     ) -> Result<Vec<String>, Refusal> {
+        let operation = OperationId::new(self.clock.now())?;
+        let tried = self.with_root(mount, plugin, 1, |root, attempt| {
+            Box::pin(async move {
+                let mut call = mount.call(operation, attempt, "validate-config", &root.root);
+                call.role_name = Some(name.clone());
+                call.requester = Some(requester.clone());
+                let provider = &plugin.provider;
+                Ok(provider
+                    .validate_config(&call, &root.config, Some(document))
+                    .await)
+            })
+        });
+        Ok(tried.await??.warnings)
+    }
+
+    /// Asks a mount's provider for something, with the root credential and in the
+    /// mount's turn; `call` gets the number of the attempt, beginning with `first`. How
+    /// it ended.
+    ///
+    /// # Errors
+    /// `Invalid` where the mount has no config; what `call` refuses.
+    pub async fn with_root<'s, T>(
+        &'s self,
+        mount: &Arc<Mount>,
+        plugin: &Arc<Plugin>,
+        first: u32,
+        call: impl for<'r> FnMut(&'r RootUse<'s>, u32) -> Attempt<'r, T>,
+    ) -> Result<Result<T, Failure>, Refusal> {
         let mut root = self.root_for(mount, plugin).await?;
         let _slot = mount.slot().await?;
-        let operation = OperationId::new(self.clock.now())?;
-        let mut attempt = 1;
-        loop {
-            let mut call = mount.call(operation, attempt, "validate-config", &root.root);
-            call.role_name = Some(name.clone());
-            call.requester = Some(requester.clone());
-            match plugin
-                .provider
-                .validate_config(&call, &root.config, Some(document))
-                .await
-            {
-                Ok(validation) => return Ok(validation.warnings),
-                Err(failure) if root.renewed_after(&failure).await? => attempt += 1,
-                Err(failure) => return Err(failure.into()),
-            }
-        }
+        let (_, ended) = root.ask(first, call).await?;
+        Ok(ended)
     }
 }
+
+/// One call of a provider: how it ended, unless there was none.
+pub type Attempt<'r, T> =
+    Pin<Box<dyn Future<Output = Result<Result<T, Failure>, Refusal>> + Send + 'r>>;
 
 /// The root credential lent to one operation.
 #[derive(Debug)]
@@ -86,14 +105,35 @@ pub struct RootUse<'a> {
     turn: Option<RotationTurn>,
 }
 
-impl RootUse<'_> {
+impl<'s> RootUse<'s> {
+    /// Asks the provider, and again with the newer root credential where it was refused
+    /// because that was being rotated. The number of the last attempt, and how it ended.
+    ///
+    /// # Errors
+    /// What `call` refuses; where storage fails.
+    pub async fn ask<T>(
+        &mut self,
+        first: u32,
+        mut call: impl for<'r> FnMut(&'r RootUse<'s>, u32) -> Attempt<'r, T>,
+    ) -> Result<(u32, Result<T, Failure>), Refusal> {
+        let mut attempt = first;
+        loop {
+            match call(self, attempt).await? {
+                Err(failure) if self.renewed_after(&failure).await? => {
+                    attempt = attempt.saturating_add(1);
+                }
+                ended => return Ok((attempt, ended)),
+            }
+        }
+    }
+
     /// After a call failed: whether it was refused because the root credential
     /// was being rotated. Then a newer one is in `self`, and no other rotation
     /// begins until `self` is dropped.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn renewed_after(&mut self, failure: &Failure) -> Result<bool, Refusal> {
+    async fn renewed_after(&mut self, failure: &Failure) -> Result<bool, Refusal> {
         if failure.class != FailureClass::Denied || self.turn.is_some() {
             return Ok(false);
         }
