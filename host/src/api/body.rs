@@ -30,7 +30,7 @@ use crate::{
     audit,
     json::{self, Bounds, Flaw},
     keyring::Keyring,
-    suggest, weak,
+    suggest,
 };
 
 /// Largest body of a stranger, in bytes: a login's signed token is half of it.
@@ -287,7 +287,10 @@ fn beside(
     mut query: Map<String, Value>,
     body: Map<String, Value>,
 ) -> Result<Map<String, Value>, ApiError> {
-    let said = |value: &Value| weak::text(value).unwrap_or_else(|| value.to_string());
+    let said = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
     for (name, value) in body {
         let other = query.get(&name);
         // Clients write null for what their callers left out.

@@ -356,6 +356,12 @@ async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize
     }
     let (prefix, newest) = (path.as_str(), ending::newest(engine)?);
     let count = engine.leases.revoke_all(&mount).await?;
+    // Also those that upstream did not end before: whoever asks may have mended that.
+    let woken = engine
+        .storage
+        .wake_revocations(mount.id, engine.clock.now());
+    woken.await.map_err(Refusal::from)?;
+    engine.nudge.now();
     let ending = engine
         .leases
         .await_end(prefix, Some(mount.id), newest, ending::PATIENCE);

@@ -431,7 +431,10 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
     let refused = engine.settings.remove(&db(), false).await.unwrap_err();
     assert!(refused.to_string().contains("force=true"), "{refused}");
     assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
-    engine.issue().await.unwrap();
+    let issued = engine.issue().await.unwrap();
+    let refused = engine.settings.remove(&db(), false).await.unwrap_err();
+    assert!(refused.to_string().contains("1 leases"), "{refused}");
+    engine.leases.revoke(&issued.lease.id).await.unwrap();
     engine.settings.remove(&db(), false).await.unwrap();
     assert_eq!(house.upstream.lock().unwrap().ended, ["initial"]);
 

@@ -68,6 +68,7 @@ fn ids_of_before_a_move_go_on_naming_their_leases() {
     let other = fixture.issue("other");
     mv(&fixture, "db", "team/db").ok();
     mv(&fixture, "team/db", "final").ok();
+    fixture.server.kill();
     fixture.server.restart();
     let http = &fixture.server.http;
     let gone = |lease: &Lease| !fixture.postgres.leased_roles().contains(&lease.username);

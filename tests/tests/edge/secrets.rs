@@ -124,13 +124,13 @@ fn no_secret_reaches_the_log_the_audit_a_refusal_or_the_disk() {
 
 /// Whether a text holds a key of a verifier, in Base64 or hex, or a hash by MD5.
 fn shows_a_key(text: &str) -> bool {
-    let longest = |holds: fn(&char) -> bool| {
-        let runs = text.split(|character| !holds(&character));
-        runs.map(str::len).max().unwrap_or_default()
-    };
     let of_base64 =
         |character: &char| character.is_ascii_alphanumeric() || "+/".contains(*character);
-    longest(of_base64) >= 43 || longest(char::is_ascii_hexdigit) >= 32
+    // 32 bytes.
+    let mut padded = text.match_indices('=').map(|(at, _)| &text[..at]);
+    let key = padded.any(|before| before.chars().rev().take_while(of_base64).count() >= 43);
+    let mut runs = text.split(|character: char| !character.is_ascii_hexdigit());
+    key || runs.any(|run| run.len() >= 32)
 }
 
 /// The keys of a rehearsal's verifier stood in what the operator's own statement raised:
