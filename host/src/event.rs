@@ -344,7 +344,7 @@ macro_rules! meaning {
         "Until when"
     };
     (version) => {
-        "Version of the plugin, or of the credential"
+        "Version of the plugin, a text; or of the credential, a number"
     };
     (with) => {
         "Accessors of the tokens that it made and that end with it"

@@ -157,6 +157,7 @@ async fn a_task_that_cannot_be_read_is_set_aside_and_told_of() {
 /// Cancelled after the credential was made and before that was written down.
 #[tokio::test]
 async fn the_credential_of_a_cancelled_task_is_ended() {
+    let heard = Heard::from_here();
     let house = House::new();
     let engine = house.open(false).await;
     engine.tasks.workers.close();
@@ -167,6 +168,8 @@ async fn the_credential_of_a_cancelled_task_is_ended() {
     engine.tasks.cancel(id).await.unwrap();
     engine.tasks.finish(&row, outcome).await;
     assert_eq!(house.principals(), 0);
+    let told = |event| heard.count(event);
+    assert_eq!((told("task.cancelled"), told("task.ended")), (1, 0));
     let view = engine
         .tasks
         .show(id, Some(&requester().accessor))

@@ -40,6 +40,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("plugin.enabled", "plugin_directory.rs"),
     ("rotation.set_aside", "storage.rs"),
     ("static_role.put_off", "host/src/account/tests.rs"),
+    ("task.cancelled", "host/src/task/tests.rs"),
     ("task.set_aside", "host/src/task/tests.rs"),
 ];
 

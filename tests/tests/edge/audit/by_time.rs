@@ -2,6 +2,7 @@
 
 use lessor_tests::{
     fixture::Fixture,
+    postgres::Postgres,
     server::{Server, binary, built_plugins},
     toy::{TOKEN, Toy},
 };
@@ -316,15 +317,7 @@ fn what_goes_wrong_upstream_is_told() {
     let http = fixture.server.http.clone();
     let role = json!({"username": "harness_app", "manual": true});
     http.post("db/static-roles/app", &role).ok();
-    // An orphan that owns something elsewhere cannot be dropped.
-    fixture.postgres.sql("create role orphan_owner; comment on role orphan_owner is 'lessor:db:00000000000000000000000001'");
-    fixture
-        .postgres
-        .sql("create database kept owner orphan_owner");
     let reader = &mut Reader::behind(&fixture.server);
-    let body = json!({"dry_run": false, "revoke": ["orphan_owner"]});
-    let events = ["task.queued", "orphan.not_revoked", "task.ended"];
-    step(reader, &fixture.server, "POST db/reconcile", body, &events);
 
     fixture.postgres.stop();
     let server = &fixture.server;
@@ -363,6 +356,20 @@ fn what_goes_wrong_upstream_is_told() {
     let server = &fixture.server;
     http.get("db/creds/reader").ok();
     reader.meet(server, "upstream is back", &["upstream.returned"]);
+}
+
+/// A root that is no superuser drops none.
+#[test]
+fn an_orphan_that_cannot_be_ended_is_told_of() {
+    let fixture = Fixture::with(Server::setup(), Postgres::role_creator);
+    fixture.postgres.sql(
+        "create role orphan_one superuser; \
+         comment on role orphan_one is 'lessor:db:00000000000000000000000001'",
+    );
+    let reader = &mut Reader::behind(&fixture.server);
+    let body = json!({"dry_run": false, "revoke": ["orphan_one"]});
+    let events = ["task.queued", "orphan.not_revoked", "task.ended"];
+    step(reader, &fixture.server, "POST db/reconcile", body, &events).ok();
 }
 
 /// Two mounts with one root would lock each other out, so that neither rotates it.

@@ -400,7 +400,7 @@ fn walk_plugins_and_mounts(walk: &mut Walk) {
     )
     .ok();
     walk.step(&format!("POST {mount}"), "sys/mounts/spare", body, &[])
-        .refused(400);
+        .refused(409);
     walk.step(
         &format!("GET {mount}"),
         "sys/mounts/spare",
