@@ -384,6 +384,22 @@ async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
     assert_eq!(heard.count("account.former_ended"), 2);
 }
 
+/// Upstream was asked to end the credential of no name.
+#[tokio::test]
+async fn a_former_credential_whose_name_is_gone_is_ended_by_no_guess() {
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.upstream.lock().unwrap().two_at_once = true;
+    engine
+        .write_static("app", json!({"username": "app"}))
+        .await
+        .unwrap();
+    house.damage("PRAGMA ignore_check_constraints = ON; UPDATE static_roles SET retires = NULL");
+    let refused = engine.rotate_static("app").await.unwrap_err().to_string();
+    assert!(refused.contains("name is gone"), "{refused}");
+    assert!(house.upstream.lock().unwrap().ended.is_empty());
+}
+
 #[tokio::test]
 async fn a_changed_schedule_counts_from_the_last_rotation_and_rotates_nothing() {
     let house = House::new();
