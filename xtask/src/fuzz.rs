@@ -1,9 +1,9 @@
 //! `cargo xtask fuzz`: the fuzz targets of the host, driven by coverage.
 //!
 //! The targets are a crate of their own (`tests/fuzz`), whose tests play its corpora.
-//! Here it is built once more with coverage and with libFuzzer, in a directory of its
-//! own, and each target runs in a process of its own until it has had as much of a
-//! processor as was asked, as many at once as there are processors.
+//! Here it is built once more with coverage and with libFuzzer, and each target runs in
+//! a process of its own until it has had as much of a processor as was asked, as many
+//! at once as there are processors.
 //! At the end the inputs that together reach most are packed with the others into
 //! the target's corpus, from where every test run begins.
 
