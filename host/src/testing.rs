@@ -6,6 +6,7 @@
 //! can be dropped and opened again on the same storage, as after a crash.
 
 mod heard;
+pub(crate) mod page;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

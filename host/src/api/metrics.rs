@@ -161,7 +161,14 @@ fn label(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, fmt::Write as _};
+
     use super::*;
+    use crate::{
+        id::Digest,
+        sandbox::{Counts, Holdings, Tally, Times},
+        testing::page::assert_page,
+    };
 
     #[test]
     fn each_family_is_written_once_with_a_line_for_each_mount() {
@@ -191,5 +198,78 @@ mod tests {
             ]
         );
         assert_eq!(text.matches("# TYPE").count(), FAMILIES.len());
+    }
+
+    /// Everything that there can be, of one mount and one plugin.
+    fn everything() -> String {
+        let sample = Sample {
+            mount: "db".into(),
+            values: [Some(1.0); FAMILIES.len()],
+        };
+        let tally = Tally {
+            plugin: ("pg".into(), "1.0.0".into()),
+            sha256: Digest::from_bytes([0; 32]),
+            mount: "db".parse().unwrap(),
+            counts: Counts {
+                calls: BTreeMap::from([(("create", "ok"), 1)]),
+                times: BTreeMap::from([("create", Times::default())]),
+                denials: 1,
+                limits: BTreeMap::from([("memory", 1)]),
+            },
+        };
+        let holdings = Holdings {
+            held: vec![("log", 1)],
+            peak: 1,
+            limit: 1,
+            slots: (1, 1, 1),
+        };
+        [
+            render(&[sample]),
+            providers::render(&[tally]),
+            providers::render_holdings(&holdings),
+        ]
+        .concat()
+    }
+
+    /// The names of the labels of a line.
+    fn labels(line: &str) -> Vec<&str> {
+        let (_, rest) = line.split_once('{').unwrap_or_default();
+        let (inside, _) = rest.split_once('}').unwrap_or_default();
+        let pairs = inside.split(',').filter_map(|pair| pair.split_once('='));
+        pairs
+            .map(|(name, _)| name)
+            .filter(|name| *name != "le")
+            .collect()
+    }
+
+    #[test]
+    fn the_page_of_metrics_is_that_of_the_code() {
+        let mut page = String::from(
+            "# Metrics\n\n\
+             For whoever watches a server: all that `GET /v1/sys/metrics` tells, in Prometheus' text\n\
+             format. Metrics with the label `mount` alone are read from storage and survive a restart;\n\
+             counters begin with the start. A test writes this page from the code.\n\n\
+             | metric | kind | labels | what it is |\n|---|---|---|---|\n",
+        );
+        let text = everything();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some((name, help)) = line
+                .strip_prefix("# HELP ")
+                .and_then(|help| help.split_once(' '))
+            else {
+                continue;
+            };
+            let kind = lines.next().unwrap().rsplit(' ').next().unwrap();
+            let first = lines.next().unwrap();
+            assert!(first.starts_with(name), "{name} has no line: {first}");
+            let labels: Vec<String> = labels(first)
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect();
+            let labels = labels.join(", ");
+            let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help} |");
+        }
+        assert_page("metrics.md", &page);
     }
 }

@@ -1,5 +1,5 @@
 //! The keys of the configuration file, and nothing else: one table that the
-//! check for unknown keys, the environment and the documentation share.
+//! check for unknown keys, the environment and `docs/settings.md` share.
 
 /// How the text of an environment variable becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,13 @@ pub(super) struct Key {
     pub(super) table: &'static str,
     pub(super) name: &'static str,
     pub(super) kind: Kind,
+    /// What holds without it, as it is written in the file; with a blank in it, in
+    /// words. Empty where nothing does.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the page"))]
+    pub(super) default: &'static str,
+    /// What it is, for `docs/settings.md`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the page"))]
+    pub(super) about: &'static str,
 }
 
 impl Key {
@@ -44,43 +51,56 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 ];
 
 /// Every key. `plugin` is an array of tables.
+#[rustfmt::skip]
 pub(super) const KEYS: [Key; 34] = [
-    key("", "listen", Kind::Text),
-    key("", "allow_plain_http", Kind::Value),
-    key("", "data_dir", Kind::Text),
-    key("", "plugin_dir", Kind::Text),
-    key("", "plugin", Kind::Value),
-    key("seal", "type", Kind::Text),
-    key("seal", "file", Kind::Text),
-    key("tls", "cert", Kind::Text),
-    key("tls", "key", Kind::Text),
-    key("tls", "min_version", Kind::Text),
-    key("audit", "file", Kind::Text),
-    key("limits", "body_bytes", Kind::Value),
-    key("limits", "requests_per_second", Kind::Value),
-    key("tokens", "root_children", Kind::Value),
-    key("sandbox", "memory", Kind::Value),
-    key("sandbox", "table", Kind::Value),
-    key("sandbox", "stack", Kind::Value),
-    key("sandbox", "output", Kind::Value),
-    key("sandbox", "copies", Kind::Value),
-    key("sandbox", "log_events", Kind::Value),
-    key("sandbox", "log_bytes", Kind::Value),
-    key("sandbox", "connections", Kind::Value),
-    key("sandbox", "handles", Kind::Value),
-    key("sandbox", "response", Kind::Value),
-    key("sandbox", "held", Kind::Value),
-    key("sandbox", "held_by_all", Kind::Value),
-    key("sandbox", "calls", Kind::Value),
-    key("sandbox", "plugin_calls", Kind::Value),
-    key("sandbox", "describe", Kind::Value),
-    key("sandbox", "plugin_size", Kind::Value),
-    key("sandbox", "compile", Kind::Value),
-    key("sandbox", "compile_memory", Kind::Value),
-    key("log", "level", Kind::Text),
-    key("log", "format", Kind::Text),
+    key("", "listen", Kind::Text, "127.0.0.1:8200", "Address to serve on; port 0 picks a free one. Beyond this machine it needs `[tls]`, or `allow_plain_http`."),
+    key("", "allow_plain_http", Kind::Value, "false", "Whether plain HTTP may leave this machine."),
+    key("", "data_dir", Kind::Text, "/var/lib/lessor", "Directory of the database, the code cache and, unless `seal.file` says otherwise, the key file."),
+    key("", "plugin_dir", Kind::Text, "/etc/lessor/plugins", "Directory of the providers' `.wasm` files."),
+    key("", "plugin", Kind::Value, "[]", "Declared pins, `[[plugin]]`: `name`, `version` (the provider's own where left out), `file` within `plugin_dir`, and the `sha256` of its bytes."),
+    key("seal", "type", Kind::Text, "file", "How the root key is had: from a file."),
+    key("seal", "file", Kind::Text, "`root.key` in `data_dir`", "File of the root key. Whoever has it and the database has every credential."),
+    key("tls", "cert", Kind::Text, "", "The listener's certificate chain, PEM, the leaf first. Its path is watched."),
+    key("tls", "key", Kind::Text, "", "The private key of it, PEM."),
+    key("tls", "min_version", Kind::Text, "1.2", "The least version of TLS that is spoken: 1.2 or 1.3."),
+    key("audit", "file", Kind::Text, "`audit.jsonl` in `data_dir`", "Where the audit log goes: a file that is only ever appended to, or `stdout`."),
+    key("limits", "body_bytes", Kind::Value, "1048576", "Bytes of a request's body, at most."),
+    key("limits", "requests_per_second", Kind::Value, "0", "Requests per second over all callers; 0 for no limit."),
+    key("tokens", "root_children", Kind::Value, "true", "Whether a root token may make others, as in Vault."),
+    key("sandbox", "memory", Kind::Value, "67108864", "Bytes of memory of one instance of a provider, all its memories together."),
+    key("sandbox", "table", Kind::Value, "20000", "Elements of one table."),
+    key("sandbox", "stack", Kind::Value, "524288", "Bytes of the stack that compiled code has."),
+    key("sandbox", "output", Kind::Value, "1048576", "Bytes of a provider's answer."),
+    key("sandbox", "copies", Kind::Value, "4194304", "Bytes that one function call may copy out of a provider."),
+    key("sandbox", "log_events", Kind::Value, "256", "Log events of one call, and lines that it prints; further ones are counted and dropped."),
+    key("sandbox", "log_bytes", Kind::Value, "65536", "Bytes of one call's log events, and of what it prints."),
+    key("sandbox", "connections", Kind::Value, "32", "Connections that one call may open, HTTP requests included."),
+    key("sandbox", "handles", Kind::Value, "256", "Streams, headers and connections that one call may hold at once."),
+    key("sandbox", "response", Kind::Value, "4194304", "Bytes of the body of one HTTP response to a provider."),
+    key("sandbox", "held", Kind::Value, "16777216", "Bytes that the host holds for one call: bodies that are not sent yet, headers, log lines, buffers of connections."),
+    key("sandbox", "held_by_all", Kind::Value, "268435456", "The same of all calls together."),
+    key("sandbox", "calls", Kind::Value, "256", "Slots for calls that run at once; one mount takes at most half of them. Further calls wait."),
+    key("sandbox", "plugin_calls", Kind::Value, "128", "Those that the calls of one provider take."),
+    key("sandbox", "describe", Kind::Value, "10", "Seconds that a provider may take to describe itself."),
+    key("sandbox", "plugin_size", Kind::Value, "67108864", "Bytes of a plugin file."),
+    key("sandbox", "compile", Kind::Value, "120", "Seconds of computing that compiling a plugin may take."),
+    key("sandbox", "compile_memory", Kind::Value, "1073741824", "Bytes of address space of the process that compiles."),
+    key("log", "level", Kind::Text, "info", "The least level that is logged: error, warn, info, debug, trace; or a filter of `tracing`."),
+    key("log", "format", Kind::Text, "text", "How log events are written to standard error: text or json."),
 ];
 
-const fn key(table: &'static str, name: &'static str, kind: Kind) -> Key {
-    Key { table, name, kind }
+const fn key(
+    table: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+) -> Key {
+    Key {
+        table,
+        name,
+        kind,
+        default,
+        about,
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::testing::page::assert_page;
 
 fn load(file: &str, variables: &[(&str, &str)], args: ServerArgs) -> Result<Config, String> {
     let mut written = tempfile::NamedTempFile::new().unwrap();
@@ -250,4 +251,63 @@ fn dev_keeps_everything_in_its_own_directory() {
         config.audit,
         AuditTarget::File(PathBuf::from("/tmp/x/data/audit.jsonl"))
     );
+}
+
+/// What holds where a key is not set, as the page says: set so, nothing changes.
+#[test]
+fn the_defaults_of_the_page_are_those_of_the_program() {
+    let plain = load("", &[], ServerArgs::default()).unwrap();
+    for key in &keys::KEYS {
+        if key.default.is_empty() || key.default.contains(' ') || key.table == "tls" {
+            continue;
+        }
+        let variable = key.variable();
+        let set = load(
+            "",
+            &[(variable.as_str(), key.default)],
+            ServerArgs::default(),
+        );
+        assert_eq!(
+            format!("{:?}", set.unwrap()),
+            format!("{plain:?}"),
+            "{variable}"
+        );
+    }
+    let tls = "[tls]\ncert = \"a\"\nkey = \"b\"";
+    let tls = load(tls, &[], ServerArgs::default()).unwrap().tls.unwrap();
+    assert_eq!(tls.min_version, TlsVersion::V1_2);
+}
+
+#[test]
+fn the_page_of_settings_is_that_of_the_code() {
+    let mut page = String::from(
+        "# Settings\n\n\
+         For whoever runs a server: every key of the configuration file (TOML, `lessor server\n\
+         --config FILE`). Flags win over environment variables, those over the file, those over\n\
+         defaults. A key that is not known is refused. A test writes this page from the code.\n",
+    );
+    let mut table = None;
+    for key in &keys::KEYS {
+        if table != Some(key.table) {
+            table = Some(key.table);
+            let heading = match key.table {
+                "" => String::from("At the top"),
+                table => format!("`[{table}]`"),
+            };
+            page.push_str(&format!(
+                "\n## {heading}\n\n| key | variable | default | what it is |\n|---|---|---|---|\n"
+            ));
+        }
+        let default = match key.default {
+            words if words.is_empty() || words.contains(' ') => words.to_owned(),
+            value => format!("`{value}`"),
+        };
+        page.push_str(&format!(
+            "| `{}` | `{}` | {default} | {} |\n",
+            key.name,
+            key.variable(),
+            key.about
+        ));
+    }
+    assert_page("settings.md", &page);
 }
