@@ -1,14 +1,12 @@
 //! `docs/api.md`, which is made of the table of endpoints and compared with it.
 
-use std::{collections::HashSet, fmt::Write as _, fs, path::Path};
+use std::{collections::HashSet, fmt::Write as _};
 
 use super::{
     endpoint::{Endpoint, Handler, routes::Shelf},
     table::ROUTES,
 };
-use crate::model::login::Kind;
-
-const PAGE: &str = "../docs/api.md";
+use crate::{model::login::Kind, testing::page::assert_page};
 
 /// What stands above the paths.
 const HEAD: &str = "\
@@ -109,16 +107,5 @@ fn of_endpoint(text: &mut String, endpoint: &Endpoint) {
 
 #[test]
 fn the_page_of_the_api_has_every_path() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let made = page();
-    if std::env::var_os("LESSOR_WRITE_DOCS").is_some() {
-        fs::write(&path, made).unwrap();
-    } else {
-        let found = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            found == made,
-            "docs/api.md is not what the table of endpoints says: write it with\n\
-             LESSOR_WRITE_DOCS=1 cargo xtask test -E 'test(the_page_of_the_api_has_every_path)'"
-        );
-    }
+    assert_page("api.md", &page());
 }

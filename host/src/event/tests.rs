@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::testing::page::assert_page;
 
 const PAGE: &str = "../docs/audit.md";
 const BEGIN: &str = "<!-- Made from host/src/event.rs: see there before you change it. -->\n";
@@ -52,21 +53,11 @@ fn reference() -> String {
 
 #[test]
 fn the_page_of_the_audit_log_has_every_event() {
-    let path = manifest(PAGE);
-    let page = fs::read_to_string(&path).unwrap();
+    let page = fs::read_to_string(manifest(PAGE)).unwrap();
     let (head, rest) = page.split_once(BEGIN).expect("the mark of what is made");
-    let (found, tail) = rest.split_once(END).expect("the mark of its end");
-    let reference = reference();
-    if std::env::var_os("LESSOR_WRITE_DOCS").is_some() {
-        fs::write(&path, format!("{head}{BEGIN}{reference}{END}{tail}")).unwrap();
-    } else {
-        assert!(
-            found == reference,
-            "docs/audit.md is not what host/src/event.rs says: write it with\n\
-             LESSOR_WRITE_DOCS=1 cargo xtask test -E 'test(the_page_of_the_audit_log_has_every_event)'\n\n\
-             {reference}"
-        );
-    }
+    let (_, tail) = rest.split_once(END).expect("the mark of its end");
+    let made = format!("{head}{BEGIN}{}{END}{tail}", reference());
+    assert_page("audit.md", &made);
 }
 
 #[test]
