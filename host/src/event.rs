@@ -2,7 +2,7 @@
 //!
 //! Whoever changes the state records one [`Event`] once the change is committed, in the
 //! module that made it. Recording makes one event of `tracing`, with the facts as its
-//! fields: the log prints it by its own filter, and [`crate::audit`] writes each one to
+//! fields: the log prints it by its own filter, and `audit` writes each one to
 //! the audit device, whatever that filter says, with the id of the request within which
 //! it happened. Nothing else becomes a line of type `change`.
 //!
@@ -18,7 +18,7 @@ use crate::{
     id::{Digest, LeaseId, MountPath, OperationId, RoleName},
 };
 
-/// The module that alone makes events of changes: what [`crate::audit`] knows them by.
+/// The module that alone makes events of changes: what `audit` knows them by.
 pub const MODULE: &str = module_path!();
 
 /// Accessors that one event names at most: a line of the audit log holds them.
