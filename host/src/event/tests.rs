@@ -10,12 +10,16 @@ use std::{
 use super::*;
 use crate::testing::page::assert_page;
 
-const PAGE: &str = "../docs/audit.md";
+const PAGE: &str = "docs/audit.md";
 const BEGIN: &str = "<!-- Made from host/src/event.rs: see there before you change it. -->\n";
 const END: &str = "<!-- The end of what is made. -->\n";
 
-fn manifest(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+/// The root of the workspace, in whichever of its crates this stands.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|above| above.join(PAGE).is_file())
+        .unwrap()
 }
 
 /// The tables of events and fields, as the page has them.
@@ -53,7 +57,7 @@ fn reference() -> String {
 
 #[test]
 fn the_page_of_the_audit_log_has_every_event() {
-    let page = fs::read_to_string(manifest(PAGE)).unwrap();
+    let page = fs::read_to_string(workspace().join(PAGE)).unwrap();
     let (head, rest) = page.split_once(BEGIN).expect("the mark of what is made");
     let (_, tail) = rest.split_once(END).expect("the mark of its end");
     let made = format!("{head}{BEGIN}{}{END}{tail}", reference());
@@ -78,7 +82,8 @@ fn names_are_stable_distinct_and_take_no_field_of_the_line() {
     assert!(names.contains(LOGIN_FAILED));
 }
 
-/// A source file without its tests, by its path below `src`.
+/// A source file without its tests, by its path below `host/src`, or by the name of its
+/// crate and its path below `src` there.
 fn sources() -> BTreeMap<String, String> {
     fn collect(root: &Path, directory: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -88,6 +93,7 @@ fn sources() -> BTreeMap<String, String> {
                 continue;
             }
             let name = path.strip_prefix(root).unwrap().display().to_string();
+            let name = name.replacen("src/", "", 1);
             if !name.ends_with(".rs") || name.ends_with("tests.rs") || name.starts_with("testing") {
                 continue;
             }
@@ -96,9 +102,18 @@ fn sources() -> BTreeMap<String, String> {
             found.insert(name, code.to_owned());
         }
     }
-    let (root, mut found) = (manifest("src"), BTreeMap::new());
-    collect(&root, &root, &mut found);
-    found.remove("event.rs");
+    let (host, mut found) = (workspace().join("host"), BTreeMap::new());
+    for entry in fs::read_dir(&host).unwrap() {
+        let path = entry.unwrap().path();
+        let source = match path.ends_with("src") {
+            true => path,
+            false => path.join("src"),
+        };
+        if source.is_dir() {
+            collect(&host, &source, &mut found);
+        }
+    }
+    found.retain(|name, _| !name.ends_with("event.rs"));
     found
 }
 
