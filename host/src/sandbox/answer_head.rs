@@ -13,9 +13,6 @@ use std::{
 
 use crate::watched::{Watched, Watcher};
 
-/// A stream that fails where more comes than may.
-pub(super) type AnswerHead<S> = Watched<S, HeadLeft>;
-
 /// Bytes that may still come; the largest number once the head is there.
 #[derive(Clone)]
 pub(super) struct HeadLeft(Arc<AtomicUsize>);
@@ -25,15 +22,13 @@ pub(super) struct HeadLeft(Arc<AtomicUsize>);
 #[error("upstream sent more than the head of an answer may have")]
 struct TooMuch;
 
-impl<S> AnswerHead<S> {
-    /// `stream`, of which `most` bytes may be read until the head has come.
-    pub(super) fn before(stream: S, most: usize) -> (Self, HeadLeft) {
-        let left = HeadLeft(Arc::new(AtomicUsize::new(most)));
-        (Self::by(left.clone(), stream), left)
-    }
-}
-
 impl HeadLeft {
+    /// `stream`, which fails where more than `most` bytes come until the head has.
+    pub(super) fn before<S>(stream: S, most: usize) -> (Watched<S, Self>, Self) {
+        let left = Self(Arc::new(AtomicUsize::new(most)));
+        (Watched::by(left.clone(), stream), left)
+    }
+
     /// The head is there: what follows is bounded as a body.
     pub(super) fn has_come(&self) {
         self.0.store(usize::MAX, Ordering::Relaxed);
@@ -69,14 +64,14 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_is_read_before_the_head_than_may_come() {
-        let (mut stream, head) = AnswerHead::before([7_u8; 100].as_slice(), 40);
+        let (mut stream, head) = HeadLeft::before([7_u8; 100].as_slice(), 40);
         let mut part = [0; 30];
         stream.read_exact(&mut part).await.unwrap();
         assert!(!head.is_spent());
         assert!(stream.read_exact(&mut part).await.is_err());
         assert!(head.is_spent());
 
-        let (mut stream, head) = AnswerHead::before([7_u8; 100].as_slice(), 40);
+        let (mut stream, head) = HeadLeft::before([7_u8; 100].as_slice(), 40);
         stream.read_exact(&mut part).await.unwrap();
         head.has_come();
         let mut rest = Vec::new();

@@ -22,7 +22,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::{
     account::{OVERHEAD, Resource},
-    answer_head::{AnswerHead, HeadLeft},
+    answer_head::HeadLeft,
     limits::{Exceeded, Limit},
     reach::{DialError, Reach},
     tls::TlsError,
@@ -197,7 +197,7 @@ async fn handshake<S>(stream: S) -> Result<(Sender, Connection, HeadLeft), Error
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, head) = AnswerHead::before(stream, BEFORE_HEAD);
+    let (stream, head) = HeadLeft::before(stream, BEFORE_HEAD);
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER)
         .handshake(TokioIo::new(stream))
