@@ -12,14 +12,17 @@ use std::{sync::LazyLock, time::Duration};
 
 use divan::{Bencher, black_box};
 use lessor::{
+    keyring::{Keyring, RootKey},
+    policy::{Acl, Capability, Policy, Question},
+    storage::{Activation, NewLease, NewMount, Storage},
+};
+use lessor_model::{
     clock::{Clock, Timestamp},
     id::{Digest, OperationId},
-    keyring::{Keyring, RootKey},
-    model::{mount::Tune, role::HostFields},
-    policy::{Acl, Capability, Policy, Question},
+    mount::Tune,
     provider::Requester,
+    role::HostFields,
     schema::Checker,
-    storage::{Activation, NewLease, NewMount, Storage},
 };
 use serde_json::{Map, json};
 use tempfile::TempDir;
@@ -63,7 +66,7 @@ impl Shop {
         };
         let (mount_id, role_id) = runtime.block_on(async {
             let mount_id = storage.record_mount(mount).await.expect("a mount");
-            let name: lessor::id::RoleName = "app".parse().expect("a name");
+            let name: lessor_model::id::RoleName = "app".parse().expect("a name");
             let host = HostFields::default();
             storage
                 .replace_role(mount_id, name.clone(), None, host, vec![1], now)

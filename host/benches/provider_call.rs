@@ -20,12 +20,14 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use lessor::{
+    plugin_store::PluginStore,
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
+};
+use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::OperationId,
-    plugin_store::PluginStore,
     provider::{Call, Provider, Scope},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
     secret::Secret,
 };
 

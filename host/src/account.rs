@@ -28,18 +28,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use lessor_model::{clock::Clock, id::RoleName, refusal::Refusal, secret::Secret};
 use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
-    clock::Clock,
-    id::RoleName,
     keyring::Keyring,
     mount::{Mount, Mounts},
     nudge::Nudge,
-    refusal::Refusal,
     rotation::Rotations,
-    secret::Secret,
     storage::{AccountRow, Storage},
 };
 
@@ -91,7 +88,7 @@ impl Accounts {
             .account_names(mount.id)
             .await
             .unwrap_or_default();
-        let hint = crate::suggest::hint(name.as_str(), known.iter().map(String::as_str));
+        let hint = lessor_model::suggest::hint(name.as_str(), known.iter().map(String::as_str));
         Refusal::NotFound(format!(
             "mount {} has no static role {:?}{hint}",
             mount.path(),
@@ -153,7 +150,7 @@ impl Turns {
 
 /// A static role that rests, for the tests of pure decisions.
 #[cfg(test)]
-fn resting(account: &str, schedule: crate::schedule::Schedule) -> AccountRow {
+fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> AccountRow {
     AccountRow {
         id: 1,
         mount_id: 1,

@@ -54,6 +54,8 @@ mod written_back;
 /// What the fuzz targets take of the API (`tests/fuzz`).
 #[cfg(feature = "test-hooks")]
 pub mod internals {
+    use lessor_model::login::Kind;
+
     use super::table::ROUTES;
     pub use super::{
         body::{fields as fields_of_body, of_query as fields_of_query},
@@ -64,7 +66,6 @@ pub mod internals {
         token_parameters::{show as show_token_parameters, take as take_token_parameters},
         tokens::take_new as take_new_token,
     };
-    use crate::model::login::Kind;
 
     /// A path in the form in which it is judged.
     ///
@@ -125,6 +126,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
+use lessor_model::{random, secret::Secret};
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
@@ -155,8 +157,6 @@ use crate::{
     keyring::Keyring,
     lease::IdempotencyKey,
     monitor::Monitors,
-    random,
-    secret::Secret,
 };
 
 /// The API over an installation. Cheap to clone.
@@ -751,7 +751,7 @@ async fn public_document(
             task: None,
         })),
         // Strangers are not told what exists; the others are, once they are known.
-        Ok(None) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(None),
+        Ok(None) | Err(lessor_model::refusal::Refusal::NotFound(_)) => Ok(None),
         Err(refusal) => {
             let refused = ApiError::from(refusal);
             let reason = refused.errors().join("; ");

@@ -26,6 +26,7 @@ use std::{
     },
 };
 
+use lessor_model::clock::{Clock, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -39,10 +40,7 @@ use self::{
     file::AuditFile,
     strangers::{LeftOut, Strangers, Verdict},
 };
-use crate::{
-    clock::{Clock, Timestamp},
-    config::AuditTarget,
-};
+use crate::config::AuditTarget;
 
 /// Longest line, in bytes. Every field that a well-meant request has fits several
 /// times; a reader of lines may rely on it.

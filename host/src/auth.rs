@@ -3,16 +3,15 @@
 use std::{net::IpAddr, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use lessor_model::{
+    addresses::admits, clock::Timestamp, provider::Requester, refusal::Refusal, secret::Secret,
+    token::TokenKind,
+};
 
 use crate::{
-    clock::Timestamp,
     first_token::FirstToken,
-    model::{addresses::admits, token::TokenKind},
     policies::Policies,
     policy::Acl,
-    provider::Requester,
-    refusal::Refusal,
-    secret::Secret,
     token::{Token, Tokens},
 };
 

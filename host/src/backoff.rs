@@ -31,7 +31,7 @@ pub fn jittered(attempts: u32) -> Duration {
     // Without randomness there is no spread, which is still a delay.
     delay(
         attempts,
-        crate::random::bytes::<8>().map_or(0, u64::from_be_bytes),
+        lessor_model::random::bytes::<8>().map_or(0, u64::from_be_bytes),
     )
 }
 

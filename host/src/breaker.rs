@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use lessor_model::clock::Timestamp;
 
 /// Failures in a row after which upstream is taken to be down.
 pub const TRIPS_AT: u32 = 5;

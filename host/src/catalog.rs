@@ -18,6 +18,16 @@ mod version;
 use std::collections::HashMap;
 use std::{sync::Arc, time::Duration};
 
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    event::Event,
+    host_fields,
+    id::Digest,
+    provider::{Anatomy, Descriptor, Provider},
+    refusal::Refusal,
+    schema::Checker,
+    suggest,
+};
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -30,17 +40,9 @@ pub use self::{
     version::same as is_same_version,
 };
 use crate::{
-    clock::{Clock, Timestamp},
-    event::Event,
-    id::Digest,
-    model::host_fields,
     plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
-    provider::{Anatomy, Descriptor, Provider},
-    refusal::Refusal,
     sandbox::{Holdings, Sandbox, Tally},
-    schema::Checker,
     storage::{PinRow, PinSource, Storage, StorageError},
-    suggest,
 };
 
 /// A loaded provider with its schemas compiled.

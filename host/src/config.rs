@@ -16,13 +16,11 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use lessor_model::id::{Digest, InvalidId};
 use serde::Deserialize;
 
 pub use self::sources::ConfigError;
-use crate::{
-    id::{Digest, InvalidId},
-    sandbox,
-};
+use crate::sandbox;
 
 /// Flags of `lessor server`. Every key of the configuration file can also be
 /// set by an environment variable: `listen` is LESSOR_LISTEN, `limits.body_bytes`

@@ -17,6 +17,15 @@
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
+use lessor_model::{
+    clock::Clock,
+    grants::Grants,
+    id::InvalidId,
+    provider::{Descriptor, Provider},
+    random::RandomError,
+    schema::{Checker, InvalidSchema},
+    secret::Secret,
+};
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
@@ -27,15 +36,6 @@ use self::{
     hearing::Hearing,
     loading::{Loaded, LoadingError},
     subject::Subject,
-};
-use crate::{
-    clock::Clock,
-    grants::Grants,
-    id::InvalidId,
-    provider::{Descriptor, Provider},
-    random::RandomError,
-    schema::{Checker, InvalidSchema},
-    secret::Secret,
 };
 
 mod examination;
@@ -95,7 +95,7 @@ pub enum CheckError {
 /// # Errors
 /// One sentence, where it holds none.
 pub fn authorities(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    crate::pem::authorities(pem)
+    lessor_model::pem::authorities(pem)
 }
 
 /// Examines the component in `file`.

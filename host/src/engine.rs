@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
+use lessor_model::{clock::Clock, refusal::Refusal};
 use tokio::sync::Mutex;
 
 use crate::{
     account::Accounts,
     auth::Authenticator,
     catalog::{Catalog, PinSpec},
-    clock::Clock,
     config::{Config, TokenRules},
     first_token::FirstToken,
     keyring::{Keyring, KeyringError},
@@ -21,7 +21,6 @@ use crate::{
     nudge::Nudge,
     plugin_store::PluginStore,
     policies::Policies,
-    refusal::Refusal,
     role::Roles,
     rotation::Rotations,
     sandbox::{Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},

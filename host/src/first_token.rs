@@ -7,10 +7,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
-    event::Event,
-    storage::{Storage, StorageError, TokenRow},
-};
+use lessor_model::event::Event;
+
+use crate::storage::{Storage, StorageError, TokenRow};
 
 /// See the file's header.
 #[derive(Debug)]

@@ -12,17 +12,14 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use lessor_model::{clock::Clock, event::Event, random::RandomError, secret::Secret};
 use tokio::sync::{Mutex, Notify};
 
 use crate::{
-    clock::Clock,
     config::Config,
     engine::{Engine, EngineError},
-    event::Event,
     fault,
     keyring::{Keyring, KeyringError, RootKey},
-    random::RandomError,
-    secret::Secret,
     storage::{Storage, StorageError},
     token,
 };

@@ -22,14 +22,13 @@ use chacha20poly1305::{
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
-
-use crate::{
+use lessor_model::{
     random::{self, RandomError},
     refusal::Refusal,
     secret::Secret,
 };
+use sha2::Sha256;
+use zeroize::{Zeroize, Zeroizing};
 
 /// First byte of every sealed value; a later format takes another.
 const FORMAT: u8 = 1;

@@ -33,22 +33,24 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    id::{Digest, LeaseId, OperationId, RoleName},
+    lifetime::Length,
+    provider::{Call, Requester},
+    refusal::Refusal,
+    secret::Secret,
+};
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::{
     backoff,
-    clock::{Clock, Timestamp},
-    id::{Digest, LeaseId, OperationId, RoleName},
     keyring::Keyring,
-    lifetime::Length,
     mount::{Mount, Mounts},
     nudge::Nudge,
-    provider::{Call, Requester},
-    refusal::Refusal,
     role::Roles,
     rotation::Rotations,
-    secret::Secret,
     storage::{LeaseRow, LeaseState, Storage},
 };
 

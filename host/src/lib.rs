@@ -4,20 +4,16 @@
 //!
 //! # Layout, in order of dependency
 //!
+//! What stands below all of it are crates, which can import nothing from here:
+//!
+//! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
+//!
 //! A module imports only lines above its own; the test `layers` reads this table.
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`clock`], [`random`], [`secret`], [`duration`], [`suggest`], [`visible`] | time, randomness, values that must not show, spans, "did you mean", foreign text |
-//! | [`id`], [`json`], [`pem`] | names; JSON from outside, within bounds; certificates as text |
-//! | [`weak`], [`lifetime`], [`schedule`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself |
-//! | [`watched`] | a stream that tells what passes through it |
-//! | [`grants`], [`principal`] | where a mount may connect to; upstream names |
-//! | [`event`] | changes of state, as the log and the audit log tell of them |
-//! | [`provider`] | a provider as the rest of the host sees it |
-//! | [`refusal`] | what an engine tells its caller |
-//! | [`model`] | what mounts, roles, tokens and logins are, as plain data |
-//! | [`policy`], [`schema`] | what rules say about a path, pure; checks and redacts documents |
+//! | [`visible`] | foreign text |
+//! | [`policy`] | what rules say about a path, pure |
 //! | [`keyring`], [`kept`] | seals stored values, derives and hashes; what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
 //! | [`plugin_store`] | pinned bytes |
@@ -81,53 +77,34 @@ pub mod backoff;
 pub mod breaker;
 pub mod catalog;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod conformance;
-pub mod duration;
 pub mod engine;
-pub mod event;
 pub mod fault;
 pub mod first_token;
-pub mod grants;
-pub mod id;
 pub mod installation;
-pub mod json;
 pub mod kept;
 pub mod keyring;
 pub mod lease;
-pub mod lifetime;
 pub mod login;
-pub mod model;
 pub mod monitor;
 pub mod mount;
 pub mod nudge;
-pub mod pem;
 pub mod pinning;
 pub mod plugin_store;
 pub mod policies;
 pub mod policy;
-pub mod principal;
-pub mod provider;
-pub mod random;
-pub mod refusal;
 pub mod role;
 pub mod rotation;
 pub mod sandbox;
-pub mod schedule;
 pub mod scheduler;
-pub mod schema;
-pub mod secret;
 pub mod server;
 pub mod settings;
 pub mod storage;
-pub mod suggest;
 pub mod task;
 pub mod token;
 pub mod upgrade;
 pub mod visible;
-pub mod watched;
-pub mod weak;
 pub mod wrapping;
 
 #[cfg(test)]

@@ -25,6 +25,16 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Clock,
+    event::Event,
+    id::{MountPath, OperationId},
+    lockout::Lockout,
+    login::Kind,
+    refusal::Refusal,
+    suggest,
+    token::{RoleTokenKind, TokenParameters},
+};
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -36,18 +46,8 @@ pub use self::{
 };
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
 use crate::{
-    clock::Clock,
-    event::Event,
-    id::{MountPath, OperationId},
     keyring::Keyring,
-    model::{
-        lockout::Lockout,
-        login::Kind,
-        token::{RoleTokenKind, TokenParameters},
-    },
-    refusal::Refusal,
     storage::{LoginOrigin, Storage},
-    suggest,
     token::{Granted, Login, Terms, Token, Tokens},
 };
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use lessor_model::clock::Clock;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::{
@@ -29,8 +30,6 @@ use tracing_subscriber::{
     layer::{Context, Filter},
     registry::LookupSpan,
 };
-
-use crate::clock::Clock;
 
 /// Who may watch at a time. Each holds a connection and its lines.
 const WATCHERS: usize = 8;

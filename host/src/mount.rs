@@ -15,6 +15,14 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Timestamp,
+    grants::Grants,
+    id::{MountPath, OperationId},
+    provider::{Call, Scope},
+    refusal::Refusal,
+    secret::Secret,
+};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
@@ -26,12 +34,6 @@ pub use self::{
 };
 use crate::{
     breaker::{Admission, Breaker},
-    clock::Timestamp,
-    grants::Grants,
-    id::{MountPath, OperationId},
-    provider::{Call, Scope},
-    refusal::Refusal,
-    secret::Secret,
     storage::{FormerPath, NewMount},
 };
 

@@ -6,9 +6,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use lessor_model::clock::Timestamp;
 use tokio::sync::{Notify, futures::Notified};
-
-use crate::clock::Timestamp;
 
 /// Shared by the engines and the scheduler.
 #[derive(Debug, Default)]

@@ -13,14 +13,13 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{event::Event, id::Digest};
 use tokio::task::JoinSet;
 
 use crate::{
     catalog::{self, Arrival, Expected, PinSpec, Unpinned},
     config::{Config, PluginPin},
     engine::Engine,
-    event::Event,
-    id::Digest,
     installation::Installation,
     storage::{PinRow, PinSource},
     upgrade::Change,

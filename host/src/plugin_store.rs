@@ -13,12 +13,11 @@ use std::{
     path::PathBuf,
 };
 
+use lessor_model::{id::Digest, provider::Failure};
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags, openat2},
     io::Errno,
 };
-
-use crate::{id::Digest, provider::Failure};
 
 /// The plugin directory.
 #[derive(Clone, Debug)]

@@ -7,15 +7,18 @@
 
 mod built_in;
 
-use self::built_in::{BuiltIn, built_in};
-use crate::{
+use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
+    refusal::Refusal,
+    suggest::shown,
+};
+
+use self::built_in::{BuiltIn, built_in};
+use crate::{
     kept::Kept,
     policy::{self, Acl, Policy},
-    refusal::Refusal,
     storage::{PolicyRow, Storage},
-    suggest::shown,
     token::{DEFAULT, ROOT, WRAPPING},
 };
 

@@ -92,11 +92,11 @@ mod tests;
 
 use std::time::Duration;
 
+use lessor_model::{id, suggest::shown};
 use serde_json::{Map, Value};
 
 pub use self::acl::{Acl, Granted};
 use self::{grant::Grant, pattern::Pattern};
-use crate::{id, suggest::shown};
 
 /// The name of a policy as it is stored and compared: upper and lower case are the
 /// same, and blanks around it are not part of it.

@@ -10,23 +10,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use lessor_model::{
+    clock::Clock,
+    event::Event,
+    id::{Digest, MountPath, OperationId, RoleName},
+    lifetime::Length,
+    provider::Requester,
+    refusal::Refusal,
+    role::HostFields,
+    schema,
+    secret::Secret,
+};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Plugin,
-    clock::Clock,
-    event::Event,
     fault,
-    id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
-    lifetime::Length,
-    model::role::HostFields,
     mount::{Mount, Mounts},
-    provider::Requester,
-    refusal::Refusal,
     rotation::Rotations,
-    schema,
-    secret::Secret,
     storage::{RoleRow, Storage},
 };
 
@@ -365,7 +367,7 @@ impl Roles {
 
     async fn unknown(&self, mount: &Mount, name: &RoleName) -> Refusal {
         let known = self.storage.role_names(mount.id).await.unwrap_or_default();
-        let hint = crate::suggest::hint(name.as_str(), known.iter().map(String::as_str));
+        let hint = lessor_model::suggest::hint(name.as_str(), known.iter().map(String::as_str));
         Refusal::NotFound(format!(
             "mount {} has no role {:?}{hint}",
             mount.path(),

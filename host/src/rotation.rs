@@ -19,20 +19,22 @@ mod staging;
 
 use std::{sync::Arc, time::Duration};
 
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    event::Event,
+    id::{MountPath, OperationId},
+    provider::{Failure, FailureClass, Requester, Rotation, Validation},
+    refusal::Refusal,
+};
 use serde_json::Value;
 
 use crate::{
     backoff,
     catalog::Plugin,
-    clock::{Clock, Timestamp},
-    event::Event,
     fault,
-    id::{MountPath, OperationId},
     keyring::Keyring,
     mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
     nudge::Nudge,
-    provider::{Failure, FailureClass, Requester, Rotation, Validation},
-    refusal::Refusal,
     storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 

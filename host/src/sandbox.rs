@@ -31,6 +31,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use lessor_model::{clock::Clock, id::Digest, provider::Provider};
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
@@ -50,12 +51,7 @@ use self::{
     component::ComponentProvider, parked::Parked, shares::Shares, tally::Tallies, threads::Threads,
     tls::TlsConfigs,
 };
-use crate::{
-    clock::Clock,
-    id::Digest,
-    plugin_store::{PluginError, VerifiedPlugin},
-    provider::Provider,
-};
+use crate::plugin_store::{PluginError, VerifiedPlugin};
 
 mod account;
 mod answer_head;

@@ -17,6 +17,10 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    refusal::Refusal,
+};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, JoinSet},
@@ -26,11 +30,9 @@ use tokio::{
 use crate::{
     account::Accounts,
     breaker::Admission,
-    clock::{Clock, Timestamp},
     lease::Leases,
     mount::{Mount, Mounts},
     nudge::Nudge,
-    refusal::Refusal,
     rotation::Rotations,
     token::Tokens,
 };

@@ -26,14 +26,13 @@ use tokio::net::{TcpListener, lookup_host};
 use crate::{
     api::Api,
     audit::{Audit, AuditError},
-    clock::Clock,
     config::{Config, ConfigError, ServerArgs},
     installation::{Installation, InstallationError},
     monitor::Monitors,
     pinning,
-    secret::Secret,
 };
 use certificates::{Certificates, TlsError};
+use lessor_model::{clock::Clock, secret::Secret};
 use listener::Listener;
 use places::Places;
 

@@ -2,7 +2,7 @@
 //! before it is stored.
 //!
 //! The host's own fields in the body
-//! ([`host_fields::CONFIG`](crate::model::host_fields::CONFIG)) are split off; the rest
+//! ([`host_fields::CONFIG`](lessor_model::host_fields::CONFIG)) are split off; the rest
 //! belongs to the provider's config schema. A write changes the fields that it names;
 //! with `replace` it stands alone. Another root credential replaces the one in use: the
 //! former one is erased and an open rotation is given up. What rotations made beside
@@ -12,23 +12,25 @@ mod fields;
 
 use std::sync::Arc;
 
+use lessor_model::{
+    clock::Clock,
+    event::Event,
+    id::{MountPath, OperationId},
+    provider::{Call, FailureClass, Requester},
+    refusal::Refusal,
+    schema,
+    secret::Secret,
+};
 use serde_json::{Map, Value, json};
 
 use self::fields::Asked;
 pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
-    clock::Clock,
-    event::Event,
     fault,
-    id::{MountPath, OperationId},
     keyring::Keyring,
     mount::{Mount, Mounts, RotationTurn, account_of, config_context, endpoints},
-    provider::{Call, FailureClass, Requester},
-    refusal::Refusal,
     rotation::Rotations,
-    schema,
-    secret::Secret,
     storage::{Erasure, NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 

@@ -42,15 +42,15 @@ use std::{
     thread,
 };
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    refusal::Refusal,
+};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::{
-    clock::Timestamp,
-    id::{OperationId, RoleName},
-    kept::{Changes, Kept},
-    refusal::Refusal,
-};
+use crate::kept::{Changes, Kept};
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
@@ -619,7 +619,9 @@ mod tests {
     }
 
     async fn fill(storage: &Storage, bytes: usize) -> Result<(), StorageError> {
-        let key = crate::random::bytes::<8>().map(i64::from_be_bytes).unwrap();
+        let key = lessor_model::random::bytes::<8>()
+            .map(i64::from_be_bytes)
+            .unwrap();
         storage
             .write(move |connection| {
                 change(
@@ -780,7 +782,7 @@ mod tests {
             (None, None, 3)
         );
         let set = role("set").await.unwrap();
-        let minute = crate::lifetime::Length::For(std::time::Duration::from_secs(60));
+        let minute = lessor_model::lifetime::Length::For(std::time::Duration::from_secs(60));
         assert_eq!((set.default_ttl, set.max_ttl), (Some(minute), None));
         assert!(role("damaged").await.is_err());
         let tasks = storage

@@ -17,23 +17,25 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Clock,
+    event::Event,
+    id::{LeaseId, MountPath, OperationId},
+    provider::Requester,
+    refusal::Refusal,
+    secret::Secret,
+};
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tracing::{Instrument as _, Span};
 
 pub use self::work::{Done, Draining, Work};
 use crate::{
-    clock::Clock,
-    event::Event,
     fault,
-    id::{LeaseId, MountPath, OperationId},
     keyring::Keyring,
     lease::Leases,
     mount::Mounts,
-    provider::Requester,
-    refusal::Refusal,
     rotation::Rotations,
-    secret::Secret,
     storage::{Storage, StorageError, TaskError, TaskRow, TaskState},
 };
 

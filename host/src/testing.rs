@@ -16,23 +16,25 @@ use std::{
 
 use crate::{
     catalog::{Catalog, PinSpec},
-    clock::{Clock, Timestamp},
     config::TokenRules,
     engine::Engine,
-    id::{Digest, MountPath, OperationId, RoleName},
     keyring::Keyring,
     lease::{IssueRequest, Issued},
-    model::mount::Tune,
     mount::MountSpec,
+    storage::{PinSource, Storage},
+};
+use async_trait::async_trait;
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    id::{Digest, MountPath, OperationId, RoleName},
+    mount::Tune,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
         Provider, Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
     },
     refusal::Refusal,
     secret::Secret,
-    storage::{PinSource, Storage},
 };
-use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -492,7 +494,7 @@ impl House {
         let first = wrapped.is_empty();
         let keyring = if first {
             let (keyring, wrapped) = Keyring::create(&self.root).unwrap();
-            let value = crate::secret::Secret::new(String::from("t"));
+            let value = lessor_model::secret::Secret::new(String::from("t"));
             let token = crate::storage::TokenRow {
                 accessor: "a".into(),
                 ..crate::token::root_row(&keyring, &value, self.clock.now()).unwrap()

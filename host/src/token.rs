@@ -21,19 +21,22 @@ mod role;
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    event::{ACCESSORS, Event},
+    life,
+    random::{self, RandomError},
+    refusal::Refusal,
+    secret::Secret,
+    token::TokenKind,
+};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
 use crate::{
-    clock::{Clock, Timestamp},
     config::TokenRules,
-    event::{ACCESSORS, Event},
     keyring::Keyring,
-    model::{life, token::TokenKind},
     nudge::Nudge,
-    random::{self, RandomError},
-    refusal::Refusal,
-    secret::Secret,
     storage::{Storage, TokenFacts, TokenRow},
 };
 

@@ -11,17 +11,19 @@
 
 use std::sync::Arc;
 
+use lessor_model::{
+    event::Event,
+    id::{Digest, MountPath},
+    refusal::Refusal,
+    schema::Checker,
+    secret::Secret,
+};
 use serde_json::Value;
 
 use crate::{
     catalog::{Catalog, Examined, PinSpec, Plugin},
-    event::Event,
-    id::{Digest, MountPath},
     mount::{Mount, Mounts},
-    refusal::Refusal,
     role::Roles,
-    schema::Checker,
-    secret::Secret,
 };
 
 /// Moves mounts between the versions of a plugin.
@@ -268,10 +270,11 @@ fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<St
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::mount::TunePatch;
+
     use super::*;
     use crate::{
         engine::Engine,
-        model::mount::TunePatch,
         storage::PinSource,
         testing::{Heard, House, db},
     };

@@ -7,13 +7,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
+use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
-    keyring::Keyring,
-    model::life::SYSTEM_TTL,
+    life::SYSTEM_TTL,
     refusal::Refusal,
     secret::Secret,
+};
+
+use crate::{
+    keyring::Keyring,
     storage::{Storage, TokenRow},
     token::{Tokens, WRAPPING},
 };

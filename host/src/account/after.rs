@@ -1,12 +1,15 @@
 //! What follows a failed attempt at a rotation: pure but for the spread of a
 //! delay.
 
-use crate::{
-    backoff,
+use lessor_model::{
     clock::Timestamp,
     provider::{Failure, FailureClass},
     refusal::Refusal,
     schedule::Due,
+};
+
+use crate::{
+    backoff,
     storage::{AccountRow, AccountState},
 };
 
@@ -95,9 +98,10 @@ pub(super) fn is_refusal(failure: &Failure) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use lessor_model::schedule::Schedule;
+
     use super::*;
     use crate::account::resting;
-    use crate::schedule::Schedule;
 
     const NOW: Timestamp = Timestamp(1_767_236_400_000); // 2026-01-01T03:00:00Z
 

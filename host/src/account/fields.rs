@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
+use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, weak};
 use serde_json::{Map, Value};
 
 use crate::{
-    clock::Timestamp,
-    duration,
-    schedule::Schedule,
-    schema,
     settings::truth,
     storage::{AccountRow, Former},
-    weak,
 };
 
 /// Shortest rotation period: Vault's own.

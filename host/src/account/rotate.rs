@@ -3,6 +3,13 @@
 
 use std::sync::Arc;
 
+use lessor_model::{
+    event::Event,
+    id::{MountPath, OperationId, RoleName},
+    provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
+    refusal::Refusal,
+};
+
 use super::{
     Accounts,
     after::{After, after_failure},
@@ -10,12 +17,8 @@ use super::{
 };
 use crate::{
     catalog::Plugin,
-    event::Event,
     fault,
-    id::{MountPath, OperationId, RoleName},
     mount::{Mount, Root, give_up_at},
-    provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
-    refusal::Refusal,
     storage::{AccountFailure, AccountRow, AccountState, NewCredential, Retires},
 };
 

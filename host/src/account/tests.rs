@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use lessor_model::{clock::Timestamp, id::RoleName, refusal::Refusal};
 use serde_json::{Value, json};
 
 use super::{AccountView, Standing};
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    id::RoleName,
-    refusal::Refusal,
     storage::{AccountState, Place},
     testing::{Heard, House, Step, db, requester},
 };
@@ -486,7 +484,7 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
 async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
     let house = House::new();
     let engine = house.open(true).await;
-    let patch = crate::model::mount::TunePatch {
+    let patch = lessor_model::mount::TunePatch {
         max_concurrency: Some(2),
         ..Default::default()
     };

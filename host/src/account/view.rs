@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::{Accounts, credential_context};
-use crate::{
+use lessor_model::{
     clock::Timestamp,
     id::{MountPath, RoleName},
-    mount::Mount,
     refusal::Refusal,
     schedule::Schedule,
     schema,
     secret::Secret,
+};
+use serde_json::Value;
+
+use super::{Accounts, credential_context};
+use crate::{
+    mount::Mount,
     storage::{AccountRow, AccountState, CredentialRow, Former, Place},
 };
 

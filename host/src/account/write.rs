@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use super::{Accounts, after::is_refusal, document_context, fields::Asked};
-use crate::{
-    catalog::Plugin,
+use lessor_model::{
     event::Event,
-    fault,
     id::{MountPath, OperationId, RoleName},
-    mount::{Mount, give_up_at},
     provider::Requester,
     refusal::Refusal,
     schedule::Schedule,
     schema,
     secret::Secret,
+};
+use serde_json::Value;
+
+use super::{Accounts, after::is_refusal, document_context, fields::Asked};
+use crate::{
+    catalog::Plugin,
+    fault,
+    mount::{Mount, give_up_at},
     settings,
     storage::{AccountChange, AccountRow, AccountState, Added, NewAccount},
 };

@@ -1,5 +1,6 @@
 //! Static roles and their credentials, as Vault's database engine has them.
 
+use lessor_model::{clock::Timestamp, id::MountPath, schedule::Schedule, secret::Secret};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,10 +9,7 @@ use super::{
     ask::Ask,
     error::ApiError,
 };
-use crate::{
-    account::AccountCredential, clock::Timestamp, engine::Engine, id::MountPath,
-    schedule::Schedule, secret::Secret, storage::Place,
-};
+use crate::{account::AccountCredential, engine::Engine, storage::Place};
 
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {

@@ -9,14 +9,12 @@
 use std::fmt::Write as _;
 
 use http::{HeaderValue, Response, StatusCode, header};
+use lessor_model::{id::OperationId, refusal::Refusal, secret::Secret};
 use serde_json::{Value, json};
 use tokio::fs::File;
 
 use super::{Outcome, error::ApiError, payload::Payload};
-use crate::{
-    id::OperationId, monitor::Watch, refusal::Refusal, secret::Secret, token::Granted,
-    wrapping::Wrapped,
-};
+use crate::{monitor::Watch, token::Granted, wrapping::Wrapped};
 
 /// What a handler answers.
 #[derive(Debug)]
@@ -475,12 +473,12 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::BodyExt as _;
-
-    use super::*;
-    use crate::{
+    use lessor_model::{
         provider::{Failure, FailureClass},
         refusal::Refusal,
     };
+
+    use super::*;
 
     fn read(response: Response<Payload>) -> (u16, Option<String>, String) {
         let (parts, body) = response.into_parts();

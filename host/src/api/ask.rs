@@ -1,5 +1,6 @@
 //! A request as its handler gets it: whose it is, and what it says.
 
+use lessor_model::{provider::Requester, secret::Secret};
 use serde_json::{Map, Value};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     fields::{Fields, Notices},
     operation::Operation,
 };
-use crate::{auth::Identity, lease::IdempotencyKey, provider::Requester, secret::Secret};
+use crate::{auth::Identity, lease::IdempotencyKey};
 
 /// How a caller waits for what goes on in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,10 @@ use std::{
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use lessor_model::{
+    json::{self, Bounds, Flaw},
+    suggest,
+};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
@@ -26,12 +30,7 @@ use super::{
     error::ApiError,
     heavy::{For, Heavy},
 };
-use crate::{
-    audit,
-    json::{self, Bounds, Flaw},
-    keyring::Keyring,
-    suggest,
-};
+use crate::{audit, keyring::Keyring};
 
 /// Largest body of a stranger, in bytes: a login's signed token is half of it.
 pub(super) const OF_A_STRANGER: usize = 128 << 10;

@@ -10,9 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use lessor_model::watched::Watcher;
 use tokio::sync::oneshot;
-
-use crate::watched::Watcher;
 
 /// A connection, as far as answers on it are watched. Clones are the same one.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use lessor_model::{id::OperationId, refusal::Refusal};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -13,9 +14,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    id::OperationId,
     lease::Ending,
-    refusal::Refusal,
     task::{Draining, Work},
 };
 

@@ -17,6 +17,7 @@ mod target;
 
 use std::{future::Future, pin::Pin};
 
+use lessor_model::id::MountPath;
 use serde_json::{Map, Value};
 
 use self::routes::Routes;
@@ -25,7 +26,7 @@ pub(super) use self::{
     target::{Place, Target},
 };
 use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
-use crate::{engine::Engine, id::MountPath, installation::Installation, login::LoginMount};
+use crate::{engine::Engine, installation::Installation, login::LoginMount};
 
 /// What a handler comes to.
 pub(super) type Answering<'a, T = Outcome> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

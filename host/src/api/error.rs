@@ -6,8 +6,7 @@
 use std::{error::Error, time::Duration};
 
 use http::StatusCode;
-
-use crate::{
+use lessor_model::{
     id::InvalidId,
     provider::{Failure, FailureClass},
     refusal::Refusal,

@@ -14,14 +14,14 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value};
-
-use super::{Outcome, error::ApiError};
-use crate::{
+use lessor_model::{
     duration,
     lifetime::{self, Length},
     suggest, weak,
 };
+use serde_json::{Map, Value};
+
+use super::{Outcome, error::ApiError};
 
 /// Words in the names of fields that hold something back. A field that has one in
 /// its name, or nearly one, or that is near a known field that has one, is not

@@ -6,6 +6,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
+use lessor_model::{id::MountPath, login::Kind};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     error::ApiError,
     table::ROUTES,
 };
-use crate::{engine::Engine, id::MountPath, model::login::Kind};
+use crate::engine::Engine;
 
 /// Answers `?help=1`.
 pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {

@@ -1,5 +1,9 @@
 //! `sys/hold`: what a restored copy holds back until the operator releases it.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{LeaseId, MountPath},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,9 +15,7 @@ use super::{
     operation::ALL,
 };
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    id::{LeaseId, MountPath},
     storage::{Overdue, OverduePlace},
 };
 

@@ -4,9 +4,8 @@
 
 use std::{collections::BTreeMap, fs, io};
 
+use lessor_model::clock::Timestamp;
 use serde_json::{Map, Value, json};
-
-use crate::clock::Timestamp;
 
 /// What is told, and a sentence for each part that is missing.
 pub(super) fn collect(now: Timestamp) -> (Value, Vec<String>) {

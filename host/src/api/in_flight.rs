@@ -5,9 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use lessor_model::clock::Timestamp;
 use serde_json::{Map, Value, json};
-
-use crate::clock::Timestamp;
 
 /// The requests under way. Cheap to clone.
 #[derive(Clone, Debug, Default)]

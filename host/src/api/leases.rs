@@ -1,6 +1,7 @@
 //! `sys/leases/…`: looking leases up, moving and making their end.
 
 use http::StatusCode;
+use lessor_model::{clock::Timestamp, id::LeaseId, refusal::Refusal};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,11 +15,8 @@ use super::{
     operation::{ALL, Operation},
 };
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    id::LeaseId,
     lease::{LeaseView, RevokeOutcome},
-    refusal::Refusal,
     storage::LeaseState,
     task::Draining,
 };

@@ -8,6 +8,15 @@ pub(super) mod userpass;
 
 use std::net::IpAddr;
 
+use lessor_model::{
+    id::MountPath,
+    lockout::Lockout,
+    login::{Kind, LoginTune, LoginTunePatch},
+    refusal::Refusal,
+    suggest,
+    token::RoleTokenKind,
+    vault_settings::VaultSettings,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -25,17 +34,8 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    id::MountPath,
     login::{LoginMount, TOKEN_PATH},
-    model::{
-        lockout::Lockout,
-        login::{Kind, LoginTune, LoginTunePatch},
-        token::RoleTokenKind,
-        vault_settings::VaultSettings,
-    },
     policy::Acl,
-    refusal::Refusal,
-    suggest,
 };
 
 /// The settings of a login method that are its own.

@@ -117,7 +117,7 @@ async fn sample(engine: &Engine, mount: &Mount) -> Result<Sample, ApiError> {
         .as_ref()
         .is_some_and(|rotation| rotation.state == RotationState::Failed);
     let (last, next) = schedule.map_or((None, None), |schedule| (schedule.last, schedule.next));
-    let seconds = |at: crate::clock::Timestamp| at.0 as f64 / 1000.0;
+    let seconds = |at: lessor_model::clock::Timestamp| at.0 as f64 / 1000.0;
     Ok(Sample {
         mount: mount.path().to_string(),
         values: [
@@ -163,9 +163,10 @@ fn label(text: &str) -> String {
 mod tests {
     use std::{collections::BTreeMap, fmt::Write as _};
 
+    use lessor_model::id::Digest;
+
     use super::*;
     use crate::{
-        id::Digest,
         sandbox::{Counts, Holdings, Tally, Times},
         testing::page::assert_page,
     };

@@ -1,6 +1,13 @@
 //! Paths within a mount: config, rotation, roles, credentials; those of existing
 //! accounts stand in `accounts`.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{MountPath, RoleName},
+    lifetime::Length,
+    refusal::Refusal,
+    suggest,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,15 +22,10 @@ use super::{
     leases, tasks, written_back,
 };
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    id::{MountPath, RoleName},
     lease::{Ending, IssueRequest},
-    lifetime::Length,
-    refusal::Refusal,
     settings::ConfigView,
     storage::RotationRow,
-    suggest,
     task::{Done, Draining, Work},
 };
 

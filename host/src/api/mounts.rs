@@ -1,5 +1,11 @@
 //! `sys/mounts/…`: providers at paths, with what they may reach.
 
+use lessor_model::{
+    id::{MountPath, OperationId},
+    mount::{Tune, TunePatch},
+    refusal::Refusal,
+    vault_settings::VaultSettings,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -16,13 +22,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    id::{MountPath, OperationId},
-    model::{
-        mount::{Tune, TunePatch},
-        vault_settings::VaultSettings,
-    },
     mount::{MountSpec, MountView, Move},
-    refusal::Refusal,
     task::Draining,
 };
 

@@ -143,7 +143,7 @@ pub(super) async fn host_info(engine: &Engine) -> Outcome {
 pub(super) async fn versions(engine: &Engine) -> Outcome {
     let versions = engine.storage.versions().await;
     let versions =
-        versions.map_err(|error| ApiError::from(crate::refusal::Refusal::from(error)))?;
+        versions.map_err(|error| ApiError::from(lessor_model::refusal::Refusal::from(error)))?;
     let mut previous = Value::Null;
     let (mut keys, mut details) = (Vec::new(), Map::new());
     for (version, since) in versions {

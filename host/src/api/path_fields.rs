@@ -8,13 +8,14 @@
 //! A document that a provider reads has its own fields, by the provider's schema. There
 //! only what says the same as the path is dropped, and nothing that the schema knows.
 
+use lessor_model::{id::MountPath, weak};
 use serde_json::{Map, Value};
 
 use super::{
     endpoint::{Document, Place, Target},
     fields::Notices,
 };
-use crate::{engine::Engine, id::MountPath, weak};
+use crate::engine::Engine;
 
 /// The names under which clients repeat what stands in a path for a name of its
 /// pattern.

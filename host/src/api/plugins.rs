@@ -1,5 +1,6 @@
 //! `sys/plugins/…`: pins, and the files that none names.
 
+use lessor_model::{id::MountPath, provider, suggest};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,10 +14,7 @@ use super::{
 use crate::{
     catalog::{CatalogEntry, PinSpec},
     engine::Engine,
-    id::MountPath,
-    provider,
     storage::PinSource,
-    suggest,
     upgrade::Change,
 };
 
@@ -257,7 +255,7 @@ pub(super) async fn remove(engine: &Engine, kind: &str, name: &str, ask: Ask) ->
     let version = fields.text("version")?;
     fields.finish()?;
     match engine.catalog.remove(name, version.as_deref()).await {
-        Ok(()) | Err(crate::refusal::Refusal::NotFound(_)) => Ok(Answer::done()),
+        Ok(()) | Err(lessor_model::refusal::Refusal::NotFound(_)) => Ok(Answer::done()),
         Err(refusal) => Err(refusal.into()),
     }
 }

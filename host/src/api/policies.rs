@@ -2,6 +2,7 @@
 //! path.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use lessor_model::suggest::shown as readable;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     error::ApiError,
     fields::Fields,
 };
-use crate::{engine::Engine, policies::PolicyView, policy::Policy, suggest::shown as readable};
+use crate::{engine::Engine, policies::PolicyView, policy::Policy};
 
 const POLICY: Field = field::text("policy", "The rules, as HCL or JSON, or Base64 of either.");
 const RULES: Field = field::text("rules", "The rules, as the field was called first.");

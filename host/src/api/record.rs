@@ -8,6 +8,7 @@
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
 use http::Method;
+use lessor_model::{clock::Timestamp, secret::Secret, suggest, vault_settings::VaultSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -19,10 +20,7 @@ use super::{
     operation::Operation,
     table::ROUTES,
 };
-use crate::{
-    audit, auth::Identity, clock::Timestamp, keyring::Keyring,
-    model::vault_settings::VaultSettings, secret::Secret, suggest, token::Granted,
-};
+use crate::{audit, auth::Identity, keyring::Keyring, token::Granted};
 
 /// What of a write below `sys/mounts` and `sys/plugins` stands in clear.
 const GRANTS: [&str; 5] = [

@@ -2,11 +2,13 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
+use lessor_model::login::Kind;
+
 use super::{
     endpoint::{Endpoint, Handler, routes::Shelf},
     table::ROUTES,
 };
-use crate::{model::login::Kind, testing::page::assert_page};
+use crate::testing::page::assert_page;
 
 /// What stands above the paths.
 const HEAD: &str = "\

@@ -1,6 +1,7 @@
 //! `sys/storage/…`: the database as a whole, for operators.
 
 use http::StatusCode;
+use lessor_model::{event::Event, refusal::Refusal};
 use tokio::fs::File;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     error::ApiError,
     operation::ALL,
 };
-use crate::{engine::Engine, event::Event, refusal::Refusal, storage::BackupError};
+use crate::{engine::Engine, storage::BackupError};
 
 /// The paths of the database.
 pub(super) const ENDPOINTS: &[Endpoint] = &[

@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use lessor_model::login::Kind;
+
 use super::{
     capabilities,
     endpoint::{
@@ -11,7 +13,6 @@ use super::{
     hold, leases, logins, metrics, mounted, mounts, openapi, operations, plugins, policies,
     storage, system, tasks, tokens, wrapping,
 };
-use crate::model::login::Kind;
 
 /// Those of the host itself, below `/v1/`.
 const HOST: &[&[Endpoint]] = &[
@@ -136,7 +137,7 @@ mod tests {
     fn what_the_host_serves_below_a_mount_is_kept_for_it() {
         for endpoint in ROUTES.endpoints(Shelf::Provider) {
             let first = endpoint.pattern.split('/').next().unwrap();
-            assert!(crate::id::HOST_PATHS.contains(&first), "{first}");
+            assert!(lessor_model::id::HOST_PATHS.contains(&first), "{first}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! `sys/tasks/…`: what callers asked for and did not wait for.
 
+use lessor_model::{clock::Timestamp, id::OperationId, secret::Secret};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,10 +11,7 @@ use super::{
     leases,
 };
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    id::OperationId,
-    secret::Secret,
     task::{TaskView, Work},
 };
 

@@ -2,6 +2,10 @@
 //! token roles.
 
 use ipnet::IpNet;
+use lessor_model::{
+    addresses,
+    token::{RoleTokenKind, TokenParameters},
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -9,14 +13,7 @@ use super::{
     error::ApiError,
     fields::Fields,
 };
-use crate::{
-    login::LoginMount,
-    model::{
-        addresses,
-        token::{RoleTokenKind, TokenParameters},
-    },
-    policy,
-};
+use crate::{login::LoginMount, policy};
 
 /// The standard fields, as endpoints declare them.
 pub(super) const FIELDS: &[Field] = &[

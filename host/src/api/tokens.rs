@@ -3,6 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
+use lessor_model::{
+    clock::Timestamp,
+    refusal::Refusal,
+    secret::Secret,
+    token::{RoleTokenKind, TokenKind},
+    weak,
+};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,14 +25,9 @@ use super::{
     token_parameters,
 };
 use crate::{
-    clock::Timestamp,
     engine::Engine,
-    model::token::{RoleTokenKind, TokenKind},
     policy,
-    refusal::Refusal,
-    secret::Secret,
     token::{Granted, NewToken, Permits, Token},
-    weak,
 };
 
 const TOKEN: Field = field::secret("token", "The token. Required.");
@@ -616,6 +618,6 @@ pub(super) async fn remove_role(engine: &Engine, name: &str) -> Outcome {
 
 /// Names of roles are written as names of mounts' roles are.
 fn role_name(name: &str) -> Result<String, Refusal> {
-    let name: crate::id::RoleName = name.parse()?;
+    let name: lessor_model::id::RoleName = name.parse()?;
     Ok(name.to_string())
 }

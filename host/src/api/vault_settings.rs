@@ -1,6 +1,7 @@
 //! The settings that Vault's clients send with mounts and login methods, taken from a
 //! request.
 
+use lessor_model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,7 +9,6 @@ use super::{
     error::ApiError,
     fields::Fields,
 };
-use crate::model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
 
 /// Fields beside a mount that Vault's clients send back as they read them.
 pub(super) const IGNORED_BESIDE: [&str; 5] = [

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use lessor_model::{duration, refusal::Refusal, secret::Secret};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
@@ -19,10 +20,7 @@ use super::{
     fields::Fields,
 };
 use crate::{
-    duration,
     engine::Engine,
-    refusal::Refusal,
-    secret::Secret,
     wrapping::{self, Parcel},
 };
 

@@ -4,10 +4,11 @@
 //! changes a field and writes it here sends that too, so it is dropped. A field that the
 //! provider's schema has is the provider's, whatever it is called.
 
+use lessor_model::{id::MountPath, schema::Checker, weak};
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use crate::{catalog::Plugin, engine::Engine, id::MountPath, schema::Checker, weak};
+use crate::{catalog::Plugin, engine::Engine};
 
 /// A role without the kind of its credential.
 pub(super) async fn role(

@@ -1,12 +1,13 @@
 //! Changes of state as audit lines.
 //!
-//! Whoever changes the state records a [`crate::event::Event`], which is one event of
+//! Whoever changes the state records a [`lessor_model::event::Event`], which is one event of
 //! `tracing` from that module alone. This layer writes those to the audit device,
 //! whatever the log's own filter says: also what the scheduler did without any
 //! request. An event within a request carries that request's id.
 
 use std::{fmt, net::IpAddr};
 
+use lessor_model::event::{self, Kind};
 use serde_json::{Map, Value};
 use tracing::{
     Event, Metadata, Subscriber,
@@ -20,7 +21,6 @@ use tracing_subscriber::{
 };
 
 use super::Audit;
-use crate::event::{self, Kind};
 
 /// Name of the span that a request is handled in, and of its field.
 pub(crate) const REQUEST_SPAN: &str = "request";
@@ -159,15 +159,17 @@ impl Visit for Fields {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::{
+        clock::{Clock, Timestamp},
+        event::Event as Change,
+    };
     use serde_json::json;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
     use crate::{
         audit::{AuditError, LINES_OF_ONE},
-        clock::{Clock, Timestamp},
         config::AuditTarget,
-        event::Event as Change,
     };
 
     /// The lines of an audit log that `act` makes.

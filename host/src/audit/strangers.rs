@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::clock::Timestamp;
+use lessor_model::clock::Timestamp;
 
 /// For how long lines are counted together.
 pub const WINDOW: Duration = Duration::from_secs(60);

@@ -2,9 +2,10 @@
 //! and described. Whoever asks for one waits for it, instead of hearing that there is
 //! none.
 
+use lessor_model::id::Digest;
 use tokio::sync::watch;
 
-use crate::{id::Digest, storage::PinSource};
+use crate::storage::PinSource;
 
 /// A plugin that is about to be pinned.
 #[derive(Clone, Debug)]

@@ -12,10 +12,11 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use lessor_model::id::Digest;
 use tokio::time::Instant;
 
 use super::Plugin;
-use crate::{id::Digest, plugin_store::PluginError};
+use crate::plugin_store::PluginError;
 
 /// How long a provider that costs too much to compile is refused without another
 /// try. A try may have been out of luck with its processor, but each costs minutes

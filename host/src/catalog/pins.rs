@@ -6,11 +6,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use lessor_model::suggest;
+
 use super::version;
-use crate::{
-    storage::{PinRow, Storage, StorageError},
-    suggest,
-};
+use crate::storage::{PinRow, Storage, StorageError};
 
 /// All pins, by name, oldest first.
 #[derive(Debug)]
@@ -90,8 +89,10 @@ pub(super) fn by_age(one: &PinRow, other: &PinRow) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::{clock::Timestamp, id::Digest};
+
     use super::*;
-    use crate::{clock::Timestamp, id::Digest, storage::PinSource};
+    use crate::storage::PinSource;
 
     fn pin(name: &str, version: &str, at: i64) -> PinRow {
         PinRow {

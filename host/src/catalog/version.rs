@@ -3,9 +3,8 @@
 
 use std::cmp::Ordering;
 
+use lessor_model::{refusal::Refusal, suggest};
 use semver::Version;
-
-use crate::{refusal::Refusal, suggest};
 
 /// Longest version, which stands in URLs, tables and labels.
 const LONGEST: usize = 64;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lessor_model::{pem, secret::Secret};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri};
@@ -17,8 +18,6 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Body, Timeout};
 
 use super::console::Console;
-use crate::pem;
-use crate::secret::Secret;
 
 /// The status by which the server says that it has taken something up, and that
 /// it is not done.

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use lessor_model::{id::InvalidId, suggest};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -9,7 +10,7 @@ use super::{
     Limits, LogFormat, PluginPin, ServerArgs, Tls, TokenRules,
     keys::{KEYS, Kind, OTHER_VARIABLES, PLUGIN, PREFIX},
 };
-use crate::{id::InvalidId, sandbox, suggest};
+use crate::sandbox;
 
 /// The keys as written, before defaults.
 #[derive(Debug, Default, Deserialize)]

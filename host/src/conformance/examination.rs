@@ -3,6 +3,10 @@
 
 use std::io::{Seek as _, Write as _};
 
+use lessor_model::{
+    provider::{Credential, Failure, FailureClass, Revocation},
+    secret::Secret,
+};
 use serde_json::Value;
 
 use super::{
@@ -11,11 +15,7 @@ use super::{
     likeness,
     subject::{Operation, Subject},
 };
-use crate::{
-    provider::{Credential, Failure, FailureClass, Revocation},
-    sandbox::MASK,
-    secret::Secret,
-};
+use crate::sandbox::MASK;
 
 /// A subject, and what was found of it so far.
 pub(super) struct Examination {

@@ -1,8 +1,7 @@
 //! What two credentials have in common. Pure.
 
+use lessor_model::schema::{REDACTED, redact};
 use serde_json::Value;
-
-use crate::schema::{REDACTED, redact};
 
 /// Whether a schema marks anything as secret, at any depth.
 pub(super) fn marks_a_secret(schema: &Value) -> bool {

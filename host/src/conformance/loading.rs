@@ -7,13 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use lessor_model::{
     clock::Clock,
-    plugin_store::{PluginError, PluginStore},
     provider::Provider,
     random::{self, RandomError},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
     secret::Secret,
+};
+
+use crate::{
+    plugin_store::{PluginError, PluginStore},
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
 };
 
 /// Calls run one at a time here, but an interpreter takes several slots.

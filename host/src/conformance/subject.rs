@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs::File, sync::Arc, time::Duration};
 
-use crate::{
+use lessor_model::{
     clock::{Clock, Timestamp},
     id::{OperationId, RoleName},
     principal,

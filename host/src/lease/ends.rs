@@ -1,11 +1,12 @@
 //! When a lease ends: the least of all that bounds it, wherever that is computed. Pure.
 
-use super::Refusal;
-use crate::{
+use lessor_model::{
     clock::Timestamp,
     lifetime::{Length, least},
-    model::role::Bounds,
+    role::Bounds,
 };
+
+use super::Refusal;
 
 /// All that bounds when a lease ends.
 #[derive(Clone, Copy, Debug)]

@@ -4,16 +4,19 @@
 //! somebody who says why. Its credential may still work: what is known of it
 //! goes to the log and to the audit device, so that a person can end it by hand.
 
+use lessor_model::{
+    event::Event,
+    id::{LeaseId, OperationId},
+    refusal::Refusal,
+};
+
 use super::{
     LeaseView, Leases, RevokeOutcome, id_of,
     prefix::{Cover, Covered},
     quarantine, view,
 };
 use crate::{
-    event::Event,
-    id::{LeaseId, OperationId},
     mount::Mount,
-    refusal::Refusal,
     storage::{Lateness, LeaseState, PurgeScope},
 };
 

@@ -6,6 +6,18 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Timestamp,
+    event::Event,
+    id::{LeaseId, MountPath, OperationId, RoleName},
+    lifetime::least,
+    principal,
+    provider::{Credential, Failure},
+    refusal::Refusal,
+    role::Bounds,
+    secret::Secret,
+};
+
 use super::{
     IssueRequest, Issued, LeaseView, Leases,
     ends::{Ends, requested},
@@ -13,18 +25,9 @@ use super::{
 };
 use crate::{
     catalog::Plugin,
-    clock::Timestamp,
-    event::Event,
     fault,
-    id::{LeaseId, MountPath, OperationId, RoleName},
-    lifetime::least,
-    model::role::Bounds,
     mount::{Mount, give_up_after},
-    principal,
-    provider::{Credential, Failure},
-    refusal::Refusal,
     rotation::RootUse,
-    secret::Secret,
     storage::{Activation, Cap, Intent, LeaseState, Made, NewLease, StorageError},
 };
 

@@ -7,15 +7,14 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{Leases, RevokeOutcome};
-use crate::{
+use lessor_model::{
     event::Event,
-    fault,
     id::{LeaseId, MountPath, OperationId, RoleName},
-    mount::Mount,
     refusal::Refusal,
-    storage::FormerPath,
 };
+
+use super::{Leases, RevokeOutcome};
+use crate::{fault, mount::Mount, storage::FormerPath};
 
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;

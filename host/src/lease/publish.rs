@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use super::Leases;
-use crate::{
+use lessor_model::{
     clock::Timestamp,
     id::{MountPath, OperationId},
     provider::Document,
     refusal::Refusal,
 };
+
+use super::Leases;
 
 /// Documents kept; names are chosen by anonymous callers, so their number is
 /// bounded and the whole is dropped beyond.

@@ -30,17 +30,19 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Timestamp,
+    event::Event,
+    id::{LeaseId, MountPath, OperationId},
+    provider::{Failure, FailureClass, Page, Requester, Revocation},
+    refusal::Refusal,
+};
 use serde_json::{Value, json};
 
 use super::Leases;
 use crate::{
     catalog::Plugin,
-    clock::Timestamp,
-    event::Event,
-    id::{LeaseId, MountPath, OperationId},
     mount::Mount,
-    provider::{Failure, FailureClass, Page, Requester, Revocation},
-    refusal::Refusal,
     storage::{Holding, LeaseState},
 };
 
@@ -159,7 +161,7 @@ impl Leases {
         if let Some(id) = revoke.iter().find(|id| !orphans.contains(*id)) {
             return Err(Refusal::Invalid(format!(
                 "revoke names {:?}, which is no orphan of {path} (any more): leave it out; this revoked nothing",
-                crate::suggest::shown(id)
+                lessor_model::suggest::shown(id)
             )));
         }
         let named: HashSet<&String> = revoke.iter().collect();

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use lessor_model::{
+    clock::Timestamp, event::Event, id::LeaseId, lifetime::Length, refusal::Refusal, role::Bounds,
+};
+
 use super::{LeaseView, Leases, ends::Ends, is_renewable, view};
 use crate::{
-    clock::Timestamp,
-    event::Event,
     fault,
-    id::LeaseId,
-    lifetime::Length,
-    model::role::Bounds,
-    refusal::Refusal,
     storage::{LeaseRow, LeaseState},
 };
 

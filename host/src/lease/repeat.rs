@@ -11,18 +11,21 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    lifetime::{Length, NEVER},
+    refusal::Refusal,
+    secret::Secret,
+};
+
 use super::{
     IssueRequest, Issued, Leases, id_of,
     issue::{Making, early},
     view,
 };
 use crate::{
-    clock::Timestamp,
-    id::{OperationId, RoleName},
-    lifetime::{Length, NEVER},
     mount::{Mount, give_up_after},
-    refusal::Refusal,
-    secret::Secret,
     storage::{IdempotencyRow, LeaseState, NewLease},
 };
 

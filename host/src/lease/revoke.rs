@@ -2,17 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Leases, after_failed_revocation, id_of, quarantine};
-use crate::{
-    catalog::Plugin,
+use lessor_model::{
     clock::Timestamp,
     event::Event,
-    fault,
     id::LeaseId,
-    mount::{Mount, give_up_at},
     provider::{Failure, FailureClass, Revocation},
     refusal::Refusal,
     secret::Secret,
+};
+
+use super::{Leases, after_failed_revocation, id_of, quarantine};
+use crate::{
+    catalog::Plugin,
+    fault,
+    mount::{Mount, give_up_at},
     storage::{EarlyRevocation, LeaseRow},
 };
 

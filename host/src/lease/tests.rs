@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lessor_model::{
+    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
+    lifetime::Length,
+    mount::TunePatch,
+    refusal::Refusal,
+};
 use serde_json::{Value, json};
 
 use super::{Ending, IssueRequest, RevokeOutcome};
 use crate::{
     catalog::PinSpec,
     engine::Engine,
-    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
-    lifetime::Length,
-    model::mount::TunePatch,
-    refusal::Refusal,
     storage::{Activation, LeaseState, NewLease, PinSource},
     testing::{House, Step, db, reader, request, requester},
 };
@@ -642,7 +644,7 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
         let mount = engine.mounts.open(&db()).unwrap();
         let role = engine.roles.current(&mount, &reader()).await.unwrap();
         let now = house.clock.now();
-        let operation = crate::id::OperationId::new(now).unwrap();
+        let operation = lessor_model::id::OperationId::new(now).unwrap();
         let key =
             engine
                 .leases
@@ -654,7 +656,7 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
             role_id: role.id,
             principal: "half-made".into(),
             requester: requester(),
-            plugin_sha256: crate::id::Digest::of(b"fake"),
+            plugin_sha256: lessor_model::id::Digest::of(b"fake"),
             config_version: 1,
             issued_at: now,
             expires_at: Some(end),

@@ -11,6 +11,15 @@ use std::{net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::IpNet;
+use lessor_model::{
+    addresses::{admits, covers},
+    clock::Clock,
+    event::Event,
+    login::SecretIdFacts,
+    random,
+    refusal::Refusal,
+    token::TokenParameters,
+};
 use serde::{Deserialize, Serialize};
 
 use self::secret_id::metadata_of;
@@ -20,16 +29,7 @@ use super::{
     entries::{Entries, Entry},
 };
 use crate::{
-    clock::Clock,
-    event::Event,
     keyring::Keyring,
-    model::{
-        addresses::{admits, covers},
-        login::SecretIdFacts,
-        token::TokenParameters,
-    },
-    random,
-    refusal::Refusal,
     storage::{SecretIdRow, Storage},
 };
 

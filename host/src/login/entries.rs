@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use lessor_model::{
+    clock::Clock,
+    event::Event,
+    id::{self, Digest, OperationId, RoleName},
+    refusal::Refusal,
+    secret::Secret,
+    token::TokenParameters,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{LoginMount, Standing};
 use crate::{
-    clock::Clock,
-    event::Event,
-    id::{self, Digest, OperationId, RoleName},
     keyring::Keyring,
-    model::token::TokenParameters,
-    refusal::Refusal,
-    secret::Secret,
     storage::{LoginEntryRow, Storage},
 };
 

@@ -19,6 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use lessor_model::{clock::Clock, refusal::Refusal, secret::Secret, suggest};
 
 pub use self::{
     config::{JwtConfig, KeySource},
@@ -33,9 +34,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, parse_name},
 };
-use crate::{
-    clock::Clock, keyring::Keyring, refusal::Refusal, secret::Secret, storage::Storage, suggest,
-};
+use crate::{keyring::Keyring, storage::Storage};
 
 /// Longest token that is looked at, in bytes: some providers list hundreds of
 /// groups in theirs.

@@ -4,17 +4,17 @@
 //! what the token shall be, and what stands in it. When the token is renewed, it
 //! answers the same of the role or user as it is then. It makes no token, counts no
 //! failure and knows no other kind. So one more kind is one more
-//! [`Kind`](crate::model::login::Kind) and one more `Method`; one that asks a sandboxed
+//! [`Kind`](lessor_model::login::Kind) and one more `Method`; one that asks a sandboxed
 //! provider seals its config as `jwt` does, hands the provider the fields, and
 //! makes claims of what it answers.
 
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use async_trait::async_trait;
+use lessor_model::{refusal::Refusal, secret::Secret, token::TokenParameters, weak};
 use serde_json::{Map, Value};
 
 use super::LoginMount;
-use crate::{model::token::TokenParameters, refusal::Refusal, secret::Secret, weak};
 
 /// A kind of login.
 #[async_trait]

@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
+use lessor_model::{id::MountPath, refusal::Refusal};
 use tokio::sync::{RwLock, RwLockReadGuard};
 
-use crate::{
-    id::MountPath,
-    refusal::Refusal,
-    storage::{LoginMountRow, NewLoginMount},
-};
+use crate::storage::{LoginMountRow, NewLoginMount};
 
 /// A login method that is enabled.
 #[derive(Debug)]

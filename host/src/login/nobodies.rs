@@ -10,9 +10,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
+use lessor_model::{
     clock::Timestamp,
-    model::lockout::{Failures, Lockout},
+    lockout::{Failures, Lockout},
 };
 
 /// Names of one login method that do not exist and are remembered, by a hash. To

@@ -4,16 +4,17 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{LoginMount, Logins, TOKEN_PATH};
-use crate::{
+use lessor_model::{
     event::Event,
     id::{MountPath, OperationId},
-    model::login::{Kind, LoginTune, LoginTunePatch},
+    login::{Kind, LoginTune, LoginTunePatch},
     random,
     refusal::Refusal,
-    storage::NewLoginMount,
     suggest,
 };
+
+use super::{LoginMount, Logins, TOKEN_PATH};
+use crate::storage::NewLoginMount;
 
 impl Logins {
     /// Enables a login method.

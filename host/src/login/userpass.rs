@@ -11,6 +11,7 @@ mod turns;
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
+use lessor_model::{refusal::Refusal, secret::Secret, token::TokenParameters};
 use serde::{Deserialize, Serialize};
 
 use self::password::Passwords;
@@ -18,7 +19,6 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
-use crate::{model::token::TokenParameters, refusal::Refusal, secret::Secret};
 
 /// What a stranger hears, whichever of the two was wrong.
 const WRONG: &str = "invalid username or password";

@@ -1,8 +1,7 @@
 //! The authorities that a stored mount trusts beside the public ones.
 
+use lessor_model::{id::MountPath, pem};
 use rustls_pki_types::CertificateDer;
-
-use crate::{id::MountPath, pem};
 
 /// The authorities of a mount that is stored. Earlier versions passed over what is
 /// no certificate; a mount that they took is not lost by that.

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::id::OperationId;
+use lessor_model::id::OperationId;
 
 /// How many moves are remembered. More than anybody moves before asking; each
 /// is some hundred bytes.
@@ -44,8 +44,9 @@ impl Moves {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::clock::Timestamp;
+
     use super::*;
-    use crate::clock::Timestamp;
 
     #[test]
     fn only_the_latest_moves_are_remembered() {

@@ -11,10 +11,11 @@ use std::{
     sync::Arc,
 };
 
+use lessor_model::refusal::Refusal;
 use serde_json::Value;
 
 use super::{Mount, Mounts, endpoints};
-use crate::{catalog::Plugin, refusal::Refusal};
+use crate::catalog::Plugin;
 
 /// Another mount with a root credential of the same system.
 #[derive(Clone, Debug)]

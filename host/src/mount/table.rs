@@ -7,6 +7,17 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use lessor_model::{
+    clock::{Clock, Timestamp},
+    event::Event,
+    grants::{Grants, beyond},
+    id::{Digest, MountPath, OperationId},
+    mount::{Tune, TunePatch},
+    provider::Scope,
+    random,
+    refusal::Refusal,
+    secret::Secret,
+};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -15,17 +26,8 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
-    clock::{Clock, Timestamp},
-    event::Event,
     fault,
-    grants::{Grants, beyond},
-    id::{Digest, MountPath, OperationId},
     keyring::Keyring,
-    model::mount::{Tune, TunePatch},
-    provider::Scope,
-    random,
-    refusal::Refusal,
-    secret::Secret,
     storage::{ConfigRow, MountRow, NewMount, Storage},
 };
 
@@ -445,7 +447,7 @@ impl Mounts {
             .ok_or_else(|| {
                 let live = self.live();
                 let paths = live.iter().map(|mount| mount.path().as_str());
-                let hint = crate::suggest::hint(path.as_str(), paths);
+                let hint = lessor_model::suggest::hint(path.as_str(), paths);
                 Refusal::NotFound(format!("no mount at {path:?}{hint}"))
             })
     }

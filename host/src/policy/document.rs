@@ -2,6 +2,10 @@
 
 use std::collections::HashSet;
 
+use lessor_model::{
+    duration,
+    suggest::{self, shown},
+};
 use serde_json::Value;
 
 use super::{
@@ -9,10 +13,6 @@ use super::{
     grant::{Grant, Parameters},
     pattern::Pattern,
     tree::{Entry, Node},
-};
-use crate::{
-    duration,
-    suggest::{self, shown},
 };
 
 /// The keys of a policy.

@@ -7,13 +7,13 @@
 //! functions, which a policy must not have. One walk over the text, which
 //! recurses only for brackets and never deeper than [`DEEPEST`].
 
+use lessor_model::suggest::shown;
 use serde_json::{Number, Value};
 
 use super::{
     DEEPEST,
     tree::{Entry, Node, too_deep},
 };
-use crate::suggest::shown;
 
 /// Reads a text.
 ///

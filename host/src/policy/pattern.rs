@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use crate::suggest::shown;
+use lessor_model::suggest::shown;
 
 /// The segment that stands for any one.
 const ANY_SEGMENT: &str = "+";

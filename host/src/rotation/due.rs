@@ -3,14 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
+
 use super::Rotations;
 use crate::{
     backoff,
-    clock::Timestamp,
-    event::Event,
     mount::{Mount, give_up_at},
-    refusal::Refusal,
-    schedule::Due,
     storage::{DueRotation, RotationState},
 };
 

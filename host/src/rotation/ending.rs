@@ -6,15 +6,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{PRINCIPAL, Rotations};
-use crate::{
-    backoff,
+use lessor_model::{
     event::Event,
-    fault,
     id::OperationId,
-    mount::{Mount, RotationTurn, give_up_at},
     provider::{FailureClass, Revocation},
     refusal::Refusal,
+};
+
+use super::{PRINCIPAL, Rotations};
+use crate::{
+    backoff, fault,
+    mount::{Mount, RotationTurn, give_up_at},
     storage::{RotationRow, RotationState},
 };
 

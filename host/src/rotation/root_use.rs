@@ -7,14 +7,17 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use super::Rotations;
-use crate::{
-    catalog::Plugin,
+use lessor_model::{
     id::{OperationId, RoleName},
-    mount::{Mount, Root, RotationTurn},
     provider::{Failure, FailureClass, Requester},
     refusal::Refusal,
     secret::Secret,
+};
+
+use super::Rotations;
+use crate::{
+    catalog::Plugin,
+    mount::{Mount, Root, RotationTurn},
 };
 
 impl Rotations {

@@ -1,13 +1,11 @@
 //! A rotated config before it is used: whether it may be used unseen, and what the
 //! operator is shown of one that may not.
 
+use lessor_model::{provider::Failure, refusal::Refusal, schema, secret::Secret};
 use serde_json::Value;
 
 use super::Rotations;
-use crate::{
-    catalog::Plugin, mount::Mount, provider::Failure, refusal::Refusal, schema, secret::Secret,
-    storage::RotationRow,
-};
+use crate::{catalog::Plugin, mount::Mount, storage::RotationRow};
 
 /// The config to be staged, and why it waits for the operator, where it does. One that
 /// fits its schema gets the defaults; any other stays as the provider answered it.

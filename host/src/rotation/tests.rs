@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use lessor_model::{clock::Timestamp, refusal::Refusal};
 use serde_json::json;
 
 use crate::{
-    clock::Timestamp,
-    refusal::Refusal,
     storage::RotationState,
     testing::{House, Step, db, requester},
 };

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::watched::{Watched, Watcher};
+use lessor_model::watched::{Watched, Watcher};
 
 /// Bytes that may still come; the largest number once the head is there.
 #[derive(Clone)]

@@ -9,6 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lessor_model::{
+    clock::Clock,
+    id::{Digest, OperationId},
+    provider::{Failure, FailureClass, Scope},
+};
 use wasmtime::{
     Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline,
     component::{ResourceTable, ResourceTableError},
@@ -29,11 +34,6 @@ use super::{
     shares::Share,
     still::{StillClock, StillRandom},
     threads::Busy,
-};
-use crate::{
-    clock::Clock,
-    id::{Digest, OperationId},
-    provider::{Failure, FailureClass, Scope},
 };
 
 /// Random bytes that a guest may ask for at once.

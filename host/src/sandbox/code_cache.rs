@@ -17,11 +17,11 @@ use std::{
 };
 
 use hmac::{Hmac, KeyInit, Mac};
+use lessor_model::{id::Digest, secret::Secret};
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
 use super::compile::Compiled;
-use crate::{id::Digest, secret::Secret};
 
 /// Where compiled code is kept and what vouches for it.
 #[derive(Debug)]

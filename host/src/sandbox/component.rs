@@ -7,6 +7,16 @@
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use lessor_model::{
+    clock::Timestamp,
+    event::Event,
+    id::{Digest, OperationId},
+    provider::{
+        Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
+        Provider, Revocation, RevokedCredential, Rotated, Rotation, Scope, Validation,
+    },
+    secret::Secret,
+};
 use serde_json::Value;
 use tokio::{
     task::spawn_blocking,
@@ -30,17 +40,7 @@ use super::{
     threads::Busy,
     world,
 };
-use crate::{
-    clock::Timestamp,
-    event::Event,
-    id::{Digest, OperationId},
-    plugin_store::PluginError,
-    provider::{
-        Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
-        Provider, Revocation, RevokedCredential, Rotated, Rotation, Scope, Validation,
-    },
-    secret::Secret,
-};
+use crate::plugin_store::PluginError;
 
 /// A component that was compiled, linked and described.
 pub(super) struct ComponentProvider {

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
+use lessor_model::grants::Destination;
 use rustix::net::RecvFlags;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,7 +11,6 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::{account::Held, reach::Dialled};
-use crate::grants::Destination;
 
 /// Most bytes that one `read` returns, whatever the guest asks for.
 pub(super) const READ: usize = 256 << 10;
@@ -98,8 +98,8 @@ impl Connection {
         Self {
             stream: Stream::Plain(stream),
             destination: Destination {
-                scheme: crate::grants::Scheme::Tcp,
-                host: crate::grants::Host::Address(peer.ip()),
+                scheme: lessor_model::grants::Scheme::Tcp,
+                host: lessor_model::grants::Host::Address(peer.ip()),
                 port: peer.port(),
             },
             peer,

@@ -2,17 +2,17 @@
 //! the host trusts a [`Descriptor`] without looking again. Pure.
 
 use jsonschema::Validator;
-use serde_json::Value;
-
-use super::bindings::lessor::provider::types as wit;
-use crate::{
+use lessor_model::{
     grants::Scheme,
     id::HOST_PATHS,
     json::{self, Bounds},
-    plugin_store::PluginError,
     provider::{Abilities, Descriptor},
     schema, suggest,
 };
+use serde_json::Value;
+
+use super::bindings::lessor::provider::types as wit;
+use crate::plugin_store::PluginError;
 
 /// What a schema may hold. Each level of a document is two or three of its schema.
 const SCHEMA: Bounds = Bounds {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hkdf::Hkdf;
+use lessor_model::id::OperationId;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -13,7 +14,6 @@ use super::{
     crypto::BULK,
     network::copied,
 };
-use crate::id::OperationId;
 
 /// Bytes that one `derive` gives (the contract's limit).
 const DERIVED: u32 = 1024;

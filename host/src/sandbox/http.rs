@@ -14,6 +14,7 @@ use hyper::{
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
+use lessor_model::grants::Scheme;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -27,7 +28,6 @@ use super::{
     reach::{DialError, Reach},
     tls::TlsError,
 };
-use crate::grants::Scheme;
 
 /// The body type of requests and responses in wasmtime-wasi-http.
 type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;

@@ -184,7 +184,7 @@ fn report_dropped(
 ) {
     if dropped > 0 {
         let setting = code.trim_start_matches("limit_").to_owned();
-        crate::event::Event::OutputDropped {
+        lessor_model::event::Event::OutputDropped {
             mount: speaker.mount.map(str::to_owned),
             plugin: speaker.plugin.to_owned(),
             operation: speaker.operation.map(str::to_owned),

@@ -12,10 +12,9 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::provider::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
-
-use crate::provider::{Failure, FailureClass};
 
 /// What the codes of limits begin with.
 pub(super) const LIMIT_CODES: &str = "limit_";

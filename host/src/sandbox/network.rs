@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use lessor_model::grants::Scheme;
 use wasmtime::component::Resource;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     parked::Owner,
     reach::{DialError, reason},
 };
-use crate::grants::Scheme;
 
 /// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
 pub(super) const BUFFERS: usize = 64 << 10;

@@ -7,18 +7,18 @@
 use std::time::Duration;
 
 use jsonschema::Validator;
+use lessor_model::{
+    json,
+    provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
+    schema,
+    secret::Secret,
+};
 use serde_json::{Map, Value};
 
 use super::{
     bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     limits::LIMIT_CODES,
     scrub::{Room, Scrubber, Secrets, wipe},
-};
-use crate::{
-    json,
-    provider::{Credential, Document, Failure, FailureClass, Page, Rotated, Validation},
-    schema,
-    secret::Secret,
 };
 
 /// Bytes of a failure's message; more would be a dump, not a sentence.
@@ -468,7 +468,7 @@ mod tests {
     #[test]
     fn a_credential_that_would_be_checked_for_hours_is_refused_at_once() {
         let schema = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
-        let validator = crate::schema::compile(&schema).unwrap();
+        let validator = lessor_model::schema::compile(&schema).unwrap();
         let nested = (0..30).fold(json!({}), |inner, _| json!({"a": inner}));
         let found = wit::Credential {
             id: String::from("app"),

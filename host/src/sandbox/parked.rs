@@ -12,10 +12,10 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::id::Digest;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use crate::id::Digest;
 
 /// How long a connection may wait. Servers and firewalls cut idle connections
 /// after minutes; a burst of calls comes within seconds.

@@ -17,6 +17,10 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{
+    grants::{Destination, Host, Refusal, Scheme},
+    provider::Scope,
+};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
@@ -24,10 +28,6 @@ use super::{
     account::Account,
     aside::{Aside, Slots},
     limits::{Exceeded, Limit},
-};
-use crate::{
-    grants::{Destination, Host, Refusal, Scheme},
-    provider::Scope,
 };
 
 /// How long one address may take to answer before the next one is tried.
@@ -239,8 +239,10 @@ pub(super) fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::clock::Clock;
+
     use super::*;
-    use crate::{clock::Clock, sandbox::Limits};
+    use crate::sandbox::Limits;
 
     #[tokio::test]
     async fn a_provider_that_describes_itself_reaches_nothing() {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lessor_model::id::Digest;
 use tokio::time::timeout;
 use wasmtime::{
     Store,
@@ -21,7 +22,7 @@ use super::{
     shares::{Owner, Shares},
     world::{self, Exports},
 };
-use crate::{id::Digest, plugin_store::PluginError};
+use crate::plugin_store::PluginError;
 
 /// What instances are made from.
 pub(super) struct Runnable {

@@ -17,11 +17,11 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use lessor_model::{json, schema};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{escapes, private_key};
-use crate::{json, schema};
 
 /// What stands where a secret stood.
 pub const MASK: &str = "****";

@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::limits::Limit;
-use crate::{
+use lessor_model::{
     id::{Digest, MountPath},
     provider::{Descriptor, Failure},
 };
+
+use super::limits::Limit;
 
 /// Upper bounds of the buckets of call times, in seconds; the last is open.
 pub const BUCKETS: [f64; 9] = [0.0005, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -141,8 +142,9 @@ fn outcome(failure: &Failure) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::provider::FailureClass;
+
     use super::*;
-    use crate::provider::FailureClass;
 
     fn failure(code: &str) -> Failure {
         Failure {

@@ -1,16 +1,14 @@
 //! Which world a component was built for, read from its imports and exports
 //! before anything of it runs.
 
+use lessor_model::provider::{Anatomy, Beginnings};
 use wasmtime::{
     Engine,
     component::{Component, InstancePre},
 };
 
 use super::{bindings::exports::lessor::provider as exports, call::CallState};
-use crate::{
-    plugin_store::PluginError,
-    provider::{Anatomy, Beginnings},
-};
+use crate::plugin_store::PluginError;
 
 /// The interface that makes a component a provider.
 const PROVIDER: &str = "lessor:provider/provider@0.1.0";

@@ -14,13 +14,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use lessor_model::pem;
 use rustls::{
     crypto::CryptoProvider,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
-use crate::{config::Tls, pem};
+use crate::config::Tls;
 
 /// See the file's header.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use lessor_model::watched::Watched;
 use rustls::{ServerConfig, SupportedProtocolVersion, crypto::CryptoProvider};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -26,7 +27,6 @@ use super::{
 use crate::{
     api::{Api, Proven, delivery::Link},
     config::{Tls, TlsVersion},
-    watched::Watched,
 };
 
 /// How long a peer may take for its TLS handshake, and to answer a ping.

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
+use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, suggest, weak};
 use serde_json::{Map, Value};
 
-use crate::{
-    clock::Timestamp, duration, schedule::Schedule, schema, storage::RootSchedule, suggest, weak,
-};
+use crate::storage::RootSchedule;
 
 /// How long a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.

@@ -1,6 +1,7 @@
 //! Rotations of accounts: each step that must survive a crash, and the
 //! credentials that they make.
 
+use lessor_model::{clock::Timestamp, id::OperationId};
 use rusqlite::params;
 
 use super::{
@@ -8,7 +9,6 @@ use super::{
     accounts::{COLUMNS, account_row, end_kept},
     all, change, maybe_moment, moment, one,
 };
-use crate::{clock::Timestamp, id::OperationId};
 
 /// A renewed credential to be stored.
 #[derive(Clone, Debug)]

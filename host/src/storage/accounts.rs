@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
-
-use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
-use crate::{
+use lessor_model::{
     clock::Timestamp,
     id::{OperationId, RoleName},
     schedule::Schedule,
 };
+use rusqlite::{Connection, Row, params};
+
+use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
 
 /// Where a static role stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use lessor_model::{clock::Timestamp, schedule::Schedule};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::{
     Storage, StorageError, change, giving_up, json, maybe_moment, moment, one, to_json, unreadable,
 };
-use crate::{clock::Timestamp, schedule::Schedule};
 
 /// Where a version stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Open rotations of root credentials, given up within the transaction of whoever
 //! replaces the credential or removes its mount.
 
+use lessor_model::clock::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{StorageError, change};
-use crate::clock::Timestamp;
 
 /// Gives an open rotation up within a transaction.
 ///

@@ -3,8 +3,9 @@
 //! Every column is read in a way that cannot fail, so that a row that is damaged
 //! elsewhere still vouches for its credential.
 
+use lessor_model::clock::Timestamp;
+
 use super::{Storage, StorageError};
-use crate::clock::Timestamp;
 
 /// A lease, as far as it tells of a credential.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Mounts that are held since a backup was put back, and what is overdue there.
 
+use lessor_model::{clock::Timestamp, id::OperationId};
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, moment};
-use crate::{clock::Timestamp, id::OperationId};
 
 /// How many rows of a list are read at most, whatever is asked for.
 const LIST_LIMIT: usize = 1000;

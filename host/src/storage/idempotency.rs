@@ -1,9 +1,9 @@
 //! Keys under which requests may be repeated.
 
+use lessor_model::{clock::Timestamp, id::OperationId};
 use rusqlite::{Connection, params};
 
 use super::{Storage, StorageError, change, moment, one, operation};
-use crate::{clock::Timestamp, id::OperationId};
 
 /// A key and the operation that it stands for.
 #[derive(Clone, Debug)]

@@ -2,17 +2,17 @@
 //! mount's due work) and listing by role; nothing on the path of a request
 //! counts or scans it whole. How leases end is in `revocations`.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{Digest, OperationId, RoleName},
+    provider::Requester,
+};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::{
     IdempotencyRow, Storage, StorageError, all, change, idempotency, json, maybe_moment, moment,
     one, operation, to_json, unreadable,
-};
-use crate::{
-    clock::Timestamp,
-    id::{Digest, OperationId, RoleName},
-    provider::Requester,
 };
 
 /// Where a lease stands. A revoked one has no row.

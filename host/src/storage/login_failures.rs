@@ -1,12 +1,12 @@
 //! Failed logins in a row, by what the login named.
 
+use lessor_model::{
+    clock::Timestamp,
+    lockout::{Failures, Lockout},
+};
 use rusqlite::{Connection, params};
 
 use super::{Storage, StorageError, all, change, maybe_moment, moment, one};
-use crate::{
-    clock::Timestamp,
-    model::lockout::{Failures, Lockout},
-};
 
 impl Storage {
     /// What a name failed to log in.

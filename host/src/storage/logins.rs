@@ -1,13 +1,13 @@
 //! Login methods at paths, and their roles and users.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::MountPath,
+    login::{Kind, LoginTune},
+};
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, json, moment, one, to_json};
-use crate::{
-    clock::Timestamp,
-    id::MountPath,
-    model::login::{Kind, LoginTune},
-};
 
 /// A login method to be enabled.
 #[derive(Clone, Debug)]

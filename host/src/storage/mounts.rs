@@ -1,13 +1,13 @@
 //! Mounts.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{MountPath, OperationId},
+    mount::Tune,
+};
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, giving_up, json, one, operation, to_json};
-use crate::{
-    clock::Timestamp,
-    id::{MountPath, OperationId},
-    model::mount::Tune,
-};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]

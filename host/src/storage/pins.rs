@@ -1,9 +1,9 @@
 //! Pins: which bytes may run, under which name and version.
 
+use lessor_model::{clock::Timestamp, id::Digest};
 use rusqlite::Row;
 
 use super::{Storage, StorageError, all, moment, unreadable};
-use crate::{clock::Timestamp, id::Digest};
 
 /// Who made a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

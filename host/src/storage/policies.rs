@@ -1,9 +1,10 @@
 //! Policies, as they were written.
 
+use lessor_model::clock::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, moment, one};
-use crate::{clock::Timestamp, kept::Changes};
+use crate::kept::Changes;
 
 /// A policy as stored.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 //! kept until somebody has seen to it. What changes leases sets such a row aside in
 //! its own transaction; what only reads them names it, for its caller to set aside.
 
+use lessor_model::{clock::Timestamp, id::OperationId};
 use rusqlite::{Connection, Params, Row, params, types::ValueRef};
 
 use super::{LeaseRow, Storage, StorageError, all, change, leases::lease_row, moment, one};
-use crate::{clock::Timestamp, id::OperationId};
 
 /// Most of them that are shown at a time.
 const SHOWN: usize = 1_000;

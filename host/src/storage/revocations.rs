@@ -5,6 +5,11 @@
 //! is room: so the order is durable at once, whatever their number, and nobody waits
 //! for one long write.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    provider::RevokedCredential,
+};
 use rusqlite::{Connection, Row, params};
 
 use super::{
@@ -12,11 +17,6 @@ use super::{
     leases::{SELECT, forget_unused, lease_row},
     maybe_moment, moment, one,
     quarantine::{Found, Sorted, found, sorted},
-};
-use crate::{
-    clock::Timestamp,
-    id::{OperationId, RoleName},
-    provider::RevokedCredential,
 };
 
 /// A revocation that a list must name until the credential's own end.

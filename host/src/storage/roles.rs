@@ -1,14 +1,14 @@
 //! Roles. A change makes a new row, so that every lease keeps the one it was
 //! made with; a former row goes when its last lease has gone.
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{OperationId, RoleName},
+    role::HostFields,
+};
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, one, revocations, to_json};
-use crate::{
-    clock::Timestamp,
-    id::{OperationId, RoleName},
-    model::role::HostFields,
-};
 
 /// A role as stored.
 #[derive(Clone, Debug)]

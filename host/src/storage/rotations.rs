@@ -1,5 +1,6 @@
 //! Rotations of root credentials: each step that must survive a crash.
 
+use lessor_model::{clock::Timestamp, id::OperationId, provider::Validation};
 use rusqlite::{Row, params};
 
 use super::{
@@ -7,7 +8,6 @@ use super::{
     giving_up::{begin_undoing, give_up_open},
     maybe_moment, moment, one, operation, unreadable,
 };
-use crate::{clock::Timestamp, id::OperationId, provider::Validation};
 
 /// Where a rotation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

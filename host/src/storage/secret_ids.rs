@@ -1,9 +1,9 @@
 //! Secret ids of AppRole roles, by keyed hash.
 
+use lessor_model::{clock::Timestamp, login::SecretIdFacts};
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, maybe_moment, one, to_json};
-use crate::{clock::Timestamp, model::login::SecretIdFacts};
 
 /// A secret id as stored: its value is nowhere.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Tasks: work that a caller does not wait for.
 
+use lessor_model::{clock::Timestamp, id::OperationId, provider::Requester};
 use rusqlite::{Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +8,6 @@ use super::{
     Storage, StorageError, all, change, json, maybe_moment, moment, one, operation, to_json,
     unreadable,
 };
-use crate::{clock::Timestamp, id::OperationId, provider::Requester};
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

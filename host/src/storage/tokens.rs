@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use lessor_model::clock::Timestamp;
 use rusqlite::{Connection, Params, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Storage, StorageError, all, change, json, maybe_moment, moment, one, revocations, to_json,
 };
-use crate::clock::Timestamp;
 
 /// A token as stored.
 #[derive(Clone, Debug)]

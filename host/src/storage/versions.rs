@@ -1,7 +1,8 @@
 //! The versions of this program that ran on a database.
 
+use lessor_model::clock::Timestamp;
+
 use super::{Storage, StorageError, all, change, moment};
-use crate::clock::Timestamp;
 
 impl Storage {
     /// Notes that a version runs here, where it did not before.

@@ -1,9 +1,9 @@
 //! Wrapped answers, each beside the token that opens it.
 
+use lessor_model::clock::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{Storage, StorageError, TokenRow, change, one, tokens};
-use crate::clock::Timestamp;
 
 impl Storage {
     /// Stores a sealed answer and its token.

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use lessor_model::{id::OperationId, refusal::Refusal};
 use serde_json::json;
 
 use super::{Done, Draining, TaskView, Work};
 use crate::{
     engine::Engine,
-    id::OperationId,
-    refusal::Refusal,
     storage::TaskState,
     testing::{Heard, House, Step, db, requester},
 };

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use lessor_model::{
+    clock::Timestamp,
+    id::{LeaseId, MountPath, RoleName},
+    lifetime::Length,
+    refusal::Refusal,
+    secret::Secret,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{TaskCredential, Tasks};
 use crate::{
-    clock::Timestamp,
-    id::{LeaseId, MountPath, RoleName},
     lease::IssueRequest,
-    lifetime::Length,
-    refusal::Refusal,
-    secret::Secret,
     storage::{TaskError, TaskRow},
 };
 

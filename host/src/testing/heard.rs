@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use lessor_model::event;
 use tracing::{Event, Subscriber, subscriber::DefaultGuard};
 use tracing_subscriber::{
     Layer,
     layer::{Context, SubscriberExt as _},
 };
-
-use crate::event;
 
 /// Hears the events that are recorded on this thread, for as long as it lives.
 #[derive(Debug)]

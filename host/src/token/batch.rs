@@ -2,14 +2,12 @@
 //! stored, so any number of them costs nothing to make and to use.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use lessor_model::{clock::Timestamp, refusal::Refusal, secret::Secret};
 use serde::{Deserialize, Serialize};
 
 use super::LONGEST;
 use crate::{
-    clock::Timestamp,
     keyring::Keyring,
-    refusal::Refusal,
-    secret::Secret,
     storage::{TokenFacts, TokenRow},
 };
 

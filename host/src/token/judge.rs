@@ -10,17 +10,17 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lessor_model::{
+    clock::Timestamp,
+    life::{Bounds, least},
+    secret::Secret,
+    token::TokenKind,
+};
 
 use super::{DEFAULT, ROOT, Token, TokenRole, WRAPPING};
 use crate::{
-    clock::Timestamp,
     config::TokenRules,
-    model::{
-        life::{Bounds, least},
-        token::TokenKind,
-    },
     policy,
-    secret::Secret,
     storage::{TokenFacts, TokenRow},
 };
 

@@ -5,6 +5,14 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use lessor_model::{
+    event::Event,
+    life::{Bounds, least},
+    refusal::Refusal,
+    secret::Secret,
+    token::{TokenKind, TokenParameters},
+};
+
 use super::{
     DEFAULT, ROOT, RoleRow, Token, TokenRole, Tokens, WRAPPING, batch,
     judge::{Draft, Judged, Maker, Voucher, clean, judge},
@@ -12,13 +20,6 @@ use super::{
 };
 use crate::{
     config::TokenRules,
-    event::Event,
-    model::{
-        life::{Bounds, least},
-        token::{TokenKind, TokenParameters},
-    },
-    refusal::Refusal,
-    secret::Secret,
     storage::{LoginOrigin, TokenRow},
 };
 

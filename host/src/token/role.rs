@@ -1,15 +1,15 @@
 //! Token roles: named rules for tokens that `auth/token/create/:role` makes.
 
+use lessor_model::{
+    event::Event,
+    id::OperationId,
+    refusal::Refusal,
+    token::{RoleTokenKind, TokenParameters},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT, ROOT, Tokens, WRAPPING};
-use crate::{
-    event::Event,
-    id::OperationId,
-    model::token::{RoleTokenKind, TokenParameters},
-    policy,
-    refusal::Refusal,
-};
+use crate::policy;
 
 /// What a token role says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use lessor_model::token::TokenParameters;
+
 use super::*;
 use crate::{
     keyring::{Keyring, RootKey},
-    model::token::TokenParameters,
     storage::{LoginOrigin, Storage},
 };
 

@@ -6,11 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lessor::{
-    clock::Clock,
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
-    secret::Secret,
-};
+use lessor::sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings};
+use lessor_model::{clock::Clock, secret::Secret};
 
 use crate::harness::guest;
 

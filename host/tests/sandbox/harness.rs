@@ -7,12 +7,14 @@ use std::{
 };
 
 use lessor::{
+    plugin_store::PluginStore,
+    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
+};
+use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{MountPath, OperationId},
-    plugin_store::PluginStore,
     provider::{Call, Credential, Failure, Provider, Scope},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
     secret::Secret,
 };
 use rustls_pki_types::CertificateDer;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lessor::provider::FailureClass;
+use lessor_model::provider::FailureClass;
 
 use crate::harness::{CALLS, Harness};
 

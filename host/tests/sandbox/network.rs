@@ -9,7 +9,8 @@ use std::{
     },
 };
 
-use lessor::{provider::FailureClass, sandbox::Limits};
+use lessor::sandbox::Limits;
+use lessor_model::provider::FailureClass;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},

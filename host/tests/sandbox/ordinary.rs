@@ -1,6 +1,6 @@
 //! What a provider does when it behaves, and what the host lends to it.
 
-use lessor::{
+use lessor_model::{
     clock::Timestamp,
     provider::{FailureClass, Revocation, Rotation},
     secret::Secret,
@@ -35,7 +35,7 @@ async fn derived_bytes_belong_to_the_operation_and_the_mount() {
     assert_eq!(first.len(), 64);
     assert_eq!(harness.note("derive", "password", 32).await, first);
     assert_ne!(harness.note("derive", "other", 32).await, first);
-    harness.operation = lessor::id::OperationId::new(Timestamp(1)).unwrap();
+    harness.operation = lessor_model::id::OperationId::new(Timestamp(1)).unwrap();
     assert_ne!(harness.note("derive", "password", 32).await, first);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lessor::provider::Failure;
+use lessor_model::provider::Failure;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{

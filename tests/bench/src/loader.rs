@@ -4,11 +4,11 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use lessor::{
+use lessor::storage::{Activation, NewLease, Storage};
+use lessor_model::{
     clock::{Clock, Timestamp},
     id::OperationId,
     provider::Requester,
-    storage::{Activation, NewLease, Storage},
 };
 use lessor_tests::server::Server;
 use serde_json::json;

@@ -1,10 +1,12 @@
 //! All endpoints, by where they are served, and which one a path leads to.
 
+use lessor_model::{id, login::Kind};
+
 use super::{
     Endpoint, Place, Target,
     pattern::{Found, Pattern},
 };
-use crate::{engine::Engine, id, model::login::Kind};
+use crate::engine::Engine;
 
 /// Where endpoints are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

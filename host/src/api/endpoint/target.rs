@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use lessor_model::id::MountPath;
+
 use super::{Endpoint, Handler};
-use crate::{api::operation::Operation, id::MountPath, login::LoginMount};
+use crate::{api::operation::Operation, login::LoginMount};
 
 /// Where a path is served.
 #[derive(Clone, Debug)]

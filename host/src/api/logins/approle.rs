@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use lessor_model::{json, refusal::Refusal, secret::Secret, weak};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -18,11 +19,7 @@ use crate::{
         token_parameters,
     },
     engine::Engine,
-    json,
     login::{AppRole, LoginMount, NewSecretId, SecretIdView},
-    refusal::Refusal,
-    secret::Secret,
-    weak,
 };
 
 /// Fields that Vault renamed.

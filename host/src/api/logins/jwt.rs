@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lessor_model::{id, weak};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -15,9 +16,7 @@ use crate::{
         token_parameters,
     },
     engine::Engine,
-    id,
     login::{JwtConfig, JwtRole, KeySource, KeyUrl, Leeway, LoginMount},
-    weak,
 };
 
 /// Fields that Vault renamed.
@@ -380,7 +379,8 @@ fn take_leeway(fields: &mut Fields, name: &'static str) -> Result<Option<Leeway>
         Some(span) => (-1, span),
         None => (1, text.as_str()),
     };
-    let span = crate::duration::of_value(name, &span.into()).map_err(ApiError::bad_request)?;
+    let span =
+        lessor_model::duration::of_value(name, &span.into()).map_err(ApiError::bad_request)?;
     let seconds = span.map(|span| i64::try_from(span.as_secs()).unwrap_or(i64::MAX));
     Ok(seconds.map(|seconds| Leeway(seconds.saturating_mul(sign))))
 }

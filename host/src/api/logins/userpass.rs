@@ -1,5 +1,6 @@
 //! `auth/<path>/users/…` of a userpass login method.
 
+use lessor_model::{secret::Secret, token::TokenParameters};
 use serde_json::Map;
 
 use crate::{
@@ -14,8 +15,6 @@ use crate::{
     },
     engine::Engine,
     login::{LoginMount, NewPassword},
-    model::token::TokenParameters,
-    secret::Secret,
 };
 
 /// Fields that Vault renamed.

@@ -160,8 +160,9 @@ fn whose(tally: &Tally) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use lessor_model::id::Digest;
+
     use super::*;
-    use crate::id::Digest;
 
     #[test]
     fn each_family_stands_once_and_buckets_add_up() {

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use lessor_model::{duration, grants::Grants};
 use serde_json::{Value, json};
 
+use crate::cli::Console;
 use crate::cli::output::{self, Format};
 use crate::conformance::{self, Outcome, Report, Trial};
-use crate::duration;
-use crate::{cli::Console, grants::Grants};
 
 /// What is tried, and with what.
 #[derive(Debug, Args)]

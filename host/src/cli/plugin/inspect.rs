@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use lessor_model::provider;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
         Console,
         output::{self, Format},
     },
-    conformance, provider,
+    conformance,
 };
 
 /// Has the file describe itself, and prints what it says.

@@ -3,12 +3,12 @@
 
 use std::{future::Future, time::Duration};
 
+use lessor_model::refusal::Refusal;
 use serde_json::json;
 
 use crate::{
     engine::Engine,
     lease::Issued,
-    refusal::Refusal,
     storage::LeaseState,
     testing::{House, Step, db, reader, requester},
 };

@@ -4,16 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use ipnet::IpNet;
+use lessor_model::{
+    addresses::covers, clock::Timestamp, event::Event, login::SecretIdFacts, random,
+    refusal::Refusal, secret::Secret,
+};
 
 use super::{AppRole, AppRoles, LONGEST};
 use crate::{
-    clock::Timestamp,
-    event::Event,
     login::{LoginMount, entries::parse_name},
-    model::{addresses::covers, login::SecretIdFacts},
-    random,
-    refusal::Refusal,
-    secret::Secret,
     storage::SecretIdRow,
 };
 

@@ -13,7 +13,7 @@ use ureq::{
 };
 
 use super::keys::{VerifyingKey, of_set};
-use crate::pem;
+use lessor_model::pem;
 use serde::{Deserialize, Serialize};
 
 /// Longest document that is read, in bytes. Real ones have a few thousand.

@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
+use lessor_model::{clock::Timestamp, refusal::Refusal};
+
 use super::{
     VerifyingKey,
     fetch::{self, KeyUrl},
 };
-use crate::{clock::Timestamp, refusal::Refusal};
 
 /// Age at which keys are fetched anew.
 const FRESH: Duration = Duration::from_secs(3600);

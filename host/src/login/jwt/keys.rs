@@ -8,6 +8,7 @@ use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
+use lessor_model::{json, pem};
 use lessor_pem::Block;
 use serde_json::{Map, Value};
 use x509_cert::{
@@ -15,8 +16,6 @@ use x509_cert::{
     der::{Decode as _, asn1::ObjectIdentifier},
     spki::SubjectPublicKeyInfoOwned,
 };
-
-use crate::{json, pem};
 
 /// rsaEncryption (RFC 8017).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lessor_model::token::TokenParameters;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{login::entries::Entry, model::token::TokenParameters};
+use crate::login::entries::Entry;
 
 /// Tolerance in seconds: 0 is a default, a negative one none at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

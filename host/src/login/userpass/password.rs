@@ -13,11 +13,11 @@ use std::{
 };
 
 use super::turns::{Full, Rank, Turns, Whom};
-use crate::{random, refusal::Refusal, secret::Secret};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
+use lessor_model::{random, refusal::Refusal, secret::Secret};
 use tokio::sync::oneshot;
 
 /// Longest password that is taken, in bytes. Hashing longer ones buys nothing.

@@ -1,15 +1,14 @@
 //! What a maker or a login asks for, and what becomes of it.
 
+use lessor_model::{
+    life::SYSTEM_TTL,
+    token::{RoleTokenKind, TokenParameters},
+};
+
 use super::*;
-use crate::{
-    model::{
-        life::SYSTEM_TTL,
-        token::{RoleTokenKind, TokenParameters},
-    },
-    token::{
-        NewToken, Terms,
-        make::{draft_of_login, draft_of_maker},
-    },
+use crate::token::{
+    NewToken, Terms,
+    make::{draft_of_login, draft_of_maker},
 };
 
 const NOW: Timestamp = Timestamp(1_000_000_000);

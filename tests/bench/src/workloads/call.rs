@@ -11,13 +11,15 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use lessor::{
+    keyring::{Keyring, RootKey},
+    plugin_store::PluginStore,
+    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
+};
+use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::OperationId,
-    keyring::{Keyring, RootKey},
-    plugin_store::PluginStore,
     provider::{Call, Provider, Scope},
-    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
     schema::Checker,
     secret::Secret,
 };

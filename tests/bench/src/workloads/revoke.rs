@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use lessor::clock::Clock;
+use lessor_model::clock::Clock;
 use lessor_tests::{openbao::OpenBao, server::Server};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use lessor::clock::Clock;
+use lessor_model::clock::Clock;
 
 use super::issue::Case;
 use crate::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lessor::clock::{Clock, Timestamp};
+use lessor_model::clock::{Clock, Timestamp};
 use lessor_tests::server::Server;
 use rusqlite::{Connection, OpenFlags};
 

@@ -6,10 +6,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use jsonschema::Validator;
-use lessor::{
-    provider::Failure,
-    sandbox::internals::{Secrets, exports, imports::types as wit, outcome},
-};
+use lessor::sandbox::internals::{Secrets, exports, imports::types as wit, outcome};
+use lessor_model::provider::Failure;
 use serde_json::{Value, json};
 
 use super::{

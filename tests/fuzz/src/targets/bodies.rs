@@ -7,10 +7,13 @@ use lessor::{
         ApiError, Fields, Notices, fields_of_body, show_token_parameters, take_new_token,
         take_token_parameters,
     },
+    token::ROOT,
+};
+use lessor_model::{
     clock::Timestamp,
     json::{self, Bounds},
-    model::{role::HostFields, token::TokenParameters},
-    token::ROOT,
+    role::HostFields,
+    token::TokenParameters,
 };
 use serde_json::{Map, Value};
 

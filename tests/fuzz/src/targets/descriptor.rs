@@ -7,10 +7,9 @@
 
 use lessor::{
     plugin_store::PluginError,
-    provider::Abilities,
     sandbox::internals::{check_descriptor, check_header, check_version, imports::types as wit},
-    schema::Checker,
 };
+use lessor_model::{provider::Abilities, schema::Checker};
 use serde_json::{Value, json};
 
 use crate::{

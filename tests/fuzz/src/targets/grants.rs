@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lessor::grants::{Destination, Grants, Host, Refusal, Scheme};
+use lessor_model::grants::{Destination, Grants, Host, Refusal, Scheme};
 
 use crate::{
     target::Target,

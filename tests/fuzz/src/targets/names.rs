@@ -3,7 +3,7 @@
 //! Input, a line each: the template; the mount; the role; the requester; the
 //! limit.
 
-use lessor::{
+use lessor_model::{
     id::OperationId,
     principal::{self, Parts, RANDOM_LENGTH, RANDOM_MINIMUM, name},
 };

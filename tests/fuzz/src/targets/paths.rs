@@ -7,9 +7,11 @@ use lessor::{
     api::internals::{
         Known, Operation, canonical, canonical_text, fields_of_query, known, segments,
     },
-    id::{self, LeaseId, MountPath, OperationId, RoleName},
-    model::login::Kind,
     policy,
+};
+use lessor_model::{
+    id::{self, LeaseId, MountPath, OperationId, RoleName},
+    login::Kind,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};

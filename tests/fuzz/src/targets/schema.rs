@@ -3,7 +3,7 @@
 //! Input: a schema; a document.
 
 use jsonschema::Draft;
-use lessor::schema::{Checker, is_redacted, marks_secrets, redact, restore, secrets};
+use lessor_model::schema::{Checker, is_redacted, marks_secrets, redact, restore, secrets};
 use serde_json::Value;
 
 use crate::{

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jiff::{civil::Weekday, tz::TimeZone};
-use lessor::{
+use lessor_model::{
     clock::Timestamp,
     duration,
     schedule::{Cron, Due, Schedule},

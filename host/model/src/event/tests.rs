@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::page::assert_page;
 
 const PAGE: &str = "docs/audit.md";
-const BEGIN: &str = "<!-- Made from host/src/event.rs: see there before you change it. -->\n";
+const BEGIN: &str = "<!-- Made from host/model/src/event.rs: see there before you change it. -->\n";
 const END: &str = "<!-- The end of what is made. -->\n";
 
 /// The root of the workspace, in whichever of its crates this stands.
