@@ -12,7 +12,6 @@ use std::{sync::LazyLock, time::Duration};
 
 use divan::{Bencher, black_box};
 use lessor::{
-    keyring::{Keyring, RootKey},
     policy::{Acl, Capability, Policy, Question},
     storage::{Activation, NewLease, NewMount, Storage},
 };
@@ -24,6 +23,7 @@ use lessor_model::{
     role::HostFields,
     schema::Checker,
 };
+use lessor_seal::keyring::{Keyring, RootKey};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

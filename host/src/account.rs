@@ -29,11 +29,11 @@ use std::{
 };
 
 use lessor_model::{clock::Clock, id::RoleName, refusal::Refusal, secret::Secret};
+use lessor_seal::keyring::Keyring;
 use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
-    keyring::Keyring,
     mount::{Mount, Mounts},
     nudge::Nudge,
     rotation::Rotations,

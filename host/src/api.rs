@@ -127,6 +127,7 @@ use std::{
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
 use lessor_model::{random, secret::Secret};
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
@@ -154,7 +155,6 @@ use crate::{
     config::Limits,
     engine::Engine,
     installation::Installation,
-    keyring::Keyring,
     lease::IdempotencyKey,
     monitor::Monitors,
 };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use lessor_model::{clock::Clock, refusal::Refusal};
+use lessor_seal::keyring::{Keyring, KeyringError};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
     first_token::FirstToken,
-    keyring::{Keyring, KeyringError},
     lease::Leases,
     login::Logins,
     mount::Mounts,

@@ -13,13 +13,13 @@ use std::{
 };
 
 use lessor_model::{clock::Clock, event::Event, random::RandomError, secret::Secret};
+use lessor_seal::keyring::{Keyring, KeyringError, RootKey};
 use tokio::sync::{Mutex, Notify};
 
 use crate::{
     config::Config,
     engine::{Engine, EngineError},
     fault,
-    keyring::{Keyring, KeyringError, RootKey},
     storage::{Storage, StorageError},
     token,
 };

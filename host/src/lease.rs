@@ -41,12 +41,12 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::{
     backoff,
-    keyring::Keyring,
     mount::{Mount, Mounts},
     nudge::Nudge,
     role::Roles,

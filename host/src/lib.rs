@@ -7,6 +7,7 @@
 //! What stands below all of it are crates, which can import nothing from here:
 //!
 //! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
+//! - [`lessor_seal`]: keys: they seal stored values, derive and hash
 //!
 //! A module imports only lines above its own; the test `layers` reads this table.
 //!
@@ -14,7 +15,7 @@
 //! |---|---|
 //! | [`visible`] | foreign text |
 //! | [`policy`] | what rules say about a path, pure |
-//! | [`keyring`], [`kept`] | seals stored values, derives and hashes; what every request reads, in memory until it changes |
+//! | [`kept`] | what every request reads, in memory until it changes |
 //! | [`storage`] | SQLite; all SQL |
 //! | [`plugin_store`] | pinned bytes |
 //! | [`sandbox`] | wasmtime, limits |
@@ -84,7 +85,6 @@ pub mod fault;
 pub mod first_token;
 pub mod installation;
 pub mod kept;
-pub mod keyring;
 pub mod lease;
 pub mod login;
 pub mod monitor;

@@ -35,6 +35,7 @@ use lessor_model::{
     suggest,
     token::{RoleTokenKind, TokenParameters},
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -46,7 +47,6 @@ pub use self::{
 };
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
 use crate::{
-    keyring::Keyring,
     storage::{LoginOrigin, Storage},
     token::{Granted, Login, Terms, Token, Tokens},
 };

@@ -21,12 +21,12 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Plugin,
     fault,
-    keyring::Keyring,
     mount::{Mount, Mounts},
     rotation::Rotations,
     storage::{RoleRow, Storage},

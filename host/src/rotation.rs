@@ -26,13 +26,13 @@ use lessor_model::{
     provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::Value;
 
 use crate::{
     backoff,
     catalog::Plugin,
     fault,
-    keyring::Keyring,
     mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
     nudge::Nudge,
     storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},

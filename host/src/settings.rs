@@ -21,6 +21,7 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value, json};
 
 use self::fields::Asked;
@@ -28,7 +29,6 @@ pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
     fault,
-    keyring::Keyring,
     mount::{Mount, Mounts, RotationTurn, account_of, config_context, endpoints},
     rotation::Rotations,
     storage::{Erasure, NewConfig, RootSchedule, RotationRow, RotationState, Storage},

@@ -25,6 +25,7 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tracing::{Instrument as _, Span};
@@ -32,7 +33,6 @@ use tracing::{Instrument as _, Span};
 pub use self::work::{Done, Draining, Work};
 use crate::{
     fault,
-    keyring::Keyring,
     lease::Leases,
     mount::Mounts,
     rotation::Rotations,

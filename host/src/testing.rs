@@ -18,7 +18,6 @@ use crate::{
     catalog::{Catalog, PinSpec},
     config::TokenRules,
     engine::Engine,
-    keyring::Keyring,
     lease::{IssueRequest, Issued},
     mount::MountSpec,
     storage::{PinSource, Storage},
@@ -35,6 +34,7 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -448,7 +448,7 @@ impl Provider for Fake {
 /// An installation on disk that engines are opened on.
 pub(crate) struct House {
     directory: tempfile::TempDir,
-    root: crate::keyring::RootKey,
+    root: lessor_seal::keyring::RootKey,
     pub(crate) clock: Clock,
     pub(crate) upstream: Arc<Mutex<Upstream>>,
 }
@@ -473,7 +473,7 @@ impl House {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root =
-            crate::keyring::RootKey::generate_in(&directory.path().join("root.key")).unwrap();
+            lessor_seal::keyring::RootKey::generate_in(&directory.path().join("root.key")).unwrap();
         let upstream = Arc::new(Mutex::new(Upstream {
             password: "initial".into(),
             accounts: BTreeMap::from([("app".into(), "former".into())]),

@@ -30,12 +30,12 @@ use lessor_model::{
     secret::Secret,
     token::TokenKind,
 };
+use lessor_seal::keyring::Keyring;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
 use crate::{
     config::TokenRules,
-    keyring::Keyring,
     nudge::Nudge,
     storage::{Storage, TokenFacts, TokenRow},
 };

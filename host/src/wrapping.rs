@@ -14,9 +14,9 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 
 use crate::{
-    keyring::Keyring,
     storage::{Storage, TokenRow},
     token::{Tokens, WRAPPING},
 };

@@ -21,6 +21,7 @@ use lessor_model::{
     json::{self, Bounds, Flaw},
     suggest,
 };
+use lessor_seal::keyring::Keyring;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
@@ -30,7 +31,7 @@ use super::{
     error::ApiError,
     heavy::{For, Heavy},
 };
-use crate::{audit, keyring::Keyring};
+use crate::audit;
 
 /// Largest body of a stranger, in bytes: a login's signed token is half of it.
 pub(super) const OF_A_STRANGER: usize = 128 << 10;

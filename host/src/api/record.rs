@@ -9,6 +9,7 @@ use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
 use http::Method;
 use lessor_model::{clock::Timestamp, secret::Secret, suggest, vault_settings::VaultSettings};
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     operation::Operation,
     table::ROUTES,
 };
-use crate::{audit, auth::Identity, keyring::Keyring, token::Granted};
+use crate::{audit, auth::Identity, token::Granted};
 
 /// What of a write below `sys/mounts` and `sys/plugins` stands in clear.
 const GRANTS: [&str; 5] = [

@@ -6,9 +6,8 @@
 //! hash over its JSON text: whoever has the document can still prove that it was
 //! this one.
 
+use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
-
-use crate::keyring::Keyring;
 
 /// Values of one document that a line shows each by itself. A longer name of a
 /// field counts as several. More than any login, role or credential has; and as
@@ -93,10 +92,10 @@ impl Hashing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use lessor_seal::keyring::RootKey;
     use serde_json::json;
 
     use super::*;
-    use crate::keyring::RootKey;
 
     fn keyring() -> Keyring {
         let directory = tempfile::tempdir().unwrap();

@@ -20,6 +20,7 @@ use lessor_model::{
     refusal::Refusal,
     token::TokenParameters,
 };
+use lessor_seal::keyring::Keyring;
 use serde::{Deserialize, Serialize};
 
 use self::secret_id::metadata_of;
@@ -28,10 +29,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
-use crate::{
-    keyring::Keyring,
-    storage::{SecretIdRow, Storage},
-};
+use crate::storage::{SecretIdRow, Storage};
 
 /// What a stranger hears, whichever of the two was wrong.
 const WRONG: &str = "invalid role or secret ID";

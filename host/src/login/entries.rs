@@ -10,13 +10,11 @@ use lessor_model::{
     secret::Secret,
     token::TokenParameters,
 };
+use lessor_seal::keyring::Keyring;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{LoginMount, Standing};
-use crate::{
-    keyring::Keyring,
-    storage::{LoginEntryRow, Storage},
-};
+use crate::storage::{LoginEntryRow, Storage};
 
 /// What is stored of a role or user.
 pub(super) trait Entry: Serialize + DeserializeOwned + Send {

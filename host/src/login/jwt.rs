@@ -20,6 +20,7 @@ use std::{
 
 use async_trait::async_trait;
 use lessor_model::{clock::Clock, refusal::Refusal, secret::Secret, suggest};
+use lessor_seal::keyring::Keyring;
 
 pub use self::{
     config::{JwtConfig, KeySource},
@@ -34,7 +35,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, parse_name},
 };
-use crate::{keyring::Keyring, storage::Storage};
+use crate::storage::Storage;
 
 /// Longest token that is looked at, in bytes: some providers list hundreds of
 /// groups in theirs.

@@ -18,6 +18,7 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_seal::keyring::Keyring;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -27,7 +28,6 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin, Standing},
     fault,
-    keyring::Keyring,
     storage::{ConfigRow, MountRow, NewMount, Storage},
 };
 

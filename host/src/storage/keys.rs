@@ -1,9 +1,9 @@
 //! Wrapped keys.
 
+use lessor_seal::keyring::{Purpose, WrappedKey};
 use rusqlite::params;
 
 use super::{Storage, StorageError, TokenRow, all, change, first_token, one, tokens, unreadable};
-use crate::keyring::{Purpose, WrappedKey};
 
 impl Storage {
     /// The installation's keys; empty where it was not initialised.

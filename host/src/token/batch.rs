@@ -3,13 +3,11 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use lessor_model::{clock::Timestamp, refusal::Refusal, secret::Secret};
+use lessor_seal::keyring::Keyring;
 use serde::{Deserialize, Serialize};
 
 use super::LONGEST;
-use crate::{
-    keyring::Keyring,
-    storage::{TokenFacts, TokenRow},
-};
+use crate::storage::{TokenFacts, TokenRow};
 
 /// What a batch token begins with.
 const PREFIX: &str = "lsb.";

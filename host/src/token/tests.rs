@@ -3,12 +3,10 @@
 use std::net::IpAddr;
 
 use lessor_model::token::TokenParameters;
+use lessor_seal::keyring::{Keyring, RootKey};
 
 use super::*;
-use crate::{
-    keyring::{Keyring, RootKey},
-    storage::{LoginOrigin, Storage},
-};
+use crate::storage::{LoginOrigin, Storage};
 
 struct House {
     _home: tempfile::TempDir,

@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::{Result, anyhow};
 use lessor::{
-    keyring::{Keyring, RootKey},
     plugin_store::PluginStore,
     sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
 };
@@ -23,6 +22,7 @@ use lessor_model::{
     schema::Checker,
     secret::Secret,
 };
+use lessor_seal::keyring::{Keyring, RootKey};
 use lessor_tests::server::built_plugins;
 use serde_json::json;
 use tokio::runtime::Runtime;

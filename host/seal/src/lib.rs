@@ -1,0 +1,9 @@
+//! Keys: what seals stored values, derives secrets and hashes tokens.
+//!
+//! # Layout, in order of dependency
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`keyring`] | the root key, the keys that it wraps, and what they do |
+
+pub mod keyring;
