@@ -11,10 +11,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use divan::{Bencher, black_box};
-use lessor::{
-    policy::{Acl, Capability, Policy, Question},
-    storage::{Activation, NewLease, NewMount, Storage},
-};
+use lessor::policy::{Acl, Capability, Policy, Question};
 use lessor_model::{
     clock::{Clock, Timestamp},
     id::{Digest, OperationId},
@@ -24,6 +21,7 @@ use lessor_model::{
     schema::Checker,
 };
 use lessor_seal::keyring::{Keyring, RootKey};
+use lessor_store::{Activation, NewLease, NewMount, Storage};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

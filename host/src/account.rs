@@ -30,6 +30,7 @@ use std::{
 
 use lessor_model::{clock::Clock, id::RoleName, refusal::Refusal, secret::Secret};
 use lessor_seal::keyring::Keyring;
+use lessor_store::{AccountRow, Storage};
 use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
@@ -37,7 +38,6 @@ use crate::{
     mount::{Mount, Mounts},
     nudge::Nudge,
     rotation::Rotations,
-    storage::{AccountRow, Storage},
 };
 
 /// The static roles of all mounts.
@@ -159,11 +159,11 @@ fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> Account
         db_name: None,
         document: vec![],
         schedule,
-        former: crate::storage::Former {
+        former: lessor_store::Former {
             grace: std::time::Duration::ZERO,
             is_kept: false,
         },
-        state: crate::storage::AccountState::Idle,
+        state: lessor_store::AccountState::Idle,
         operation: None,
         attempts: 0,
         reached: 0,

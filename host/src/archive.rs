@@ -6,12 +6,11 @@
 
 use std::{fs, io, path::Path};
 
+use lessor_store as storage;
+use lessor_store::BackupError;
 use tempfile::NamedTempFile;
 
-use crate::{
-    installation::{DATABASE, InstallationError, lock, make_private},
-    storage::{self, BackupError},
-};
+use crate::installation::{DATABASE, InstallationError, lock, make_private};
 
 /// Copies the database of a data directory that no server uses into a new file.
 ///

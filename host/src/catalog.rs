@@ -28,6 +28,7 @@ use lessor_model::{
     schema::Checker,
     suggest,
 };
+use lessor_store::{PinRow, PinSource, Storage, StorageError};
 use tokio::time::{Instant, timeout_at};
 
 use self::{
@@ -42,7 +43,6 @@ pub use self::{
 use crate::{
     plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
     sandbox::{Holdings, Sandbox, Tally},
-    storage::{PinRow, PinSource, Storage, StorageError},
 };
 
 /// A loaded provider with its schemas compiled.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lessor_model::{clock::Clock, refusal::Refusal};
 use lessor_seal::keyring::{Keyring, KeyringError};
+use lessor_store::{Storage, StorageError};
 use tokio::sync::Mutex;
 
 use crate::{
@@ -26,7 +27,6 @@ use crate::{
     sandbox::{Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
     scheduler::Scheduler,
     settings::Settings,
-    storage::{Storage, StorageError},
     task::Tasks,
     token::Tokens,
     upgrade::{Change, Pinned, Upgrades},

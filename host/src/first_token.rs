@@ -8,8 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lessor_model::event::Event;
-
-use crate::storage::{Storage, StorageError, TokenRow};
+use lessor_store::{Storage, StorageError, TokenRow};
 
 /// See the file's header.
 #[derive(Debug)]

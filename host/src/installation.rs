@@ -14,14 +14,13 @@ use std::{
 
 use lessor_model::{clock::Clock, event::Event, random::RandomError, secret::Secret};
 use lessor_seal::keyring::{Keyring, KeyringError, RootKey};
+use lessor_store::{Storage, StorageError};
 use tokio::sync::{Mutex, Notify};
 
 use crate::{
     config::Config,
     engine::{Engine, EngineError},
-    fault,
-    storage::{Storage, StorageError},
-    token,
+    fault, token,
 };
 
 /// The database's name in the data directory.

@@ -42,6 +42,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{LeaseRow, LeaseState, Storage};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -51,7 +52,6 @@ use crate::{
     nudge::Nudge,
     role::Roles,
     rotation::Rotations,
-    storage::{LeaseRow, LeaseState, Storage},
 };
 
 pub use force::Forced;

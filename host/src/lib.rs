@@ -8,6 +8,7 @@
 //!
 //! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
 //! - [`lessor_seal`]: keys: they seal stored values, derive and hash
+//! - [`lessor_store`]: SQLite, and all SQL; what every request reads, in memory until it changes
 //!
 //! A module imports only lines above its own; the test `layers` reads this table.
 //!
@@ -15,8 +16,6 @@
 //! |---|---|
 //! | [`visible`] | foreign text |
 //! | [`policy`] | what rules say about a path, pure |
-//! | [`kept`] | what every request reads, in memory until it changes |
-//! | [`storage`] | SQLite; all SQL |
 //! | [`plugin_store`] | pinned bytes |
 //! | [`sandbox`] | wasmtime, limits |
 //! | [`config`] | what the operator wrote |
@@ -84,7 +83,6 @@ pub mod engine;
 pub mod fault;
 pub mod first_token;
 pub mod installation;
-pub mod kept;
 pub mod lease;
 pub mod login;
 pub mod monitor;
@@ -100,7 +98,6 @@ pub mod sandbox;
 pub mod scheduler;
 pub mod server;
 pub mod settings;
-pub mod storage;
 pub mod task;
 pub mod token;
 pub mod upgrade;

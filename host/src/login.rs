@@ -36,6 +36,7 @@ use lessor_model::{
     token::{RoleTokenKind, TokenParameters},
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{LoginOrigin, Storage};
 use serde_json::{Map, Value};
 
 pub use self::{
@@ -46,10 +47,7 @@ pub use self::{
     userpass::{NewPassword, User, Users},
 };
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
-use crate::{
-    storage::{LoginOrigin, Storage},
-    token::{Granted, Login, Terms, Token, Tokens},
-};
+use crate::token::{Granted, Login, Terms, Token, Tokens};
 
 /// Where tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";

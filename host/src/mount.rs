@@ -23,6 +23,7 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_store::{FormerPath, NewMount};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 
@@ -32,10 +33,7 @@ pub use self::{
     neighbours::{Neighbour, account_of},
     table::{MountSpec, MountView, Mounts},
 };
-use crate::{
-    breaker::{Admission, Breaker},
-    storage::{FormerPath, NewMount},
-};
+use crate::breaker::{Admission, Breaker};
 
 /// A mount in use.
 #[derive(Debug)]

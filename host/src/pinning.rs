@@ -14,6 +14,7 @@ use std::{
 };
 
 use lessor_model::{event::Event, id::Digest};
+use lessor_store::{PinRow, PinSource};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     config::{Config, PluginPin},
     engine::Engine,
     installation::Installation,
-    storage::{PinRow, PinSource},
     upgrade::Change,
 };
 

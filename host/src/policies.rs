@@ -13,12 +13,11 @@ use lessor_model::{
     refusal::Refusal,
     suggest::shown,
 };
+use lessor_store::{PolicyRow, Storage, kept::Kept};
 
 use self::built_in::{BuiltIn, built_in};
 use crate::{
-    kept::Kept,
     policy::{self, Acl, Policy},
-    storage::{PolicyRow, Storage},
     token::{DEFAULT, ROOT, WRAPPING},
 };
 

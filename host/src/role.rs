@@ -22,6 +22,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{RoleRow, Storage};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -29,7 +30,6 @@ use crate::{
     fault,
     mount::{Mount, Mounts},
     rotation::Rotations,
-    storage::{RoleRow, Storage},
 };
 
 /// The roles of all mounts.

@@ -27,6 +27,7 @@ use lessor_model::{
     refusal::Refusal,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{NewConfig, RootSchedule, RotationRow, RotationState, Storage};
 use serde_json::Value;
 
 use crate::{
@@ -35,7 +36,6 @@ use crate::{
     fault,
     mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
     nudge::Nudge,
-    storage::{NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
 pub use root_use::{Attempt, RootUse};

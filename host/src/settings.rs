@@ -22,6 +22,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{Erasure, NewConfig, RootSchedule, RotationRow, RotationState, Storage};
 use serde_json::{Map, Value, json};
 
 use self::fields::Asked;
@@ -31,7 +32,6 @@ use crate::{
     fault,
     mount::{Mount, Mounts, RotationTurn, account_of, config_context, endpoints},
     rotation::Rotations,
-    storage::{Erasure, NewConfig, RootSchedule, RotationRow, RotationState, Storage},
 };
 
 /// What became of a config that was written.

@@ -26,18 +26,13 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{Storage, StorageError, TaskError, TaskRow, TaskState};
 use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tracing::{Instrument as _, Span};
 
 pub use self::work::{Done, Draining, Work};
-use crate::{
-    fault,
-    lease::Leases,
-    mount::Mounts,
-    rotation::Rotations,
-    storage::{Storage, StorageError, TaskError, TaskRow, TaskState},
-};
+use crate::{fault, lease::Leases, mount::Mounts, rotation::Rotations};
 
 /// Tasks under way at a time, over all mounts.
 const WORKERS: usize = 64;

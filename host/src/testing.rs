@@ -20,7 +20,6 @@ use crate::{
     engine::Engine,
     lease::{IssueRequest, Issued},
     mount::MountSpec,
-    storage::{PinSource, Storage},
 };
 use async_trait::async_trait;
 use lessor_model::{
@@ -35,6 +34,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{PinSource, Storage};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -495,7 +495,7 @@ impl House {
         let keyring = if first {
             let (keyring, wrapped) = Keyring::create(&self.root).unwrap();
             let value = lessor_model::secret::Secret::new(String::from("t"));
-            let token = crate::storage::TokenRow {
+            let token = lessor_store::TokenRow {
                 accessor: "a".into(),
                 ..crate::token::root_row(&keyring, &value, self.clock.now()).unwrap()
             };

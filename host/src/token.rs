@@ -31,14 +31,11 @@ use lessor_model::{
     token::TokenKind,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{Storage, TokenFacts, TokenRow};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
-use crate::{
-    config::TokenRules,
-    nudge::Nudge,
-    storage::{Storage, TokenFacts, TokenRow},
-};
+use crate::{config::TokenRules, nudge::Nudge};
 
 use self::judge::{Judged, Voucher};
 pub use self::{

@@ -271,11 +271,11 @@ fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<St
 #[cfg(test)]
 mod tests {
     use lessor_model::mount::TunePatch;
+    use lessor_store::PinSource;
 
     use super::*;
     use crate::{
         engine::Engine,
-        storage::PinSource,
         testing::{Heard, House, db},
     };
 

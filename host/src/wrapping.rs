@@ -15,11 +15,9 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{Storage, TokenRow};
 
-use crate::{
-    storage::{Storage, TokenRow},
-    token::{Tokens, WRAPPING},
-};
+use crate::token::{Tokens, WRAPPING};
 
 /// An answer to be wrapped.
 #[derive(Debug)]

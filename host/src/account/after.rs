@@ -7,11 +7,9 @@ use lessor_model::{
     refusal::Refusal,
     schedule::Due,
 };
+use lessor_store::{AccountRow, AccountState};
 
-use crate::{
-    backoff,
-    storage::{AccountRow, AccountState},
-};
+use crate::backoff;
 
 /// What follows a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

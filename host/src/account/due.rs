@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
+use lessor_store::{AccountRow, AccountState};
 
 use super::Accounts;
 use crate::{
     backoff,
     mount::{Mount, give_up_at},
-    storage::{AccountRow, AccountState},
 };
 
 impl Accounts {

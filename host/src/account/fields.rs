@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, weak};
+use lessor_store::{AccountRow, Former};
 use serde_json::{Map, Value};
 
-use crate::{
-    settings::truth,
-    storage::{AccountRow, Former},
-};
+use crate::settings::truth;
 
 /// Shortest rotation period: Vault's own.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(5);

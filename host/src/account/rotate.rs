@@ -9,6 +9,7 @@ use lessor_model::{
     provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
     refusal::Refusal,
 };
+use lessor_store::{AccountFailure, AccountRow, AccountState, NewCredential, Retires};
 
 use super::{
     Accounts,
@@ -19,7 +20,6 @@ use crate::{
     catalog::Plugin,
     fault,
     mount::{Mount, Root, give_up_at},
-    storage::{AccountFailure, AccountRow, AccountState, NewCredential, Retires},
 };
 
 impl Accounts {

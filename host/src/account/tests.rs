@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use lessor_model::{clock::Timestamp, id::RoleName, refusal::Refusal};
+use lessor_store::{AccountState, Place};
 use serde_json::{Value, json};
 
 use super::{AccountView, Standing};
 use crate::{
     engine::Engine,
-    storage::{AccountState, Place},
     testing::{Heard, House, Step, db, requester},
 };
 

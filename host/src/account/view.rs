@@ -10,13 +10,11 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
+use lessor_store::{AccountRow, AccountState, CredentialRow, Former, Place};
 use serde_json::Value;
 
 use super::{Accounts, credential_context};
-use crate::{
-    mount::Mount,
-    storage::{AccountRow, AccountState, CredentialRow, Former, Place},
-};
+use crate::mount::Mount;
 
 /// A static role as shown.
 #[derive(Clone, Debug)]

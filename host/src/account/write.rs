@@ -11,6 +11,7 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
+use lessor_store::{AccountChange, AccountRow, AccountState, Added, NewAccount};
 use serde_json::Value;
 
 use super::{Accounts, after::is_refusal, document_context, fields::Asked};
@@ -19,7 +20,6 @@ use crate::{
     fault,
     mount::{Mount, give_up_at},
     settings,
-    storage::{AccountChange, AccountRow, AccountState, Added, NewAccount},
 };
 
 impl Accounts {

@@ -1,6 +1,7 @@
 //! Static roles and their credentials, as Vault's database engine has them.
 
 use lessor_model::{clock::Timestamp, id::MountPath, schedule::Schedule, secret::Secret};
+use lessor_store::Place;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     ask::Ask,
     error::ApiError,
 };
-use crate::{account::AccountCredential, engine::Engine, storage::Place};
+use crate::{account::AccountCredential, engine::Engine};
 
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {

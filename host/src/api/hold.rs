@@ -4,6 +4,7 @@ use lessor_model::{
     clock::Timestamp,
     id::{LeaseId, MountPath},
 };
+use lessor_store::{Overdue, OverduePlace};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -14,10 +15,7 @@ use super::{
     error::ApiError,
     operation::ALL,
 };
-use crate::{
-    engine::Engine,
-    storage::{Overdue, OverduePlace},
-};
+use crate::engine::Engine;
 
 /// The paths of the hold that a restored backup begins with.
 pub(super) const ENDPOINTS: &[Endpoint] = &[

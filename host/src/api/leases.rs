@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use lessor_model::{clock::Timestamp, id::LeaseId, refusal::Refusal};
+use lessor_store::LeaseState;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     engine::Engine,
     lease::{LeaseView, RevokeOutcome},
-    storage::LeaseState,
     task::Draining,
 };
 

@@ -8,6 +8,7 @@ mod providers;
 use std::fmt::Write as _;
 
 use http::StatusCode;
+use lessor_store::RotationState;
 
 use super::{
     Outcome,
@@ -16,7 +17,7 @@ use super::{
     endpoint::{Endpoint, at, does, field, read},
     error::ApiError,
 };
-use crate::{engine::Engine, mount::Mount, storage::RotationState};
+use crate::{engine::Engine, mount::Mount};
 
 /// The path that measuring systems ask.
 pub(super) const ENDPOINTS: &[Endpoint] = &[at(

@@ -8,6 +8,7 @@ use lessor_model::{
     refusal::Refusal,
     suggest,
 };
+use lessor_store::RotationRow;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -25,7 +26,6 @@ use crate::{
     engine::Engine,
     lease::{Ending, IssueRequest},
     settings::ConfigView,
-    storage::RotationRow,
     task::{Done, Draining, Work},
 };
 

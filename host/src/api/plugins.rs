@@ -1,6 +1,7 @@
 //! `sys/plugins/…`: pins, and the files that none names.
 
 use lessor_model::{id::MountPath, provider, suggest};
+use lessor_store::PinSource;
 use serde_json::{Value, json};
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
 use crate::{
     catalog::{CatalogEntry, PinSpec},
     engine::Engine,
-    storage::PinSource,
     upgrade::Change,
 };
 

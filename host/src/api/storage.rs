@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use lessor_model::{event::Event, refusal::Refusal};
+use lessor_store::BackupError;
 use tokio::fs::File;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     error::ApiError,
     operation::ALL,
 };
-use crate::{engine::Engine, storage::BackupError};
+use crate::engine::Engine;
 
 /// The paths of the database.
 pub(super) const ENDPOINTS: &[Endpoint] = &[

@@ -3,9 +3,8 @@
 //! none.
 
 use lessor_model::id::Digest;
+use lessor_store::PinSource;
 use tokio::sync::watch;
-
-use crate::storage::PinSource;
 
 /// A plugin that is about to be pinned.
 #[derive(Clone, Debug)]

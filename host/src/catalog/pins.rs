@@ -7,9 +7,9 @@ use std::{
 };
 
 use lessor_model::suggest;
+use lessor_store::{PinRow, Storage, StorageError};
 
 use super::version;
-use crate::storage::{PinRow, Storage, StorageError};
 
 /// All pins, by name, oldest first.
 #[derive(Debug)]
@@ -90,9 +90,9 @@ pub(super) fn by_age(one: &PinRow, other: &PinRow) -> Ordering {
 #[cfg(test)]
 mod tests {
     use lessor_model::{clock::Timestamp, id::Digest};
+    use lessor_store::PinSource;
 
     use super::*;
-    use crate::storage::PinSource;
 
     fn pin(name: &str, version: &str, at: i64) -> PinRow {
         PinRow {

@@ -9,16 +9,14 @@ use lessor_model::{
     id::{LeaseId, OperationId},
     refusal::Refusal,
 };
+use lessor_store::{Lateness, LeaseState, PurgeScope};
 
 use super::{
     LeaseView, Leases, RevokeOutcome, id_of,
     prefix::{Cover, Covered},
     quarantine, view,
 };
-use crate::{
-    mount::Mount,
-    storage::{Lateness, LeaseState, PurgeScope},
-};
+use crate::mount::Mount;
 
 /// Leases that are forgotten in one transaction.
 const BATCH: usize = 1000;

@@ -17,6 +17,7 @@ use lessor_model::{
     role::Bounds,
     secret::Secret,
 };
+use lessor_store::{Activation, Cap, Intent, LeaseState, Made, NewLease, StorageError};
 
 use super::{
     IssueRequest, Issued, LeaseView, Leases,
@@ -28,7 +29,6 @@ use crate::{
     fault,
     mount::{Mount, give_up_after},
     rotation::RootUse,
-    storage::{Activation, Cap, Intent, LeaseState, Made, NewLease, StorageError},
 };
 
 /// How often a role may be changed while a credential is being made by it.

@@ -12,9 +12,10 @@ use lessor_model::{
     id::{LeaseId, MountPath, OperationId, RoleName},
     refusal::Refusal,
 };
+use lessor_store::FormerPath;
 
 use super::{Leases, RevokeOutcome};
-use crate::{fault, mount::Mount, storage::FormerPath};
+use crate::{fault, mount::Mount};
 
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;

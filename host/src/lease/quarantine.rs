@@ -1,9 +1,9 @@
 //! Leases that storage cannot read: what is known of them, and letting them go.
 
 use lessor_model::{event::Event, id::LeaseId, refusal::Refusal};
+use lessor_store::{LeaseRow, Quarantined};
 
 use super::Leases;
-use crate::storage::{LeaseRow, Quarantined};
 
 impl Leases {
     /// The leases that were set aside, the oldest first, and how many there are.

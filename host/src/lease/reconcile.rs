@@ -37,14 +37,11 @@ use lessor_model::{
     provider::{Failure, FailureClass, Page, Requester, Revocation},
     refusal::Refusal,
 };
+use lessor_store::{Holding, LeaseState};
 use serde_json::{Value, json};
 
 use super::Leases;
-use crate::{
-    catalog::Plugin,
-    mount::Mount,
-    storage::{Holding, LeaseState},
-};
+use crate::{catalog::Plugin, mount::Mount};
 
 /// Most credentials of a kind that one answer names. Their number is told in
 /// full; the rest shows once the first are dealt with.

@@ -5,12 +5,10 @@ use std::time::Duration;
 use lessor_model::{
     clock::Timestamp, event::Event, id::LeaseId, lifetime::Length, refusal::Refusal, role::Bounds,
 };
+use lessor_store::{LeaseRow, LeaseState};
 
 use super::{LeaseView, Leases, ends::Ends, is_renewable, view};
-use crate::{
-    fault,
-    storage::{LeaseRow, LeaseState},
-};
+use crate::fault;
 
 /// How much shorter than asked for a renewal may be without a word of it.
 const UNSAID: Duration = Duration::from_secs(1);

@@ -18,16 +18,14 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_store::{IdempotencyRow, LeaseState, NewLease};
 
 use super::{
     IssueRequest, Issued, Leases, id_of,
     issue::{Making, early},
     view,
 };
-use crate::{
-    mount::{Mount, give_up_after},
-    storage::{IdempotencyRow, LeaseState, NewLease},
-};
+use crate::mount::{Mount, give_up_after};
 
 /// How long a key stands for its operation.
 const LIFE: Duration = Duration::from_secs(24 * 3600);

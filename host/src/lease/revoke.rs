@@ -10,13 +10,13 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_store::{EarlyRevocation, LeaseRow};
 
 use super::{Leases, after_failed_revocation, id_of, quarantine};
 use crate::{
     catalog::Plugin,
     fault,
     mount::{Mount, give_up_at},
-    storage::{EarlyRevocation, LeaseRow},
 };
 
 /// How a request to revoke went.

@@ -8,13 +8,13 @@ use lessor_model::{
     mount::TunePatch,
     refusal::Refusal,
 };
+use lessor_store::{Activation, LeaseState, NewLease, PinSource};
 use serde_json::{Value, json};
 
 use super::{Ending, IssueRequest, RevokeOutcome};
 use crate::{
     catalog::PinSpec,
     engine::Engine,
-    storage::{Activation, LeaseState, NewLease, PinSource},
     testing::{House, Step, db, reader, request, requester},
 };
 
@@ -650,7 +650,7 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
                 .leases
                 .idempotency_row(&mount, &reader(), &keyed("a", 600), operation, now);
         let end = now.plus(Duration::from_secs(600));
-        let lease = crate::storage::NewLease {
+        let lease = lessor_store::NewLease {
             operation,
             mount_id: mount.id,
             role_id: role.id,

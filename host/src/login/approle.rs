@@ -21,6 +21,7 @@ use lessor_model::{
     token::TokenParameters,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{SecretIdRow, Storage};
 use serde::{Deserialize, Serialize};
 
 use self::secret_id::metadata_of;
@@ -29,7 +30,6 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
-use crate::storage::{SecretIdRow, Storage};
 
 /// What a stranger hears, whichever of the two was wrong.
 const WRONG: &str = "invalid role or secret ID";

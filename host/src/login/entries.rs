@@ -11,10 +11,10 @@ use lessor_model::{
     token::TokenParameters,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{LoginEntryRow, Storage};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{LoginMount, Standing};
-use crate::storage::{LoginEntryRow, Storage};
 
 /// What is stored of a role or user.
 pub(super) trait Entry: Serialize + DeserializeOwned + Send {

@@ -21,6 +21,7 @@ use std::{
 use async_trait::async_trait;
 use lessor_model::{clock::Clock, refusal::Refusal, secret::Secret, suggest};
 use lessor_seal::keyring::Keyring;
+use lessor_store::Storage;
 
 pub use self::{
     config::{JwtConfig, KeySource},
@@ -35,7 +36,6 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, parse_name},
 };
-use crate::storage::Storage;
 
 /// Longest token that is looked at, in bytes: some providers list hundreds of
 /// groups in theirs.

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use lessor_model::{id::MountPath, refusal::Refusal};
+use lessor_store::{LoginMountRow, NewLoginMount};
 use tokio::sync::{RwLock, RwLockReadGuard};
-
-use crate::storage::{LoginMountRow, NewLoginMount};
 
 /// A login method that is enabled.
 #[derive(Debug)]

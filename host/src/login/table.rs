@@ -12,9 +12,9 @@ use lessor_model::{
     refusal::Refusal,
     suggest,
 };
+use lessor_store::NewLoginMount;
 
 use super::{LoginMount, Logins, TOKEN_PATH};
-use crate::storage::NewLoginMount;
 
 impl Logins {
     /// Enables a login method.

@@ -19,6 +19,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
+use lessor_store::{ConfigRow, MountRow, NewMount, Storage};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -28,7 +29,6 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin, Standing},
     fault,
-    storage::{ConfigRow, MountRow, NewMount, Storage},
 };
 
 /// A mount to be made.

@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
+use lessor_store::{DueRotation, RotationState};
 
 use super::Rotations;
 use crate::{
     backoff,
     mount::{Mount, give_up_at},
-    storage::{DueRotation, RotationState},
 };
 
 /// How long until a scheduled rotation that could not begin is tried again.

@@ -12,12 +12,12 @@ use lessor_model::{
     provider::{FailureClass, Revocation},
     refusal::Refusal,
 };
+use lessor_store::{RotationRow, RotationState};
 
 use super::{PRINCIPAL, Rotations};
 use crate::{
     backoff, fault,
     mount::{Mount, RotationTurn, give_up_at},
-    storage::{RotationRow, RotationState},
 };
 
 impl Rotations {

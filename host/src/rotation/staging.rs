@@ -2,10 +2,11 @@
 //! operator is shown of one that may not.
 
 use lessor_model::{provider::Failure, refusal::Refusal, schema, secret::Secret};
+use lessor_store::RotationRow;
 use serde_json::Value;
 
 use super::Rotations;
-use crate::{catalog::Plugin, mount::Mount, storage::RotationRow};
+use crate::{catalog::Plugin, mount::Mount};
 
 /// The config to be staged, and why it waits for the operator, where it does. One that
 /// fits its schema gets the defaults; any other stays as the provider answered it.

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use lessor_model::{clock::Timestamp, refusal::Refusal};
+use lessor_store::RotationState;
 use serde_json::json;
 
-use crate::{
-    storage::RotationState,
-    testing::{House, Step, db, requester},
-};
+use crate::testing::{House, Step, db, requester};
 
 #[tokio::test]
 async fn an_answer_lost_after_the_password_changed_is_recovered_by_derivation() {

@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, suggest, weak};
+use lessor_store::RootSchedule;
 use serde_json::{Map, Value};
-
-use crate::storage::RootSchedule;
 
 /// How long a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.

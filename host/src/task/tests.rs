@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use lessor_model::{id::OperationId, refusal::Refusal};
+use lessor_store::TaskState;
 use serde_json::json;
 
 use super::{Done, Draining, TaskView, Work};
 use crate::{
     engine::Engine,
-    storage::TaskState,
     testing::{Heard, House, Step, db, requester},
 };
 

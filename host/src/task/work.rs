@@ -9,14 +9,12 @@ use lessor_model::{
     refusal::Refusal,
     secret::Secret,
 };
+use lessor_store::{TaskError, TaskRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{TaskCredential, Tasks};
-use crate::{
-    lease::IssueRequest,
-    storage::{TaskError, TaskRow},
-};
+use crate::lease::IssueRequest;
 
 const ISSUE: &str = "issue";
 const RECONCILE: &str = "reconcile";

@@ -4,10 +4,10 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use lessor_model::{clock::Timestamp, refusal::Refusal, secret::Secret};
 use lessor_seal::keyring::Keyring;
+use lessor_store::{TokenFacts, TokenRow};
 use serde::{Deserialize, Serialize};
 
 use super::LONGEST;
-use crate::storage::{TokenFacts, TokenRow};
 
 /// What a batch token begins with.
 const PREFIX: &str = "lsb.";

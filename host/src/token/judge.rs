@@ -16,13 +16,10 @@ use lessor_model::{
     secret::Secret,
     token::TokenKind,
 };
+use lessor_store::{TokenFacts, TokenRow};
 
 use super::{DEFAULT, ROOT, Token, TokenRole, WRAPPING};
-use crate::{
-    config::TokenRules,
-    policy,
-    storage::{TokenFacts, TokenRow},
-};
+use crate::{config::TokenRules, policy};
 
 /// Who vouches for a token.
 #[derive(Clone, Copy, Debug)]

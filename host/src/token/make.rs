@@ -12,16 +12,14 @@ use lessor_model::{
     secret::Secret,
     token::{TokenKind, TokenParameters},
 };
+use lessor_store::{LoginOrigin, TokenRow};
 
 use super::{
     DEFAULT, ROOT, RoleRow, Token, TokenRole, Tokens, WRAPPING, batch,
     judge::{Draft, Judged, Maker, Voucher, clean, judge},
     new_accessor, new_token,
 };
-use crate::{
-    config::TokenRules,
-    storage::{LoginOrigin, TokenRow},
-};
+use crate::config::TokenRules;
 
 /// What `auth/token/create` is asked for.
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use lessor_model::token::TokenParameters;
 use lessor_seal::keyring::{Keyring, RootKey};
+use lessor_store::{LoginOrigin, Storage};
 
 use super::*;
-use crate::storage::{LoginOrigin, Storage};
 
 struct House {
     _home: tempfile::TempDir,

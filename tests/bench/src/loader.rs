@@ -4,12 +4,12 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use lessor::storage::{Activation, NewLease, Storage};
 use lessor_model::{
     clock::{Clock, Timestamp},
     id::OperationId,
     provider::Requester,
 };
+use lessor_store::{Activation, NewLease, Storage};
 use lessor_tests::server::Server;
 use serde_json::json;
 

@@ -273,7 +273,7 @@ fn writers(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
     };
     let of_storage = sources
         .iter()
-        .filter(|(name, _)| name.starts_with("storage/"));
+        .filter(|(name, _)| name.starts_with("store/"));
     let mut found = BTreeSet::new();
     for (_, code) in of_storage {
         for piece in code.split("    pub async fn ").skip(1) {
@@ -315,7 +315,7 @@ fn every_write_of_storage_has_its_event_or_a_reason() {
     for (function, told) in WRITES {
         let callers: BTreeSet<&str> = sources
             .iter()
-            .filter(|(name, code)| !name.starts_with("storage/") && calls(code, function))
+            .filter(|(name, code)| !name.starts_with("store/") && calls(code, function))
             .map(|(name, _)| name.as_str())
             .collect();
         let by = match told {

@@ -4,12 +4,12 @@
 use std::{future::Future, time::Duration};
 
 use lessor_model::refusal::Refusal;
+use lessor_store::LeaseState;
 use serde_json::json;
 
 use crate::{
     engine::Engine,
     lease::Issued,
-    storage::LeaseState,
     testing::{House, Step, db, reader, requester},
 };
 

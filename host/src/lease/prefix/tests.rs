@@ -1,12 +1,10 @@
 //! Prefixes as they are read, and what they end over a fake upstream.
 
+use lessor_store::{Activation, Intent, LeaseState, NewLease};
 use serde_json::json;
 
 use super::*;
-use crate::{
-    storage::{Activation, Intent, LeaseState, NewLease},
-    testing::{House, db, request, requester},
-};
+use crate::testing::{House, db, request, requester};
 
 #[test]
 fn a_prefix_covers_whole_segments_only() {

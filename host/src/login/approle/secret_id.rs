@@ -8,12 +8,10 @@ use lessor_model::{
     addresses::covers, clock::Timestamp, event::Event, login::SecretIdFacts, random,
     refusal::Refusal, secret::Secret,
 };
+use lessor_store::SecretIdRow;
 
 use super::{AppRole, AppRoles, LONGEST};
-use crate::{
-    login::{LoginMount, entries::parse_name},
-    storage::SecretIdRow,
-};
+use crate::login::{LoginMount, entries::parse_name};
 
 /// A secret id that is asked for.
 #[derive(Debug, Default)]

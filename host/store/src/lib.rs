@@ -18,6 +18,7 @@ mod giving_up;
 mod holdings;
 mod holds;
 mod idempotency;
+pub mod kept;
 mod keys;
 mod leases;
 mod login_failures;
@@ -76,22 +77,22 @@ pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
 const MIGRATIONS: [&str; 16] = [
-    include_str!("storage/migrations/0001_ground.sql"),
-    include_str!("storage/migrations/0002_schedules.sql"),
-    include_str!("storage/migrations/0003_static_roles.sql"),
-    include_str!("storage/migrations/0004_quarantine.sql"),
-    include_str!("storage/migrations/0005_ending.sql"),
-    include_str!("storage/migrations/0006_idempotency.sql"),
-    include_str!("storage/migrations/0007_tasks.sql"),
-    include_str!("storage/migrations/0008_remount.sql"),
-    include_str!("storage/migrations/0009_access.sql"),
-    include_str!("storage/migrations/0010_orders.sql"),
-    include_str!("storage/migrations/0011_roots.sql"),
-    include_str!("storage/migrations/0012_versions.sql"),
-    include_str!("storage/migrations/0013_lengths.sql"),
-    include_str!("storage/migrations/0014_origins.sql"),
-    include_str!("storage/migrations/0015_first_token.sql"),
-    include_str!("storage/migrations/0016_former_paths.sql"),
+    include_str!("migrations/0001_ground.sql"),
+    include_str!("migrations/0002_schedules.sql"),
+    include_str!("migrations/0003_static_roles.sql"),
+    include_str!("migrations/0004_quarantine.sql"),
+    include_str!("migrations/0005_ending.sql"),
+    include_str!("migrations/0006_idempotency.sql"),
+    include_str!("migrations/0007_tasks.sql"),
+    include_str!("migrations/0008_remount.sql"),
+    include_str!("migrations/0009_access.sql"),
+    include_str!("migrations/0010_orders.sql"),
+    include_str!("migrations/0011_roots.sql"),
+    include_str!("migrations/0012_versions.sql"),
+    include_str!("migrations/0013_lengths.sql"),
+    include_str!("migrations/0014_origins.sql"),
+    include_str!("migrations/0015_first_token.sql"),
+    include_str!("migrations/0016_former_paths.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
@@ -749,7 +750,7 @@ mod tests {
     async fn a_role_that_said_zero_says_nothing_once_its_file_is_migrated() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("lessor.db");
-        let sql = include_str!("storage/migrations/0013_lengths.sql");
+        let sql = include_str!("migrations/0013_lengths.sql");
         let before = MIGRATIONS.iter().position(|known| *known == sql).unwrap();
         let connection = Connection::open(&file).unwrap();
         for sql in &MIGRATIONS[..before] {
