@@ -19,16 +19,15 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use lessor::{
-    plugin_store::PluginStore,
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
-};
 use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::OperationId,
     provider::{Call, Provider, Scope},
     secret::Secret,
+};
+use lessor_sandbox::{
+    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore,
 };
 
 /// Calls before anything is counted: pool slots, caches and clocks warm up. Each

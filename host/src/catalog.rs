@@ -28,6 +28,10 @@ use lessor_model::{
     schema::Checker,
     suggest,
 };
+use lessor_sandbox::{
+    Holdings, Sandbox, Tally,
+    plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
+};
 use lessor_store::{PinRow, PinSource, Storage, StorageError};
 use tokio::time::{Instant, timeout_at};
 
@@ -39,10 +43,6 @@ use self::{
 pub use self::{
     arrivals::{Arrival, Expected},
     version::same as is_same_version,
-};
-use crate::{
-    plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
-    sandbox::{Holdings, Sandbox, Tally},
 };
 
 /// A loaded provider with its schemas compiled.

@@ -11,13 +11,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use lessor_sandbox::compile;
 
 pub use self::backup::{Restore, restore};
 pub use self::console::Console;
 use self::console::Unprinted;
 use self::output::Format;
 use self::session::Session;
-use crate::{config::ServerArgs, sandbox::compile};
+use crate::config::ServerArgs;
 
 mod backup;
 mod client;

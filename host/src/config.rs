@@ -17,10 +17,10 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use lessor_model::id::{Digest, InvalidId};
+use lessor_sandbox as sandbox;
 use serde::Deserialize;
 
 pub use self::sources::ConfigError;
-use crate::sandbox;
 
 /// Flags of `lessor server`. Every key of the configuration file can also be
 /// set by an environment variable: `listen` is LESSOR_LISTEN, `limits.body_bytes`

@@ -6,6 +6,10 @@
 use std::sync::Arc;
 
 use lessor_model::{clock::Clock, refusal::Refusal};
+use lessor_sandbox::{
+    Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings,
+    plugin_store::PluginStore,
+};
 use lessor_seal::keyring::{Keyring, KeyringError};
 use lessor_store::{Storage, StorageError};
 use tokio::sync::Mutex;
@@ -20,11 +24,9 @@ use crate::{
     login::Logins,
     mount::Mounts,
     nudge::Nudge,
-    plugin_store::PluginStore,
     policies::Policies,
     role::Roles,
     rotation::Rotations,
-    sandbox::{Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings},
     scheduler::Scheduler,
     settings::Settings,
     task::Tasks,

@@ -9,6 +9,7 @@
 //! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
 //! - [`lessor_seal`]: keys: they seal stored values, derive and hash
 //! - [`lessor_store`]: SQLite, and all SQL; what every request reads, in memory until it changes
+//! - [`lessor_sandbox`]: pinned bytes; wasmtime, limits, network
 //!
 //! A module imports only lines above its own; the test `layers` reads this table.
 //!
@@ -16,8 +17,6 @@
 //! |---|---|
 //! | [`visible`] | foreign text |
 //! | [`policy`] | what rules say about a path, pure |
-//! | [`plugin_store`] | pinned bytes |
-//! | [`sandbox`] | wasmtime, limits |
 //! | [`config`] | what the operator wrote |
 //! | [`backoff`], [`breaker`], [`nudge`], [`fault`] | when to try again; whether to; whom to wake; crash points for tests |
 //! | [`catalog`] | pins and loaded providers |
@@ -89,12 +88,10 @@ pub mod monitor;
 pub mod mount;
 pub mod nudge;
 pub mod pinning;
-pub mod plugin_store;
 pub mod policies;
 pub mod policy;
 pub mod role;
 pub mod rotation;
-pub mod sandbox;
 pub mod scheduler;
 pub mod server;
 pub mod settings;

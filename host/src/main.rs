@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use lessor::{
     cli::{self, Cli, Command, Console},
-    sandbox::compile,
     server,
 };
+use lessor_sandbox::compile;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

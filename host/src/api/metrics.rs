@@ -165,12 +165,10 @@ mod tests {
     use std::{collections::BTreeMap, fmt::Write as _};
 
     use lessor_model::id::Digest;
+    use lessor_sandbox::{Counts, Holdings, Tally, Times};
 
     use super::*;
-    use crate::{
-        sandbox::{Counts, Holdings, Tally, Times},
-        testing::page::assert_page,
-    };
+    use crate::testing::page::assert_page;
 
     #[test]
     fn each_family_is_written_once_with_a_line_for_each_mount() {

@@ -13,10 +13,10 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use lessor_model::id::Digest;
+use lessor_sandbox::plugin_store::PluginError;
 use tokio::time::Instant;
 
 use super::Plugin;
-use crate::plugin_store::PluginError;
 
 /// How long a provider that costs too much to compile is refused without another
 /// try. A try may have been out of luck with its processor, but each costs minutes

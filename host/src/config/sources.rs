@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use lessor_model::{id::InvalidId, suggest};
+use lessor_sandbox as sandbox;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -10,7 +11,6 @@ use super::{
     Limits, LogFormat, PluginPin, ServerArgs, Tls, TokenRules,
     keys::{KEYS, Kind, OTHER_VARIABLES, PLUGIN, PREFIX},
 };
-use crate::sandbox;
 
 /// The keys as written, before defaults.
 #[derive(Debug, Default, Deserialize)]

@@ -7,6 +7,7 @@ use lessor_model::{
     provider::{Credential, Failure, FailureClass, Revocation},
     secret::Secret,
 };
+use lessor_sandbox::MASK;
 use serde_json::Value;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
     likeness,
     subject::{Operation, Subject},
 };
-use crate::sandbox::MASK;
 
 /// A subject, and what was found of it so far.
 pub(super) struct Examination {

@@ -13,10 +13,9 @@ use lessor_model::{
     random::{self, RandomError},
     secret::Secret,
 };
-
-use crate::{
+use lessor_sandbox::{
+    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings,
     plugin_store::{PluginError, PluginStore},
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings},
 };
 
 /// Calls run one at a time here, but an interpreter takes several slots.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use lessor_sandbox::{BUCKETS, Counts, Holdings, Tally, Times};
+
 use super::label;
-use crate::sandbox::{BUCKETS, Counts, Holdings, Tally, Times};
 
 /// The counters of all tallies, each family once.
 pub(super) fn render(tallies: &[Tally]) -> String {

@@ -10,10 +10,6 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use lessor::{
-    plugin_store::PluginStore,
-    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
-};
 use lessor_model::{
     clock::Clock,
     grants::Grants,
@@ -22,6 +18,7 @@ use lessor_model::{
     schema::Checker,
     secret::Secret,
 };
+use lessor_sandbox::{Allocation, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore};
 use lessor_seal::keyring::{Keyring, RootKey};
 use lessor_tests::server::built_plugins;
 use serde_json::json;

@@ -6,8 +6,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use jsonschema::Validator;
-use lessor::sandbox::internals::{Secrets, exports, imports::types as wit, outcome};
 use lessor_model::provider::Failure;
+use lessor_sandbox::internals::{Secrets, exports, imports::types as wit, outcome};
 use serde_json::{Value, json};
 
 use super::{

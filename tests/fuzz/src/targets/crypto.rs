@@ -12,7 +12,7 @@ use aws_lc_rs::{
         RSA_PSS_SHA256, RsaEncoding,
     },
 };
-use lessor::sandbox::internals::{
+use lessor_sandbox::internals::{
     imports::crypto::{Error, SignatureAlgorithm},
     sign_ecdsa, sign_ed25519, sign_rsa, verify,
 };

@@ -5,11 +5,11 @@
 //! one a line; a schema, which is every schema. The first bytes of the input are
 //! also taken for a component's, and its lines for names of imports.
 
-use lessor::{
-    plugin_store::PluginError,
-    sandbox::internals::{check_descriptor, check_header, check_version, imports::types as wit},
-};
 use lessor_model::{provider::Abilities, schema::Checker};
+use lessor_sandbox::{
+    internals::{check_descriptor, check_header, check_version, imports::types as wit},
+    plugin_store::PluginError,
+};
 use serde_json::{Value, json};
 
 use crate::{

@@ -5,7 +5,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use lessor::sandbox::{
+use lessor_sandbox::{
     Limits,
     internals::{Account, Journal, LOG_TARGET, Secrets, Speaker, imports::host::Level},
 };

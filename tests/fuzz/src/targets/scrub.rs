@@ -7,7 +7,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use lessor::sandbox::internals::{MASK, Room, Scrubber, Secrets};
+use lessor_sandbox::internals::{MASK, Room, Scrubber, Secrets};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 

@@ -6,16 +6,15 @@ use std::{
     time::Duration,
 };
 
-use lessor::{
-    plugin_store::PluginStore,
-    sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings},
-};
 use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{MountPath, OperationId},
     provider::{Call, Credential, Failure, Provider, Scope},
     secret::Secret,
+};
+use lessor_sandbox::{
+    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore,
 };
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -159,7 +158,7 @@ pub(crate) fn note(credential: &Credential) -> String {
 }
 
 /// The guest as the plugin store verifies it.
-pub(crate) fn guest() -> lessor::plugin_store::VerifiedPlugin {
+pub(crate) fn guest() -> lessor_sandbox::plugin_store::VerifiedPlugin {
     let store = PluginStore::new(guests(), 64 << 20);
     let digest = store
         .digest_of("misbehaving.wasm")
@@ -170,7 +169,7 @@ pub(crate) fn guest() -> lessor::plugin_store::VerifiedPlugin {
 fn guests() -> PathBuf {
     std::env::var_os("LESSOR_TEST_PLUGINS")
         .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins"),
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"),
             PathBuf::from,
         )
         .join("test")

@@ -242,7 +242,7 @@ mod tests {
     use lessor_model::clock::Clock;
 
     use super::*;
-    use crate::sandbox::Limits;
+    use crate::Limits;
 
     #[tokio::test]
     async fn a_provider_that_describes_itself_reaches_nothing() {

@@ -25,6 +25,14 @@
 //! It knows no lease, no mount table and no SQL; it implements
 //! [`Provider`] and is told everything by its calls.
 
+#![cfg_attr(
+    not(feature = "test-hooks"),
+    allow(
+        unreachable_pub,
+        reason = "the fuzz targets reach further in, by the modules `internals` of a build for tests"
+    )
+)]
+
 use std::{
     collections::HashMap,
     io,
@@ -77,6 +85,7 @@ mod measured;
 mod network;
 mod outcome;
 mod parked;
+pub mod plugin_store;
 mod private_key;
 mod reach;
 mod refused;
@@ -104,9 +113,7 @@ pub mod internals {
 
     /// What a guest returned, judged.
     pub mod outcome {
-        pub use crate::sandbox::outcome::{
-            credential, document, failure, page, rotated, validation,
-        };
+        pub use crate::outcome::{credential, document, failure, page, rotated, validation};
     }
 }
 

@@ -14,11 +14,11 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../../wit",
     world: "lessor:provider/provider-plugin-full",
     imports: { default: async | trappable },
     exports: { default: async },
     with: {
-        "lessor:provider/network.connection": crate::sandbox::connection::Connection,
+        "lessor:provider/network.connection": crate::connection::Connection,
     },
 });

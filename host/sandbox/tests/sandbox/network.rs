@@ -9,8 +9,8 @@ use std::{
     },
 };
 
-use lessor::sandbox::Limits;
 use lessor_model::provider::FailureClass;
+use lessor_sandbox::Limits;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},

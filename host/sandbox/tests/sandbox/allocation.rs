@@ -1,8 +1,8 @@
 //! However instances come by their memory, a call is the same: pages are asked of
 //! the kernel in one of the three ways only, and not every kernel has an answer.
 
-use lessor::sandbox::{Allocation, Limits};
 use lessor_model::provider::FailureClass;
+use lessor_sandbox::{Allocation, Limits};
 
 use crate::harness::{CALLS, Harness};
 

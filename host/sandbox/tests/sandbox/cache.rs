@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lessor::sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings};
 use lessor_model::{clock::Clock, secret::Secret};
+use lessor_sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings};
 
 use crate::harness::guest;
 

@@ -1,10 +1,10 @@
 //! What is no provider is refused by name of what is wrong.
 
-use lessor::{
-    plugin_store::{PluginError, PluginStore},
-    sandbox::{Allocation, Limits, Sandbox, SandboxSettings},
-};
 use lessor_model::clock::Clock;
+use lessor_sandbox::{
+    Allocation, Limits, Sandbox, SandboxSettings,
+    plugin_store::{PluginError, PluginStore},
+};
 
 /// Loads bytes as a plugin; what is not refused would be a bug.
 async fn refusal(bytes: &[u8]) -> PluginError {
