@@ -6,6 +6,7 @@
 //! can be dropped and opened again on the same storage, as after a crash.
 
 mod heard;
+#[path = "../model/src/page.rs"]
 pub(crate) mod page;
 
 use std::{

@@ -47,3 +47,6 @@ pub mod token;
 pub mod vault_settings;
 pub mod watched;
 pub mod weak;
+
+#[cfg(test)]
+mod page;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::testing::page::assert_page;
+use crate::page::assert_page;
 
 const PAGE: &str = "docs/audit.md";
 const BEGIN: &str = "<!-- Made from host/model/src/event.rs: see there before you change it. -->\n";

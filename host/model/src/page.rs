@@ -1,4 +1,5 @@
 //! Pages of `docs/` that the code makes: a test compares one with what stands there.
+//! The tests of `lessor` have this file as well.
 
 use std::{env, fs, path::Path};
 
@@ -8,8 +9,9 @@ const WRITE: &str = "LESSOR_WRITE_DOCS";
 /// Fails where `docs/<name>` is not `made`, and says how to write it.
 #[track_caller]
 pub(crate) fn assert_page(name: &str, made: &str) {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
-    let file = docs.join(name);
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = above.find(|it| it.join("Cargo.lock").is_file()).unwrap();
+    let file = root.join("docs").join(name);
     if env::var_os(WRITE).is_some() {
         return fs::write(file, made).unwrap();
     }
