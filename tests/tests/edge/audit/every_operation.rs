@@ -746,8 +746,7 @@ fn walk_leases(walk: &mut Walk) {
         json!({"async": true}),
         &["task.queued", "lease.issued", "task.ended"],
     );
-    let task = asked.clone().ok().task.expect("where the task is");
-    let task = task.trim_start_matches("/v1/").to_owned();
+    let task = format!("sys/tasks/{}", text_at(&asked, "/data/task_id"));
     walk.step("GET sys/tasks", "sys/tasks", Value::Null, &[])
         .ok();
     walk.step("GET sys/tasks/:id", &task, Value::Null, &["task.collected"])
