@@ -1278,7 +1278,8 @@ fn walk_jwt(walk: &mut Walk) {
     let stranger = walk.root().without_token();
     let (operation, login) = ("POST auth/id/login", "auth/id/login");
     let signed = |who: &str| {
-        let jwt = signer.sign(&json!({"sub": who, "exp": in_an_hour()}));
+        let jwt =
+            signer.sign(&json!({"sub": who, "iat": in_an_hour() - 3600, "exp": in_an_hour()}));
         json!({"role": "dev", "jwt": jwt})
     };
     let got_in = Told::of(&["token.created", "login.succeeded"], &[]);
