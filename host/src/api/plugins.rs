@@ -33,7 +33,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         does!(call => names(call.engine, call.at("type")?).await),
     )]),
     at("sys/plugins/catalog/:type/:name", "A pinned plugin.")
-        .sudo(&[Operation::List, Operation::Write, Operation::Delete])
+        .sudo(&[Operation::Write, Operation::Delete])
         .on(&[
             read(
                 "Shows it.",
@@ -49,6 +49,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     VERSION,
                     field::truth("replace", "Whether a pin of the same name and version is replaced."),
                     field::truth("force", "Whether it is taken though mounts do not fit it."),
+                    field::texts("args", "Must be empty."),
+                    field::texts("env", "Must be empty."),
+                    field::text("oci_image", "Must be empty."),
+                    field::text("runtime", "Must be empty."),
+                    field::truth("builtin", "Must be false."),
                 ],
                 does!(call => register(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
             ),
