@@ -12,15 +12,20 @@ use super::{
 use crate::engine::Engine;
 
 /// Calls the handler of a path that needs a token.
-pub(super) async fn answer(engine: &Engine, desk: &Desk, target: &Target, ask: Ask) -> Outcome {
+pub(super) async fn answer(engine: &Engine, desk: &Desk, target: &Target, mut ask: Ask) -> Outcome {
     let Some(endpoint) = target.endpoint else {
         return Err(match &target.place {
             Place::NoMount => mounted::no_mount(engine, &target.path),
             _ => ApiError::nothing_here(),
         });
     };
-    match endpoint.verb(ask.operation).map(|verb| verb.handler) {
-        Some(Handler::Caller(answer)) => {
+    let verb = endpoint.verb(ask.operation);
+    match verb.map(|verb| (verb, verb.handler)) {
+        Some((verb, Handler::Caller(answer))) => {
+            // Its handler looks at none.
+            if ask.irreversible && verb.fields().next().is_none() {
+                ask.take_fields().finish()?;
+            }
             let call = Call {
                 engine,
                 desk,
@@ -30,6 +35,6 @@ pub(super) async fn answer(engine: &Engine, desk: &Desk, target: &Target, ask: A
             };
             answer(call).await
         }
-        Some(Handler::Anybody(_) | Handler::Login) | None => Err(ApiError::wrong_method()),
+        Some((_, Handler::Anybody(_) | Handler::Login)) | None => Err(ApiError::wrong_method()),
     }
 }

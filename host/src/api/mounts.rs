@@ -48,6 +48,11 @@ const TUNE: &[Field] = &[
         "revoke_leases_with_role",
         "Whether leases end with their role.",
     ),
+    field::text("token_type", "Must be empty: it is for login methods."),
+    field::object(
+        "user_lockout_config",
+        "Must be empty: it is for login methods.",
+    ),
 ];
 
 /// The paths of mounts.

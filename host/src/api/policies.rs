@@ -24,6 +24,10 @@ const CAS: Field = field::number(
     "The version that it must have; 0: there must be none.",
 );
 
+const CAS_REQUIRED: Field = field::truth("cas_required", "Must be false.");
+const TTL: Field = field::span("ttl", "Must be 0.");
+const EXPIRATION: Field = field::text("expiration", "Must be empty.");
+
 /// The paths of policies.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at("sys/policies/acl", "The policies.").on(&[read_or_list(
@@ -43,7 +47,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ),
         endpoint::write(
             "Writes it.",
-            &[POLICY, CAS],
+            &[POLICY, CAS, CAS_REQUIRED, TTL, EXPIRATION],
             does!(call => write(call.engine, call.routes, call.at("name")?, call.ask).await),
         ),
         delete(
@@ -69,7 +73,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ),
         endpoint::write(
             "Writes it.",
-            &[POLICY, RULES, CAS],
+            &[POLICY, RULES, CAS, CAS_REQUIRED, TTL, EXPIRATION],
             does!(call => write_legacy(call.engine, call.routes, call.at("name")?, call.ask).await),
         ),
         delete(

@@ -244,10 +244,10 @@ fn every_path_says_what_it_does() {
         ("sys/policy", "policies"),
         ("sys/mounts/a/b/tune", "listing_visibility"),
         ("auth/token/create", "num_uses"),
-        ("auth/people", "users/:name"),
+        ("auth/people", "users/:username"),
         ("auth/people/users/bob", "password_hash"),
         ("auth/people/login/bob", "password"),
-        ("db", "creds/:name"),
+        ("db", "creds/:role"),
         ("db/config", "rotation_schedule"),
         // What the provider takes, beside what the host does.
         ("db/roles/any", "member_of"),

@@ -333,8 +333,15 @@ fn begin(walk: &mut Walk, started: &str) {
 fn walk_plugins_and_mounts(walk: &mut Walk) {
     let digest = walk.fixture.server.digest("postgres.wasm");
     let entry = "sys/plugins/catalog/:type/:name";
-    let pin =
-        |version: &str| json!({"command": "postgres.wasm", "sha256": digest, "version": version});
+    // The provider says another version of itself.
+    let pin = |version: &str| {
+        json!({
+            "command": "postgres.wasm",
+            "sha256": digest,
+            "version": version,
+            "replace": true,
+        })
+    };
     let path = "sys/plugins/catalog/secret/spare";
     walk.step(
         &format!("PUT {entry}"),

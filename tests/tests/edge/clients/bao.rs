@@ -129,11 +129,11 @@ fn bao_mounts_tunes_moves_and_pins() {
 
     let digest = fixture.server.digest("postgres.wasm");
     person.reads(&format!(
-        "plugin register -sha256={digest} -command=postgres.wasm -version=v9.9.9 secret again"
+        "plugin register -sha256={digest} -command=postgres.wasm -version=v0.1.0 secret again"
     ));
     assert!(person.reads("plugin list secret").contains("again"));
     assert!(person.reads("plugin list").contains("again"));
-    let shown = person.reads_json("plugin info -version=v9.9.9 secret again");
+    let shown = person.reads_json("plugin info -version=v0.1.0 secret again");
     assert_eq!(shown["sha256"], Value::from(digest), "{shown}");
     person.reads("plugin reload -plugin=again");
     person.reads("plugin reload -mounts=db");
@@ -142,7 +142,7 @@ fn bao_mounts_tunes_moves_and_pins() {
             .is_told("plugin reload -plugin=nosuch")
             .contains("nosuch")
     );
-    person.reads("plugin deregister -version=v9.9.9 secret again");
+    person.reads("plugin deregister -version=v0.1.0 secret again");
     assert!(!person.reads("plugin list secret").contains("again"));
 }
 
