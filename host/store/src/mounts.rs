@@ -116,7 +116,7 @@ impl Storage {
     }
 
     /// Moves a live mount; `is_duplicate` where the path is taken. Ids under its former
-    /// path name all its leases until [`Self::settle_move`].
+    /// path name all its leases until [`Self::settle_moves`].
     pub async fn move_mount(
         &self,
         id: i64,

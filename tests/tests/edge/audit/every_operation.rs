@@ -19,14 +19,8 @@ const NOT_WALKED: [(&str, &str); 1] =
     // It sends the log for as long as somebody reads it.
     [("GET", "sys/monitor")];
 
-/// Paths that stand beside others, or in a build for tests alone.
-const ONLY_ROUTED: [&str; 5] = [
-    "sys/revoke-prefix/:path",
-    "sys/revoke-force/:path",
-    "sys/renew/:path",
-    "sys/revoke/:path",
-    "sys/test/:what",
-];
+/// What a build for tests alone has.
+const FOR_TESTS: &str = "sys/test/:what";
 
 /// The events that operations have.
 pub(super) const EVENTS: &[&str] = &[
@@ -137,6 +131,7 @@ impl Walk {
         expected: &Told,
     ) -> Answer {
         let (method, pattern) = operation.split_once(' ').expect("a method and a pattern");
+        assert!(fits(pattern, path), "{path} is no {pattern}");
         let answer = send(http, method, path, &body);
         self.reader.expect(
             &self.fixture.server,
@@ -147,12 +142,11 @@ impl Walk {
             ),
             expected,
         );
-        self.note(method, pattern, path);
+        self.note(method, path);
         answer
     }
 
-    fn note(&mut self, method: &str, pattern: &str, path: &str) {
-        assert!(fits(pattern, path), "{path} is no {pattern}");
+    fn note(&mut self, method: &str, path: &str) {
         self.asked.insert((method.to_owned(), path.to_owned()));
     }
 }
@@ -182,12 +176,14 @@ fn fits(pattern: &str, path: &str) -> bool {
 #[derive(Debug)]
 struct Verb {
     methods: Vec<String>,
-    pattern: String,
+    /// Its own pattern first, then those of other names.
+    patterns: Vec<String>,
 }
 
 fn verbs() -> Vec<Verb> {
     let page = fs::read_to_string(workspace().join("docs/api.md")).unwrap();
-    let (mut found, mut place, mut pattern) = (Vec::new(), "", String::new());
+    let (mut found, mut place, mut patterns) = (Vec::new(), "", Vec::new());
+    let below = |place: &str, pattern: &str| format!("{place}{}", pattern.replace('*', ":path-"));
     for line in page.lines() {
         if let Some(title) = line.strip_prefix("## ") {
             place = match title {
@@ -199,13 +195,18 @@ fn verbs() -> Vec<Verb> {
                 other => panic!("where is {other:?}?"),
             };
         } else if let Some(title) = line.strip_prefix("### `") {
-            let rest = title.trim_end_matches('`').replace('*', ":path-");
-            pattern = format!("{place}{rest}");
+            patterns = vec![below(place, title.trim_end_matches('`'))];
+        } else if line.contains(" Also `") {
+            let others = line
+                .split(" Also `")
+                .skip(1)
+                .filter_map(|it| it.split_once('`'));
+            patterns.extend(others.map(|(other, _)| below(place, other)));
         } else if let Some(methods) = line.strip_prefix("- **") {
             let (methods, _) = methods.split_once("**").unwrap();
             found.push(Verb {
                 methods: methods.split(", ").map(str::to_owned).collect(),
-                pattern: pattern.clone(),
+                patterns: patterns.clone(),
             });
         }
     }
@@ -215,15 +216,14 @@ fn verbs() -> Vec<Verb> {
 /// Which of them a request asks for: of the patterns that fit, the narrowest counts.
 fn asked<'v>(verbs: &'v [Verb], method: &str, path: &str) -> Option<(usize, &'v Verb)> {
     let literal = |pattern: &str| pattern.split('/').filter(|it| !it.starts_with(':')).count();
-    let fitting = verbs.iter().filter(|verb| fits(&verb.pattern, path));
-    let narrowest = fitting.max_by_key(|verb| {
-        let rest = verb.pattern.contains(":path-");
-        (literal(&verb.pattern), !rest)
-    })?;
+    let patterns = verbs.iter().flat_map(|verb| &verb.patterns);
+    let fitting = patterns.filter(|pattern| fits(pattern, path));
+    let narrowest =
+        fitting.max_by_key(|pattern| (literal(pattern), !pattern.contains(":path-")))?;
     let method = if method == "PUT" { "POST" } else { method };
     let mut same = verbs.iter().enumerate();
     same.find(|(_, verb)| {
-        verb.pattern == narrowest.pattern && verb.methods.iter().any(|it| it == method)
+        verb.patterns.contains(narrowest) && verb.methods.iter().any(|it| it == method)
     })
 }
 
@@ -278,13 +278,13 @@ fn every_operation_tells_of_what_it_changed_and_of_nothing_else() {
         if let Some((index, _)) = asked(&verbs, method, path) {
             walked.insert(index);
         } else {
-            let is_former = ONLY_ROUTED.iter().any(|pattern| fits(pattern, path));
-            assert!(is_former, "{method} {path} stands in no page");
+            assert!(fits(FOR_TESTS, path), "{method} {path} stands on no page");
         }
     }
     let is_skipped = |verb: &Verb| {
         NOT_WALKED.iter().any(|(method, pattern)| {
-            verb.pattern == *pattern && verb.methods.iter().any(|it| it == method)
+            verb.patterns.iter().any(|it| it == pattern)
+                && verb.methods.iter().any(|it| it == method)
         })
     };
     let left: Vec<&Verb> = verbs
@@ -366,7 +366,15 @@ fn walk_plugins_and_mounts(walk: &mut Walk) {
         &[],
     )
     .ok();
+    walk.step(
+        "GET sys/plugins/inspect/:file",
+        "sys/plugins/inspect/postgres.wasm",
+        Value::Null,
+        &[],
+    )
+    .ok();
     for path in [
+        "sys/internal/specs/openapi",
         "sys/plugins/catalog",
         "sys/plugins/pins",
         "sys/plugins/unpinned",
@@ -493,7 +501,7 @@ fn walk_the_mount(walk: &mut Walk) {
             &format!("{operation}: {}", answer.text()),
             &told,
         );
-        walk.note("POST", "db/rotate-root", path);
+        walk.note("POST", path);
         answer.ok();
     }
     for way in ["retry", "abort"] {
@@ -502,7 +510,7 @@ fn walk_the_mount(walk: &mut Walk) {
             let answer = send(&walk.root(), "POST", &path, &json!({}));
             walk.reader
                 .expect(&walk.fixture.server, &path, &Told::default());
-            walk.note("POST", &format!("db/rotate-root/{way}"), &path);
+            walk.note("POST", &path);
             answer.refused(409);
         }
     }
@@ -669,7 +677,7 @@ fn walk_leases(walk: &mut Walk) {
             &Told::of(&["lease.renewed"], &[]),
         );
         let (method, pattern) = operation.split_once(' ').unwrap();
-        walk.note(method, pattern, &path);
+        walk.note(method, &path);
         answer.ok();
     }
     walk.step(
@@ -696,7 +704,7 @@ fn walk_leases(walk: &mut Walk) {
         &path,
         &Told::of(&["lease.revoked"], &[]),
     );
-    walk.note("PUT", "sys/revoke/:id", &path);
+    walk.note("PUT", &path);
     answer.ok();
 
     let lease = issued(walk);
@@ -728,7 +736,7 @@ fn walk_leases(walk: &mut Walk) {
         let answer = send(&walk.root(), "PUT", path, &json!({}));
         walk.reader
             .expect(&walk.fixture.server, path, &Told::default());
-        walk.asked.insert(("PUT".to_owned(), path.to_owned()));
+        walk.note("PUT", path);
         answer.ok();
     }
 
@@ -752,6 +760,8 @@ fn walk_leases(walk: &mut Walk) {
 fn walk_policies_and_tokens(walk: &mut Walk) {
     let rules = json!({"policy": "path \"db/*\" { capabilities = [\"read\"] }"});
     for (place, list) in [("sys/policies/acl", "LIST"), ("sys/policy", "GET")] {
+        let below = format!("{place}/nosuch");
+        walk.step(&format!("LIST {place}/:name"), &below, Value::Null, &[]);
         let (pattern, path) = (format!("{place}/:path"), format!("{place}/ops"));
         walk.step(
             &format!("PUT {pattern}"),
@@ -966,7 +976,7 @@ fn walk_wrapping(walk: &mut Walk) {
             path,
             &Told::of(&["wrapping.wrapped"], &[]),
         );
-        walk.note("POST", path, path);
+        walk.note("POST", path);
         text_at(&answer, "/wrap_info/token")
     };
     let token = wrapped(walk);
@@ -1255,6 +1265,9 @@ fn walk_jwt(walk: &mut Walk) {
     .ok();
     walk.step("GET auth/id/config", "auth/id/config", Value::Null, &[])
         .ok();
+    let browser = "auth/id/oidc/auth_url";
+    walk.step("POST auth/id/oidc/:path", browser, json!({}), &[])
+        .refused(400);
     let (place, role) = ("auth/id/role/:name", "auth/id/role/dev");
     let body = json!({"role_type": "jwt", "user_claim": "sub", "bound_subject": "bob"});
     walk.step(
@@ -1325,9 +1338,15 @@ fn walk_logins(walk: &mut Walk) {
         "tune as a mount",
         &Told::of(&["login.tuned"], &[]),
     );
-    let tuned = ("POST".to_owned(), "sys/mounts/auth/people/tune".to_owned());
-    walk.asked.insert(tuned);
+    walk.note("POST", "sys/mounts/auth/people/tune");
     answer.ok();
+    walk.step(
+        "GET sys/mounts/auth/:path/tune",
+        "sys/mounts/auth/people/tune",
+        Value::Null,
+        &[],
+    )
+    .ok();
     let body = json!({"from": "auth/people", "to": "auth/folk"});
     walk.step("POST sys/remount", "sys/remount", body, &["login.moved"])
         .ok();
