@@ -1,6 +1,8 @@
 //! Paths within a mount: config, rotation, roles, credentials; those of existing
 //! accounts stand in `accounts`.
 
+use std::sync::Arc;
+
 use lessor_model::{
     clock::Timestamp,
     id::{MountPath, RoleName},
@@ -17,7 +19,8 @@ use super::{
     ask::Ask,
     ending::{self, Doomed},
     endpoint::{
-        Document, Endpoint, Field, at, delete, does, field, list, read, read_or_write, write,
+        Document, Endpoint, Field, Target, at, delete, does, field, list, read, read_or_write,
+        write,
     },
     error::ApiError,
     leases, tasks, written_back,
@@ -25,6 +28,7 @@ use super::{
 use crate::{
     engine::Engine,
     lease::{Ending, IssueRequest},
+    mount::Mount,
     settings::ConfigView,
     task::{Done, Draining, Work},
 };
@@ -50,10 +54,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .takes(Document::Config)
         .exists(|engine, target| {
             Box::pin(async move {
-                match target.mount() {
-                    Some(mount) => is_there(engine.settings.read(mount).await),
-                    None => Ok(false),
-                }
+                let mount = mount_of(engine, target)?;
+                let config = engine.storage.current_config(mount.id).await;
+                Ok(config.map_err(Refusal::from)?.is_some())
             })
         })
         .on(&[
@@ -111,11 +114,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .takes(Document::Role)
         .exists(|engine, target| {
             Box::pin(async move {
-                let name = target.said("name").unwrap_or_default().parse();
-                match (target.mount(), name) {
-                    (Some(mount), Ok(name)) => is_there(engine.roles.read(mount, &name).await),
-                    _ => Ok(false),
-                }
+                let mount = mount_of(engine, target)?;
+                let Ok(name) = target.said("name").unwrap_or_default().parse() else {
+                    return Ok(false);
+                };
+                let role = engine.storage.current_role(mount.id, name).await;
+                Ok(role.map_err(Refusal::from)?.is_some())
             })
         })
         .on(&[
@@ -162,11 +166,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .takes(Document::StaticRole)
         .exists(|engine, target| {
             Box::pin(async move {
-                let name = target.said("name").unwrap_or_default().parse();
-                match (target.mount(), name) {
-                    (Some(mount), Ok(name)) => is_there(engine.accounts.read(mount, &name).await),
-                    _ => Ok(false),
-                }
+                let mount = mount_of(engine, target)?;
+                let Ok(name) = target.said("name").unwrap_or_default().parse() else {
+                    return Ok(false);
+                };
+                let account = engine.storage.account(mount.id, name).await;
+                Ok(account.map_err(Refusal::from)?.is_some())
             })
         })
         .on(&[
@@ -229,13 +234,10 @@ async fn retry(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
     Ok(rotated(outcome.version, outcome.metadata))
 }
 
-/// Whether what a path below a mount names is there.
-fn is_there(found: Result<impl Sized, Refusal>) -> Result<bool, ApiError> {
-    match found {
-        Ok(_) => Ok(true),
-        Err(Refusal::NotFound(_)) => Ok(false),
-        Err(refusal) => Err(refusal.into()),
-    }
+/// The mount that a path is below.
+fn mount_of(engine: &Engine, target: &Target) -> Result<Arc<Mount>, ApiError> {
+    let mount = target.mount().ok_or_else(ApiError::nothing_here)?;
+    Ok(engine.mounts.open(mount)?)
 }
 
 async fn show_config(engine: &Engine, mount: &MountPath) -> Outcome {
