@@ -231,6 +231,55 @@ fn user_interfaces_are_shown_the_mounts_that_their_user_may_know_of() {
     );
 }
 
+/// The document has what is mounted, with the schemas of its providers, for whoever may
+/// know of it.
+#[test]
+fn the_api_describes_itself_to_programs() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    http.post("sys/auth/people", &json!({"type": "userpass"}))
+        .ok();
+    let document = http.get("sys/internal/specs/openapi").ok().json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().expect("paths");
+    let role =
+        &paths["/db/roles/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    let (own, theirs) = (
+        &role["allOf"][0]["properties"],
+        &role["allOf"][1]["properties"],
+    );
+    assert!(
+        own["max_ttl"].is_object() && theirs["member_of"].is_object(),
+        "{role}"
+    );
+    assert!(paths["/auth/people/login/{username}"]["post"]["security"] == json!([]));
+    for (path, item) in paths {
+        for done in ["get", "post", "delete"]
+            .iter()
+            .filter_map(|method| item.get(*method))
+        {
+            let statuses = done["responses"].as_object().expect("responses");
+            assert!(
+                statuses.contains_key("403") && statuses.contains_key("200"),
+                "{path}"
+            );
+        }
+    }
+    let stranger = holder(http, r#"path "nothing" { capabilities = ["read"] }"#);
+    stranger.get("sys/internal/specs/openapi").refused(403);
+    let reader = holder(
+        http,
+        r#"path "sys/internal/specs/openapi" { capabilities = ["read"] }"#,
+    );
+    let shown = reader.get("sys/internal/specs/openapi").ok().json();
+    let shown = shown["paths"].as_object().expect("paths");
+    assert!(shown.contains_key("/sys/mounts"));
+    assert!(
+        !shown.keys().any(|path| path.starts_with("/db/")),
+        "a mount that it may not know of"
+    );
+}
+
 #[test]
 fn every_path_says_what_it_does() {
     let fixture = Fixture::start();
