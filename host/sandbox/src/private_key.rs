@@ -148,7 +148,11 @@ mod tests {
             .modulus()
             .big_endian_without_leading_zero();
         assert!(!holds(&forms_of, modulus));
-        let numbers = forms_of.iter().filter(|form| form.len() % 128 == 0);
+        // A number that begins with zeros is shorter.
+        let numbers = forms_of.iter().filter(|form| {
+            let length = form.len();
+            (112..=128).contains(&length) || (240..=256).contains(&length)
+        });
         assert!(
             numbers.count() >= 6,
             "d, two primes, two exponents, a coefficient"
