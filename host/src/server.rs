@@ -10,6 +10,7 @@ mod certificates;
 mod hardening;
 mod listener;
 mod logging;
+mod memory;
 mod places;
 mod signals;
 
@@ -49,6 +50,7 @@ const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
 /// Where it cannot start: the configuration, the data directory, the address.
 pub fn run(args: &ServerArgs) -> Result<(), ServerError> {
     hardening::keep_files_private();
+    memory::give_back();
     let temporary = if args.dev {
         let made = tempfile::Builder::new().prefix("lessor-dev-").tempdir();
         Some(made.map_err(ServerError::Temporary)?)
