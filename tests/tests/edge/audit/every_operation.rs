@@ -676,7 +676,7 @@ fn walk_leases(walk: &mut Walk) {
             operation,
             &Told::of(&["lease.renewed"], &[]),
         );
-        let (method, pattern) = operation.split_once(' ').unwrap();
+        let (method, _) = operation.split_once(' ').unwrap();
         walk.note(method, &path);
         answer.ok();
     }
