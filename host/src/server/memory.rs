@@ -2,17 +2,18 @@
 //!
 //! By itself glibc learns from the largest blocks that were freed to keep as much for
 //! later, and has eight arenas for each processor: after a minute of a flood of strangers
-//! the server held three times what it had before, for good. With these settings it is a
-//! quarter more (`cargo xtask bench flood`).
+//! the server held three times what it had before, for good. With these settings it is
+//! twice as much (`cargo xtask bench flood`). Smaller ones give nearly all of it back, and
+//! make certificates a fifth slower, since each takes pages anew.
 
 /// Blocks from this size on are the system's again once they are free, in bytes: bodies
 /// and what is read of them.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const OF_ITS_OWN: i32 = 64 << 10;
+const OF_ITS_OWN: i32 = 1 << 20;
 
 /// Free memory at the end of the heap beyond this is given back, in bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT: i32 = 128 << 10;
+const KEPT: i32 = 4 << 20;
 
 /// Heaps that threads share; each keeps what is free in it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
