@@ -75,23 +75,6 @@ const NEW: &[Field] = &[
     field::number("num_uses", "How often it can be used; 0: any number."),
     field::span("ttl", "How long it lives; 0: without end."),
 ];
-const CUSTOM: &[Field] = &[
-    field::secret("secret_id", "The secret id. Required."),
-    field::text(
-        "metadata",
-        "What stands in its tokens: an object, or JSON text of one.",
-    ),
-    field::texts(
-        "cidr_list",
-        "Addresses and ranges that it can be used from.",
-    ),
-    field::texts(
-        "token_bound_cidrs",
-        "Addresses and ranges that its tokens can be used from.",
-    ),
-    field::number("num_uses", "How often it can be used; 0: any number."),
-    field::span("ttl", "How long it lives; 0: without end."),
-];
 const SECRET_ID: &[Field] = &[field::secret("secret_id", "The secret id. Required.")];
 const ACCESSOR: &[Field] = &[field::text("secret_id_accessor", "Its accessor. Required.")];
 
@@ -148,11 +131,11 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
     ]),
     at("role/~:role_name/custom-secret-id", "A secret id of one's own.").on(&[endpoint::write(
         "Keeps it.",
-        CUSTOM,
+        SECRET_ID,
         does!(call => {
             make(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields(), true).await
         }),
-    )]),
+    ).sharing(&[NEW])]),
     at("role/~:role_name/secret-id/lookup", "A secret id.").on(&[endpoint::write(
         "Shows it.",
         SECRET_ID,

@@ -29,9 +29,7 @@ const PASSWORD: &[Field] = &[
     field::secret("password", "The password."),
     field::secret("password_hash", "Its bcrypt hash, instead of it."),
 ];
-const USER: &[Field] = &[
-    field::secret("password", "The password."),
-    field::secret("password_hash", "Its bcrypt hash, instead of it."),
+const OLDER: &[Field] = &[
     field::texts("policies", "token_policies, as it was called first."),
     field::span("ttl", "token_ttl, as it was called first."),
     field::span("max_ttl", "token_max_ttl, as it was called first."),
@@ -58,9 +56,9 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         read("Shows it.", &[], does!(call => show(call.engine, call.login()?, call.at("username")?).await)),
         endpoint::write(
             "Writes it; what is not named stays.",
-            USER,
+            PASSWORD,
             does!(call => write(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await),
-        ).sharing(&[token_parameters::FIELDS]),
+        ).sharing(&[OLDER, token_parameters::FIELDS]),
         delete(
             "Removes it.",
             &[],
