@@ -14,14 +14,14 @@ use divan::{Bencher, black_box};
 use lessor::policy::{Acl, Capability, Policy, Question};
 use lessor_model::{
     clock::{Clock, Timestamp},
-    id::{Digest, OperationId},
+    id::{ConnectionId, Digest, OperationId},
     mount::Tune,
     provider::Requester,
     role::HostFields,
     schema::Checker,
 };
 use lessor_seal::keyring::{Keyring, RootKey};
-use lessor_store::{Activation, NewLease, NewMount, Storage};
+use lessor_store::{Activation, NewLease, NewMount, NewRole, Storage};
 use serde_json::{Map, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -40,6 +40,7 @@ const WAITING: usize = 64;
 struct Shop {
     storage: Storage,
     mount_id: i64,
+    connection: ConnectionId,
     role_id: i64,
     runtime: Runtime,
     _directory: TempDir,
@@ -62,20 +63,26 @@ impl Shop {
             tune: Tune::default(),
             created_at: now,
         };
-        let (mount_id, role_id) = runtime.block_on(async {
-            let mount_id = storage.record_mount(mount).await.expect("a mount");
+        let (mount_id, connection, role_id) = runtime.block_on(async {
+            let (mount_id, connection) = storage.record_mount(mount).await.expect("a mount");
             let name: lessor_model::id::RoleName = "app".parse().expect("a name");
-            let host = HostFields::default();
-            storage
-                .replace_role(mount_id, name.clone(), None, host, vec![1], now)
-                .await
-                .expect("a role");
+            let new = NewRole {
+                mount_id,
+                name: name.clone(),
+                connection,
+                host: HostFields::default(),
+                document: vec![1],
+                created_at: now,
+            };
+            storage.replace_role(new, None).await.expect("a role");
             let role = storage.current_role(mount_id, name).await;
-            (mount_id, role.expect("a role").expect("a role").id)
+            let role = role.expect("a role").expect("a role");
+            (mount_id, connection, role.id)
         });
         Self {
             storage,
             mount_id,
+            connection,
             role_id,
             runtime,
             _directory: directory,
@@ -98,6 +105,7 @@ impl Shop {
         let lease = NewLease {
             operation,
             mount_id: self.mount_id,
+            connection: self.connection,
             role_id: self.role_id,
             principal: format!("v-bench-app-{operation}"),
             requester: Requester {
@@ -160,7 +168,7 @@ fn storage_claim_100_due(bencher: Bencher<'_, '_>) {
     let mut now = due;
     bencher.bench_local(|| {
         now = now.plus(Duration::from_millis(1));
-        let claim = shop.storage.claim_due(shop.mount_id, now, now, 100);
+        let claim = shop.storage.claim_due(shop.connection, now, now, 100);
         shop.runtime.block_on(claim).expect("leases").rows.len()
     });
 }
@@ -179,7 +187,7 @@ fn storage_order_and_claim_10_000(bencher: Bencher<'_, '_>) {
                 order.await.expect("an order");
                 let until = now.plus(Duration::from_hours(1));
                 loop {
-                    let claim = storage.claim_due(shop.mount_id, now, until, 64);
+                    let claim = storage.claim_due(shop.connection, now, until, 64);
                     if claim.await.expect("leases").rows.is_empty() {
                         break;
                     }

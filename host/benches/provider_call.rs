@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail};
 use lessor_model::{
     clock::Clock,
     grants::Grants,
-    id::OperationId,
+    id::{ConnectionId, ConnectionName, OperationId},
     provider::{Call, Provider, Scope},
     secret::Secret,
 };
@@ -298,7 +298,8 @@ fn call() -> anyhow::Result<Call> {
         timeout: Duration::from_secs(20),
         scope: Arc::new(Scope {
             known_as: "bench".into(),
-            mount_id: 1,
+            connection: ConnectionId(1),
+            connection_name: ConnectionName::DEFAULT,
             mount: "bench".parse()?,
             config_version: 1,
             grants: Arc::new(Grants::default()),

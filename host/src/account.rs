@@ -35,7 +35,7 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
-    mount::{Mount, Mounts},
+    mount::{Connection, Mount, Mounts},
     nudge::Nudge,
     rotation::Rotations,
 };
@@ -96,6 +96,19 @@ impl Accounts {
         ))
     }
 
+    /// The connection to the system that has the account.
+    fn connection(&self, row: &AccountRow) -> Result<Arc<Connection>, Refusal> {
+        let gone = || {
+            Refusal::NotFound(format!(
+                "the connection of static role {} is gone",
+                row.name
+            ))
+        };
+        self.mounts
+            .connection_by_id(row.connection)
+            .ok_or_else(gone)
+    }
+
     /// A static role as it stands after a wait.
     async fn again(&self, mount: &Mount, row: &AccountRow) -> Result<AccountRow, Refusal> {
         let found = self.storage.account_by_id(row.id).await?;
@@ -154,6 +167,7 @@ fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> Account
     AccountRow {
         id: 1,
         mount_id: 1,
+        connection: lessor_model::id::ConnectionId(1),
         name: "app".parse().unwrap(),
         account: account.into(),
         db_name: None,

@@ -126,7 +126,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response, Version, header};
 use hyper::body::{Body as _, Incoming};
-use lessor_model::{random, secret::Secret};
+use lessor_model::{id::ConnectionName, random, secret::Secret};
 use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
 use tokio::sync::{oneshot, watch};
@@ -468,7 +468,8 @@ impl Inner {
         let token = token_of(&asked.headers);
         note_plain_keys(engine, &asked.target, record);
         if !asked.asks_for_help
-            && let Some(document) = public_document(engine, &asked.target, asked.operation).await?
+            && let Some(document) =
+                public_document(engine, &asked.target, asked.operation, asked.query).await?
         {
             record.caller(token.as_ref(), None, &engine.keyring);
             return Ok(document);
@@ -732,16 +733,23 @@ fn note_plain_keys(engine: &Engine, target: &Target, record: &mut Record) {
     }
 }
 
-/// A document that a mount publishes to anybody, where the path names one.
+/// A document that a mount publishes to anybody, where the path names one: by the
+/// connection that the query names.
 async fn public_document(
     engine: &Engine,
     target: &Target,
     operation: Operation,
+    query: &str,
 ) -> Result<Option<Answer>, ApiError> {
     let (Some((mount, name)), Operation::Read) = (target.document(), operation) else {
         return Ok(None);
     };
-    match engine.leases.publish(mount, name).await {
+    let mut query = body::of_query(query)?;
+    let connection = match query.remove("connection") {
+        Some(Value::String(name)) => name.parse()?,
+        _ => ConnectionName::DEFAULT,
+    };
+    match engine.leases.publish(mount, &connection, name).await {
         Ok(Some(document)) => Ok(Some(Answer {
             status: http::StatusCode::OK,
             body: Body::Document {

@@ -22,7 +22,7 @@ use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
     host_fields,
-    id::Digest,
+    id::{ConnectionId, Digest},
     provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
     schema::Checker,
@@ -729,13 +729,13 @@ impl Catalog {
             .ok()
     }
 
-    /// Drops the parked connections of a mount.
-    pub fn drop_parked(&self, mount_id: i64) {
+    /// Drops what calls by a connection of a mount have parked.
+    pub fn drop_parked(&self, of: ConnectionId) {
         match &self.source {
-            Source::Directory { sandbox, .. } => sandbox.drop_parked(mount_id),
+            Source::Directory { sandbox, .. } => sandbox.drop_parked(of),
             #[cfg(test)]
             Source::Fixed(_) => {
-                let _ = mount_id;
+                let _ = of;
             }
         }
     }

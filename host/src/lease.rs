@@ -48,7 +48,7 @@ use tokio::sync::Notify;
 
 use crate::{
     backoff,
-    mount::{Mount, Mounts},
+    mount::{Connection, Mount, Mounts},
     nudge::Nudge,
     role::Roles,
     rotation::Rotations,
@@ -209,29 +209,31 @@ impl Leases {
     }
 
     /// A lease whose id names the role that it belongs to, and the mount, by its path or
-    /// by one that it had when the lease was handed out. The mount may be draining.
-    async fn find(&self, id: &LeaseId) -> Result<(Arc<Mount>, LeaseRow), Refusal> {
+    /// by one that it had when the lease was handed out; with the connection that made it.
+    /// The mount may be draining.
+    async fn find(&self, id: &LeaseId) -> Result<(Arc<Connection>, LeaseRow), Refusal> {
         let unknown = || Refusal::NotFound(format!("there is no lease {id}"));
         let row = self.stored(id).await?.ok_or_else(unknown)?;
-        let mount = self.mounts.by_id(row.mount_id).ok_or_else(unknown)?;
-        if mount.answers_to(&id.mount, row.operation) && row.role_name == id.role {
-            Ok((mount, row))
+        let connection = self.mounts.connection_by_id(row.connection);
+        let connection = connection.ok_or_else(unknown)?;
+        if connection.answers_to(&id.mount, row.operation) && row.role_name == id.role {
+            Ok((connection, row))
         } else {
             Err(unknown())
         }
     }
 
-    /// The mount of a lease; none where there is no such lease.
-    async fn known(&self, id: &LeaseId) -> Result<Option<Arc<Mount>>, Refusal> {
+    /// The connection of a lease; none where there is no such lease.
+    async fn known(&self, id: &LeaseId) -> Result<Option<Arc<Connection>>, Refusal> {
         match self.find(id).await {
             Err(Refusal::NotFound(_)) => Ok(None),
-            found => found.map(|(mount, _)| Some(mount)),
+            found => found.map(|(connection, _)| Some(connection)),
         }
     }
 
     fn call(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         root: &crate::mount::Root,
         operation: OperationId,
         attempt: u32,
@@ -240,7 +242,7 @@ impl Leases {
     ) -> Call {
         Call {
             role_name: Some(role.clone()),
-            ..mount.call(operation, attempt, principal, root)
+            ..connection.call(operation, attempt, principal, root)
         }
     }
 }

@@ -22,13 +22,13 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
-use lessor_store::{RoleRow, Storage};
+use lessor_store::{NewRole, RoleRow, Storage};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, Mounts},
+    mount::{Choice, Chosen, Connection, Mount, Mounts, show_choice},
     rotation::Rotations,
 };
 
@@ -83,7 +83,7 @@ impl Roles {
     }
 
     /// Changes the fields of a role that `body` names, or makes a new role of them.
-    /// It is proven against upstream where the mount has a config. Answers what there
+    /// It is proven against upstream where its connection has a config. Answers what there
     /// is to warn of.
     ///
     /// # Errors
@@ -129,9 +129,18 @@ impl Roles {
         for _ in 0..CHANGES {
             let former = self.storage.current_role(mount.id, name.clone()).await?;
             let kept = former.as_ref().filter(|_| !anew);
-            let (host, document) = self.merged(&mount, &plugin, kept, body.clone())?;
+            let mut body = body.clone();
+            let role_schema = &plugin.provider.descriptor().role_schema;
+            let choice = Choice::take(&mut body, role_schema).map_err(Refusal::Invalid)?;
+            let (mut host, document) = self.merged(&mount, &plugin, kept, body)?;
+            let stands = kept.map(|row| (row.connection, row.host.db_name.clone()));
+            let Chosen {
+                connection,
+                db_name,
+            } = self.mounts.chosen(path, choice, stands).await?;
+            host.db_name = db_name;
             let mut warnings = self
-                .proven(&mount, &plugin, name, &document, &requester)
+                .proven(&connection, &plugin, name, &document, &requester)
                 .await?;
             if host.max_ttl == Some(Length::Never) && mount.spec.tune.max_lease_ttl != Length::Never
             {
@@ -146,13 +155,19 @@ impl Roles {
                 &role_context(mount.id, name),
                 document.to_string().as_bytes(),
             )?;
+            let of = connection.id;
+            let new = NewRole {
+                mount_id: mount.id,
+                name: name.clone(),
+                connection: of,
+                host,
+                document: sealed,
+                created_at: now,
+            };
             let former = former.map(|row| row.id);
-            let replaced =
-                self.storage
-                    .replace_role(mount.id, name.clone(), former, host, sealed, now);
-            if replaced.await? {
+            if self.storage.replace_role(new, former).await? {
                 // What a lease of it waits for may have been mended with it.
-                self.storage.wake_revocations(mount.id, now).await?;
+                self.storage.wake_revocations(of, now).await?;
                 let (mount, role) = (path.clone(), name.clone());
                 Event::RoleWritten { mount, role }.record();
                 return Ok(warnings);
@@ -212,26 +227,26 @@ impl Roles {
         Ok((host, document))
     }
 
-    /// Has a role tried upstream, where the mount has a config. What there is to
+    /// Has a role tried upstream, where its connection has a config. What there is to
     /// warn of.
     async fn proven(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         name: &RoleName,
         document: &Value,
         requester: &Requester,
     ) -> Result<Vec<String>, Refusal> {
-        match self.mounts.root(mount, plugin).await {
+        match self.mounts.root(connection, plugin).await {
             Ok(_) => {
                 let document = filled(plugin, document.clone())?;
                 self.rotations
-                    .prove_role(mount, plugin, name, &document, requester)
+                    .prove_role(connection, plugin, name, &document, requester)
                     .await
             }
             Err(Refusal::Invalid(_)) => Ok(vec![format!(
                 "the role is not proven yet: mount {} has no config",
-                mount.path()
+                connection.title()
             )]),
             Err(other) => Err(other),
         }
@@ -252,9 +267,12 @@ impl Roles {
         if plugin.role.check("role", &mut whole).is_err() {
             whole = parsed;
         }
-        let mut shown = schema::redact(&plugin.provider.descriptor().role_schema, &whole);
+        let role_schema = &plugin.provider.descriptor().role_schema;
+        let mut shown = schema::redact(role_schema, &whole);
         if let Value::Object(map) = &mut shown {
             row.host.put_into(map);
+            let connection = self.connection(&row)?;
+            show_choice(map, role_schema, &connection, row.host.db_name.as_deref());
         }
         Ok(shown)
     }
@@ -317,6 +335,17 @@ impl Roles {
             Some(row) => Ok(row),
             None => Err(self.unknown(mount, name).await),
         }
+    }
+
+    /// The connection that a role is for.
+    ///
+    /// # Errors
+    /// `NotFound`, which no stored role can meet.
+    pub fn connection(&self, row: &RoleRow) -> Result<Arc<Connection>, Refusal> {
+        let gone = || Refusal::NotFound(format!("the connection of role {} is gone", row.name));
+        self.mounts
+            .connection_by_id(row.connection)
+            .ok_or_else(gone)
     }
 
     /// The version of a role that a lease was made with.

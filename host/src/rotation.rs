@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
-    id::{MountPath, OperationId},
+    id::{ConnectionName, MountPath, OperationId},
     provider::{Failure, FailureClass, Requester, Rotation, Validation},
     refusal::Refusal,
 };
@@ -34,7 +34,7 @@ use crate::{
     backoff,
     catalog::Plugin,
     fault,
-    mount::{Mount, Mounts, Root, RotationTurn, config_context, give_up_at},
+    mount::{Connection, Mounts, Root, RotationTurn, config_context, give_up_at},
     nudge::Nudge,
 };
 
@@ -59,7 +59,7 @@ pub struct RotationOutcome {
     pub metadata: Value,
 }
 
-/// Rotations of all mounts.
+/// Rotations of all connections.
 #[derive(Debug)]
 pub struct Rotations {
     storage: Storage,
@@ -88,7 +88,7 @@ impl Rotations {
         }
     }
 
-    /// Renews a mount's root credential. An open rotation that a crash or a
+    /// Renews a connection's root credential. An open rotation that a crash or a
     /// fault interrupted is brought to its end instead. Dropped half way, it
     /// stays open and goes on when it is due.
     ///
@@ -98,31 +98,33 @@ impl Rotations {
     pub async fn rotate_root(
         &self,
         path: &MountPath,
+        name: &ConnectionName,
         requester: Option<Requester>,
     ) -> Result<RotationOutcome, Refusal> {
-        let mount = self.mounts.open(path)?;
-        mount.refuse_while_held()?;
-        let turn = mount.rotation_turn().await;
-        self.rotate_in_turn(&mount, requester, &turn).await
+        let connection = self.mounts.connection(path, name)?;
+        connection.refuse_while_held()?;
+        let turn = connection.rotation_turn().await;
+        self.rotate_in_turn(&connection, requester, &turn).await
     }
 
     /// [`Self::rotate_root`] by whoever has the turn.
     async fn rotate_in_turn(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         requester: Option<Requester>,
         turn: &RotationTurn,
     ) -> Result<RotationOutcome, Refusal> {
-        if let Some(outcome) = self.drive_open(mount, requester.clone(), turn).await? {
+        if let Some(outcome) = self.drive_open(connection, requester.clone(), turn).await? {
             return Ok(outcome);
         }
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
-        if let Some((account, other)) = self.mounts.sharing_root(mount, &plugin).await? {
+        let plugin = self.mounts.plugin(connection).await?;
+        let root = self.mounts.root(connection, &plugin).await?;
+        if let Some((account, other)) = self.mounts.sharing_root(connection, &plugin).await? {
             return Err(Refusal::Conflict(format!(
-                "{account:?} is the root credential of mount {other} too, which a rotation here would lock out: \
-                 give each mount an account of its own",
-                other = other.mount.path()
+                "{account:?} is the root credential of mount {} too, which a rotation here would lock out: \
+                 give each {} an account of its own",
+                other.connection.title(),
+                connection.kind_beside(&other.connection)
             )));
         }
         let now = self.clock.now();
@@ -131,55 +133,56 @@ impl Rotations {
             .storage
             .open_rotation(
                 operation,
-                mount.id,
+                connection.id,
                 root.version,
-                give_up_at(mount, now),
+                give_up_at(connection, now),
                 now,
             )
             .await?
         {
             return Err(Refusal::Conflict(format!(
                 "another rotation of {} was begun; try again",
-                mount.path()
+                connection.title()
             )));
         }
         fault::point("rotate.after_open");
         Event::RotationBegun {
-            mount: path_of(mount),
+            mount: path_of(connection),
+            connection: connection.name.clone(),
             operation,
             version: root.version,
         }
         .record();
-        self.drive_open(mount, requester, turn)
+        self.drive_open(connection, requester, turn)
             .await?
             .ok_or_else(|| {
                 Refusal::Conflict(format!(
                     "the rotation of {} was ended by a new config",
-                    mount.path()
+                    connection.title()
                 ))
             })
     }
 
-    /// The version of a mount's root credential in use.
+    /// The version of a connection's root credential in use.
     ///
     /// # Errors
-    /// `Invalid` where the mount has no config.
-    pub async fn version(&self, path: &MountPath) -> Result<u32, Refusal> {
-        let mount = self.mounts.open(path)?;
-        let plugin = self.mounts.plugin(&mount).await?;
-        Ok(self.mounts.root(&mount, &plugin).await?.version)
+    /// `Invalid` where the connection has no config.
+    pub async fn version(&self, path: &MountPath, name: &ConnectionName) -> Result<u32, Refusal> {
+        let connection = self.mounts.connection(path, name)?;
+        let plugin = self.mounts.plugin(&connection).await?;
+        Ok(self.mounts.root(&connection, &plugin).await?.version)
     }
 
-    /// A mount's open rotation, and its schedule.
+    /// A connection's open rotation, and its schedule.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn standing(
         &self,
-        mount: &Mount,
+        connection: &Connection,
     ) -> Result<(Option<RotationRow>, Option<RootSchedule>), Refusal> {
-        let rotation = self.storage.unsettled_rotation(mount.id).await?;
-        Ok((rotation, self.storage.schedule(mount.id).await?))
+        let rotation = self.storage.unsettled_rotation(connection.id).await?;
+        Ok((rotation, self.storage.schedule(connection.id).await?))
     }
 
     /// Takes up a failed rotation again. With `accept` also one that changes what is
@@ -188,17 +191,25 @@ impl Rotations {
     /// # Errors
     /// `Conflict` where none has failed, or where what it changes must be accepted;
     /// otherwise as [`Self::rotate_root`].
-    pub async fn retry(&self, path: &MountPath, accept: bool) -> Result<RotationOutcome, Refusal> {
-        let mount = self.mounts.open(path)?;
-        mount.refuse_while_held()?;
-        let turn = mount.rotation_turn().await;
-        let rotation = self.failed(&mount).await?;
-        let changes = self.staged_changes(&mount, &rotation).await?;
+    pub async fn retry(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+        accept: bool,
+    ) -> Result<RotationOutcome, Refusal> {
+        let connection = self.mounts.connection(path, name)?;
+        connection.refuse_while_held()?;
+        let turn = connection.rotation_turn().await;
+        let rotation = self.failed(&connection).await?;
+        let changes = self.staged_changes(&connection, &rotation).await?;
         if !accept && !changes.is_empty() {
             return Err(Refusal::Conflict(format!(
-                "the rotation of {path} {}: GET /v1/{path}/config shows it; take it with accept=true, or give it up with \
-                 POST /v1/{path}/rotate-root/abort",
-                staging::changed(&changes)
+                "the rotation of {title} {}: GET /v1/{config} shows it; take it with accept=true, or give it up with \
+                 POST /v1/{rotate}/abort",
+                staging::changed(&changes),
+                title = connection.title(),
+                config = connection.path_of("config"),
+                rotate = connection.path_of("rotate-root")
             )));
         }
         self.storage
@@ -206,12 +217,13 @@ impl Rotations {
             .await?;
         Event::RotationRetried {
             mount: path.clone(),
+            connection: name.clone(),
             operation: rotation.operation,
         }
         .record();
-        self.drive_open(&mount, None, &turn)
+        self.drive_open(&connection, None, &turn)
             .await?
-            .ok_or_else(|| no_failed_rotation(path))
+            .ok_or_else(|| no_failed_rotation(&connection))
     }
 
     /// Gives a failed rotation up: the root credential in use stays, and the staged one
@@ -220,46 +232,52 @@ impl Rotations {
     /// # Errors
     /// `Conflict` where none has failed, or where upstream may hold nothing but
     /// the new credential: giving that up would lose the root.
-    pub async fn abort(&self, path: &MountPath) -> Result<Option<String>, Refusal> {
-        let mount = self.mounts.open(path)?;
-        mount.refuse_while_held()?;
-        let _turn = mount.rotation_turn().await;
-        self.failed(&mount).await?;
+    pub async fn abort(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+    ) -> Result<Option<String>, Refusal> {
+        let connection = self.mounts.connection(path, name)?;
+        connection.refuse_while_held()?;
+        let _turn = connection.rotation_turn().await;
+        self.failed(&connection).await?;
         // Whether the former still works is a question to upstream, not to us.
-        self.give_up(&mount).await.map_err(|failure| {
+        self.give_up(&connection).await.map_err(|failure| {
             Refusal::Conflict(format!(
-                "the rotation of {path} cannot be given up, because the former root credential is not accepted \
-                 upstream ({failure}); retry it, or write a config that works"
+                "the rotation of {} cannot be given up, because the former root credential is not accepted upstream \
+                 ({failure}); retry it, or write a config that works",
+                connection.title()
             ))
         })?;
-        for rotation in self.ending(&mount).await? {
-            if let Err(refusal) = self.end(&mount, &rotation).await {
+        for rotation in self.ending(&connection).await? {
+            if let Err(refusal) = self.end(&connection, &rotation).await {
                 self.nudge.now();
                 return Ok(Some(format!(
-                    "a root credential of {path} is not ended upstream yet ({refusal}), and is tried again by itself"
+                    "a root credential of {} is not ended upstream yet ({refusal}), and is tried again by itself",
+                    connection.title()
                 )));
             }
         }
         Ok(None)
     }
 
-    /// Brings a mount's open rotation as far as it goes; none where none is open.
+    /// Brings a connection's open rotation as far as it goes; none where none is open.
     async fn drive_open(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         requester: Option<Requester>,
         _turn: &RotationTurn,
     ) -> Result<Option<RotationOutcome>, Refusal> {
-        let Some(rotation) = self.storage.unsettled_rotation(mount.id).await? else {
+        let Some(rotation) = self.storage.unsettled_rotation(connection.id).await? else {
             return Ok(None);
         };
-        mount.refuse_while_held()?;
-        let plugin = self.mounts.plugin(mount).await?;
+        connection.refuse_while_held()?;
+        let plugin = self.mounts.plugin(connection).await?;
         // Takes no call slot: calls that hold one may be waiting for this very
-        // rotation, and a mount has one rotation at a time anyway.
+        // rotation, and a connection has one rotation at a time anyway.
         let rotation = match rotation.state {
             RotationState::Rotating => {
-                match self.make(mount, &plugin, rotation, requester).await? {
+                match self.make(connection, &plugin, rotation, requester).await? {
                     Some(staged) => staged,
                     None => return Ok(None),
                 }
@@ -267,10 +285,10 @@ impl Rotations {
             RotationState::Proving => rotation,
             _ => {
                 let reason = rotation.last_error.as_deref();
-                return Err(waiting(mount, reason.unwrap_or("no reason recorded")));
+                return Err(waiting(connection, reason.unwrap_or("no reason recorded")));
             }
         };
-        let outcome = self.prove_and_promote(mount, &plugin, rotation).await;
+        let outcome = self.prove_and_promote(connection, &plugin, rotation).await;
         self.nudge.now();
         outcome.map(Some)
     }
@@ -278,18 +296,18 @@ impl Rotations {
     /// `rotating`: asks upstream for a new root credential and stores it.
     async fn make(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         rotation: RotationRow,
         requester: Option<Requester>,
     ) -> Result<Option<RotationRow>, Refusal> {
-        let root = self.mounts.root(mount, plugin).await?;
+        let root = self.mounts.root(connection, plugin).await?;
         let config = self.mounts.unseal(&root)?;
         self.storage
-            .begin_rotation_attempt(rotation.operation, give_up_at(mount, self.clock.now()))
+            .begin_rotation_attempt(rotation.operation, give_up_at(connection, self.clock.now()))
             .await?;
         let attempt = rotation.attempts.saturating_add(1);
-        let mut call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
+        let mut call = connection.call(rotation.operation, attempt, PRINCIPAL, &root);
         call.requester = requester;
         let rotated = match plugin
             .provider
@@ -306,7 +324,8 @@ impl Rotations {
                         .forget_rotation(rotation.operation, self.clock.now())
                         .await?;
                     Event::RotationAbandoned {
-                        mount: path_of(mount),
+                        mount: path_of(connection),
+                        connection: connection.name.clone(),
                         operation: rotation.operation,
                         reason: failure.to_string(),
                     }
@@ -320,14 +339,14 @@ impl Rotations {
         fault::point("rotate.after_provider");
 
         let (document, held) = staging::judge(plugin, &config, rotated.secret, rotated.defect);
-        let version = self.storage.next_config_version(mount.id).await?;
+        let version = self.storage.next_config_version(connection.id).await?;
         let sealed = self.keyring.seal(
-            &config_context(mount.id, version),
+            &config_context(connection.id, version),
             document.expose().as_bytes(),
         )?;
         let now = self.clock.now();
         let config = NewConfig {
-            mount_id: mount.id,
+            of: connection.id,
             version,
             document: sealed,
             identity: None,
@@ -337,7 +356,7 @@ impl Rotations {
             created_at: now,
         };
         let next = match &held {
-            None => Ok(give_up_at(mount, now)),
+            None => Ok(give_up_at(connection, now)),
             Some(reason) => Err(reason.clone()),
         };
         let staged = self
@@ -345,20 +364,23 @@ impl Rotations {
             .stage_rotation(rotation.operation, config, next)
             .await?;
         fault::point("rotate.after_staged");
-        let (path, operation) = (path_of(mount), rotation.operation);
+        let (path, name) = (path_of(connection), connection.name.clone());
+        let operation = rotation.operation;
         if let Some(reason) = held.filter(|_| staged) {
             Event::RotationWaiting {
                 mount: path,
+                connection: name,
                 operation,
                 version,
                 reason: reason.clone(),
             }
             .record();
-            return Err(waiting(mount, &reason));
+            return Err(waiting(connection, &reason));
         }
         if staged {
             Event::RotationStaged {
                 mount: path,
+                connection: name,
                 operation,
                 version,
             }
@@ -375,29 +397,29 @@ impl Rotations {
     /// `proving`: shows that the staged credential works, then puts it in use.
     async fn prove_and_promote(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         rotation: RotationRow,
     ) -> Result<RotationOutcome, Refusal> {
         let gone = || {
             Refusal::Conflict(format!(
                 "the rotation of {} was ended meanwhile",
-                mount.path()
+                connection.title()
             ))
         };
         let version = rotation.new_version.ok_or_else(gone)?;
         let row = self
             .storage
-            .config(mount.id, version)
+            .config(connection.id, version)
             .await?
             .ok_or_else(gone)?;
-        let staged = self.mounts.root_of(mount, plugin, &row)?;
+        let staged = self.mounts.root_of(connection, plugin, &row)?;
         let attempt = rotation.attempts.saturating_add(1);
         self.storage
-            .begin_rotation_attempt(rotation.operation, give_up_at(mount, self.clock.now()))
+            .begin_rotation_attempt(rotation.operation, give_up_at(connection, self.clock.now()))
             .await?;
         let validation = match self
-            .prove_patiently(mount, plugin, &staged, rotation.operation)
+            .prove_patiently(connection, plugin, &staged, rotation.operation)
             .await
         {
             Ok(validation) => validation,
@@ -409,7 +431,7 @@ impl Rotations {
         fault::point("rotate.after_proven");
 
         let now = self.clock.now();
-        let schedule = self.storage.schedule(mount.id).await?;
+        let schedule = self.storage.schedule(connection.id).await?;
         let (grace, next) = schedule.map_or((Duration::ZERO, None), |found| {
             (found.grace, found.schedule.next(Some(now), now))
         });
@@ -418,15 +440,16 @@ impl Rotations {
             .storage
             .promote_rotation(rotation, validation, retire_at, next, now)
             .await?;
-        mount.forget_root();
+        connection.forget_root();
         // Sessions of the former root credential are of no more use to anybody.
-        self.mounts.drop_parked(mount);
+        self.mounts.drop_parked(connection);
         if !promoted {
             return Err(gone());
         }
         fault::point("rotate.after_promoted");
         Event::RotationCompleted {
-            mount: path_of(mount),
+            mount: path_of(connection),
+            connection: connection.name.clone(),
             version,
         }
         .record();
@@ -438,13 +461,13 @@ impl Rotations {
 
     async fn prove(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         root: &Root,
         operation: OperationId,
     ) -> Result<Validation, Refusal> {
         let config = self.mounts.unseal(root)?;
-        let call = mount.call(operation, 1, PRINCIPAL, root);
+        let call = connection.call(operation, 1, PRINCIPAL, root);
         Ok(plugin
             .provider
             .validate_config(&call, &config, None)
@@ -455,17 +478,17 @@ impl Rotations {
     /// may need to honour it.
     async fn prove_patiently(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         staged: &Root,
         operation: OperationId,
     ) -> Result<Validation, Failure> {
         let propagation = Duration::from_secs(plugin.provider.descriptor().propagation_s.into());
-        let patience = (propagation + PATIENCE).min(mount.spec.tune.timeout);
+        let patience = (propagation + PATIENCE).min(connection.spec.tune.timeout);
         let mut waited = Duration::ZERO;
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match self.prove(mount, plugin, staged, operation).await {
+            let failure = match self.prove(connection, plugin, staged, operation).await {
                 Ok(validation) => return Ok(validation),
                 Err(Refusal::Provider(failure)) => failure,
                 Err(other) => {
@@ -515,9 +538,10 @@ impl Rotations {
         next: Option<Timestamp>,
         reason: String,
     ) {
-        let mount = self.mounts.by_id(rotation.mount_id);
+        let connection = self.mounts.connection_by_id(rotation.of);
         Event::RotationFailed {
-            mount: mount.map(|mount| path_of(&mount)),
+            mount: connection.as_deref().map(path_of),
+            connection: connection.map(|connection| connection.name.clone()),
             operation: rotation.operation,
             attempts,
             next,
@@ -526,31 +550,33 @@ impl Rotations {
         .record();
     }
 
-    async fn failed(&self, mount: &Mount) -> Result<RotationRow, Refusal> {
+    async fn failed(&self, connection: &Connection) -> Result<RotationRow, Refusal> {
         self.storage
-            .unsettled_rotation(mount.id)
+            .unsettled_rotation(connection.id)
             .await?
             .filter(|rotation| rotation.state == RotationState::Failed)
-            .ok_or_else(|| no_failed_rotation(mount.path()))
+            .ok_or_else(|| no_failed_rotation(connection))
     }
 }
 
-fn path_of(mount: &Mount) -> MountPath {
-    mount.path().clone()
+fn path_of(connection: &Connection) -> MountPath {
+    connection.path().clone()
 }
 
 /// What is said of a rotation that waits for the operator.
-fn waiting(mount: &Mount, reason: &str) -> Refusal {
+fn waiting(connection: &Connection, reason: &str) -> Refusal {
     Refusal::Conflict(format!(
-        "a rotation of {path} failed ({reason}); its new root credential is kept where there is one: \
-         retry it with POST /v1/{path}/rotate-root/retry or give it up with POST /v1/{path}/rotate-root/abort",
-        path = mount.path()
+        "a rotation of {title} failed ({reason}); its new root credential is kept where there is one: \
+         retry it with POST /v1/{rotate}/retry or give it up with POST /v1/{rotate}/abort",
+        title = connection.title(),
+        rotate = connection.path_of("rotate-root")
     ))
 }
 
-fn no_failed_rotation(path: &MountPath) -> Refusal {
+fn no_failed_rotation(connection: &Connection) -> Refusal {
     Refusal::Conflict(format!(
-        "no rotation of {path} has failed; there is nothing to retry or to give up"
+        "no rotation of {} has failed; there is nothing to retry or to give up",
+        connection.title()
     ))
 }
 

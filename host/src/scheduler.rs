@@ -4,9 +4,9 @@
 //! which end leases of any mount.
 //!
 //! It keeps nothing in memory that a restart would miss. It sleeps until the
-//! next due moment or a nudge, then takes from each mount at most as much as
-//! that mount has free call slots: a mount whose upstream hangs fills its own
-//! slots and delays nobody else. All mounts are looked after at the same time, and
+//! next due moment or a nudge, then takes from each connection at most as much as
+//! that one has free call slots: one whose upstream hangs fills its own
+//! slots and delays nobody else. All are looked after at the same time, and
 //! the next are taken while the outcome of the last is being stored, so that all of
 //! it shares one commit.
 
@@ -31,19 +31,19 @@ use crate::{
     account::Accounts,
     breaker::Admission,
     lease::Leases,
-    mount::{Mount, Mounts},
+    mount::{Connection, Mounts},
     nudge::Nudge,
     rotation::Rotations,
     token::Tokens,
 };
 
-/// Revocations and rotations of accounts under way at a time, over all mounts.
+/// Revocations and rotations of accounts under way at a time, over all connections.
 const TOTAL: usize = 256;
 
 /// How the work on leases shares the processors and the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pace {
-    /// Leases taken from one mount at a time.
+    /// Leases taken from one connection at a time.
     batch: usize,
     /// How long the scheduler waits for more room after there is some, so that it
     /// looks and claims once for all of it.
@@ -68,8 +68,8 @@ const BESIDE_CALLERS: Pace = Pace {
 /// How long after a request for a credential others are expected.
 const CALLERS_STAY: Duration = Duration::from_secs(1);
 
-/// Static roles taken from one mount at a time. Each is claimed by a transaction
-/// of its own, and other mounts wait meanwhile.
+/// Static roles taken from one connection at a time. Each is claimed by a transaction
+/// of its own, and others wait meanwhile.
 const ACCOUNTS: usize = 16;
 
 /// How long the scheduler sleeps at most. Everything it does is due at a known
@@ -219,17 +219,17 @@ impl Work {
         pace(self.leases.last_asked(), now)
     }
 
-    /// Permits for at most as many attempts as `most`, and as a mount has call
+    /// Permits for at most as many attempts as `most`, and as a connection has call
     /// slots. None where there is no room for any.
-    fn room(&self, mount: &Mount, most: usize) -> Option<OwnedSemaphorePermit> {
+    fn room(&self, connection: &Connection, most: usize) -> Option<OwnedSemaphorePermit> {
         let most = most
-            .min(mount.free_slots())
+            .min(connection.free_slots())
             .min(self.total.available_permits());
         let permits = u32::try_from(most).ok().filter(|most| *most > 0)?;
         Arc::clone(&self.total).try_acquire_many_owned(permits).ok()
     }
 
-    /// Gives back what was not needed: another mount may have found no room
+    /// Gives back what was not needed: another connection may have found no room
     /// meanwhile.
     fn give_back(&self, permits: OwnedSemaphorePermit) {
         if permits.num_permits() > 0 {
@@ -241,7 +241,7 @@ impl Work {
     /// Begins all due work there is room for; the moment of the next, and the
     /// first failure of storage.
     async fn run_once(&self, now: Timestamp) -> (Option<Timestamp>, Option<Refusal>) {
-        // What fails for one mount is no reason to leave the others undone.
+        // What fails for one connection is no reason to leave the others undone.
         let (mut next, mut failed) = (None::<Timestamp>, None);
         let mut note = |outcome: Result<Option<Timestamp>, Refusal>| match outcome {
             Ok(due) => next = [next, due].into_iter().flatten().min(),
@@ -252,39 +252,36 @@ impl Work {
         if !self.mounts.any_held() {
             note(self.tokens.end_due(now).await);
         }
-        let mounts = self.mounts.every();
-        let mounts: Vec<Arc<Mount>> = mounts
-            .into_iter()
-            .filter(|mount| mount.held.is_none())
-            .collect();
+        let mut connections = self.mounts.every_connection();
+        connections.retain(|connection| connection.held.is_none());
         let (leases, accounts) = tokio::join!(
             join_all(
-                mounts
+                connections
                     .iter()
-                    .map(|mount| self.look_after_leases(mount, now))
+                    .map(|connection| self.look_after_leases(connection, now))
             ),
             join_all(
-                mounts
+                connections
                     .iter()
-                    .map(|mount| self.look_after_accounts(mount, now))
+                    .map(|connection| self.look_after_accounts(connection, now))
             ),
         );
         leases.into_iter().chain(accounts).for_each(note);
         (next, failed)
     }
 
-    /// Begins the due work on the leases of one mount; the moment of the next.
+    /// Begins the due work on the leases of one connection; the moment of the next.
     async fn look_after_leases(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
-        match self.leases.next_due(mount).await? {
-            Some(due) if due <= now => self.begin(mount, now).await,
-            None if !mount.live => {
-                self.mounts.remove_drained(mount).await?;
+        match self.leases.next_due(connection).await? {
+            Some(due) if due <= now => self.begin(connection, now).await,
+            None if !connection.live => {
+                self.mounts.remove_drained(&connection.mount).await?;
                 // A failed rotation may just have been given up, and be due.
-                let ending = self.rotations.ending(mount).await?;
+                let ending = self.rotations.ending(connection).await?;
                 Ok(ending.iter().filter_map(|rotation| rotation.due_at).min())
             }
             next => Ok(next),
@@ -294,38 +291,38 @@ impl Work {
     /// The same for its accounts.
     async fn look_after_accounts(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
-        match self.accounts.next_due(mount).await? {
+        match self.accounts.next_due(connection).await? {
             Some(due) if due <= now => {
-                self.begin_accounts(mount, now).await?;
+                self.begin_accounts(connection, now).await?;
                 Ok(None)
             }
             next => Ok(next),
         }
     }
 
-    /// Begins a mount's due work there is room for. Where upstream is taken to be
+    /// Begins a connection's due work there is room for. Where upstream is taken to be
     /// down, the moment to look again; otherwise an attempt that ends makes room.
     async fn begin(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
-        let Some(mut permits) = self.room(mount, self.pace(now).batch) else {
+        let Some(mut permits) = self.room(connection, self.pace(now).batch) else {
             return Ok(None);
         };
-        let most = match mount.admit(now) {
+        let most = match connection.admit(now) {
             Admission::Free => permits.num_permits(),
             Admission::Probe => 1,
             Admission::Until(then) => return Ok(Some(then)),
         };
-        let claimed = self.leases.claim_due(mount, now, most).await?;
+        let claimed = self.leases.claim_due(connection, now, most).await?;
         // Where what was looked at waits for its own time, there may be others behind;
         // where something was taken, it is looked again as soon as there is room.
         let next = match claimed.is_empty() {
-            true => self.leases.next_due(mount).await?,
+            true => self.leases.next_due(connection).await?,
             false => None,
         };
         for row in claimed {
@@ -333,26 +330,30 @@ impl Work {
             let Some(permit) = permits.split(1) else {
                 break;
             };
-            let (leases, mount) = (Arc::clone(&self.leases), Arc::clone(mount));
+            let (leases, connection) = (Arc::clone(&self.leases), Arc::clone(connection));
             let room = Arc::clone(&self.room);
             self.attempt(permit, async move {
-                let outcome = leases.end_upstream(&mount, &row).await;
+                let outcome = leases.end_upstream(&connection, &row).await;
                 room.notify_one();
                 // Recorded either way; the reason is in the log and the row.
-                let _ = leases.record_end(&mount, row, outcome).await;
+                let _ = leases.record_end(&connection, row, outcome).await;
             });
         }
         self.give_back(permits);
         Ok(next)
     }
 
-    async fn begin_accounts(&self, mount: &Arc<Mount>, now: Timestamp) -> Result<(), Refusal> {
-        let Some(mut permits) = self.room(mount, ACCOUNTS) else {
+    async fn begin_accounts(
+        &self,
+        connection: &Arc<Connection>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(mut permits) = self.room(connection, ACCOUNTS) else {
             return Ok(());
         };
         let claimed = self
             .accounts
-            .claim_due(mount, now, permits.num_permits())
+            .claim_due(connection, now, permits.num_permits())
             .await?;
         if claimed.is_empty() {
             // Missed windows were put off: there may be others behind them.
@@ -362,8 +363,11 @@ impl Work {
             let Some(permit) = permits.split(1) else {
                 break;
             };
-            let (accounts, mount) = (Arc::clone(&self.accounts), Arc::clone(mount));
-            self.attempt(permit, async move { accounts.advance(&mount, row).await });
+            let (accounts, connection) = (Arc::clone(&self.accounts), Arc::clone(connection));
+            self.attempt(
+                permit,
+                async move { accounts.advance(&connection, row).await },
+            );
         }
         self.give_back(permits);
         Ok(())

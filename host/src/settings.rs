@@ -1,4 +1,4 @@
-//! A mount's config: the root credential as the operator writes it, proven
+//! A connection's config: the root credential as the operator writes it, proven
 //! before it is stored.
 //!
 //! The host's own fields in the body
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use lessor_model::{
     clock::Clock,
     event::Event,
-    id::{MountPath, OperationId},
+    id::{ConnectionName, MountPath, OperationId},
     provider::{Call, FailureClass, Requester},
     refusal::Refusal,
     schema,
@@ -30,7 +30,7 @@ pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, Mounts, RotationTurn, account_of, config_context, endpoints},
+    mount::{Connection, Mounts, RotationTurn, account_of, config_context, endpoints},
     rotation::Rotations,
 };
 
@@ -46,13 +46,13 @@ pub struct Written {
 /// A config that was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// Leases that the mount has.
+    /// Leases that were made by it.
     pub leases: usize,
     /// Whether a config is needed to end them.
     pub is_needed: bool,
 }
 
-/// A mount's config as shown.
+/// A connection's config as shown.
 #[derive(Clone, Debug)]
 pub struct ConfigView {
     /// The provider's part, secrets redacted.
@@ -83,7 +83,7 @@ pub struct OpenRotation {
     pub changes: Vec<String>,
 }
 
-/// The configs of all mounts.
+/// The configs of all connections.
 #[derive(Debug)]
 pub struct Settings {
     storage: Storage,
@@ -121,11 +121,12 @@ impl Settings {
     pub async fn write(
         &self,
         path: &MountPath,
+        name: &ConnectionName,
         body: Value,
         requester: Requester,
     ) -> Result<Written, Refusal> {
-        let mount = self.mounts.open(path)?;
-        let plugin = self.mounts.plugin(&mount).await?;
+        let connection = self.mounts.named(path, name).await?;
+        let plugin = self.mounts.plugin(&connection).await?;
         let Value::Object(mut named) = body else {
             return Err(Refusal::Invalid("config must be a JSON object".into()));
         };
@@ -133,23 +134,25 @@ impl Settings {
         fields::take_shown(&descriptor.config_schema, &mut named).map_err(Refusal::Invalid)?;
         let now = self.clock.now();
         // No rotation may stage a successor of a config that is being replaced.
-        let turn = mount.rotation_turn().await;
-        let former = self.storage.schedule(mount.id).await?;
+        let turn = connection.rotation_turn().await;
+        let former = self.storage.schedule(connection.id).await?;
         let asked = Asked::take(&mut named, former, now).map_err(Refusal::Invalid)?;
         let document = self
-            .whole(&mount, &plugin, named, asked.replace, &turn)
+            .whole(&connection, &plugin, named, asked.replace, &turn)
             .await?;
-        let mut warnings = self.refuse_owned(&mount, &plugin, &document).await?;
+        let mut warnings = self.refuse_owned(&connection, &plugin, &document).await?;
         let document = Secret::new(document.to_string());
-        let version = self.storage.next_config_version(mount.id).await?;
+        let version = self.storage.next_config_version(connection.id).await?;
         let call = Call {
             operation: OperationId::new(now)?,
             attempt: 1,
             role_name: None,
             principal_name: "validate-config".into(),
             requester: Some(requester.clone()),
-            timeout: mount.spec.tune.timeout,
-            scope: self.mounts.scope(&mount, &plugin, version, &document)?,
+            timeout: connection.spec.tune.timeout,
+            scope: self
+                .mounts
+                .scope(&connection, &plugin, version, &document)?,
         };
         let validation = plugin
             .provider
@@ -157,11 +160,11 @@ impl Settings {
             .await?;
 
         let sealed = self.keyring.seal(
-            &config_context(mount.id, version),
+            &config_context(connection.id, version),
             document.expose().as_bytes(),
         )?;
         let config = NewConfig {
-            mount_id: mount.id,
+            of: connection.id,
             version,
             document: sealed,
             identity: validation.identity,
@@ -170,7 +173,9 @@ impl Settings {
             retires: None,
             created_at: now,
         };
-        let is_new_root = self.is_another_root(&mount, &plugin, &document).await?;
+        let is_new_root = self
+            .is_another_root(&connection, &plugin, &document)
+            .await?;
         let rotates = asked.schedule.on_config && (asked.rotate || is_new_root);
         let replaced = self
             .storage
@@ -181,26 +186,29 @@ impl Settings {
         }
         if !replaced {
             return Err(Refusal::Conflict(format!(
-                "the config of {path} was changed meanwhile; write it again"
+                "the config of {} was changed meanwhile; write it again",
+                connection.title()
             )));
         }
-        mount.forget_root();
-        self.mounts.drop_parked(&mount);
-        self.storage.wake_revocations(mount.id, now).await?;
-        self.storage.wake_accounts(mount.id, now).await?;
+        connection.forget_root();
+        self.mounts.drop_parked(&connection);
+        self.mounts.wake(&connection).await?;
         drop(turn);
-        let mount_path = path.clone();
         Event::ConfigWritten {
-            mount: mount_path,
+            mount: path.clone(),
+            connection: name.clone(),
             version,
         }
         .record();
 
+        if !name.is_default() && version == 1 {
+            warnings.extend(self.otherwise_called(&connection).await?);
+        }
         if rotates {
-            warnings.extend(self.rotate_written(&mount, version, requester).await?);
+            warnings.extend(self.rotate_written(&connection, version, requester).await?);
         }
         Ok(Written {
-            view: self.read(path).await?,
+            view: self.read(path, name).await?,
             warnings,
         })
     }
@@ -208,14 +216,14 @@ impl Settings {
     /// The whole config that a write makes: what it names, over what is stored.
     async fn whole(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Plugin,
         named: Map<String, Value>,
         replace: bool,
         turn: &RotationTurn,
     ) -> Result<Value, Refusal> {
         let schema = &plugin.provider.descriptor().config_schema;
-        let mut stored = self.stored(mount).await?;
+        let mut stored = self.stored(connection).await?;
         let reuses = |stored: &Value| {
             let mut any = named.values().any(schema::is_redacted);
             let kept = Value::Object(schema::kept(stored, &named));
@@ -224,8 +232,8 @@ impl Settings {
         };
         if stored.as_ref().is_some_and(reuses) {
             // An open rotation may have replaced the secret that would be written again.
-            self.rotations.catch_up(mount, turn).await;
-            stored = self.stored(mount).await?;
+            self.rotations.catch_up(connection, turn).await;
+            stored = self.stored(connection).await?;
         }
         let reuses = stored.as_ref().is_some_and(reuses);
         let keeps = !replace && stored.is_some();
@@ -256,35 +264,41 @@ impl Settings {
     /// stored and what goes on is a warning: the write itself is done.
     async fn rotate_written(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         version: u32,
         requester: Requester,
     ) -> Result<Option<String>, Refusal> {
-        let path = mount.path();
-        let Err(refusal) = self.rotations.rotate_root(path, Some(requester)).await else {
+        let path = connection.path();
+        let Err(refusal) = self
+            .rotations
+            .rotate_root(path, &connection.name, Some(requester))
+            .await
+        else {
             return Ok(None);
         };
-        let open = self.storage.unsettled_rotation(mount.id).await?;
+        let open = self.storage.unsettled_rotation(connection.id).await?;
         let is_unsupported = matches!(
             &refusal,
             Refusal::Provider(failure) if failure.class == FailureClass::Unsupported
         );
         let next = match open.map(|rotation| rotation.state) {
             Some(RotationState::Failed) => {
-                format!("the rotation waits for you: POST /v1/{path}/rotate-root/retry or /abort")
+                let rotate = connection.path_of("rotate-root");
+                format!("the rotation waits for you: POST /v1/{rotate}/retry or /abort")
             }
             Some(_) => "the rotation goes on by itself".to_owned(),
             None if is_unsupported => "it stays as it was written".to_owned(),
-            None if mount.held.is_some() => {
+            None if connection.held.is_some() => {
                 "it stays as it was written until you rotate it".to_owned()
             }
             None => {
-                self.rotations.retry_soon(mount, &refusal).await?;
+                self.rotations.retry_soon(connection, &refusal).await?;
                 "nothing was changed upstream, and it is tried again by itself".to_owned()
             }
         };
         Event::ConfigNotRotated {
             mount: path.clone(),
+            connection: connection.name.clone(),
             version,
             reason: refusal.to_string(),
             follows: next.clone(),
@@ -296,14 +310,31 @@ impl Settings {
         )))
     }
 
+    /// What is to be warned of where roles have the name of a new connection as their
+    /// `db_name` and are for the default one: there was no other when they were written.
+    async fn otherwise_called(&self, connection: &Connection) -> Result<Option<String>, Refusal> {
+        let name = &connection.name;
+        let found = self
+            .storage
+            .roles_called(connection.mount.id, name.to_string())
+            .await?;
+        Ok((!found.is_empty()).then(|| {
+            format!(
+                "these are for the connection default, though their db_name is {name}: {}; written again, a role is for \
+                 {name} from then on",
+                found.join(", ")
+            )
+        }))
+    }
+
     /// Whether a config shares no secret with the one in use, if any.
     async fn is_another_root(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         document: &Secret<String>,
     ) -> Result<bool, Refusal> {
-        let Some(former) = self.mounts.config(mount).await? else {
+        let Some(former) = self.mounts.config(connection).await? else {
             return Ok(true);
         };
         let schema = &plugin.provider.descriptor().config_schema;
@@ -322,16 +353,16 @@ impl Settings {
     /// has the same root.
     async fn refuse_owned(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         document: &Value,
     ) -> Result<Vec<String>, Refusal> {
         let Some(account) = account_of(document, None) else {
             return Ok(Vec::new());
         };
-        let neighbours = self.mounts.neighbours(mount, plugin, document).await?;
-        let others = neighbours.iter().map(|other| &*other.mount);
-        for owning in std::iter::once(mount).chain(others) {
+        let neighbours = self.mounts.neighbours(connection, plugin, document).await?;
+        let others = neighbours.iter().map(|other| &*other.connection);
+        for owning in std::iter::once(connection).chain(others) {
             let owner = self
                 .storage
                 .static_role_of(owning.id, account.clone())
@@ -339,7 +370,7 @@ impl Settings {
             if let Some(owner) = owner {
                 return Err(Refusal::Conflict(format!(
                     "config.username {account:?} belongs to static role {owner} of {}: name another, or remove it first",
-                    owning.path()
+                    owning.title()
                 )));
             }
         }
@@ -347,17 +378,18 @@ impl Settings {
         Ok(sharing
             .map(|other| {
                 format!(
-                    "{account:?} is the root credential of mount {} too, so neither mount rotates it: \
+                    "{account:?} is the root credential of mount {} too, so neither {kind} rotates it: \
                      give each an account of its own",
-                    other.mount.path()
+                    other.connection.title(),
+                    kind = connection.kind_beside(&other.connection)
                 )
             })
             .collect())
     }
 
     /// The config in use, opened.
-    async fn stored(&self, mount: &Mount) -> Result<Option<Value>, Refusal> {
-        let text = self.mounts.config(mount).await?;
+    async fn stored(&self, connection: &Connection) -> Result<Option<Value>, Refusal> {
+        let text = self.mounts.config(connection).await?;
         Ok(text.map(|text| serde_json::from_str(text.expose()).unwrap_or_default()))
     }
 
@@ -365,42 +397,46 @@ impl Settings {
     ///
     /// # Errors
     /// `NotFound` where there is no mount or no config.
-    pub async fn read(&self, path: &MountPath) -> Result<ConfigView, Refusal> {
-        let mount = self.mounts.open(path)?;
-        let plugin = self.mounts.plugin(&mount).await?;
-        let missing = || Refusal::NotFound(format!("mount {path} has no config"));
+    pub async fn read(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+    ) -> Result<ConfigView, Refusal> {
+        let connection = self.mounts.connection(path, name)?;
+        let plugin = self.mounts.plugin(&connection).await?;
+        let missing = || Refusal::NotFound(format!("mount {} has no config", connection.title()));
         let row = self
             .storage
-            .current_config(mount.id)
+            .current_config(connection.id)
             .await?
             .ok_or_else(missing)?;
-        let root = self.mounts.root_of(&mount, &plugin, &row)?;
+        let root = self.mounts.root_of(&connection, &plugin, &row)?;
         let document = self.mounts.unseal(&root)?;
         // What a provider made of it is in use where upstream takes it, JSON or not.
         let parsed: Value = serde_json::from_str(document.expose()).unwrap_or_default();
-        let schedule = self.storage.schedule(mount.id).await?;
+        let schedule = self.storage.schedule(connection.id).await?;
         Ok(ConfigView {
             config: schema::redact(&plugin.provider.descriptor().config_schema, &parsed),
             identity: row.identity,
             version: row.version,
             warnings: row.warnings,
             schedule: schedule.unwrap_or_else(fields::by_hand),
-            rotation: self.open_rotation(&mount, &plugin).await?,
-            ending: self.rotations.ending(&mount).await?,
+            rotation: self.open_rotation(&connection, &plugin).await?,
+            ending: self.rotations.ending(&connection).await?,
         })
     }
 
     async fn open_rotation(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
     ) -> Result<Option<OpenRotation>, Refusal> {
-        let Some(row) = self.storage.unsettled_rotation(mount.id).await? else {
+        let Some(row) = self.storage.unsettled_rotation(connection.id).await? else {
             return Ok(None);
         };
         Ok(Some(OpenRotation {
-            staged: self.staged(mount, plugin, &row).await?,
-            changes: self.rotations.staged_changes(mount, &row).await?,
+            staged: self.staged(connection, plugin, &row).await?,
+            changes: self.rotations.staged_changes(connection, &row).await?,
             row,
         }))
     }
@@ -409,18 +445,18 @@ impl Settings {
     /// secret anywhere.
     async fn staged(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         rotation: &RotationRow,
     ) -> Result<Option<Value>, Refusal> {
         let row = match rotation.new_version {
-            Some(version) => self.storage.config(mount.id, version).await?,
+            Some(version) => self.storage.config(connection.id, version).await?,
             None => None,
         };
         let Some(row) = row else { return Ok(None) };
         let text = self
             .mounts
-            .unseal(&*self.mounts.root_of(mount, plugin, &row)?)?;
+            .unseal(&*self.mounts.root_of(connection, plugin, &row)?)?;
         let Ok(mut document) = serde_json::from_str(text.expose()) else {
             return Ok(None);
         };
@@ -436,23 +472,26 @@ impl Settings {
     /// # Errors
     /// `NotFound` where there is no mount or no config; `Conflict` where something
     /// is not ended, or could not be, and everything stays.
-    pub async fn remove(&self, path: &MountPath, force: bool) -> Result<Removed, Refusal> {
-        let mount: Arc<Mount> = self.mounts.open(path)?;
-        let missing = || Refusal::NotFound(format!("mount {path} has no config"));
-        let turn = mount.rotation_turn().await;
-        if self.storage.current_config(mount.id).await?.is_none() {
+    pub async fn remove(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+        force: bool,
+    ) -> Result<Removed, Refusal> {
+        let connection = self.mounts.connection(path, name)?;
+        let title = connection.title();
+        let missing = || Refusal::NotFound(format!("mount {title} has no config"));
+        let turn = connection.rotation_turn().await;
+        if self.storage.current_config(connection.id).await?.is_none() {
             return Err(missing());
         }
         // What cannot tell is taken to need it.
-        let plugin = self.mounts.plugin(&mount).await;
+        let plugin = self.mounts.plugin(&connection).await;
         let is_needed = plugin.is_ok_and(|plugin| plugin.provider.descriptor().leaves_state);
-        let leases = self
-            .storage
-            .total_leases(mount.id, None, OperationId::GREATEST)
-            .await?;
+        let leases = self.storage.leases_by_connection(connection.id).await?;
         let leased = || {
             Refusal::Conflict(format!(
-                "the config of {path} stays, because without it none of the mount's {leases} leases can be ended \
+                "the config of {title} stays, because without it none of its {leases} leases can be ended \
                  upstream. With revoke=true they are ended first. With force=true it is removed all the same: they \
                  then work on past their ends, and are ended once there is a config again"
             ))
@@ -461,15 +500,15 @@ impl Settings {
             return Err(leased());
         }
         let mut left = None;
-        if let Err(stuck) = self.rotations.settle(&mount, &turn).await {
+        if let Err(stuck) = self.rotations.settle(&connection, &turn).await {
             if !force {
                 return Err(Refusal::Conflict(format!(
-                    "the config of {path} stays, because a root credential that a rotation made or replaced is not \
+                    "the config of {title} stays, because a root credential that a rotation made or replaced is not \
                      ended upstream: {stuck}. With force=true it is removed all the same, and what is left is ended \
                      once there is a config again"
                 )));
             }
-            tracing::warn!(mount = %path, reason = %stuck, "erases a config although a root credential is left to be ended");
+            tracing::warn!(mount = %title, reason = %stuck, "erases a config although a root credential is left to be ended");
             left = Some(stuck.to_string());
         }
         fault::point("config.after_settled");
@@ -477,7 +516,7 @@ impl Settings {
         let now = self.clock.now();
         match self
             .storage
-            .erase_config(mount.id, unless_leased, now)
+            .erase_config(connection.id, unless_leased, now)
             .await?
         {
             Erasure::Done => {}
@@ -485,10 +524,11 @@ impl Settings {
             // Made while upstream was asked.
             Erasure::Leased => return Err(leased()),
         }
-        mount.forget_root();
-        self.mounts.drop_parked(&mount);
+        connection.forget_root();
+        self.mounts.drop_parked(&connection);
         Event::ConfigErased {
             mount: path.clone(),
+            connection: name.clone(),
             left,
         }
         .record();

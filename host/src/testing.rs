@@ -20,12 +20,12 @@ use crate::{
     config::TokenRules,
     engine::Engine,
     lease::{IssueRequest, Issued},
-    mount::MountSpec,
+    mount::{Connection, MountSpec},
 };
 use async_trait::async_trait;
 use lessor_model::{
     clock::{Clock, Timestamp},
-    id::{Digest, MountPath, OperationId, RoleName},
+    id::{ConnectionName, Digest, MountPath, OperationId, RoleName},
     mount::Tune,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
@@ -593,11 +593,20 @@ impl Engine {
         };
         self.mounts.create(spec).await.unwrap();
         let root = json!({"password": "initial"});
-        let written = self.settings.write(path, root, requester()).await;
+        let written = self
+            .settings
+            .write(path, &ConnectionName::DEFAULT, root, requester())
+            .await;
         written.unwrap();
         let role = json!({"default_ttl": "1h", "max_ttl": "2h"});
         let written = self.roles.write(path, &reader(), role, requester()).await;
         written.unwrap();
+    }
+
+    /// The connection of the mount `db`.
+    pub(crate) fn connected(&self) -> Arc<Connection> {
+        let found = self.mounts.connection(&db(), &ConnectionName::DEFAULT);
+        found.unwrap()
     }
 
     pub(crate) async fn issue(&self) -> Result<Issued, Refusal> {

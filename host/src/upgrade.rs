@@ -245,9 +245,13 @@ impl Upgrades {
     async fn misfits_of(&self, mount: &Mount, plugin: &Plugin) -> Result<Vec<String>, Refusal> {
         let path = mount.path();
         let mut misfits = Vec::new();
-        if let Some(config) = self.mounts.config(mount).await? {
-            let misfit = misfit(&plugin.config, "config", &config);
-            misfits.extend(misfit.map(|reason| format!("the config of mount {path}: {reason}")));
+        for connection in self.mounts.connections_of(mount) {
+            if let Some(config) = self.mounts.config(&connection).await? {
+                let misfit = misfit(&plugin.config, "config", &config);
+                let title = connection.title();
+                misfits
+                    .extend(misfit.map(|reason| format!("the config of mount {title}: {reason}")));
+            }
         }
         for name in self.roles.list(path).await? {
             let row = self.roles.current(mount, &name.parse()?).await?;

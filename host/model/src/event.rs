@@ -15,7 +15,7 @@ use tracing::Value;
 
 use crate::{
     clock::Timestamp,
-    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
+    id::{ConnectionName, Digest, LeaseId, MountPath, OperationId, RoleName},
 };
 
 /// The module that alone makes events of changes: what `audit` knows them by.
@@ -105,7 +105,15 @@ macro_rules! texts {
     )+};
 }
 
-texts!(LeaseId, MountPath, RoleName, OperationId, Digest, IpAddr);
+texts!(
+    LeaseId,
+    MountPath,
+    ConnectionName,
+    RoleName,
+    OperationId,
+    Digest,
+    IpAddr
+);
 
 macro_rules! plain {
     ($($type:ty: $kind:ident),+) => {$(
@@ -189,6 +197,9 @@ macro_rules! meaning {
     };
     (count) => {
         "How many"
+    };
+    (connection) => {
+        "Name of the mount's connection"
     };
     (credential) => {
         "Id of the credential upstream"
@@ -478,12 +489,12 @@ events! {
 
     "lessor::settings" {
         /// A config was written: a root credential, or what stands beside it.
-        ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, version: u32 }
+        ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, connection: ConnectionName, version: u32 }
         /// The root credential of a new config was to be rotated at once, and was not.
         ConfigNotRotated = "config.not_rotated", warn, "wrote a config and could not rotate its root credential",
-            { mount: MountPath, version: u32, reason: String, follows: String }
+            { mount: MountPath, connection: ConnectionName, version: u32, reason: String, follows: String }
         /// A config was erased.
-        ConfigErased = "config.erased", info, "erased a config", { mount: MountPath, left: Option<String> }
+        ConfigErased = "config.erased", info, "erased a config", { mount: MountPath, connection: ConnectionName, left: Option<String> }
     }
 
     "lessor::role" {
@@ -528,53 +539,53 @@ events! {
             { mount: MountPath, credential: String, reason: String }
         /// Upstream does not answer; the leases of the mount are ended one at a time until it does.
         UpstreamLost = "upstream.lost", warn,
-            "upstream does not answer: leases are tried one at a time until it does", { mount: MountPath, reason: String }
+            "upstream does not answer: leases are tried one at a time until it does", { mount: MountPath, connection: ConnectionName, reason: String }
         /// Upstream answers again, and what failed meanwhile is tried at once.
-        UpstreamReturned = "upstream.returned", info, "upstream answers again", { mount: MountPath }
+        UpstreamReturned = "upstream.returned", info, "upstream answers again", { mount: MountPath, connection: ConnectionName }
     }
 
     "lessor::rotation" {
         /// A rotation of a root credential was begun.
         RotationBegun = "rotation.begun", info, "began the rotation of a root credential",
-            { mount: MountPath, operation: OperationId, version: u32 }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId, version: u32 }
         /// A rotation that changed nothing upstream was given up.
         RotationAbandoned = "rotation.abandoned", info, "gave up a rotation that changed nothing upstream",
-            { mount: MountPath, operation: OperationId, reason: String }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId, reason: String }
         /// A new root credential was made and stored, and is to prove itself.
         RotationStaged = "rotation.staged", info, "staged a root credential",
-            { mount: MountPath, operation: OperationId, version: u32 }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId, version: u32 }
         /// A new root credential was made that nobody takes into use without the operator.
         RotationWaiting = "rotation.waiting", error, "staged a root credential that waits for the operator",
-            { mount: MountPath, operation: OperationId, version: u32, reason: String }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId, version: u32, reason: String }
         /// A new root credential has proven itself and is in use.
-        RotationCompleted = "rotation.completed", info, "rotated a root credential", { mount: MountPath, version: u32 }
+        RotationCompleted = "rotation.completed", info, "rotated a root credential", { mount: MountPath, connection: ConnectionName, version: u32 }
         /// A step of a rotation failed; without a time for the next attempt it waits for the operator.
         RotationFailed = "rotation.failed", warn, "a step of a rotation failed",
-            { mount: Option<MountPath>, operation: OperationId, attempts: u32, next: Option<Timestamp>, reason: String }
+            { mount: Option<MountPath>, connection: Option<ConnectionName>, operation: OperationId, attempts: u32, next: Option<Timestamp>, reason: String }
         /// The operator has a failed rotation taken up again.
         RotationRetried = "rotation.retried", info, "took up a failed rotation again",
-            { mount: MountPath, operation: OperationId }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId }
         /// A rotation was given up whose new root credential, if there is one, is ended.
-        RotationGivenUp = "rotation.given_up", info, "gave up a rotation", { mount: MountPath, operation: OperationId }
+        RotationGivenUp = "rotation.given_up", info, "gave up a rotation", { mount: MountPath, connection: ConnectionName, operation: OperationId }
         /// A former root credential was ended upstream.
         RotationFormerEnded = "rotation.former_ended", info, "ended a former root credential",
-            { mount: MountPath, version: u32 }
+            { mount: MountPath, connection: ConnectionName, version: u32 }
         /// What a rotation made that was given up was ended upstream.
         RotationUndone = "rotation.undone", info, "ended what a rotation made that was given up",
-            { mount: MountPath, operation: OperationId, version: Option<u32> }
+            { mount: MountPath, connection: ConnectionName, operation: OperationId, version: Option<u32> }
         /// Root credentials that rotations left were dropped by force.
         RotationForced = "rotation.forced", warn,
             "dropped by force what rotations left to be ended: it may still work upstream",
-            { mount: MountPath, credentials: usize, reason: String }
+            { mount: MountPath, connection: ConnectionName, credentials: usize, reason: String }
         /// A rotation that cannot be read was set aside.
         RotationSetAside = "rotation.set_aside", error, "a rotation cannot be read and is left to the operator",
             { operation: String, reason: String }
         /// A scheduled rotation could not be begun, or failed.
         RotationPutOff = "rotation.put_off", error, "put a scheduled rotation off",
-            { mount: Option<MountPath>, next: Timestamp, reason: String }
+            { mount: Option<MountPath>, connection: Option<ConnectionName>, next: Timestamp, reason: String }
         /// The window of a scheduled rotation passed without one.
         RotationMissed = "rotation.missed", warn, "missed the window of a scheduled rotation",
-            { mount: MountPath, next: Option<Timestamp> }
+            { mount: MountPath, connection: ConnectionName, next: Option<Timestamp> }
     }
 
     "lessor::account" {

@@ -4,7 +4,7 @@
 //! new rows land at the end of their B-tree: measured, random keys halve the
 //! rate of a group commit. Its 26 characters are the last segment of a lease id.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -165,11 +165,12 @@ pub struct MountPath(String);
 
 /// First segments of paths below a mount that are the host's own, or kept for it: the
 /// documents of a provider are named otherwise.
-pub const HOST_PATHS: [&str; 10] = [
+pub const HOST_PATHS: [&str; 11] = [
     "config",
     "creds",
     "issue",
     "reconcile",
+    "reset",
     "roles",
     "rotate-role",
     "rotate-root",
@@ -184,8 +185,8 @@ const RESERVED: [&str; 5] = ["sys", "auth", "cubbyhole", "identity", "audit"];
 /// Longest mount path in bytes: it stands in every lease id.
 const MOUNT_PATH_LIMIT: usize = 128;
 
-/// Longest role name in bytes, for the same reason.
-const ROLE_NAME_LIMIT: usize = 128;
+/// Longest name of a role or connection in bytes; a role's stands in lease ids, too.
+const NAME_LIMIT: usize = 128;
 
 impl MountPath {
     /// The path without slashes at its ends.
@@ -261,13 +262,11 @@ impl FromStr for RoleName {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let fits = !text.is_empty() && text.len() <= ROLE_NAME_LIMIT && text != "." && text != "..";
-        if fits && text.bytes().all(is_name_byte) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidId::RoleName {
+        match is_one_segment(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(InvalidId::RoleName {
                 name: shorten(text),
-            })
+            }),
         }
     }
 }
@@ -279,6 +278,59 @@ impl fmt::Display for RoleName {
 }
 
 impl fmt::Debug for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The row of a connection. It survives whatever its mount or itself is called.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub i64);
+
+/// A connection's name within its mount: one segment.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ConnectionName(Cow<'static, str>);
+
+/// Segments that stand behind `config/` and `rotate-root/` for something else.
+const NO_CONNECTIONS: [&str; 3] = ["abort", "retry", "rotate-root"];
+
+impl ConnectionName {
+    /// The connection of whoever names none.
+    pub const DEFAULT: Self = Self(Cow::Borrowed("default"));
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the connection of whoever names none.
+    pub fn is_default(&self) -> bool {
+        *self == Self::DEFAULT
+    }
+}
+
+impl FromStr for ConnectionName {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let fits = is_one_segment(text) && !NO_CONNECTIONS.contains(&text);
+        match fits {
+            true => Ok(Self(Cow::Owned(text.to_owned()))),
+            false => Err(InvalidId::ConnectionName {
+                name: shorten(text),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ConnectionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ConnectionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -332,6 +384,12 @@ pub fn folded(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
+/// Whether a text can be one segment of a path, as names are.
+fn is_one_segment(text: &str) -> bool {
+    let fits = !text.is_empty() && text.len() <= NAME_LIMIT && text != "." && text != "..";
+    fits && text.bytes().all(is_name_byte)
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
@@ -372,6 +430,15 @@ pub enum InvalidId {
         "role name {name:?} cannot be used: a name is 1 to 128 letters, digits, `.`, `_` or `-`"
     )]
     RoleName {
+        /// What was given, cut to a readable length.
+        name: String,
+    },
+    /// Not a connection's name.
+    #[error(
+        "connection name {name:?} cannot be used: a name is 1 to 128 letters, digits, `.`, `_` or `-`, and none of \
+         abort, retry, rotate-root"
+    )]
+    ConnectionName {
         /// What was given, cut to a readable length.
         name: String,
     },
@@ -426,6 +493,28 @@ mod tests {
             let (_, named) = refused.split_once("is reserved (").unwrap();
             let named: Vec<&str> = named.trim_end_matches(')').split(", ").collect();
             assert_eq!(named, RESERVED);
+        }
+    }
+
+    #[test]
+    fn a_connections_name_is_a_segment_that_means_nothing_else() {
+        for (text, good) in [
+            ("default", true),
+            ("orders-eu.1", true),
+            ("", false),
+            ("a/b", false),
+            ("..", false),
+            ("retry", false),
+            ("abort", false),
+            ("rotate-root", false),
+        ] {
+            let name = text.parse::<ConnectionName>();
+            assert_eq!(name.is_ok(), good, "{text:?}");
+            assert_eq!(name.is_ok_and(|name| name.is_default()), text == "default");
+        }
+        let refused = "retry".parse::<ConnectionName>().unwrap_err().to_string();
+        for word in NO_CONNECTIONS {
+            assert!(refused.contains(word), "{refused}");
         }
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     clock::Timestamp,
     grants::Grants,
-    id::{Digest, MountPath, OperationId, RoleName},
+    id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId, RoleName},
     secret::Secret,
 };
 
@@ -41,8 +41,10 @@ pub struct Call {
 /// version: connections are parked and derived secrets are made within it.
 #[derive(Debug)]
 pub struct Scope {
-    /// The mount's row, which survives a remount.
-    pub mount_id: i64,
+    /// The connection's row, which survives a remount.
+    pub connection: ConnectionId,
+    /// The connection's name.
+    pub connection_name: ConnectionName,
     /// The mount's path.
     pub mount: MountPath,
     /// What the provider is told as the mount's path.

@@ -22,8 +22,8 @@ pub struct HostFields {
     pub name_template: String,
     /// Whether a lease ends with its requester's token.
     pub bind_to_token: bool,
-    /// Vault's clients name a connection here, and compare it when they read the
-    /// role; a mount has but one.
+    /// What a client calls the connection, where the connection has another name. Vault's
+    /// clients compare it when they read the role.
     #[serde(default)]
     pub db_name: Option<String>,
 }
@@ -83,11 +83,6 @@ impl HostFields {
             fields.bind_to_token =
                 weak::truth(&value).ok_or("bind_to_token must be true or false")?;
         }
-        match named("db_name") {
-            None => {}
-            Some(Value::String(name)) => fields.db_name = Some(name),
-            Some(_) => return Err("db_name must be a string".into()),
-        }
         match (fields.default_ttl, fields.max_ttl) {
             (Some(Length::Never), max) if max != Some(Length::Never) => {
                 Err("default_ttl is never, so max_ttl must be never, too".to_owned())
@@ -113,9 +108,6 @@ impl HostFields {
         document.insert("max_leases".into(), self.max_leases.into());
         document.insert("name_template".into(), self.name_template.clone().into());
         document.insert("bind_to_token".into(), self.bind_to_token.into());
-        if let Some(name) = &self.db_name {
-            document.insert("db_name".into(), name.clone().into());
-        }
     }
 }
 
@@ -166,10 +158,9 @@ mod tests {
     #[test]
     fn host_fields_are_split_from_the_providers() {
         let (fields, rest) = take(json!({
-            "default_ttl": "5m", "max_ttl": 3600, "max_leases": 3, "db_name": "orders", "grants": []
+            "default_ttl": "5m", "max_ttl": 3600, "max_leases": 3, "grants": []
         }))
         .unwrap();
-        assert_eq!(fields.db_name.as_deref(), Some("orders"));
         assert_eq!(
             (fields.default_ttl, fields.max_ttl, fields.max_leases),
             (
@@ -198,7 +189,6 @@ mod tests {
             (json!({"name_template": 7}), "name_template"),
             (json!({"name_template": "fixed"}), "name_template"),
             (json!({"bind_to_token": "yes"}), "bind_to_token"),
-            (json!({"db_name": 5}), "db_name"),
         ] {
             let error = take(document.clone()).unwrap_err();
             assert!(error.contains(field), "{document}: {error}");

@@ -83,7 +83,7 @@ macro_rules! ask {
         let (runnable, told) = (&$call.loaded.runnable, &$call.told);
         let mut session = runnable.session($call.loaded.digest, told.asking());
         let answer = timeout(told.timeout, async {
-            let owner = Some(told.scope.mount_id);
+            let owner = Some(told.scope.connection.0);
             runnable.wait(owner, &mut session.slots).await;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
             let $guest = $exports.load(&mut session.store, &instance)?;

@@ -39,7 +39,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use lessor_model::{clock::Clock, id::Digest, provider::Provider};
+use lessor_model::{
+    clock::Clock,
+    id::{ConnectionId, Digest},
+    provider::Provider,
+};
 use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
@@ -257,10 +261,10 @@ impl Sandbox {
         Ok(provider)
     }
 
-    /// Drops what a mount's calls have parked: its config or grants changed, or
-    /// it is gone.
-    pub fn drop_parked(&self, mount_id: i64) {
-        self.inner.outside.parked.drop_mount(mount_id);
+    /// Drops what calls by a connection of a mount have parked: its config or grants
+    /// changed, or it is gone.
+    pub fn drop_parked(&self, of: ConnectionId) {
+        self.inner.outside.parked.drop_all_of(of);
     }
 
     /// What the calls came to since the start, by plugin and mount.

@@ -157,11 +157,11 @@ pub(super) fn copied(account: &Arc<Account>, bytes: usize) -> Result<Held, Limit
 }
 
 impl CallState {
-    /// This call's mount, plugin and config, as the owner of a parked connection.
+    /// This call's connection, plugin and config, as the owner of a parked connection.
     fn owner(&self, key: String) -> wasmtime::Result<Owner> {
         let scope = self.reach.scope()?;
         Ok(Owner {
-            mount_id: scope.mount_id,
+            of: scope.connection,
             plugin: self.plugin,
             config_version: scope.config_version,
             key,

@@ -1,10 +1,10 @@
 //! Connections that wait between calls, held by the host and never by a guest.
 //!
-//! A connection is found again only by the mount, plugin digest and config
-//! version that left it, under the same key: it is authenticated as that
+//! A connection is found again only by the mount's connection, plugin digest and
+//! config version that left it, under the same key: it is authenticated as that
 //! config's root credential. It is dropped when it has idled, when upstream has
-//! closed it or said anything, when the mount's config changes, and when its
-//! grant is gone. Losing one costs a new connection, nothing else.
+//! closed it or said anything, when that config changes, and when its grant is
+//! gone. Losing one costs a new connection, nothing else.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use lessor_model::id::Digest;
+use lessor_model::id::{ConnectionId, Digest};
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -24,15 +24,15 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often idle ones are looked for while there are any.
 const SWEEP: Duration = Duration::from_secs(10);
 
-/// Connections of one mount: as many calls at once as usually reuse one.
-const PER_MOUNT: usize = 8;
+/// Connections of one owner: as many calls at once as usually reuse one.
+const PER_OWNER: usize = 8;
 
-/// Connections of one mount while calls come thick and fast: more of them end together
-/// than `PER_MOUNT`, to be followed by as many within the moment. Those beyond
-/// `PER_MOUNT` wait no longer than `SWEEP`.
+/// Connections of one owner while calls come thick and fast: more of them end together
+/// than `PER_OWNER`, to be followed by as many within the moment. Those beyond
+/// `PER_OWNER` wait no longer than `SWEEP`.
 const PER_BURST: usize = 32;
 
-/// Connections in total, so that many mounts do not use up file descriptors.
+/// Connections in total, so that many owners do not use up file descriptors.
 const TOTAL: usize = 512;
 
 /// Bytes of a key.
@@ -46,7 +46,7 @@ pub(super) struct Parked {
 
 #[derive(Default)]
 struct State {
-    mounts: HashMap<i64, Vec<Entry>>,
+    owners: HashMap<ConnectionId, Vec<Entry>>,
     total: usize,
     sweeping: bool,
 }
@@ -60,7 +60,8 @@ struct Entry {
 /// Who may take a connection back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
-    pub(super) mount_id: i64,
+    /// The mount's connection whose root credential it is.
+    pub(super) of: ConnectionId,
     pub(super) plugin: Digest,
     pub(super) config_version: u32,
     pub(super) key: String,
@@ -73,12 +74,12 @@ impl Parked {
             return;
         }
         let mut state = self.lock();
-        let mount = state.mounts.entry(owner.mount_id).or_default();
-        let crowded = mount.len() >= PER_BURST;
+        let entries = state.owners.entry(owner.of).or_default();
+        let crowded = entries.len() >= PER_BURST;
         if crowded {
-            mount.remove(0);
+            entries.remove(0);
         }
-        mount.push(Entry {
+        entries.push(Entry {
             owner,
             since: Instant::now(),
             connection,
@@ -102,10 +103,10 @@ impl Parked {
         }
     }
 
-    /// Drops the connections of a mount.
-    pub(super) fn drop_mount(&self, mount_id: i64) {
+    /// Drops what was left with the root credential of one connection of a mount.
+    pub(super) fn drop_all_of(&self, of: ConnectionId) {
         let mut state = self.lock();
-        if let Some(dropped) = state.mounts.remove(&mount_id) {
+        if let Some(dropped) = state.owners.remove(&of) {
             state.total -= dropped.len();
         }
     }
@@ -117,17 +118,17 @@ impl Parked {
     /// Drops what has idled; whether there is anything left to look at.
     fn sweep_once(&self) -> bool {
         let mut state = self.lock();
-        state.mounts.retain(|_, mount| {
+        state.owners.retain(|_, entries| {
             // The oldest come first.
-            let mut surplus = mount.len().saturating_sub(PER_MOUNT);
-            mount.retain(|entry| {
+            let mut surplus = entries.len().saturating_sub(PER_OWNER);
+            entries.retain(|entry| {
                 let patience = if surplus > 0 { SWEEP } else { IDLE };
                 surplus = surplus.saturating_sub(1);
                 entry.since.elapsed() < patience
             });
-            !mount.is_empty()
+            !entries.is_empty()
         });
-        state.total = state.mounts.values().map(Vec::len).sum();
+        state.total = state.owners.values().map(Vec::len).sum();
         state.sweeping = state.total > 0;
         state.sweeping
     }
@@ -135,11 +136,11 @@ impl Parked {
 
 impl State {
     fn take(&mut self, owner: &Owner) -> Option<Entry> {
-        let mount = self.mounts.get_mut(&owner.mount_id)?;
-        let index = mount.iter().rposition(|entry| entry.owner == *owner)?;
-        let entry = mount.remove(index);
-        if mount.is_empty() {
-            self.mounts.remove(&owner.mount_id);
+        let entries = self.owners.get_mut(&owner.of)?;
+        let index = entries.iter().rposition(|entry| entry.owner == *owner)?;
+        let entry = entries.remove(index);
+        if entries.is_empty() {
+            self.owners.remove(&owner.of);
         }
         self.total -= 1;
         Some(entry)
@@ -147,17 +148,17 @@ impl State {
 
     fn drop_oldest(&mut self) {
         let oldest = self
-            .mounts
+            .owners
             .iter()
-            .filter_map(|(mount, entries)| Some((entries.first()?.since, *mount)))
+            .filter_map(|(of, entries)| Some((entries.first()?.since, *of)))
             .min();
-        if let Some((_, mount)) = oldest
-            && let Some(entries) = self.mounts.get_mut(&mount)
+        if let Some((_, of)) = oldest
+            && let Some(entries) = self.owners.get_mut(&of)
         {
             entries.remove(0);
             self.total -= 1;
             if entries.is_empty() {
-                self.mounts.remove(&mount);
+                self.owners.remove(&of);
             }
         }
     }

@@ -29,9 +29,9 @@ impl Upstream {
     }
 }
 
-fn owner(mount_id: i64, config_version: u32, key: &str) -> Owner {
+fn owner(of: i64, config_version: u32, key: &str) -> Owner {
     Owner {
-        mount_id,
+        of: ConnectionId(of),
         plugin: Digest::of(b"plugin"),
         config_version,
         key: key.to_owned(),
@@ -79,14 +79,14 @@ async fn a_connection_that_upstream_closed_or_spoke_on_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_change_of_config_drops_the_mounts_connections() {
+async fn a_change_of_config_drops_what_was_left_with_it() {
     let upstream = Upstream::start().await;
     let parked = Arc::new(Parked::default());
     let (first, _far) = upstream.pair().await;
     let (second, _other) = upstream.pair().await;
     parked.park(owner(1, 1, "k"), first);
     parked.park(owner(2, 1, "k"), second);
-    parked.drop_mount(1);
+    parked.drop_all_of(ConnectionId(1));
     assert!(parked.unpark(&owner(1, 1, "k")).is_none());
     assert!(parked.unpark(&owner(2, 1, "k")).is_some());
 }
@@ -94,7 +94,7 @@ async fn a_change_of_config_drops_the_mounts_connections() {
 /// Thirty-three calls end together: all but one of their connections wait for the next
 /// calls, and eight of them longer than a moment.
 #[tokio::test]
-async fn a_mount_keeps_its_latest_thirty_two_and_for_longer_eight() {
+async fn an_owner_keeps_its_latest_thirty_two_and_for_longer_eight() {
     let upstream = Upstream::start().await;
     let parked = Arc::new(Parked::default());
     let mut far = Vec::new();
@@ -108,19 +108,19 @@ async fn a_mount_keeps_its_latest_thirty_two_and_for_longer_eight() {
     ports.remove(0);
     let waiting = || -> Vec<_> {
         let state = parked.lock();
-        let entries = state.mounts.values().flatten();
+        let entries = state.owners.values().flatten();
         entries.map(|entry| entry.connection.local_port()).collect()
     };
     assert!(parked.sweep_once());
     assert_eq!(waiting(), ports);
 
-    for entry in parked.lock().mounts.values_mut().flatten() {
+    for entry in parked.lock().owners.values_mut().flatten() {
         entry.since = entry.since.checked_sub(SWEEP).unwrap();
     }
     assert!(parked.sweep_once());
-    ports.drain(..PER_BURST - PER_MOUNT);
+    ports.drain(..PER_BURST - PER_OWNER);
     assert_eq!(waiting(), ports);
-    assert_eq!(parked.lock().total, PER_MOUNT);
+    assert_eq!(parked.lock().total, PER_OWNER);
     let mut back = Vec::new();
     while let Some(connection) = parked.unpark(&owner(1, 1, "k")) {
         back.push(connection.local_port());
@@ -141,7 +141,7 @@ async fn an_idle_connection_is_neither_given_back_nor_kept() {
         parked.park(owner(1, 1, "k"), connection);
     }
     assert!(parked.sweep_once());
-    for entry in parked.lock().mounts.values_mut().flatten() {
+    for entry in parked.lock().owners.values_mut().flatten() {
         entry.since = entry.since.checked_sub(IDLE).unwrap();
     }
     assert!(parked.lock().take(&owner(1, 1, "k")).is_some());
@@ -149,9 +149,9 @@ async fn an_idle_connection_is_neither_given_back_nor_kept() {
 
     let (connection, _far) = upstream.pair().await;
     parked.park(owner(1, 1, "k"), connection);
-    for entry in parked.lock().mounts.values_mut().flatten() {
+    for entry in parked.lock().owners.values_mut().flatten() {
         entry.since = entry.since.checked_sub(IDLE).unwrap();
     }
     assert!(!parked.sweep_once());
-    assert!(parked.lock().mounts.is_empty());
+    assert!(parked.lock().owners.is_empty());
 }

@@ -1,4 +1,5 @@
-//! Slots that mounts share: whoever waits has its turn, and no mount takes all of them.
+//! Slots that mounts share, each of their connections for itself: whoever waits has its
+//! turn, and none takes all of them.
 //!
 //! A mount that holds some takes more only while as many as it would then hold stay free
 //! for the others. So one mount gets at most half of the slots, a second one at most half
@@ -14,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Whose slots: a mount's row; nobody's where a provider describes itself.
+/// Whose slots: the row of a mount's connection; nobody's where a provider describes itself.
 pub(super) type Owner = Option<i64>;
 
 /// Slots, and who waits for them.

@@ -9,28 +9,28 @@ use lessor_store::{AccountRow, AccountState};
 use super::Accounts;
 use crate::{
     backoff,
-    mount::{Mount, give_up_at},
+    mount::{Connection, give_up_at},
 };
 
 impl Accounts {
-    /// Takes a mount's due static roles, at most `limit`, for one attempt each.
+    /// Takes a connection's due static roles, at most `limit`, for one attempt each.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn claim_due(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<AccountRow>, Refusal> {
         let mut claimed = Vec::new();
-        for row in self.storage.due_accounts(mount.id, now, limit).await? {
+        for row in self.storage.due_accounts(connection.id, now, limit).await? {
             let row = match row {
                 Ok(row) => row,
                 Err(id) => {
                     let until = now.plus(backoff::DAILY);
                     self.storage.put_account_off(id, until).await?;
-                    let (mount, number) = (mount.path().clone(), id);
+                    let (mount, number) = (connection.path().clone(), id);
                     Event::StaticRolePutOff {
                         mount,
                         number,
@@ -41,7 +41,7 @@ impl Accounts {
                 }
             };
             if row.state != AccountState::Idle {
-                let until = give_up_at(mount, now);
+                let until = give_up_at(connection, now);
                 if self
                     .storage
                     .claim_account(row.id, row.due_at, until)
@@ -53,20 +53,20 @@ impl Accounts {
             } else if let Due::Missed { next } = row.schedule.due(now) {
                 self.storage.reschedule_account(row.id, next).await?;
                 Event::AccountMissed {
-                    mount: mount.path().clone(),
+                    mount: connection.path().clone(),
                     static_role: row.name,
                     account: row.account,
                     next,
                 }
                 .record();
             } else {
-                let row = self.end_kept(mount, row).await?;
+                let row = self.end_kept(connection, row).await?;
                 if row.state == AccountState::Retiring {
                     // The rotation is due again once that is done.
                     claimed.push(row);
                     continue;
                 }
-                match self.open(mount, row).await {
+                match self.open(connection, row).await {
                     Ok(open) => claimed.push(open),
                     // Somebody asked for it just now.
                     Err(Refusal::Conflict(_)) => {}
@@ -77,27 +77,27 @@ impl Accounts {
         Ok(claimed)
     }
 
-    /// When the scheduler must look at a mount's next static role.
+    /// When the scheduler must look at a connection's next static role.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn next_due(&self, mount: &Mount) -> Result<Option<Timestamp>, Refusal> {
-        Ok(self.storage.next_account_due(mount.id).await?)
+    pub async fn next_due(&self, connection: &Connection) -> Result<Option<Timestamp>, Refusal> {
+        Ok(self.storage.next_account_due(connection.id).await?)
     }
 
     /// One attempt at a claimed static role, recorded either way.
-    pub async fn advance(&self, mount: &Arc<Mount>, claimed: AccountRow) {
+    pub async fn advance(&self, connection: &Arc<Connection>, claimed: AccountRow) {
         let _turn = self.turns.take(claimed.id).await;
         let outcome = match self.storage.account_by_id(claimed.id).await {
             // Whoever had the turn before may have done it, or put it off.
             Ok(Some(row)) if row.operation == claimed.operation && row.due_at == claimed.due_at => {
-                self.drive(mount, &row, None).await
+                self.drive(connection, &row, None).await
             }
             Ok(_) => Ok(()),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = outcome {
-            tracing::debug!(mount = %mount.path(), static_role = %claimed.name, %error, "a rotation did not advance");
+            tracing::debug!(mount = %connection.title(), static_role = %claimed.name, %error, "a rotation did not advance");
         }
         self.nudge.now();
     }

@@ -37,9 +37,6 @@ pub(super) struct Asked {
     pub(super) former: Former,
     /// Whether a new role leaves the account's present credential alone.
     pub(super) skip_import_rotation: bool,
-    /// Vault's clients name a connection here, and compare it when they read the
-    /// role; a mount has but one.
-    pub(super) db_name: Option<String>,
     /// What of the body means nothing here.
     pub(super) warnings: Vec<String>,
     /// Whether no schedule is named, nor that none is meant.
@@ -75,11 +72,6 @@ impl Asked {
             "skip_import_rotation",
             document.remove("skip_import_rotation"),
         )?;
-        let db_name = match document.remove("db_name") {
-            None | Some(Value::Null) => row.and_then(|row| row.db_name.clone()),
-            Some(Value::String(name)) => Some(name),
-            Some(_) => return Err("db_name must be a string".into()),
-        };
         let manual = truth("manual", document.remove("manual"))?;
         let schedule = schedule(document, row, manual, now)?;
         let is_told = manual.unwrap_or(row.is_some());
@@ -89,7 +81,6 @@ impl Asked {
             schedule,
             former: former(document, schema, row)?,
             skip_import_rotation: skip.unwrap_or(false),
-            db_name,
             warnings: foreign(document, schema)?,
         })
     }
@@ -230,7 +221,7 @@ mod tests {
     #[test]
     fn the_hosts_fields_are_split_from_the_providers() {
         let body = json!({
-            "username": "billing", "rotation_period": "1d", "skip_import_rotation": true, "db_name": "orders",
+            "username": "billing", "rotation_period": "1d", "skip_import_rotation": true,
             "rotation_statements": [], "password_policy": {"length": 20}, "rotation_grace": "5m", "keep": 2
         });
         let (asked, rest) = take(body, None).unwrap();
@@ -242,7 +233,6 @@ mod tests {
                 is_kept: true,
             },
             skip_import_rotation: true,
-            db_name: Some("orders".into()),
             warnings: vec![],
             unscheduled: false,
         };
@@ -417,7 +407,6 @@ mod tests {
                 with("skip_import_rotation", json!("yes")),
                 "skip_import_rotation",
             ),
-            (with("db_name", json!(5)), "db_name"),
         ] {
             let sentence = take(body.clone(), None).unwrap_err();
             assert!(sentence.contains(field), "{body}: {sentence}");

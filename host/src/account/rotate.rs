@@ -19,7 +19,7 @@ use super::{
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, Root, give_up_at},
+    mount::{Connection, Root, give_up_at},
 };
 
 impl Accounts {
@@ -37,25 +37,30 @@ impl Accounts {
         let mount = self.mounts.open(path)?;
         mount.refuse_while_held()?;
         let row = self.find(&mount, name).await?;
+        let connection = self.connection(&row)?;
         let _turn = self.turns.take(row.id).await;
-        let row = self.again(&mount, &row).await?;
-        let mut row = self.end_kept(&mount, row).await?;
+        let row = self.again(&connection, &row).await?;
+        let mut row = self.end_kept(&connection, row).await?;
         if row.state == AccountState::Retiring {
-            self.drive(&mount, &row, None).await?;
-            row = self.again(&mount, &row).await?;
+            self.drive(&connection, &row, None).await?;
+            row = self.again(&connection, &row).await?;
         }
         if row.state == AccountState::Idle {
-            row = self.open(&mount, row).await?;
+            row = self.open(&connection, row).await?;
         }
-        let outcome = self.drive(&mount, &row, Some(requester)).await;
+        let outcome = self.drive(&connection, &row, Some(requester)).await;
         self.nudge.now();
         outcome
     }
 
     /// Opens a rotation of an account that rests.
-    pub(super) async fn open(&self, mount: &Mount, row: AccountRow) -> Result<AccountRow, Refusal> {
+    pub(super) async fn open(
+        &self,
+        connection: &Connection,
+        row: AccountRow,
+    ) -> Result<AccountRow, Refusal> {
         let now = self.clock.now();
-        let (operation, due_at) = (OperationId::new(now)?, give_up_at(mount, now));
+        let (operation, due_at) = (OperationId::new(now)?, give_up_at(connection, now));
         if !self
             .storage
             .open_account_rotation(row.id, operation, due_at)
@@ -64,12 +69,12 @@ impl Accounts {
             return Err(Refusal::Conflict(format!(
                 "another rotation of static role {} of {} was begun; try again",
                 row.name,
-                mount.path()
+                connection.path()
             )));
         }
         fault::point("rotate-account.after_open");
         Event::AccountRotationBegun {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
         }
@@ -88,31 +93,31 @@ impl Accounts {
     /// is kept until now: upstream holds no third.
     pub(super) async fn end_kept(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         row: AccountRow,
     ) -> Result<AccountRow, Refusal> {
         let now = self.clock.now();
         let begun = self
             .storage
-            .end_kept_credential(row.id, now, give_up_at(mount, now))
+            .end_kept_credential(row.id, now, give_up_at(connection, now))
             .await?;
         if !begun {
             return Ok(row);
         }
         Event::AccountFormerDue {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
         }
         .record();
-        self.again(mount, &row).await
+        self.again(connection, &row).await
     }
 
     /// One attempt at the step that an account's open rotation has come to,
     /// recorded either way. To be called by whoever has the turn.
     pub(super) async fn drive(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         row: &AccountRow,
         requester: Option<Requester>,
     ) -> Result<(), Refusal> {
@@ -120,12 +125,12 @@ impl Accounts {
             return Ok(());
         };
         let outcome = if row.state == AccountState::Retiring {
-            self.retire(mount, row, operation).await
+            self.retire(connection, row, operation).await
         } else {
-            self.renew(mount, row, operation, requester).await
+            self.renew(connection, row, operation, requester).await
         };
         if let Err(refusal) = &outcome {
-            self.record(mount, row, operation, refusal).await?;
+            self.record(connection, row, operation, refusal).await?;
         }
         outcome
     }
@@ -133,13 +138,15 @@ impl Accounts {
     /// `rotating`: has the provider make a new credential, and stores it.
     async fn renew(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         row: &AccountRow,
         operation: OperationId,
         requester: Option<Requester>,
     ) -> Result<(), Refusal> {
-        let plugin = self.mounts.plugin(mount).await?;
-        let rotated = self.ask(mount, &plugin, row, operation, requester).await?;
+        let plugin = self.mounts.plugin(connection).await?;
+        let rotated = self
+            .ask(connection, &plugin, row, operation, requester)
+            .await?;
         fault::point("rotate-account.after_provider");
 
         let version = row.version.saturating_add(1);
@@ -165,11 +172,11 @@ impl Accounts {
             .store_account_credential(row.id, operation, new)
             .await?
         {
-            return Err(removed(mount, &row.name));
+            return Err(removed(connection, &row.name));
         }
         fault::point("rotate-account.after_stored");
         Event::AccountRotated {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
             version,
@@ -180,21 +187,21 @@ impl Accounts {
 
     async fn ask(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         row: &AccountRow,
         operation: OperationId,
         requester: Option<Requester>,
     ) -> Result<Rotated, Refusal> {
-        let what = Rotation::Account(self.document(mount, row)?);
+        let what = Rotation::Account(self.document(connection, row)?);
         let first = row.reached.saturating_add(1);
         let (what, requester) = (&what, &requester);
         let asked = self
             .rotations
-            .with_root(mount, plugin, first, |root, attempt| {
+            .with_root(connection, plugin, first, |root, attempt| {
                 Box::pin(async move {
-                    self.begin(mount, row, operation).await?;
-                    let mut call = call(mount, row, &root.root, operation, attempt);
+                    self.begin(connection, row, operation).await?;
+                    let mut call = call(connection, row, &root.root, operation, attempt);
                     call.requester.clone_from(requester);
                     Ok(plugin.provider.rotate(&call, &root.config, what).await)
                 })
@@ -211,22 +218,22 @@ impl Accounts {
     /// `retiring`: ends the former credential upstream.
     async fn retire(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         row: &AccountRow,
         operation: OperationId,
     ) -> Result<(), Refusal> {
-        let plugin = self.mounts.plugin(mount).await?;
-        let document = self.document(mount, row)?;
+        let plugin = self.mounts.plugin(connection).await?;
+        let document = self.document(connection, row)?;
         let gone = || Refusal::Conflict("the former credential's name is gone".into());
         let what = Revocation::FormerRoot(row.retires.clone().ok_or_else(gone)?);
         let first = row.attempts.saturating_add(1);
         let (plugin, document, what) = (&plugin, &document, &what);
         let ended = self
             .rotations
-            .with_root(mount, plugin, first, |root, attempt| {
+            .with_root(connection, plugin, first, |root, attempt| {
                 Box::pin(async move {
-                    self.begin(mount, row, operation).await?;
-                    let call = call(mount, row, &root.root, operation, attempt);
+                    self.begin(connection, row, operation).await?;
+                    let call = call(connection, row, &root.root, operation, attempt);
                     let provider = &plugin.provider;
                     Ok(provider
                         .revoke(&call, &root.config, Some(document), what)
@@ -242,7 +249,7 @@ impl Accounts {
             .finish_account_rotation(row.id, operation, self.clock.now())
             .await?;
         Event::AccountFormerEnded {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
         }
@@ -253,11 +260,11 @@ impl Accounts {
     /// Records that upstream is about to be asked.
     async fn begin(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         row: &AccountRow,
         operation: OperationId,
     ) -> Result<(), Refusal> {
-        let due_at = give_up_at(mount, self.clock.now());
+        let due_at = give_up_at(connection, self.clock.now());
         let begun = self
             .storage
             .begin_account_attempt(row.id, operation, due_at)
@@ -265,14 +272,14 @@ impl Accounts {
         if begun {
             Ok(())
         } else {
-            Err(removed(mount, &row.name))
+            Err(removed(connection, &row.name))
         }
     }
 
     /// Records a failed attempt: when it is tried again, and under which id.
     async fn record(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         row: &AccountRow,
         operation: OperationId,
         refusal: &Refusal,
@@ -308,7 +315,7 @@ impl Accounts {
             }
         };
         Event::AccountNotRotated {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
             attempts: row.attempts.saturating_add(1),
@@ -323,7 +330,7 @@ impl Accounts {
 }
 
 fn call(
-    mount: &Mount,
+    connection: &Connection,
     row: &AccountRow,
     root: &Root,
     operation: OperationId,
@@ -331,6 +338,6 @@ fn call(
 ) -> Call {
     Call {
         role_name: Some(row.name.clone()),
-        ..mount.call(operation, attempt, &row.account, root)
+        ..connection.call(operation, attempt, &row.account, root)
     }
 }

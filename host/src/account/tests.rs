@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use lessor_model::{clock::Timestamp, id::RoleName, refusal::Refusal};
+use lessor_model::{
+    clock::Timestamp,
+    id::{ConnectionName, RoleName},
+    refusal::Refusal,
+};
 use lessor_store::{AccountState, Place};
 use serde_json::{Value, json};
 
@@ -350,11 +354,25 @@ async fn a_rotation_waits_for_the_root_that_is_being_rotated() {
         .await
         .unwrap();
     house.script(&[Step::FailAfter]);
-    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    assert!(
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .is_err()
+    );
     // The root in use no longer works upstream: this drives its rotation first.
     engine.rotate_static("app").await.unwrap();
     assert_eq!(engine.shown(Place::Current).await, house.account());
-    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+    assert_eq!(
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap()
+            .version,
+        2
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Static roles as shown, and their credentials.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lessor_model::{
     clock::Timestamp,
@@ -14,16 +14,20 @@ use lessor_store::{AccountRow, AccountState, CredentialRow, Former, Place};
 use serde_json::Value;
 
 use super::{Accounts, credential_context};
-use crate::mount::Mount;
+use crate::mount::{Connection, Mount};
 
 /// A static role as shown.
 #[derive(Clone, Debug)]
 pub struct AccountView {
     /// The provider's part, secrets redacted; the account is its `username`.
     pub document: Value,
+    /// The provider's schema of that.
+    pub schema: Value,
     /// The account's name upstream.
     pub account: String,
-    /// A field of Vault's clients without meaning here.
+    /// The connection to the system that has it.
+    pub connection: Arc<Connection>,
+    /// What a client calls that, where it is another name.
     pub db_name: Option<String>,
     /// When it is renewed by itself.
     pub schedule: Schedule,
@@ -113,7 +117,9 @@ impl Accounts {
         let document = self.document(&mount, &row)?;
         let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
         Ok(AccountView {
+            connection: self.connection(&row)?,
             document: schema::redact(&plugin.provider.descriptor().role_schema, &parsed),
+            schema: plugin.provider.descriptor().role_schema.clone(),
             account: row.account,
             db_name: row.db_name,
             next_attempt: row.due_at.filter(|_| row.state != AccountState::Idle),

@@ -18,7 +18,7 @@ use super::{Accounts, after::is_refusal, document_context, fields::Asked};
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, give_up_at},
+    mount::{Choice, Chosen, Connection, Mount, give_up_at},
     settings,
 };
 
@@ -50,6 +50,7 @@ impl Accounts {
         let replace = settings::truth("replace", document.remove("replace"));
         let replace = replace.map_err(Refusal::Invalid)?.unwrap_or(false);
         let kept = former.as_ref().filter(|_| !replace);
+        let choice = Choice::take(&mut document, schema).map_err(Refusal::Invalid)?;
         let asked = Asked::take(&mut document, schema, kept, now).map_err(Refusal::Invalid)?;
         let stored = match &former {
             Some(row) => self.stored(&mount, row)?,
@@ -69,11 +70,25 @@ impl Accounts {
             .map_err(Refusal::Invalid)?;
         asked.refuse_unscheduled().map_err(Refusal::Invalid)?;
         let document = Secret::new(document.to_string());
-        self.refuse_taken(&mount, &plugin, name, &asked.account)
+        let stands = kept.map(|row| (row.connection, row.db_name.clone()));
+        let Chosen {
+            connection,
+            db_name,
+        } = self.mounts.chosen(path, choice, stands).await?;
+        if former
+            .as_ref()
+            .is_some_and(|row| row.connection != connection.id)
+        {
+            return Err(Refusal::Conflict(format!(
+                "connection of static role {name} of {path} cannot be changed, because the account is one of its \
+                 system: write another static role, or remove this one first"
+            )));
+        }
+        self.refuse_taken(&connection, &plugin, name, &asked.account)
             .await?;
         let mut warnings = self
             .rotations
-            .prove_role(&mount, &plugin, name, &document, &requester)
+            .prove_role(&connection, &plugin, name, &document, &requester)
             .await?;
         let document = self.keyring.seal(
             &document_context(mount.id, name),
@@ -81,14 +96,23 @@ impl Accounts {
         )?;
         warnings.extend(asked.warnings.clone());
         match former {
-            Some(former) => self.change(&mount, former, asked, document).await?,
+            Some(former) => {
+                self.change(&connection, former, asked, db_name, document)
+                    .await?;
+            }
             None => {
                 if !asked.skip_import_rotation {
                     // It would take the account over.
                     mount.refuse_while_held()?;
                 }
                 let warning = self
-                    .add(&mount, &plugin, name, (asked, document), requester)
+                    .add(
+                        &connection,
+                        &plugin,
+                        name,
+                        (asked, db_name, document),
+                        requester,
+                    )
                     .await?;
                 warnings.extend(warning);
             }
@@ -123,7 +147,8 @@ impl Accounts {
         // A call under way would leave a credential that nobody was shown.
         let _turn = self.turns.take(id).await;
         if !force && let Ok(Some(row)) = self.storage.account_by_id(id).await {
-            let ended = self.end_former(&mount, row).await;
+            let connection = self.connection(&row)?;
+            let ended = self.end_former(&connection, row).await;
             ended.map_err(|refusal| {
                 Refusal::Conflict(format!(
                     "static role {name} of {path} stays, because the account's former credential is still valid \
@@ -140,63 +165,68 @@ impl Accounts {
 
     /// Ends the credential that an account has beside its current one, if any. To be
     /// called by whoever has the turn.
-    async fn end_former(&self, mount: &Arc<Mount>, row: AccountRow) -> Result<(), Refusal> {
-        if mount.held.is_some() && row.state == AccountState::Retiring {
-            return mount.refuse_while_held();
+    async fn end_former(
+        &self,
+        connection: &Arc<Connection>,
+        row: AccountRow,
+    ) -> Result<(), Refusal> {
+        if connection.held.is_some() && row.state == AccountState::Retiring {
+            return connection.refuse_while_held();
         }
-        let row = match mount.held {
+        let row = match connection.held {
             Some(_) => row,
-            None => self.end_kept(mount, row).await?,
+            None => self.end_kept(connection, row).await?,
         };
         match row.state {
-            AccountState::Retiring => self.drive(mount, &row, None).await,
+            AccountState::Retiring => self.drive(connection, &row, None).await,
             _ => Ok(()),
         }
     }
 
-    /// Refuses an account that another static role has, or that is a root, in whichever
-    /// mount of the same system.
+    /// Refuses an account that another static role has, or that is a root, by whichever
+    /// connection to the same system.
     async fn refuse_taken(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         name: &RoleName,
         account: &str,
     ) -> Result<(), Refusal> {
         let owner = self
             .storage
-            .static_role_of(mount.id, account.to_owned())
+            .static_role_of(connection.id, account.to_owned())
             .await?;
         if let Some(owner) = owner.filter(|owner| owner != name.as_str()) {
-            return Err(taken(mount, account, &owner));
+            return Err(taken(connection, account, &owner));
         }
-        if self.mounts.is_root(mount, account).await? {
-            return Err(is_root(mount, account));
+        if self.mounts.is_root(connection, account).await? {
+            return Err(is_root(connection, account));
         }
-        self.refuse_owned_elsewhere(mount, plugin, account).await
+        self.refuse_owned_elsewhere(connection, plugin, account)
+            .await
     }
 
-    /// Refuses an account that has an owner in another mount of the same system.
+    /// Refuses an account that has an owner by another connection to the same system.
     async fn refuse_owned_elsewhere(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         account: &str,
     ) -> Result<(), Refusal> {
-        let Some(config) = self.mounts.config(mount).await? else {
+        let Some(config) = self.mounts.config(connection).await? else {
             return Ok(());
         };
         let config: Value = serde_json::from_str(config.expose()).unwrap_or_default();
-        for other in self.mounts.neighbours(mount, plugin, &config).await? {
+        for other in self.mounts.neighbours(connection, plugin, &config).await? {
             if other.is_root(account) {
-                return Err(is_root(&other.mount, account));
+                return Err(is_root(&other.connection, account));
             }
             let owner = self
                 .storage
-                .static_role_of(other.mount.id, account.to_owned())
+                .static_role_of(other.connection.id, account.to_owned())
                 .await?;
             if let Some(owner) = owner {
-                return Err(taken(&other.mount, account, &owner));
+                return Err(taken(&other.connection, account, &owner));
             }
         }
         Ok(())
@@ -206,9 +236,10 @@ impl Accounts {
     /// rotation.
     async fn change(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         former: AccountRow,
         asked: Asked,
+        db_name: Option<String>,
         document: Vec<u8>,
     ) -> Result<(), Refusal> {
         if former.account != asked.account {
@@ -216,14 +247,14 @@ impl Accounts {
                 "username of static role {name} of {path} is {account:?} and cannot be changed: \
                  write another static role, or remove this one first",
                 name = former.name,
-                path = mount.path(),
+                path = connection.path(),
                 account = former.account
             )));
         }
         let _turn = self.turns.take(former.id).await;
-        let row = self.again(mount, &former).await?;
+        let row = self.again(connection, &former).await?;
         let fields = AccountChange {
-            db_name: asked.db_name,
+            db_name,
             document,
             next: match &asked.schedule {
                 same if *same == row.schedule => row.next,
@@ -236,7 +267,7 @@ impl Accounts {
         };
         self.storage.change_account(row.id, fields).await?;
         Event::StaticRoleChanged {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: row.name,
             account: row.account,
         }
@@ -249,23 +280,24 @@ impl Accounts {
     /// and that is a warning.
     async fn add(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Plugin,
         name: &RoleName,
-        (asked, document): (Asked, Vec<u8>),
+        (asked, db_name, document): (Asked, Option<String>, Vec<u8>),
         requester: Requester,
     ) -> Result<Option<String>, Refusal> {
         let now = self.clock.now();
         let first = match asked.skip_import_rotation {
             true => None,
-            false => Some((OperationId::new(now)?, give_up_at(mount, now))),
+            false => Some((OperationId::new(now)?, give_up_at(connection, now))),
         };
         let new = NewAccount {
-            mount_id: mount.id,
+            mount_id: connection.mount.id,
+            connection: connection.id,
             name: name.clone(),
             account: asked.account.clone(),
             change: AccountChange {
-                db_name: asked.db_name,
+                db_name,
                 document,
                 next: asked.schedule.next(None, now),
                 schedule: asked.schedule,
@@ -276,25 +308,25 @@ impl Accounts {
         };
         let id = match self.storage.add_account(new).await? {
             Added::As(id) => id,
-            Added::AccountTaken(owner) => return Err(taken(mount, &asked.account, &owner)),
+            Added::AccountTaken(owner) => return Err(taken(connection, &asked.account, &owner)),
             Added::Gone => {
                 return Err(Refusal::Conflict(format!(
                     "static role {name} of {} was written by somebody else just now; write it again",
-                    mount.path()
+                    connection.path()
                 )));
             }
         };
         // Whoever wrote the same account in another mount just now sees this one, too: then
         // neither has it, and nothing was changed upstream.
         if let Err(refusal) = self
-            .refuse_owned_elsewhere(mount, plugin, &asked.account)
+            .refuse_owned_elsewhere(connection, plugin, &asked.account)
             .await
         {
             self.storage.remove_account(id).await?;
             return Err(refusal);
         }
         Event::StaticRoleWritten {
-            mount: mount.path().clone(),
+            mount: connection.path().clone(),
             static_role: name.clone(),
             account: asked.account.clone(),
         }
@@ -307,13 +339,13 @@ impl Accounts {
         let Some(row) = self.storage.account_by_id(id).await? else {
             return Ok(None);
         };
-        let Err(refusal) = self.drive(mount, &row, Some(requester)).await else {
+        let Err(refusal) = self.drive(connection, &row, Some(requester)).await else {
             return Ok(None);
         };
         if left_alone(&refusal) {
             // As if it had never been written.
             self.storage.remove_account(id).await?;
-            let (mount, static_role) = (mount.path().clone(), name.clone());
+            let (mount, static_role) = (connection.path().clone(), name.clone());
             Event::StaticRoleRemoved { mount, static_role }.record();
             return Err(refusal);
         }
@@ -321,7 +353,7 @@ impl Accounts {
             "the first rotation of {:?} failed and is tried again by itself ({refusal}); \
              GET /v1/{}/static-roles/{name} tells how it stands",
             asked.account,
-            mount.path()
+            connection.path()
         )))
     }
 }
@@ -356,18 +388,18 @@ fn takes_accounts(plugin: &Plugin) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn is_root(mount: &Mount, account: &str) -> Refusal {
+fn is_root(connection: &Connection, account: &str) -> Refusal {
     Refusal::Conflict(format!(
-        "username {account:?} is the root credential of {path}, which POST /v1/{path}/rotate-root rotates: \
-         name another account",
-        path = mount.path()
+        "username {account:?} is the root credential of {}, which POST /v1/{} rotates: name another account",
+        connection.title(),
+        connection.path_of("rotate-root")
     ))
 }
 
-fn taken(mount: &Mount, account: &str, owner: &str) -> Refusal {
+fn taken(connection: &Connection, account: &str, owner: &str) -> Refusal {
     Refusal::Conflict(format!(
         "username {account:?} belongs to static role {owner} of {}: two of them would end each other's credential; \
          use that one, or remove it first",
-        mount.path()
+        connection.title()
     ))
 }

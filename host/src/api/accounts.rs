@@ -10,7 +10,7 @@ use super::{
     ask::Ask,
     error::ApiError,
 };
-use crate::{account::AccountCredential, engine::Engine};
+use crate::{account::AccountCredential, engine::Engine, mount::show_choice};
 
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {
@@ -38,7 +38,6 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
         "manual": view.schedule == Schedule::ByHand,
         "rotation_grace": view.former.grace.as_secs(),
         "keep": if view.former.is_kept { 2 } else { 1 },
-        "db_name": view.db_name.unwrap_or_else(|| mount.to_string()),
         "state": view.state.as_str(),
         "version": view.version,
         "attempts": view.attempts,
@@ -50,6 +49,11 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
     if let Value::Object(host) = host {
         data.extend(host);
     }
+    let theirs = match view.connection.name.is_default() {
+        true => view.db_name.as_deref().or(Some(mount.as_str())),
+        false => view.db_name.as_deref(),
+    };
+    show_choice(&mut data, &view.schema, &view.connection, theirs);
     data.extend(schedule_of(&view.schedule));
     Ok(Answer::data(data.into()))
 }

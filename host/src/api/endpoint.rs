@@ -17,7 +17,7 @@ mod target;
 
 use std::{future::Future, pin::Pin};
 
-use lessor_model::id::MountPath;
+use lessor_model::id::{ConnectionName, MountPath};
 use serde_json::{Map, Value};
 
 use self::routes::Routes;
@@ -167,6 +167,16 @@ impl<'a> Call<'a> {
             Place::Provider { mount, .. } => Ok(mount),
             _ => Err(ApiError::internal("an endpoint of no mount")),
         }
+    }
+
+    /// The connection of the mount that the path names; the default one where it names
+    /// none.
+    ///
+    /// # Errors
+    /// Where it is no name.
+    pub(super) fn connection(&self) -> Result<ConnectionName, ApiError> {
+        let named = self.target.said("name");
+        Ok(named.map_or(Ok(ConnectionName::DEFAULT), str::parse)?)
     }
 
     /// The login method that the path is below.

@@ -17,7 +17,7 @@ use super::{
     endpoint::{Endpoint, at, does, field, read},
     error::ApiError,
 };
-use crate::{engine::Engine, mount::Mount};
+use crate::{engine::Engine, mount::Connection};
 
 /// The path that measuring systems ask.
 pub(super) const ENDPOINTS: &[Endpoint] = &[at(
@@ -35,6 +35,8 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What a mount's metrics are made of.
 struct Sample {
     mount: String,
+    /// Unless it is the default one.
+    connection: Option<String>,
     values: [Option<f64>; FAMILIES.len()],
 }
 
@@ -91,9 +93,11 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
     }
     let mut samples = Vec::new();
     for mount in engine.mounts.every() {
-        samples.push(sample(engine, &mount).await?);
+        for connection in engine.mounts.connections_of(&mount) {
+            samples.push(sample(engine, &connection).await?);
+        }
     }
-    samples.sort_by(|a, b| a.mount.cmp(&b.mount));
+    samples.sort_by(|a, b| (&a.mount, &a.connection).cmp(&(&b.mount, &b.connection)));
     Ok(Answer {
         task: None,
         status: StatusCode::OK,
@@ -110,31 +114,38 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
     })
 }
 
-async fn sample(engine: &Engine, mount: &Mount) -> Result<Sample, ApiError> {
+/// A connection; what is counted by mounts stands with the default one.
+async fn sample(engine: &Engine, connection: &Connection) -> Result<Sample, ApiError> {
     let now = engine.clock.now();
-    let (total, late) = engine.leases.standing(mount).await?;
-    let (rotation, schedule) = engine.rotations.standing(mount).await?;
+    let is_default = connection.name.is_default();
+    let of_mount = |value: f64| is_default.then_some(value);
+    let (total, late) = match is_default {
+        true => engine.leases.standing(&connection.mount).await?,
+        false => Default::default(),
+    };
+    let (rotation, schedule) = engine.rotations.standing(connection).await?;
     let failed = rotation
         .as_ref()
         .is_some_and(|rotation| rotation.state == RotationState::Failed);
     let (last, next) = schedule.map_or((None, None), |schedule| (schedule.last, schedule.next));
     let seconds = |at: lessor_model::clock::Timestamp| at.0 as f64 / 1000.0;
     Ok(Sample {
-        mount: mount.path().to_string(),
+        mount: connection.path().to_string(),
+        connection: (!is_default).then(|| connection.name.to_string()),
         values: [
-            Some(total as f64),
-            Some(late.revoking as f64),
-            Some(late.out_of_sync as f64),
-            Some(
+            of_mount(total as f64),
+            of_mount(late.revoking as f64),
+            of_mount(late.out_of_sync as f64),
+            of_mount(
                 late.oldest
                     .map_or(0.0, |since| now.since(since).as_secs_f64()),
             ),
-            Some(f64::from(u8::from(mount.is_upstream_down()))),
+            Some(f64::from(u8::from(connection.is_upstream_down()))),
             Some(f64::from(u8::from(failed))),
             Some(rotation.map_or(0.0, |rotation| f64::from(rotation.attempts))),
             last.map(seconds),
             next.map(seconds),
-            Some(f64::from(u8::from(mount.held.is_some()))),
+            of_mount(f64::from(u8::from(connection.held.is_some()))),
         ],
     })
 }
@@ -146,7 +157,11 @@ fn render(samples: &[Sample]) -> String {
         for sample in samples {
             if let Some(Some(value)) = sample.values.get(index) {
                 let mount = label(&sample.mount);
-                let _ = writeln!(text, "{name}{{mount=\"{mount}\"}} {value}");
+                let _ = write!(text, "{name}{{mount=\"{mount}\"");
+                if let Some(connection) = &sample.connection {
+                    let _ = write!(text, ",connection=\"{}\"", label(connection));
+                }
+                let _ = writeln!(text, "}} {value}");
             }
         }
     }
@@ -174,6 +189,7 @@ mod tests {
     fn each_family_is_written_once_with_a_line_for_each_mount() {
         let sample = |mount: &str, first: Option<f64>| Sample {
             mount: mount.into(),
+            connection: None,
             values: [
                 first,
                 None,
@@ -204,6 +220,7 @@ mod tests {
     fn everything() -> String {
         let sample = Sample {
             mount: "db".into(),
+            connection: None,
             values: [Some(1.0); FAMILIES.len()],
         };
         let tally = Tally {

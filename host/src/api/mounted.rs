@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lessor_model::{
     clock::Timestamp,
-    id::{MountPath, RoleName},
+    id::{ConnectionName, MountPath, RoleName},
     lifetime::Length,
     refusal::Refusal,
     suggest,
@@ -19,8 +19,8 @@ use super::{
     ask::Ask,
     ending::{self, Doomed},
     endpoint::{
-        Document, Endpoint, Field, Target, at, delete, does, field, list, read, read_or_write,
-        write,
+        Call, Document, Endpoint, Field, Target, at, delete, does, field, list, read,
+        read_or_write, write,
     },
     error::ApiError,
     leases, tasks, written_back,
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     engine::Engine,
     lease::{Ending, IssueRequest},
-    mount::Mount,
+    mount::{Connection, Mount},
     settings::ConfigView,
     task::{Done, Draining, Work},
 };
@@ -47,65 +47,113 @@ const WINDOW: Field = field::span(
 );
 const GRACE: Field = field::span("rotation_grace", "How long the former one stays valid.");
 
+/// The host's fields of a config.
+const CONFIG: &[Field] = &[
+    field::truth(
+        "rotate_on_config",
+        "Whether the root credential is replaced at once.",
+    ),
+    PERIOD,
+    SCHEDULE,
+    WINDOW,
+    GRACE,
+];
+
+/// The fields of a config's removal.
+const REMOVAL: &[Field] = &[
+    field::truth("revoke", "Whether the leases are ended first."),
+    field::truth(
+        "force",
+        "Whether it is removed though leases or a rotation need it.",
+    ),
+];
+
+/// The fields of a rotation that is taken up again.
+const RETRY: &[Field] = &[field::truth(
+    "accept",
+    "Whether what the provider gave is taken though it does not fit.",
+)];
+
+/// What a reset does.
+const RESET: &str = "Drops the streams that are open to upstream and the root credential in memory, and has what failed \
+     tried at once.";
+
+/// Which connection a role is for.
+const CONNECTION: Field = field::text(
+    "connection",
+    "The connection that it is for; the default one where none is named.",
+);
+const DB_NAME: Field = field::text(
+    "db_name",
+    "The same, as clients of Vault's database engine name it.",
+);
+
 /// The paths below a mount. Where a body is a document of the provider, its fields are
 /// those of the provider's schema, too.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    at("config", "The config with the root credential.")
+    at("config", "The config of the default connection, with its root credential.")
         .takes(Document::Config)
-        .exists(|engine, target| {
-            Box::pin(async move {
-                let mount = mount_of(engine, target)?;
-                let config = engine.storage.current_config(mount.id).await;
-                Ok(config.map_err(Refusal::from)?.is_some())
-            })
-        })
+        .exists(|engine, target| Box::pin(is_configured(engine, target)))
         .on(&[
             read(
                 "Shows it without its secrets.",
                 &[],
-                does!(call => show_config(call.engine, call.mount()?).await),
+                does!(call => show_config(&call).await),
+            ),
+            list(
+                "Lists the connections that have a config.",
+                does!(call => list_connections(call.engine, call.mount()?).await),
             ),
             write(
                 "Writes it.",
-                &[
-                    field::truth("rotate_on_config", "Whether the root credential is replaced at once."),
-                    PERIOD,
-                    SCHEDULE,
-                    WINDOW,
-                    GRACE,
-                ],
-                does!(call => write_config(call.engine, call.mount()?, call.ask).await),
+                CONFIG,
+                does!(call => write_config(call).await),
             ),
             delete(
                 "Removes it, where no lease needs it.",
-                &[
-                    field::truth("revoke", "Whether the leases are ended first."),
-                    field::truth("force", "Whether it is removed though leases or a rotation need it."),
-                ],
-                does!(call => remove_config(call.engine, call.mount()?, call.ask).await),
+                REMOVAL,
+                does!(call => remove_config(call).await),
             ),
         ]),
-    at("rotate-root", "The root credential.")
+    at("config/:name", "The config of a connection, with its root credential.")
+        .takes(Document::Config)
+        .exists(|engine, target| Box::pin(is_configured(engine, target)))
+        .on(&[
+            read(
+                "Shows it without its secrets.",
+                &[],
+                does!(call => show_config(&call).await),
+            ),
+            write(
+                "Writes it, and makes the connection where there is none of that name.",
+                CONFIG,
+                does!(call => write_config(call).await),
+            ),
+            delete(
+                "Removes it, where no lease needs it.",
+                REMOVAL,
+                does!(call => remove_config(call).await),
+            ),
+        ]),
+    at("rotate-root", "The root credential of the default connection.")
         .also(&["config/rotate-root"])
-        .on(&[write(
-            "Replaces it.",
-            &[field::ASYNC],
-            does!(call => rotate(call.engine, call.mount()?, call.ask).await),
-        ).for_good()]),
-    at("rotate-root/retry", "A rotation that failed.")
+        .on(&[write("Replaces it.", &[field::ASYNC], does!(call => rotate(call).await)).for_good()]),
+    at("rotate-root/:name", "The root credential of a connection.")
+        .on(&[write("Replaces it.", &[field::ASYNC], does!(call => rotate(call).await)).for_good()]),
+    at("rotate-root/retry", "A rotation that failed, of the default connection.")
         .also(&["config/rotate-root/retry"])
-        .on(&[write(
-            "Takes it up again.",
-            &[field::truth("accept", "Whether what the provider gave is taken though it does not fit.")],
-            does!(call => retry(call.engine, call.mount()?, call.ask).await),
-        ).for_good()]),
-    at("rotate-root/abort", "A rotation that failed.")
+        .on(&[write("Takes it up again.", RETRY, does!(call => retry(call).await)).for_good()]),
+    at("rotate-root/:name/retry", "A rotation that failed, of a connection.")
+        .on(&[write("Takes it up again.", RETRY, does!(call => retry(call).await)).for_good()]),
+    at("rotate-root/abort", "A rotation that failed, of the default connection.")
         .also(&["config/rotate-root/abort"])
-        .on(&[write(
-            "Gives it up.",
-            &[],
-            does!(call => abort(call.engine, call.mount()?, call.ask).await),
-        ).for_good()]),
+        .on(&[write("Gives it up.", &[], does!(call => abort(call).await)).for_good()]),
+    at("rotate-root/:name/abort", "A rotation that failed, of a connection.")
+        .on(&[write("Gives it up.", &[], does!(call => abort(call).await)).for_good()]),
+    at("reset", "What is kept in memory of the default connection.")
+        .on(&[write(RESET, &[], does!(call => reset(call).await))]),
+    at("reset/:name", "What is kept in memory of a connection.")
+        .on(&[write(RESET, &[], does!(call => reset(call).await))]),
     at("roles", "What may be asked for.").on(&[list(
         "Lists the roles.",
         does!(call => Answer::list(call.engine.roles.list(call.mount()?).await?)),
@@ -136,7 +184,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::number("max_leases", "Leases of the role at a time; 0: any number."),
                     field::text("name_template", "How credentials are named upstream."),
                     field::truth("bind_to_token", "Whether leases end with the token of who asked."),
-                    field::text("db_name", "Kept, and means nothing."),
+                    CONNECTION,
+                    DB_NAME,
                     field::truth("replace", "Whether what is not named has its default again."),
                 ],
                 does!(call => write_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
@@ -184,6 +233,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Takes it over, or changes it.",
                 &[
                     field::text("username", "The account."),
+                    CONNECTION,
+                    DB_NAME,
                     PERIOD,
                     SCHEDULE,
                     WINDOW,
@@ -214,24 +265,37 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[
             field::truth("dry_run", "Whether nothing is ended; so unless it is false."),
             field::texts("revoke", "The orphans to end."),
+            field::text("connection", "By which connection; the default one where none is named."),
             field::ASYNC,
         ],
         does!(call => reconcile(call.engine, call.mount()?, call.ask).await),
     ).for_good()]),
 ];
 
-async fn abort(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
-    ask.expect_no_fields()?;
-    let left = engine.rotations.abort(mount).await?;
+async fn abort(call: Call<'_>) -> Outcome {
+    let (mount, name) = (call.mount()?, call.connection()?);
+    call.ask.expect_no_fields()?;
+    let left = call.engine.rotations.abort(mount, &name).await?;
     Ok(Answer::done_with(left.into_iter().collect()))
 }
 
-async fn retry(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
-    let mut fields = ask.into_fields();
+async fn retry(call: Call<'_>) -> Outcome {
+    let (mount, name) = (call.mount()?, call.connection()?);
+    let mut fields = call.ask.into_fields();
     let accept = fields.truth("accept")?.unwrap_or(false);
     fields.finish()?;
-    let outcome = engine.rotations.retry(mount, accept).await?;
+    let outcome = call.engine.rotations.retry(mount, &name, accept).await?;
     Ok(rotated(outcome.version, outcome.metadata))
+}
+
+/// `POST :mount/reset`, as Vault's database engine has it.
+async fn reset(call: Call<'_>) -> Outcome {
+    let (mount, name) = (call.mount()?, call.connection()?);
+    call.ask.expect_no_fields()?;
+    let connection = call.engine.mounts.connection(mount, &name)?;
+    call.engine.mounts.reset(&connection).await?;
+    call.engine.nudge.now();
+    Ok(Answer::done())
 }
 
 /// The mount that a path is below.
@@ -240,8 +304,31 @@ fn mount_of(engine: &Engine, target: &Target) -> Result<Arc<Mount>, ApiError> {
     Ok(engine.mounts.open(mount)?)
 }
 
-async fn show_config(engine: &Engine, mount: &MountPath) -> Outcome {
-    let view = engine.settings.read(mount).await;
+/// Whether the connection that a path names has a config.
+async fn is_configured(engine: &Engine, target: &Target) -> Result<bool, ApiError> {
+    let mount = mount_of(engine, target)?;
+    let name = match target.said("name").map(str::parse) {
+        None => ConnectionName::DEFAULT,
+        Some(Ok(name)) => name,
+        Some(Err(_)) => return Ok(false),
+    };
+    let Ok(connection) = engine.mounts.connection(mount.path(), &name) else {
+        return Ok(false);
+    };
+    let config = engine.storage.current_config(connection.id).await;
+    Ok(config.map_err(Refusal::from)?.is_some())
+}
+
+/// The connections of a mount that have a config, by name.
+async fn list_connections(engine: &Engine, mount: &MountPath) -> Outcome {
+    let mount = engine.mounts.open(mount)?;
+    let names = engine.storage.configured_connections(mount.id).await;
+    Answer::list(names.map_err(Refusal::from)?)
+}
+
+async fn show_config(call: &Call<'_>) -> Outcome {
+    let name = call.connection()?;
+    let view = call.engine.settings.read(call.mount()?, &name).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     Ok(Answer::data(config_of(view)))
 }
@@ -285,35 +372,40 @@ fn rotation_of(rotation: &RotationRow) -> Value {
     })
 }
 
-async fn write_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
-    let requester = ask.requester();
-    let written = engine
-        .settings
-        .write(mount, Value::Object(ask.fields), requester)
-        .await?;
-    engine.nudge.now();
+async fn write_config(call: Call<'_>) -> Outcome {
+    let (mount, name) = (call.mount()?, call.connection()?);
+    let requester = call.ask.requester();
+    let body = Value::Object(call.ask.fields);
+    let settings = &call.engine.settings;
+    let written = settings.write(mount, &name, body, requester).await?;
+    call.engine.nudge.now();
     let warnings = [written.view.warnings, written.warnings].concat();
     Ok(Answer::done_with(warnings))
 }
 
-/// `DELETE :mount/config`; gone already is done. With `revoke` the mount's leases are
+/// `DELETE :mount/config`; gone already is done. With `revoke` the connection's leases are
 /// ended first; with `force` what is not ended waits until there is a config again.
-async fn remove_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome {
-    let mut fields = ask.into_fields();
+async fn remove_config(call: Call<'_>) -> Outcome {
+    let (engine, path, name) = (call.engine, call.mount()?, call.connection()?);
+    let mut fields = call.ask.into_fields();
     let force = fields.truth("force")?.unwrap_or(false);
     let revoke = fields.truth("revoke")?.unwrap_or(false);
     fields.finish()?;
+    let Ok(connection) = engine.mounts.connection(path, &name) else {
+        return Ok(Answer::done());
+    };
     let revoked = match revoke {
-        true => end_all(engine, mount, force).await?,
+        true => end_all(engine, &connection, force).await?,
         false => 0,
     };
-    let outcome = engine.settings.remove(mount, force).await;
+    let outcome = engine.settings.remove(path, &name, force).await;
     engine.nudge.now();
     let removed = match outcome {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
         Err(refusal) => return Err(refusal.into()),
     };
+    let mount = connection.title();
     let mut warnings = Vec::new();
     if removed.leases > 0 {
         let leases = removed.leases;
@@ -327,7 +419,8 @@ async fn remove_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome 
             ),
         });
     }
-    let accounts = engine.accounts.list(mount).await?.len();
+    let accounts = engine.storage.accounts_by_connection(connection.id).await;
+    let accounts = accounts.map_err(Refusal::from)?;
     if accounts > 0 {
         warnings.push(format!(
             "{accounts} static roles of {mount} are not rotated while it has no config"
@@ -343,32 +436,36 @@ async fn remove_config(engine: &Engine, mount: &MountPath, ask: Ask) -> Outcome 
     }))
 }
 
-/// Ends all leases of a mount, before its config goes that it takes; how many. With
+/// Ends all leases of a connection, before its config goes that it takes; how many. With
 /// `force` those that are not ended are no reason to stop.
-async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize, ApiError> {
-    let mount = engine.mounts.open(path)?;
-    let config = engine.storage.current_config(mount.id).await;
+async fn end_all(
+    engine: &Engine,
+    connection: &Arc<Connection>,
+    force: bool,
+) -> Result<usize, ApiError> {
+    let path = connection.path();
+    let config = engine.storage.current_config(connection.id).await;
     if config.map_err(Refusal::from)?.is_none() {
         return Ok(0);
     }
-    if mount.held.is_some() {
+    if connection.held.is_some() {
         let sentence = format!(
             "mount {path} is held since a backup was restored, so its leases are not ended now: release it first with \
              `lessor release {path}`"
         );
         return Err(Refusal::Conflict(sentence).into());
     }
-    let (prefix, newest) = (path.as_str(), ending::newest(engine)?);
-    let count = engine.leases.revoke_all(&mount).await?;
+    let newest = ending::newest(engine)?;
+    let count = engine.leases.revoke_all(connection).await?;
     // Also those that upstream did not end before: whoever asks may have mended that.
     let woken = engine
         .storage
-        .wake_revocations(mount.id, engine.clock.now());
+        .wake_revocations(connection.id, engine.clock.now());
     woken.await.map_err(Refusal::from)?;
     engine.nudge.now();
     let ending = engine
         .leases
-        .await_end(prefix, Some(mount.id), newest, ending::PATIENCE);
+        .await_end_of(connection, newest, ending::PATIENCE);
     let reason = match ending.await? {
         Ending::Ended => return Ok(count),
         _ if force => return Ok(0),
@@ -376,24 +473,28 @@ async fn end_all(engine: &Engine, path: &MountPath, force: bool) -> Result<usize
         Ending::Failing(reason) => reason.unwrap_or_else(|| "upstream does not answer".to_owned()),
     };
     let sentence = format!(
-        "the config of {path} stays, because not all of the mount's {count} leases are ended upstream: {reason}; they \
-         are tried again, so remove it later, or with force=true now"
+        "the config of {} stays, because not all of its {count} leases are ended upstream: {reason}; they are tried \
+         again, so remove it later, or with force=true now",
+        connection.title()
     );
     Err(ApiError::new(http::StatusCode::BAD_GATEWAY, sentence))
 }
 
-async fn rotate(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
-    if ask.take_async()? {
-        ask.take_fields().finish()?;
+async fn rotate(mut call: Call<'_>) -> Outcome {
+    let (engine, mount, name) = (call.engine, call.mount()?, call.connection()?);
+    if call.ask.take_async()? {
+        call.ask.take_fields().finish()?;
         let work = Work::RotateRoot {
             mount: mount.to_string(),
-            before: engine.rotations.version(mount).await?,
+            connection: Some(name.to_string()),
+            before: engine.rotations.version(mount, &name).await?,
         };
-        return tasks::begin(engine, &ask, work, json!({})).await;
+        return tasks::begin(engine, &call.ask, work, json!({})).await;
     }
-    let requester = ask.requester();
-    ask.expect_no_fields()?;
-    let outcome = engine.rotations.rotate_root(mount, Some(requester)).await?;
+    let requester = call.ask.requester();
+    call.ask.expect_no_fields()?;
+    let rotations = &engine.rotations;
+    let outcome = rotations.rotate_root(mount, &name, Some(requester)).await?;
     Ok(rotated(outcome.version, outcome.metadata))
 }
 
@@ -536,6 +637,7 @@ async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome 
     let mut fields = ask.take_fields();
     let dry_run = fields.truth("dry_run")?.unwrap_or(true);
     let named = fields.list("revoke")?.unwrap_or_default();
+    let connection = fields.text("connection")?.filter(|name| !name.is_empty());
     fields.finish()?;
     match (dry_run, named.is_empty()) {
         (true, false) => {
@@ -553,6 +655,7 @@ async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome 
     }
     let work = Work::Reconcile {
         mount: mount.to_string(),
+        connection,
         revoke: named,
     };
     if is_async {

@@ -162,6 +162,7 @@ mod tests {
     use lessor_model::{
         clock::{Clock, Timestamp},
         event::Event as Change,
+        id::ConnectionName,
     };
     use serde_json::json;
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -208,11 +209,13 @@ mod tests {
             .record();
             Change::RotationMissed {
                 mount: "db".parse().unwrap(),
+                connection: ConnectionName::DEFAULT,
                 next: None,
             }
             .record();
             Change::RotationMissed {
                 mount: "db".parse().unwrap(),
+                connection: ConnectionName::DEFAULT,
                 next: Some(Timestamp(0)),
             }
             .record();
@@ -233,10 +236,13 @@ mod tests {
                     "type": "change", "event": "token.expired", "change": "ended expired tokens",
                     "accessors": ["a\"1", "a2"], "tokens": 2, "leases": 0,
                 }),
-                json!({"type": "change", "event": "rotation.missed", "change": missed, "mount": "db"}),
                 json!({
                     "type": "change", "event": "rotation.missed", "change": missed, "mount": "db",
-                    "next": "1970-01-01T00:00:00.000Z",
+                    "connection": "default",
+                }),
+                json!({
+                    "type": "change", "event": "rotation.missed", "change": missed, "mount": "db",
+                    "connection": "default", "next": "1970-01-01T00:00:00.000Z",
                 }),
             ]
         );

@@ -7,7 +7,7 @@ use super::Session;
 use super::session::Removed;
 use super::values::Body;
 
-/// What can be done with the config of a mount.
+/// What can be done with the configs of a mount's connections.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Prove a config with the upstream system, then keep it
@@ -15,10 +15,19 @@ pub enum Verb {
         /// The mount's path
         mount: String,
         #[command(flatten)]
+        of: Of,
+        #[command(flatten)]
         body: Body,
     },
     /// Show the config, its secrets redacted, and how its rotation stands
     Show {
+        /// The mount's path
+        mount: String,
+        #[command(flatten)]
+        of: Of,
+    },
+    /// List the connections that have a config
+    List {
         /// The mount's path
         mount: String,
     },
@@ -26,7 +35,9 @@ pub enum Verb {
     Remove {
         /// The mount's path
         mount: String,
-        /// End the mount's leases first
+        #[command(flatten)]
+        of: Of,
+        /// End the leases that need it first
         #[arg(long)]
         revoke: bool,
         /// Also where leases, or a root credential that a rotation made or replaced, are
@@ -36,26 +47,60 @@ pub enum Verb {
     },
 }
 
+/// Which of a mount's connections.
+#[derive(Debug, clap::Args)]
+pub struct Of {
+    /// The connection; the default one where none is named
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+}
+
+impl Of {
+    /// The path of what belongs to the connection, below its mount.
+    pub(super) fn path(&self, mount: &str, what: &str) -> String {
+        match &self.connection {
+            None => format!("{mount}/{what}"),
+            Some(name) => format!("{mount}/{what}/{name}"),
+        }
+    }
+
+    /// The connection in a sentence.
+    pub(super) fn title(&self, mount: &str) -> String {
+        match &self.connection {
+            None => mount.to_owned(),
+            Some(name) => format!("{mount} (connection {name})"),
+        }
+    }
+}
+
 impl Session<'_, '_> {
     pub(super) fn config(&mut self, verb: Verb) -> Result<()> {
         match verb {
-            Verb::Write { mount, body } => {
+            Verb::Write { mount, of, body } => {
                 let body = body.read(self.console)?;
-                self.write(&format!("{mount}/config"), &body.into())?;
-                self.console
-                    .note(&format!("the config of {mount} is proven and kept"));
+                self.write(&of.path(&mount, "config"), &body.into())?;
+                self.console.note(&format!(
+                    "the config of {} is proven and kept",
+                    of.title(&mount)
+                ));
             }
-            Verb::Show { mount } => {
+            Verb::Show { mount, of } => {
                 let answer = self
                     .client
-                    .get(&format!("{mount}/config"))
+                    .get(&of.path(&mount, "config"))
                     .map_err(|error| {
-                        error.where_missing(format!("there is no config at mount {mount}"))
+                        let title = of.title(&mount);
+                        error.where_missing(format!("there is no config at mount {title}"))
                     })?;
                 self.show_fields(&answer, answer.data())?;
             }
+            Verb::List { mount } => {
+                let answer = self.client.list(&format!("{mount}/config"))?;
+                self.show_names(&answer)?;
+            }
             Verb::Remove {
                 mount,
+                of,
                 revoke,
                 force,
             } => {
@@ -65,11 +110,12 @@ impl Session<'_, '_> {
                     (false, true) => "?force=true",
                     (true, true) => "?revoke=true&force=true",
                 };
-                let what = format!("config at mount {mount}");
-                let (removed, _) = self.remove(&format!("{mount}/config"), "", query, &what)?;
+                let title = of.title(&mount);
+                let what = format!("config at mount {title}");
+                let (removed, _) = self.remove(&of.path(&mount, "config"), "", query, &what)?;
                 if removed == Removed::Now {
                     self.console
-                        .note(&format!("the config of {mount} is removed"));
+                        .note(&format!("the config of {title} is removed"));
                 }
             }
         }

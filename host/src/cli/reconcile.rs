@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::values::Source;
@@ -17,6 +17,9 @@ pub struct Reconcile {
     /// of this path makes what looks like orphans here
     #[arg(long, value_name = "ID")]
     revoke: Vec<String>,
+    /// By which of the mount's connections; the default one where none is named
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
 }
 
 impl Session<'_, '_> {
@@ -35,13 +38,16 @@ impl Session<'_, '_> {
         if named.is_empty() && !reconcile.revoke.is_empty() {
             bail!("--revoke names no orphan");
         }
-        let body = if named.is_empty() {
-            json!({})
-        } else {
-            json!({ "dry_run": false, "revoke": named })
-        };
+        let mut body = Map::new();
+        if !named.is_empty() {
+            body.insert("dry_run".into(), false.into());
+            body.insert("revoke".into(), named.into());
+        }
+        if let Some(connection) = &reconcile.connection {
+            body.insert("connection".into(), connection.as_str().into());
+        }
         let path = format!("{}/reconcile", reconcile.mount.trim_end_matches('/'));
-        let answer = self.client.post(&path, &body)?;
+        let answer = self.client.post(&path, &body.into())?;
         let data = answer.data();
         let rows = rows_of(data);
         self.show_rows(&answer, &["what", "credential", "lease"], &rows)?;

@@ -9,12 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::client::ACCEPTED;
+use super::config::Of;
 
 /// Which mount's root credential is replaced.
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// The mount's path
     mount: String,
+    #[command(flatten)]
+    of: Of,
     /// Take up a rotation again that has failed
     #[arg(long, conflicts_with = "abort")]
     retry: bool,
@@ -96,14 +99,16 @@ impl Session<'_, '_> {
     pub(super) fn rotate(&mut self, rotate: &Rotate) -> Result<()> {
         let Rotate {
             mount,
+            of,
             retry,
             accept,
             abort,
         } = rotate;
         if *abort {
-            self.write(&format!("{mount}/rotate-root/abort"), &json!({}))?;
+            let path = of.path(mount, "rotate-root");
+            self.write(&format!("{path}/abort"), &json!({}))?;
             self.console
-                .note(&format!("the rotation of {mount} is given up"));
+                .note(&format!("the rotation of {} is given up", of.title(mount)));
             return Ok(());
         }
         let again = if *retry { "/retry" } else { "" };
@@ -111,15 +116,14 @@ impl Session<'_, '_> {
             true => json!({ "accept": true }),
             false => json!({}),
         };
-        let answer = self
-            .client
-            .post(&format!("{mount}/rotate-root{again}"), &body)?;
+        let path = of.path(mount, "rotate-root");
+        let answer = self.client.post(&format!("{path}{again}"), &body)?;
         self.show_fields(&answer, answer.data())?;
         self.console.note(&match answer.status {
             ACCEPTED => format!(
                 "the rotation of {mount} goes on; `lessor config show {mount}` tells how it stands"
             ),
-            _ => format!("the root credential of {mount} is replaced"),
+            _ => format!("the root credential of {} is replaced", of.title(mount)),
         });
         Ok(())
     }

@@ -70,7 +70,7 @@ fn mistakes_in_the_words_typed_are_usage_errors() {
 /// empty.
 #[test]
 fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
-    let cases: [(&str, &str, Value); 20] = [
+    let cases: [(&str, &str, Value); 24] = [
         (
             "plugin pin db db.wasm --sha256 ABC --version 1.2.0",
             "POST /v1/sys/plugins/catalog/secret/db",
@@ -165,6 +165,26 @@ fn a_write_sends_the_fields_of_the_api_and_tells_only_standard_error() {
             "rotate team/db --abort",
             "POST /v1/team/db/rotate-root/abort",
             json!({}),
+        ),
+        (
+            "rotate team/db --connection eu",
+            "POST /v1/team/db/rotate-root/eu",
+            json!({}),
+        ),
+        (
+            "rotate team/db --connection eu --retry",
+            "POST /v1/team/db/rotate-root/eu/retry",
+            json!({}),
+        ),
+        (
+            "config write db --connection eu host=a",
+            "POST /v1/db/config/eu",
+            json!({ "host": "a" }),
+        ),
+        (
+            "config remove db --connection eu --force",
+            "DELETE /v1/db/config/eu?force=true",
+            Value::Null,
         ),
         (
             "plugin remove db --version 1.0+a",
@@ -447,6 +467,9 @@ vanished  c           db/creds/app/1
         "{}",
         outcome.err
     );
+    let words = ["reconcile", "db", "--connection", "eu"];
+    let outcome = lessor(&words, "", &[(200, answer)]);
+    assert_eq!(outcome.asked[0].body, r#"{"connection":"eu"}"#);
 
     let failed = r#"{"data": {"failed": [{"credential_id": "a", "error": "no"}]}}"#;
     let outcome = lessor(&["reconcile", "db", "--revoke", "a"], "", &[(200, failed)]);

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs::File, sync::Arc, time::Duration};
 
 use lessor_model::{
     clock::{Clock, Timestamp},
-    id::{OperationId, RoleName},
+    id::{ConnectionId, ConnectionName, OperationId, RoleName},
     principal,
     provider::{
         Call, Credential, Descriptor, Failure, FailureClass, Provider, Revocation, Rotated,
@@ -66,7 +66,8 @@ impl Subject {
         request: Secret<String>,
     ) -> Result<Self, CheckError> {
         let scope = Scope {
-            mount_id: 0,
+            connection: ConnectionId(0),
+            connection_name: ConnectionName::DEFAULT,
             mount: NAME.parse()?,
             known_as: NAME.to_owned(),
             config_version: 1,
@@ -227,7 +228,8 @@ impl Subject {
         // As a server does: parked connections belong to one version of the config.
         let scope = &self.scope;
         self.scope = Arc::new(Scope {
-            mount_id: scope.mount_id,
+            connection: scope.connection,
+            connection_name: scope.connection_name.clone(),
             mount: scope.mount.clone(),
             known_as: scope.known_as.clone(),
             config_version: scope.config_version.saturating_add(1),

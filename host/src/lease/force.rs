@@ -16,7 +16,7 @@ use super::{
     prefix::{Cover, Covered},
     quarantine, view,
 };
-use crate::mount::Mount;
+use crate::mount::{Connection, Mount};
 
 /// Leases that are forgotten in one transaction.
 const BATCH: usize = 1000;
@@ -80,21 +80,33 @@ impl Leases {
             };
             // Root credentials are those of the mount that is there, not of ids.
             if matches!(which, PurgeScope::Mount) && newest == OperationId::GREATEST {
-                let now = self.clock.now();
-                let forgotten = self.storage.forget_ending_rotations(mount.id, now).await?;
-                if forgotten > 0 {
-                    Event::RotationForced {
-                        mount: mount.path().clone(),
-                        credentials: forgotten,
-                        reason: reason.to_owned(),
-                    }
-                    .record();
+                for connection in self.mounts.connections_of(&mount) {
+                    self.force_rotations(&connection, reason).await?;
                 }
             }
             forced.purged += self.purge(&mount, which, newest, reason).await?;
         }
         forced.marked = self.revoke_prefix(prefix).await?;
         Ok(forced)
+    }
+
+    /// Forgets what rotations of a connection left to be ended.
+    async fn force_rotations(&self, connection: &Connection, reason: &str) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let forgotten = self
+            .storage
+            .forget_ending_rotations(connection.id, now)
+            .await?;
+        if forgotten > 0 {
+            Event::RotationForced {
+                mount: connection.path().clone(),
+                connection: connection.name.clone(),
+                credentials: forgotten,
+                reason: reason.to_owned(),
+            }
+            .record();
+        }
+        Ok(())
     }
 
     async fn purge(

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, give_up_after},
+    mount::{Connection, Mount, give_up_after},
     rotation::RootUse,
 };
 
@@ -36,7 +36,7 @@ const ROLE_CHANGES: u32 = 3;
 
 /// What one credential is made from.
 pub(super) struct Making<'a> {
-    pub(super) mount: &'a Arc<Mount>,
+    pub(super) connection: &'a Arc<Connection>,
     pub(super) plugin: &'a Arc<Plugin>,
     pub(super) role_name: &'a RoleName,
     pub(super) document: Arc<Secret<String>>,
@@ -97,6 +97,7 @@ impl Leases {
         }
         let plugin = self.mounts.plugin(&mount).await?;
         let role = self.roles.current(&mount, role_name).await?;
+        let connection = self.roles.connection(&role)?;
         let mut body = request.body.clone();
         plugin
             .request
@@ -105,8 +106,8 @@ impl Leases {
         let bounds = Bounds::of(&role.host, &mount.spec.tune);
         let length = requested(request.ttl, bounds)?;
         let document = self.roles.document(&plugin, &mount, &role)?;
-        let mut root = self.rotations.root_for(&mount, &plugin).await?;
-        let slot = mount.slot().await?;
+        let mut root = self.rotations.root_for(&connection, &plugin).await?;
+        let slot = connection.slot().await?;
 
         let now = self.clock.now();
         let patience = request.patience.unwrap_or(mount.spec.tune.timeout);
@@ -135,6 +136,7 @@ impl Leases {
         let lease = NewLease {
             operation,
             mount_id: mount.id,
+            connection: connection.id,
             role_id: role.id,
             principal,
             requester: request.requester.clone(),
@@ -169,7 +171,7 @@ impl Leases {
         }
 
         let making = Making {
-            mount: &mount,
+            connection: &connection,
             plugin: &plugin,
             role_name,
             document,
@@ -218,7 +220,7 @@ impl Leases {
                     self.cover(making).await?;
                 }
                 let mut call = self.call(
-                    making.mount,
+                    making.connection,
                     &root.root,
                     lease.operation,
                     attempt,
@@ -241,7 +243,7 @@ impl Leases {
         });
         let (last, made) = asked.await?;
         if made.is_ok() {
-            self.upstream_answered(making.mount).await;
+            self.upstream_answered(making.connection).await;
         }
         Ok((last, made))
     }
@@ -252,7 +254,7 @@ impl Leases {
         let operation = making.lease.operation;
         let due = give_up_after(making.patience, self.clock.now());
         if making.has_intent && self.storage.resume_intent(operation, due).await?.is_none() {
-            let id = id_of(making.mount, making.role_name, operation);
+            let id = id_of(making.connection, making.role_name, operation);
             return Err(revoked_meanwhile(&id));
         }
         Ok(())

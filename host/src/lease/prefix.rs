@@ -5,7 +5,7 @@
 //! had before it was moved: then the prefix is one of the ids that leases had there, and
 //! covers those, whoever has the path now. Lists show the present ids.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use lessor_model::{
     event::Event,
@@ -15,7 +15,10 @@ use lessor_model::{
 use lessor_store::FormerPath;
 
 use super::{Leases, RevokeOutcome};
-use crate::{fault, mount::Mount};
+use crate::{
+    fault,
+    mount::{Connection, Mount},
+};
 
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;
@@ -59,17 +62,18 @@ impl Leases {
         self.order_ends(prefix, self.covered(prefix)?).await
     }
 
-    /// Orders the end of every lease of a mount, as [`Self::revoke_prefix`].
+    /// Orders the end of every lease that a connection has made, as
+    /// [`Self::revoke_prefix`].
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn revoke_all(&self, mount: &Arc<Mount>) -> Result<usize, Refusal> {
-        let all = Covered {
-            mount: Arc::clone(mount),
-            cover: Cover::Everything,
-            newest: OperationId::GREATEST,
-        };
-        self.order_ends(mount.path().as_str(), vec![all]).await
+    pub async fn revoke_all(&self, connection: &Connection) -> Result<usize, Refusal> {
+        let ending = self.storage.leases_by_connection(connection.id).await?;
+        let now = self.clock.now();
+        self.storage.order_revocation_by(connection.id, now).await?;
+        fault::point("revoke-prefix.after_order");
+        self.ordered(connection.path().as_str(), ending);
+        Ok(ending)
     }
 
     async fn order_ends(&self, prefix: &str, covered: Vec<Covered>) -> Result<usize, Refusal> {
@@ -95,13 +99,18 @@ impl Leases {
             order.await?;
             fault::point("revoke-prefix.after_order");
         }
+        self.ordered(prefix, ending);
+        Ok(ending)
+    }
+
+    /// Tells of an order, and has it carried out.
+    fn ordered(&self, prefix: &str, ending: usize) {
         // What leads to no lease changes nothing, and may be a token by mistake.
         if ending > 0 {
             let prefix = prefix.to_owned();
             Event::LeasesOrdered { prefix, ending }.record();
         }
         self.nudge.now();
-        Ok(ending)
     }
 
     /// Waits until no lease under a prefix, or of its mount `of`, that was made before
@@ -116,10 +125,35 @@ impl Leases {
         newest: OperationId,
         limit: Duration,
     ) -> Result<Ending, Refusal> {
+        self.await_settled(limit, || self.ending_before(prefix, of, newest))
+            .await
+    }
+
+    /// The same of all leases that a connection has made.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn await_end_of(
+        &self,
+        connection: &Connection,
+        newest: OperationId,
+        limit: Duration,
+    ) -> Result<Ending, Refusal> {
+        self.await_settled(limit, || self.ending_by(connection, None, newest, false))
+            .await
+    }
+
+    /// Asks how far leases have ended, and again whenever one has, until there is no more
+    /// to wait for or `limit` has passed.
+    async fn await_settled<F: Future<Output = Result<Ending, Refusal>>>(
+        &self,
+        limit: Duration,
+        ask: impl Fn() -> F,
+    ) -> Result<Ending, Refusal> {
         let settled = async {
             loop {
                 let ended = self.ended.notified();
-                match self.ending_before(prefix, of, newest).await? {
+                match ask().await? {
                     Ending::UnderWay => ended.await,
                     settled => return Ok(settled),
                 }
@@ -129,6 +163,25 @@ impl Leases {
             Ok(settled) => settled,
             Err(_) => Ok(Ending::UnderWay),
         }
+    }
+
+    /// How far the leases of one connection have ended, or of those a role's, or one.
+    async fn ending_by(
+        &self,
+        connection: &Connection,
+        role: Option<RoleName>,
+        newest: OperationId,
+        alone: bool,
+    ) -> Result<Ending, Refusal> {
+        let now = self.clock.now();
+        let left = self
+            .storage
+            .ending_before(connection.id, role, newest, alone, now);
+        Ok(match left.await? {
+            None => Ending::Ended,
+            Some(left) if left.untried && !connection.is_upstream_down() => Ending::UnderWay,
+            Some(left) => Ending::Failing(left.last_error),
+        })
     }
 
     async fn ending_before(
@@ -145,20 +198,15 @@ impl Leases {
                 Cover::Role(role) => (Some(role), None),
                 Cover::One(id) => (Some(id.role), Some(id.operation)),
             };
-            let now = self.clock.now();
-            let left = self
-                .storage
-                .ending_before(mount.id, role, one.unwrap_or(newest), one.is_some(), now)
-                .await?;
-            let of_mount = match left {
-                None => continue,
-                Some(left) if left.untried && !mount.is_upstream_down() => Ending::UnderWay,
-                Some(left) => Ending::Failing(left.last_error),
-            };
-            if of_mount == Ending::UnderWay {
-                return Ok(of_mount);
+            let (newest, alone) = (one.unwrap_or(newest), one.is_some());
+            for connection in self.mounts.connections_of(&mount) {
+                let left = self.ending_by(&connection, role.clone(), newest, alone);
+                match left.await? {
+                    Ending::Ended => {}
+                    Ending::UnderWay => return Ok(Ending::UnderWay),
+                    failing @ Ending::Failing(_) => standing = failing,
+                }
             }
-            standing = of_mount;
         }
         Ok(standing)
     }

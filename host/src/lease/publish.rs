@@ -9,7 +9,7 @@ use std::{
 
 use lessor_model::{
     clock::Timestamp,
-    id::{MountPath, OperationId},
+    id::{ConnectionId, ConnectionName, MountPath, OperationId},
     provider::Document,
     refusal::Refusal,
 };
@@ -23,9 +23,9 @@ const CACHE_LIMIT: usize = 256;
 /// How long a name is known to have no document.
 const NOTHING: Duration = Duration::from_secs(60);
 
-/// Documents that were made, by mount and name.
+/// Documents that were made, by connection and name.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<HashMap<(i64, String), Kept>>);
+pub(super) struct Cache(Mutex<HashMap<(ConnectionId, String), Kept>>);
 
 #[derive(Clone, Debug)]
 struct Kept {
@@ -35,25 +35,30 @@ struct Kept {
 }
 
 impl Cache {
-    /// Drops a mount's documents: the next reader gets new ones.
-    pub(super) fn forget(&self, mount_id: i64) {
-        self.entries().retain(|(mount, _), _| *mount != mount_id);
+    /// Drops a connection's documents: the next reader gets new ones.
+    pub(super) fn forget(&self, of: ConnectionId) {
+        self.entries().retain(|(kept, _), _| *kept != of);
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<(i64, String), Kept>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<(ConnectionId, String), Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Leases {
-    /// A mount's public document; none where the provider makes none of that
+    /// A public document of a mount by one of its connections; none where the provider makes none of that
     /// name.
     ///
     /// # Errors
     /// `NotFound` where there is no mount; the provider's failure.
-    pub async fn publish(&self, path: &MountPath, name: &str) -> Result<Option<Document>, Refusal> {
-        let mount = self.mounts.open(path)?;
-        let plugin = self.mounts.plugin(&mount).await?;
+    pub async fn publish(
+        &self,
+        path: &MountPath,
+        connection: &ConnectionName,
+        name: &str,
+    ) -> Result<Option<Document>, Refusal> {
+        let connection = self.mounts.connection(path, connection)?;
+        let plugin = self.mounts.plugin(&connection).await?;
         let offered = &plugin.provider.descriptor().abilities.publication;
         let serves = |known: &String| {
             known == name || (known.ends_with('/') && name.starts_with(known.as_str()))
@@ -62,8 +67,8 @@ impl Leases {
             return Ok(None);
         }
         let now = self.clock.now();
-        let mut root = self.rotations.root_for(&mount, &plugin).await?;
-        let key = (mount.id, name.to_owned());
+        let mut root = self.rotations.root_for(&connection, &plugin).await?;
+        let key = (connection.id, name.to_owned());
         if let Some(kept) = self.published.entries().get(&key)
             && kept.version == root.root.version
             && kept.until > now
@@ -71,11 +76,13 @@ impl Leases {
             return Ok(kept.document.clone());
         }
 
-        self.storage.prune_early_revocations(mount.id, now).await?;
-        let revoked = self.storage.early_revocations(mount.id, now).await?;
-        let _slot = mount.slot().await?;
+        self.storage
+            .prune_early_revocations(connection.id, now)
+            .await?;
+        let revoked = self.storage.early_revocations(connection.id, now).await?;
+        let _slot = connection.slot().await?;
         let operation = OperationId::new(now)?;
-        let (at, provider, so_far) = (&mount, &plugin.provider, &revoked);
+        let (at, provider, so_far) = (&connection, &plugin.provider, &revoked);
         let asked = root.ask(1, |root, attempt| {
             Box::pin(async move {
                 let call = at.call(operation, attempt, "publish", &root.root);
@@ -89,7 +96,7 @@ impl Leases {
         let until = now.plus(valid_for);
         // A revocation that came meanwhile dropped what was kept; what was made
         // before it must not come back.
-        if self.storage.early_revocations(mount.id, now).await? == revoked {
+        if self.storage.early_revocations(connection.id, now).await? == revoked {
             let mut entries = self.published.entries();
             if entries.len() >= CACHE_LIMIT {
                 entries.clear();

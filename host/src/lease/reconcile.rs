@@ -33,7 +33,7 @@ use std::{
 use lessor_model::{
     clock::Timestamp,
     event::Event,
-    id::{LeaseId, MountPath, OperationId},
+    id::{ConnectionId, ConnectionName, LeaseId, MountPath, OperationId},
     provider::{Failure, FailureClass, Page, Requester, Revocation},
     refusal::Refusal,
 };
@@ -41,7 +41,7 @@ use lessor_store::{Holding, LeaseState};
 use serde_json::{Value, json};
 
 use super::Leases;
-use crate::{catalog::Plugin, mount::Mount};
+use crate::{catalog::Plugin, mount::Connection};
 
 /// Most credentials of a kind that one answer names. Their number is told in
 /// full; the rest shows once the first are dealt with.
@@ -78,7 +78,7 @@ const STAYS: &str = "the provider reported no failure, and upstream lists it sti
 pub struct Reconciliation {
     /// Credentials upstream.
     pub upstream: usize,
-    /// Leases of the mount.
+    /// Leases that were made by the connection.
     pub leases: usize,
     /// Credentials upstream without a lease; at most 1,000 of them.
     pub orphans: Vec<String>,
@@ -134,8 +134,8 @@ impl Reconciliation {
 }
 
 impl Leases {
-    /// Compares what upstream holds of a mount with its leases, and ends those
-    /// orphans that `revoke` names.
+    /// Compares what upstream holds of a mount by one of its connections with the leases,
+    /// and ends those orphans that `revoke` names.
     ///
     /// # Errors
     /// `unsupported` where the provider has no inventory; `Invalid` where
@@ -144,17 +144,18 @@ impl Leases {
     pub async fn reconcile(
         &self,
         path: &MountPath,
+        name: &ConnectionName,
         revoke: &[String],
         requester: Requester,
     ) -> Result<Reconciliation, Refusal> {
-        let mount = self.mounts.open(path)?;
-        let plugin = self.mounts.plugin(&mount).await?;
+        let connection = self.mounts.connection(path, name)?;
+        let plugin = self.mounts.plugin(&connection).await?;
         if !plugin.provider.descriptor().abilities.inventory {
-            return Err(no_inventory(&mount).into());
+            return Err(no_inventory(&connection).into());
         }
         // Each holds much, so they take turns, of all mounts.
         let _turn = self.comparing.lock().await;
-        let (mut found, orphans) = self.compare(&mount, &plugin).await?;
+        let (mut found, orphans) = self.compare(&connection, &plugin).await?;
         if let Some(id) = revoke.iter().find(|id| !orphans.contains(*id)) {
             return Err(Refusal::Invalid(format!(
                 "revoke names {:?}, which is no orphan of {path} (any more): leave it out; this revoked nothing",
@@ -163,7 +164,7 @@ impl Leases {
         }
         let named: HashSet<&String> = revoke.iter().collect();
         for id in named {
-            let ended = self.end_orphan(&mount, &plugin, id, &requester).await;
+            let ended = self.end_orphan(&connection, &plugin, id, &requester).await;
             match ended {
                 Ok(()) => found.revoked.push(id.clone()),
                 Err(refusal) => {
@@ -175,7 +176,7 @@ impl Leases {
         }
         if !found.revoked.is_empty() {
             // A provider that took the call and did nothing is not believed.
-            let left = self.listed(&mount, &plugin).await?;
+            let left = self.listed(&connection, &plugin).await?;
             found.revoked.retain(|id| {
                 let stays = left.contains(id);
                 if stays {
@@ -185,7 +186,7 @@ impl Leases {
             });
         }
         for id in &found.revoked {
-            let (mount, credential) = (mount.path().clone(), id.clone());
+            let (mount, credential) = (connection.path().clone(), id.clone());
             Event::OrphanRevoked { mount, credential }.record();
         }
         found.revoked.sort();
@@ -196,17 +197,17 @@ impl Leases {
     /// The comparison, and the orphans in full.
     async fn compare(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
     ) -> Result<(Reconciliation, HashSet<String>), Refusal> {
         let settled = Duration::from_secs(plugin.provider.descriptor().propagation_s.into());
-        let before = self.survey(mount, HashSet::new(), settled).await?;
-        let listed = self.listed(mount, plugin).await?;
+        let before = self.survey(connection, HashSet::new(), settled).await?;
+        let listed = self.listed(connection, plugin).await?;
         let upstream = listed.len();
         let mut missing = before.active;
         missing.retain(|_, credential| !listed.contains(credential));
 
-        let after = self.survey(mount, listed, settled).await?;
+        let after = self.survey(connection, listed, settled).await?;
         missing.retain(|operation, _| after.active.contains_key(operation));
         let (leases, mut orphans, mut undecided_count) = (after.leases, HashSet::new(), 0);
         let (mut unheld, mut nameless) = (after.unheld, after.nameless);
@@ -214,9 +215,9 @@ impl Leases {
             if unheld.is_empty() {
                 break;
             }
-            let again = self.listed(mount, plugin).await?;
+            let again = self.listed(connection, plugin).await?;
             unheld.retain(|id| again.contains(id));
-            let last = self.survey(mount, unheld, settled).await?;
+            let last = self.survey(connection, unheld, settled).await?;
             nameless.retain(|lease| last.nameless.contains(lease));
             unheld = last.unheld;
             if after.names_as_asked || last.names_as_asked || nameless.is_empty() {
@@ -234,27 +235,27 @@ impl Leases {
             orphan_count: orphans.len(),
             undecided_count,
             vanished_count: missing.len(),
-            vanished: self.shown_vanished(mount, missing).await?,
+            vanished: self.shown_vanished(connection, missing).await?,
             ..Reconciliation::default()
         };
         Ok((found, orphans))
     }
 
-    /// Everything that upstream holds of a mount.
+    /// Everything that upstream holds of a mount, as one of its connections sees it.
     async fn listed(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
     ) -> Result<HashSet<String>, Refusal> {
-        let mut root = self.rotations.root_for(mount, plugin).await?;
+        let mut root = self.rotations.root_for(connection, plugin).await?;
         let operation = OperationId::new(self.clock.now())?;
         let (mut listed, mut cursor, mut attempt) = (Listed::new(HELD_BYTES), None::<String>, 1);
         for _ in 0..PAGES {
             let asked = root.ask(attempt, |root, attempt| {
                 let after = cursor.clone();
                 Box::pin(async move {
-                    let _slot = mount.slot().await?;
-                    let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
+                    let _slot = connection.slot().await?;
+                    let call = connection.call(operation, attempt, PRINCIPAL, &root.root);
                     let provider = &plugin.provider;
                     Ok(provider
                         .list_credentials(&call, &root.config, after.as_deref())
@@ -266,22 +267,24 @@ impl Leases {
             let Page { ids: more, next } = page?;
             let known = listed.ids.len();
             if !listed.take(more) {
-                return Err(too_large(mount, listed.ids.len()).into());
+                return Err(too_large(connection, listed.ids.len()).into());
             }
             match next {
                 None => return Ok(listed.ids),
                 // A page that brings nothing new would be followed for ever.
-                Some(_) if listed.ids.len() == known => return Err(endless(mount, known).into()),
+                Some(_) if listed.ids.len() == known => {
+                    return Err(endless(connection, known).into());
+                }
                 next => cursor = next,
             }
         }
-        Err(endless(mount, listed.ids.len()).into())
+        Err(endless(connection, listed.ids.len()).into())
     }
 
     /// Reads the leases; `unheld` are the credentials that are looked for.
     async fn survey(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         unheld: HashSet<String>,
         settled: Duration,
     ) -> Result<Survey, Refusal> {
@@ -291,17 +294,17 @@ impl Leases {
             .mounts
             .every()
             .iter()
-            .filter(|other| other.path() == mount.path())
+            .filter(|other| other.path() == connection.path())
             .map(|other| other.id)
             .collect();
-        let survey = Survey::new(mount.id, here, self.clock.now(), settled, unheld);
+        let survey = Survey::new(connection.id, here, self.clock.now(), settled, unheld);
         let survey = self.storage.each_holding(survey, Survey::see).await?;
         Ok(survey.finished())
     }
 
     async fn shown_vanished(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         missing: HashMap<Vec<u8>, String>,
     ) -> Result<Vec<Vanished>, Refusal> {
         let mut missing: Vec<_> = missing.into_iter().collect();
@@ -315,7 +318,7 @@ impl Leases {
             let row = self.storage.lease(operation).await?;
             if let Some(row) = row.filter(|row| row.state == LeaseState::Active) {
                 let lease = LeaseId {
-                    mount: mount.path().clone(),
+                    mount: connection.path().clone(),
                     role: row.role_name,
                     operation,
                 };
@@ -332,26 +335,28 @@ impl Leases {
     /// success.
     async fn end_orphan(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         id: &str,
         requester: &Requester,
     ) -> Result<(), Refusal> {
         let operation = OperationId::new(self.clock.now())?;
         let what = &Revocation::Credential(id.to_owned());
-        let revoked = self.rotations.with_root(mount, plugin, 1, |root, attempt| {
-            Box::pin(async move {
-                let mut call = mount.call(operation, attempt, id, &root.root);
-                call.requester = Some(requester.clone());
-                let provider = &plugin.provider;
-                Ok(provider.revoke(&call, &root.config, None, what).await)
-            })
-        });
+        let revoked = self
+            .rotations
+            .with_root(connection, plugin, 1, |root, attempt| {
+                Box::pin(async move {
+                    let mut call = connection.call(operation, attempt, id, &root.root);
+                    call.requester = Some(requester.clone());
+                    let provider = &plugin.provider;
+                    Ok(provider.revoke(&call, &root.config, None, what).await)
+                })
+            });
         match revoked.await? {
             Err(failure) if failure.class == FailureClass::NotFound => {}
             Err(failure) => {
                 Event::OrphanNotRevoked {
-                    mount: mount.path().clone(),
+                    mount: connection.path().clone(),
                     credential: id.to_owned(),
                     reason: failure.to_string(),
                 }
@@ -397,19 +402,20 @@ impl Listed {
 /// One reading of the leases.
 #[derive(Debug)]
 struct Survey {
-    mount_id: i64,
-    /// This mount, and those that were unmounted from its path.
+    /// Whose upstream is looked at.
+    of: ConnectionId,
+    /// Its mount, and those that were unmounted from its path.
     here: HashSet<i64>,
     now: Timestamp,
     /// How long upstream may take to list a new credential.
     settled: Duration,
     /// Credentials that were looked for and belong to no lease.
     unheld: HashSet<String>,
-    /// Credentials of this mount's active leases, by operation.
+    /// Credentials of this connection's active leases, by operation.
     active: HashMap<Vec<u8>, String>,
     /// Leases here that do not know their credential's id.
     nameless: HashSet<Vec<u8>>,
-    /// Leases of this mount.
+    /// Leases of this connection.
     leases: usize,
     /// Whether upstream names credentials as it is asked to: it does so at least
     /// once here, and never otherwise.
@@ -420,14 +426,14 @@ struct Survey {
 
 impl Survey {
     fn new(
-        mount_id: i64,
+        of: ConnectionId,
         here: HashSet<i64>,
         now: Timestamp,
         settled: Duration,
         unheld: HashSet<String>,
     ) -> Self {
         Self {
-            mount_id,
+            of,
             here,
             now,
             settled,
@@ -441,8 +447,8 @@ impl Survey {
         }
     }
 
-    /// Takes one lease in. Those of other mounts count, too: a credential is
-    /// no orphan while any lease holds it.
+    /// Takes one lease in. Those of other connections and mounts count, too: a credential
+    /// is no orphan while any lease holds it.
     fn see(&mut self, lease: Holding) {
         let asked_for = self.unheld.remove(&lease.principal);
         if let Some(id) = &lease.credential_id {
@@ -451,7 +457,7 @@ impl Survey {
         if !self.here.contains(&lease.mount_id) {
             return;
         }
-        let own = lease.mount_id == self.mount_id;
+        let own = lease.connection == self.of;
         self.leases += usize::from(own);
         let Some(id) = lease.credential_id else {
             if asked_for {
@@ -479,13 +485,13 @@ impl Survey {
     }
 }
 
-fn no_inventory(mount: &Mount) -> Failure {
+fn no_inventory(connection: &Connection) -> Failure {
     Failure {
         class: FailureClass::Unsupported,
         code: "no_inventory".into(),
         message: format!(
             "The provider of {} does not list what it made, so there is nothing to compare the leases with.",
-            mount.path()
+            connection.path()
         ),
         retry_after: None,
         reached_upstream: false,
@@ -504,13 +510,13 @@ fn named<'i>(ids: impl Iterator<Item = &'i str>) -> usize {
         .count()
 }
 
-fn too_large(mount: &Mount, known: usize) -> Failure {
+fn too_large(connection: &Connection, known: usize) -> Failure {
     Failure {
         class: FailureClass::Internal,
         code: "large_inventory".into(),
         message: format!(
             "The provider of {} lists more than fits: {known} credentials came to {} MiB, and there was no end of it.",
-            mount.path(),
+            connection.path(),
             HELD_BYTES >> 20
         ),
         retry_after: None,
@@ -518,13 +524,13 @@ fn too_large(mount: &Mount, known: usize) -> Failure {
     }
 }
 
-fn endless(mount: &Mount, known: usize) -> Failure {
+fn endless(connection: &Connection, known: usize) -> Failure {
     Failure {
         class: FailureClass::Internal,
         code: "endless_inventory".into(),
         message: format!(
             "The provider of {} still names a next page after {known} credentials and none that is new, or after {PAGES} pages.",
-            mount.path()
+            connection.path()
         ),
         retry_after: None,
         reached_upstream: true,
@@ -541,6 +547,7 @@ mod tests {
         Holding {
             operation: vec![operation],
             mount_id,
+            connection: ConnectionId(mount_id),
             active: id.is_some(),
             principal: principal.into(),
             credential_id: id.map(str::to_owned),
@@ -553,7 +560,7 @@ mod tests {
     fn survey(unheld: &[&str], leases: Vec<Holding>) -> Survey {
         let unheld = unheld.iter().map(|id| (*id).to_owned()).collect();
         let here = HashSet::from([1, 2]);
-        let mut survey = Survey::new(1, here, NOW, Duration::from_secs(10), unheld);
+        let mut survey = Survey::new(ConnectionId(1), here, NOW, Duration::from_secs(10), unheld);
         for lease in leases {
             survey.see(lease);
         }

@@ -30,11 +30,11 @@ impl Leases {
     /// `NotFound`; one sentence where the lease cannot be renewed; the provider's
     /// failure. The end then stays.
     pub async fn renew(&self, id: &LeaseId, increment: Option<Length>) -> Result<Renewed, Refusal> {
-        let (mount, row) = self.find(id).await?;
+        let (connection, row) = self.find(id).await?;
         let now = self.clock.now();
         let refuse = |sentence: &str| Err(Refusal::Invalid(format!("lease {id} {sentence}")));
         // A restored copy knows only the end of that time, and ends nothing yet.
-        let is_over = row.expires_at.is_some_and(|end| end <= now) && mount.held.is_none();
+        let is_over = row.expires_at.is_some_and(|end| end <= now) && connection.held.is_none();
         if row.state != LeaseState::Active || is_over {
             return refuse("is not active any more, so it cannot be renewed; ask for a new one");
         }
@@ -42,7 +42,7 @@ impl Leases {
             return refuse("has no end, so there is none to move; revoke it when it is not needed");
         }
         // The role that it was made with is one for the provider that made it.
-        let plugin = self.mounts.maker(&mount, row.plugin_sha256).await?;
+        let plugin = self.mounts.maker(&connection, row.plugin_sha256).await?;
         let renews = plugin.provider.descriptor().abilities.renewal;
         if !is_renewable(row.expires_at, row.upstream_expires_at, renews) {
             return refuse(
@@ -50,7 +50,7 @@ impl Leases {
             );
         }
         let role = self.roles.version(row.role_id).await?;
-        let bounds = Bounds::of(&role.host, &mount.spec.tune);
+        let bounds = Bounds::of(&role.host, &connection.spec.tune);
         let length = increment.unwrap_or(bounds.default);
         let ends = Ends {
             issued_at: row.issued_at,
@@ -70,12 +70,12 @@ impl Leases {
         let shortened = increment.is_some() && is_before(expires_at, length.after(now));
 
         if renews && let Some(credential) = &row.credential_id {
-            let document = self.roles.document(&plugin, &mount, &role)?;
-            let (plugin, mount, document, row) = (&plugin, &mount, &document, &row);
-            let renewed = self.rotations.with_root(mount, plugin, 1, |root, attempt| {
+            let document = self.roles.document(&plugin, &connection, &role)?;
+            let (plugin, of, document, row) = (&plugin, &connection, &document, &row);
+            let renewed = self.rotations.with_root(of, plugin, 1, |root, attempt| {
                 Box::pin(async move {
                     let call = self.call(
-                        mount,
+                        of,
                         &root.root,
                         row.operation,
                         attempt,
@@ -114,7 +114,7 @@ impl Leases {
             ..row
         };
         Ok(Renewed {
-            lease: view(&mount, renewed, renews),
+            lease: view(&connection, renewed, renews),
             shortened,
         })
     }

@@ -132,8 +132,16 @@ impl Leases {
             .request
             .check("request", &mut body)
             .map_err(Refusal::Invalid)?;
-        let mut root = self.rotations.root_for(mount, &plugin).await?;
-        let slot = mount.slot().await?;
+        // The lease has its connection, whatever the role is for by now.
+        let row = self
+            .storage
+            .lease(first.operation)
+            .await?
+            .ok_or_else(ended)?;
+        let connection = self.mounts.connection_by_id(row.connection);
+        let connection = connection.ok_or_else(ended)?;
+        let mut root = self.rotations.root_for(&connection, &plugin).await?;
+        let slot = connection.slot().await?;
         let now = self.clock.now();
         // From here on the intent has time until then, as at the first try.
         let patience = request.patience.unwrap_or(mount.spec.tune.timeout);
@@ -146,7 +154,7 @@ impl Leases {
         let was_active = row.state == LeaseState::Active;
         let lease = NewLease::of_row(&row, root.root.version, due);
         let making = Making {
-            mount,
+            connection: &connection,
             plugin: &plugin,
             role_name,
             document: self.roles.document(&plugin, mount, &role)?,

@@ -16,7 +16,7 @@ use super::{Leases, after_failed_revocation, id_of, quarantine};
 use crate::{
     catalog::Plugin,
     fault,
-    mount::{Mount, give_up_at},
+    mount::{Connection, give_up_at},
 };
 
 /// How a request to revoke went.
@@ -37,13 +37,13 @@ impl Leases {
     /// # Errors
     /// Where storage fails.
     pub async fn revoke(&self, id: &LeaseId) -> Result<RevokeOutcome, Refusal> {
-        let Some(mount) = self.known(id).await? else {
+        let Some(connection) = self.known(id).await? else {
             return Ok(RevokeOutcome::Unknown);
         };
         let now = self.clock.now();
         let claimed = self
             .storage
-            .mark_and_claim(id.operation, now, give_up_at(&mount, now))
+            .mark_and_claim(id.operation, now, give_up_at(&connection, now))
             .await?;
         fault::point("revoke.after_mark");
         let Some(row) = claimed else {
@@ -57,8 +57,8 @@ impl Leases {
                 }
             });
         };
-        let outcome = self.end_upstream(&mount, &row).await;
-        Ok(match self.record_end(&mount, row, outcome).await {
+        let outcome = self.end_upstream(&connection, &row).await;
+        Ok(match self.record_end(&connection, row, outcome).await {
             Ok(()) => RevokeOutcome::Revoked,
             Err(reason) => RevokeOutcome::Queued(reason),
         })
@@ -83,31 +83,31 @@ impl Leases {
         Ok(marked)
     }
 
-    /// Takes a mount's leases that are due or whose end is ordered, at most `limit`,
+    /// Takes a connection's leases that are due or whose end is ordered, at most `limit`,
     /// for one attempt each.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn claim_due(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<LeaseRow>, Refusal> {
         let due = self
             .storage
-            .claim_due(mount.id, now, give_up_at(mount, now), limit)
+            .claim_due(connection.id, now, give_up_at(connection, now), limit)
             .await?;
         quarantine::report(&due.set_aside);
         Ok(due.rows)
     }
 
-    /// When a mount's next lease is due.
+    /// When a connection's next lease is due.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn next_due(&self, mount: &Mount) -> Result<Option<Timestamp>, Refusal> {
-        Ok(self.storage.next_due(mount.id).await?)
+    pub async fn next_due(&self, connection: &Connection) -> Result<Option<Timestamp>, Refusal> {
+        Ok(self.storage.next_due(connection.id).await?)
     }
 
     /// Records an attempt to end a claimed lease upstream, however it went.
@@ -116,19 +116,19 @@ impl Leases {
     /// Why it is not ended; it is tried again.
     pub async fn record_end(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         row: LeaseRow,
         outcome: Result<Option<EarlyRevocation>, Refusal>,
     ) -> Result<(), String> {
-        let id = id_of(mount, &row.role_name, row.operation);
+        let id = id_of(connection, &row.role_name, row.operation);
         let failure = match outcome {
             Ok(early) => {
-                self.upstream_answered(mount).await;
+                self.upstream_answered(connection).await;
                 fault::point("revoke.after_provider");
                 return match self.storage.record_revoked(row.operation, early).await {
                     Ok(()) => {
                         fault::point("revoke.after_commit");
-                        self.published.forget(mount.id);
+                        self.published.forget(connection.id);
                         self.ended.notify_waiters();
                         ended(id, &row).record();
                         Ok(())
@@ -158,9 +158,13 @@ impl Leases {
             _ => Duration::ZERO,
         };
         let now = self.clock.now();
-        if is_outage(&failure) && mount.upstream_failed(now) {
-            let (mount, reason) = (mount.path().clone(), reason.clone());
-            Event::UpstreamLost { mount, reason }.record();
+        if is_outage(&failure) && connection.upstream_failed(now) {
+            Event::UpstreamLost {
+                mount: connection.path().clone(),
+                connection: connection.name.clone(),
+                reason: reason.clone(),
+            }
+            .record();
         }
         let due = now.plus(delay.max(asked));
         if let Err(error) = self
@@ -185,16 +189,19 @@ impl Leases {
     }
 
     /// Upstream answered: what failed while it was down is tried again at once.
-    pub(super) async fn upstream_answered(&self, mount: &Mount) {
-        if !mount.upstream_answered() {
+    pub(super) async fn upstream_answered(&self, connection: &Connection) {
+        if !connection.upstream_answered() {
             return;
         }
-        let path = mount.path().clone();
-        Event::UpstreamReturned { mount: path }.record();
+        Event::UpstreamReturned {
+            mount: connection.path().clone(),
+            connection: connection.name.clone(),
+        }
+        .record();
         let now = self.clock.now();
-        if let Err(error) = self.storage.wake_revocations(mount.id, now).await {
+        if let Err(error) = self.storage.wake_revocations(connection.id, now).await {
             // They keep their own times.
-            tracing::error!(mount = %mount.path(), %error, "could not make failed revocations due");
+            tracing::error!(mount = %connection.title(), %error, "could not make failed revocations due");
         }
         self.nudge.now();
     }
@@ -207,17 +214,17 @@ impl Leases {
     /// Why it is not ended.
     pub async fn end_upstream(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         row: &LeaseRow,
     ) -> Result<Option<EarlyRevocation>, Refusal> {
-        let maker = self.mounts.maker(mount, row.plugin_sha256).await?;
-        match self.end_by(&maker, mount, row).await {
+        let maker = self.mounts.maker(connection, row.plugin_sha256).await?;
+        match self.end_by(&maker, connection, row).await {
             // The config is for the version that the mount runs: another may not be
             // able to do anything with it.
             Err(Refusal::Provider(failure)) if !failure.class.is_transient() => {
-                match self.mounts.plugin(mount).await {
+                match self.mounts.plugin(connection).await {
                     Ok(running) if running.provider.digest() != maker.provider.digest() => {
-                        self.end_by(&running, mount, row).await
+                        self.end_by(&running, connection, row).await
                     }
                     _ => Err(failure.into()),
                 }
@@ -229,7 +236,7 @@ impl Leases {
     async fn end_by(
         &self,
         plugin: &Arc<Plugin>,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         row: &LeaseRow,
     ) -> Result<Option<EarlyRevocation>, Refusal> {
         let descriptor = plugin.provider.descriptor();
@@ -241,7 +248,7 @@ impl Leases {
             return Ok(early);
         }
 
-        let document = self.role_for(plugin, mount, row).await;
+        let document = self.role_for(plugin, connection, row).await;
         let what = match &row.credential_id {
             Some(id) => Revocation::Credential(id.clone()),
             None => Revocation::UnknownCredential,
@@ -249,10 +256,10 @@ impl Leases {
         let (document, what) = (document.as_deref(), &what);
         let ended = self
             .rotations
-            .with_root(mount, plugin, row.attempts, |root, attempt| {
+            .with_root(connection, plugin, row.attempts, |root, attempt| {
                 Box::pin(async move {
                     let call = self.call(
-                        mount,
+                        connection,
                         &root.root,
                         row.operation,
                         attempt,
@@ -278,14 +285,14 @@ impl Leases {
     async fn role_for(
         &self,
         plugin: &Plugin,
-        mount: &Mount,
+        connection: &Connection,
         row: &LeaseRow,
     ) -> Option<Arc<Secret<String>>> {
         let role = self.roles.version(row.role_id).await;
-        let document = role.and_then(|role| self.roles.document(plugin, mount, &role));
+        let document = role.and_then(|role| self.roles.document(plugin, connection, &role));
         document
             .inspect_err(|reason| {
-                let lease = id_of(mount, &row.role_name, row.operation);
+                let lease = id_of(connection, &row.role_name, row.operation);
                 tracing::warn!(%lease, %reason, "a credential is ended without its role, which the provider cannot be given");
             })
             .ok()

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lessor_model::{
-    id::{Digest, LeaseId, MountPath, OperationId, RoleName},
+    id::{ConnectionName, Digest, LeaseId, MountPath, OperationId, RoleName},
     lifetime::Length,
     mount::TunePatch,
     refusal::Refusal,
@@ -530,7 +530,11 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
         let engine = Arc::clone(&engine);
         tasks.spawn(async move {
             for _ in 0..20 {
-                engine.rotations.rotate_root(&db(), None).await.unwrap();
+                engine
+                    .rotations
+                    .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+                    .await
+                    .unwrap();
             }
         });
     }
@@ -539,8 +543,10 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
         let engine = Arc::clone(&engine);
         async move {
             for _ in 0..40 {
-                let (mount, name) = (db(), "other".parse().unwrap());
-                let written = engine.roles.write(&mount, &name, json!({}), requester());
+                let (connection, name) = (db(), "other".parse().unwrap());
+                let written = engine
+                    .roles
+                    .write(&connection, &name, json!({}), requester());
                 written.await.unwrap();
             }
         }
@@ -549,7 +555,15 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
         done.unwrap();
     }
     assert_eq!(house.principals(), 400);
-    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 81);
+    assert_eq!(
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap()
+            .version,
+        81
+    );
     engine.issue().await.unwrap();
 }
 
@@ -566,7 +580,7 @@ async fn a_mended_config_has_failed_revocations_tried_at_once() {
     let config = json!({"password": "initial"});
     engine
         .settings
-        .write(&db(), config, requester())
+        .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
     let shown = engine.leases.lookup(&issued.lease.id).await.unwrap();
@@ -641,18 +655,19 @@ async fn a_repeat_after_a_crash_takes_the_operation_up_again() {
     let house = House::new();
     let operation = {
         let engine = house.open(false).await;
-        let mount = engine.mounts.open(&db()).unwrap();
-        let role = engine.roles.current(&mount, &reader()).await.unwrap();
+        let connection = engine.connected();
+        let role = engine.roles.current(&connection, &reader()).await.unwrap();
         let now = house.clock.now();
         let operation = lessor_model::id::OperationId::new(now).unwrap();
         let key =
             engine
                 .leases
-                .idempotency_row(&mount, &reader(), &keyed("a", 600), operation, now);
+                .idempotency_row(&connection, &reader(), &keyed("a", 600), operation, now);
         let end = now.plus(Duration::from_secs(600));
         let lease = lessor_store::NewLease {
             operation,
-            mount_id: mount.id,
+            mount_id: connection.mount.id,
+            connection: connection.id,
             role_id: role.id,
             principal: "half-made".into(),
             requester: requester(),
@@ -698,9 +713,9 @@ async fn a_look_at_the_ending_leases_changes_nothing() {
     engine.leases.revoke(&lease.id).await.unwrap();
     house.damage("UPDATE leases SET metadata = 'no json'");
 
-    let mount = engine.mounts.open(&db()).unwrap();
+    let connection = engine.connected();
     for _ in 0..2 {
-        let look = engine.storage.ending_leases(mount.id, None, 10);
+        let look = engine.storage.ending_leases(connection.mount.id, None, 10);
         let found = look.await.unwrap();
         assert_eq!(found.rows.len(), 0);
         assert_eq!(found.unreadable, [lease.id.operation.to_bytes()]);
@@ -709,7 +724,7 @@ async fn a_look_at_the_ending_leases_changes_nothing() {
     // Whoever asked sets it aside, in a step of its own.
     assert!(engine.leases.ending(None, 10).await.unwrap().is_empty());
     assert_eq!(engine.leases.count_quarantined().await.unwrap(), 1);
-    let look = engine.storage.ending_leases(mount.id, None, 10);
+    let look = engine.storage.ending_leases(connection.mount.id, None, 10);
     assert!(look.await.unwrap().unreadable.is_empty());
 }
 
@@ -758,9 +773,9 @@ async fn an_outage_holds_revocations_back_until_upstream_answers() {
         engine.issue().await.unwrap();
     }
     house.script(&[Step::FailBefore; 1000]);
-    let mount = engine.mounts.open(&db()).unwrap();
+    let connection = engine.connected();
     house.clock.advance(Duration::from_secs(3601));
-    while !mount.is_upstream_down() {
+    while !connection.is_upstream_down() {
         tokio::task::yield_now().await;
     }
     for _ in 0..60 {
@@ -772,13 +787,16 @@ async fn an_outage_holds_revocations_back_until_upstream_answers() {
     assert!(asked < 64 + 100, "{asked} calls to a system that is down");
     house.script(&[]);
     engine.drain(&house.clock).await;
-    assert!(!mount.is_upstream_down());
+    assert!(!connection.is_upstream_down());
     assert_eq!(house.principals(), 0);
 }
 
 /// What a dry run finds: orphans, and how many are undecided and vanished.
 async fn reconciled(engine: &crate::engine::Engine) -> (Vec<String>, usize, usize) {
-    let found = engine.leases.reconcile(&db(), &[], requester()).await;
+    let found = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &[], requester())
+        .await;
     let found = found.unwrap();
     assert_eq!(found.orphan_count, found.orphans.len());
     (found.orphans, found.undecided_count, found.vanished_count)
@@ -808,7 +826,10 @@ async fn a_lost_answer_leaves_strangers_undecided_where_upstream_names_them_itse
     house.script(&[Step::FailAfter]);
     assert!(engine.issue().await.is_err());
     assert_eq!(reconciled(&engine).await, (vec![], 2, 0));
-    let refused = engine.leases.reconcile(&db(), &orphan, requester()).await;
+    let refused = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &orphan, requester())
+        .await;
     assert!(matches!(refused, Err(Refusal::Invalid(_))));
     stray(false);
     assert_eq!(reconciled(&engine).await, (vec![], 1, 0));
@@ -816,7 +837,10 @@ async fn a_lost_answer_leaves_strangers_undecided_where_upstream_names_them_itse
     engine.start_scheduler().await;
     engine.drain(&house.clock).await;
     assert_eq!(reconciled(&engine).await, (orphan.clone(), 0, 0));
-    let ended = engine.leases.reconcile(&db(), &orphan, requester()).await;
+    let ended = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &orphan, requester())
+        .await;
     assert_eq!(ended.unwrap().revoked, orphan);
     assert_eq!(house.principals(), 0);
 }
@@ -847,13 +871,19 @@ async fn a_provider_that_ends_nothing_or_lists_for_ever_is_not_believed() {
         upstream.principals.insert("stray".into());
         upstream.deaf = true;
     }
-    let found = engine.leases.reconcile(&db(), &stray, requester()).await;
+    let found = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &stray, requester())
+        .await;
     let found = found.unwrap();
     assert!(found.revoked.is_empty());
     assert_eq!(found.failed[0].0, "stray");
     assert!(found.failed[0].1.contains("lists it still"));
     house.upstream.lock().unwrap().endless = true;
-    let endless = engine.leases.reconcile(&db(), &[], requester()).await;
+    let endless = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &[], requester())
+        .await;
     assert!(
         endless
             .unwrap_err()

@@ -1,5 +1,5 @@
-//! Mounts whose config names the same upstream system as another's: an account there
-//! has one owner, whichever mount it is.
+//! Connections whose config names the same upstream system as another's: an account there
+//! has one owner, whichever connection of whichever mount it is.
 //!
 //! A system is told by the endpoints that a config fills in. The names of this machine
 //! and the spellings of an address are one; that two names of DNS lead to one host is not
@@ -14,18 +14,18 @@ use std::{
 use lessor_model::refusal::Refusal;
 use serde_json::Value;
 
-use super::{Mount, Mounts, endpoints};
+use super::{Connection, Mounts, endpoints};
 use crate::catalog::Plugin;
 
-/// Another mount with a root credential of the same system.
+/// Another connection with a root credential of the same system.
 #[derive(Clone, Debug)]
 pub struct Neighbour {
-    /// The mount.
-    pub mount: Arc<Mount>,
+    /// The connection.
+    pub connection: Arc<Connection>,
     root: RootAccount,
 }
 
-/// Whose credential a mount's root is.
+/// Whose credential a root is.
 #[derive(Clone, Debug, Default)]
 struct RootAccount {
     /// As the config names it.
@@ -35,7 +35,7 @@ struct RootAccount {
 }
 
 impl Neighbour {
-    /// Whether an account is that of the mount's root credential.
+    /// Whether an account is that of the connection's root credential.
     pub fn is_root(&self, account: &str) -> bool {
         self.root.is(account)
     }
@@ -60,14 +60,14 @@ impl RootAccount {
 }
 
 impl Mounts {
-    /// The other mounts whose config names the system that `config` names, with those
-    /// that are being removed. One whose provider cannot be loaded is left out.
+    /// The other connections whose config names the system that `config` names, with those
+    /// of mounts that are being removed. One whose provider cannot be loaded is left out.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn neighbours(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         config: &Value,
     ) -> Result<Vec<Neighbour>, Refusal> {
@@ -75,8 +75,8 @@ impl Mounts {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
-        for other in self.every() {
-            if other.id == mount.id {
+        for other in self.every_connection() {
+            if other.id == connection.id {
                 continue;
             }
             let Ok(plugin) = self.plugin(&other).await else {
@@ -87,48 +87,54 @@ impl Mounts {
             };
             if system(&plugin.provider.descriptor().endpoints, &config).as_ref() == Some(&own) {
                 let root = RootAccount::of(&config, identity);
-                found.push(Neighbour { mount: other, root });
+                found.push(Neighbour {
+                    connection: other,
+                    root,
+                });
             }
         }
         Ok(found)
     }
 
-    /// Whether an account is that of a mount's own root credential.
+    /// Whether an account is that of a connection's own root credential.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn is_root(&self, mount: &Mount, account: &str) -> Result<bool, Refusal> {
-        let own = self.opened(mount).await?;
+    pub async fn is_root(&self, connection: &Connection, account: &str) -> Result<bool, Refusal> {
+        let own = self.opened(connection).await?;
         Ok(own.is_some_and(|(config, identity)| RootAccount::of(&config, identity).is(account)))
     }
 
-    /// The neighbours that have the same root account as a mount: to rotate it would
+    /// The neighbours that have the same root account as a connection: to rotate it would
     /// lock them out.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn sharing_root(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
     ) -> Result<Option<(String, Neighbour)>, Refusal> {
-        let Some((config, identity)) = self.opened(mount).await? else {
+        let Some((config, identity)) = self.opened(connection).await? else {
             return Ok(None);
         };
         let Some(account) = account_of(&config, identity.as_deref()) else {
             return Ok(None);
         };
-        let neighbours = self.neighbours(mount, plugin, &config).await?;
+        let neighbours = self.neighbours(connection, plugin, &config).await?;
         let sharing = neighbours.into_iter().find(|other| other.is_root(&account));
         Ok(sharing.map(|other| (account, other)))
     }
 
-    /// A mount's config in use, and whose credential it is.
-    async fn opened(&self, mount: &Mount) -> Result<Option<(Value, Option<String>)>, Refusal> {
-        let Some(config) = self.config(mount).await? else {
+    /// A connection's config in use, and whose credential it is.
+    async fn opened(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<(Value, Option<String>)>, Refusal> {
+        let Some(config) = self.config(connection).await? else {
             return Ok(None);
         };
-        let row = self.storage.current_config(mount.id).await?;
+        let row = self.storage.current_config(connection.id).await?;
         let config = serde_json::from_str(config.expose()).unwrap_or_default();
         Ok(Some((config, row.and_then(|row| row.identity))))
     }

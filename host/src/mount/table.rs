@@ -11,7 +11,7 @@ use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
     grants::{Grants, beyond},
-    id::{Digest, MountPath, OperationId},
+    id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId},
     mount::{Tune, TunePatch},
     provider::Scope,
     random,
@@ -19,12 +19,12 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
-use lessor_store::{ConfigRow, MountRow, NewMount, Storage};
+use lessor_store::{ConfigRow, ConnectionRow, MountRow, NewMount, Storage};
 use tokio::sync::Semaphore;
 
 use super::{
-    Mount, Move, Root, authorities::kept_roots, config_context, loopback::loopback_endpoints,
-    moves::Moves,
+    Connection, Mount, Move, Root, authorities::kept_roots, config_context,
+    loopback::loopback_endpoints, moves::Moves,
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
@@ -80,12 +80,19 @@ pub struct Mounts {
     clock: Clock,
     /// `--dev`: what a config names on loopback is granted.
     dev: bool,
-    /// By storage id; replaced as a whole on every change.
-    table: RwLock<Arc<HashMap<i64, Arc<Mount>>>>,
+    /// Replaced as a whole on every change.
+    table: RwLock<Arc<Table>>,
     /// Held from reading the rows to replacing the table, so that an older
     /// reading never replaces a newer one.
     rereading: tokio::sync::Mutex<()>,
     moves: Moves,
+}
+
+/// Mounts and their connections, by storage id.
+#[derive(Debug, Default)]
+struct Table {
+    mounts: HashMap<i64, Arc<Mount>>,
+    connections: HashMap<ConnectionId, Arc<Connection>>,
 }
 
 impl Mounts {
@@ -124,7 +131,10 @@ impl Mounts {
 
     /// Whether what comes by time waits for the operator anywhere.
     pub fn any_held(&self) -> bool {
-        self.table().values().any(|mount| mount.held.is_some())
+        self.table()
+            .mounts
+            .values()
+            .any(|mount| mount.held.is_some())
     }
 
     /// Lets a mount, or all, go on after a restore; the paths of those that were held.
@@ -232,8 +242,12 @@ impl Mounts {
         {
             return Err(taken(&other));
         }
-        // Whoever rotates or writes a config has the mount by its former path.
-        let _turn = mount.rotation_turn().await;
+        // Whoever rotates or writes a config has the mount by its former path. In the one
+        // order, so that no two moves wait for each other.
+        let mut turns = Vec::new();
+        for connection in self.connections_of(&mount) {
+            turns.push(connection.rotation_turn().await);
+        }
         let moved = self.storage.move_mount(mount.id, from.clone(), to.clone());
         match moved.await {
             Err(error) if error.is_duplicate() => return Err(taken(to)),
@@ -346,13 +360,15 @@ impl Mounts {
         }
         // Grants may have been narrowed: parked connections were made under the
         // former ones.
-        self.catalog.drop_parked(mount.id);
+        for connection in self.connections_of(&mount) {
+            self.drop_parked(&connection);
+        }
         self.reread().await?;
         // A missing grant may have been what kept leases from being revoked and
         // accounts from being rotated.
-        let now = self.clock.now();
-        self.storage.wake_revocations(mount.id, now).await?;
-        self.storage.wake_accounts(mount.id, now).await?;
+        for connection in self.connections_of(&mount) {
+            self.wake(&connection).await?;
+        }
         Event::MountTuned {
             mount: path.clone(),
             allowed_hosts: self.grants_of(path),
@@ -407,7 +423,9 @@ impl Mounts {
         if removed {
             let path = mount.path().clone();
             Event::MountRemoved { mount: path }.record();
-            self.catalog.drop_parked(mount.id);
+            for connection in self.connections_of(mount) {
+                self.drop_parked(&connection);
+            }
             self.reread().await?;
         }
         Ok(removed)
@@ -431,7 +449,7 @@ impl Mounts {
             let rest = path.strip_prefix(mount.path().as_str());
             mount.live && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let found = table.values().filter(answers);
+        let found = table.mounts.values().filter(answers);
         let longest = found.max_by_key(|mount| mount.path().as_str().len());
         longest.cloned()
     }
@@ -454,12 +472,74 @@ impl Mounts {
 
     /// A mount by its storage id, draining ones included.
     pub fn by_id(&self, id: i64) -> Option<Arc<Mount>> {
-        self.table().get(&id).cloned()
+        self.table().mounts.get(&id).cloned()
     }
 
     /// Every mount, draining ones included.
     pub fn every(&self) -> Vec<Arc<Mount>> {
-        self.table().values().cloned().collect()
+        self.table().mounts.values().cloned().collect()
+    }
+
+    /// A connection of a live mount.
+    ///
+    /// # Errors
+    /// `NotFound`, naming the nearest known one.
+    pub fn connection(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+    ) -> Result<Arc<Connection>, Refusal> {
+        let mount = self.open(path)?;
+        let known = self.connections_of(&mount);
+        let found = known.iter().find(|connection| connection.name == *name);
+        found.map(Arc::clone).ok_or_else(|| {
+            let names = known.iter().map(|connection| connection.name.as_str());
+            let hint = lessor_model::suggest::hint(name.as_str(), names);
+            Refusal::NotFound(format!(
+                "mount {path} has no connection {:?}{hint}",
+                name.as_str()
+            ))
+        })
+    }
+
+    /// The connection of a live mount that has a name, made where there is none: it has
+    /// no config then, and is forgotten where nothing needs it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no mount; where storage fails.
+    pub async fn named(
+        &self,
+        path: &MountPath,
+        name: &ConnectionName,
+    ) -> Result<Arc<Connection>, Refusal> {
+        if let Ok(known) = self.connection(path, name) {
+            return Ok(known);
+        }
+        let mount = self.open(path)?;
+        self.storage.name_connection(mount.id, name.clone()).await?;
+        self.reread().await?;
+        self.connection(path, name)
+    }
+
+    /// A connection by its storage id, those of draining mounts included.
+    pub fn connection_by_id(&self, id: ConnectionId) -> Option<Arc<Connection>> {
+        self.table().connections.get(&id).cloned()
+    }
+
+    /// The connections of a mount, in the order in which they were made.
+    pub fn connections_of(&self, mount: &Mount) -> Vec<Arc<Connection>> {
+        let mut all = self.every_connection();
+        all.retain(|connection| connection.mount.id == mount.id);
+        all
+    }
+
+    /// Every connection, those of draining mounts included, in the order in which they
+    /// were made.
+    pub fn every_connection(&self) -> Vec<Arc<Connection>> {
+        let table = self.table();
+        let mut all: Vec<Arc<Connection>> = table.connections.values().cloned().collect();
+        all.sort_by_key(|connection| connection.id);
+        all
     }
 
     /// The provider of a mount.
@@ -508,36 +588,56 @@ impl Mounts {
     /// # Errors
     /// Where storage fails.
     pub async fn wake_users(&self, plugin: &str) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        for mount in self.every() {
-            if mount.spec.plugin == plugin {
-                self.storage.wake_revocations(mount.id, now).await?;
-                self.storage.wake_accounts(mount.id, now).await?;
+        for connection in self.every_connection() {
+            if connection.spec.plugin == plugin {
+                self.wake(&connection).await?;
             }
         }
         Ok(())
     }
 
+    /// Has what failed by a connection tried at once: what stood in its way may have gone.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn wake(&self, connection: &Connection) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        self.storage.wake_revocations(connection.id, now).await?;
+        self.storage.wake_accounts(connection.id, now).await?;
+        Ok(())
+    }
+
+    /// Drops what is kept in memory of a connection, and has what failed by it tried at
+    /// once.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn reset(&self, connection: &Connection) -> Result<(), Refusal> {
+        connection.forget_root();
+        self.drop_parked(connection);
+        self.wake(connection).await
+    }
+
     /// The root credential in use, still sealed.
     ///
     /// # Errors
-    /// `Invalid` where the mount has no config yet.
-    pub async fn root(&self, mount: &Mount, plugin: &Plugin) -> Result<Arc<Root>, Refusal> {
+    /// `Invalid` where the connection has no config yet.
+    pub async fn root(
+        &self,
+        connection: &Connection,
+        plugin: &Plugin,
+    ) -> Result<Arc<Root>, Refusal> {
         let changes = {
-            let cached = mount.cached_root();
+            let cached = connection.cached_root();
             if let Some(root) = &cached.root {
                 return Ok(Arc::clone(root));
             }
             cached.changes
         };
-        let row = self.storage.current_config(mount.id).await?.ok_or_else(|| {
-            Refusal::Invalid(format!(
-                "mount {path} has no config: write one with `lessor config write {path} …` or POST /v1/{path}/config",
-                path = mount.path()
-            ))
-        })?;
-        let root = self.root_of(mount, plugin, &row)?;
-        let mut cached = mount.cached_root();
+        let row = self.storage.current_config(connection.id).await?;
+        let row = row.ok_or_else(|| Refusal::Invalid(without_config(connection)))?;
+        let root = self.root_of(connection, plugin, &row)?;
+        let mut cached = connection.cached_root();
         if cached.changes == changes {
             cached.root = Some(Arc::clone(&root));
         }
@@ -550,7 +650,7 @@ impl Mounts {
     /// `Conflict` where it is retired.
     pub fn root_of(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         row: &ConfigRow,
     ) -> Result<Arc<Root>, Refusal> {
@@ -559,33 +659,26 @@ impl Mounts {
         })?;
         let plain = self
             .keyring
-            .open_text(&config_context(mount.id, row.version), &document)?;
-        let scope = self.scope(mount, plugin, row.version, &plain)?;
+            .open_text(&config_context(connection.id, row.version), &document)?;
+        let scope = self.scope(connection, plugin, row.version, &plain)?;
         let root = Arc::new(Root {
             version: row.version,
             scope,
             document,
-            mount_id: mount.id,
         });
-        let mut lent = mount
-            .shared
-            .lent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        lent.retain(|lent| lent.strong_count() > 0);
-        lent.push(Arc::downgrade(&root));
+        connection.lend(&root);
         Ok(root)
     }
 
-    /// The config in use, opened, where the mount has one.
+    /// The config in use, opened, where the connection has one.
     ///
     /// # Errors
     /// Where storage fails or the keyring cannot open it.
-    pub async fn config(&self, mount: &Mount) -> Result<Option<Secret<String>>, Refusal> {
-        let Some(row) = self.storage.current_config(mount.id).await? else {
+    pub async fn config(&self, connection: &Connection) -> Result<Option<Secret<String>>, Refusal> {
+        let Some(row) = self.storage.current_config(connection.id).await? else {
             return Ok(None);
         };
-        let context = config_context(mount.id, row.version);
+        let context = config_context(connection.id, row.version);
         let document = row.document.as_deref();
         Ok(document
             .map(|document| self.keyring.open_text(&context, document))
@@ -611,11 +704,12 @@ impl Mounts {
     /// Where the config is not JSON, which storing it has ruled out.
     pub fn scope(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         plugin: &Plugin,
         version: u32,
         config: &Secret<String>,
     ) -> Result<Arc<Scope>, Refusal> {
+        let mount = &connection.mount;
         let grants = if self.dev {
             let descriptor = plugin.provider.descriptor();
             let (endpoints, schema) = (&descriptor.endpoints, &descriptor.config_schema);
@@ -638,7 +732,8 @@ impl Mounts {
             Arc::clone(&mount.grants)
         };
         Ok(Arc::new(Scope {
-            mount_id: mount.id,
+            connection: connection.id,
+            connection_name: connection.name.clone(),
             mount: mount.path().clone(),
             known_as: mount.spec.known_as.clone(),
             config_version: version,
@@ -648,9 +743,9 @@ impl Mounts {
         }))
     }
 
-    /// Drops the connections that were parked for a mount.
-    pub fn drop_parked(&self, mount: &Mount) {
-        self.catalog.drop_parked(mount.id);
+    /// Drops the streams to upstream that were parked by calls of a connection.
+    pub fn drop_parked(&self, connection: &Connection) {
+        self.catalog.drop_parked(connection.id);
     }
 
     /// Opens a root credential for one call.
@@ -658,9 +753,8 @@ impl Mounts {
     /// # Errors
     /// Where the keyring cannot open it.
     pub fn unseal(&self, root: &Root) -> Result<Secret<String>, Refusal> {
-        Ok(self
-            .keyring
-            .open_text(&config_context(root.mount_id, root.version), &root.document)?)
+        let context = config_context(root.scope.connection, root.version);
+        Ok(self.keyring.open_text(&context, &root.document)?)
     }
 
     fn grants_of(&self, path: &MountPath) -> Vec<String> {
@@ -688,13 +782,14 @@ impl Mounts {
 
     fn live(&self) -> Vec<Arc<Mount>> {
         self.table()
+            .mounts
             .values()
             .filter(|mount| mount.live)
             .cloned()
             .collect()
     }
 
-    fn table(&self) -> Arc<HashMap<i64, Arc<Mount>>> {
+    fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -702,37 +797,30 @@ impl Mounts {
         let _turn = self.rereading.lock().await;
         let rows = self.storage.mounts().await?;
         let holds = HashMap::from_iter(self.storage.holds().await?);
+        // Behind the mounts: each of these has its own by then, or is of a newer one.
+        let connections = self.storage.connections().await?;
         let former = self.table();
-        let mut table = HashMap::new();
+        let mut table = Table::default();
         for row in rows {
-            let mount = self.mount_of(row, &former, &holds)?;
-            mount.forget_root();
-            table.insert(mount.id, Arc::new(mount));
+            let mount = self.mount_of(row, &holds)?;
+            table.mounts.insert(mount.id, Arc::new(mount));
+        }
+        for row in connections {
+            let Some(mount) = table.mounts.get(&row.mount_id) else {
+                continue;
+            };
+            let connection = connection_of(row, mount, &former);
+            connection.forget_root();
+            table
+                .connections
+                .insert(connection.id, Arc::new(connection));
         }
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         Ok(())
     }
 
-    fn mount_of(
-        &self,
-        row: MountRow,
-        former: &HashMap<i64, Arc<Mount>>,
-        holds: &HashMap<i64, Timestamp>,
-    ) -> Result<Mount, Refusal> {
+    fn mount_of(&self, row: MountRow, holds: &HashMap<i64, Timestamp>) -> Result<Mount, Refusal> {
         let tune = &row.mount.tune;
-        let former = former.get(&row.id);
-        // Another number of slots begins anew: calls under way end on the former.
-        let slots = former
-            .filter(|mount| mount.spec.tune.max_concurrency == tune.max_concurrency)
-            .map(|mount| Arc::clone(&mount.slots))
-            .unwrap_or_else(|| {
-                Arc::new(Semaphore::new(
-                    usize::try_from(tune.max_concurrency).unwrap_or(1),
-                ))
-            });
-        let shared = former
-            .map(|mount| Arc::clone(&mount.shared))
-            .unwrap_or_default();
         let grants = Grants::parse(&tune.allowed_hosts).map_err(Refusal::internal)?;
         Ok(Mount {
             id: row.id,
@@ -742,8 +830,6 @@ impl Mounts {
             grants: Arc::new(grants),
             extra_roots: kept_roots(&row.mount.path, &tune.extra_roots).into(),
             derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)?),
-            slots,
-            shared,
             spec: row.mount,
         })
     }
@@ -755,6 +841,39 @@ impl Mounts {
             (spec.plugin.as_str(), spec.plugin_version.as_deref())
         });
         self.catalog.standing(&named.collect::<Vec<_>>()).await
+    }
+}
+
+/// A connection as it is used from now on; what outlives a change of its mount stays.
+fn connection_of(row: ConnectionRow, mount: &Arc<Mount>, former: &Table) -> Connection {
+    let former = former.connections.get(&row.id);
+    let most = mount.spec.tune.max_concurrency;
+    // Another number of slots begins anew: calls under way end on the former.
+    let slots = former
+        .filter(|former| former.spec.tune.max_concurrency == most)
+        .map(|former| Arc::clone(&former.slots));
+    let slots =
+        slots.unwrap_or_else(|| Arc::new(Semaphore::new(usize::try_from(most).unwrap_or(1))));
+    Connection {
+        id: row.id,
+        name: row.name,
+        mount: Arc::clone(mount),
+        slots,
+        shared: former.map_or_else(Arc::default, |former| Arc::clone(&former.shared)),
+    }
+}
+
+/// What is said where a connection has no root credential.
+fn without_config(connection: &Connection) -> String {
+    let (path, name) = (connection.path(), &connection.name);
+    match name.is_default() {
+        true => format!(
+            "mount {path} has no config: write one with `lessor config write {path} …` or POST /v1/{path}/config"
+        ),
+        false => format!(
+            "connection {name} of mount {path} has no config: write one with `lessor config write {path} \
+             --connection {name} …` or POST /v1/{path}/config/{name}"
+        ),
     }
 }
 

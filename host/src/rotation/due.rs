@@ -6,10 +6,10 @@ use std::{sync::Arc, time::Duration};
 use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
 use lessor_store::{DueRotation, RotationState};
 
-use super::Rotations;
+use super::{Rotations, path_of};
 use crate::{
     backoff,
-    mount::{Mount, give_up_at},
+    mount::{Connection, give_up_at},
 };
 
 /// How long until a scheduled rotation that could not begin is tried again.
@@ -25,11 +25,11 @@ impl Rotations {
         let (scheduled, next_scheduled) = self.storage.scheduled_rotations(now).await?;
         let is_held = |id| {
             self.mounts
-                .by_id(id)
-                .is_some_and(|mount| mount.held.is_some())
+                .connection_by_id(id)
+                .is_some_and(|connection| connection.held.is_some())
         };
         for found in scheduled {
-            if is_held(found.mount_id) {
+            if is_held(found.of) {
                 continue;
             }
             self.begin_scheduled(found, now).await?;
@@ -45,28 +45,31 @@ impl Rotations {
             .record();
         }
         for rotation in found.due {
-            let Some(mount) = self.mounts.by_id(rotation.mount_id) else {
+            let Some(connection) = self.mounts.connection_by_id(rotation.of) else {
                 continue;
             };
-            if mount.held.is_some() {
+            if connection.held.is_some() {
                 continue;
             }
             self.storage
-                .claim_rotation(rotation.operation, give_up_at(&mount, now))
+                .claim_rotation(rotation.operation, give_up_at(&connection, now))
                 .await?;
             let rotations = Arc::clone(self);
             tokio::spawn(async move {
-                let turn = mount.rotation_turn().await;
+                let turn = connection.rotation_turn().await;
                 let outcome = match rotation.state {
                     RotationState::Retiring | RotationState::Undoing => {
-                        rotations.end(&mount, &rotation).await
+                        rotations.end(&connection, &rotation).await
                     }
-                    _ => rotations.drive_open(&mount, None, &turn).await.map(|_| ()),
+                    _ => rotations
+                        .drive_open(&connection, None, &turn)
+                        .await
+                        .map(|_| ()),
                 };
                 if let Err(error) = outcome
                     && !matches!(error, Refusal::Limit { .. })
                 {
-                    tracing::warn!(mount = %mount.path(), operation = %rotation.operation, %error, "a rotation did not advance");
+                    tracing::warn!(mount = %connection.title(), operation = %rotation.operation, %error, "a rotation did not advance");
                 }
                 rotations.nudge.now();
             });
@@ -80,18 +83,22 @@ impl Rotations {
         found: DueRotation,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let mount = self.mounts.by_id(found.mount_id).filter(|mount| mount.live);
+        let connection = self
+            .mounts
+            .connection_by_id(found.of)
+            .filter(|connection| connection.live);
         let Some(schedule) = &found.schedule else {
             let error = "the stored schedule cannot be read; write the config again".to_owned();
             let until = now.plus(backoff::DAILY);
             self.storage
-                .postpone_rotation(found.mount_id, Some(until))
+                .postpone_rotation(found.of, Some(until))
                 .await?;
             self.storage
-                .record_schedule_failure(found.mount_id, error.clone())
+                .record_schedule_failure(found.of, error.clone())
                 .await?;
             Event::RotationPutOff {
-                mount: mount.map(|mount| mount.path().clone()),
+                mount: connection.as_deref().map(path_of),
+                connection: connection.map(|connection| connection.name.clone()),
                 next: until,
                 reason: error,
             }
@@ -99,28 +106,34 @@ impl Rotations {
             return Ok(());
         };
         if let Due::Missed { next } = schedule.due(now) {
-            self.storage.postpone_rotation(found.mount_id, next).await?;
-            if let Some(mount) = mount {
-                let mount = mount.path().clone();
-                Event::RotationMissed { mount, next }.record();
+            self.storage.postpone_rotation(found.of, next).await?;
+            if let Some(connection) = connection {
+                Event::RotationMissed {
+                    mount: path_of(&connection),
+                    connection: connection.name.clone(),
+                    next,
+                }
+                .record();
             }
             return Ok(());
         }
         // Moved before it runs: it cannot run twice, nor stop the others.
         self.storage
-            .postpone_rotation(found.mount_id, Some(now.plus(SCHEDULE_RETRY)))
+            .postpone_rotation(found.of, Some(now.plus(SCHEDULE_RETRY)))
             .await?;
-        let Some(mount) = mount else { return Ok(()) };
+        let Some(connection) = connection else {
+            return Ok(());
+        };
         let rotations = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(failed) = rotations.rotate_scheduled(&mount, &found).await {
+            if let Err(failed) = rotations.rotate_scheduled(&connection, &found).await {
                 let recorded = rotations
                     .storage
-                    .record_schedule_failure(mount.id, failed.to_string());
+                    .record_schedule_failure(connection.id, failed.to_string());
                 if let Err(error) = recorded.await {
-                    tracing::error!(mount = %mount.path(), %error, "could not record a failed rotation");
+                    tracing::error!(mount = %connection.title(), %error, "could not record a failed rotation");
                 }
-                put_off(&mount, now.plus(SCHEDULE_RETRY), &failed);
+                put_off(&connection, now.plus(SCHEDULE_RETRY), &failed);
             }
             rotations.nudge.now();
         });
@@ -131,13 +144,13 @@ impl Rotations {
     /// a rotation may take longer than the time to the next try.
     async fn rotate_scheduled(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         found: &DueRotation,
     ) -> Result<(), Refusal> {
-        let turn = mount.rotation_turn().await;
-        let schedule = self.storage.schedule(mount.id).await?;
+        let turn = connection.rotation_turn().await;
+        let schedule = self.storage.schedule(connection.id).await?;
         if schedule.is_some_and(|schedule| schedule.last == found.last) {
-            self.rotate_in_turn(mount, None, &turn).await?;
+            self.rotate_in_turn(connection, None, &turn).await?;
         }
         Ok(())
     }
@@ -146,15 +159,19 @@ impl Rotations {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn retry_soon(&self, mount: &Mount, failed: &Refusal) -> Result<(), Refusal> {
+    pub async fn retry_soon(
+        &self,
+        connection: &Connection,
+        failed: &Refusal,
+    ) -> Result<(), Refusal> {
         let until = self.clock.now().plus(SCHEDULE_RETRY);
         self.storage
-            .postpone_rotation(mount.id, Some(until))
+            .postpone_rotation(connection.id, Some(until))
             .await?;
         self.storage
-            .record_schedule_failure(mount.id, failed.to_string())
+            .record_schedule_failure(connection.id, failed.to_string())
             .await?;
-        put_off(mount, until, failed);
+        put_off(connection, until, failed);
         Ok(())
     }
 
@@ -169,9 +186,10 @@ impl Rotations {
 }
 
 /// Tells of a rotation that could not be begun, or failed, and is tried again.
-fn put_off(mount: &Mount, next: Timestamp, failed: &Refusal) {
+fn put_off(connection: &Connection, next: Timestamp, failed: &Refusal) {
     Event::RotationPutOff {
-        mount: Some(mount.path().clone()),
+        mount: Some(path_of(connection)),
+        connection: Some(connection.name.clone()),
         next,
         reason: failed.to_string(),
     }

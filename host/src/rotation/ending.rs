@@ -14,19 +14,19 @@ use lessor_model::{
 };
 use lessor_store::{RotationRow, RotationState};
 
-use super::{PRINCIPAL, Rotations};
+use super::{PRINCIPAL, Rotations, path_of};
 use crate::{
     backoff, fault,
-    mount::{Mount, RotationTurn, give_up_at},
+    mount::{Connection, RotationTurn, give_up_at},
 };
 
 impl Rotations {
-    /// What a mount still has to end upstream.
+    /// What a connection still has to end upstream.
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn ending(&self, mount: &Mount) -> Result<Vec<RotationRow>, Refusal> {
-        Ok(self.storage.ending_rotations(mount.id).await?)
+    pub async fn ending(&self, connection: &Connection) -> Result<Vec<RotationRow>, Refusal> {
+        Ok(self.storage.ending_rotations(connection.id).await?)
     }
 
     /// One attempt at ending what a rotation leaves, recorded either way.
@@ -35,14 +35,14 @@ impl Rotations {
     /// Why it is not ended; it is tried again.
     pub(super) async fn end(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         rotation: &RotationRow,
     ) -> Result<(), Refusal> {
-        mount.refuse_while_held()?;
+        connection.refuse_while_held()?;
         let attempt = rotation.attempts.saturating_add(1);
         let now = self.clock.now();
         let ends = rotation.ends();
-        if let Some(version) = ends.filter(|version| mount.uses_root(*version)) {
+        if let Some(version) = ends.filter(|version| connection.uses_root(*version)) {
             let message =
                 format!("a call under way still uses version {version} of the root credential");
             let retry_after = Duration::from_secs(1);
@@ -59,11 +59,11 @@ impl Rotations {
             });
         }
         self.storage
-            .begin_rotation_attempt(rotation.operation, give_up_at(mount, now))
+            .begin_rotation_attempt(rotation.operation, give_up_at(connection, now))
             .await?;
         let ended = match rotation.state {
-            RotationState::Undoing => self.undo(mount, rotation, attempt).await,
-            _ => self.retire(mount, rotation, attempt).await,
+            RotationState::Undoing => self.undo(connection, rotation, attempt).await,
+            _ => self.retire(connection, rotation, attempt).await,
         };
         if let Err(refusal) = &ended {
             let delay = if attempt < backoff::SOON {
@@ -81,26 +81,30 @@ impl Rotations {
     }
 
     /// Goes on with the open rotation, if any, where it can be brought to its end now.
-    pub async fn catch_up(&self, mount: &Arc<Mount>, turn: &RotationTurn) {
-        if let Err(error) = self.drive_open(mount, None, turn).await {
-            tracing::debug!(mount = %mount.path(), %error, "an open rotation did not advance");
+    pub async fn catch_up(&self, connection: &Arc<Connection>, turn: &RotationTurn) {
+        if let Err(error) = self.drive_open(connection, None, turn).await {
+            tracing::debug!(mount = %connection.title(), %error, "an open rotation did not advance");
         }
     }
 
-    /// Brings everything about a mount's root credentials to its end, as far as that
+    /// Brings everything about a connection's root credentials to its end, as far as that
     /// goes: the open rotation, and what is to be ended upstream.
     ///
     /// # Errors
     /// What is left, and why.
-    pub async fn settle(&self, mount: &Arc<Mount>, turn: &RotationTurn) -> Result<(), Refusal> {
-        if let Err(stuck) = self.drive_open(mount, None, turn).await {
-            mount.refuse_while_held()?;
+    pub async fn settle(
+        &self,
+        connection: &Arc<Connection>,
+        turn: &RotationTurn,
+    ) -> Result<(), Refusal> {
+        if let Err(stuck) = self.drive_open(connection, None, turn).await {
+            connection.refuse_while_held()?;
             // It can be given up where the former root credential still works.
-            if self.give_up(mount).await.is_err() {
+            if self.give_up(connection).await.is_err() {
                 return Err(stuck);
             }
         }
-        for rotation in self.ending(mount).await? {
+        for rotation in self.ending(connection).await? {
             let now = self.clock.now();
             if rotation.state == RotationState::Undoing
                 && rotation.new_version.is_none()
@@ -112,11 +116,11 @@ impl Rotations {
                     "a root credential that a rotation asked for may still be made until {lands}"
                 )));
             }
-            self.end(mount, &rotation).await?;
+            self.end(connection, &rotation).await?;
         }
         // Ending one may have made another due.
-        for rotation in self.ending(mount).await? {
-            self.end(mount, &rotation).await?;
+        for rotation in self.ending(connection).await? {
+            self.end(connection, &rotation).await?;
         }
         Ok(())
     }
@@ -126,19 +130,20 @@ impl Rotations {
     ///
     /// # Errors
     /// Where it does not work.
-    pub(super) async fn give_up(&self, mount: &Arc<Mount>) -> Result<(), Refusal> {
-        let Some(rotation) = self.storage.unsettled_rotation(mount.id).await? else {
+    pub(super) async fn give_up(&self, connection: &Arc<Connection>) -> Result<(), Refusal> {
+        let Some(rotation) = self.storage.unsettled_rotation(connection.id).await? else {
             return Ok(());
         };
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
-        self.prove(mount, &plugin, &root, rotation.operation)
+        let plugin = self.mounts.plugin(connection).await?;
+        let root = self.mounts.root(connection, &plugin).await?;
+        self.prove(connection, &plugin, &root, rotation.operation)
             .await?;
         self.storage
-            .give_up_rotation(mount.id, self.clock.now())
+            .give_up_rotation(connection.id, self.clock.now())
             .await?;
         Event::RotationGivenUp {
-            mount: mount.path().clone(),
+            mount: path_of(connection),
+            connection: connection.name.clone(),
             operation: rotation.operation,
         }
         .record();
@@ -148,7 +153,7 @@ impl Rotations {
     /// `retiring`: ends the former root credential upstream.
     async fn retire(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         rotation: &RotationRow,
         attempt: u32,
     ) -> Result<(), Refusal> {
@@ -156,19 +161,20 @@ impl Rotations {
         let version = rotation.new_version.ok_or_else(gone)?;
         let retires = self
             .storage
-            .config(mount.id, version)
+            .config(connection.id, version)
             .await?
             .and_then(|row| row.retires)
             .ok_or_else(gone)?;
         let what = Revocation::FormerRoot(retires);
-        self.revoke(mount, rotation, attempt, PRINCIPAL, &what)
+        self.revoke(connection, rotation, attempt, PRINCIPAL, &what)
             .await?;
         fault::point("rotate.after_retired");
         self.storage
             .finish_ending(rotation.clone(), self.clock.now())
             .await?;
         Event::RotationFormerEnded {
-            mount: mount.path().clone(),
+            mount: path_of(connection),
+            connection: connection.name.clone(),
             version: rotation.former_version,
         }
         .record();
@@ -179,15 +185,17 @@ impl Rotations {
     /// as the contract says of whatever `rotate` makes.
     async fn undo(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         rotation: &RotationRow,
         attempt: u32,
     ) -> Result<(), Refusal> {
-        let plugin = self.mounts.plugin(mount).await?;
+        let plugin = self.mounts.plugin(connection).await?;
         let limit = plugin.provider.descriptor().name_limit;
         let name = name_of_nothing(rotation.operation, limit);
         let what = Revocation::UnknownCredential;
-        let ended = self.revoke(mount, rotation, attempt, &name, &what).await;
+        let ended = self
+            .revoke(connection, rotation, attempt, &name, &what)
+            .await;
         match ended {
             // It was not answered, and this provider has nothing that could be found.
             Err(Refusal::Provider(failure))
@@ -200,7 +208,8 @@ impl Rotations {
             .finish_ending(rotation.clone(), self.clock.now())
             .await?;
         Event::RotationUndone {
-            mount: mount.path().clone(),
+            mount: path_of(connection),
+            connection: connection.name.clone(),
             operation: rotation.operation,
             version: rotation.new_version,
         }
@@ -210,16 +219,16 @@ impl Rotations {
 
     async fn revoke(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         rotation: &RotationRow,
         attempt: u32,
         name: &str,
         what: &Revocation,
     ) -> Result<(), Refusal> {
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
+        let plugin = self.mounts.plugin(connection).await?;
+        let root = self.mounts.root(connection, &plugin).await?;
         let config = self.mounts.unseal(&root)?;
-        let call = mount.call(rotation.operation, attempt, name, &root);
+        let call = connection.call(rotation.operation, attempt, name, &root);
         match plugin.provider.revoke(&call, &config, None, what).await {
             Ok(()) => Ok(()),
             Err(failure) if failure.class == FailureClass::NotFound => Ok(()),

@@ -17,24 +17,24 @@ use lessor_model::{
 use super::Rotations;
 use crate::{
     catalog::Plugin,
-    mount::{Mount, Root, RotationTurn},
+    mount::{Connection, Root, RotationTurn},
 };
 
 impl Rotations {
-    /// The root credential for one operation on a mount.
+    /// The root credential for one operation by a connection.
     ///
     /// # Errors
-    /// `Invalid` where the mount has no config.
+    /// `Invalid` where the connection has no config.
     pub async fn root_for(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
     ) -> Result<RootUse<'_>, Refusal> {
-        let root = self.mounts.root(mount, plugin).await?;
+        let root = self.mounts.root(connection, plugin).await?;
         let config = self.mounts.unseal(&root)?;
         Ok(RootUse {
             rotations: self,
-            mount: Arc::clone(mount),
+            connection: Arc::clone(connection),
             plugin: Arc::clone(plugin),
             root,
             config,
@@ -46,19 +46,19 @@ impl Rotations {
     /// tried. What it warns of.
     ///
     /// # Errors
-    /// `Invalid` where the mount has no config; the provider's failure.
+    /// `Invalid` where the connection has no config; the provider's failure.
     pub async fn prove_role(
         &self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         name: &RoleName,
         document: &Secret<String>,
         requester: &Requester,
     ) -> Result<Vec<String>, Refusal> {
         let operation = OperationId::new(self.clock.now())?;
-        let tried = self.with_root(mount, plugin, 1, |root, attempt| {
+        let tried = self.with_root(connection, plugin, 1, |root, attempt| {
             Box::pin(async move {
-                let mut call = mount.call(operation, attempt, "validate-config", &root.root);
+                let mut call = connection.call(operation, attempt, "validate-config", &root.root);
                 call.role_name = Some(name.clone());
                 call.requester = Some(requester.clone());
                 let provider = &plugin.provider;
@@ -70,21 +70,21 @@ impl Rotations {
         Ok(tried.await??.warnings)
     }
 
-    /// Asks a mount's provider for something, with the root credential and in the
-    /// mount's turn; `call` gets the number of the attempt, beginning with `first`. How
+    /// Asks a mount's provider for something, with a connection's root credential and in
+    /// its turn; `call` gets the number of the attempt, beginning with `first`. How
     /// it ended.
     ///
     /// # Errors
-    /// `Invalid` where the mount has no config; what `call` refuses.
+    /// `Invalid` where the connection has no config; what `call` refuses.
     pub async fn with_root<'s, T>(
         &'s self,
-        mount: &Arc<Mount>,
+        connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
         first: u32,
         call: impl for<'r> FnMut(&'r RootUse<'s>, u32) -> Attempt<'r, T>,
     ) -> Result<Result<T, Failure>, Refusal> {
-        let mut root = self.root_for(mount, plugin).await?;
-        let _slot = mount.slot().await?;
+        let mut root = self.root_for(connection, plugin).await?;
+        let _slot = connection.slot().await?;
         let (_, ended) = root.ask(first, call).await?;
         Ok(ended)
     }
@@ -98,7 +98,7 @@ pub type Attempt<'r, T> =
 #[derive(Debug)]
 pub struct RootUse<'a> {
     rotations: &'a Rotations,
-    mount: Arc<Mount>,
+    connection: Arc<Connection>,
     plugin: Arc<Plugin>,
     /// The version in use.
     pub root: Arc<Root>,
@@ -140,15 +140,19 @@ impl<'s> RootUse<'s> {
         if failure.class != FailureClass::Denied || self.turn.is_some() {
             return Ok(false);
         }
-        let turn = self.mount.rotation_turn().await;
+        let turn = self.connection.rotation_turn().await;
         // One that a crash left open has no driver yet; then this is the one.
-        if let Err(error) = self.rotations.drive_open(&self.mount, None, &turn).await {
-            tracing::debug!(mount = %self.mount.path(), %error, "an open rotation did not advance");
+        if let Err(error) = self
+            .rotations
+            .drive_open(&self.connection, None, &turn)
+            .await
+        {
+            tracing::debug!(connection = %self.connection.path(), %error, "an open rotation did not advance");
         }
         let newer = self
             .rotations
             .mounts
-            .root(&self.mount, &self.plugin)
+            .root(&self.connection, &self.plugin)
             .await?;
         if newer.version == self.root.version {
             return Ok(false);

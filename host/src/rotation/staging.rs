@@ -6,7 +6,7 @@ use lessor_store::RotationRow;
 use serde_json::Value;
 
 use super::Rotations;
-use crate::{catalog::Plugin, mount::Mount};
+use crate::{catalog::Plugin, mount::Connection};
 
 /// The config to be staged, and why it waits for the operator, where it does. One that
 /// fits its schema gets the defaults; any other stays as the provider answered it.
@@ -60,21 +60,21 @@ impl Rotations {
     /// Where storage fails.
     pub async fn staged_changes(
         &self,
-        mount: &Mount,
+        connection: &Connection,
         rotation: &RotationRow,
     ) -> Result<Vec<String>, Refusal> {
         let Some(version) = rotation.new_version else {
             return Ok(Vec::new());
         };
-        let Some(row) = self.storage.config(mount.id, version).await? else {
+        let Some(row) = self.storage.config(connection.id, version).await? else {
             return Ok(Vec::new());
         };
-        let plugin = self.mounts.plugin(mount).await?;
-        let root = self.mounts.root(mount, &plugin).await?;
+        let plugin = self.mounts.plugin(connection).await?;
+        let root = self.mounts.root(connection, &plugin).await?;
         let former = self.mounts.unseal(&root)?;
         let staged = self
             .mounts
-            .unseal(&*self.mounts.root_of(mount, &plugin, &row)?)?;
+            .unseal(&*self.mounts.root_of(connection, &plugin, &row)?)?;
         let staged = serde_json::from_str::<Value>(staged.expose());
         Ok(staged.map_or_else(
             |_| Vec::new(),

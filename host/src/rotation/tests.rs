@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lessor_model::{clock::Timestamp, refusal::Refusal};
+use lessor_model::{clock::Timestamp, id::ConnectionName, refusal::Refusal};
 use lessor_store::RotationState;
 use serde_json::json;
 
@@ -14,13 +14,20 @@ async fn an_answer_lost_after_the_password_changed_is_recovered_by_derivation() 
     let engine = house.open(true).await;
     house.script(&[Step::FailAfter]);
     assert!(matches!(
-        engine.rotations.rotate_root(&db(), None).await,
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await,
         Err(Refusal::Provider(_))
     ));
     // The root in use no longer works upstream; the next caller drives the open
     // rotation to its end and notices nothing.
     engine.issue().await.unwrap();
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert_eq!(shown.version, 2);
     assert!(shown.rotation.is_none());
 }
@@ -31,10 +38,20 @@ async fn a_rotation_of_a_dead_process_goes_on_at_the_next_start() {
     {
         let engine = house.open(false).await;
         house.script(&[Step::FailAfter]);
-        let _ = engine.rotations.rotate_root(&db(), None).await;
+        let _ = engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await;
     }
     let engine = house.open(true).await;
-    while engine.settings.read(&db()).await.unwrap().version != 2 {
+    while engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .version
+        != 2
+    {
         tokio::task::yield_now().await;
     }
     engine.issue().await.unwrap();
@@ -45,8 +62,18 @@ async fn a_rotation_that_reached_nothing_leaves_nothing_open() {
     let house = House::new();
     let engine = house.open(true).await;
     house.script(&[Step::Unreached]);
-    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
-    let shown = engine.settings.read(&db()).await.unwrap();
+    assert!(
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .is_err()
+    );
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert!(shown.rotation.is_none());
     assert_eq!(shown.version, 1);
 }
@@ -64,14 +91,34 @@ async fn a_rotation_is_never_given_up_where_that_would_lose_the_root() {
         Step::FailBefore,
     ]);
     for _ in 0..6 {
-        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+        assert!(
+            engine
+                .rotations
+                .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+                .await
+                .is_err()
+        );
         house.clock.advance(Duration::from_secs(30));
     }
-    let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
+    let open = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .rotation
+        .unwrap();
     assert_eq!(open.row.state, RotationState::Failed);
-    let refused = engine.rotations.abort(&db()).await.unwrap_err();
+    let refused = engine
+        .rotations
+        .abort(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("retry it"), "{refused}");
-    engine.rotations.retry(&db(), false).await.unwrap();
+    engine
+        .rotations
+        .retry(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap();
     engine.issue().await.unwrap();
 }
 
@@ -81,15 +128,32 @@ async fn a_failed_rotation_that_changed_nothing_can_be_given_up() {
     let engine = house.open(false).await;
     house.script(&[Step::FailBefore; 6]);
     for _ in 0..6 {
-        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+        assert!(
+            engine
+                .rotations
+                .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+                .await
+                .is_err()
+        );
         house.clock.advance(Duration::from_secs(30));
     }
-    engine.rotations.abort(&db()).await.unwrap();
-    let shown = engine.settings.read(&db()).await.unwrap();
+    engine
+        .rotations
+        .abort(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert!(shown.rotation.is_none());
     assert_eq!(shown.version, 1);
     assert!(matches!(
-        engine.rotations.abort(&db()).await,
+        engine
+            .rotations
+            .abort(&db(), &ConnectionName::DEFAULT)
+            .await,
         Err(Refusal::Conflict(_))
     ));
 }
@@ -101,9 +165,19 @@ async fn the_scheduler_makes_six_attempts_before_it_leaves_a_rotation_to_the_ope
     let house = House::new();
     let engine = house.open(true).await;
     house.script(&[Step::FailBefore; 7]);
-    assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+    assert!(
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .is_err()
+    );
     let rotation = loop {
-        let shown = engine.settings.read(&db()).await.unwrap();
+        let shown = engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap();
         let rotation = shown.rotation.unwrap().row;
         if rotation.state == RotationState::Failed {
             break rotation;
@@ -124,14 +198,31 @@ async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away
     let engine = house.open(true).await;
     house.script(&[Step::FailBefore; 20]);
     for _ in 0..20 {
-        assert!(engine.rotations.rotate_root(&db(), None).await.is_err());
+        assert!(
+            engine
+                .rotations
+                .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+                .await
+                .is_err()
+        );
     }
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     let rotation = shown.rotation.unwrap().row;
     assert_eq!(rotation.state, RotationState::Rotating);
     let soon = house.clock.now().plus(Duration::from_secs(6));
     assert!(rotation.due_at.unwrap() <= soon, "{rotation:?}");
-    while engine.settings.read(&db()).await.unwrap().version != 2 {
+    while engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .version
+        != 2
+    {
         house.clock.advance(Duration::from_secs(60));
         tokio::task::yield_now().await;
     }
@@ -146,7 +237,7 @@ async fn scheduled_rotations_come_by_themselves() {
     assert_eq!(
         engine
             .settings
-            .write(&db(), config, requester())
+            .write(&db(), &ConnectionName::DEFAULT, config, requester())
             .await
             .unwrap()
             .view
@@ -154,10 +245,21 @@ async fn scheduled_rotations_come_by_themselves() {
         3
     );
     house.clock.advance(Duration::from_secs(3601));
-    while engine.settings.read(&db()).await.unwrap().version != 4 {
+    while engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .version
+        != 4
+    {
         tokio::task::yield_now().await;
     }
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert!(shown.schedule.next.unwrap() > house.clock.now());
 }
 
@@ -180,7 +282,10 @@ async fn a_missed_window_waits_for_the_next_firing() {
     let (schedule, firing) = firing_in(&house, 5);
     {
         let engine = house.open(false).await;
-        let written = engine.settings.write(&db(), schedule, requester()).await;
+        let written = engine
+            .settings
+            .write(&db(), &ConnectionName::DEFAULT, schedule, requester())
+            .await;
         assert_eq!(written.unwrap().view.schedule.next, Some(firing));
     }
     // The process was down over the whole window.
@@ -188,21 +293,44 @@ async fn a_missed_window_waits_for_the_next_firing() {
     let engine = house.open(true).await;
     let day = Duration::from_secs(86_400);
     let next = loop {
-        let shown = engine.settings.read(&db()).await.unwrap();
+        let shown = engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap();
         if shown.schedule.next != Some(firing) {
             break shown.schedule.next;
         }
         tokio::task::yield_now().await;
     };
     assert_eq!(next, Some(firing.plus(day)));
-    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+    assert_eq!(
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap()
+            .version,
+        2
+    );
 
     // Its time has come: once, and not again in the same window.
     house.clock.advance(Duration::from_secs(22 * 3600 + 600));
-    while engine.settings.read(&db()).await.unwrap().version != 3 {
+    while engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .version
+        != 3
+    {
         tokio::task::yield_now().await;
     }
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert_eq!(shown.schedule.next, Some(firing.plus(2 * day)));
     assert!(shown.schedule.last.is_some());
 }
@@ -214,13 +342,17 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
     let (schedule, _) = firing_in(&house, 5);
     engine
         .settings
-        .write(&db(), schedule, requester())
+        .write(&db(), &ConnectionName::DEFAULT, schedule, requester())
         .await
         .unwrap();
     house.script(&[Step::Unreached]);
     house.clock.advance(Duration::from_secs(5 * 3600));
     let error = loop {
-        let shown = engine.settings.read(&db()).await.unwrap();
+        let shown = engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap();
         if let Some(error) = shown.schedule.last_error {
             break error;
         }
@@ -228,10 +360,21 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
     };
     assert!(error.contains("scripted"), "{error}");
     house.clock.advance(Duration::from_secs(61));
-    while engine.settings.read(&db()).await.unwrap().version != 3 {
+    while engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .version
+        != 3
+    {
         tokio::task::yield_now().await;
     }
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert_eq!(shown.schedule.last_error, None);
 }
 
@@ -242,17 +385,31 @@ async fn a_config_that_does_not_work_is_not_stored() {
     assert!(
         engine
             .settings
-            .write(&db(), json!({"password": "wrong"}), requester())
+            .write(
+                &db(),
+                &ConnectionName::DEFAULT,
+                json!({"password": "wrong"}),
+                requester()
+            )
             .await
             .is_err()
     );
     let unknown = engine
         .settings
-        .write(&db(), json!({"pasword": "x"}), requester())
+        .write(
+            &db(),
+            &ConnectionName::DEFAULT,
+            json!({"pasword": "x"}),
+            requester(),
+        )
         .await
         .unwrap_err();
     assert!(unknown.to_string().contains("password"), "{unknown}");
-    let shown = engine.settings.read(&db()).await.unwrap();
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     assert_eq!(shown.version, 1);
     assert_eq!(shown.config, json!({"password": "<redacted>"}));
     engine.issue().await.unwrap();
@@ -262,12 +419,21 @@ async fn a_config_that_does_not_work_is_not_stored() {
 async fn a_config_that_was_read_can_be_written_back_after_a_rotation() {
     let house = House::new();
     let engine = house.open(true).await;
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
-    let mut shown = engine.settings.read(&db()).await.unwrap().config;
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
+    let mut shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .config;
     shown["rotation_period"] = json!("1d");
     let written = engine
         .settings
-        .write(&db(), shown, requester())
+        .write(&db(), &ConnectionName::DEFAULT, shown, requester())
         .await
         .unwrap()
         .view;
@@ -289,7 +455,10 @@ async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides
         {
             let engine = house.open(false).await;
             house.upstream.lock().unwrap().answers = Some(answer.into());
-            let refused = engine.rotations.rotate_root(&db(), None).await;
+            let refused = engine
+                .rotations
+                .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+                .await;
             let sentence = refused.unwrap_err().to_string();
             assert!(
                 sentence.contains(says) && sentence.contains("rotate-root/retry"),
@@ -297,33 +466,55 @@ async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides
             );
         }
         let engine = house.open(false).await;
-        let shown = engine.settings.read(&db()).await.unwrap();
+        let shown = engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap();
         let open = shown.rotation.unwrap();
         assert_eq!(open.row.state, RotationState::Failed);
         assert_eq!((open.row.new_version, open.staged), (Some(2), None));
         assert!(open.row.last_error.unwrap().contains(says));
         let (row, stored) = (open.row.new_version.unwrap(), &engine.storage);
-        let mount = engine.mounts.open(&db()).unwrap();
-        let staged = stored.config(mount.id, row).await.unwrap().unwrap();
+        let connection = engine.connected();
+        let staged = stored.config(connection.id, row).await.unwrap().unwrap();
         let document = staged.document.unwrap();
-        let context = crate::mount::config_context(mount.id, row);
+        let context = crate::mount::config_context(connection.id, row);
         let kept = engine.keyring.open_text(&context, &document).unwrap();
         let derived = house.upstream.lock().unwrap().password.clone();
         assert_eq!(*kept.expose(), answer.replace("{password}", &derived));
         // The former one works no more upstream, so it is not given up either.
-        assert!(engine.rotations.abort(&db()).await.is_err());
-        let retried = engine.rotations.retry(&db(), true).await;
+        assert!(
+            engine
+                .rotations
+                .abort(&db(), &ConnectionName::DEFAULT)
+                .await
+                .is_err()
+        );
+        let retried = engine
+            .rotations
+            .retry(&db(), &ConnectionName::DEFAULT, true)
+            .await;
         if answer.contains("pasword") {
             // Upstream takes it as it is: what is unusual about it is for the provider.
             assert_eq!(retried.unwrap().version, 2);
             engine.issue().await.unwrap();
             assert_eq!(
-                engine.settings.read(&db()).await.unwrap().config,
+                engine
+                    .settings
+                    .read(&db(), &ConnectionName::DEFAULT)
+                    .await
+                    .unwrap()
+                    .config,
                 json!({"pasword": "<redacted>"})
             );
         } else {
             retried.unwrap_err();
-            let shown = engine.settings.read(&db()).await.unwrap();
+            let shown = engine
+                .settings
+                .read(&db(), &ConnectionName::DEFAULT)
+                .await
+                .unwrap();
             assert_eq!(shown.rotation.unwrap().row.new_version, Some(2));
         }
     }
@@ -336,9 +527,19 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
     house.upstream.lock().unwrap().two_roots = true;
     house.upstream.lock().unwrap().answers =
         Some(r#"{"password": "{password}", "host": "elsewhere"}"#.into());
-    let refused = engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    let refused = engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("config.host"), "{refused}");
-    let open = engine.settings.read(&db()).await.unwrap().rotation.unwrap();
+    let open = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .rotation
+        .unwrap();
     assert_eq!(open.changes, ["config.host"]);
     assert_eq!(
         open.staged,
@@ -346,11 +547,24 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
     );
     // The former one is in use until then.
     engine.issue().await.unwrap();
-    let refused = engine.rotations.retry(&db(), false).await.unwrap_err();
+    let refused = engine
+        .rotations
+        .retry(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("accept=true"), "{refused}");
-    engine.rotations.retry(&db(), true).await.unwrap();
+    engine
+        .rotations
+        .retry(&db(), &ConnectionName::DEFAULT, true)
+        .await
+        .unwrap();
     assert_eq!(
-        engine.settings.read(&db()).await.unwrap().config["host"],
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap()
+            .config["host"],
         "elsewhere"
     );
 }
@@ -366,17 +580,37 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
             upstream.two_roots = true;
             upstream.answers = Some(r#"{"pasword": "{password}"}"#.into());
         }
-        engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .unwrap_err();
         assert_eq!(house.upstream.lock().unwrap().roots.len(), 1);
         match way {
             "write" => {
                 let config = json!({"password": "initial"});
-                let written = engine.settings.write(&db(), config, requester()).await;
+                let written = engine
+                    .settings
+                    .write(&db(), &ConnectionName::DEFAULT, config, requester())
+                    .await;
                 assert!(written.unwrap().view.rotation.is_none());
                 engine.nudge.now();
             }
-            "remove" => drop(engine.settings.remove(&db(), false).await.unwrap()),
-            "abort" => assert_eq!(engine.rotations.abort(&db()).await.unwrap(), None),
+            "remove" => drop(
+                engine
+                    .settings
+                    .remove(&db(), &ConnectionName::DEFAULT, false)
+                    .await
+                    .unwrap(),
+            ),
+            "abort" => assert_eq!(
+                engine
+                    .rotations
+                    .abort(&db(), &ConnectionName::DEFAULT)
+                    .await
+                    .unwrap(),
+                None
+            ),
             _ => {
                 engine.mounts.remove(&db()).await.unwrap();
                 engine.nudge.now();
@@ -387,7 +621,14 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
         }
         assert_eq!(house.upstream.lock().unwrap().password, "initial", "{way}");
         if way == "write" || way == "abort" {
-            while !engine.settings.read(&db()).await.unwrap().ending.is_empty() {
+            while !engine
+                .settings
+                .read(&db(), &ConnectionName::DEFAULT)
+                .await
+                .unwrap()
+                .ending
+                .is_empty()
+            {
                 tokio::task::yield_now().await;
             }
             engine.issue().await.unwrap();
@@ -402,12 +643,16 @@ async fn what_a_rotation_made_without_an_answer_is_ended_when_a_config_is_writte
     let engine = house.open(true).await;
     house.upstream.lock().unwrap().two_roots = true;
     house.script(&[Step::FailAfter]);
-    engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap_err();
     assert_eq!(house.upstream.lock().unwrap().roots.len(), 1);
     let config = json!({"password": "initial"});
     engine
         .settings
-        .write(&db(), config, requester())
+        .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
     engine.nudge.now();
@@ -422,33 +667,68 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
     let house = House::new();
     let engine = house.open(false).await;
     house.upstream.lock().unwrap().two_roots = true;
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
     // The former one, which its grace period still keeps.
     house.script(&[Step::FailBefore]);
-    let refused = engine.settings.remove(&db(), false).await.unwrap_err();
+    let refused = engine
+        .settings
+        .remove(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("force=true"), "{refused}");
-    assert_eq!(engine.settings.read(&db()).await.unwrap().version, 2);
+    assert_eq!(
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .unwrap()
+            .version,
+        2
+    );
     let issued = engine.issue().await.unwrap();
-    let refused = engine.settings.remove(&db(), false).await.unwrap_err();
+    let refused = engine
+        .settings
+        .remove(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("1 leases"), "{refused}");
     engine.leases.revoke(&issued.lease.id).await.unwrap();
-    engine.settings.remove(&db(), false).await.unwrap();
+    engine
+        .settings
+        .remove(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap();
     assert_eq!(house.upstream.lock().unwrap().ended, ["initial"]);
 
     let written = json!({"password": house.upstream.lock().unwrap().roots.first()});
     engine
         .settings
-        .write(&db(), written, requester())
+        .write(&db(), &ConnectionName::DEFAULT, written, requester())
         .await
         .unwrap();
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
-    house.script(&[Step::FailBefore]);
-    engine.settings.remove(&db(), true).await.unwrap();
-    assert!(engine.settings.read(&db()).await.is_err());
-    let ending = engine
+    engine
         .rotations
-        .ending(&engine.mounts.open(&db()).unwrap())
-        .await;
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
+    house.script(&[Step::FailBefore]);
+    engine
+        .settings
+        .remove(&db(), &ConnectionName::DEFAULT, true)
+        .await
+        .unwrap();
+    assert!(
+        engine
+            .settings
+            .read(&db(), &ConnectionName::DEFAULT)
+            .await
+            .is_err()
+    );
+    let ending = engine.rotations.ending(&engine.connected()).await;
     assert_eq!(ending.unwrap().len(), 1, "it waits for a config");
 }
 
@@ -464,20 +744,33 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
         .unwrap()
         .roots
         .insert("by hand".into());
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
     // The same secret as before: that is the one in use.
-    let shown = engine.settings.read(&db()).await.unwrap().config;
+    let shown = engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .config;
     engine
         .settings
-        .write(&db(), shown, requester())
+        .write(&db(), &ConnectionName::DEFAULT, shown, requester())
         .await
         .unwrap();
     assert_eq!(house.upstream.lock().unwrap().roots.len(), 2);
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
     let config = json!({"password": "by hand"});
     engine
         .settings
-        .write(&db(), config, requester())
+        .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
     let only = std::collections::BTreeSet::from(["by hand".to_owned()]);
@@ -486,7 +779,14 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
         engine.nudge.now();
         tokio::task::yield_now().await;
     }
-    while !engine.settings.read(&db()).await.unwrap().ending.is_empty() {
+    while !engine
+        .settings
+        .read(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap()
+        .ending
+        .is_empty()
+    {
         tokio::task::yield_now().await;
     }
     engine.issue().await.unwrap();
@@ -505,7 +805,10 @@ async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itse
         let engine = house.open(true).await;
         house.script(steps);
         let config = json!({"password": "initial", "rotate_on_config": true});
-        let written = engine.settings.write(&db(), config, requester()).await;
+        let written = engine
+            .settings
+            .write(&db(), &ConnectionName::DEFAULT, config, requester())
+            .await;
         let written = written.unwrap();
         assert_eq!(written.view.version, 2);
         let warning = &written.warnings[0];
@@ -515,7 +818,14 @@ async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itse
         );
         if goes_on.contains("itself") {
             engine.nudge.now();
-            while engine.settings.read(&db()).await.unwrap().version != 3 {
+            while engine
+                .settings
+                .read(&db(), &ConnectionName::DEFAULT)
+                .await
+                .unwrap()
+                .version
+                != 3
+            {
                 house.clock.advance(Duration::from_secs(61));
                 tokio::task::yield_now().await;
             }
@@ -530,7 +840,10 @@ async fn a_write_that_changes_no_secret_rotates_nothing() {
     let house = House::new();
     let engine = house.open(false).await;
     let write = async |config| {
-        let written = engine.settings.write(&db(), config, requester()).await;
+        let written = engine
+            .settings
+            .write(&db(), &ConnectionName::DEFAULT, config, requester())
+            .await;
         written.unwrap().view.version
     };
     assert_eq!(write(json!({"rotate_on_config": true})).await, 3);
@@ -540,7 +853,11 @@ async fn a_write_that_changes_no_secret_rotates_nothing() {
     assert_eq!(write(json!({"password": "by hand"})).await, 7);
     // A rotation that was interrupted is brought to its end before its secret is reused.
     house.script(&[Step::FailAfter]);
-    engine.rotations.rotate_root(&db(), None).await.unwrap_err();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap_err();
     assert_eq!(write(json!({"rotation_period": "2h"})).await, 9);
     engine.issue().await.unwrap();
 }
@@ -551,13 +868,28 @@ async fn what_rotations_left_can_be_dropped_by_force() {
     let house = House::new();
     let engine = house.open(false).await;
     house.upstream.lock().unwrap().two_roots = true;
-    engine.rotations.rotate_root(&db(), None).await.unwrap();
-    let mount = engine.mounts.open(&db()).unwrap();
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
+    let connection = engine.connected();
     // Not tried yet: nothing is dropped that upstream was never asked to end.
     engine.leases.force_prefix("db", "test").await.unwrap();
-    assert_eq!(engine.rotations.ending(&mount).await.unwrap().len(), 1);
+    assert_eq!(engine.rotations.ending(&connection).await.unwrap().len(), 1);
     house.script(&[Step::FailBefore]);
-    engine.settings.remove(&db(), false).await.unwrap_err();
+    engine
+        .settings
+        .remove(&db(), &ConnectionName::DEFAULT, false)
+        .await
+        .unwrap_err();
     engine.leases.force_prefix("db", "test").await.unwrap();
-    assert!(engine.rotations.ending(&mount).await.unwrap().is_empty());
+    assert!(
+        engine
+            .rotations
+            .ending(&connection)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lessor_model::{id::OperationId, refusal::Refusal};
+use lessor_model::{
+    id::{ConnectionName, OperationId},
+    refusal::Refusal,
+};
 use lessor_store::TaskState;
 use serde_json::json;
 
@@ -199,15 +202,27 @@ async fn a_drain_waits_for_what_was_there_and_a_rotation_happens_once() {
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
 
-    let before = engine.rotations.version(&db()).await.unwrap();
+    let before = engine
+        .rotations
+        .version(&db(), &ConnectionName::DEFAULT)
+        .await
+        .unwrap();
     let rotate = || Work::RotateRoot {
+        connection: None,
         mount: "db".into(),
         before,
     };
     for _ in 0..2 {
         let id = submit(&engine, rotate()).await;
         assert_eq!(over(&engine, id).await.row.state, TaskState::Succeeded);
-        assert_eq!(engine.rotations.version(&db()).await.unwrap(), before + 1);
+        assert_eq!(
+            engine
+                .rotations
+                .version(&db(), &ConnectionName::DEFAULT)
+                .await
+                .unwrap(),
+            before + 1
+        );
     }
 }
 
@@ -271,6 +286,7 @@ async fn a_task_that_takes_too_long_fails_by_name() {
 
 fn reconcile(revoke: &[&str]) -> Work {
     Work::Reconcile {
+        connection: None,
         mount: "db".into(),
         revoke: revoke.iter().map(|id| (*id).to_owned()).collect(),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lessor_model::{
     clock::Timestamp,
-    id::{LeaseId, MountPath, RoleName},
+    id::{ConnectionName, LeaseId, MountPath, RoleName},
     lifetime::Length,
     refusal::Refusal,
     secret::Secret,
@@ -69,6 +69,9 @@ pub enum Work {
     RotateRoot {
         /// Of this mount.
         mount: String,
+        /// By this connection of it; absent: the default one.
+        #[serde(default)]
+        connection: Option<String>,
         /// Version of the config when it was asked for: a newer one in use means
         /// that it was done.
         before: u32,
@@ -77,6 +80,9 @@ pub enum Work {
     Reconcile {
         /// Of this mount.
         mount: String,
+        /// By this connection of it; absent: the default one.
+        #[serde(default)]
+        connection: Option<String>,
         /// The orphans to end.
         revoke: Vec<String>,
     },
@@ -203,22 +209,40 @@ impl Tasks {
                 self.leases.drained_before(&prefix, of, newest).await?;
                 Ok(Done::Nothing)
             }
-            Work::RotateRoot { mount, before } => {
+            Work::RotateRoot {
+                mount,
+                connection,
+                before,
+            } => {
                 let mount: MountPath = mount.parse()?;
-                if self.rotations.version(&mount).await? == before {
+                let name = named(connection)?;
+                if self.rotations.version(&mount, &name).await? == before {
                     let requester = Some(row.requester.clone());
-                    self.rotations.rotate_root(&mount, requester).await?;
+                    self.rotations.rotate_root(&mount, &name, requester).await?;
                 }
                 Ok(Done::Nothing)
             }
-            Work::Reconcile { mount, revoke } => {
+            Work::Reconcile {
+                mount,
+                connection,
+                revoke,
+            } => {
                 let mount: MountPath = mount.parse()?;
+                let name = named(connection)?;
                 let requester = row.requester.clone();
-                let found = self.leases.reconcile(&mount, &revoke, requester).await?;
+                let found = self
+                    .leases
+                    .reconcile(&mount, &name, &revoke, requester)
+                    .await?;
                 Ok(Done::Report(found.report(revoke.is_empty())))
             }
         }
     }
+}
+
+/// The connection that a task is for.
+fn named(connection: Option<String>) -> Result<ConnectionName, Refusal> {
+    Ok(connection.map_or(Ok(ConnectionName::DEFAULT), |name| name.parse())?)
 }
 
 /// What a task came to.

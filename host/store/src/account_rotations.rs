@@ -1,7 +1,10 @@
 //! Rotations of accounts: each step that must survive a crash, and the
 //! credentials that they make.
 
-use lessor_model::{clock::Timestamp, id::OperationId};
+use lessor_model::{
+    clock::Timestamp,
+    id::{ConnectionId, OperationId},
+};
 use rusqlite::params;
 
 use super::{
@@ -298,19 +301,19 @@ impl Storage {
         .await
     }
 
-    /// A mount's static roles that the scheduler must look at, the longest due
+    /// A connection's static roles that the scheduler must look at, the longest due
     /// first; of one that cannot be read, its id.
     pub async fn due_accounts(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<Result<AccountRow, i64>>, StorageError> {
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM static_roles WHERE mount_id = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
+                "SELECT {COLUMNS} FROM static_roles WHERE connection_id = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
             );
-            let parameters = params![mount_id, now.0, limit];
+            let parameters = params![of.0, now.0, limit];
             all(connection, &sql, parameters, |row| match account_row(row) {
                 Ok(account) => Ok(Ok(account)),
                 Err(_) => row.get("id").map(Err),
@@ -330,13 +333,16 @@ impl Storage {
         .await
     }
 
-    /// When the scheduler must look at a mount's next static role.
-    pub async fn next_account_due(&self, mount_id: i64) -> Result<Option<Timestamp>, StorageError> {
+    /// When the scheduler must look at a connection's next static role.
+    pub async fn next_account_due(
+        &self,
+        of: ConnectionId,
+    ) -> Result<Option<Timestamp>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
-                "SELECT due_at FROM static_roles WHERE mount_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
-                [mount_id],
+                "SELECT due_at FROM static_roles WHERE connection_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+                [of.0],
                 |row| row.get(0).map(Timestamp),
             )
         })
@@ -352,12 +358,16 @@ impl Storage {
         .await
     }
 
-    /// Makes a mount's failing rotations due now: what kept them may have gone.
-    pub async fn wake_accounts(&self, mount_id: i64, now: Timestamp) -> Result<(), StorageError> {
+    /// Makes a connection's failing rotations due now: what kept them may have gone.
+    pub async fn wake_accounts(
+        &self,
+        of: ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         self.execute(
             "UPDATE static_roles SET due_at = ?2
-             WHERE mount_id = ?1 AND state IN ('rotating', 'out-of-sync') AND attempts > 0 AND due_at > ?2",
-            (mount_id, now.0),
+             WHERE connection_id = ?1 AND state IN ('rotating', 'out-of-sync') AND attempts > 0 AND due_at > ?2",
+            (of.0, now.0),
         )
         .await
     }

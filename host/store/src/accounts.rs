@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lessor_model::{
     clock::Timestamp,
-    id::{OperationId, RoleName},
+    id::{ConnectionId, OperationId, RoleName},
     schedule::Schedule,
 };
 use rusqlite::{Connection, Row, params};
@@ -45,11 +45,13 @@ pub struct AccountRow {
     pub id: i64,
     /// The mount.
     pub mount_id: i64,
+    /// The connection to the system that has the account.
+    pub connection: ConnectionId,
     /// The role's name.
     pub name: RoleName,
     /// The account's name upstream.
     pub account: String,
-    /// A field of Vault's clients without meaning here.
+    /// What a client called the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
@@ -94,6 +96,8 @@ pub struct Former {
 pub struct NewAccount {
     /// The mount, which must be live.
     pub mount_id: i64,
+    /// The connection to the system that has the account.
+    pub connection: ConnectionId,
     /// The role's name.
     pub name: RoleName,
     /// The account's name upstream.
@@ -109,7 +113,7 @@ pub struct NewAccount {
 /// What may change of a static role.
 #[derive(Clone, Debug)]
 pub struct AccountChange {
-    /// A field of Vault's clients without meaning here.
+    /// What a client called the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
@@ -132,7 +136,7 @@ pub enum Added {
     Gone,
 }
 
-pub(super) const COLUMNS: &str = "id, mount_id, name, account, db_name, document, period_ms, cron, window_ms, grace_ms, keep, state, operation, \
+pub(super) const COLUMNS: &str = "id, mount_id, connection_id, name, account, db_name, document, period_ms, cron, window_ms, grace_ms, keep, state, operation, \
      attempts, reached, retires, version, last_rotation_at, next_rotation_at, due_at, last_error";
 
 impl Storage {
@@ -194,20 +198,34 @@ impl Storage {
         .await
     }
 
+    /// How many static roles a connection has.
+    pub async fn accounts_by_connection(&self, of: ConnectionId) -> Result<usize, StorageError> {
+        self.read(move |connection| {
+            let count = one(
+                connection,
+                "SELECT count(*) FROM static_roles WHERE connection_id = ?1",
+                [of.0],
+                |row| row.get(0),
+            )?;
+            Ok(count.unwrap_or(0))
+        })
+        .await
+    }
+
     /// The name of the static role that an upstream account belongs to.
     pub async fn static_role_of(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         account: String,
     ) -> Result<Option<String>, StorageError> {
-        self.read(move |connection| owner(connection, mount_id, &account))
+        self.read(move |connection| owner(connection, of, &account))
             .await
     }
 
     /// Stores a static role, and the intent of its first rotation.
     pub async fn add_account(&self, new: NewAccount) -> Result<Added, StorageError> {
         self.write(move |connection| {
-            if let Some(other) = owner(connection, new.mount_id, &new.account)?
+            if let Some(other) = owner(connection, new.connection, &new.account)?
                 && other != new.name.as_str()
             {
                 return Ok(Added::AccountTaken(other));
@@ -227,8 +245,8 @@ impl Storage {
                 connection,
                 "INSERT INTO static_roles
                    (mount_id, name, account, db_name, document, period_ms, cron, window_ms, state, operation,
-                    attempts, reached, version, next_rotation_at, due_at, created_at, grace_ms, keep)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13, ?14, ?15
+                    attempts, reached, version, next_rotation_at, due_at, created_at, grace_ms, keep, connection_id)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, ?11, ?12, ?13, ?14, ?15, ?16
                  WHERE EXISTS (SELECT 1 FROM mounts WHERE id = ?1 AND state = 'live')
                    AND NOT EXISTS (SELECT 1 FROM static_roles WHERE mount_id = ?1 AND name = ?2)",
                 params![
@@ -246,7 +264,8 @@ impl Storage {
                     due_at.map(|due| due.0),
                     new.created_at.0,
                     configs::milliseconds(fields.former.grace),
-                    kept(fields.former)
+                    kept(fields.former),
+                    new.connection.0
                 ],
             )?;
             Ok(match added {
@@ -336,13 +355,13 @@ fn kept(former: Former) -> u32 {
 
 fn owner(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     account: &str,
 ) -> Result<Option<String>, StorageError> {
     one(
         connection,
-        "SELECT name FROM static_roles WHERE mount_id = ?1 AND account = ?2",
-        params![mount_id, account],
+        "SELECT name FROM static_roles WHERE connection_id = ?1 AND account = ?2",
+        params![of.0, account],
         |row| row.get(0),
     )
 }
@@ -354,6 +373,7 @@ pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
     Ok(AccountRow {
         id: row.get("id")?,
         mount_id: row.get("mount_id")?,
+        connection: ConnectionId(row.get("connection_id")?),
         name: name.parse().map_err(|error| unreadable("name", error))?,
         account: row.get("account")?,
         db_name: row.get("db_name")?,

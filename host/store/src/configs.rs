@@ -1,8 +1,8 @@
-//! Root credentials of mounts, by version, and when they are due to rotate.
+//! Root credentials of connections, by version, and when they are due to rotate.
 
 use std::time::Duration;
 
-use lessor_model::{clock::Timestamp, schedule::Schedule};
+use lessor_model::{clock::Timestamp, id::ConnectionId, schedule::Schedule};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
@@ -42,10 +42,10 @@ impl ConfigState {
     }
 }
 
-/// A version of a mount's config as stored.
+/// A version of a connection's config as stored.
 #[derive(Clone, Debug)]
 pub struct ConfigRow {
-    /// Counts up within the mount.
+    /// Counts up within the connection.
     pub version: u32,
     /// Where it stands.
     pub state: ConfigState,
@@ -66,8 +66,8 @@ pub struct ConfigRow {
 /// A version to be stored.
 #[derive(Clone, Debug)]
 pub struct NewConfig {
-    /// The mount.
-    pub mount_id: i64,
+    /// The connection.
+    pub of: ConnectionId,
     /// One more than the newest.
     pub version: u32,
     /// Sealed JSON.
@@ -84,7 +84,7 @@ pub struct NewConfig {
     pub created_at: Timestamp,
 }
 
-/// When a mount's root credential is renewed.
+/// When a connection's root credential is renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSchedule {
     /// When by itself.
@@ -104,8 +104,8 @@ pub struct RootSchedule {
 /// A scheduled rotation whose time has come.
 #[derive(Clone, Debug)]
 pub struct DueRotation {
-    /// The mount.
-    pub mount_id: i64,
+    /// The connection.
+    pub of: ConnectionId,
     /// Its schedule; absent where it cannot be read.
     pub schedule: Option<Schedule>,
     /// When it last was.
@@ -127,11 +127,15 @@ const COLUMNS: &str = "version, state, document, identity, warnings, metadata, r
 
 impl Storage {
     /// The version in use.
-    pub async fn current_config(&self, mount_id: i64) -> Result<Option<ConfigRow>, StorageError> {
+    pub async fn current_config(
+        &self,
+        of: ConnectionId,
+    ) -> Result<Option<ConfigRow>, StorageError> {
         self.find(move |connection| {
-            let sql =
-                format!("SELECT {COLUMNS} FROM configs WHERE mount_id = ?1 AND state = 'current'");
-            one(connection, &sql, [mount_id], config_row)
+            let sql = format!(
+                "SELECT {COLUMNS} FROM configs WHERE connection_id = ?1 AND state = 'current'"
+            );
+            one(connection, &sql, [of.0], config_row)
         })
         .await
     }
@@ -139,19 +143,20 @@ impl Storage {
     /// One version.
     pub async fn config(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         version: u32,
     ) -> Result<Option<ConfigRow>, StorageError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM configs WHERE mount_id = ?1 AND version = ?2");
-            one(connection, &sql, params![mount_id, version], config_row)
+            let sql =
+                format!("SELECT {COLUMNS} FROM configs WHERE connection_id = ?1 AND version = ?2");
+            one(connection, &sql, params![of.0, version], config_row)
         })
         .await
     }
 
     /// The number that the next version takes.
-    pub async fn next_config_version(&self, mount_id: i64) -> Result<u32, StorageError> {
-        self.read(move |connection| next_version(connection, mount_id))
+    pub async fn next_config_version(&self, of: ConnectionId) -> Result<u32, StorageError> {
+        self.read(move |connection| next_version(connection, of))
             .await
     }
 
@@ -166,25 +171,25 @@ impl Storage {
         end_former: bool,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            let mount_id = config.mount_id;
-            if next_version(connection, mount_id)? != config.version {
+            let of = config.of;
+            if next_version(connection, of)? != config.version {
                 return Ok(false);
             }
-            giving_up::give_up_open(connection, mount_id, config.created_at)?;
-            retire_current(connection, mount_id, end_former)?;
-            giving_up::begin_undoing(connection, mount_id, config.created_at)?;
+            giving_up::give_up_open(connection, of, config.created_at)?;
+            retire_current(connection, of, end_former)?;
+            giving_up::begin_undoing(connection, of, config.created_at)?;
             insert(connection, &config, ConfigState::Current)?;
             change(
                 connection,
                 "INSERT INTO rotation_schedules
-                   (mount_id, period_ms, cron, window_ms, grace_ms, on_config, last_rotation_at, next_rotation_at)
+                   (connection_id, period_ms, cron, window_ms, grace_ms, on_config, last_rotation_at, next_rotation_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)
-                 ON CONFLICT (mount_id) DO UPDATE
+                 ON CONFLICT (connection_id) DO UPDATE
                  SET period_ms = excluded.period_ms, cron = excluded.cron, window_ms = excluded.window_ms,
                      grace_ms = excluded.grace_ms, on_config = excluded.on_config,
                      next_rotation_at = excluded.next_rotation_at, last_error = NULL",
                 params![
-                    mount_id,
+                    of.0,
                     milliseconds(schedule.schedule.period()),
                     schedule.schedule.cron(),
                     schedule.schedule.window().map(milliseconds),
@@ -198,33 +203,33 @@ impl Storage {
         .await
     }
 
-    /// Erases a mount's root credential and gives its open rotation up. What waits for its
+    /// Erases a connection's root credential and gives its open rotation up. What waits for its
     /// end upstream goes on once there is a config again. With `unless_leased` nothing is
-    /// changed where the mount has leases, which need it to be ended; from the commit on
+    /// changed where leases were made by it, which need it to be ended; from the commit on
     /// none is recorded.
     pub async fn erase_config(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         unless_leased: bool,
         now: Timestamp,
     ) -> Result<Erasure, StorageError> {
         self.write(move |connection| {
             let leased = one(
                 connection,
-                "SELECT 1 FROM roles r JOIN leases l ON l.role_id = r.id WHERE r.mount_id = ?1 LIMIT 1",
-                [mount_id],
+                "SELECT 1 FROM roles r JOIN leases l ON l.role_id = r.id WHERE r.connection_id = ?1 LIMIT 1",
+                [of.0],
                 |_| Ok(()),
             )?;
             if unless_leased && leased.is_some() {
                 return Ok(Erasure::Leased);
             }
-            giving_up::give_up_open(connection, mount_id, now)?;
+            giving_up::give_up_open(connection, of, now)?;
             change(
                 connection,
-                "DELETE FROM rotation_schedules WHERE mount_id = ?1",
-                [mount_id],
+                "DELETE FROM rotation_schedules WHERE connection_id = ?1",
+                [of.0],
             )?;
-            Ok(match retire_current(connection, mount_id, false)? {
+            Ok(match retire_current(connection, of, false)? {
                 0 => Erasure::Absent,
                 _ => Erasure::Done,
             })
@@ -232,14 +237,14 @@ impl Storage {
         .await
     }
 
-    /// A mount's schedule.
-    pub async fn schedule(&self, mount_id: i64) -> Result<Option<RootSchedule>, StorageError> {
+    /// A connection's schedule.
+    pub async fn schedule(&self, of: ConnectionId) -> Result<Option<RootSchedule>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
                 "SELECT period_ms, cron, window_ms, grace_ms, on_config, last_rotation_at, next_rotation_at, last_error
-                 FROM rotation_schedules WHERE mount_id = ?1",
-                [mount_id],
+                 FROM rotation_schedules WHERE connection_id = ?1",
+                [of.0],
                 |row| {
                     Ok(RootSchedule {
                         schedule: schedule(row)?,
@@ -255,7 +260,7 @@ impl Storage {
         .await
     }
 
-    /// Mounts whose scheduled rotation is due, and the moment of the next one
+    /// Connections whose scheduled rotation is due, and the moment of the next one
     /// that is not.
     pub async fn scheduled_rotations(
         &self,
@@ -264,12 +269,12 @@ impl Storage {
         self.read(move |connection| {
             let due = super::all(
                 connection,
-                "SELECT mount_id, period_ms, cron, window_ms, last_rotation_at FROM rotation_schedules
+                "SELECT connection_id, period_ms, cron, window_ms, last_rotation_at FROM rotation_schedules
                  WHERE next_rotation_at <= ?1 ORDER BY next_rotation_at",
                 [now.0],
                 |row| {
                     Ok(DueRotation {
-                        mount_id: row.get("mount_id")?,
+                        of: ConnectionId(row.get("connection_id")?),
                         schedule: schedule(row).ok(),
                         last: maybe_moment(row, "last_rotation_at")?,
                     })
@@ -287,38 +292,38 @@ impl Storage {
         .await
     }
 
-    /// Moves a mount's next scheduled rotation.
+    /// Moves a connection's next scheduled rotation.
     pub async fn postpone_rotation(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         until: Option<Timestamp>,
     ) -> Result<(), StorageError> {
         self.execute(
-            "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE mount_id = ?1",
-            (mount_id, until.map(|until| until.0)),
+            "UPDATE rotation_schedules SET next_rotation_at = ?2 WHERE connection_id = ?1",
+            (of.0, until.map(|until| until.0)),
         )
         .await
     }
 
-    /// Records why a mount's scheduled rotation failed.
+    /// Records why a connection's scheduled rotation failed.
     pub async fn record_schedule_failure(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         error: String,
     ) -> Result<(), StorageError> {
         self.execute(
-            "UPDATE rotation_schedules SET last_error = ?2 WHERE mount_id = ?1",
-            (mount_id, error),
+            "UPDATE rotation_schedules SET last_error = ?2 WHERE connection_id = ?1",
+            (of.0, error),
         )
         .await
     }
 }
 
-fn next_version(connection: &Connection, mount_id: i64) -> Result<u32, StorageError> {
+fn next_version(connection: &Connection, of: ConnectionId) -> Result<u32, StorageError> {
     let newest: Option<u32> = one(
         connection,
-        "SELECT max(version) FROM configs WHERE mount_id = ?1",
-        [mount_id],
+        "SELECT max(version) FROM configs WHERE connection_id = ?1",
+        [of.0],
         |row| row.get(0),
     )?
     .flatten();
@@ -334,10 +339,10 @@ pub(super) fn insert(
     change(
         connection,
         "INSERT INTO configs
-           (mount_id, version, state, document, identity, warnings, metadata, retires, created_at)
+           (connection_id, version, state, document, identity, warnings, metadata, retires, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
-            config.mount_id,
+            config.of.0,
             config.version,
             state.as_str(),
             config.document,
@@ -355,30 +360,30 @@ pub(super) fn insert(
 /// another stays until it is ended upstream; all else is erased.
 fn retire_current(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     end: bool,
 ) -> Result<usize, StorageError> {
     change(
         connection,
         "UPDATE configs SET state = CASE WHEN ?2 AND retires IS NOT NULL THEN 'retiring' ELSE 'retired' END,
              document = CASE WHEN ?2 AND retires IS NOT NULL THEN document ELSE NULL END
-         WHERE mount_id = ?1 AND state = 'current'",
-        params![mount_id, end],
+         WHERE connection_id = ?1 AND state = 'current'",
+        params![of.0, end],
     )
 }
 
 /// Moves one version within a transaction; `retired` erases its secret.
 pub(super) fn set_state(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     version: u32,
     state: ConfigState,
 ) -> Result<(), StorageError> {
     change(
         connection,
         "UPDATE configs SET state = ?3, document = CASE ?3 WHEN 'retired' THEN NULL ELSE document END
-         WHERE mount_id = ?1 AND version = ?2",
-        params![mount_id, version, state.as_str()],
+         WHERE connection_id = ?1 AND version = ?2",
+        params![of.0, version, state.as_str()],
     )?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Open rotations of root credentials, given up within the transaction of whoever
 //! replaces the credential or removes its mount.
 
-use lessor_model::clock::Timestamp;
+use lessor_model::{clock::Timestamp, id::ConnectionId};
 use rusqlite::{Connection, params};
 
 use super::{StorageError, change};
@@ -14,28 +14,28 @@ use super::{StorageError, change};
 /// the staged one is in the place of the former, and nothing is left to end.
 pub(super) fn give_up_open(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     now: Timestamp,
 ) -> Result<(), StorageError> {
     change(
         connection,
         "UPDATE configs SET state = CASE WHEN retires IS NULL THEN 'retired' ELSE 'retiring' END,
              document = CASE WHEN retires IS NULL THEN NULL ELSE document END
-         WHERE mount_id = ?1 AND state = 'staged'",
-        [mount_id],
+         WHERE connection_id = ?1 AND state = 'staged'",
+        [of.0],
     )?;
     change(
         connection,
         "UPDATE rotations SET state = 'undoing', attempts = 0, due_at = max(coalesce(due_at, ?2), ?2)
-         WHERE mount_id = ?1 AND state IN ('rotating', 'failed') AND new_version IS NULL AND attempts > 0",
-        params![mount_id, now.0],
+         WHERE connection_id = ?1 AND state IN ('rotating', 'failed') AND new_version IS NULL AND attempts > 0",
+        params![of.0, now.0],
     )?;
-    begin_undoing(connection, mount_id, now)?;
+    begin_undoing(connection, of, now)?;
     change(
         connection,
         "UPDATE rotations SET state = 'aborted', due_at = NULL, ended_at = ?2
-         WHERE mount_id = ?1 AND state IN ('rotating', 'proving', 'failed')",
-        params![mount_id, now.0],
+         WHERE connection_id = ?1 AND state IN ('rotating', 'proving', 'failed')",
+        params![of.0, now.0],
     )?;
     Ok(())
 }
@@ -44,17 +44,17 @@ pub(super) fn give_up_open(
 /// own former credential still waits for its end comes when that is done.
 pub(super) fn begin_undoing(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     now: Timestamp,
 ) -> Result<(), StorageError> {
     change(
         connection,
         "UPDATE rotations SET state = 'undoing', attempts = 0, due_at = ?2, ended_at = NULL, last_error = NULL
-         WHERE mount_id = ?1 AND state IN ('proving', 'failed', 'done') AND new_version IN
-           (SELECT version FROM configs WHERE mount_id = ?1 AND state = 'retiring')
+         WHERE connection_id = ?1 AND state IN ('proving', 'failed', 'done') AND new_version IN
+           (SELECT version FROM configs WHERE connection_id = ?1 AND state = 'retiring')
            AND NOT EXISTS (SELECT 1 FROM rotations AS later
-             WHERE later.mount_id = ?1 AND later.state = 'retiring' AND later.former_version = rotations.new_version)",
-        params![mount_id, now.0],
+             WHERE later.connection_id = ?1 AND later.state = 'retiring' AND later.former_version = rotations.new_version)",
+        params![of.0, now.0],
     )?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Every column is read in a way that cannot fail, so that a row that is damaged
 //! elsewhere still vouches for its credential.
 
-use lessor_model::clock::Timestamp;
+use lessor_model::{clock::Timestamp, id::ConnectionId};
 
 use super::{Storage, StorageError};
 
@@ -14,6 +14,8 @@ pub struct Holding {
     pub operation: Vec<u8>,
     /// The mount.
     pub mount_id: i64,
+    /// The connection.
+    pub connection: ConnectionId,
     /// Whether its credential is handed out and not yet to be ended.
     pub active: bool,
     /// The name that the provider was given for it.
@@ -36,7 +38,8 @@ impl Storage {
     {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT operation, mount_id, state = 'active', principal, credential_id, issued_at, expires_at
+                "SELECT operation, mount_id, state = 'active', principal, credential_id, issued_at, expires_at,
+                   connection_id
                  FROM leases",
             )?;
             let mut rows = statement.query([])?;
@@ -49,6 +52,7 @@ impl Storage {
                     credential_id: row.get(4)?,
                     issued_at: Timestamp(row.get(5)?),
                     expires_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                    connection: ConnectionId(row.get(7)?),
                 };
                 see(&mut found, holding);
             }

@@ -27,7 +27,7 @@ pub struct OverduePlace {
     pub kind: String,
     /// Its number in storage, for the order.
     pub key: String,
-    /// Role of a lease; state of a rotation; name of a static role.
+    /// Role of a lease; state of a rotation; connection of a root, where it is not the default one; name of a static role.
     pub name: String,
 }
 
@@ -46,10 +46,12 @@ const OVERDUE: &str = "
   FROM leases WHERE mount_id IN (SELECT mount_id FROM holds) AND due_at <= ?1
   UNION ALL
   SELECT coalesce(due_at, opened_at), 'rotation', hex(operation), mount_id, state
-  FROM rotations WHERE mount_id IN (SELECT mount_id FROM holds) AND (due_at <= ?1 OR state = 'failed')
+  FROM rotations JOIN connections ON connections.id = connection_id
+  WHERE mount_id IN (SELECT mount_id FROM holds) AND (due_at <= ?1 OR state = 'failed')
   UNION ALL
-  SELECT next_rotation_at, 'root', mount_id, mount_id, ''
-  FROM rotation_schedules WHERE mount_id IN (SELECT mount_id FROM holds) AND next_rotation_at <= ?1
+  SELECT next_rotation_at, 'root', connection_id, mount_id, CASE connections.name WHEN 'default' THEN '' ELSE connections.name END
+  FROM rotation_schedules JOIN connections ON connections.id = connection_id
+  WHERE mount_id IN (SELECT mount_id FROM holds) AND next_rotation_at <= ?1
   UNION ALL
   SELECT due_at, 'static-role', id, mount_id, name
   FROM static_roles WHERE mount_id IN (SELECT mount_id FROM holds) AND due_at <= ?1";

@@ -1,10 +1,10 @@
 //! Leases: the one table that grows. Its two indexes serve the scheduler (each
-//! mount's due work) and listing by role; nothing on the path of a request
+//! connection's due work) and listing by role; nothing on the path of a request
 //! counts or scans it whole. How leases end is in `revocations`.
 
 use lessor_model::{
     clock::Timestamp,
-    id::{Digest, OperationId, RoleName},
+    id::{ConnectionId, Digest, OperationId, RoleName},
     provider::Requester,
 };
 use rusqlite::{Connection, Row, params};
@@ -60,6 +60,8 @@ pub struct NewLease {
     pub operation: OperationId,
     /// The mount.
     pub mount_id: i64,
+    /// The connection whose root credential makes it.
+    pub connection: ConnectionId,
     /// The version of the role.
     pub role_id: i64,
     /// Name of the upstream principal.
@@ -93,6 +95,7 @@ impl NewLease {
         Self {
             operation: row.operation,
             mount_id: row.mount_id,
+            connection: row.connection,
             role_id: row.role_id,
             principal: row.principal.clone(),
             requester: row.requester.clone(),
@@ -129,6 +132,8 @@ pub struct LeaseRow {
     pub operation: OperationId,
     /// The mount.
     pub mount_id: i64,
+    /// The connection whose root credential makes it.
+    pub connection: ConnectionId,
     /// The version of the role.
     pub role_id: i64,
     /// The role's name.
@@ -204,7 +209,7 @@ macro_rules! order {
 /// is read, and found to be unreadable. One whose end is ordered is told as ending
 /// since then.
 pub(super) const SELECT: &str = concat!(
-    "SELECT l.operation, l.mount_id, l.role_id, r.name AS role_name, ",
+    "SELECT l.operation, l.mount_id, l.connection_id, l.role_id, r.name AS role_name, ",
     state!(),
     ", l.principal, l.credential_id, l.metadata, l.requester, l.plugin_sha256, l.issued_at, l.expires_at,
     l.max_expires_at, l.upstream_expires_at, l.renewed_at, coalesce(l.ending_since, o.ordered_at) AS ending_since,
@@ -512,6 +517,20 @@ impl Storage {
         .await
     }
 
+    /// How many leases were made by a connection.
+    pub async fn leases_by_connection(&self, of: ConnectionId) -> Result<usize, StorageError> {
+        self.read(move |connection| {
+            let count = one(
+                connection,
+                "SELECT count(*) FROM leases WHERE role_id IN (SELECT id FROM roles WHERE connection_id = ?1)",
+                [of.0],
+                |row| row.get(0),
+            )?;
+            Ok(count.unwrap_or(0))
+        })
+        .await
+    }
+
     /// Number of leases of a mount, or of one of its roles, that are no newer than
     /// `newest`, read from an index alone.
     pub async fn total_leases(
@@ -563,8 +582,9 @@ fn insert_intent(connection: &Connection, lease: &NewLease) -> Result<(), Storag
     change(
         connection,
         "INSERT OR IGNORE INTO leases (operation, mount_id, role_id, state, principal, metadata, requester,
-           plugin_sha256, config_version, issued_at, expires_at, max_expires_at, attempts, due_at, bound_to)
-         VALUES (?1, ?2, ?3, 'creating', ?4, '{}', ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12)",
+           plugin_sha256, config_version, issued_at, expires_at, max_expires_at, attempts, due_at, bound_to,
+           connection_id)
+         VALUES (?1, ?2, ?3, 'creating', ?4, '{}', ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13)",
         params![
             lease.operation.to_bytes(),
             lease.mount_id,
@@ -578,6 +598,7 @@ fn insert_intent(connection: &Connection, lease: &NewLease) -> Result<(), Storag
             lease.max_expires_at.map(|end| end.0),
             lease.give_up_at.0,
             lease.bound.then_some(&lease.requester.accessor),
+            lease.connection.0,
         ],
     )?;
     Ok(())
@@ -592,8 +613,8 @@ fn insert_active(
         connection,
         "INSERT INTO leases (operation, mount_id, role_id, state, principal, credential_id, metadata, requester,
            plugin_sha256, config_version, issued_at, expires_at, max_expires_at, upstream_expires_at, attempts, due_at,
-           bound_to)
-         VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?11, ?14)",
+           bound_to, connection_id)
+         VALUES (?1, ?2, ?3, 'active', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?11, ?14, ?15)",
         params![
             lease.operation.to_bytes(),
             lease.mount_id,
@@ -609,6 +630,7 @@ fn insert_active(
             lease.max_expires_at.map(|end| end.0),
             activation.upstream_expires_at.map(|end| end.0),
             lease.bound.then_some(&lease.requester.accessor),
+            lease.connection.0,
         ],
     )?;
     Ok(())
@@ -621,7 +643,7 @@ fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, 
     let is_current = one(
         connection,
         "SELECT 1 FROM roles r WHERE id = ?1 AND current = 1
-           AND EXISTS (SELECT 1 FROM configs c WHERE c.mount_id = r.mount_id AND c.state = 'current')",
+           AND EXISTS (SELECT 1 FROM configs c WHERE c.connection_id = r.connection_id AND c.state = 'current')",
         [lease.role_id],
         |_| Ok(()),
     )?;
@@ -675,6 +697,7 @@ pub(super) fn lease_row(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
     Ok(LeaseRow {
         operation: operation(row, "operation")?,
         mount_id: row.get("mount_id")?,
+        connection: ConnectionId(row.get("connection_id")?),
         role_id: row.get("role_id")?,
         role_name: role_name
             .parse()

@@ -11,6 +11,7 @@ mod account_rotations;
 mod accounts;
 mod backup;
 mod configs;
+mod connections;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod first_token;
@@ -57,6 +58,7 @@ pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place,
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
+pub use connections::ConnectionRow;
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;
@@ -69,14 +71,14 @@ pub use pins::{PinRow, PinSource};
 pub use policies::PolicyRow;
 pub use quarantine::{Found, Quarantined, Sorted};
 pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
-pub use roles::RoleRow;
+pub use roles::{NewRole, RoleRow};
 pub use rotations::{DueRotations, RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
 pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/0001_ground.sql"),
     include_str!("migrations/0002_schedules.sql"),
     include_str!("migrations/0003_static_roles.sql"),
@@ -93,6 +95,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0014_origins.sql"),
     include_str!("migrations/0015_first_token.sql"),
     include_str!("migrations/0016_former_paths.sql"),
+    include_str!("migrations/0017_connections.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
@@ -148,8 +151,8 @@ impl Storage {
         writer.pragma_update(None, "journal_mode", "WAL")?;
         // Every acknowledged commit survives a crash of the machine.
         writer.pragma_update(None, "synchronous", "FULL")?;
-        writer.pragma_update(None, "foreign_keys", true)?;
         migrate(&mut writer)?;
+        writer.pragma_update(None, "foreign_keys", true)?;
 
         let mut readers = Vec::new();
         for _ in 0..READERS {
@@ -308,7 +311,13 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StorageError> {
     Ok(connection)
 }
 
+/// Applies the migrations that a file has not seen.
+///
+/// A table whose definition changes is made anew and filled: for as long as the former
+/// one is being dropped, nothing may follow its rows away, so references are not kept
+/// up meanwhile. They are checked before each migration is committed.
 fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
+    connection.pragma_update(None, "foreign_keys", false)?;
     let applied: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if applied > MIGRATIONS.len() {
         return Err(StorageError::Newer {
@@ -318,7 +327,13 @@ fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
     }
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(applied) {
         let transaction = connection.transaction()?;
+        let dangling = dangling(&transaction)?;
         transaction.execute_batch(sql)?;
+        if self::dangling(&transaction)? > dangling {
+            return Err(StorageError::Dangling {
+                migration: index + 1,
+            });
+        }
         transaction.pragma_update(None, "user_version", index + 1)?;
         transaction.commit()?;
     }
@@ -461,6 +476,17 @@ fn all<T>(
 }
 
 /// Runs a statement; the number of rows it changed.
+/// References to rows that are not there.
+fn dangling(connection: &Connection) -> Result<usize, StorageError> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    let mut found = 0;
+    while rows.next()?.is_some() {
+        found += 1;
+    }
+    Ok(found)
+}
+
 fn change(
     connection: &Connection,
     sql: &str,
@@ -522,6 +548,14 @@ pub enum StorageError {
     /// A value could not be written as JSON.
     #[error("a value cannot be written as JSON")]
     Json(#[source] serde_json::Error),
+    /// A migration does not fit what is in the file.
+    #[error(
+        "migration {migration} would leave references to rows that are not there; the database stays as it was"
+    )]
+    Dangling {
+        /// Its number.
+        migration: usize,
+    },
     /// A newer version of this program wrote the file.
     #[error("the database has {found} migrations, this program knows {known}: use a newer lessor")]
     Newer {
@@ -546,7 +580,7 @@ impl StorageError {
             Self::Sqlite(error) => refuses_writes(error),
             Self::Commit(failure) => failure.refuses_writes,
             Self::Closed => true,
-            Self::Json(_) | Self::Newer { .. } | Self::Thread(_) => false,
+            Self::Json(_) | Self::Newer { .. } | Self::Dangling { .. } | Self::Thread(_) => false,
         }
     }
 
@@ -743,6 +777,92 @@ mod tests {
                 if text.contains("\"period\":7") { 7 } else { 0 }
             );
         }
+    }
+
+    /// What stood in a mount before it could have several connections is of its default one.
+    #[tokio::test]
+    async fn what_was_of_a_mount_is_of_its_default_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("lessor.db");
+        let sql = include_str!("migrations/0017_connections.sql");
+        let before = MIGRATIONS.iter().position(|known| *known == sql).unwrap();
+        let connection = Connection::open(&file).unwrap();
+        for sql in &MIGRATIONS[..before] {
+            connection.execute_batch(sql).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO mounts (id, path, accessor, uuid, plugin, description, tune, state, created_at) VALUES
+                   (3, 'db', 'a', 'u', 'p', '', '{}', 'live', 0), (9, 'gone', 'b', 'v', 'p', '', '{}', 'draining', 0);
+                 DELETE FROM mounts WHERE id = 9;
+                 INSERT INTO configs VALUES
+                   (3, 1, 'retired', NULL, 'root', '[]', '{}', NULL, 0), (3, 2, 'current', x'01', 'root', '[]', '{}', 'old', 0);
+                 INSERT INTO rotation_schedules (mount_id, period_ms, grace_ms, on_config, next_rotation_at, last_error)
+                   VALUES (3, 60000, 5, 1, 77, 'why');
+                 INSERT INTO rotations VALUES
+                   (x'00000000000000000000000000000001', 3, 'retiring', 1, 2, 4, 88, 'slow', 0, NULL);
+                 INSERT INTO roles (id, mount_id, name, current, host, document, created_at)
+                   VALUES (5, 3, 'app', 1, '{\"max_leases\":0,\"name_template\":\"{random}\",\"bind_to_token\":false,\"db_name\":\"pg\"}', x'00', 0);
+                 INSERT INTO leases (operation, mount_id, role_id, state, principal, credential_id, metadata, requester,
+                     plugin_sha256, config_version, issued_at, expires_at, attempts, due_at)
+                   VALUES (x'00000000000000000000000000000002', 3, 5, 'active', 'p', 'c', '{}',
+                     '{\"display_name\":\"d\",\"accessor\":\"a\"}', zeroblob(32), 2, 0, 99, 0, 99);
+                 INSERT INTO revocation_orders (role_id, mount_id, newest, taken, ordered_at)
+                   VALUES (5, 3, x'00000000000000000000000000000002', x'', 66);
+                 INSERT INTO static_roles (id, mount_id, name, account, db_name, document, period_ms, state, attempts,
+                     reached, version, created_at)
+                   VALUES (7, 3, 'billing', 'billing', 'pg', x'00', 0, 'idle', 0, 0, 1, 0);
+                 INSERT INTO account_credentials (static_role_id, place, version, secret, created_at)
+                   VALUES (7, 'current', 1, x'02', 0);
+                 INSERT INTO early_revocations VALUES (3, 'c', 1, NULL);",
+            )
+            .unwrap();
+        connection
+            .pragma_update(None, "user_version", before)
+            .unwrap();
+        drop(connection);
+
+        let storage = Storage::open(&file).unwrap();
+        let known = storage.connections().await.unwrap();
+        let [default] = &*known else {
+            panic!("{known:?}")
+        };
+        // Its number is part of what its root credentials are sealed for.
+        let of = default.id;
+        assert_eq!((of.0, default.mount_id), (3, 3));
+        assert!(default.name.is_default());
+        let config = storage.current_config(of).await.unwrap().unwrap();
+        assert_eq!((config.version, config.document), (2, Some(vec![1])));
+        let schedule = storage.schedule(of).await.unwrap().unwrap();
+        assert_eq!(schedule.next, Some(Timestamp(77)));
+        assert_eq!(schedule.last_error.as_deref(), Some("why"));
+        let ending = storage.ending_rotations(of).await.unwrap();
+        assert_eq!((ending[0].former_version, ending[0].attempts), (1, 4));
+        let role = storage.current_role(3, "app".parse().unwrap()).await;
+        let role = role.unwrap().unwrap();
+        assert_eq!(
+            (role.connection, role.host.db_name.as_deref()),
+            (of, Some("pg"))
+        );
+        assert_eq!(storage.next_due(of).await.unwrap(), Some(Timestamp(66)));
+        let due = storage
+            .claim_due(of, Timestamp(99), Timestamp(999), 9)
+            .await;
+        let due = due.unwrap().rows;
+        assert!(due.len() == 1 && due[0].connection == of, "{due:?}");
+        let account = storage.account(3, "billing".parse().unwrap()).await;
+        let account = account.unwrap().unwrap();
+        assert_eq!((account.id, account.connection), (7, of));
+        let credential = storage.account_credential(7, Place::Current).await;
+        assert_eq!(credential.unwrap().unwrap().secret, [2]);
+        let revoked = storage.early_revocations(of, Timestamp(0)).await;
+        assert_eq!(revoked.unwrap().len(), 1);
+        // A new one gets no number that any mount had.
+        let orders = "orders".parse().unwrap();
+        assert!(storage.name_connection(3, orders).await.unwrap().0 > 9);
+        drop(storage);
+        let again = Storage::open(&file).unwrap();
+        assert_eq!(again.connections().await.unwrap().len(), 2);
     }
 
     /// What roles said before 0 was "not set", and a task of that time.

@@ -2,12 +2,14 @@
 
 use lessor_model::{
     clock::Timestamp,
-    id::{MountPath, OperationId},
+    id::{ConnectionId, ConnectionName, MountPath, OperationId},
     mount::Tune,
 };
 use rusqlite::{Row, params};
 
-use super::{Storage, StorageError, all, change, giving_up, json, one, operation, to_json};
+use super::{
+    Storage, StorageError, all, change, connections, giving_up, json, one, operation, to_json,
+};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]
@@ -58,8 +60,9 @@ pub struct FormerPath {
 const COLUMNS: &str = "id, path, known_as, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
 
 impl Storage {
-    /// Stores a mount; the path must be free (`is_duplicate` otherwise).
-    pub async fn record_mount(&self, mount: NewMount) -> Result<i64, StorageError> {
+    /// Stores a mount with its default connection; the path must be free (`is_duplicate`
+    /// otherwise). Its id, and the connection's.
+    pub async fn record_mount(&self, mount: NewMount) -> Result<(i64, ConnectionId), StorageError> {
         self.write(move |connection| {
             change(
                 connection,
@@ -77,7 +80,9 @@ impl Storage {
                     mount.known_as
                 ],
             )?;
-            Ok(connection.last_insert_rowid())
+            let id = connection.last_insert_rowid();
+            let default = connections::insert(connection, id, &ConnectionName::DEFAULT)?;
+            Ok((id, default))
         })
         .await
     }
@@ -220,7 +225,7 @@ impl Storage {
             )?;
             change(
                 connection,
-                "DELETE FROM rotation_schedules WHERE mount_id = ?1",
+                "DELETE FROM rotation_schedules WHERE connection_id IN (SELECT id FROM connections WHERE mount_id = ?1)",
                 [id],
             )?;
             super::accounts::forget_all(connection, id, now)?;
@@ -242,15 +247,24 @@ impl Storage {
             if is_any(
                 "SELECT 1 WHERE EXISTS (SELECT 1 FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL)
                    OR EXISTS (SELECT 1 FROM revocation_orders WHERE mount_id = ?1)
-                   OR EXISTS (SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('rotating', 'proving'))
+                   OR EXISTS (SELECT 1 FROM rotations JOIN connections ON connections.id = connection_id
+                     WHERE mount_id = ?1 AND state IN ('rotating', 'proving'))
                    OR EXISTS (SELECT 1 FROM static_roles WHERE mount_id = ?1 AND state = 'retiring')",
             )? {
                 return Ok(false);
             }
-            giving_up::give_up_open(connection, id, now)?;
-            if is_any("SELECT 1 FROM rotations WHERE mount_id = ?1 AND state IN ('retiring', 'undoing')")? {
+            for of in connections::of_mount(connection, id)? {
+                giving_up::give_up_open(connection, of, now)?;
+            }
+            if is_any(
+                "SELECT 1 FROM rotations JOIN connections ON connections.id = connection_id
+                 WHERE mount_id = ?1 AND state IN ('retiring', 'undoing')",
+            )? {
                 return Ok(false);
             }
+            // Roles name their connections, which go with the mount.
+            change(connection, "DELETE FROM roles WHERE mount_id = ?1", [id])?;
+            change(connection, "DELETE FROM static_roles WHERE mount_id = ?1", [id])?;
             Ok(change(
                 connection,
                 "DELETE FROM mounts WHERE id = ?1 AND state = 'draining'",

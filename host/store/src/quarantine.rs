@@ -174,7 +174,8 @@ fn set_aside(
         "INSERT INTO quarantine (operation, mount, role, principal, credential_id, reason, content, quarantined_at)
          SELECT l.operation, (SELECT path FROM mounts WHERE id = l.mount_id), (SELECT name FROM roles WHERE id = l.role_id),
            l.principal, l.credential_id, ?2,
-           json_object('operation', hex(l.operation), 'mount_id', l.mount_id, 'role_id', l.role_id, 'state', l.state,
+           json_object('operation', hex(l.operation), 'mount_id', l.mount_id,
+             'connection_id', l.connection_id, 'role_id', l.role_id, 'state', l.state,
              'principal', l.principal, 'credential_id', l.credential_id, 'metadata', l.metadata, 'requester', l.requester,
              'plugin_sha256', hex(l.plugin_sha256), 'config_version', l.config_version, 'issued_at', l.issued_at,
              'expires_at', l.expires_at, 'max_expires_at', l.max_expires_at,

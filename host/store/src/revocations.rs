@@ -7,7 +7,7 @@
 
 use lessor_model::{
     clock::Timestamp,
-    id::{OperationId, RoleName},
+    id::{ConnectionId, OperationId, RoleName},
     provider::RevokedCredential,
 };
 use rusqlite::{Connection, Row, params};
@@ -58,11 +58,11 @@ pub struct Left {
 }
 
 impl Storage {
-    /// What is left of a mount's leases, or of a role's, that are no newer than
-    /// `newest`; with `alone`, of that one lease.
+    /// What is left of a connection's leases, or of those of a role, that are no newer
+    /// than `newest`; with `alone`, of that one lease.
     pub async fn ending_before(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         role: Option<RoleName>,
         newest: OperationId,
         alone: bool,
@@ -70,7 +70,7 @@ impl Storage {
     ) -> Result<Option<Left>, StorageError> {
         self.read(move |connection| {
             const THOSE: &str = "SELECT l.last_error FROM roles r JOIN leases l ON l.role_id = r.id
-                 WHERE r.mount_id = ?1 AND (?2 IS NULL OR r.name = ?2) AND l.operation <= ?3
+                 WHERE r.connection_id = ?1 AND (?2 IS NULL OR r.name = ?2) AND l.operation <= ?3
                    AND (?4 = 0 OR l.operation = ?3)";
             const REFUSED: &str =
                 "l.ending_since IS NOT NULL AND l.attempts > 0 AND l.last_error IS NOT NULL AND l.due_at > ?5";
@@ -79,7 +79,7 @@ impl Storage {
                 one(
                     connection,
                     &format!("{THOSE} AND ({condition}) LIMIT 1"),
-                    params![mount_id, role, newest.to_bytes(), alone, now.0],
+                    params![of.0, role, newest.to_bytes(), alone, now.0],
                     |row| row.get::<_, Option<String>>(0),
                 )
             };
@@ -126,26 +126,44 @@ impl Storage {
         .await
     }
 
-    /// Takes up to `limit` leases of a mount for one attempt at revoking them: those
+    /// Orders the end of all leases that a connection has made, as
+    /// [`Self::order_revocation`].
+    pub async fn order_revocation_by(
+        &self,
+        of: ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.write(move |connection| {
+            let these = "connection_id = ?1 AND ?3 IS NULL";
+            order(
+                connection,
+                these,
+                params![of.0, now.0, None::<&str>, OperationId::GREATEST.to_bytes()],
+            )
+        })
+        .await
+    }
+
+    /// Takes up to `limit` leases of a connection for one attempt at revoking them: those
     /// that are due, then those whose end is ordered. Until `until` no other attempt
     /// takes them; a crash needs no more. Those that cannot be read are set aside in
     /// the same transaction.
     pub async fn claim_due(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
         until: Timestamp,
         limit: usize,
     ) -> Result<Sorted, StorageError> {
         self.write(move |connection| {
             let sql = format!(
-                "{SELECT} WHERE l.mount_id = ?1 AND l.due_at <= ?2 ORDER BY l.due_at LIMIT ?3"
+                "{SELECT} WHERE l.connection_id = ?1 AND l.due_at <= ?2 ORDER BY l.due_at LIMIT ?3"
             );
-            let mut due = sorted(connection, &sql, params![mount_id, now.0, limit], now)?;
+            let mut due = sorted(connection, &sql, params![of.0, now.0, limit], now)?;
             for row in &mut due.rows {
                 claim(connection, row, now, until)?;
             }
-            claim_ordered(connection, mount_id, now, until, limit, &mut due)?;
+            claim_ordered(connection, of, now, until, limit, &mut due)?;
             Ok(due)
         })
         .await
@@ -177,20 +195,20 @@ impl Storage {
         .await
     }
 
-    /// When a mount's next lease is due: one whose end is ordered, since it was.
-    pub async fn next_due(&self, mount_id: i64) -> Result<Option<Timestamp>, StorageError> {
+    /// When a connection's next lease is due: one whose end is ordered, since it was.
+    pub async fn next_due(&self, of: ConnectionId) -> Result<Option<Timestamp>, StorageError> {
         self.find(move |connection| {
-            let first = |sql| one(connection, sql, [mount_id], |row| row.get(0).map(Timestamp));
-            let ordered = first("SELECT ordered_at FROM revocation_orders WHERE mount_id = ?1 LIMIT 1")?;
+            let first = |sql| one(connection, sql, [of.0], |row| row.get(0).map(Timestamp));
+            let ordered = first("SELECT ordered_at FROM revocation_orders WHERE connection_id = ?1 LIMIT 1")?;
             let due = first(
-                "SELECT due_at FROM leases WHERE mount_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+                "SELECT due_at FROM leases WHERE connection_id = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
             )?;
             Ok([ordered, due].into_iter().flatten().min())
         })
         .await
     }
 
-    /// Removes a lease that is ended upstream; `early` keeps it for the mount's
+    /// Removes a lease that is ended upstream; `early` keeps it for the connection's
     /// revocation list until the credential's own end.
     pub async fn record_revoked(
         &self,
@@ -201,8 +219,8 @@ impl Storage {
             if let Some(early) = early {
                 change(
                     connection,
-                    "INSERT OR IGNORE INTO early_revocations (mount_id, credential_id, revoked_at, expires_at)
-                     SELECT mount_id, credential_id, ?2, upstream_expires_at FROM leases
+                    "INSERT OR IGNORE INTO early_revocations (connection_id, credential_id, revoked_at, expires_at)
+                     SELECT connection_id, credential_id, ?2, upstream_expires_at FROM leases
                      WHERE operation = ?1 AND credential_id IS NOT NULL",
                     params![id.to_bytes(), early.revoked_at.0],
                 )?;
@@ -235,19 +253,19 @@ impl Storage {
         .await
     }
 
-    /// Makes the failed revocations of a mount due now, since what stood in their
+    /// Makes the failed revocations of a connection due now, since what stood in their
     /// way may have been mended. One that is under way may be doubled, which a
     /// provider bears; one whose creation may still land keeps its time.
     pub async fn wake_revocations(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         self.execute(
             "UPDATE leases SET due_at = ?2
-                 WHERE mount_id = ?1 AND due_at > ?2 AND state IN ('revoking', 'out-of-sync')
+                 WHERE connection_id = ?1 AND due_at > ?2 AND state IN ('revoking', 'out-of-sync')
                    AND last_error IS NOT NULL AND attempts > 0",
-            (mount_id, now.0),
+            (of.0, now.0),
         )
         .await
     }
@@ -338,8 +356,9 @@ impl Storage {
             // Expired, and not even taken up.
             let expired = one(
                 connection,
-                "SELECT due_at FROM leases WHERE mount_id = ?1 AND due_at <= ?2 AND state = 'active'
-                 ORDER BY due_at LIMIT 1",
+                "SELECT min((SELECT due_at FROM leases WHERE connection_id = connections.id AND due_at <= ?2
+                               AND state = 'active' ORDER BY due_at LIMIT 1))
+                 FROM connections WHERE mount_id = ?1",
                 params![mount_id, now.0],
                 |row| row.get(0),
             )?;
@@ -367,18 +386,19 @@ impl Storage {
         .await
     }
 
-    /// What a mount's revocation list must name, by time of revocation.
+    /// What a connection's revocation list must name, by time of revocation.
     pub async fn early_revocations(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
     ) -> Result<Vec<RevokedCredential>, StorageError> {
         self.read(move |connection| {
             all(
                 connection,
                 "SELECT credential_id, revoked_at, expires_at FROM early_revocations
-                 WHERE mount_id = ?1 AND (expires_at IS NULL OR expires_at > ?2) ORDER BY revoked_at, credential_id",
-                params![mount_id, now.0],
+                 WHERE connection_id = ?1 AND (expires_at IS NULL OR expires_at > ?2)
+                 ORDER BY revoked_at, credential_id",
+                params![of.0, now.0],
                 |row| {
                     Ok(RevokedCredential {
                         id: row.get("credential_id")?,
@@ -394,12 +414,12 @@ impl Storage {
     /// Drops what no list must name any more.
     pub async fn prune_early_revocations(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         self.execute(
-            "DELETE FROM early_revocations WHERE mount_id = ?1 AND expires_at <= ?2",
-            (mount_id, now.0),
+            "DELETE FROM early_revocations WHERE connection_id = ?1 AND expires_at <= ?2",
+            (of.0, now.0),
         )
         .await
     }
@@ -434,27 +454,40 @@ pub(super) fn order_revocation(
     newest: OperationId,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    let these = "mount_id = ?1 AND (?3 IS NULL OR name = ?3)";
+    order(
+        connection,
+        these,
+        params![mount_id, now.0, role, newest.to_bytes()],
+    )
+}
+
+/// Orders the end of the leases of `these` versions of roles at `?2`, up to `?4`.
+fn order(
+    connection: &Connection,
+    these: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<(), StorageError> {
     // An older order begins again: what it has passed may have got company, where
     // the clock was put back.
-    change(
-        connection,
-        "INSERT INTO revocation_orders (role_id, mount_id, newest, taken, ordered_at)
-         SELECT id, mount_id, (SELECT max(operation) FROM leases WHERE role_id = roles.id AND operation <= ?4), x'', ?2
+    let sql = format!(
+        "INSERT INTO revocation_orders (role_id, mount_id, connection_id, newest, taken, ordered_at)
+         SELECT id, mount_id, connection_id,
+           (SELECT max(operation) FROM leases WHERE role_id = roles.id AND operation <= ?4), x'', ?2
          FROM roles
-         WHERE mount_id = ?1 AND (?3 IS NULL OR name = ?3)
-           AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id AND operation <= ?4)
-         ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), taken = x''",
-        params![mount_id, now.0, role, newest.to_bytes()],
-    )?;
+         WHERE {these} AND EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id AND operation <= ?4)
+         ON CONFLICT (role_id) DO UPDATE SET newest = max(newest, excluded.newest), taken = x''"
+    );
+    change(connection, &sql, parameters)?;
     Ok(())
 }
 
-const ORDERS: &str =
-    "SELECT role_id, newest, taken, ordered_at FROM revocation_orders WHERE mount_id = ?1";
+const ORDERS: &str = "SELECT role_id, newest, taken, ordered_at FROM revocation_orders";
 
 /// The orders of a mount.
 fn orders(connection: &Connection, mount_id: i64) -> Result<Vec<Order>, StorageError> {
-    all(connection, ORDERS, [mount_id], order_row)
+    let sql = format!("{ORDERS} WHERE mount_id = ?1");
+    all(connection, &sql, [mount_id], order_row)
 }
 
 fn order_row(row: &Row<'_>) -> rusqlite::Result<Order> {
@@ -480,7 +513,7 @@ fn untaken(connection: &Connection, order: &Order, limit: usize) -> Result<Found
 /// were looked at that others should write first.
 fn claim_ordered(
     connection: &Connection,
-    mount_id: i64,
+    of: ConnectionId,
     now: Timestamp,
     until: Timestamp,
     limit: usize,
@@ -488,9 +521,10 @@ fn claim_ordered(
 ) -> Result<(), StorageError> {
     let waiting = format!("{SELECT} WHERE l.operation = ?1 AND l.state IN ('creating', 'active')");
     let mark = format!("UPDATE leases SET {MARK} WHERE operation = ?1");
+    let next = format!("{ORDERS} WHERE connection_id = ?1 LIMIT 1");
     let mut left = LOOKED_AT;
     while left > 0 && taken.rows.len() < limit {
-        let Some(order) = one(connection, ORDERS, [mount_id], order_row)? else {
+        let Some(order) = one(connection, &next, [of.0], order_row)? else {
             break;
         };
         let look = left.min(limit - taken.rows.len());

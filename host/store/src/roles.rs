@@ -3,7 +3,7 @@
 
 use lessor_model::{
     clock::Timestamp,
-    id::{OperationId, RoleName},
+    id::{ConnectionId, OperationId, RoleName},
     role::HostFields,
 };
 use rusqlite::{Connection, Row, params};
@@ -17,13 +17,32 @@ pub struct RoleRow {
     pub id: i64,
     /// The role's name.
     pub name: RoleName,
+    /// The connection that it is for.
+    pub connection: ConnectionId,
     /// The host's own fields.
     pub host: HostFields,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
 }
 
-const COLUMNS: &str = "id, name, host, document";
+/// A role to be stored.
+#[derive(Clone, Debug)]
+pub struct NewRole {
+    /// The mount.
+    pub mount_id: i64,
+    /// The role's name.
+    pub name: RoleName,
+    /// The connection that it is for.
+    pub connection: ConnectionId,
+    /// The host's own fields.
+    pub host: HostFields,
+    /// The provider's document, sealed.
+    pub document: Vec<u8>,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: &str = "id, name, connection_id, host, document";
 
 impl Storage {
     /// The role that new leases are made with.
@@ -72,14 +91,11 @@ impl Storage {
     /// `former` by now: what was made from that would undo a change.
     pub async fn replace_role(
         &self,
-        mount_id: i64,
-        name: RoleName,
+        role: NewRole,
         former: Option<i64>,
-        host: HostFields,
-        document: Vec<u8>,
-        now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write_change(self.0.roles.changes(), move |connection| {
+            let NewRole { mount_id, name, .. } = role;
             let current: Option<i64> = one(
                 connection,
                 "SELECT id FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1",
@@ -92,9 +108,16 @@ impl Storage {
             set_aside(connection, mount_id, &name)?;
             change(
                 connection,
-                "INSERT INTO roles (mount_id, name, current, host, document, created_at)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5)",
-                params![mount_id, name.as_str(), to_json(&host)?, document, now.0],
+                "INSERT INTO roles (mount_id, name, current, host, document, created_at, connection_id)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6)",
+                params![
+                    mount_id,
+                    name.as_str(),
+                    to_json(&role.host)?,
+                    role.document,
+                    role.created_at.0,
+                    role.connection.0
+                ],
             )?;
             Ok(true)
         })
@@ -156,6 +179,7 @@ fn role_row(row: &Row<'_>) -> rusqlite::Result<RoleRow> {
         name: name
             .parse()
             .map_err(|error| super::unreadable("name", error))?,
+        connection: ConnectionId(row.get("connection_id")?),
         host: json(row, "host")?,
         document: row.get("document")?,
     })

@@ -1,6 +1,10 @@
 //! Rotations of root credentials: each step that must survive a crash.
 
-use lessor_model::{clock::Timestamp, id::OperationId, provider::Validation};
+use lessor_model::{
+    clock::Timestamp,
+    id::{ConnectionId, OperationId},
+    provider::Validation,
+};
 use rusqlite::{Row, params};
 
 use super::{
@@ -63,8 +67,8 @@ impl RotationState {
 pub struct RotationRow {
     /// Its operation, the same for every attempt.
     pub operation: OperationId,
-    /// The mount.
-    pub mount_id: i64,
+    /// The connection.
+    pub of: ConnectionId,
     /// Where it stands.
     pub state: RotationState,
     /// Config version that it replaces.
@@ -103,7 +107,7 @@ pub struct DueRotations {
     pub next: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "operation, mount_id, state, former_version, new_version, attempts, due_at, last_error, opened_at";
+const COLUMNS: &str = "operation, connection_id, state, former_version, new_version, attempts, due_at, last_error, opened_at";
 
 impl Storage {
     /// Opens a rotation before upstream is asked for anything. False where one
@@ -111,7 +115,7 @@ impl Storage {
     pub async fn open_rotation(
         &self,
         id: OperationId,
-        mount_id: i64,
+        of: ConnectionId,
         former_version: u32,
         due_at: Timestamp,
         now: Timestamp,
@@ -121,10 +125,10 @@ impl Storage {
                 Ok(change(
                     connection,
                     "INSERT INTO rotations
-                       (operation, mount_id, state, former_version, attempts, due_at, opened_at)
+                       (operation, connection_id, state, former_version, attempts, due_at, opened_at)
                      SELECT ?1, ?2, 'rotating', ?3, 0, ?4, ?5
-                     WHERE EXISTS (SELECT 1 FROM configs WHERE mount_id = ?2 AND version = ?3 AND state = 'current')",
-                    params![id.to_bytes(), mount_id, former_version, due_at.0, now.0],
+                     WHERE EXISTS (SELECT 1 FROM configs WHERE connection_id = ?2 AND version = ?3 AND state = 'current')",
+                    params![id.to_bytes(), of.0, former_version, due_at.0, now.0],
                 )? > 0)
             })
             .await;
@@ -134,17 +138,17 @@ impl Storage {
         }
     }
 
-    /// A mount's open rotation: not promoted, not given up.
+    /// A connection's open rotation: not promoted, not given up.
     pub async fn unsettled_rotation(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
     ) -> Result<Option<RotationRow>, StorageError> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM rotations
-                 WHERE mount_id = ?1 AND state IN ('rotating', 'proving', 'failed')"
+                 WHERE connection_id = ?1 AND state IN ('rotating', 'proving', 'failed')"
             );
-            one(connection, &sql, [mount_id], rotation_row)
+            one(connection, &sql, [of.0], rotation_row)
         })
         .await
     }
@@ -283,18 +287,18 @@ impl Storage {
                 return Ok(false);
             }
             let former = if retire_at.is_some() { ConfigState::Retiring } else { ConfigState::Retired };
-            configs::set_state(connection, rotation.mount_id, rotation.former_version, former)?;
-            configs::set_state(connection, rotation.mount_id, new_version, ConfigState::Current)?;
+            configs::set_state(connection, rotation.of, rotation.former_version, former)?;
+            configs::set_state(connection, rotation.of, new_version, ConfigState::Current)?;
             change(
                 connection,
-                "UPDATE configs SET identity = ?3, warnings = ?4 WHERE mount_id = ?1 AND version = ?2",
-                params![rotation.mount_id, new_version, validation.identity, super::to_json(&validation.warnings)?],
+                "UPDATE configs SET identity = ?3, warnings = ?4 WHERE connection_id = ?1 AND version = ?2",
+                params![rotation.of.0, new_version, validation.identity, super::to_json(&validation.warnings)?],
             )?;
             change(
                 connection,
                 "UPDATE rotation_schedules
-                 SET last_rotation_at = ?2, next_rotation_at = ?3, last_error = NULL WHERE mount_id = ?1",
-                params![rotation.mount_id, now.0, next.map(|next| next.0)],
+                 SET last_rotation_at = ?2, next_rotation_at = ?3, last_error = NULL WHERE connection_id = ?1",
+                params![rotation.of.0, now.0, next.map(|next| next.0)],
             )?;
             Ok(true)
         })
@@ -327,25 +331,28 @@ impl Storage {
             )?;
             if let Some(version) = rotation.ends() {
                 let retired = ConfigState::Retired;
-                configs::set_state(connection, rotation.mount_id, version, retired)?;
+                configs::set_state(connection, rotation.of, version, retired)?;
             }
             match over {
-                RotationState::Done => begin_undoing(connection, rotation.mount_id, now),
+                RotationState::Done => begin_undoing(connection, rotation.of, now),
                 _ => Ok(()),
             }
         })
         .await
     }
 
-    /// What a mount still has to end upstream, the oldest first: former root
+    /// What a connection still has to end upstream, the oldest first: former root
     /// credentials, and what rotations made that were given up.
-    pub async fn ending_rotations(&self, mount_id: i64) -> Result<Vec<RotationRow>, StorageError> {
+    pub async fn ending_rotations(
+        &self,
+        of: ConnectionId,
+    ) -> Result<Vec<RotationRow>, StorageError> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM rotations
-                 WHERE mount_id = ?1 AND state IN ('retiring', 'undoing') ORDER BY opened_at"
+                 WHERE connection_id = ?1 AND state IN ('retiring', 'undoing') ORDER BY opened_at"
             );
-            super::all(connection, &sql, [mount_id], rotation_row)
+            super::all(connection, &sql, [of.0], rotation_row)
         })
         .await
     }
@@ -388,7 +395,7 @@ impl Storage {
     /// root credentials, and former credentials of accounts. How many.
     pub async fn forget_ending_rotations(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
     ) -> Result<usize, StorageError> {
         self.write(move |connection| {
@@ -397,44 +404,44 @@ impl Storage {
                 ("retiring", "done", "former_version"),
                 ("undoing", "aborted", "new_version"),
             ] {
-                let which = "mount_id = ?1 AND attempts > 0 AND last_error IS NOT NULL";
+                let which = "connection_id = ?1 AND attempts > 0 AND last_error IS NOT NULL";
                 change(
                     connection,
                     &format!(
                         "UPDATE configs SET state = 'retired', document = NULL
-                         WHERE mount_id = ?1 AND state = 'retiring' AND version IN
+                         WHERE connection_id = ?1 AND state = 'retiring' AND version IN
                            (SELECT {version} FROM rotations WHERE {which} AND state = ?2)"
                     ),
-                    params![mount_id, state],
+                    params![of.0, state],
                 )?;
                 forgotten += change(
                     connection,
                     &format!(
                         "UPDATE rotations SET state = ?3, due_at = NULL, ended_at = ?4 WHERE {which} AND state = ?2"
                     ),
-                    params![mount_id, state, over, now.0],
+                    params![of.0, state, over, now.0],
                 )?;
             }
             forgotten += change(
                 connection,
                 "UPDATE static_roles SET state = 'idle', operation = NULL, retires = NULL, attempts = 0, reached = 0,
                      due_at = next_rotation_at
-                 WHERE mount_id = ?1 AND state = 'retiring' AND attempts > 0",
-                [mount_id],
+                 WHERE connection_id = ?1 AND state = 'retiring' AND attempts > 0",
+                [of.0],
             )?;
             Ok(forgotten)
         })
         .await
     }
 
-    /// Gives a mount's open rotation up. What it may have made upstream, beside the
+    /// Gives a connection's open rotation up. What it may have made upstream, beside the
     /// root credential in use, waits for its end.
     pub async fn give_up_rotation(
         &self,
-        mount_id: i64,
+        of: ConnectionId,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.write(move |connection| give_up_open(connection, mount_id, now))
+        self.write(move |connection| give_up_open(connection, of, now))
             .await
     }
 
@@ -457,7 +464,7 @@ fn rotation_row(row: &Row<'_>) -> rusqlite::Result<RotationRow> {
     let state: String = row.get("state")?;
     Ok(RotationRow {
         operation: operation(row, "operation")?,
-        mount_id: row.get("mount_id")?,
+        of: ConnectionId(row.get("connection_id")?),
         state: RotationState::parse(&state)?,
         former_version: row.get("former_version")?,
         new_version: row.get("new_version")?,

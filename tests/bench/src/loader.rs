@@ -78,6 +78,7 @@ async fn write(data: &Path, number: usize, end: Timestamp) -> Result<()> {
         let lease = NewLease {
             operation,
             mount_id: mount.id,
+            connection: role.connection,
             role_id: role.id,
             principal,
             requester: requester.clone(),

@@ -19,6 +19,7 @@ mod command_line;
 mod compiling;
 mod configuration;
 mod conformance;
+mod connections;
 mod dev;
 mod differential;
 mod envelope;

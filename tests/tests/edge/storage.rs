@@ -417,8 +417,9 @@ fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
     // A mount, and a rotation that is due, stop nothing else either.
     statements.push("UPDATE mounts SET tune = 'no json' WHERE path = 'broken'");
     statements.push(
-        "INSERT INTO rotations (operation, mount_id, state, former_version, attempts, due_at, opened_at)
-         SELECT zeroblob(16), id, 'rotating', 1, -1, 1, 1 FROM mounts WHERE path = 'broken'",
+        "INSERT INTO rotations (operation, connection_id, state, former_version, attempts, due_at, opened_at)
+         SELECT zeroblob(16), c.id, 'rotating', 1, -1, 1, 1
+           FROM connections c JOIN mounts m ON m.id = c.mount_id WHERE path = 'broken'",
     );
     damage(&fixture.server, &statements);
     fixture.server.restart();

@@ -9,7 +9,7 @@ use std::{
 use lessor_model::{
     clock::Clock,
     grants::Grants,
-    id::{MountPath, OperationId},
+    id::{ConnectionId, ConnectionName, MountPath, OperationId},
     provider::{Call, Credential, Failure, Provider, Scope},
     secret::Secret,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Harness {
     pub(crate) sandbox: Sandbox,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) clock: Clock,
-    pub(crate) mount_id: i64,
+    pub(crate) connection: i64,
     pub(crate) config_version: u32,
     pub(crate) timeout: Duration,
     pub(crate) operation: OperationId,
@@ -68,7 +68,7 @@ impl Harness {
             provider,
             operation: OperationId::new(clock.now()).unwrap(),
             clock,
-            mount_id: 1,
+            connection: 1,
             config_version: 1,
             timeout: Duration::from_secs(20),
             roots: Vec::new(),
@@ -91,7 +91,8 @@ impl Harness {
             timeout: self.timeout,
             scope: Arc::new(Scope {
                 known_as: "db".into(),
-                mount_id: self.mount_id,
+                connection: ConnectionId(self.connection),
+                connection_name: ConnectionName::DEFAULT,
                 mount: "db".parse::<MountPath>().unwrap(),
                 config_version: self.config_version,
                 grants: Arc::new(Grants::parse(&self.grants).unwrap()),

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use lessor_model::provider::FailureClass;
+use lessor_model::{id::ConnectionId, provider::FailureClass};
 use lessor_sandbox::Limits;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -173,15 +173,15 @@ async fn a_parked_connection_serves_the_next_call_of_the_same_mount_and_config()
     assert_eq!(park(&harness).await, "found: true");
     assert_eq!(upstream.accepted(), 1);
 
-    harness.mount_id = 2;
+    harness.connection = 2;
     assert_eq!(park(&harness).await, "found: false");
-    harness.mount_id = 1;
+    harness.connection = 1;
     harness.config_version = 2;
     assert_eq!(park(&harness).await, "found: false");
     harness.config_version = 1;
     assert_eq!(park(&harness).await, "found: true");
 
-    harness.sandbox.drop_parked(1);
+    harness.sandbox.drop_parked(ConnectionId(1));
     assert_eq!(park(&harness).await, "found: false");
     assert_eq!(upstream.accepted(), 4);
 }

@@ -3,7 +3,7 @@
 
 use std::{future::Future, time::Duration};
 
-use lessor_model::refusal::Refusal;
+use lessor_model::{id::ConnectionName, refusal::Refusal};
 use lessor_store::LeaseState;
 use serde_json::json;
 
@@ -144,8 +144,8 @@ async fn what_may_still_land_is_not_looked_for_at_once() {
         let earliest = house.clock.now().plus(wait);
         assert!(engine.issue().await.is_err());
         let latest = house.clock.now().plus(wait);
-        let mount = engine.mounts.open(&db()).unwrap();
-        let due = engine.leases.next_due(&mount).await.unwrap().unwrap();
+        let connection = engine.connected();
+        let due = engine.leases.next_due(&connection).await.unwrap().unwrap();
         assert!(earliest <= due && due <= latest, "{step:?}: {due}");
     }
 }
@@ -179,12 +179,16 @@ async fn a_call_that_outlives_its_intent_leaves_nothing_upstream() {
 async fn what_was_given_up_while_it_waited_for_a_rotation_is_not_made() {
     let house = House::new();
     let engine = house.open(true).await;
-    let mount = engine.mounts.open(&db()).unwrap();
+    let connection = engine.connected();
     let gate = house.hold();
     let other = async {
         gate.reached.notified().await;
-        engine.rotations.rotate_root(&db(), None).await.unwrap();
-        let turn = mount.rotation_turn().await;
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .unwrap();
+        let turn = connection.rotation_turn().await;
         gate.opened.notify_one();
         engine.drain(&house.clock).await;
         house.script(&[Step::FailAfter]);
@@ -204,18 +208,22 @@ async fn what_was_given_up_while_it_waited_for_a_rotation_is_not_made() {
 async fn what_is_made_anew_after_a_rotation_has_as_long_as_at_first() {
     let house = House::new();
     let engine = house.open(false).await;
-    let mount = engine.mounts.open(&db()).unwrap();
-    let timeout = mount.spec.tune.timeout;
+    let connection = engine.connected();
+    let timeout = connection.spec.tune.timeout;
     let first = house.hold();
     let other = async {
         first.reached.notified().await;
-        engine.rotations.rotate_root(&db(), None).await.unwrap();
+        engine
+            .rotations
+            .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+            .await
+            .unwrap();
         house.clock.advance(timeout);
         let second = house.hold();
         first.opened.notify_one();
         second.reached.notified().await;
         house.clock.advance(timeout);
-        let given_up = engine.leases.claim_due(&mount, house.clock.now(), 10);
+        let given_up = engine.leases.claim_due(&connection, house.clock.now(), 10);
         assert!(given_up.await.unwrap().is_empty());
         second.opened.notify_one();
     };

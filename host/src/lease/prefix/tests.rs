@@ -129,7 +129,7 @@ async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
     for _ in 0..5 {
         ids.push(engine.issue().await.unwrap().lease.id);
     }
-    let mount = engine.mounts.open(&db()).unwrap();
+    let connection = engine.connected();
     let row = storage.lease(ids[0].operation).await.unwrap().unwrap();
     let under_way = NewLease {
         operation: OperationId::new(house.clock.now()).unwrap(),
@@ -164,10 +164,10 @@ async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
     assert!(!handed_out.await.unwrap());
     let counts = [count(1, LeaseState::Active), count(6, LeaseState::Revoking)];
     assert_eq!(engine.leases.count().await.unwrap(), counts);
-    assert!(!engine.mounts.remove_drained(&mount).await.unwrap());
+    assert!(!engine.mounts.remove_drained(&connection).await.unwrap());
 
     let now = house.clock.now();
-    let late = storage.lateness(mount.id, now).await.unwrap();
+    let late = storage.lateness(connection.mount.id, now).await.unwrap();
     assert_eq!(late.revoking, 6);
     assert!(late.oldest.is_some_and(|oldest| oldest < now));
     let shown = engine.leases.ending(None, 9).await.unwrap();
@@ -176,13 +176,13 @@ async fn leases_whose_end_is_ordered_are_ending_to_everybody_at_once() {
     // First the one that is due, then in parts those of the order.
     let mut due = Vec::new();
     for number in [2, 2, 2, 0] {
-        assert!(storage.next_due(mount.id).await.unwrap() <= Some(now));
-        let claimed = storage.claim_due(mount.id, now, now.plus(Duration::from_secs(9)), 2);
+        assert!(storage.next_due(connection.id).await.unwrap() <= Some(now));
+        let claimed = storage.claim_due(connection.id, now, now.plus(Duration::from_secs(9)), 2);
         let claimed = claimed.await.unwrap().rows;
         assert_eq!(claimed.len(), number);
         due.extend(claimed.iter().map(|row| row.operation));
     }
-    assert!(storage.next_due(mount.id).await.unwrap() > Some(now));
+    assert!(storage.next_due(connection.id).await.unwrap() > Some(now));
     assert_eq!(due[0], operation);
     let mut expected: Vec<_> = ids.iter().map(|id| id.operation).collect();
     expected.push(operation);
@@ -201,9 +201,9 @@ async fn a_second_order_covers_what_came_since_the_first() {
         engine.issue().await.unwrap();
     }
     assert_eq!(engine.leases.revoke_prefix("db").await.unwrap(), 4);
-    let mount = engine.mounts.open(&db()).unwrap();
+    let connection = engine.connected();
     let now = house.clock.now();
-    let taken = engine.leases.claim_due(&mount, now, 3).await.unwrap();
+    let taken = engine.leases.claim_due(&connection, now, 3).await.unwrap();
     assert_eq!(taken.len(), 3);
     house.clock.advance(Duration::from_secs(1));
     let newer = engine.issue().await.unwrap().lease.id;

@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use lessor_model::{
     clock::Clock,
     grants::Grants,
-    id::OperationId,
+    id::{ConnectionId, ConnectionName, OperationId},
     provider::{Call, Provider, Scope},
     schema::Checker,
     secret::Secret,
@@ -190,7 +190,8 @@ fn call(keyring: &Keyring) -> Result<Call> {
         timeout: Duration::from_secs(20),
         scope: Arc::new(Scope {
             known_as: "bench".into(),
-            mount_id: 1,
+            connection: ConnectionId(1),
+            connection_name: ConnectionName::DEFAULT,
             mount: "bench".parse()?,
             config_version: 1,
             grants: Arc::new(Grants::default()),

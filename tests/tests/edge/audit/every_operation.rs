@@ -480,6 +480,44 @@ fn walk_plugins_and_mounts(walk: &mut Walk) {
         .ok();
 }
 
+/// A second connection of the mount, which comes and goes.
+fn walk_another_connection(walk: &mut Walk) {
+    let mut config = walk.fixture.config();
+    walk.fixture
+        .postgres
+        .sql("create role harness_second superuser login password 'second'");
+    config["username"] = "harness_second".into();
+    config["password"] = "second".into();
+    let path = "db/config/second";
+    walk.step("POST db/config/:name", path, config, &["config.written"])
+        .ok();
+    walk.step("GET db/config/:name", path, Value::Null, &[])
+        .ok();
+    walk.step("LIST db/config", "db/config", Value::Null, &[])
+        .ok();
+    let rotated = ["rotation.begun", "rotation.staged", "rotation.completed"];
+    let rotate = "POST db/rotate-root/:name";
+    walk.step(rotate, "db/rotate-root/second", json!({}), &rotated)
+        .ok();
+    for way in ["retry", "abort"] {
+        let (operation, path) = (
+            format!("{rotate}/{way}"),
+            format!("db/rotate-root/second/{way}"),
+        );
+        walk.step(&operation, &path, json!({}), &[]).refused(409);
+    }
+    walk.step("POST db/reset", "db/reset", json!({}), &[]).ok();
+    walk.step("POST db/reset/:name", "db/reset/second", json!({}), &[])
+        .ok();
+    walk.step(
+        "DELETE db/config/:name",
+        path,
+        Value::Null,
+        &["config.erased"],
+    )
+    .ok();
+}
+
 fn walk_the_mount(walk: &mut Walk) {
     let config = walk.fixture.config();
     walk.step("POST db/config", "db/config", config, &["config.written"])
@@ -514,6 +552,7 @@ fn walk_the_mount(walk: &mut Walk) {
             answer.refused(409);
         }
     }
+    walk_another_connection(walk);
     let role = json!({"member_of": ["harness_readers"], "default_ttl": "1h"});
     walk.step(
         "POST db/roles/:name",

@@ -47,14 +47,16 @@ done(database.delete_role("app", **here))
 done(database.delete_role("app", **here))
 refused(wrong.InvalidPath, database.read_role, "app", **here)
 
-# One mount has one connection, its config: those with names are not offered.
-for call in [
-    database.read_connection,
-    database.reset_connection,
-    database.rotate_root_credentials,
-    database.delete_connection,
-]:
+# A mount's connections; the one without a name in the config is `default`.
+assert database.list_connections(**here)["data"]["keys"] == ["default"]
+assert database.read_connection("default", **here)["data"]["version"] == 1
+done(database.reset_connection("default", **here))
+rotated = database.rotate_root_credentials("default", **here)
+assert rotated["data"]["version"] == 2, rotated
+assert database.generate_credentials("reader", **here)["data"]["username"]
+for call in [database.read_connection, database.reset_connection, database.rotate_root_credentials]:
     refused(wrong.InvalidPath, call, "orders", **here)
+done(database.delete_connection("orders", **here))
 
 refused(wrong.Forbidden, another("wrong").read, "db/creds/reader")
 refused(wrong.Forbidden, another().read, "db/creds/reader")
