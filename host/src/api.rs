@@ -11,6 +11,8 @@ mod ask;
 mod authorise;
 mod body;
 mod capabilities;
+#[cfg(feature = "test-hooks")]
+mod declared;
 pub mod delivery;
 mod desk;
 mod dispatch;
@@ -424,10 +426,13 @@ impl Inner {
                 }
                 _ => body::of_query(query)?,
             };
-            return match target.handler(operation) {
+            let answered = match target.handler(operation) {
                 Some(Handler::Anybody(answer)) => answer(&self.installation, fields).await,
-                _ => Err(ApiError::wrong_method()),
+                _ => return Err(ApiError::wrong_method()),
             };
+            #[cfg(feature = "test-hooks")]
+            let answered = declared::held_against(&target, operation, answered);
+            return answered;
         }
 
         let engine = self
@@ -445,7 +450,15 @@ impl Inner {
             presence: parts.extensions.get().cloned().unwrap_or_default(),
         };
         let path = asked.target.path.clone();
-        let answer = self.answer_caller(engine, asked, body, record).await?;
+        #[cfg(feature = "test-hooks")]
+        let (asked_of, helps) = (asked.target.clone(), asked.asks_for_help);
+        let answered = self.answer_caller(engine, asked, body, record).await;
+        #[cfg(feature = "test-hooks")]
+        let answered = match helps {
+            true => answered,
+            false => declared::held_against(&asked_of, operation, answered),
+        };
+        let answer = answered?;
         let Some(ttl) = wrap_ttl else {
             return Ok(answer);
         };

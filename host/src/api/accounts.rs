@@ -2,6 +2,8 @@
 
 use lessor_model::{clock::Timestamp, id::MountPath, schedule::Schedule, secret::Secret};
 use lessor_store::Place;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -12,6 +14,74 @@ use super::{
 };
 use crate::{account::AccountCredential, engine::Engine, mount::show_choice};
 
+/// An existing account whose credential is renewed.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StaticRole {
+    /// The fields of the provider's roles; `connection` and `db_name`, which say by which of
+    /// the mount's connections; and, where the provider has no such, `credential_type` and
+    /// `rotation_statements`, which Vault's clients read.
+    #[serde(flatten)]
+    document: Map<String, Value>,
+    /// The account.
+    username: String,
+    /// Whether its credential is renewed on request alone.
+    manual: bool,
+    /// Seconds for which the former credential stays valid.
+    rotation_grace: u64,
+    /// How many credentials stay valid.
+    keep: u8,
+    /// idle, rotating, out-of-sync or retiring.
+    state: &'static str,
+    /// Counts up with every new credential.
+    version: u32,
+    /// Attempts at the present renewal.
+    attempts: u32,
+    /// When it is tried next.
+    next_attempt: Option<String>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+    /// When its credential was last renewed.
+    last_vault_rotation: Option<String>,
+    /// When it is renewed next.
+    next_rotation: Option<String>,
+    #[serde(flatten)]
+    schedule: ShownSchedule,
+}
+
+/// The credential of an existing account.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StaticCredential {
+    /// What the provider made, by its schema.
+    #[serde(flatten)]
+    credential: Map<String, Value>,
+    #[serde(flatten)]
+    schedule: ShownSchedule,
+    /// When it was made.
+    last_vault_rotation: String,
+    /// Seconds until it is renewed.
+    ttl: u64,
+    /// Which credential of the account it is.
+    version: u32,
+    /// valid, ending or ended.
+    state: &'static str,
+    /// When it ends; null where nobody can tell.
+    expires: Option<String>,
+}
+
+/// A schedule as Vault shows it. The period stands there always: some of its clients
+/// insist.
+#[derive(Serialize, JsonSchema)]
+struct ShownSchedule {
+    /// Seconds between renewals; 0: it has none.
+    rotation_period: u64,
+    /// When it is renewed, as cron has it, in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_schedule: Option<String>,
+    /// Seconds after its time within which a scheduled renewal may begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation_window: Option<u64>,
+}
+
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {
     Answer::list(engine.accounts.list(mount).await?)
@@ -21,7 +91,7 @@ pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {
 pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
     let view = engine.accounts.read(mount, &name.parse()?).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
-    let mut data = match view.document {
+    let mut document = match view.document {
         Value::Object(document) => document,
         _ => Map::new(),
     };
@@ -31,31 +101,28 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
         ("credential_type", json!("password")),
         ("rotation_statements", json!([])),
     ] {
-        data.entry(name).or_insert(value);
-    }
-    let host = json!({
-        "username": view.account,
-        "manual": view.schedule == Schedule::ByHand,
-        "rotation_grace": view.former.grace.as_secs(),
-        "keep": if view.former.is_kept { 2 } else { 1 },
-        "state": view.state.as_str(),
-        "version": view.version,
-        "attempts": view.attempts,
-        "next_attempt": moment(view.next_attempt),
-        "last_error": view.last_error,
-        "last_vault_rotation": moment(view.last),
-        "next_rotation": moment(view.next),
-    });
-    if let Value::Object(host) = host {
-        data.extend(host);
+        document.entry(name).or_insert(value);
     }
     let theirs = match view.connection.name.is_default() {
         true => view.db_name.as_deref().or(Some(mount.as_str())),
         false => view.db_name.as_deref(),
     };
-    show_choice(&mut data, &view.schema, &view.connection, theirs);
-    data.extend(schedule_of(&view.schedule));
-    Ok(Answer::data(data.into()))
+    show_choice(&mut document, &view.schema, &view.connection, theirs);
+    Ok(Answer::data(StaticRole {
+        document,
+        username: view.account,
+        manual: view.schedule == Schedule::ByHand,
+        rotation_grace: view.former.grace.as_secs(),
+        keep: if view.former.is_kept { 2 } else { 1 },
+        state: view.state.as_str(),
+        version: view.version,
+        attempts: view.attempts,
+        next_attempt: moment(view.next_attempt),
+        last_error: view.last_error,
+        last_vault_rotation: moment(view.last),
+        next_rotation: moment(view.next),
+        schedule: ShownSchedule::of(&view.schedule),
+    }))
 }
 
 /// Writes a static role.
@@ -116,34 +183,29 @@ pub(super) async fn credential(
 /// says of it is not the provider's to change, but for the name that it goes by.
 fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> {
     let parsed: Value = serde_json::from_str(found.secret.expose()).map_err(ApiError::internal)?;
-    let Value::Object(mut data) = parsed else {
+    let Value::Object(mut credential) = parsed else {
         return Err(ApiError::internal("a stored credential is no JSON object"));
     };
-    let mut beside = schedule_of(&found.schedule);
-    for (name, value) in [
-        ("last_vault_rotation", json!(found.made_at.rfc3339())),
-        ("ttl", json!(found.ttl.as_secs())),
-        ("version", json!(found.version)),
-        ("state", json!(found.standing.as_str())),
-        ("expires", json!(found.expires.map(Timestamp::rfc3339))),
-    ] {
-        beside.insert(name.to_owned(), value);
-    }
-    data.extend(beside);
-    data.entry("username").or_insert(json!(found.account));
-    Ok(Secret::new(Value::Object(data).to_string()))
+    credential.entry("username").or_insert(json!(found.account));
+    let shown = StaticCredential {
+        credential,
+        schedule: ShownSchedule::of(&found.schedule),
+        last_vault_rotation: found.made_at.rfc3339(),
+        ttl: found.ttl.as_secs(),
+        version: found.version,
+        state: found.standing.as_str(),
+        expires: found.expires.map(Timestamp::rfc3339),
+    };
+    // Of two fields of one name the later one stays, which is the host's.
+    Ok(Secret::new(json!(shown).to_string()))
 }
 
-/// A schedule as Vault shows it. The period stands there always: some of its
-/// clients insist.
-fn schedule_of(schedule: &Schedule) -> Map<String, Value> {
-    let mut fields = Map::new();
-    fields.insert("rotation_period".into(), schedule.period().as_secs().into());
-    if let Some(cron) = schedule.cron() {
-        fields.insert("rotation_schedule".into(), cron.into());
+impl ShownSchedule {
+    fn of(schedule: &Schedule) -> Self {
+        Self {
+            rotation_period: schedule.period().as_secs(),
+            rotation_schedule: schedule.cron().map(str::to_owned),
+            rotation_window: schedule.window().map(|window| window.as_secs()),
+        }
     }
-    if let Some(window) = schedule.window() {
-        fields.insert("rotation_window".into(), window.as_secs().into());
-    }
-    fields
 }

@@ -6,14 +6,16 @@
 //! insists; a write without output is 204 without a body, yet with the type, for the
 //! cache of `bao agent` and `bao proxy` forgets what was revoked only where it reads one.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use lessor_model::{id::OperationId, refusal::Refusal, secret::Secret};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tokio::fs::File;
 
-use super::{Outcome, error::ApiError, payload::Payload};
+use super::{Outcome, endpoint::gives::Keys, error::ApiError, payload::Payload};
 use crate::{monitor::Watch, token::Granted, wrapping::Wrapped};
 
 /// What a handler answers.
@@ -69,7 +71,7 @@ pub(super) enum Body {
 pub(super) struct Envelope {
     pub(super) data: Data,
     pub(super) lease: Option<LeaseHead>,
-    pub(super) metadata: Option<Value>,
+    pub(super) metadata: Option<Map<String, Value>>,
     pub(super) warnings: Vec<String>,
     /// A token for its holder.
     pub(super) auth: Option<Granted>,
@@ -95,6 +97,109 @@ pub(super) enum Data {
     Credential(Secret<String>),
 }
 
+impl Data {
+    /// What a type says of itself.
+    pub(super) fn of(data: impl Serialize) -> Self {
+        Self::Json(json!(data))
+    }
+}
+
+/// What every answer with an envelope begins with.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Head<'a> {
+    /// Names the request, in the logs too.
+    request_id: &'a str,
+    /// The lease that the answer is about; empty where it is about none.
+    lease_id: &'a str,
+    /// Whether the end of that lease can be moved.
+    renewable: bool,
+    /// Seconds until that lease ends.
+    lease_duration: u64,
+}
+
+/// What stands behind `data`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tail<'a> {
+    /// Of a lease: what upstream calls its credential in `id`, its end, and facts of the
+    /// provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Map<String, Value>>,
+    /// Where the answer is that was asked for wrapped, with X-Vault-Wrap-TTL: then `data`
+    /// and `auth` are null here.
+    wrap_info: Option<WrapInfo<'a>>,
+    /// What else there is to know; null where there is nothing.
+    warnings: Option<&'a [String]>,
+    /// The token that is given.
+    auth: Option<Auth<'a>>,
+}
+
+/// What answers are wrapped in, as Vault wraps them.
+#[derive(JsonSchema)]
+#[schemars(rename = "Answer")]
+#[expect(dead_code, reason = "the shape of what an envelope is encoded as")]
+pub(super) struct Wire<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    /// What was asked for.
+    data: Value,
+    #[serde(flatten)]
+    tail: Tail<'a>,
+}
+
+/// A token for its holder. vaultrs insists on every one of these fields but the last.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Auth<'a> {
+    /// The token; empty where it was named by its accessor.
+    client_token: &'a str,
+    /// Names the token, and opens nothing.
+    accessor: &'a str,
+    /// Its policies.
+    policies: &'a [String],
+    /// The same.
+    token_policies: &'a [String],
+    /// What stands in it.
+    metadata: Option<&'a BTreeMap<String, String>>,
+    /// Seconds until it ends.
+    lease_duration: u64,
+    /// Whether its end can be moved.
+    renewable: bool,
+    /// Empty: there are no identities.
+    entity_id: &'a str,
+    /// service or batch.
+    token_type: &'a str,
+    /// Whether it does not end with another token.
+    orphan: bool,
+    /// Null: a login takes one step.
+    mfa_requirement: (),
+    /// How often it can be used; 0: any number.
+    num_uses: u32,
+}
+
+/// The token that opens a wrapped answer, once.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct WrapInfo<'a> {
+    /// The token.
+    token: &'a str,
+    /// Its accessor.
+    accessor: &'a str,
+    /// Seconds for which the answer is kept.
+    ttl: u64,
+    /// When it was wrapped.
+    creation_time: String,
+    /// Path of the request that it answers.
+    creation_path: &'a str,
+    /// Accessor of the token or secret id in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrapped_accessor: Option<&'a str>,
+}
+
+/// A refusal.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Errors {
+    /// A sentence each; none where there is nothing at the path.
+    errors: Vec<String>,
+}
+
 /// The lease at the top of an answer.
 #[derive(Debug)]
 pub(super) struct LeaseHead {
@@ -115,17 +220,17 @@ impl Answer {
     }
 
     /// 200 with data.
-    pub(super) fn data(data: Value) -> Self {
+    pub(super) fn data(data: impl Serialize) -> Self {
         Self::envelope(Envelope {
-            data: Data::Json(data),
+            data: Data::of(data),
             ..Envelope::default()
         })
     }
 
     /// 200 with data, whose fields stand beside it, too.
-    pub(super) fn data_on_top(data: Value) -> Self {
+    pub(super) fn data_on_top(data: impl Serialize) -> Self {
         Self::envelope(Envelope {
-            data: Data::Json(data),
+            data: Data::of(data),
             data_on_top: true,
             ..Envelope::default()
         })
@@ -197,14 +302,14 @@ impl Answer {
         if keys.is_empty() {
             return Err(ApiError::nothing_here());
         }
-        Ok(Self::data(json!({ "keys": keys })))
+        Ok(Self::data(Keys { keys }))
     }
 
     /// 200 without an envelope.
-    pub(super) fn bare(value: Value) -> Self {
+    pub(super) fn bare(value: impl Serialize) -> Self {
         Self {
             status: StatusCode::OK,
-            body: Body::Bare(value),
+            body: Body::Bare(json!(value)),
             task: None,
         }
     }
@@ -292,50 +397,36 @@ impl Answer {
 impl Envelope {
     /// JSON text, with all that is secret in it.
     pub(super) fn encode(&self, request_id: &str) -> Vec<u8> {
-        let (lease_id, duration, renewable) = self.lease.as_ref().map_or(("", 0, false), |lease| {
-            (lease.id.as_str(), lease.duration, lease.renewable)
+        let lease = self.lease.as_ref();
+        let head = json!(Head {
+            request_id,
+            lease_id: lease.map_or("", |lease| &lease.id),
+            renewable: lease.is_some_and(|lease| lease.renewable),
+            lease_duration: lease.map_or(0, |lease| lease.duration),
         });
-        let text = |value: Value| value.to_string();
-        let none;
+        let tail = json!(Tail {
+            metadata: self.metadata.as_ref(),
+            wrap_info: self.wrapped.as_ref().map(wrap_info),
+            warnings: (!self.warnings.is_empty()).then_some(&self.warnings),
+            auth: self.auth.as_ref().map(auth),
+        });
+        let (mut out, tail) = (head.to_string(), tail.to_string());
+        let shown;
         let data: &str = match &self.data {
             Data::Credential(credential) => credential.expose(),
             Data::None => "null",
             Data::Json(value) => {
-                none = value.to_string();
-                &none
+                shown = value.to_string();
+                &shown
             }
         };
-        let mut out = String::with_capacity(256 + data.len());
-        for (name, value) in [
-            ("{\"request_id\":", text(json!(request_id)).as_str()),
-            (",\"lease_id\":", text(json!(lease_id)).as_str()),
-            (",\"renewable\":", text(json!(renewable)).as_str()),
-            (",\"lease_duration\":", text(json!(duration)).as_str()),
-            (",\"data\":", data),
-        ] {
-            out.push_str(name);
-            out.push_str(value);
+        // Grown once: what it outgrew would keep what is secret in it.
+        out.reserve(data.len() + tail.len() + 256);
+        out.truncate(out.len() - 1);
+        let tail = tail.get(1..tail.len() - 1).unwrap_or_default();
+        for piece in [",\"data\":", data, ",", tail] {
+            out.push_str(piece);
         }
-        if let Some(metadata) = &self.metadata {
-            out.push_str(",\"metadata\":");
-            out.push_str(&metadata.to_string());
-        }
-        out.push_str(",\"wrap_info\":");
-        out.push_str(
-            &self
-                .wrapped
-                .as_ref()
-                .map_or(Value::Null, wrap_info)
-                .to_string(),
-        );
-        out.push_str(",\"warnings\":");
-        if self.warnings.is_empty() {
-            out.push_str("null");
-        } else {
-            out.push_str(&json!(self.warnings).to_string());
-        }
-        out.push_str(",\"auth\":");
-        out.push_str(&self.auth.as_ref().map_or(Value::Null, auth).to_string());
         if self.data_on_top {
             self.push_data(&mut out);
         }
@@ -359,7 +450,7 @@ impl Envelope {
 
 /// The type that a published document is served as: one that no browser shows as a
 /// page, or bytes.
-fn published_as(content_type: &str) -> &'static str {
+pub(super) fn published_as(content_type: &str) -> &'static str {
     let base = content_type.split(';').next().unwrap_or_default().trim();
     DOCUMENTS
         .into_iter()
@@ -384,37 +475,33 @@ const DOCUMENTS: [&str; 13] = [
     "text/plain",
 ];
 
-/// The `auth` object: vaultrs insists on every one of these fields but the last.
-fn auth(granted: &Granted) -> Value {
+fn auth(granted: &Granted) -> Auth<'_> {
     let row = &granted.known.row;
-    json!({
-        "client_token": granted.token.expose(),
-        "accessor": row.accessor,
-        "policies": row.policies,
-        "token_policies": row.policies,
-        "metadata": row.facts.meta,
-        "lease_duration": granted.ttl.as_secs(),
-        "renewable": row.facts.renewable,
-        "entity_id": "",
-        "token_type": granted.known.kind.as_str(),
-        "orphan": granted.known.is_orphan(),
-        "mfa_requirement": Value::Null,
-        "num_uses": row.uses_left.unwrap_or(0),
-    })
+    Auth {
+        client_token: granted.token.expose(),
+        accessor: &row.accessor,
+        policies: &row.policies,
+        token_policies: &row.policies,
+        metadata: row.facts.meta.as_ref(),
+        lease_duration: granted.ttl.as_secs(),
+        renewable: row.facts.renewable,
+        entity_id: "",
+        token_type: granted.known.kind.as_str(),
+        orphan: granted.known.is_orphan(),
+        mfa_requirement: (),
+        num_uses: row.uses_left.unwrap_or(0),
+    }
 }
 
-fn wrap_info(wrapped: &Wrapped) -> Value {
-    let mut info = json!({
-        "token": wrapped.token.expose(),
-        "accessor": wrapped.accessor,
-        "ttl": wrapped.ttl.as_secs(),
-        "creation_time": wrapped.created_at.rfc3339(),
-        "creation_path": wrapped.path,
-    });
-    if let (Some(accessor), Value::Object(info)) = (&wrapped.wrapped_accessor, &mut info) {
-        info.insert("wrapped_accessor".into(), accessor.clone().into());
+fn wrap_info(wrapped: &Wrapped) -> WrapInfo<'_> {
+    WrapInfo {
+        token: wrapped.token.expose(),
+        accessor: &wrapped.accessor,
+        ttl: wrapped.ttl.as_secs(),
+        creation_time: wrapped.created_at.rfc3339(),
+        creation_path: &wrapped.path,
+        wrapped_accessor: wrapped.wrapped_accessor.as_deref(),
     }
-    info
 }
 
 /// The names of the envelope itself.
@@ -432,7 +519,9 @@ const OF_THE_ENVELOPE: [&str; 9] = [
 
 /// A refusal on the wire: `{"errors":[…]}`.
 pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Payload> {
-    let body = json!({ "errors": error.sentences(request_id) });
+    let body = json!(Errors {
+        errors: error.sentences(request_id)
+    });
     let mut response = json_response(error.status(), body.to_string().into_bytes());
     if let Some(seconds) = error.retry_after_seconds() {
         response
@@ -507,7 +596,7 @@ mod tests {
         let credential = Envelope {
             data: Data::Credential(Secret::new(r#"{"username":"u","password":"p"}"#.into())),
             lease: Some(lease),
-            metadata: Some(json!({"id": "u"})),
+            metadata: Some(Map::from_iter([("id".to_owned(), json!("u"))])),
             warnings: vec!["w".into()],
             ..Envelope::default()
         };

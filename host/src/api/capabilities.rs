@@ -1,12 +1,21 @@
 //! `sys/capabilities…`: what a token may do at some paths.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
-    endpoint::{Endpoint, Field, at, does, field, read, routes::Routes, write},
+    endpoint::{
+        Endpoint, Field, at, does, field,
+        gives::{Gives, data, on_top},
+        read,
+        routes::Routes,
+        write,
+    },
     error::ApiError,
     fields::Fields,
     tokens::{self, Which},
@@ -17,16 +26,17 @@ use crate::{
     token::ROOT,
 };
 
-const PATHS: Field = field::texts("paths", "The paths. Required.");
+const PATHS: Field = field::texts("paths", "The paths. Required, unless path has them.");
 const PATH: Field = field::texts("path", "The same, as it was called first.");
 
 /// The paths that tell what a token may do.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at("sys/capabilities", "What a token may do at some paths.").on(&[write(
         "Shows it.",
-        &[field::secret("token", "The token. Required."), PATHS, PATH],
+        &[field::secret("token", "The token.").required(), PATHS, PATH],
         does!(call => show(call.engine, call.routes, Which::Value, call.ask).await),
-    )]),
+    )
+    .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-self",
         "What the token in use may do at some paths.",
@@ -35,7 +45,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows it.",
         &[PATHS, PATH],
         does!(call => show(call.engine, call.routes, Which::Own, call.ask).await),
-    )]),
+    )
+    .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-accessor",
         "What the token of an accessor may do at some paths.",
@@ -43,12 +54,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .on(&[write(
         "Shows it.",
         &[
-            field::text("accessor", "The accessor. Required."),
+            field::text("accessor", "The accessor.").required(),
             PATHS,
             PATH,
         ],
         does!(call => show(call.engine, call.routes, Which::Accessor, call.ask).await),
-    )]),
+    )
+    .gives(CAPABILITIES)]),
     at(
         "sys/internal/ui/resultant-acl",
         "All that the token in use may do.",
@@ -57,8 +69,34 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows it, by path.",
         &[],
         does!(call => Ok(resultant(&call.ask.identity.acl))),
-    )]),
+    )
+    .gives(&[data::<ResultantAcl>()])]),
 ];
+
+/// Capabilities by path; of a lone path also as `capabilities`.
+type Capabilities = BTreeMap<String, Vec<&'static str>>;
+
+const CAPABILITIES: &[Gives] = &[on_top::<Capabilities>()];
+
+/// All that a token may do.
+#[derive(Serialize, JsonSchema)]
+struct ResultantAcl {
+    /// Whether it may do everything; then nothing stands beside it.
+    root: bool,
+    /// By path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exact_paths: Option<BTreeMap<String, Allowed>>,
+    /// By what paths begin with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    glob_paths: Option<BTreeMap<String, Allowed>>,
+}
+
+/// What a token may do at a path.
+#[derive(Serialize, JsonSchema)]
+struct Allowed {
+    /// create, read, update, patch, delete, list, sudo or deny.
+    capabilities: Vec<&'static str>,
+}
 
 /// `POST sys/capabilities`, `…-self`, `…-accessor`
 async fn show(engine: &Engine, routes: &Routes, which: Which, mut ask: Ask) -> Outcome {
@@ -78,23 +116,22 @@ async fn show(engine: &Engine, routes: &Routes, which: Which, mut ask: Ask) -> O
 /// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; what ends
 /// in a wildcard stands without it under `glob_paths`.
 pub(super) fn resultant(acl: &Acl) -> Answer {
-    if acl.is_root() {
-        return Answer::data(json!({ "root": true }));
-    }
-    let (mut exact, mut globs) = (Map::new(), Map::new());
-    for granted in acl.granted() {
-        let names: Value = granted
-            .capabilities
-            .iter()
-            .map(|capability| Value::from(capability.as_str()))
-            .collect();
+    let root = acl.is_root();
+    let (mut exact, mut globs) = (BTreeMap::new(), BTreeMap::new());
+    for granted in acl.granted().into_iter().filter(|_| !root) {
+        let names = granted.capabilities.iter();
+        let capabilities = names.map(|capability| capability.as_str()).collect();
         let place = match granted.is_glob {
             true => &mut globs,
             false => &mut exact,
         };
-        place.insert(granted.path, json!({ "capabilities": names }));
+        place.insert(granted.path, Allowed { capabilities });
     }
-    Answer::data(json!({ "root": false, "exact_paths": exact, "glob_paths": globs }))
+    Answer::data(ResultantAcl {
+        root,
+        exact_paths: (!root).then_some(exact),
+        glob_paths: (!root).then_some(globs),
+    })
 }
 
 /// The paths that are asked about: `paths`, or `path` as older clients send it.
@@ -115,22 +152,22 @@ fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
 /// What an ACL allows at some paths, by path as it was asked for; of a lone path also
 /// as `capabilities`. A request's path is judged in its `canonical` form, so these are.
 fn capabilities(acl: &Acl, paths: &[String], canonical: impl Fn(&str) -> Option<String>) -> Answer {
-    let of_path = |path: &String| -> Value {
+    let of_path = |path: &String| -> Vec<&'static str> {
         if acl.is_root() {
-            return json!([ROOT]);
+            return vec![ROOT];
         }
         let Some(path) = canonical(path) else {
-            return json!([Capability::Deny.as_str()]);
+            return vec![Capability::Deny.as_str()];
         };
         let capabilities = acl.capabilities(&path).into_iter();
         capabilities.map(|known| known.as_str()).collect()
     };
-    let mut found: Map<String, Value> = paths
+    let mut found: Capabilities = paths
         .iter()
         .map(|path| (path.clone(), of_path(path)))
         .collect();
     if let [path] = paths {
         found.insert("capabilities".to_owned(), of_path(path));
     }
-    Answer::data_on_top(found.into())
+    Answer::data_on_top(found)
 }

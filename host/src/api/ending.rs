@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use http::StatusCode;
 use lessor_model::{id::OperationId, refusal::Refusal};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Outcome,
     answer::{Answer, Begun, Data, Envelope},
     ask::{Ask, Wait},
+    endpoint::gives::{Gives, accepted, data},
     error::ApiError,
 };
 use crate::{
@@ -20,6 +22,27 @@ use crate::{
 
 /// How long a caller that wants to wait for leases to end is kept waiting.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is told of leases that end.
+#[derive(Clone, Default, Serialize, JsonSchema)]
+pub(super) struct Ends {
+    /// How many are ended.
+    marked: usize,
+    /// revoking, or revoked where they all are; left out where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// The task that ends with the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<String>,
+    /// How many were forgotten, ended upstream or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purged: Option<usize>,
+}
+
+/// What is answered where Vault has an answer without a body: nothing, or the task.
+pub(super) const QUIETLY: &[Gives] = &[Gives::Nothing, accepted::<Ends>()];
+/// What is answered elsewhere.
+pub(super) const TOLD: &[Gives] = &[Gives::Nothing, data::<Ends>(), accepted::<Ends>()];
 
 /// Leases that were marked or ordered to end.
 #[derive(Debug)]
@@ -37,9 +60,10 @@ pub(super) struct Doomed<'a> {
     pub(super) newest: OperationId,
     /// What was done, as a sentence begins.
     pub(super) done: String,
-    /// What stands beside it in an answer that has a body; none for one of Vault's own
-    /// paths, which has none there.
-    pub(super) facts: Option<Value>,
+    /// Whether the answer has a body: Vault's own paths have none there.
+    pub(super) told: bool,
+    /// How many were forgotten before, where any may be.
+    pub(super) purged: Option<usize>,
 }
 
 /// Answers a request that ends leases: how many, and by which task their end can be
@@ -48,19 +72,14 @@ pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
     let Doomed {
         prefix,
         count,
-        facts,
+        told,
         ..
     } = &doomed;
-    let shown = |state: &str, task: Option<OperationId>| {
-        let mut data = Map::from_iter([("marked".to_owned(), json!(count))]);
-        if *count > 0 {
-            data.insert("state".to_owned(), state.into());
-        }
-        data.extend(task.map(|id| ("task_id".to_owned(), json!(id))));
-        if let Some(Value::Object(facts)) = facts {
-            data.extend(facts.clone());
-        }
-        Value::Object(data)
+    let shown = |state: &'static str, task: Option<OperationId>| Ends {
+        marked: *count,
+        state: (*count > 0).then_some(state),
+        task_id: task.map(|id| id.to_string()),
+        purged: doomed.purged,
     };
     let standing = match wait {
         _ if *count == 0 => Ending::Ended,
@@ -73,9 +92,9 @@ pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
         Wait::No | Wait::ByTask => Ending::UnderWay,
     };
     if standing == Ending::Ended {
-        return Ok(match facts {
-            Some(_) => Answer::data(shown("revoked", None)),
-            None => Answer::done(),
+        return Ok(match told {
+            true => Answer::data(shown("revoked", None)),
+            false => Answer::done(),
         });
     }
     let prefix = prefix.trim_matches('/');
@@ -104,15 +123,15 @@ pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doome
             );
             return Err(ApiError::new(StatusCode::BAD_GATEWAY, sentence));
         }
-        (Wait::No, _) if facts.is_none() => Answer::done(),
+        (Wait::No, _) if !told => Answer::done(),
         (Wait::No, _) => Answer::envelope(Envelope {
-            data: Data::Json(shown("revoking", Some(task))),
+            data: Data::of(shown("revoking", Some(task))),
             warnings: vec![format!(
                 "{count} leases below {prefix} are being revoked; task {task} ends with the last"
             )],
             ..Envelope::default()
         }),
-        _ => Answer::accepted(Data::Json(shown("revoking", Some(task))), Vec::new()),
+        _ => Answer::accepted(Data::of(shown("revoking", Some(task))), Vec::new()),
     };
     Ok(answer.with_task(begun))
 }

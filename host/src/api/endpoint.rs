@@ -1,16 +1,18 @@
 //! The API, path by path: one [`Endpoint`] for each, and everything that must be known
 //! of it in that one place.
 //!
-//! What a path is for, who may ask, which operations it takes, which fields each reads
-//! and what answers them: the handlers' modules declare it beside the handlers, and
-//! `table` puts it together. Routing, authorisation, the audit log, `?help=1` and the
-//! form in which names are judged all read this table, so that they cannot disagree.
+//! What a path is for, who may ask, which operations it takes, which fields each reads,
+//! what answers them and with what: the handlers' modules declare it beside the handlers,
+//! and `table` puts it together. Routing, authorisation, the audit log, `?help=1`, the
+//! OpenAPI document and the form in which names are judged all read this table, so that
+//! they cannot disagree.
 //!
 //! In a pattern `:name` stands for one segment and `*name` for one or more. With a `~`
 //! before it, the name is one that makes no difference of case. The names are those
 //! under which Vault's clients repeat the segment in a body.
 
 pub(super) mod field;
+pub(super) mod gives;
 pub(super) mod pattern;
 pub(super) mod routes;
 mod target;
@@ -20,11 +22,11 @@ use std::{future::Future, pin::Pin};
 use lessor_model::id::{ConnectionName, MountPath};
 use serde_json::{Map, Value};
 
-use self::routes::Routes;
 pub(super) use self::{
     field::Field,
     target::{Place, Target},
 };
+use self::{gives::Gives, routes::Routes};
 use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
 use crate::{engine::Engine, installation::Installation, login::LoginMount};
 
@@ -93,6 +95,10 @@ pub(super) struct Verb {
     /// Whether what is done cannot be undone: it ends or renews something upstream, or
     /// ends something here. What removes something cannot, either.
     pub(super) irreversible: bool,
+    /// What it answers where it does what it was asked for.
+    pub(super) gives: &'static [Gives],
+    /// The statuses with which it may refuse, beside those of every request.
+    refuses: &'static [&'static [u16]],
     /// What answers.
     pub(super) handler: Handler,
 }
@@ -116,7 +122,55 @@ impl Verb {
         self.irreversible = true;
         self
     }
+
+    /// Answers with one of these.
+    pub(super) const fn gives(mut self, gives: &'static [Gives]) -> Self {
+        self.gives = gives;
+        self
+    }
+
+    /// May refuse with these statuses, too.
+    pub(super) const fn refuses(mut self, lists: &'static [&'static [u16]]) -> Self {
+        self.refuses = lists;
+        self
+    }
+
+    /// The statuses with which it may refuse beside those of every request.
+    pub(super) fn own_refusals(&self) -> impl Iterator<Item = u16> {
+        self.refuses.iter().copied().flatten().copied()
+    }
+
+    /// The statuses with which an operation may refuse a request that is well formed and
+    /// arrives whole. Who sends more than the document of the API tells of may also hear
+    /// what `declared` adds.
+    pub(super) fn refusals(&self, endpoint: &Endpoint, operation: Operation) -> Vec<u16> {
+        let mut all = vec![400, 500];
+        match self.handler {
+            Handler::Caller(_) | Handler::Login => all.extend([403, 429, 503]),
+            // Who may ask anything is nobody, and a server that is busy or whose disk is
+            // full answers what leaves no line.
+            Handler::Anybody(_) if endpoint.audited => all.extend([429, 503]),
+            Handler::Anybody(_) => {}
+        }
+        if operation == Operation::Write {
+            // A body may come slowly, be too long, or be sent by a web page.
+            all.extend([403, 408, 413]);
+        }
+        all.extend(self.own_refusals());
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 }
+
+/// There is no such thing.
+pub(super) const MISSING: &[u16] = &[404];
+/// Something else goes on, or stands in the way.
+pub(super) const CONFLICT: &[u16] = &[409];
+/// The provider or upstream fails, or cannot do it.
+pub(super) const UPSTREAM: &[u16] = &[404, 409, 501, 502];
+/// Leases do not end.
+pub(super) const UNENDED: &[u16] = &[502];
 
 /// What answers, and what it must be told.
 #[derive(Clone, Copy)]
@@ -290,6 +344,8 @@ pub(super) const fn read(about: &'static str, fields: &'static [Field], handler:
 /// Something that is listed.
 pub(super) const fn list(about: &'static str, handler: Answers) -> Verb {
     verb(&[Operation::List], about, &[], Handler::Caller(handler))
+        .gives(gives::KEYS)
+        .refuses(&[MISSING])
 }
 
 /// Something that is listed also where it is read.
@@ -300,11 +356,13 @@ pub(super) const fn read_or_list(
 ) -> Verb {
     let operations = &[Operation::Read, Operation::List];
     verb(operations, about, fields, Handler::Caller(handler))
+        .gives(gives::KEYS)
+        .refuses(&[MISSING])
 }
 
 /// Something that is written.
 pub(super) const fn write(about: &'static str, fields: &'static [Field], handler: Answers) -> Verb {
-    verb(&[Operation::Write], about, fields, Handler::Caller(handler))
+    verb(&[Operation::Write], about, fields, Handler::Caller(handler)).gives(gives::NOTHING)
 }
 
 /// Something that may be read or written, with the same outcome.
@@ -329,6 +387,7 @@ pub(super) const fn delete(
         fields,
         Handler::Caller(handler),
     )
+    .gives(gives::NOTHING)
 }
 
 /// Something that is done for whoever asks.
@@ -344,6 +403,8 @@ pub(super) const fn verb(
         fields,
         shared: &[],
         irreversible: false,
+        gives: &[],
+        refuses: &[],
         handler,
     }
 }

@@ -7,7 +7,8 @@
 use std::{collections::HashSet, fmt::Write as _};
 
 use lessor_model::{id::MountPath, login::Kind};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Outcome,
@@ -17,6 +18,13 @@ use super::{
     table::ROUTES,
 };
 use crate::engine::Engine;
+
+/// What a path does, as Vault's clients read it.
+#[derive(Serialize)]
+struct Help {
+    help: String,
+    see_also: [String; 0],
+}
 
 /// Answers `?help=1`.
 pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {
@@ -42,7 +50,10 @@ pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {
         }
     };
     let text = text.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::bare(json!({ "help": text, "see_also": [] })))
+    Ok(Answer::bare(Help {
+        help: text,
+        see_also: [],
+    }))
 }
 
 async fn of_mount(
@@ -119,7 +130,7 @@ fn page(target: &Target, endpoint: &Endpoint, provider: Option<&Schemas>) -> Str
     }
     text.push_str("\n## FIELDS\n");
     for field in fields {
-        let (name, form, about) = (field.name, field.form.as_str(), field.about);
+        let (name, form, about) = (field.name, field.form.as_str(), field.described());
         let _ = write!(text, "\n    {name} ({form})\n        {about}\n");
     }
     for (name, property) in properties.into_iter().flatten() {

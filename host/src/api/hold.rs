@@ -5,13 +5,14 @@ use lessor_model::{
     id::{LeaseId, MountPath},
 };
 use lessor_store::{Overdue, OverduePlace};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
-    endpoint::{Endpoint, at, does, field, read, write},
+    endpoint::{Endpoint, MISSING, at, does, field, gives::data, read, write},
     error::ApiError,
     operation::ALL,
 };
@@ -31,7 +32,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             field::text("after", "The lease behind which to begin."),
         ],
         does!(call => show(call.engine, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<Hold>()])]),
     at("sys/hold/release", "The end of the hold.")
         .sudo(ALL)
         .on(&[write(
@@ -39,8 +41,67 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[field::text("mount", "The mount to release; left out: all.")],
             does!(call => release(call.engine, call.ask).await),
         )
+        .gives(&[data::<Released>()])
+        .refuses(&[MISSING])
         .for_good()]),
 ];
+
+/// What is held since a backup was restored.
+#[derive(Serialize, JsonSchema)]
+struct Hold {
+    /// Whether any mount is.
+    held: bool,
+    /// The mounts that are.
+    mounts: Vec<HeldMount>,
+    /// What should have been done by now, the longest ago first.
+    overdue: Vec<OverdueThing>,
+    /// What to give as `after` for the next page; null: there is none.
+    next: Option<String>,
+}
+
+/// A mount that is held.
+#[derive(Serialize, JsonSchema)]
+struct HeldMount {
+    /// Its path.
+    mount: String,
+    /// Since when.
+    since: String,
+    /// How much is overdue there.
+    overdue: OverdueCounts,
+}
+
+/// How much is overdue at a mount.
+#[derive(Serialize, JsonSchema)]
+struct OverdueCounts {
+    /// Leases that should have ended.
+    lease: u64,
+    /// Rotations that should have gone on.
+    rotation: u64,
+    /// Root credentials that should have been replaced.
+    root: u64,
+    /// Static roles whose credential should have been renewed.
+    static_role: u64,
+}
+
+/// Something that is overdue.
+#[derive(Serialize, JsonSchema)]
+struct OverdueThing {
+    /// lease, rotation, root or static-role.
+    kind: String,
+    /// Path of its mount.
+    mount: Option<String>,
+    /// The id of a lease, or its name.
+    name: String,
+    /// When it was due.
+    due: String,
+}
+
+/// What is held no more.
+#[derive(Serialize, JsonSchema)]
+struct Released {
+    /// Paths of the mounts.
+    released: Vec<String>,
+}
 
 /// Rows of a page where the caller names no number.
 const PAGE: u64 = 100;
@@ -70,32 +131,34 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
     let mut mounts = Vec::new();
     for mount in engine.mounts.every() {
         let Some(since) = mount.held else { continue };
-        let mut overdue = Map::new();
-        for kind in ["lease", "rotation", "root", "static-role"] {
-            let count = counts
-                .iter()
-                .find(|(id, of, _)| *id == mount.id && of == kind)
-                .map_or(0, |(_, _, count)| *count);
-            overdue.insert(kind.replace('-', "_"), count.into());
-        }
-        mounts.push(json!({
-            "mount": mount.path(),
-            "since": since.rfc3339(),
-            "overdue": overdue,
-        }));
+        let overdue = |kind: &str| {
+            let mut counts = counts.iter();
+            let known = counts.find(|(id, of, _)| *id == mount.id && of == kind);
+            known.map_or(0, |(_, _, count)| *count)
+        };
+        mounts.push(HeldMount {
+            mount: mount.path().to_string(),
+            since: since.rfc3339(),
+            overdue: OverdueCounts {
+                lease: overdue("lease"),
+                rotation: overdue("rotation"),
+                root: overdue("root"),
+                static_role: overdue("static-role"),
+            },
+        });
     }
-    mounts.sort_by_key(|mount| mount["mount"].to_string());
+    mounts.sort_by(|one, another| one.mount.cmp(&another.mount));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let rows = engine.storage.overdue(now, after, limit).await;
     let rows = rows.map_err(ApiError::internal)?;
     let next = rows.last().filter(|_| rows.len() == limit);
     let next = next.map(|last| text_of(&last.place)).transpose()?;
-    Ok(Answer::data(json!({
-        "held": !mounts.is_empty(),
-        "mounts": mounts,
-        "overdue": rows.iter().map(|row| overdue_of(engine, row)).collect::<Vec<_>>(),
-        "next": next,
-    })))
+    Ok(Answer::data(Hold {
+        held: !mounts.is_empty(),
+        mounts,
+        overdue: rows.iter().map(|row| overdue_of(engine, row)).collect(),
+        next,
+    }))
 }
 
 /// `POST sys/hold/release`: lets `mount`, or all, go on.
@@ -111,14 +174,15 @@ pub(super) async fn release(engine: &Engine, ask: Ask) -> Outcome {
         (None, true) => vec!["no mount was held".to_owned()],
         _ => Vec::new(),
     };
+    let released = released.iter().map(ToString::to_string).collect();
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(json!({ "released": released })),
+        data: Data::of(Released { released }),
         warnings,
         ..Envelope::default()
     }))
 }
 
-fn overdue_of(engine: &Engine, row: &Overdue) -> Value {
+fn overdue_of(engine: &Engine, row: &Overdue) -> OverdueThing {
     let OverduePlace {
         due_at, kind, name, ..
     } = &row.place;
@@ -136,12 +200,12 @@ fn overdue_of(engine: &Engine, row: &Overdue) -> Value {
         Some(id) => id.to_string(),
         None => name.clone(),
     };
-    json!({
-        "kind": kind,
-        "mount": path,
-        "name": shown,
-        "due": Timestamp(*due_at).rfc3339(),
-    })
+    OverdueThing {
+        kind: kind.clone(),
+        mount: path.map(|path| path.to_string()),
+        name: shown,
+        due: Timestamp(*due_at).rfc3339(),
+    }
 }
 
 /// Where the next page begins, as clients give it back.

@@ -6,7 +6,8 @@ use std::{
 };
 
 use lessor_model::clock::Timestamp;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The requests under way. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,21 @@ pub(super) struct UnderWay {
     pub(super) since: Timestamp,
     /// Accessor of the token that it shows, once that is known.
     pub(super) client: String,
+}
+
+/// A request that is being answered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct InFlightRequest {
+    /// Since when.
+    start_time: String,
+    /// Address and port of who asks.
+    client_remote_address: String,
+    /// Its path, without the query.
+    request_path: String,
+    /// Its method.
+    request_method: String,
+    /// Accessor of the token that it shows; empty until that is known.
+    client_id: String,
 }
 
 /// Keeps a request in the list until it is dropped.
@@ -50,19 +66,19 @@ impl InFlight {
     }
 
     /// All of them, by id, as Vault shows them.
-    pub(super) fn shown(&self) -> Value {
+    pub(super) fn shown(&self) -> BTreeMap<String, InFlightRequest> {
         let list = self.lock();
         let shown = list.iter().map(|(id, request)| {
-            let shown = json!({
-                "start_time": request.since.rfc3339(),
-                "client_remote_address": request.peer,
-                "request_path": request.path,
-                "request_method": request.method,
-                "client_id": request.client,
-            });
+            let shown = InFlightRequest {
+                start_time: request.since.rfc3339(),
+                client_remote_address: request.peer.clone(),
+                request_path: request.path.clone(),
+                request_method: request.method.clone(),
+                client_id: request.client.clone(),
+            };
             (id.clone(), shown)
         });
-        Value::Object(shown.collect::<Map<_, _>>())
+        shown.collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, UnderWay>> {

@@ -1,16 +1,24 @@
 //! `sys/leases/…`: looking leases up, moving and making their end.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
-use lessor_model::{clock::Timestamp, id::LeaseId, refusal::Refusal};
+use lessor_model::{clock::Timestamp, id::LeaseId, provider, refusal::Refusal};
 use lessor_store::LeaseState;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope, LeaseHead},
     ask::{Ask, Wait},
     ending::{self, Doomed},
-    endpoint::{self, Endpoint, Field, at, delete, does, field, read, read_or_list, write},
+    endpoint::{
+        self, CONFLICT, Endpoint, Field, MISSING, UNENDED, UPSTREAM, at, delete, does, field,
+        gives::{Gives, accepted, data},
+        read, read_or_list, write,
+    },
     error::ApiError,
     fields::Fields,
     operation::{ALL, Operation},
@@ -21,7 +29,7 @@ use crate::{
     task::Draining,
 };
 
-const LEASE_ID: Field = field::text("lease_id", "The id of the lease. Required.");
+const LEASE_ID: Field = field::text("lease_id", "The id of the lease.").required();
 const INCREMENT: Field = field::length("increment", "How long it shall live from now.");
 const FORCE: Field = field::truth(
     "force",
@@ -42,7 +50,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 field::text("type", "Kinds of leases: irrevocable."),
             ],
             does!(call => ending(call.engine, call.ask).await),
-        )]),
+        )
+        .gives(&[data::<EndingLeases>()])]),
     at("sys/leases/lookup", "A lease, or all.")
         .sudo(&[Operation::List])
         .on(&[
@@ -50,7 +59,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it.",
                 &[LEASE_ID],
                 does!(call => lookup(call.engine, call.ask).await),
-            ),
+            )
+            .gives(&[data::<Lease>()]),
             endpoint::list("Lists all.", does!(call => list(call.engine, "").await)),
         ]),
     at("sys/leases/lookup/*prefix", "The leases below a prefix.")
@@ -65,14 +75,18 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Moves it.",
             &[LEASE_ID, INCREMENT],
             does!(call => renew(call.engine, String::new(), call.ask).await),
-        )]),
+        )
+        .gives(&[data::<()>()])
+        .refuses(&[UPSTREAM])]),
     at("sys/leases/renew/*lease_id", "Moves the end of a lease.")
         .also(&["sys/renew/*lease_id"])
         .on(&[write(
             "Moves it.",
             &[INCREMENT],
             does!(call => renew(call.engine, call.at("lease_id")?.to_owned(), call.ask).await),
-        )]),
+        )
+        .gives(&[data::<()>()])
+        .refuses(&[UPSTREAM])]),
     at("sys/leases/revoke", "Ends a lease.")
         .also(&["sys/revoke"])
         .on(&[write(
@@ -80,6 +94,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[LEASE_ID, field::SYNC, field::ASYNC, FORCE, REASON],
             does!(call => revoke(call.engine, String::new(), call.ask).await),
         )
+        .gives(REVOKED)
+        .refuses(&[CONFLICT, UNENDED])
         .for_good()]),
     at("sys/leases/revoke/*lease_id", "Ends a lease.")
         .also(&["sys/revoke/*lease_id"])
@@ -88,6 +104,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[field::SYNC, field::ASYNC, FORCE, REASON],
             does!(call => revoke(call.engine, call.at("lease_id")?.to_owned(), call.ask).await),
         )
+        .gives(REVOKED)
+        .refuses(&[CONFLICT, UNENDED])
         .for_good()]),
     at(
         "sys/leases/revoke-prefix/*prefix",
@@ -100,6 +118,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[field::SYNC, field::ASYNC],
         does!(call => revoke_prefix(call.engine, call.at("prefix")?, call.ask).await),
     )
+    .gives(ending::QUIETLY)
+    .refuses(&[UNENDED])
     .for_good()]),
     at(
         "sys/leases/revoke-force/*prefix",
@@ -112,24 +132,29 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[field::SYNC, field::ASYNC, REASON],
         does!(call => revoke_force(call.engine, call.at("prefix")?, call.ask).await),
     )
+    .gives(ending::TOLD)
+    .refuses(&[CONFLICT, UNENDED])
     .for_good()]),
     at("sys/leases/count", "How many leases there are.").on(&[read(
         "Shows it, by state and mount.",
         &[],
         does!(call => count(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<LeaseCounts>()])]),
     at("sys/leases/tidy", "Nothing has to be tidied.").on(&[write(
         "Says so.",
         &[],
         does!(call => tidy(call.ask)),
-    )]),
+    )
+    .gives(&[accepted::<()>()])]),
     at("sys/leases/quarantine", "Leases that cannot be read.")
         .sudo(ALL)
         .on(&[read(
             "Shows them.",
             &[],
             does!(call => quarantine(call.engine).await),
-        )]),
+        )
+        .gives(&[data::<Quarantine>()])]),
     at(
         "sys/leases/quarantine/:number",
         "A lease that cannot be read.",
@@ -139,8 +164,159 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Forgets it.",
         &[],
         does!(call => forget(call.engine, call.at("number")?).await),
-    )]),
+    )
+    .refuses(&[MISSING, CONFLICT])]),
 ];
+
+/// What is answered to who ends a lease: nothing, or that it ends later.
+const REVOKED: &[Gives] = &[
+    Gives::Nothing,
+    accepted::<Queued>(),
+    accepted::<ending::Ends>(),
+];
+
+/// A lease.
+#[derive(Serialize, JsonSchema)]
+struct Lease {
+    /// Its id, as it was asked for.
+    id: String,
+    /// The path of its role's credentials.
+    path: String,
+    /// When it was made.
+    issue_time: String,
+    /// When it ends; null: never.
+    expire_time: Option<String>,
+    /// When its end was last moved.
+    last_renewal: Option<String>,
+    /// Whether its end can be moved.
+    renewable: bool,
+    /// Seconds until it ends; 0 where it never does.
+    ttl: u64,
+    /// active, revoking or out-of-sync.
+    state: &'static str,
+    /// How often its end was tried upstream.
+    attempts: u32,
+    /// When it is tried next.
+    next_attempt: Option<String>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+    /// Digest of the plugin that made it.
+    plugin_sha256: String,
+    /// What upstream calls its credential.
+    credential_id: Option<String>,
+    /// Facts of the provider.
+    metadata: Value,
+    /// Who asked for it.
+    requester: Requester,
+    /// Accessor of the token with which it ends.
+    bound_to: Option<String>,
+}
+
+/// Who asked for something.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Requester {
+    /// What the token was called.
+    display_name: String,
+    /// Its accessor.
+    accessor: String,
+    /// What a login said of its holder, as pairs.
+    metadata: Vec<[String; 2]>,
+}
+
+impl Requester {
+    pub(super) fn of(requester: &provider::Requester) -> Self {
+        let pairs = requester.metadata.iter();
+        Self {
+            display_name: requester.display_name.clone(),
+            accessor: requester.accessor.clone(),
+            metadata: pairs
+                .map(|(name, value)| [name.clone(), value.clone()])
+                .collect(),
+        }
+    }
+}
+
+/// A lease that is marked, and that upstream did not end yet.
+#[derive(Serialize, JsonSchema)]
+struct Queued {
+    /// revoking
+    state: &'static str,
+    /// Why it did not.
+    last_error: String,
+}
+
+/// Leases that wait for their end.
+#[derive(Serialize, JsonSchema)]
+struct EndingLeases {
+    /// How many are shown.
+    lease_count: usize,
+    /// Those.
+    leases: Vec<EndingLease>,
+}
+
+/// A lease that waits for its end.
+#[derive(Serialize, JsonSchema)]
+struct EndingLease {
+    /// Its id.
+    lease_id: String,
+    /// revoking or out-of-sync.
+    state: &'static str,
+    /// Since when it waits.
+    since: Option<String>,
+    /// How often its end was tried upstream.
+    attempts: u32,
+    /// When it is tried next.
+    next_attempt: Option<String>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+    /// What upstream calls its credential.
+    credential_id: Option<String>,
+}
+
+/// How many leases there are.
+#[derive(Default, Serialize, JsonSchema)]
+struct LeaseCounts {
+    /// In all.
+    lease_count: u64,
+    /// By mount.
+    counts: BTreeMap<String, u64>,
+    /// By state.
+    states: BTreeMap<String, u64>,
+    /// By mount and state.
+    states_by_mount: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many cannot be read.
+    quarantined: u64,
+}
+
+/// Leases that cannot be read.
+#[derive(Serialize, JsonSchema)]
+struct Quarantine {
+    /// How many there are.
+    count: u64,
+    /// The first of them.
+    leases: Vec<QuarantinedLease>,
+}
+
+/// A lease that cannot be read.
+#[derive(Serialize, JsonSchema)]
+struct QuarantinedLease {
+    /// Its number.
+    number: i64,
+    /// The operation that made it.
+    operation: String,
+    /// Path of its mount.
+    mount: Option<String>,
+    /// Name of its role.
+    role: Option<String>,
+    /// The name that upstream was asked to give its credential.
+    principal: Option<String>,
+    /// What upstream calls its credential.
+    credential_id: Option<String>,
+    /// What cannot be read.
+    reason: String,
+    /// When it was met.
+    quarantined_at: String,
+}
 
 /// `PUT sys/leases/lookup`. Vault answers 400 for what is not there.
 pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
@@ -155,27 +331,27 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
         Err(refusal) => return Err(refusal.into()),
     };
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
-    let shown = json!({
+    let shown = Lease {
         // The one that was asked for, which the caller knows it by.
-        "id": id.to_string(),
-        "path": format!("{}/creds/{}", lease.id.mount, lease.id.role),
-        "issue_time": lease.issue_time.rfc3339(),
-        "expire_time": moment(lease.expire_time),
-        "last_renewal": moment(lease.last_renewal),
-        "renewable": lease.renewable,
-        "ttl": seconds_left(&lease, engine.clock.now()),
-        "state": lease.state.as_str(),
-        "attempts": lease.attempts,
-        "next_attempt": moment(lease.next_attempt),
-        "last_error": lease.last_error,
-        "plugin_sha256": lease.plugin_sha256,
-        "credential_id": lease.credential_id,
-        "metadata": lease.metadata,
-        "requester": lease.requester,
-        "bound_to": lease.bound_to,
-    });
+        id: id.to_string(),
+        path: format!("{}/creds/{}", lease.id.mount, lease.id.role),
+        issue_time: lease.issue_time.rfc3339(),
+        expire_time: moment(lease.expire_time),
+        last_renewal: moment(lease.last_renewal),
+        renewable: lease.renewable,
+        ttl: seconds_left(&lease, engine.clock.now()),
+        state: lease.state.as_str(),
+        attempts: lease.attempts,
+        next_attempt: moment(lease.next_attempt),
+        last_error: lease.last_error.clone(),
+        plugin_sha256: lease.plugin_sha256.to_string(),
+        credential_id: lease.credential_id.clone(),
+        metadata: lease.metadata.clone(),
+        requester: Requester::of(&lease.requester),
+        bound_to: lease.bound_to.clone(),
+    };
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(shown),
+        data: Data::of(shown),
         warnings: moved(&id, &lease).into_iter().collect(),
         ..Envelope::default()
     }))
@@ -253,7 +429,8 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
             count: usize::from(engine.leases.mark(&id).await?),
             newest,
             done: format!("lease {id} is marked"),
-            facts: None,
+            told: false,
+            purged: None,
         };
         return ending::answer(engine, &ask, wait, doomed).await;
     }
@@ -269,8 +446,11 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
         )),
         RevokeOutcome::Queued(reason) => {
             let warning = format!("not revoked yet, and tried again: {reason}");
-            let data = json!({ "state": "revoking", "last_error": reason });
-            Ok(Answer::accepted(Data::Json(data), vec![warning]))
+            let queued = Queued {
+                state: "revoking",
+                last_error: reason,
+            };
+            Ok(Answer::accepted(Data::of(queued), vec![warning]))
         }
     }
 }
@@ -290,7 +470,8 @@ pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -
         count,
         newest,
         done: format!("the leases below {} are marked", prefix.trim_matches('/')),
-        facts: None,
+        told: false,
+        purged: None,
     };
     ending::answer(engine, &ask, wait, doomed).await
 }
@@ -314,7 +495,8 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
         count: forced.marked,
         newest,
         done: format!("{} leases are dropped", forced.purged),
-        facts: Some(json!({ "purged": forced.purged })),
+        told: true,
+        purged: Some(forced.purged),
     };
     let mut answer = ending::answer(engine, &ask, wait, doomed).await?;
     if let (true, Body::Envelope(envelope)) = (forced.purged > 0, &mut answer.body) {
@@ -354,23 +536,22 @@ pub(super) async fn ending(engine: &Engine, ask: Ask) -> Outcome {
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let leases = engine.leases.ending(state, limit).await?;
-    let leases: Vec<Value> = leases
-        .iter()
-        .map(|lease| {
-            json!({
-                "lease_id": lease.id.to_string(),
-                "state": lease.state.as_str(),
-                "since": lease.ending_since.map(Timestamp::rfc3339),
-                "attempts": lease.attempts,
-                "next_attempt": lease.next_attempt.map(Timestamp::rfc3339),
-                "last_error": lease.last_error,
-                "credential_id": lease.credential_id,
-            })
+    let leases: Vec<EndingLease> = leases
+        .into_iter()
+        .map(|lease| EndingLease {
+            lease_id: lease.id.to_string(),
+            state: lease.state.as_str(),
+            since: lease.ending_since.map(Timestamp::rfc3339),
+            attempts: lease.attempts,
+            next_attempt: lease.next_attempt.map(Timestamp::rfc3339),
+            last_error: lease.last_error,
+            credential_id: lease.credential_id,
         })
         .collect();
-    Ok(Answer::data(
-        json!({ "lease_count": leases.len(), "leases": leases }),
-    ))
+    Ok(Answer::data(EndingLeases {
+        lease_count: leases.len(),
+        leases,
+    }))
 }
 
 /// `state`, or Vault's `type=irrevocable`.
@@ -396,55 +577,40 @@ fn state_filter(fields: &mut Fields) -> Result<Option<LeaseState>, ApiError> {
 
 /// `GET sys/leases/count`
 pub(super) async fn count(engine: &Engine) -> Outcome {
-    let mut counts: Map<String, Value> = Map::new();
-    let mut states: Map<String, Value> = Map::new();
-    let mut by_mount: Map<String, Value> = Map::new();
-    let mut total: u64 = 0;
-    let add = |map: &mut Map<String, Value>, key: String, number: u64| {
-        let sum = map.get(&key).and_then(Value::as_u64).unwrap_or(0);
-        map.insert(key, sum.saturating_add(number).into());
+    let mut counts = LeaseCounts::default();
+    let add = |map: &mut BTreeMap<String, u64>, key: String, number: u64| {
+        let sum = map.entry(key).or_default();
+        *sum = sum.saturating_add(number);
     };
     for (mount, state, number) in engine.leases.count().await? {
         let mount = format!("{mount}/");
-        let of_mount = by_mount
-            .entry(mount.clone())
-            .or_insert_with(|| Map::new().into());
-        if let Value::Object(of_mount) = of_mount {
-            add(of_mount, state.clone(), number);
-        }
-        add(&mut counts, mount, number);
-        add(&mut states, state, number);
-        total = total.saturating_add(number);
+        let of_mount = counts.states_by_mount.entry(mount.clone()).or_default();
+        add(of_mount, state.clone(), number);
+        add(&mut counts.counts, mount, number);
+        add(&mut counts.states, state, number);
+        counts.lease_count = counts.lease_count.saturating_add(number);
     }
-    let quarantined = engine.leases.count_quarantined().await?;
-    Ok(Answer::data(json!({
-        "lease_count": total,
-        "counts": counts,
-        "states": states,
-        "states_by_mount": by_mount,
-        "quarantined": quarantined,
-    })))
+    counts.quarantined = engine.leases.count_quarantined().await?;
+    Ok(Answer::data(counts))
 }
 
 /// `GET sys/leases/quarantine`: leases that could not be read.
 pub(super) async fn quarantine(engine: &Engine) -> Outcome {
     let (shown, count) = engine.leases.quarantined().await?;
-    let leases: Vec<Value> = shown
-        .iter()
-        .map(|lease| {
-            json!({
-                "number": lease.id,
-                "operation": lease.operation,
-                "mount": lease.mount,
-                "role": lease.role,
-                "principal": lease.principal,
-                "credential_id": lease.credential_id,
-                "reason": lease.reason,
-                "quarantined_at": lease.quarantined_at.rfc3339(),
-            })
-        })
-        .collect();
-    Ok(Answer::data(json!({ "count": count, "leases": leases })))
+    let leases = shown.into_iter().map(|lease| QuarantinedLease {
+        number: lease.id,
+        operation: lease.operation,
+        mount: lease.mount,
+        role: lease.role,
+        principal: lease.principal,
+        credential_id: lease.credential_id,
+        reason: lease.reason,
+        quarantined_at: lease.quarantined_at.rfc3339(),
+    });
+    Ok(Answer::data(Quarantine {
+        count,
+        leases: leases.collect(),
+    }))
 }
 
 /// `DELETE sys/leases/quarantine/:number`: somebody has seen to it.

@@ -6,7 +6,7 @@ pub(super) mod approle;
 pub(super) mod jwt;
 pub(super) mod userpass;
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use lessor_model::{
     id::MountPath,
@@ -17,20 +17,24 @@ use lessor_model::{
     token::RoleTokenKind,
     vault_settings::VaultSettings,
 };
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
     endpoint::{
-        Answering, Endpoint, Field, Handler, Place, Target, Verb, at, delete, does, field, read,
-        write,
+        Answering, CONFLICT, Endpoint, Field, Handler, MISSING, Place, Target, Verb, at, delete,
+        does, field,
+        gives::{data, on_top},
+        read, write,
     },
     error::ApiError,
     fields::Fields,
     operation::{ALL, Operation},
-    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN},
+    vault_settings::{self, Beside, IGNORED_BESIDE, IGNORED_WITHIN, ListedMount, Within, options},
 };
 use crate::{
     engine::Engine,
@@ -69,7 +73,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Lists them.",
         &[],
         does!(call => list(call.engine)),
-    )]),
+    )
+    .gives(&[on_top::<BTreeMap<String, LoginMethod>>()])]),
     at("sys/auth/*path", "A login method at a path below auth/.")
         .sudo(ALL)
         .on(&[
@@ -77,11 +82,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it.",
                 &[],
                 does!(call => show(call.engine, call.at("path")?)),
-            ),
+            )
+            .gives(&[on_top::<LoginMethod>()])
+            .refuses(&[MISSING]),
             write(
                 "Enables one.",
                 &[
-                    field::text("type", "approle, userpass or jwt. Required."),
+                    field::text("type", "approle, userpass or jwt.").required(),
                     field::text("plugin_name", "The kind, where the type is plugin."),
                     field::text("plugin_version", "Taken, and means nothing."),
                     field::text("description", "What it is for."),
@@ -89,7 +96,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 ],
                 does!(call => enable(call.engine, call.at("path")?, call.ask).await),
             )
-            .sharing(&[vault_settings::FIELDS_BESIDE]),
+            .sharing(&[vault_settings::FIELDS_BESIDE])
+            .refuses(&[CONFLICT]),
             delete(
                 "Disables it; the tokens made through it are revoked.",
                 &[],
@@ -112,7 +120,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "The login method; left out: all.",
         )],
         does!(call => locked_users(call.engine, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<LockedUsers>()])]),
     at(
         "sys/locked-users/:mount_accessor/unlock/*alias_identifier",
         "A name that is locked.",
@@ -132,14 +141,127 @@ const TUNING: &[Verb] = &[
         "Shows them.",
         &[],
         does!(call => show_tune(call.engine, call.at("path")?)),
-    ),
+    )
+    .gives(&[on_top::<LoginTuneShown>()])
+    .refuses(&[MISSING]),
     write(
         "Changes those that are named.",
         TUNE,
         does!(call => tune(call.engine, call.at("path")?, call.ask).await),
     )
-    .sharing(&[vault_settings::FIELDS]),
+    .sharing(&[vault_settings::FIELDS])
+    .refuses(&[MISSING]),
 ];
+
+/// A login method. vaultrs insists on every field above the last four.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LoginMethod {
+    /// Names it, and opens nothing.
+    accessor: String,
+    /// Its settings.
+    config: LoginConfig,
+    /// What it is for.
+    description: String,
+    #[serde(flatten)]
+    beside: Beside,
+    /// approle, userpass, jwt or token.
+    r#type: &'static str,
+    /// Names it for ever.
+    uuid: String,
+    /// Empty.
+    plugin_version: &'static str,
+    /// Empty.
+    running_plugin_version: &'static str,
+    /// Empty.
+    running_sha256: &'static str,
+    /// Where it is, where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+/// The settings of a login method, as they were set; 0: not at all.
+#[derive(Serialize, JsonSchema)]
+struct LoginConfig {
+    /// Seconds that tokens live.
+    default_lease_ttl: u64,
+    /// Seconds that they live at most.
+    max_lease_ttl: u64,
+    /// default-service, default-batch, service or batch.
+    token_type: &'static str,
+    #[serde(flatten)]
+    within: Within,
+    /// When a name is locked, where that was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_lockout_config: Option<LockoutShown>,
+}
+
+/// When a name is locked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Lockout")]
+struct LockoutShown {
+    /// Failures until a name is locked.
+    user_lockout_threshold: u32,
+    /// Seconds that it stays so.
+    user_lockout_duration: u64,
+    /// Seconds that a failure counts.
+    user_lockout_counter_reset_duration: u64,
+    /// Whether no name is locked.
+    user_lockout_disable: bool,
+}
+
+/// The settings of a login method, as tune has them.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LoginTune")]
+struct LoginTuneShown {
+    /// Seconds that tokens live.
+    default_lease_ttl: u64,
+    /// Seconds that they live at most.
+    max_lease_ttl: u64,
+    /// default-service, default-batch, service or batch.
+    token_type: &'static str,
+    /// What it is for.
+    description: String,
+    #[serde(flatten)]
+    within: Within,
+    /// Kept, and means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<Value>,
+    #[serde(flatten)]
+    lockout: Option<LockoutShown>,
+}
+
+/// Names that are locked.
+#[derive(Serialize, JsonSchema)]
+struct LockedUsers {
+    /// By namespace: there is one.
+    by_namespace: [LockedInNamespace; 1],
+    /// How many are locked.
+    total: usize,
+}
+
+/// Names that are locked in a namespace.
+#[derive(Serialize, JsonSchema)]
+struct LockedInNamespace {
+    /// root
+    namespace_id: &'static str,
+    /// Empty.
+    namespace_path: &'static str,
+    /// How many are locked.
+    counts: usize,
+    /// By login method.
+    mount_accessors: Vec<LockedAtMethod>,
+}
+
+/// Names that are locked at a login method.
+#[derive(Serialize, JsonSchema)]
+struct LockedAtMethod {
+    /// Names the login method.
+    mount_accessor: String,
+    /// How many are locked.
+    counts: usize,
+    /// Those.
+    alias_identifiers: Vec<String>,
+}
 
 /// Whether what a path below a login method names is there.
 fn has_entry<'a>(engine: &'a Engine, target: &'a Target) -> Answering<'a, Result<bool, ApiError>> {
@@ -190,12 +312,12 @@ impl<'a> LoginRequest<'a> {
 /// `GET sys/auth`: by path, with the slash that Vault puts behind it.
 pub(super) fn list(engine: &Engine) -> Outcome {
     let table = engine.logins.list();
-    let mut shown: Map<String, Value> = table
+    let mut shown: BTreeMap<String, LoginMethod> = table
         .iter()
         .map(|mount| (format!("{}/", mount.path()), entry(mount)))
         .collect();
     shown.insert(format!("{TOKEN_PATH}/"), token_entry(engine));
-    Ok(Answer::data_on_top(shown.into()))
+    Ok(Answer::data_on_top(shown))
 }
 
 /// `GET sys/auth/:path`
@@ -210,7 +332,7 @@ pub(super) fn show(engine: &Engine, path: &str) -> Outcome {
 /// `GET sys/internal/ui/mounts/auth/:path`: the login method that would answer a
 /// path, for whoever may do anything there.
 pub(super) fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
-    let (at, mut shown) = match engine.logins.resolve(path) {
+    let (at, shown) = match engine.logins.resolve(path) {
         Some((mount, _)) => (mount.path().to_string(), entry(&mount)),
         None if path.split('/').next() == Some(TOKEN_PATH) => {
             (TOKEN_PATH.to_owned(), token_entry(engine))
@@ -220,20 +342,20 @@ pub(super) fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
     if !ask.identity.acl.reaches(&format!("auth/{at}")) {
         return Err(ApiError::denied());
     }
-    if let Some(fields) = shown.as_object_mut() {
-        fields.insert("path".into(), format!("{at}/").into());
-    }
-    Ok(Answer::data(shown))
+    Ok(Answer::data(LoginMethod {
+        path: Some(format!("{at}/")),
+        ..shown
+    }))
 }
 
 /// The login methods, by path, that the holder of `acl` may know of.
-pub(super) fn entries_for(engine: &Engine, acl: &Acl) -> Map<String, Value> {
+pub(super) fn entries_for(engine: &Engine, acl: &Acl) -> BTreeMap<String, LoginMethod> {
     let table = engine.logins.list();
     let known = table.iter().filter(|mount| {
         mount.spec.tune.vault.is_listed_to_strangers()
             || acl.reaches(&format!("auth/{}", mount.path()))
     });
-    let mut shown: Map<String, Value> = known
+    let mut shown: BTreeMap<String, LoginMethod> = known
         .map(|mount| (format!("{}/", mount.path()), entry(mount)))
         .collect();
     if acl.reaches(&format!("auth/{TOKEN_PATH}")) {
@@ -243,19 +365,18 @@ pub(super) fn entries_for(engine: &Engine, acl: &Acl) -> Map<String, Value> {
 }
 
 /// The login methods, by path, that strangers may know of.
-pub(super) fn listed_to_strangers(engine: &Engine) -> Map<String, Value> {
+pub(super) fn listed_to_strangers(engine: &Engine) -> BTreeMap<String, ListedMount> {
     let table = engine.logins.list();
     let listed = table
         .iter()
         .filter(|mount| mount.spec.tune.vault.is_listed_to_strangers());
     listed
         .map(|mount| {
-            let options = mount.spec.tune.vault.shown(true).remove("options");
-            let shown = json!({
-                "type": mount.spec.kind.as_str(),
-                "description": mount.spec.description,
-                "options": options.unwrap_or_else(|| json!({})),
-            });
+            let shown = ListedMount {
+                r#type: mount.spec.kind.as_str().to_owned(),
+                description: mount.spec.description.clone(),
+                options: options(&mount.spec.tune.vault).unwrap_or_else(|| json!({})),
+            };
             (format!("{}/", mount.path()), shown)
         })
         .collect()
@@ -311,14 +432,16 @@ pub(super) async fn disable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
 pub(super) fn show_tune(engine: &Engine, path: &str) -> Outcome {
     let default = LoginTune::default();
     if path == TOKEN_PATH {
-        return Ok(Answer::data_on_top(
-            shown_tune(&default, "token based credentials", false).into(),
-        ));
+        return Ok(Answer::data_on_top(shown_tune(
+            &default,
+            "token based credentials",
+            false,
+        )));
     }
     let mount = engine.logins.open(&path.parse()?)?;
     let spec = &mount.spec;
     let shown = shown_tune(&spec.tune, &spec.description, spec.kind.locks_out());
-    Ok(Answer::data_on_top(shown.into()))
+    Ok(Answer::data_on_top(shown))
 }
 
 /// `POST sys/auth/:path/tune`
@@ -344,21 +467,20 @@ pub(super) async fn locked_users(engine: &Engine, ask: Ask) -> Outcome {
     let mut locked = engine.logins.locked().await?;
     locked.retain(|(accessor, _)| only.as_ref().is_none_or(|only| only == accessor));
     let total: usize = locked.iter().map(|(_, names)| names.len()).sum();
-    let accessors: Vec<Value> = locked
-        .into_iter()
-        .map(|(accessor, names)| {
-            json!({ "mount_accessor": accessor, "counts": names.len(), "alias_identifiers": names })
-        })
-        .collect();
-    Ok(Answer::data(json!({
-        "by_namespace": [{
-            "namespace_id": "root",
-            "namespace_path": "",
-            "counts": total,
-            "mount_accessors": accessors,
+    let accessors = locked.into_iter().map(|(accessor, names)| LockedAtMethod {
+        mount_accessor: accessor,
+        counts: names.len(),
+        alias_identifiers: names,
+    });
+    Ok(Answer::data(LockedUsers {
+        by_namespace: [LockedInNamespace {
+            namespace_id: "root",
+            namespace_path: "",
+            counts: total,
+            mount_accessors: accessors.collect(),
         }],
-        "total": total,
-    })))
+        total,
+    }))
 }
 
 /// `POST sys/locked-users/:accessor/unlock/:name`
@@ -434,104 +556,82 @@ fn take_lockout(
     Ok(())
 }
 
-/// A login method as Vault shows one; vaultrs insists on every field above the
-/// last three.
-fn entry(mount: &LoginMount) -> Value {
+fn entry(mount: &LoginMount) -> LoginMethod {
     let spec = &mount.spec;
-    let (kind, tune) = (spec.kind.as_str(), &spec.tune);
-    let mut shown = shown(kind, &spec.accessor, &spec.uuid, &spec.description, tune);
-    if let Some(fields) = shown.as_object_mut()
-        && !tune.vault.shown(true).contains_key("options")
-    {
-        fields.insert("options".into(), json!({}));
-    }
-    shown
-}
-
-fn token_entry(engine: &Engine) -> Value {
-    let (accessor, uuid) = engine.logins.token_mount();
-    let description = "token based credentials";
+    let beside = Beside::of(&spec.tune.vault, json!({}));
+    let (accessor, uuid) = (spec.accessor.clone(), spec.uuid.clone());
     shown(
-        "token",
-        &accessor,
-        &uuid,
-        description,
-        &LoginTune::default(),
+        spec.kind.as_str(),
+        (accessor, uuid),
+        &spec.description,
+        &spec.tune,
+        beside,
     )
 }
 
-fn shown(kind: &str, accessor: &str, uuid: &str, description: &str, tune: &LoginTune) -> Value {
-    let mut config = json!({
-        "default_lease_ttl": tune.default_lease_ttl.as_secs(),
-        "force_no_cache": false,
-        "max_lease_ttl": tune.max_lease_ttl.as_secs(),
-        "token_type": tune.token_type.as_str(),
-    });
-    if let Some(fields) = config.as_object_mut() {
-        fields.extend(tune.vault.shown(false));
-    }
+fn token_entry(engine: &Engine) -> LoginMethod {
+    let tune = LoginTune::default();
+    let beside = Beside::of(&tune.vault, Value::Null);
+    let description = "token based credentials";
+    shown(
+        "token",
+        engine.logins.token_mount(),
+        description,
+        &tune,
+        beside,
+    )
+}
+
+fn shown(
+    kind: &'static str,
+    (accessor, uuid): (String, String),
+    description: &str,
+    tune: &LoginTune,
+    beside: Beside,
+) -> LoginMethod {
     // Vault shows it where somebody has set it.
-    if tune.lockout != Lockout::default()
-        && let Some(fields) = config.as_object_mut()
-    {
-        let lockout = Value::Object(shown_lockout(&tune.lockout));
-        fields.insert("user_lockout_config".into(), lockout);
+    let sets_lockout = tune.lockout != Lockout::default();
+    LoginMethod {
+        accessor,
+        config: LoginConfig {
+            default_lease_ttl: tune.default_lease_ttl.as_secs(),
+            max_lease_ttl: tune.max_lease_ttl.as_secs(),
+            token_type: tune.token_type.as_str(),
+            within: Within::of(&tune.vault),
+            user_lockout_config: sets_lockout.then(|| LockoutShown::of(&tune.lockout)),
+        },
+        description: description.to_owned(),
+        beside,
+        r#type: kind,
+        uuid,
+        plugin_version: "",
+        running_plugin_version: "",
+        running_sha256: "",
+        path: None,
     }
-    let mut shown = json!({
-        "accessor": accessor,
-        "config": config,
-        "description": description,
-        "external_entropy_access": false,
-        "local": false,
-        "options": Value::Null,
-        "seal_wrap": false,
-        "type": kind,
-        "uuid": uuid,
-        "plugin_version": "",
-        "running_plugin_version": "",
-        "running_sha256": "",
-    });
-    if let Some(fields) = shown.as_object_mut() {
-        fields.extend(tune.vault.shown(true));
-    }
-    shown
 }
 
-fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> Map<String, Value> {
-    let mut shown = Map::new();
-    for (name, value) in [
-        ("default_lease_ttl", json!(tune.usual().as_secs())),
-        ("max_lease_ttl", json!(tune.longest().as_secs())),
-        ("token_type", json!(tune.token_type.as_str())),
-        ("description", json!(description)),
-        ("force_no_cache", json!(false)),
-    ] {
-        shown.insert(name.to_owned(), value);
+fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> LoginTuneShown {
+    LoginTuneShown {
+        default_lease_ttl: tune.usual().as_secs(),
+        max_lease_ttl: tune.longest().as_secs(),
+        token_type: tune.token_type.as_str(),
+        description: description.to_owned(),
+        within: Within::of(&tune.vault),
+        options: options(&tune.vault),
+        lockout: locks_out.then(|| LockoutShown::of(&tune.lockout)),
     }
-    shown.extend(tune.vault.shown(false));
-    if let Some(options) = tune.vault.shown(true).remove("options") {
-        shown.insert("options".into(), options);
-    }
-    if locks_out {
-        shown.extend(shown_lockout(&tune.lockout));
-    }
-    shown
 }
 
-fn shown_lockout(lockout: &Lockout) -> Map<String, Value> {
-    let mut shown = Map::new();
-    for (name, value) in [
-        ("threshold", json!(lockout.threshold)),
-        ("duration", json!(lockout.duration.as_secs())),
-        (
-            "counter_reset_duration",
-            json!(lockout.counter_reset.as_secs()),
-        ),
-        ("disable", json!(lockout.disabled)),
-    ] {
-        shown.insert(format!("user_lockout_{name}"), value);
+impl LockoutShown {
+    fn of(lockout: &Lockout) -> Self {
+        Self {
+            user_lockout_threshold: lockout.threshold,
+            user_lockout_duration: lockout.duration.as_secs(),
+            user_lockout_counter_reset_duration: lockout.counter_reset.as_secs(),
+            user_lockout_disable: lockout.disabled,
+        }
     }
-    shown
 }
 
 fn unknown_kind(kind: &str) -> ApiError {

@@ -14,7 +14,7 @@ use super::{
     Outcome,
     answer::{Answer, Body},
     ask::Ask,
-    endpoint::{Endpoint, at, does, field, read},
+    endpoint::{Endpoint, at, does, field, gives::Gives, read},
     error::ApiError,
 };
 use crate::{engine::Engine, mount::Connection};
@@ -28,7 +28,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[at(
     "Shows it.",
     &[field::text("format", "prometheus, or left out.")],
     does!(call => show(call.engine, call.ask).await),
-)])];
+)
+.gives(&[Gives::Bytes("text/plain")])])];
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 

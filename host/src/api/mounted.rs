@@ -11,19 +11,26 @@ use lessor_model::{
     suggest,
 };
 use lessor_store::RotationRow;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Outcome, accounts,
+    Outcome,
+    accounts::{self, StaticCredential, StaticRole},
     answer::{Answer, Data, Envelope},
     ask::Ask,
     ending::{self, Doomed},
     endpoint::{
-        Call, Document, Endpoint, Field, Target, at, delete, does, field, list, read,
-        read_or_write, write,
+        CONFLICT, Call, Document, Endpoint, Field, MISSING, Target, UPSTREAM, Verb, at, delete,
+        does, field,
+        gives::{self, Gives, accepted, data},
+        list, read, read_or_write, write,
     },
     error::ApiError,
-    leases, tasks, written_back,
+    leases,
+    tasks::{self, BegunTask},
+    written_back,
 };
 use crate::{
     engine::Engine,
@@ -74,9 +81,32 @@ const RETRY: &[Field] = &[field::truth(
     "Whether what the provider gave is taken though it does not fit.",
 )];
 
-/// What a reset does.
-const RESET: &str = "Drops the streams that are open to upstream and the root credential in memory, and has what failed \
-     tried at once.";
+/// What is done with a root credential, with or without the name of its connection.
+const REPLACE: Verb = write(
+    "Replaces it.",
+    &[field::ASYNC],
+    does!(call => rotate(call).await),
+)
+.gives(&[data::<Rotated>(), accepted::<BegunTask>()])
+.refuses(&[UPSTREAM])
+.for_good();
+const TAKE_UP: Verb = write(
+    "Takes it up again.",
+    RETRY,
+    does!(call => retry(call).await),
+)
+.gives(&[data::<Rotated>()])
+.refuses(&[UPSTREAM])
+.for_good();
+const GIVE_UP: Verb = write("Gives it up.", &[], does!(call => abort(call).await))
+    .refuses(&[UPSTREAM])
+    .for_good();
+const RESET: Verb = write(
+    "Drops the streams that are open to upstream and the root credential in memory, and has what failed tried at once.",
+    &[],
+    does!(call => reset(call).await),
+)
+.refuses(&[MISSING]);
 
 /// Which connection a role is for.
 const CONNECTION: Field = field::text(
@@ -99,7 +129,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it without its secrets.",
                 &[],
                 does!(call => show_config(&call).await),
-            ),
+            ).gives(&[data::<Config>()]).refuses(&[MISSING]),
             list(
                 "Lists the connections that have a config.",
                 does!(call => list_connections(call.engine, call.mount()?).await),
@@ -108,12 +138,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Writes it.",
                 CONFIG,
                 does!(call => write_config(call).await),
-            ),
+            ).refuses(&[UPSTREAM]),
             delete(
                 "Removes it, where no lease needs it.",
                 REMOVAL,
                 does!(call => remove_config(call).await),
-            ),
+            ).gives(&[Gives::Nothing, data::<RemovedConfig>()]).refuses(&[UPSTREAM]),
         ]),
     at("config/:name", "The config of a connection, with its root credential.")
         .takes(Document::Config)
@@ -123,37 +153,37 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it without its secrets.",
                 &[],
                 does!(call => show_config(&call).await),
-            ),
+            ).gives(&[data::<Config>()]).refuses(&[MISSING]),
             write(
                 "Writes it, and makes the connection where there is none of that name.",
                 CONFIG,
                 does!(call => write_config(call).await),
-            ),
+            ).refuses(&[UPSTREAM]),
             delete(
                 "Removes it, where no lease needs it.",
                 REMOVAL,
                 does!(call => remove_config(call).await),
-            ),
+            ).gives(&[Gives::Nothing, data::<RemovedConfig>()]).refuses(&[UPSTREAM]),
         ]),
     at("rotate-root", "The root credential of the default connection.")
         .also(&["config/rotate-root"])
-        .on(&[write("Replaces it.", &[field::ASYNC], does!(call => rotate(call).await)).for_good()]),
+        .on(&[REPLACE]),
     at("rotate-root/:name", "The root credential of a connection.")
-        .on(&[write("Replaces it.", &[field::ASYNC], does!(call => rotate(call).await)).for_good()]),
+        .on(&[REPLACE]),
     at("rotate-root/retry", "A rotation that failed, of the default connection.")
         .also(&["config/rotate-root/retry"])
-        .on(&[write("Takes it up again.", RETRY, does!(call => retry(call).await)).for_good()]),
+        .on(&[TAKE_UP]),
     at("rotate-root/:name/retry", "A rotation that failed, of a connection.")
-        .on(&[write("Takes it up again.", RETRY, does!(call => retry(call).await)).for_good()]),
+        .on(&[TAKE_UP]),
     at("rotate-root/abort", "A rotation that failed, of the default connection.")
         .also(&["config/rotate-root/abort"])
-        .on(&[write("Gives it up.", &[], does!(call => abort(call).await)).for_good()]),
+        .on(&[GIVE_UP]),
     at("rotate-root/:name/abort", "A rotation that failed, of a connection.")
-        .on(&[write("Gives it up.", &[], does!(call => abort(call).await)).for_good()]),
+        .on(&[GIVE_UP]),
     at("reset", "What is kept in memory of the default connection.")
-        .on(&[write(RESET, &[], does!(call => reset(call).await))]),
+        .on(&[RESET]),
     at("reset/:name", "What is kept in memory of a connection.")
-        .on(&[write(RESET, &[], does!(call => reset(call).await))]),
+        .on(&[RESET]),
     at("roles", "What may be asked for.").on(&[list(
         "Lists the roles.",
         does!(call => Answer::list(call.engine.roles.list(call.mount()?).await?)),
@@ -175,7 +205,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it.",
                 &[],
                 does!(call => show_role(call.engine, call.mount()?, call.at("name")?).await),
-            ),
+            ).gives(&[data::<Role>()]).refuses(&[MISSING]),
             write(
                 "Writes it; what is not named stays.",
                 &[
@@ -189,7 +219,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::truth("replace", "Whether what is not named has its default again."),
                 ],
                 does!(call => write_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-            ),
+            ).refuses(&[UPSTREAM]),
             delete(
                 "Removes it. Its leases live on, unless they are to end.",
                 &[
@@ -198,7 +228,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::ASYNC,
                 ],
                 does!(call => remove_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-            ),
+            ).gives(ending::TOLD).refuses(&[UPSTREAM]),
         ]),
     at("creds/:role", "A credential of a role.")
         .takes(Document::Request)
@@ -206,7 +236,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Issues one; a write may hold the fields of a request.",
             &[field::length("ttl", "Length of the lease."), field::ASYNC],
             does!(call => issue(call.engine, call.mount()?, call.at("role")?, call.ask).await),
-        )]),
+        ).gives(&[Gives::Credential, accepted::<BegunTask>()]).refuses(&[UPSTREAM])]),
     at("static-roles", "Existing accounts whose credential is renewed.").on(&[list(
         "Lists them.",
         does!(call => accounts::list(call.engine, call.mount()?).await),
@@ -228,7 +258,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it.",
                 &[],
                 does!(call => accounts::show(call.engine, call.mount()?, call.at("name")?).await),
-            ),
+            ).gives(&[data::<StaticRole>()]).refuses(&[MISSING]),
             write(
                 "Takes it over, or changes it.",
                 &[
@@ -243,23 +273,23 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::truth("skip_import_rotation", "Whether its credential stays when it is taken over."),
                 ],
                 does!(call => accounts::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-            ),
+            ).refuses(&[UPSTREAM]),
             delete(
                 "Leaves it alone from now on.",
                 &[field::truth("force", "Whether it is left though a renewal goes on.")],
                 does!(call => accounts::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-            ),
+            ).refuses(&[UPSTREAM]),
         ]),
     at("static-creds/:name", "The credential of an existing account.").on(&[read(
         "Shows it.",
         &[field::text("version", "current, previous, or a number.")],
         does!(call => accounts::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-    )]),
+    ).gives(&[data::<StaticCredential>()]).refuses(&[MISSING, CONFLICT])]),
     at("rotate-role/:name", "The credential of an existing account.").on(&[write(
         "Renews it.",
         &[],
         does!(call => accounts::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-    ).for_good()]),
+    ).refuses(&[UPSTREAM]).for_good()]),
     at("reconcile", "What upstream holds, beside the leases.").on(&[write(
         "Shows what differs, and ends the orphans that are named.",
         &[
@@ -269,8 +299,157 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             field::ASYNC,
         ],
         does!(call => reconcile(call.engine, call.mount()?, call.ask).await),
-    ).for_good()]),
+    ).gives(&[data::<Reconciliation>(), accepted::<BegunTask>()]).refuses(&[UPSTREAM]).for_good()]),
 ];
+
+/// The config of a mount, with the root credential.
+#[derive(Serialize, JsonSchema)]
+struct Config {
+    /// The provider's own fields, by its schema; what is secret is not shown.
+    config: Value,
+    /// Who the root credential is upstream.
+    identity: Option<String>,
+    /// Counts up with every new root credential.
+    version: u32,
+    /// What the provider warned of when it was proven.
+    warnings: Vec<String>,
+    /// Whether the root credential is replaced at once when it is written.
+    rotate_on_config: bool,
+    /// Seconds between rotations; 0: none by period.
+    rotation_period: u64,
+    /// When it is rotated, as cron has it, in UTC.
+    rotation_schedule: Option<String>,
+    /// Seconds after its time within which a scheduled rotation may begin.
+    rotation_window: Option<u64>,
+    /// Seconds for which the former root credential stays valid.
+    rotation_grace: u64,
+    /// When it was last rotated.
+    last_rotation: Option<String>,
+    /// When it is rotated next.
+    next_rotation: Option<String>,
+    /// Why the last rotation by time failed.
+    last_error: Option<String>,
+    /// A rotation that is open.
+    rotation: Option<OpenRotation>,
+    /// Rotations whose former root credential waits for its end upstream.
+    ending: Vec<Rotation>,
+}
+
+/// A rotation of a root credential.
+#[derive(Serialize, JsonSchema)]
+struct Rotation {
+    /// Its operation, the same for every attempt.
+    operation: String,
+    /// Where it stands.
+    state: &'static str,
+    /// The version that it replaces.
+    former_version: u32,
+    /// The version that it made.
+    new_version: Option<u32>,
+    /// Attempts at the present step.
+    attempts: u32,
+    /// When it goes on.
+    next_attempt: Option<String>,
+    /// Why the last attempt failed.
+    last_error: Option<String>,
+}
+
+/// A rotation that is open.
+#[derive(Serialize, JsonSchema)]
+struct OpenRotation {
+    #[serde(flatten)]
+    rotation: Rotation,
+    /// The config that it would put in use; what is secret is not shown.
+    staged_config: Value,
+    /// What of that is neither secret nor announced by the provider to change.
+    changes: Vec<String>,
+}
+
+/// A root credential that is replaced.
+#[derive(Serialize, JsonSchema)]
+struct Rotated {
+    /// What the provider says of it.
+    #[serde(flatten)]
+    metadata: Map<String, Value>,
+    /// The version that is in use now.
+    version: u32,
+}
+
+/// A config that is removed.
+#[derive(Serialize, JsonSchema)]
+struct RemovedConfig {
+    /// Leases that were ended before.
+    revoked: usize,
+    /// Leases that are left.
+    leases: usize,
+}
+
+/// A role: the provider's own fields, by its schema, and these.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the role puts itself together")]
+struct Role {
+    #[serde(flatten)]
+    document: Map<String, Value>,
+    /// Seconds that a lease lives which asks for no length, or never; 0: as the mount says.
+    default_ttl: gives::Length,
+    /// Seconds that a lease lives at most, or never; 0: as the mount says.
+    max_ttl: gives::Length,
+    /// Leases of the role at a time; 0: any number.
+    max_leases: u64,
+    /// How credentials are named upstream.
+    name_template: String,
+    /// Whether leases end with the token of who asked.
+    bind_to_token: bool,
+    /// Kept, and means nothing.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    db_name: Option<String>,
+}
+
+/// What upstream holds, beside the leases.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the lease engine makes the report")]
+struct Reconciliation {
+    /// Whether nothing is ended.
+    dry_run: bool,
+    /// How many credentials upstream has.
+    upstream_count: u64,
+    /// How many leases there are.
+    lease_count: u64,
+    /// How many credentials have no lease.
+    orphan_count: u64,
+    /// The first of those, by what upstream calls them.
+    orphans: Vec<String>,
+    /// How many are too new to tell.
+    undecided_count: u64,
+    /// How many leases have no credential.
+    vanished_count: u64,
+    /// The first of those.
+    vanished: Vec<Vanished>,
+    /// The orphans that were ended.
+    revoked: Vec<String>,
+    /// The orphans that were named and not ended.
+    failed: Vec<NotEnded>,
+}
+
+/// A lease whose credential upstream has no more.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the lease engine makes the report")]
+struct Vanished {
+    /// The lease.
+    lease_id: String,
+    /// What upstream called its credential.
+    credential_id: String,
+}
+
+/// An orphan that was not ended.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the lease engine makes the report")]
+struct NotEnded {
+    /// What upstream calls it.
+    credential_id: String,
+    /// Why.
+    error: String,
+}
 
 async fn abort(call: Call<'_>) -> Outcome {
     let (mount, name) = (call.mount()?, call.connection()?);
@@ -333,43 +512,41 @@ async fn show_config(call: &Call<'_>) -> Outcome {
     Ok(Answer::data(config_of(view)))
 }
 
-fn config_of(view: ConfigView) -> Value {
+fn config_of(view: ConfigView) -> Config {
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
-    json!({
-        "config": view.config,
-        "identity": view.identity,
-        "version": view.version,
-        "warnings": view.warnings,
-        "rotate_on_config": view.schedule.on_config,
-        "rotation_period": view.schedule.schedule.period().as_secs(),
-        "rotation_schedule": view.schedule.schedule.cron(),
-        "rotation_window": view.schedule.schedule.window().map(|window| window.as_secs()),
-        "rotation_grace": view.schedule.grace.as_secs(),
-        "last_rotation": moment(view.schedule.last),
-        "next_rotation": moment(view.schedule.next),
-        "last_error": view.schedule.last_error,
-        "rotation": view.rotation.map(|rotation| {
-            let mut shown = rotation_of(&rotation.row);
-            if let Value::Object(fields) = &mut shown {
-                fields.insert("staged_config".into(), rotation.staged.unwrap_or_default());
-                fields.insert("changes".into(), rotation.changes.into());
-            }
-            shown
+    let schedule = &view.schedule.schedule;
+    Config {
+        config: view.config,
+        identity: view.identity,
+        version: view.version,
+        warnings: view.warnings,
+        rotate_on_config: view.schedule.on_config,
+        rotation_period: schedule.period().as_secs(),
+        rotation_schedule: schedule.cron().map(str::to_owned),
+        rotation_window: schedule.window().map(|window| window.as_secs()),
+        rotation_grace: view.schedule.grace.as_secs(),
+        last_rotation: moment(view.schedule.last),
+        next_rotation: moment(view.schedule.next),
+        last_error: view.schedule.last_error,
+        rotation: view.rotation.map(|open| OpenRotation {
+            rotation: rotation_of(&open.row),
+            staged_config: open.staged.unwrap_or_default(),
+            changes: open.changes,
         }),
-        "ending": view.ending.iter().map(rotation_of).collect::<Vec<_>>(),
-    })
+        ending: view.ending.iter().map(rotation_of).collect(),
+    }
 }
 
-fn rotation_of(rotation: &RotationRow) -> Value {
-    json!({
-        "operation": rotation.operation,
-        "state": rotation.state.as_str(),
-        "former_version": rotation.former_version,
-        "new_version": rotation.new_version,
-        "attempts": rotation.attempts,
-        "next_attempt": rotation.due_at.map(Timestamp::rfc3339),
-        "last_error": rotation.last_error,
-    })
+fn rotation_of(row: &RotationRow) -> Rotation {
+    Rotation {
+        operation: row.operation.to_string(),
+        state: row.state.as_str(),
+        former_version: row.former_version,
+        new_version: row.new_version,
+        attempts: row.attempts,
+        next_attempt: row.due_at.map(Timestamp::rfc3339),
+        last_error: row.last_error.clone(),
+    }
 }
 
 async fn write_config(call: Call<'_>) -> Outcome {
@@ -430,7 +607,10 @@ async fn remove_config(call: Call<'_>) -> Outcome {
         return Ok(Answer::done());
     }
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(json!({ "revoked": revoked, "leases": removed.leases })),
+        data: Data::of(RemovedConfig {
+            revoked,
+            leases: removed.leases,
+        }),
         warnings,
         ..Envelope::default()
     }))
@@ -489,7 +669,7 @@ async fn rotate(mut call: Call<'_>) -> Outcome {
             connection: Some(name.to_string()),
             before: engine.rotations.version(mount, &name).await?,
         };
-        return tasks::begin(engine, &call.ask, work, json!({})).await;
+        return tasks::begin(engine, &call.ask, work).await;
     }
     let requester = call.ask.requester();
     call.ask.expect_no_fields()?;
@@ -501,12 +681,11 @@ async fn rotate(mut call: Call<'_>) -> Outcome {
 /// The provider's metadata, beside the version that is now in use: what the host says
 /// is not the provider's to change.
 fn rotated(version: u32, metadata: Value) -> Answer {
-    let mut data = match metadata {
+    let metadata = match metadata {
         Value::Object(metadata) => metadata,
         _ => Map::new(),
     };
-    data.insert("version".to_owned(), Value::from(version));
-    Answer::data(data.into())
+    Answer::data(Rotated { metadata, version })
 }
 
 async fn show_role(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
@@ -557,7 +736,8 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
         count: removed.revoking,
         newest,
         done: format!("role {name} of {mount} is removed"),
-        facts: Some(json!({})),
+        told: true,
+        purged: None,
     };
     ending::answer(engine, &ask, wait, doomed).await
 }
@@ -581,7 +761,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             key: ask.key.as_ref().map(ToString::to_string),
             token_end: ask.identity.fixed_end(),
         };
-        return tasks::begin(engine, &ask, work, json!({})).await;
+        return tasks::begin(engine, &ask, work).await;
     }
     let requester = ask.requester();
     let request = IssueRequest {
@@ -623,7 +803,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             &lease,
             leases::seconds_left(&lease, lease.issue_time),
         )),
-        metadata: Some(metadata.into()),
+        metadata: Some(metadata),
         warnings,
         ..Envelope::default()
     }))
@@ -659,7 +839,7 @@ async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome 
         revoke: named,
     };
     if is_async {
-        return tasks::begin(engine, &ask, work, json!({})).await;
+        return tasks::begin(engine, &ask, work).await;
     }
     let (requester, left) = (ask.requester(), ask.presence.left());
     let found = match engine.tasks.perform_for(work, requester, left).await? {

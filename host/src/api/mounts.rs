@@ -1,24 +1,35 @@
 //! `sys/mounts/…`: providers at paths, with what they may reach.
 
+use std::collections::BTreeMap;
+
 use lessor_model::{
     id::{MountPath, OperationId},
+    lifetime::Length,
     mount::{Tune, TunePatch},
     refusal::Refusal,
     vault_settings::VaultSettings,
 };
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
     ending::{self, Doomed},
-    endpoint::{Endpoint, Field, at, delete, does, field, read, write},
+    endpoint::{
+        CONFLICT, Endpoint, Field, MISSING, UNENDED, at, delete, does, field,
+        gives::{self, data, on_top},
+        read, write,
+    },
     error::ApiError,
     fields::Fields,
-    logins,
+    logins::{self, LoginMethod},
     operation::ALL,
-    vault_settings::{self, IGNORED_BESIDE, IGNORED_WITHIN, Place},
+    vault_settings::{
+        self, Beside, IGNORED_BESIDE, IGNORED_WITHIN, ListedMount, Place, Within, options,
+    },
 };
 use crate::{
     engine::Engine,
@@ -61,17 +72,20 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Lists them.",
         &[],
         does!(call => list(call.engine).await),
-    )]),
+    )
+    .gives(&[on_top::<BTreeMap<String, Mount>>()])]),
     at("sys/mounts/*path", "A provider at a path.").on(&[
         read(
             "Shows it.",
             &[],
             does!(call => show(call.engine, call.at("path")?).await),
-        ),
+        )
+        .gives(&[on_top::<Mount>()])
+        .refuses(&[MISSING]),
         write(
             "Mounts one.",
             &[
-                field::text("type", "The name of the plugin. Required."),
+                field::text("type", "The name of the plugin.").required(),
                 field::text(
                     "plugin_name",
                     "The name of the plugin, where the type is plugin.",
@@ -82,41 +96,51 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             ],
             does!(call => create(call.engine, call.at("path")?, call.ask).await),
         )
-        .sharing(&[vault_settings::FIELDS_BESIDE]),
+        .sharing(&[vault_settings::FIELDS_BESIDE])
+        .refuses(&[MISSING, CONFLICT]),
         delete(
             "Unmounts it; its leases are revoked.",
             &[field::SYNC, field::ASYNC],
             does!(call => remove(call.engine, call.at("path")?, call.ask).await),
-        ),
+        )
+        .gives(ending::TOLD)
+        .refuses(&[CONFLICT, UNENDED]),
     ]),
     at("sys/mounts/*path/tune", "The settings of a mount.").on(&[
         read(
             "Shows them.",
             &[],
             does!(call => show_tune(call.engine, call.at("path")?).await),
-        ),
+        )
+        .gives(&[on_top::<MountTune>()])
+        .refuses(&[MISSING]),
         write(
             "Changes those that are named.",
             TUNE,
             does!(call => tune(call.engine, call.at("path")?, call.ask).await),
         )
-        .sharing(&[vault_settings::FIELDS]),
+        .sharing(&[vault_settings::FIELDS])
+        .refuses(&[MISSING, CONFLICT]),
     ]),
     at("sys/remount", "Moves a mount, with its leases and roles.")
         .sudo(ALL)
         .on(&[write(
             "Moves it. What begins with auth/ is a login method.",
             &[
-                field::text("from", "The path that it has. Required."),
-                field::text("to", "The path that it shall have. Required."),
+                field::text("from", "The path that it has.").required(),
+                field::text("to", "The path that it shall have.").required(),
             ],
             does!(call => remount(call.engine, call.ask).await),
-        )]),
+        )
+        .gives(&[on_top::<Moved>()])
+        .refuses(&[MISSING, CONFLICT])]),
     at("sys/remount/status/:migration_id", "How a move stands.").on(&[read(
         "Shows it.",
         &[],
         does!(call => remount_status(call.engine, call.at("migration_id")?)),
-    )]),
+    )
+    .gives(&[data::<MoveStatus>()])
+    .refuses(&[MISSING])]),
     at(
         "sys/internal/ui/mounts",
         "The mounts and login methods that the caller may know of.",
@@ -126,7 +150,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows them.",
         &[],
         does!(call => list_for_ui(call.engine, &call.ask).await),
-    )]),
+    )
+    .gives(&[data::<KnownMounts>(), data::<ListedMounts>()])]),
     at(
         "sys/internal/ui/mounts/*path",
         "The mount that answers a path.",
@@ -135,37 +160,147 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows it.",
         &[],
         does!(call => show_for_path(call.engine, call.at("path")?, &call.ask).await),
-    )]),
+    )
+    .gives(&[data::<Mount>(), data::<LoginMethod>()])
+    .refuses(&[MISSING])]),
 ];
+
+/// A mounted provider. vaultrs insists on every field above the version.
+#[derive(Serialize, JsonSchema)]
+struct Mount {
+    /// Names it, and opens nothing.
+    accessor: String,
+    /// Its settings.
+    config: MountConfig,
+    /// What it is for.
+    description: String,
+    #[serde(flatten)]
+    beside: Beside,
+    /// The name of the plugin.
+    r#type: String,
+    /// Names it for ever.
+    uuid: String,
+    /// The version that it was told to run; empty: the newest.
+    plugin_version: String,
+    /// The version that it runs; empty where it cannot.
+    running_plugin_version: String,
+    /// The digest of what it runs; empty where it cannot.
+    running_sha256: String,
+    /// Why its plugin cannot run, where it cannot.
+    problem: Option<String>,
+    /// Where it is, where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+/// The settings of a mount.
+#[derive(Serialize, JsonSchema)]
+struct MountConfig {
+    /// Seconds that a lease lives which asks for no length.
+    default_lease_ttl: u64,
+    /// Seconds that a lease lives at most, or never.
+    #[schemars(with = "gives::Length")]
+    max_lease_ttl: Length,
+    /// Whether leases end with their role.
+    revoke_leases_with_role: bool,
+    /// Where the provider may connect to.
+    allowed_hosts: Vec<String>,
+    /// Certificates, as PEM, that it trusts beside the public ones.
+    extra_roots: String,
+    /// Leases at a time; 0: any number.
+    max_leases: u64,
+    /// Calls of the provider at a time.
+    max_concurrency: u32,
+    /// Seconds that a call may take.
+    timeout: u64,
+    /// Seconds that a call of a task may take.
+    task_timeout: u64,
+    #[serde(flatten)]
+    within: Within,
+}
+
+/// The settings of a mount, as tune has them.
+#[derive(Serialize, JsonSchema)]
+struct MountTune {
+    #[serde(flatten)]
+    config: MountConfig,
+    /// What it is for.
+    description: String,
+    /// The version that it was told to run; empty: the newest.
+    plugin_version: String,
+    /// Kept, and means nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<Value>,
+}
+
+/// A mount that was moved.
+#[derive(Serialize, JsonSchema)]
+struct Moved {
+    /// Names the move.
+    migration_id: String,
+}
+
+/// How a move stands.
+#[derive(Serialize, JsonSchema)]
+struct MoveStatus {
+    /// Names the move.
+    migration_id: String,
+    /// What it was.
+    migration_info: MoveInfo,
+}
+
+/// What was moved.
+#[derive(Serialize, JsonSchema)]
+struct MoveInfo {
+    /// Where it was.
+    source_mount: String,
+    /// Where it is.
+    target_mount: String,
+    /// success
+    status: &'static str,
+}
+
+/// The mounts and login methods that the caller may know of, by path.
+#[derive(Serialize, JsonSchema)]
+struct KnownMounts {
+    /// The login methods.
+    auth: BTreeMap<String, LoginMethod>,
+    /// The mounts.
+    secret: BTreeMap<String, Mount>,
+}
+
+/// The mounts and login methods that anybody may know of, by path.
+#[derive(Serialize, JsonSchema)]
+struct ListedMounts {
+    /// The login methods.
+    auth: BTreeMap<String, ListedMount>,
+    /// The mounts.
+    secret: BTreeMap<String, ListedMount>,
+}
 
 /// `GET sys/mounts`: by path, with the slash that Vault puts behind it.
 pub(super) async fn list(engine: &Engine) -> Outcome {
     let views = engine.mounts.list().await;
-    let entry = |view: &MountView| (format!("{}/", view.path), entry(view));
-    Ok(Answer::data_on_top(Value::Object(
-        views.iter().map(entry).collect(),
-    )))
+    let entry = |view: &MountView| (format!("{}/", view.path), Mount::of(view));
+    let mounts: BTreeMap<String, Mount> = views.iter().map(entry).collect();
+    Ok(Answer::data_on_top(mounts))
 }
 
 /// `GET sys/mounts/:path`
 pub(super) async fn show(engine: &Engine, path: &str) -> Outcome {
     let view = engine.mounts.view(&path.parse::<MountPath>()?).await?;
-    Ok(Answer::data_on_top(entry(&view)))
+    Ok(Answer::data_on_top(Mount::of(&view)))
 }
 
 /// `GET sys/mounts/:path/tune`
 pub(super) async fn show_tune(engine: &Engine, path: &str) -> Outcome {
     let view = engine.mounts.view(&path.parse::<MountPath>()?).await?;
-    let mut shown = tune_of(&view);
-    shown.insert("description".into(), view.description.into());
-    shown.insert(
-        "plugin_version".into(),
-        view.plugin_version.unwrap_or_default().into(),
-    );
-    if let Some(options) = view.tune.vault.shown(true).remove("options") {
-        shown.insert("options".into(), options);
-    }
-    Ok(Answer::data_on_top(shown.into()))
+    Ok(Answer::data_on_top(MountTune {
+        config: MountConfig::of(&view.tune),
+        options: options(&view.tune.vault),
+        description: view.description,
+        plugin_version: view.plugin_version.unwrap_or_default(),
+    }))
 }
 
 /// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path, for
@@ -179,11 +314,10 @@ pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Out
         return Err(ApiError::denied());
     }
     let view = engine.mounts.view(&mount).await?;
-    let mut shown = entry(&view);
-    if let Some(fields) = shown.as_object_mut() {
-        fields.insert("path".into(), format!("{mount}/").into());
-    }
-    Ok(Answer::data(shown))
+    Ok(Answer::data(Mount {
+        path: Some(format!("{mount}/")),
+        ..Mount::of(&view)
+    }))
 }
 
 /// `GET sys/internal/ui/mounts`: the mounts and login methods where whoever asks may
@@ -193,11 +327,12 @@ pub(super) async fn list_for_ui(engine: &Engine, ask: &Ask) -> Outcome {
     let known = views.iter().filter(|view| {
         view.tune.vault.is_listed_to_strangers() || ask.identity.acl.reaches(view.path.as_str())
     });
-    let mounts: Map<String, Value> = known
-        .map(|view| (format!("{}/", view.path), entry(view)))
-        .collect();
-    let logins = logins::entries_for(engine, &ask.identity.acl);
-    Ok(Answer::data(json!({ "auth": logins, "secret": mounts })))
+    Ok(Answer::data(KnownMounts {
+        auth: logins::entries_for(engine, &ask.identity.acl),
+        secret: known
+            .map(|view| (format!("{}/", view.path), Mount::of(view)))
+            .collect(),
+    }))
 }
 
 /// The same for whoever has no token.
@@ -206,19 +341,18 @@ pub(super) async fn list_for_strangers(engine: &Engine) -> Outcome {
     let listed = views
         .iter()
         .filter(|view| view.tune.vault.is_listed_to_strangers());
-    let mounts: Map<String, Value> = listed
-        .map(|view| {
-            let options = view.tune.vault.shown(true).remove("options");
-            let shown = json!({
-                "type": view.plugin,
-                "description": view.description,
-                "options": options.unwrap_or_else(|| json!({})),
-            });
-            (format!("{}/", view.path), shown)
-        })
-        .collect();
-    let logins = logins::listed_to_strangers(engine);
-    Ok(Answer::data(json!({ "auth": logins, "secret": mounts })))
+    let secret = listed.map(|view| {
+        let shown = ListedMount {
+            r#type: view.plugin.clone(),
+            description: view.description.clone(),
+            options: options(&view.tune.vault).unwrap_or_else(|| json!({})),
+        };
+        (format!("{}/", view.path), shown)
+    });
+    Ok(Answer::data(ListedMounts {
+        auth: logins::listed_to_strangers(engine),
+        secret: secret.collect(),
+    }))
 }
 
 /// `POST sys/mounts/:path`
@@ -304,7 +438,9 @@ pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
             ));
         }
     };
-    Ok(Answer::data_on_top(json!({ "migration_id": id })))
+    Ok(Answer::data_on_top(Moved {
+        migration_id: id.to_string(),
+    }))
 }
 
 /// `GET sys/remount/status/:id`: a move that is known is done.
@@ -312,14 +448,14 @@ pub(super) fn remount_status(engine: &Engine, id: &str) -> Outcome {
     let id = id.parse::<OperationId>().ok();
     let done = id.and_then(|id| engine.mounts.moved(&id));
     let done = done.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::data(json!({
-        "migration_id": done.id,
-        "migration_info": {
-            "source_mount": format!("{}/", done.from),
-            "target_mount": format!("{}/", done.to),
-            "status": "success",
+    Ok(Answer::data(MoveStatus {
+        migration_id: done.id.to_string(),
+        migration_info: MoveInfo {
+            source_mount: format!("{}/", done.from),
+            target_mount: format!("{}/", done.to),
+            status: "success",
         },
-    })))
+    }))
 }
 
 /// `POST sys/mounts/:path/tune`
@@ -367,7 +503,8 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
         count,
         newest,
         done: format!("mount {path} is removed"),
-        facts: Some(json!({})),
+        told: true,
+        purged: None,
     };
     ending::answer(engine, &ask, wait, doomed).await
 }
@@ -405,36 +542,38 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
     Ok(patch)
 }
 
-/// A mount as Vault shows one; vaultrs insists on every field above the last four.
-fn entry(view: &MountView) -> Value {
-    let mut shown = json!({
-        "accessor": view.accessor,
-        "config": tune_of(view),
-        "description": view.description,
-        "external_entropy_access": false,
-        "local": false,
-        "options": {},
-        "seal_wrap": false,
-        "type": view.plugin,
-        "uuid": view.uuid,
-        "plugin_version": view.plugin_version.clone().unwrap_or_default(),
-        "running_plugin_version": view.running_version.clone().unwrap_or_default(),
-        "running_sha256": view.running_sha256.map(|digest| digest.to_string()).unwrap_or_default(),
-        "problem": view.problem,
-    });
-    if let Some(fields) = shown.as_object_mut() {
-        fields.extend(view.tune.vault.shown(true));
+impl Mount {
+    fn of(view: &MountView) -> Self {
+        let digest = view.running_sha256.map(|digest| digest.to_string());
+        Self {
+            accessor: view.accessor.clone(),
+            config: MountConfig::of(&view.tune),
+            description: view.description.clone(),
+            beside: Beside::of(&view.tune.vault, json!({})),
+            r#type: view.plugin.clone(),
+            uuid: view.uuid.clone(),
+            plugin_version: view.plugin_version.clone().unwrap_or_default(),
+            running_plugin_version: view.running_version.clone().unwrap_or_default(),
+            running_sha256: digest.unwrap_or_default(),
+            problem: view.problem.clone(),
+            path: None,
+        }
     }
-    shown
 }
 
-fn tune_of(view: &MountView) -> Map<String, Value> {
-    let mut shown = match json!(view.tune) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    shown.remove("vault");
-    shown.insert("force_no_cache".into(), false.into());
-    shown.extend(view.tune.vault.shown(false));
-    shown
+impl MountConfig {
+    fn of(tune: &Tune) -> Self {
+        Self {
+            default_lease_ttl: tune.default_lease_ttl.as_secs(),
+            max_lease_ttl: tune.max_lease_ttl,
+            revoke_leases_with_role: tune.revoke_leases_with_role,
+            allowed_hosts: tune.allowed_hosts.clone(),
+            extra_roots: tune.extra_roots.clone(),
+            max_leases: tune.max_leases,
+            max_concurrency: tune.max_concurrency,
+            timeout: tune.timeout.as_secs(),
+            task_timeout: tune.task_timeout.as_secs(),
+            within: Within::of(&tune.vault),
+        }
+    }
 }

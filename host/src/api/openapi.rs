@@ -5,14 +5,25 @@
 //! know of, with the schemas of the mounted provider. What begins with `x-vault-` is what
 //! Vault's own document calls so.
 
+mod answers;
+mod requests;
+
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
+#[cfg(test)]
+pub(super) use self::answers::REFUSALS;
+pub(super) use self::answers::types;
+use self::{
+    answers::{Answers, JSON},
+    requests::{body, braced, parameters, query},
+};
 use super::{
     Outcome,
     answer::Answer,
     endpoint::{
-        Document, Endpoint, Handler, Verb, at, does,
-        field::{Field, Form},
+        Endpoint, Handler, Verb, at, does,
+        gives::bare,
         read,
         routes::{Routes, Shelf},
     },
@@ -29,43 +40,19 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[at(
     "Shows it, with the mounts that the caller may know of.",
     &[],
     does!(call => show(call.engine, call.routes, &call.ask.identity.acl).await),
-)])];
-
-/// The statuses of refusals, each with what it says.
-const REFUSALS: [(&str, &str); 15] = [
-    (
-        "400",
-        "A field or the path is wrong, or what it names is unknown.",
-    ),
-    (
-        "403",
-        "The token is missing or has ended, or its policies do not allow it.",
-    ),
-    ("404", "There is nothing here."),
-    ("405", "The path does not take this method."),
-    ("408", "The body did not arrive in time."),
-    ("409", "Something else goes on, or stands in the way."),
-    ("412", "The version is not the one that was expected."),
-    ("413", "The body is too long."),
-    ("415", "The body is of no type that is read."),
-    ("422", "The request with this idempotency key was another."),
-    ("429", "Too many at a time, or too many in all."),
-    ("500", "An error of the server, which its log tells of."),
-    ("502", "Upstream or its provider failed."),
-    ("503", "The server cannot answer now."),
-    ("504", "Upstream did not answer in time."),
-];
+)
+.gives(&[bare::<Map<String, Value>>()])])];
 
 async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
-    let mut paths = Map::new();
+    let mut document = Document::default();
     for endpoint in routes.endpoints(Shelf::Host) {
-        add(&mut paths, "", endpoint, None);
+        document.add("", endpoint, None);
     }
     for mount in engine.logins.list().iter() {
         let at = format!("auth/{}", mount.path());
         if acl.reaches(&at) {
             for endpoint in routes.endpoints(Shelf::Login(mount.spec.kind)) {
-                add(&mut paths, &format!("{at}/"), endpoint, None);
+                document.add(&format!("{at}/"), endpoint, None);
             }
         }
     }
@@ -77,248 +64,153 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         // Without its provider the host's own fields are all that is known.
         let plugin = engine.mounts.plugin(&mount).await.ok();
         for endpoint in routes.endpoints(Shelf::Provider) {
-            add(&mut paths, &format!("{path}/"), endpoint, plugin.as_deref());
+            document.add(&format!("{path}/"), endpoint, plugin.as_deref());
         }
     }
-    Ok(Answer::bare(document(paths)))
+    Ok(Answer::bare(document.finished()))
 }
 
-fn document(paths: Map<String, Value>) -> Value {
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "lessor",
-            "description": "Leases credentials. Vault's clients work unchanged.",
-            "version": env!("CARGO_PKG_VERSION"),
-            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
-        },
-        "servers": [{ "url": "/v1" }],
-        "security": [{ "token": [] }],
-        "paths": paths,
-        "components": {
-            "securitySchemes": {
-                "token": { "type": "apiKey", "in": "header", "name": "X-Vault-Token" },
+/// The document while it is made.
+struct Document {
+    paths: Map<String, Value>,
+    /// The types of answers that its paths refer to.
+    types: SchemaGenerator,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            paths: Map::new(),
+            types: types(),
+        }
+    }
+}
+
+impl Document {
+    fn finished(mut self) -> Value {
+        let schemas = self.types.take_definitions(true);
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "lessor",
+                "description": "Leases credentials. Vault's clients work unchanged.",
+                "version": env!("CARGO_PKG_VERSION"),
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
             },
-            "schemas": {
-                "Errors": {
-                    "type": "object",
-                    "required": ["errors"],
-                    "properties": {
-                        "errors": { "type": "array", "items": { "type": "string" } },
-                    },
+            "servers": [{ "url": "/v1" }],
+            "security": [{ "token": [] }],
+            "paths": self.paths,
+            "components": {
+                "securitySchemes": {
+                    "token": { "type": "apiKey", "in": "header", "name": "X-Vault-Token" },
                 },
-                "Answer": answer(),
+                "schemas": schemas,
             },
-        },
-    })
-}
+        })
+    }
 
-/// What answers are wrapped in, as Vault wraps them.
-fn answer() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "request_id": { "type": "string" },
-            "lease_id": { "type": "string" },
-            "lease_duration": { "type": "integer", "description": "Seconds." },
-            "renewable": { "type": "boolean" },
-            "data": { "description": "What was asked for." },
-            "warnings": { "type": ["array", "null"], "items": { "type": "string" } },
-            "auth": { "type": ["object", "null"], "description": "The token that was given." },
-            "wrap_info": { "type": ["object", "null"], "description": "The token that opens the answer." },
-            "mount_type": { "type": "string" },
-        },
-    })
-}
-
-/// Adds an endpoint's paths; one that lists beside what it reads, writes or removes has
-/// one more for the list.
-fn add(paths: &mut Map<String, Value>, before: &str, endpoint: &Endpoint, plugin: Option<&Plugin>) {
-    let path = format!("/{before}{}", braced(endpoint.pattern));
-    let mut item = Map::new();
-    item.insert("description".into(), endpoint.about.into());
-    let parameters = parameters(endpoint.pattern);
-    if !parameters.is_empty() {
-        item.insert("parameters".into(), parameters.into());
-    }
-    if endpoint.is_open() {
-        item.insert("x-vault-unauthenticated".into(), true.into());
-    }
-    if !endpoint.sudo.is_empty() {
-        item.insert("x-vault-sudo".into(), true.into());
-    }
-    if endpoint.exists.is_some() {
-        item.insert("x-vault-createSupported".into(), true.into());
-    }
-    let mut listed = item.clone();
-    let verb = |operation| endpoint.verb(operation);
-    for (operation, method) in [
-        (Operation::Read, "get"),
-        (Operation::Write, "post"),
-        (Operation::Delete, "delete"),
-    ] {
-        if let Some(verb) = verb(operation) {
-            let mut done = of_verb(&path, method, verb, endpoint, plugin);
-            if operation != Operation::Write {
-                done.insert("parameters".into(), query(verb).into());
-            }
-            item.insert(method.into(), done.into());
+    /// Adds an endpoint's paths; one that lists beside what it reads, writes or removes
+    /// has one more for the list.
+    fn add(&mut self, before: &str, endpoint: &Endpoint, plugin: Option<&Plugin>) {
+        let path = format!("/{before}{}", braced(endpoint.pattern));
+        let mut item = Map::new();
+        item.insert("description".into(), endpoint.about.into());
+        let parameters = parameters(endpoint.pattern);
+        if !parameters.is_empty() {
+            item.insert("parameters".into(), parameters.into());
+        }
+        if endpoint.is_open() {
+            item.insert("x-vault-unauthenticated".into(), true.into());
+        }
+        if !endpoint.sudo.is_empty() {
+            item.insert("x-vault-sudo".into(), true.into());
+        }
+        if endpoint.exists.is_some() {
+            item.insert("x-vault-createSupported".into(), true.into());
+        }
+        let mut listed = item.clone();
+        let mut done = |operation, method| {
+            let verb = endpoint.verb(operation)?;
+            let done = Done {
+                path: &path,
+                method,
+                operation,
+                verb,
+                endpoint,
+                plugin,
+            };
+            Some(self.of(&done))
+        };
+        for (operation, method) in [
+            (Operation::Read, "get"),
+            (Operation::Write, "post"),
+            (Operation::Delete, "delete"),
+        ] {
+            item.extend(done(operation, method).map(|done| (method.to_owned(), done)));
+        }
+        let list = done(Operation::List, "list");
+        if let Some(list) = list {
+            listed.insert("get".into(), list);
+            self.paths.insert(format!("{path}/"), listed.into());
+        }
+        if ["get", "post", "delete"]
+            .iter()
+            .any(|method| item.contains_key(*method))
+        {
+            self.paths.insert(path, item.into());
         }
     }
-    if let Some(verb) = verb(Operation::List) {
-        let mut done = of_verb(&path, "list", verb, endpoint, plugin);
-        let list = json!({
-            "name": "list",
-            "in": "query",
-            "required": true,
-            "schema": { "type": "string", "enum": ["true"] },
-        });
-        done.insert("parameters".into(), json!([list]));
-        listed.insert("get".into(), done.into());
-        paths.insert(format!("{path}/"), listed.into());
-    }
-    if ["get", "post", "delete"]
-        .iter()
-        .any(|method| item.contains_key(*method))
-    {
-        paths.insert(path, item.into());
-    }
-}
 
-fn of_verb(
-    path: &str,
-    method: &str,
-    verb: &Verb,
-    endpoint: &Endpoint,
-    plugin: Option<&Plugin>,
-) -> Map<String, Value> {
-    let mut done = Map::new();
-    done.insert("summary".into(), verb.about.into());
-    done.insert("operationId".into(), operation_id(method, path).into());
-    let tag = match path.split('/').nth(1) {
-        Some("sys") => "system",
-        Some("auth") => "auth",
-        _ => "secrets",
-    };
-    done.insert("tags".into(), json!([tag]));
-    if matches!(verb.handler, Handler::Anybody(_) | Handler::Login) {
-        done.insert("security".into(), json!([]));
-    }
-    if method == "post" {
-        let schema = body(verb, endpoint, plugin);
-        let content = json!({ "application/json": { "schema": schema } });
-        done.insert("requestBody".into(), json!({ "content": content }));
-    }
-    done.insert("responses".into(), responses());
-    done
-}
-
-fn responses() -> Value {
-    let of = |name: &str| {
-        let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
-        json!({ "application/json": { "schema": schema } })
-    };
-    let mut all = Map::from_iter([
-        (
-            "200".to_owned(),
-            json!({ "description": "It is done.", "content": of("Answer") }),
-        ),
-        (
-            "202".to_owned(),
-            json!({ "description": "It goes on by itself.", "content": of("Answer") }),
-        ),
-        (
-            "204".to_owned(),
-            json!({ "description": "It is done, and there is nothing to say." }),
-        ),
-    ]);
-    for (status, about) in REFUSALS {
-        all.insert(
-            status.to_owned(),
-            json!({ "description": about, "content": of("Errors") }),
-        );
-    }
-    all.into()
-}
-
-/// The body of a write: the host's own fields and the provider's document.
-fn body(verb: &Verb, endpoint: &Endpoint, plugin: Option<&Plugin>) -> Value {
-    let properties: Map<String, Value> = verb
-        .fields()
-        .map(|field| (field.name.to_owned(), schema_of(field)))
-        .collect();
-    let own = json!({ "type": "object", "properties": properties });
-    let descriptor = plugin.map(|plugin| plugin.provider.descriptor());
-    let theirs = descriptor
-        .zip(endpoint.document)
-        .and_then(|(descriptor, document)| {
-            Some(match document {
-                Document::Config => &descriptor.config_schema,
-                Document::Role => &descriptor.role_schema,
-                Document::Request => &descriptor.request_schema,
-                Document::StaticRole => return None,
-            })
-        });
-    match theirs {
-        Some(theirs) => json!({ "allOf": [own, theirs] }),
-        None => own,
-    }
-}
-
-/// What a read or a removal takes from its query.
-fn query(verb: &Verb) -> Vec<Value> {
-    let of = |field: &Field| {
-        let mut schema = schema_of(field);
-        let about = schema
-            .as_object_mut()
-            .and_then(|it| it.remove("description"));
-        json!({ "name": field.name, "in": "query", "description": about, "schema": schema })
-    };
-    verb.fields().map(of).collect()
-}
-
-fn schema_of(field: &Field) -> Value {
-    let mut schema = match field.form {
-        Form::Text => json!({ "type": "string" }),
-        Form::Secret => json!({ "type": "string", "format": "password", "writeOnly": true }),
-        Form::Truth => json!({ "type": "boolean" }),
-        Form::Number => json!({ "type": "integer", "minimum": 0 }),
-        Form::Span | Form::Length => json!({ "type": ["integer", "string"], "format": "duration" }),
-        Form::List => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
-        Form::Object => json!({ "type": "object" }),
-    };
-    if let Some(fields) = schema.as_object_mut() {
-        fields.insert("description".into(), field.about.into());
-    }
-    schema
-}
-
-/// A pattern as OpenAPI writes it: `{name}` for what is to be filled in.
-fn braced(pattern: &str) -> String {
-    let part = |part: &str| match part.trim_start_matches(['~', ':', '*']) {
-        name if name == part => part.to_owned(),
-        name => format!("{{{name}}}"),
-    };
-    pattern.split('/').map(part).collect::<Vec<_>>().join("/")
-}
-
-fn parameters(pattern: &str) -> Vec<Value> {
-    let of = |part: &str| {
-        let bare = part.trim_start_matches('~');
-        let (name, about) = match (bare.strip_prefix(':'), bare.strip_prefix('*')) {
-            (Some(name), _) => (name, "One segment."),
-            (_, Some(name)) => (name, "One segment or more, with slashes between."),
-            (None, None) => return None,
+    fn of(&mut self, done: &Done<'_>) -> Value {
+        let mut shown = Map::new();
+        shown.insert("summary".into(), done.verb.about.into());
+        let id = operation_id(done.method, done.path);
+        shown.insert("operationId".into(), id.into());
+        let tag = match done.path.split('/').nth(1) {
+            Some("sys") => "system",
+            Some("auth") => "auth",
+            _ => "secrets",
         };
-        Some(json!({
-            "name": name,
-            "in": "path",
-            "required": true,
-            "description": about,
-            "schema": { "type": "string" },
-        }))
-    };
-    pattern.split('/').filter_map(of).collect()
+        shown.insert("tags".into(), json!([tag]));
+        if matches!(done.verb.handler, Handler::Anybody(_) | Handler::Login) {
+            shown.insert("security".into(), json!([]));
+        }
+        let mut parameters = match done.operation {
+            Operation::Write => Vec::new(),
+            _ => query(done.verb),
+        };
+        match done.operation {
+            Operation::Write => {
+                let (schema, is_required) = body(done.verb, done.endpoint, done.plugin);
+                let content = json!({ JSON: { "schema": schema } });
+                let body = json!({ "required": is_required, "content": content });
+                shown.insert("requestBody".into(), body);
+            }
+            Operation::List => parameters.push(json!({
+                "name": "list",
+                "in": "query",
+                "required": true,
+                "schema": { "type": "string", "enum": ["true"] },
+            })),
+            Operation::Read | Operation::Delete => {}
+        }
+        if !parameters.is_empty() {
+            shown.insert("parameters".into(), parameters.into());
+        }
+        let responses = Answers::of(&mut self.types, done);
+        shown.insert("responses".into(), responses);
+        shown.into()
+    }
+}
+
+/// An operation of a path.
+struct Done<'a> {
+    path: &'a str,
+    method: &'a str,
+    operation: Operation,
+    verb: &'a Verb,
+    endpoint: &'a Endpoint,
+    plugin: Option<&'a Plugin>,
 }
 
 /// What names an operation in a document: generators make functions of it.
@@ -339,7 +231,7 @@ mod tests {
     use crate::api::table::ROUTES;
 
     fn all() -> Map<String, Value> {
-        let mut paths = Map::new();
+        let mut document = Document::default();
         for shelf in ROUTES.shelves() {
             let before = match shelf {
                 Shelf::Host => String::new(),
@@ -347,10 +239,10 @@ mod tests {
                 Shelf::Login(kind) => format!("auth/{}/", kind.as_str()),
             };
             for endpoint in ROUTES.endpoints(shelf) {
-                add(&mut paths, &before, endpoint, None);
+                document.add(&before, endpoint, None);
             }
         }
-        paths
+        document.paths
     }
 
     #[test]
@@ -370,6 +262,46 @@ mod tests {
         }
         assert!(names.contains("get-sys-mounts-path-tune"), "{names:?}");
         assert!(names.contains("list-db-roles"), "{names:?}");
+    }
+
+    /// A client's generator makes a type of each, under that name.
+    #[test]
+    fn every_type_of_an_answer_has_a_name_of_its_own() {
+        let mut document = Document::default();
+        for shelf in ROUTES.shelves() {
+            for endpoint in ROUTES.endpoints(shelf) {
+                document.add(&format!("{shelf:?}/"), endpoint, None);
+            }
+        }
+        let document = document.finished();
+        let types = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in types {
+            assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "{name}");
+            assert!(schema["description"].is_string(), "{name} says nothing");
+            for (field, within) in schema["properties"].as_object().into_iter().flatten() {
+                assert!(within["description"].is_string(), "{name}.{field}");
+            }
+        }
+        assert!(types.contains_key("Lease"), "{:?}", types.keys());
+        let statuses = |path: &str, method: &str| {
+            let answers = &document["paths"][path][method]["responses"];
+            answers
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(statuses("/Host/sys/seal-status", "get"), "200 400 500");
+        assert_eq!(
+            statuses("/Host/sys/mounts", "get"),
+            "200 400 403 429 500 503"
+        );
+        assert_eq!(
+            statuses("/Provider/creds/{role}", "post"),
+            "200 202 400 403 404 408 409 413 429 500 501 502 503"
+        );
     }
 
     #[test]

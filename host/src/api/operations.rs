@@ -1,8 +1,11 @@
 //! What operators ask of a running server: `sys/host-info`, `in-flight-req`,
 //! `ha-status`, `version-history`, `monitor` and `internal/counters/…`.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tracing::Level;
 
 use super::{
@@ -10,9 +13,15 @@ use super::{
     answer::{Answer, Body, Data, Envelope},
     ask::Ask,
     desk::Desk,
-    endpoint::{Endpoint, at, does, field, list, read},
+    endpoint::{
+        Endpoint, MISSING, at, does, field,
+        gives::{Gives, bare, data, on_top},
+        list, read,
+    },
     error::ApiError,
-    host_info, system,
+    host_info::{self, HostInfo},
+    in_flight::InFlightRequest,
+    system,
 };
 use crate::{engine::Engine, monitor::Format};
 
@@ -22,17 +31,19 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows processors, memory, disks and system.",
         &[],
         does!(call => host_info(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<HostInfo>()])]),
     at("sys/in-flight-req", "The requests that are being answered.").on(&[read(
         "Shows them by id.",
         &[],
         does!(call => in_flight(call.desk)),
-    )]),
+    )
+    .gives(&[bare::<BTreeMap<String, InFlightRequest>>()])]),
     at(
         "sys/ha-status",
         "The servers of the installation: the one there is.",
     )
-    .on(&[read("Shows it.", &[], does!(call => nodes(call.desk)))]),
+    .on(&[read("Shows it.", &[], does!(call => nodes(call.desk))).gives(&[on_top::<Nodes>()])]),
     at("sys/monitor", "The log, while it is written.").on(&[read(
         "Sends lines until the caller goes.",
         &[
@@ -43,7 +54,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             field::text("log_format", "standard or json."),
         ],
         does!(call => monitor(call.desk, call.ask)),
-    )]),
+    )
+    .gives(&[Gives::Bytes("text/plain")])]),
     at(
         "sys/version-history",
         "The versions that ran on this database.",
@@ -51,7 +63,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .on(&[list(
         "Shows them with their first start.",
         does!(call => versions(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<Versions>()])]),
     at(
         "sys/internal/counters/:what",
         "How many there are: tokens, or entities.",
@@ -60,8 +73,81 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Shows it.",
         &[],
         does!(call => counter(call.engine, call.at("what")?).await),
-    )]),
+    )
+    .gives(&[data::<Counters>()])
+    .refuses(&[MISSING])]),
 ];
+
+/// The servers of the installation.
+#[derive(Serialize, JsonSchema)]
+struct Nodes {
+    /// The one there is.
+    nodes: [Node; 1],
+}
+
+/// A server.
+#[derive(Serialize, JsonSchema)]
+struct Node {
+    /// The name of its machine.
+    hostname: String,
+    /// Where it listens.
+    api_address: String,
+    /// Empty.
+    cluster_address: &'static str,
+    /// Whether it leads.
+    active_node: bool,
+    /// Null: nobody has to hear of it.
+    last_echo: (),
+    /// The version of Vault whose API is served.
+    version: &'static str,
+}
+
+/// Versions of lessor that ran on the database.
+#[derive(Serialize, JsonSchema)]
+struct Versions {
+    /// The versions, in the order in which they came.
+    keys: Vec<String>,
+    /// What each is.
+    key_info: BTreeMap<String, VersionInfo>,
+}
+
+/// A version of lessor.
+#[derive(Serialize, JsonSchema)]
+struct VersionInfo {
+    /// Empty.
+    build_date: &'static str,
+    /// Empty.
+    commit_date: &'static str,
+    /// The version before it.
+    previous_version: Option<String>,
+    /// When it first started.
+    timestamp_installed: String,
+}
+
+/// How many there are.
+#[derive(Serialize, JsonSchema)]
+struct Counters {
+    /// What was asked for.
+    counters: Counted,
+}
+
+/// How many there are of what was asked for.
+#[derive(Default, Serialize, JsonSchema)]
+struct Counted {
+    /// Service tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tokens: Option<Total>,
+    /// Entities: there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entities: Option<Total>,
+}
+
+/// A number.
+#[derive(Serialize, JsonSchema)]
+struct Total {
+    /// How many.
+    total: u64,
+}
 
 /// `GET sys/in-flight-req`, which Vault answers without an envelope.
 fn in_flight(desk: &Desk) -> Outcome {
@@ -70,16 +156,16 @@ fn in_flight(desk: &Desk) -> Outcome {
 
 /// `GET sys/ha-status`: the one server there is.
 fn nodes(desk: &Desk) -> Outcome {
-    Ok(Answer::data_on_top(json!({
-        "nodes": [{
-            "hostname": host_info::hostname(),
-            "api_address": desk.address,
-            "cluster_address": "",
-            "active_node": true,
-            "last_echo": Value::Null,
-            "version": system::VAULT_VERSION,
+    Ok(Answer::data_on_top(Nodes {
+        nodes: [Node {
+            hostname: host_info::hostname(),
+            api_address: desk.address.clone(),
+            cluster_address: "",
+            active_node: true,
+            last_echo: (),
+            version: system::VAULT_VERSION,
         }],
-    })))
+    }))
 }
 
 /// `GET sys/monitor`: the log, as it is written, until the caller has enough.
@@ -133,7 +219,7 @@ pub(super) async fn host_info(engine: &Engine) -> Outcome {
     let collected = tokio::task::spawn_blocking(move || host_info::collect(now));
     let (data, warnings) = collected.await.map_err(ApiError::internal)?;
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(data),
+        data: Data::of(data),
         warnings,
         ..Envelope::default()
     }))
@@ -144,28 +230,30 @@ pub(super) async fn versions(engine: &Engine) -> Outcome {
     let versions = engine.storage.versions().await;
     let versions =
         versions.map_err(|error| ApiError::from(lessor_model::refusal::Refusal::from(error)))?;
-    let mut previous = Value::Null;
-    let (mut keys, mut details) = (Vec::new(), Map::new());
+    let (mut keys, mut key_info) = (Vec::<String>::new(), BTreeMap::new());
     for (version, since) in versions {
-        let shown = json!({
-            "build_date": "",
-            "commit_date": "",
-            "previous_version": previous,
-            "timestamp_installed": since.rfc3339(),
-        });
-        previous = json!(version);
-        details.insert(version.clone(), shown);
+        let shown = VersionInfo {
+            build_date: "",
+            commit_date: "",
+            previous_version: keys.last().cloned(),
+            timestamp_installed: since.rfc3339(),
+        };
+        key_info.insert(version.clone(), shown);
         keys.push(version);
     }
-    Ok(Answer::data(json!({ "keys": keys, "key_info": details })))
+    Ok(Answer::data(Versions { keys, key_info }))
 }
 
 /// `GET sys/internal/counters/:what`
 pub(super) async fn counter(engine: &Engine, what: &str) -> Outcome {
-    let counters = match what {
-        "tokens" => json!({ "service_tokens": { "total": engine.tokens.count().await? } }),
+    let mut counters = Counted::default();
+    match what {
+        "tokens" => {
+            let total = engine.tokens.count().await?;
+            counters.service_tokens = Some(Total { total });
+        }
         // There are no entities, and so none are counted.
-        "entities" => json!({ "entities": { "total": 0 } }),
+        "entities" => counters.entities = Some(Total { total: 0 }),
         "requests" => {
             return Err(ApiError::new(
                 StatusCode::NOT_FOUND,
@@ -173,6 +261,6 @@ pub(super) async fn counter(engine: &Engine, what: &str) -> Outcome {
             ));
         }
         _ => return Err(ApiError::nothing_here()),
-    };
-    Ok(Answer::data(json!({ "counters": counters })))
+    }
+    Ok(Answer::data(Counters { counters }))
 }

@@ -2,13 +2,18 @@
 
 use lessor_model::{id::MountPath, provider, suggest};
 use lessor_store::PinSource;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
-    endpoint::{Endpoint, Field, at, delete, does, field, read, read_or_list, write},
+    endpoint::{
+        CONFLICT, Endpoint, Field, MISSING, at, delete, does, field, gives::data, read,
+        read_or_list, write,
+    },
     error::ApiError,
     operation::{ALL, Operation},
 };
@@ -26,7 +31,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Lists them.",
         &[],
         does!(call => catalog(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<PluginCatalog>()])]),
     at("sys/plugins/catalog/:type", "The pinned plugins of a type.").on(&[read_or_list(
         "Lists them.",
         &[],
@@ -39,7 +45,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it.",
                 &[VERSION],
                 does!(call => show(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
-            ),
+            )
+            .gives(&[data::<Plugin>()])
+            .refuses(&[MISSING]),
             write(
                 "Pins it.",
                 &[
@@ -56,23 +64,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::truth("builtin", "Must be false."),
                 ],
                 does!(call => register(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
-            ),
+            )
+            .refuses(&[MISSING, CONFLICT]),
             delete(
                 "Removes the pin.",
                 &[VERSION],
                 does!(call => remove(call.engine, call.at("type")?, call.at("name")?, call.ask).await),
-            ),
+            )
+            .refuses(&[CONFLICT]),
         ]),
     at("sys/plugins/pins", "What is pinned, and what of it is there.").on(&[read(
         "Shows it.",
         &[],
         does!(call => pins(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<Pins>()])]),
     at("sys/plugins/unpinned", "Files of the plugin directory that no pin names.").on(&[read(
         "Shows them.",
         &[],
         does!(call => unpinned(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<Unpinned>()])]),
     at(
         "sys/plugins/inspect/:file",
         "What a file of the plugin directory wants and is made of.",
@@ -82,7 +94,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Has it describe itself, and pins nothing.",
         &[],
         does!(call => inspect(call.engine, call.at("file")?, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<Portrait>()])
+    .refuses(&[MISSING, CONFLICT])]),
     at("sys/plugins/reload/backend", "Reads plugins again.").on(&[write(
         "Reads every one of them again; one of the fields must be there.",
         &[
@@ -91,17 +105,213 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             field::text("scope", "Taken, and means nothing: there is one server."),
         ],
         does!(call => reload(call.engine, call.ask).await),
-    )]),
+    )
+    .refuses(&[MISSING])]),
     at("sys/plugins/upgrade", "Has mounts run another version.").on(&[write(
         "Moves them, all or none.",
         &[
-            field::text("plugin", "The name of the plugin. Required."),
+            field::text("plugin", "The name of the plugin.").required(),
             VERSION,
             field::truth("force", "Whether it is done though mounts do not fit."),
         ],
         does!(call => upgrade(call.engine, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<Upgraded>()])
+    .refuses(&[MISSING, CONFLICT])]),
 ];
+
+/// The pinned plugins.
+#[derive(Serialize, JsonSchema)]
+struct PluginCatalog {
+    /// The names of the providers.
+    secret: Vec<String>,
+    /// Empty: no such plugins exist here.
+    auth: [String; 0],
+    /// Empty: no such plugins exist here.
+    database: [String; 0],
+    /// Each pin.
+    detailed: Vec<Plugin>,
+}
+
+/// A pinned plugin.
+#[derive(Serialize, JsonSchema)]
+struct Plugin {
+    /// Its name.
+    name: String,
+    /// secret
+    r#type: &'static str,
+    /// Its version; empty while it is the provider's own to say.
+    version: String,
+    /// The name of its file.
+    command: String,
+    /// The same.
+    file: String,
+    /// The digest that the file must have; empty where that is not known yet.
+    sha256: String,
+    /// Empty.
+    args: [String; 0],
+    /// False.
+    builtin: bool,
+    /// Who pinned it: api, config or dev.
+    source: String,
+    /// When it was pinned.
+    pinned_at: Option<String>,
+    /// ready, compiling, missing, digest mismatch or incompatible.
+    state: &'static str,
+    /// Why it is not ready.
+    reason: Option<String>,
+    /// Paths of the mounts that run it.
+    mounts: Vec<String>,
+    /// What the provider says of itself, where it could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Descriptor>")]
+    descriptor: Option<Value>,
+    /// What it is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Component>")]
+    component: Option<Value>,
+}
+
+/// What a provider says of itself.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Descriptor {
+    /// Its name.
+    name: String,
+    /// Its version.
+    version: String,
+    /// One line for people.
+    summary: String,
+    /// JSON Schema of the config.
+    config_schema: Value,
+    /// JSON Schema of a role, without the host's own fields.
+    role_schema: Value,
+    /// JSON Schema of a request.
+    request_schema: Value,
+    /// JSON Schema of a credential.
+    credential_schema: Value,
+    /// What it wants to reach, as URI templates over the config.
+    endpoints: Vec<String>,
+    /// Bytes of the longest name that upstream takes; 0: any length.
+    name_limit: u32,
+    /// Whether something stays upstream that must be revoked.
+    leaves_state: bool,
+    /// Seconds that a new credential may need before upstream honours it.
+    propagation_s: u32,
+    /// Which optional interfaces it has.
+    abilities: Abilities,
+}
+
+/// The optional interfaces of a provider.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Abilities {
+    /// It pushes a lease's new end to upstream.
+    renewal: bool,
+    /// It lists what a mount made.
+    inventory: bool,
+    /// Names of the documents that it publishes.
+    publication: Vec<String>,
+}
+
+/// What a provider is made of.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type Anatomy")]
+struct Component {
+    /// Bytes of the component.
+    size: u64,
+    /// Bytes of the code that it is compiled to.
+    code_size: u64,
+    /// Interfaces that it imports.
+    imports: Vec<String>,
+    /// Interfaces that it exports.
+    exports: Vec<String>,
+    /// What an instance of it begins with.
+    begins_with: Beginnings,
+}
+
+/// What an instance of a component begins with.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Beginnings {
+    /// Its memories.
+    memories: u32,
+    /// Bytes of the largest of them.
+    memory: u64,
+    /// Its tables.
+    tables: u32,
+    /// Elements of the largest of them.
+    table: u64,
+}
+
+/// What is pinned.
+#[derive(Serialize, JsonSchema)]
+struct Pins {
+    /// Each pin.
+    pins: Vec<Plugin>,
+}
+
+/// Files of the plugin directory that no pin names.
+#[derive(Serialize, JsonSchema)]
+struct Unpinned {
+    /// Those.
+    unpinned: Vec<UnpinnedFile>,
+}
+
+/// A file that no pin names.
+#[derive(Serialize, JsonSchema)]
+struct UnpinnedFile {
+    /// Its name.
+    file: String,
+    /// Its size in bytes.
+    size: u64,
+    /// Its digest, where it could be read.
+    sha256: Option<String>,
+    /// Why it could not.
+    reason: Option<String>,
+}
+
+/// What a file of the plugin directory wants and is made of.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the model makes it for the command line, too")]
+struct Portrait {
+    /// Its digest.
+    sha256: String,
+    /// The version of the contract that it keeps.
+    contract: Option<String>,
+    /// What it says of itself.
+    descriptor: Descriptor,
+    /// What it is made of.
+    component: Component,
+    /// Its name.
+    file: String,
+    /// The pins that name it.
+    pins: Vec<PinName>,
+}
+
+/// What a pin is called.
+#[derive(Serialize, JsonSchema)]
+struct PinName {
+    /// The name of the plugin.
+    name: String,
+    /// Its version.
+    version: String,
+}
+
+/// Mounts that run another version now.
+#[derive(Serialize, JsonSchema)]
+struct Upgraded {
+    /// The name of the plugin.
+    plugin: String,
+    /// The version that they run.
+    version: String,
+    /// Its digest.
+    sha256: String,
+    /// Paths of the mounts that named another version before.
+    changed: Vec<String>,
+    /// Paths of the mounts that name none: they run the newest anyway.
+    following: Vec<String>,
+}
 
 /// The one kind of plugin that can be pinned.
 const SECRET: &str = "secret";
@@ -137,13 +347,12 @@ const KINDS: [&str; 3] = [SECRET, "auth", "database"];
 /// `GET sys/plugins/catalog`: names by kind, and each pin in detail.
 pub(super) async fn catalog(engine: &Engine) -> Outcome {
     let entries = engine.catalog.list().await?;
-    let detailed: Vec<Value> = entries.iter().map(summary).collect();
-    Ok(Answer::data(json!({
-        "secret": distinct_names(&entries),
-        "auth": [],
-        "database": [],
-        "detailed": detailed,
-    })))
+    Ok(Answer::data(PluginCatalog {
+        secret: distinct_names(&entries),
+        auth: [],
+        database: [],
+        detailed: entries.iter().map(Plugin::of).collect(),
+    }))
 }
 
 /// `LIST sys/plugins/catalog/:type`
@@ -168,10 +377,10 @@ pub(super) async fn show(engine: &Engine, kind: &str, name: &str, ask: Ask) -> O
     }
     let entry = engine.catalog.show(name, version.as_deref()).await;
     let entry = entry.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
-    let mut shown = summary(&entry);
-    if let (Some(fields), Some((descriptor, anatomy))) = (shown.as_object_mut(), &entry.provider) {
-        fields.insert("descriptor".into(), json!(descriptor));
-        fields.insert("component".into(), json!(anatomy));
+    let mut shown = Plugin::of(&entry);
+    if let Some((descriptor, anatomy)) = &entry.provider {
+        shown.descriptor = Some(json!(descriptor));
+        shown.component = Some(json!(anatomy));
     }
     Ok(Answer::data(shown))
 }
@@ -239,15 +448,15 @@ pub(super) async fn upgrade(engine: &Engine, ask: Ask) -> Outcome {
         .await?;
     engine.pins_changed(&plugin).await?;
     let paths = |paths: &[MountPath]| paths.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let data = json!({
-        "plugin": plugin,
-        "version": upgrade.version,
-        "sha256": upgrade.sha256,
-        "changed": paths(&upgrade.changed),
-        "following": paths(&upgrade.following),
-    });
+    let upgraded = Upgraded {
+        plugin,
+        version: upgrade.version,
+        sha256: upgrade.sha256.to_string(),
+        changed: paths(&upgrade.changed),
+        following: paths(&upgrade.following),
+    };
     Ok(Answer::envelope(Envelope {
-        data: Data::Json(data),
+        data: Data::of(upgraded),
         warnings: upgrade.misfits,
         ..Envelope::default()
     }))
@@ -268,25 +477,22 @@ pub(super) async fn remove(engine: &Engine, kind: &str, name: &str, ask: Ask) ->
 /// `GET sys/plugins/pins`
 pub(super) async fn pins(engine: &Engine) -> Outcome {
     let entries = engine.catalog.list().await?;
-    let pins: Vec<Value> = entries.iter().map(summary).collect();
-    Ok(Answer::data(json!({ "pins": pins })))
+    let pins = entries.iter().map(Plugin::of).collect();
+    Ok(Answer::data(Pins { pins }))
 }
 
 /// `GET sys/plugins/unpinned`
 pub(super) async fn unpinned(engine: &Engine) -> Outcome {
     let files = engine.catalog.unpinned().await?;
-    let files: Vec<Value> = files
-        .into_iter()
-        .map(|found| {
-            json!({
-                "file": found.file,
-                "size": found.size,
-                "sha256": found.sha256,
-                "reason": found.reason,
-            })
-        })
-        .collect();
-    Ok(Answer::data(json!({ "unpinned": files })))
+    let files = files.into_iter().map(|found| UnpinnedFile {
+        file: found.file,
+        size: found.size,
+        sha256: found.sha256.map(|digest| digest.to_string()),
+        reason: found.reason,
+    });
+    Ok(Answer::data(Unpinned {
+        unpinned: files.collect(),
+    }))
 }
 
 /// `GET sys/plugins/inspect/:file`: what a file of the plugin directory wants and is made
@@ -297,10 +503,12 @@ pub(super) async fn inspect(engine: &Engine, file: &str, ask: Ask) -> Outcome {
     let inspected = engine.catalog.inspect(file).await?;
     let mut shown = provider::portrait(&*inspected.provider);
     if let Some(fields) = shown.as_object_mut() {
-        let pins = inspected.pins.iter();
-        let pins = pins.map(|(name, version)| json!({ "name": name, "version": version }));
+        let pins = inspected.pins.into_iter();
+        let pins: Vec<_> = pins
+            .map(|(name, version)| PinName { name, version })
+            .collect();
         fields.insert("file".into(), file.into());
-        fields.insert("pins".into(), pins.collect());
+        fields.insert("pins".into(), json!(pins));
     }
     Ok(Answer::data(shown))
 }
@@ -333,22 +541,29 @@ pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
     Ok(Answer::done())
 }
 
-fn summary(entry: &CatalogEntry) -> Value {
-    json!({
-        "name": entry.name,
-        "type": SECRET,
-        "version": entry.version.as_deref().unwrap_or_default(),
-        "command": entry.file,
-        "file": entry.file,
-        "sha256": entry.sha256.map(|digest| digest.to_string()).unwrap_or_default(),
-        "args": [],
-        "builtin": false,
-        "source": entry.source,
-        "pinned_at": entry.pinned_at.map(|at| at.rfc3339()),
-        "state": entry.state,
-        "reason": entry.reason,
-        "mounts": entry.mounts,
-    })
+impl Plugin {
+    fn of(entry: &CatalogEntry) -> Self {
+        Self {
+            name: entry.name.clone(),
+            r#type: SECRET,
+            version: entry.version.clone().unwrap_or_default(),
+            command: entry.file.clone(),
+            file: entry.file.clone(),
+            sha256: entry
+                .sha256
+                .map(|digest| digest.to_string())
+                .unwrap_or_default(),
+            args: [],
+            builtin: false,
+            source: entry.source.as_str().to_owned(),
+            pinned_at: entry.pinned_at.map(|at| at.rfc3339()),
+            state: entry.state,
+            reason: entry.reason.clone(),
+            mounts: entry.mounts.clone(),
+            descriptor: None,
+            component: None,
+        }
+    }
 }
 
 fn distinct_names(entries: &[CatalogEntry]) -> Vec<String> {

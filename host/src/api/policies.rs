@@ -3,14 +3,18 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use lessor_model::suggest::shown as readable;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
     endpoint::{
-        self, Endpoint, Field, at, delete, does, field, read, read_or_list, routes::Routes,
+        self, Endpoint, Field, MISSING, at, delete, does, field,
+        gives::{data, on_top},
+        read, read_or_list,
+        routes::Routes,
     },
     error::ApiError,
     fields::Fields,
@@ -40,7 +44,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Shows it.",
             &[],
             does!(call => show(call.engine, call.at("name")?).await),
-        ),
+        )
+        .gives(&[data::<PolicyShown>()])
+        .refuses(&[MISSING]),
         endpoint::list(
             "Lists those below it.",
             does!(call => list(call.engine, call.at("name")?).await),
@@ -60,17 +66,21 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Lists them.",
         &[],
         does!(call => list_legacy(call.engine, "").await),
-    )]),
+    )
+    .gives(&[on_top::<PolicyNames>()])]),
     at("sys/policy/~*name", "A policy, as Vault had them first.").on(&[
         read(
             "Shows it.",
             &[],
             does!(call => show_legacy(call.engine, call.at("name")?).await),
-        ),
+        )
+        .gives(&[on_top::<PolicyOfOld>()])
+        .refuses(&[MISSING]),
         endpoint::list(
             "Lists those below it.",
             does!(call => list_legacy(call.engine, call.at("name")?).await),
-        ),
+        )
+        .gives(&[on_top::<PolicyNames>()]),
         endpoint::write(
             "Writes it.",
             &[POLICY, RULES, CAS, CAS_REQUIRED, TTL, EXPIRATION],
@@ -84,6 +94,53 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     ]),
 ];
 
+/// A policy.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Policy")]
+struct PolicyShown {
+    /// The rules.
+    policy: String,
+    #[serde(flatten)]
+    facts: PolicyFacts,
+}
+
+/// A policy, as Vault had them first.
+#[derive(Serialize, JsonSchema)]
+struct PolicyOfOld {
+    /// The rules.
+    rules: String,
+    #[serde(flatten)]
+    facts: PolicyFacts,
+}
+
+/// What is known of a policy. What OpenBao has beyond Vault is there with the values of a
+/// policy that does not use it.
+#[derive(Serialize, JsonSchema)]
+struct PolicyFacts {
+    /// Its name.
+    name: String,
+    /// Counts up with every write.
+    version: i64,
+    /// False.
+    cas_required: bool,
+    /// False.
+    allow_slashes_in_identity_templates: bool,
+    /// False.
+    allow_wildcards_in_identity_templates: bool,
+    /// When it was written; left out of one that nobody wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modified: Option<String>,
+}
+
+/// The names of policies.
+#[derive(Serialize, JsonSchema)]
+struct PolicyNames {
+    /// The names.
+    keys: Vec<String>,
+    /// The same.
+    policies: Vec<String>,
+}
+
 /// `LIST sys/policies/acl[/:prefix]`
 pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
     Answer::list(engine.policies.list(prefix).await?)
@@ -93,7 +150,10 @@ pub(super) async fn list(engine: &Engine, prefix: &str) -> Outcome {
 pub(super) async fn show(engine: &Engine, name: &str) -> Outcome {
     let view = engine.policies.read(name).await?;
     let view = view.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::data(shown(&view, "policy").into()))
+    Ok(Answer::data(PolicyShown {
+        facts: PolicyFacts::of(&view),
+        policy: view.text,
+    }))
 }
 
 /// `PUT sys/policies/acl/:name`
@@ -116,16 +176,20 @@ pub(super) async fn list_legacy(engine: &Engine, prefix: &str) -> Outcome {
     if names.is_empty() {
         return Err(ApiError::nothing_here());
     }
-    Ok(Answer::data_on_top(
-        json!({ "keys": names, "policies": names }),
-    ))
+    Ok(Answer::data_on_top(PolicyNames {
+        keys: names.clone(),
+        policies: names,
+    }))
 }
 
 /// `GET sys/policy/:name`
 pub(super) async fn show_legacy(engine: &Engine, name: &str) -> Outcome {
     let view = engine.policies.read(name).await?;
     let view = view.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::data_on_top(shown(&view, "rules").into()))
+    Ok(Answer::data_on_top(PolicyOfOld {
+        facts: PolicyFacts::of(&view),
+        rules: view.text,
+    }))
 }
 
 /// `PUT sys/policy/:name`, which takes the text as `rules`, too.
@@ -218,27 +282,17 @@ fn decoded(text: String) -> String {
         .unwrap_or(text)
 }
 
-/// A policy as shown, its text under `key`. What OpenBao has beyond Vault is
-/// there with the values of a policy that does not use it.
-fn shown(view: &PolicyView, key: &str) -> Map<String, Value> {
-    let mut fields = Map::from_iter([
-        ("name".to_owned(), json!(view.name)),
-        (key.to_owned(), json!(view.text)),
-        ("version".to_owned(), json!(view.version)),
-        ("cas_required".to_owned(), json!(false)),
-        (
-            "allow_slashes_in_identity_templates".to_owned(),
-            json!(false),
-        ),
-        (
-            "allow_wildcards_in_identity_templates".to_owned(),
-            json!(false),
-        ),
-    ]);
-    if let Some(moment) = view.written_at {
-        fields.insert("modified".to_owned(), json!(moment.rfc3339()));
+impl PolicyFacts {
+    fn of(view: &PolicyView) -> Self {
+        Self {
+            name: view.name.clone(),
+            version: view.version,
+            cas_required: false,
+            allow_slashes_in_identity_templates: false,
+            allow_wildcards_in_identity_templates: false,
+            modified: view.written_at.map(|moment| moment.rfc3339()),
+        }
     }
-    fields
 }
 
 #[cfg(test)]

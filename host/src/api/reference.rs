@@ -4,8 +4,17 @@ use std::{collections::HashSet, fmt::Write as _};
 
 use lessor_model::login::Kind;
 
+use schemars::SchemaGenerator;
+use serde_json::Value;
+
 use super::{
-    endpoint::{Endpoint, Handler, routes::Shelf},
+    answer::{Auth, Errors, Wire, WrapInfo},
+    endpoint::{
+        Endpoint, Handler, Verb,
+        gives::{Gives, Shape},
+        routes::Shelf,
+    },
+    openapi::{self, REFUSALS},
     table::ROUTES,
 };
 use crate::testing::page::assert_page;
@@ -14,10 +23,11 @@ use crate::testing::page::assert_page;
 const HEAD: &str = "\
 # The API
 
-For those who write clients, policies or scripts: every path, what it does, and the fields
-that the host itself reads. It is made of the table that serves the paths; `?help=1` behind
-any of them, or `bao path-help`, shows the same of a running server, with the fields of its
-providers, and `GET /v1/sys/internal/specs/openapi` all of it as OpenAPI 3.1.
+For those who write clients, policies or scripts: every path, what it does, the fields that
+the host itself reads, and what it answers. It is made of the table that serves the paths;
+`?help=1` behind any of them, or `bao path-help`, shows what a path of a running server takes,
+with the fields of its providers, and `GET /v1/sys/internal/specs/openapi` all of it as
+OpenAPI 3.1.
 
 All paths are below `/v1/`. In a path, `:name` stands for one segment and `*name` for one or
 more. A write is POST or PUT; a list is LIST, or GET with `?list=true`. What is read or
@@ -25,12 +35,29 @@ removed takes its fields in the query, and in the body of a DELETE too. *sudo*: 
 grant `sudo` there beside what is done. *open*: no token is needed. A duration is a number of
 seconds, or text such as `90s`, `1h30m` or `7d`.
 
-Answers are wrapped as Vault wraps them, in `data`. A refusal is `{\"errors\": [...]}` with one
-sentence that names the field and the way out.
+What an operation answers stands behind its arrow: the status and, where there is more to
+say, what the field `data` of the [Answer](#answer) holds. *On top*: the fields of `data` stand
+beside it, too. A 204 becomes a 200 where there is something to warn of. Whatever is asked
+for may be wrapped, by `X-Vault-Wrap-TTL`.
+
+A refusal is [Errors](#errors): `{\"errors\": [...]}` with one sentence that names the field and
+the way out. Every operation may refuse with 400, 429, 500 or 503, one that is not *open* with
+403, and a write with 403, 408 or 413; the statuses beside those are named.
+
 ";
 
 fn page() -> String {
     let mut text = HEAD.to_owned();
+    for (status, about) in REFUSALS {
+        let _ = writeln!(text, "- {status}: {about}");
+    }
+    let mut types = openapi::types();
+    let _: [_; 4] = [
+        types.subschema_for::<Wire<'_>>(),
+        types.subschema_for::<Auth<'_>>(),
+        types.subschema_for::<WrapInfo<'_>>(),
+        types.subschema_for::<Errors>(),
+    ];
     for (shelf, title, about) in [
         (Shelf::Host, "The server", "Below `/v1/`."),
         (
@@ -60,13 +87,14 @@ fn page() -> String {
             .endpoints(shelf)
             .filter(|it| !it.pattern.starts_with("sys/test/"));
         for endpoint in shown {
-            of_endpoint(&mut text, endpoint);
+            of_endpoint(&mut text, endpoint, &mut types);
         }
     }
+    add_types(&mut text, types);
     text
 }
 
-fn of_endpoint(text: &mut String, endpoint: &Endpoint) {
+fn of_endpoint(text: &mut String, endpoint: &Endpoint, types: &mut SchemaGenerator) {
     let readable = |pattern: &str| pattern.replace('~', "");
     let _ = write!(
         text,
@@ -88,7 +116,13 @@ fn of_endpoint(text: &mut String, endpoint: &Endpoint) {
             .filter(|(is, _)| *is)
             .map(|(_, mark)| *mark)
             .collect();
-        let _ = writeln!(text, "- **{}**{marks}: {}", methods.join(", "), verb.about);
+        let _ = writeln!(
+            text,
+            "- **{}**{marks}: {} → {}",
+            methods.join(", "),
+            verb.about,
+            answers(verb, types)
+        );
     }
     let mut seen = HashSet::new();
     let fields = endpoint.verbs.iter().flat_map(|verb| verb.fields());
@@ -102,8 +136,100 @@ fn of_endpoint(text: &mut String, endpoint: &Endpoint) {
             "| `{}` | {} | {} |",
             field.name,
             field.form.as_str(),
-            field.about
+            field.described()
         );
+    }
+}
+
+/// What an operation answers, in a line.
+fn answers(verb: &Verb, types: &mut SchemaGenerator) -> String {
+    let mut kind = |shape: Shape| kind_of(shape(types).as_value());
+    let of = |gives: &Gives| match *gives {
+        Gives::Nothing => "204".to_owned(),
+        Gives::Data(shape) => format!("200 {}", kind(shape)),
+        Gives::OnTop(shape) => format!("200 {} *on top*", kind(shape)),
+        Gives::Credential => "200 a credential, by the provider's schema, and its lease".to_owned(),
+        Gives::Accepted(shape) => format!("202 {}", kind(shape)),
+        Gives::Token => "200 with [Auth](#auth)".to_owned(),
+        Gives::Wrapped => "200 with [WrapInfo](#wrapinfo)".to_owned(),
+        Gives::Opened => "200 the answer that was wrapped".to_owned(),
+        Gives::Bare(shape) => format!("200 {} without an envelope", kind(shape)),
+        Gives::AtWill(_) => "the same with the status that was asked for".to_owned(),
+        Gives::Bytes(kind) => format!("200 `{kind}`"),
+    };
+    let gives: Vec<_> = verb.gives.iter().map(of).collect();
+    let mut refuses: Vec<_> = verb.own_refusals().collect();
+    refuses.sort_unstable();
+    refuses.dedup();
+    let refuses: Vec<_> = refuses.iter().map(u16::to_string).collect();
+    match refuses.is_empty() {
+        true => format!("{}.", gives.join(", or ")),
+        false => format!(
+            "{}; refuses with {}.",
+            gives.join(", or "),
+            refuses.join(", ")
+        ),
+    }
+}
+
+/// All types that answers hold, by name.
+fn add_types(text: &mut String, mut types: SchemaGenerator) {
+    text.push_str("\n## What answers hold\n");
+    let mut types: Vec<_> = types.take_definitions(true).into_iter().collect();
+    types.sort_by(|(one, _), (another, _)| one.cmp(another));
+    for (name, schema) in types {
+        let about = schema["description"].as_str().unwrap_or_default();
+        let _ = write!(text, "\n### {name}\n\n{}\n", about.replace('\n', " "));
+        text.push_str("\n| field | | |\n|---|---|---|\n");
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        for (field, within) in fields {
+            let about = within["description"].as_str().unwrap_or_default();
+            let kind = kind_of(within);
+            let _ = writeln!(
+                text,
+                "| `{field}` | {kind} | {} |",
+                about.replace('\n', " ")
+            );
+        }
+        if !schema["additionalProperties"].is_null() {
+            text.push_str("| … | any | What the provider has beside them. |\n");
+        }
+    }
+}
+
+/// What a value is, for people.
+fn kind_of(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next()) {
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        let words = words.iter().map(|word| format!("`{word}`"));
+        return words.collect::<Vec<_>>().join(" or ");
+    }
+    if let Some(kinds) = schema["anyOf"].as_array() {
+        return kinds.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
+    }
+    let of = |kind: &str| match kind {
+        "array" if schema["maxItems"] == 0 => "empty list".to_owned(),
+        "array" => format!("list of {}", kind_of(&schema["items"])),
+        "object" => match &schema["additionalProperties"] {
+            Value::Object(of) if !of.is_empty() => {
+                format!(
+                    "object of {} by name",
+                    kind_of(&schema["additionalProperties"])
+                )
+            }
+            _ => "object".to_owned(),
+        },
+        other => other.to_owned(),
+    };
+    match &schema["type"] {
+        Value::String(kind) => of(kind),
+        Value::Array(kinds) => {
+            let kinds = kinds.iter().filter_map(Value::as_str).map(of);
+            kinds.collect::<Vec<_>>().join(" or ")
+        }
+        _ => "any".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::fs::File;
 use super::{
     Outcome,
     answer::{Answer, Body},
-    endpoint::{Endpoint, at, does, read},
+    endpoint::{Endpoint, at, does, gives::Gives, read},
     error::ApiError,
     operation::ALL,
 };
@@ -18,11 +18,10 @@ use crate::engine::Engine;
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at("sys/storage/backup", "A backup of the database.")
         .sudo(ALL)
-        .on(&[read(
-            "Sends it.",
-            &[],
-            does!(call => back_up(call.engine).await),
-        )]),
+        .on(&[
+            read("Sends it.", &[], does!(call => back_up(call.engine).await))
+                .gives(&[Gives::Bytes(SQLITE)]),
+        ]),
     #[cfg(feature = "test-hooks")]
     at("sys/test/storage", "What fails in a test.")
         .sudo(ALL)
@@ -35,6 +34,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             does!(call => fail(call.engine, call.ask).await),
         )]),
 ];
+
+/// The type of a database.
+const SQLITE: &str = "application/vnd.sqlite3";
 
 /// `GET sys/storage/backup`: the database as it is now, in one file.
 pub(super) async fn back_up(engine: &Engine) -> Outcome {
@@ -59,7 +61,7 @@ pub(super) async fn back_up(engine: &Engine) -> Outcome {
         task: None,
         status: StatusCode::OK,
         body: Body::File {
-            content_type: "application/vnd.sqlite3",
+            content_type: SQLITE,
             file: File::from_std(file),
             length,
         },

@@ -3,12 +3,18 @@
 //! envelope.
 
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{
     Outcome,
     answer::Answer,
-    endpoint::{Endpoint, Handler, at, field, verb},
+    endpoint::{
+        Endpoint, Handler, at, field,
+        gives::{at_will, bare},
+        verb,
+    },
     error::ApiError,
     fields::{Fields, Notices},
     operation::Operation,
@@ -33,7 +39,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             Handler::Anybody(|installation, fields| {
                 Box::pin(async move { health(installation, fields) })
             }),
-        )]),
+        )
+        .gives(&[bare::<Health>(), at_will::<Health>()])]),
     at("sys/seal-status", "Whether the server has its keys.")
         .unaudited()
         .on(&[verb(
@@ -43,7 +50,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             Handler::Anybody(|installation, _| {
                 Box::pin(async move { Ok(seal_status(is_initialised(installation))) })
             }),
-        )]),
+        )
+        .gives(&[bare::<SealStatus>()])]),
     at("sys/init", "Makes an installation.").on(&[
         verb(
             &[Operation::Read],
@@ -51,11 +59,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[],
             Handler::Anybody(|installation, _| {
                 Box::pin(async move {
-                    let initialised = is_initialised(installation);
-                    Ok(Answer::bare(json!({ "initialized": initialised })))
+                    let initialized = is_initialised(installation);
+                    Ok(Answer::bare(Initialised { initialized }))
                 })
             }),
-        ),
+        )
+        .gives(&[bare::<Initialised>()]),
         verb(
             &[Operation::Write],
             "Makes keys and the root token, which is in the answer alone.",
@@ -73,7 +82,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 field::text("root_token_pgp_key", "Must be empty."),
             ],
             Handler::Anybody(|installation, fields| Box::pin(init(installation, fields))),
-        ),
+        )
+        .gives(&[bare::<FirstKeys>()]),
     ]),
     at("sys/leader", "Which server leads: the one there is.")
         .unaudited()
@@ -82,7 +92,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Shows it.",
             &[],
             Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
-        )]),
+        )
+        .gives(&[bare::<Leader>()])]),
     #[cfg(feature = "test-hooks")]
     at("sys/test/clock", "The clock of a test.")
         .sudo(super::operation::ALL)
@@ -92,6 +103,108 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             super::endpoint::does!(call => advance_clock(call.engine, call.ask)),
         )]),
 ];
+
+/// Whether the server serves.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// Whether there is an installation.
+    initialized: bool,
+    /// Whether it has no keys: as long as it is not initialised.
+    sealed: bool,
+    /// False: there is one server.
+    standby: bool,
+    /// False.
+    performance_standby: bool,
+    /// disabled
+    replication_performance_mode: &'static str,
+    /// disabled
+    replication_dr_mode: &'static str,
+    /// The server's clock, in seconds since 1970.
+    server_time_utc: u64,
+    /// The version of Vault whose API is served.
+    version: &'static str,
+    /// The version of lessor.
+    lessor_version: &'static str,
+    /// lessor
+    cluster_name: &'static str,
+    /// Empty.
+    cluster_id: &'static str,
+    /// Whether a mount is held since a backup was restored.
+    held: bool,
+}
+
+/// Whether the server has its keys.
+#[derive(Serialize, JsonSchema)]
+struct SealStatus {
+    /// file: the root key is in a file.
+    r#type: &'static str,
+    /// Whether there is an installation.
+    initialized: bool,
+    /// Whether it has no keys: as long as it is not initialised.
+    sealed: bool,
+    /// Shares that unseal: none.
+    t: u32,
+    /// Shares in all: none.
+    n: u32,
+    /// Shares that were given: none.
+    progress: u32,
+    /// Empty.
+    nonce: &'static str,
+    /// The version of Vault whose API is served.
+    version: &'static str,
+    /// The version of lessor.
+    lessor_version: &'static str,
+    /// Empty.
+    build_date: &'static str,
+    /// False.
+    migration: bool,
+    /// lessor
+    cluster_name: &'static str,
+    /// Empty.
+    cluster_id: &'static str,
+    /// False.
+    recovery_seal: bool,
+    /// sqlite
+    storage_type: &'static str,
+}
+
+/// Whether there is an installation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Initialized")]
+struct Initialised {
+    /// Whether there is one.
+    initialized: bool,
+}
+
+/// What an installation begins with.
+#[derive(Serialize, JsonSchema)]
+struct FirstKeys<'a> {
+    /// Shares of the root key: none, for it is in a file.
+    keys: [&'a str; 0],
+    /// The same.
+    keys_base64: [&'a str; 0],
+    /// The root token, which is shown nowhere else.
+    root_token: &'a str,
+}
+
+/// Which server leads.
+#[derive(Serialize, JsonSchema)]
+struct Leader {
+    /// False: there is one server.
+    ha_enabled: bool,
+    /// Whether it is this one.
+    is_self: bool,
+    /// Since when: the time that Vault writes for none.
+    active_time: &'static str,
+    /// Empty.
+    leader_address: &'static str,
+    /// Empty.
+    leader_cluster_address: &'static str,
+    /// False.
+    performance_standby: bool,
+    /// 0
+    performance_standby_last_remote_wal: u32,
+}
 
 fn is_initialised(installation: &Installation) -> bool {
     installation.engine().is_some()
@@ -156,53 +269,55 @@ fn health(installation: &Installation, fields: Map<String, Value>) -> Outcome {
         .ok_or_else(|| {
             ApiError::bad_request(format!("{parameter} must be a status code from 200 to 599"))
         })?;
-    let body = json!({
-        "initialized": initialised,
-        "sealed": !initialised,
-        "standby": false,
-        "performance_standby": false,
-        "replication_performance_mode": "disabled",
-        "replication_dr_mode": "disabled",
-        "server_time_utc": installation.clock().now().unix_seconds(),
-        "version": VAULT_VERSION,
-        "lessor_version": LESSOR_VERSION,
-        "cluster_name": "lessor",
-        "cluster_id": "",
-        "held": installation.engine().is_some_and(|engine| engine.mounts.any_held()),
-    });
+    let body = Health {
+        initialized: initialised,
+        sealed: !initialised,
+        standby: false,
+        performance_standby: false,
+        replication_performance_mode: "disabled",
+        replication_dr_mode: "disabled",
+        server_time_utc: installation.clock().now().unix_seconds(),
+        version: VAULT_VERSION,
+        lessor_version: LESSOR_VERSION,
+        cluster_name: "lessor",
+        cluster_id: "",
+        held: installation
+            .engine()
+            .is_some_and(|engine| engine.mounts.any_held()),
+    };
     Ok(Answer::bare(body).with_status(status))
 }
 
 fn seal_status(initialised: bool) -> Answer {
-    Answer::bare(json!({
-        "type": "file",
-        "initialized": initialised,
-        "sealed": !initialised,
-        "t": 0,
-        "n": 0,
-        "progress": 0,
-        "nonce": "",
-        "version": VAULT_VERSION,
-        "lessor_version": LESSOR_VERSION,
-        "build_date": "",
-        "migration": false,
-        "cluster_name": "lessor",
-        "cluster_id": "",
-        "recovery_seal": false,
-        "storage_type": "sqlite",
-    }))
+    Answer::bare(SealStatus {
+        r#type: "file",
+        initialized: initialised,
+        sealed: !initialised,
+        t: 0,
+        n: 0,
+        progress: 0,
+        nonce: "",
+        version: VAULT_VERSION,
+        lessor_version: LESSOR_VERSION,
+        build_date: "",
+        migration: false,
+        cluster_name: "lessor",
+        cluster_id: "",
+        recovery_seal: false,
+        storage_type: "sqlite",
+    })
 }
 
 fn leader() -> Answer {
-    Answer::bare(json!({
-        "ha_enabled": false,
-        "is_self": true,
-        "active_time": "0001-01-01T00:00:00Z",
-        "leader_address": "",
-        "leader_cluster_address": "",
-        "performance_standby": false,
-        "performance_standby_last_remote_wal": 0,
-    }))
+    Answer::bare(Leader {
+        ha_enabled: false,
+        is_self: true,
+        active_time: "0001-01-01T00:00:00Z",
+        leader_address: "",
+        leader_cluster_address: "",
+        performance_standby: false,
+        performance_standby_last_remote_wal: 0,
+    })
 }
 
 /// Makes the installation; repeated until its token was used, for an answer may be
@@ -230,11 +345,11 @@ async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome 
     let Some(token) = token else {
         return Err(ApiError::bad_request("the server is already initialised"));
     };
-    Ok(Answer::bare(json!({
-        "keys": [],
-        "keys_base64": [],
-        "root_token": token.expose(),
-    })))
+    Ok(Answer::bare(FirstKeys {
+        keys: [],
+        keys_base64: [],
+        root_token: token.expose(),
+    }))
 }
 
 /// Moves the clock forward, so that tests need not wait for an expiry.

@@ -1,14 +1,18 @@
 //! `sys/tasks/…`: what callers asked for and did not wait for.
 
+use std::collections::BTreeMap;
+
 use lessor_model::{clock::Timestamp, id::OperationId, secret::Secret};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{
     Outcome,
     answer::{Answer, Data, Envelope},
     ask::Ask,
-    endpoint::{Endpoint, at, delete, does, read, read_or_list},
-    leases,
+    endpoint::{CONFLICT, Endpoint, MISSING, at, delete, does, gives::data, read, read_or_list},
+    leases::{self, Requester},
 };
 use crate::{
     engine::Engine,
@@ -21,32 +25,92 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Lists it.",
         &[],
         does!(call => list(call.engine).await),
-    )]),
+    )
+    .gives(&[data::<Tasks>()])]),
     at("sys/tasks/:task_id", "A task.").on(&[
         read(
             "Shows it, and what it came to.",
             &[],
             does!(call => show(call.engine, call.at("task_id")?, &call.ask).await),
-        ),
+        )
+        .gives(&[data::<Task>()])
+        .refuses(&[MISSING]),
         delete(
             "Cancels it.",
             &[],
             does!(call => cancel(call.engine, call.at("task_id")?).await),
-        ),
+        )
+        .refuses(&[MISSING, CONFLICT]),
     ]),
 ];
 
-/// Queues work and answers 202 with the task; `facts` stand beside its id.
-pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work, facts: Value) -> Outcome {
+/// A task that begins.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BegunTask {
+    /// Its id: `sys/tasks/` shows how it stands.
+    task_id: String,
+    /// Where it stands.
+    state: &'static str,
+}
+
+/// Tasks.
+#[derive(Serialize, JsonSchema)]
+struct Tasks {
+    /// Their ids, the newest first.
+    keys: Vec<String>,
+    /// What each is.
+    key_info: BTreeMap<String, Task>,
+}
+
+/// A task.
+#[derive(Serialize, JsonSchema)]
+struct Task {
+    /// Its id.
+    id: String,
+    /// What is to be done.
+    kind: String,
+    /// To what: a path.
+    target: String,
+    /// queued, processing, succeeded, failed or cancelled.
+    state: &'static str,
+    /// Why it failed.
+    errors: Vec<TaskError>,
+    /// Who asked.
+    requester: Requester,
+    /// When it was asked for.
+    creation_time: String,
+    /// When it is given up.
+    deadline: String,
+    /// When it was over.
+    end_time: Option<String>,
+    /// Whether it made a credential that was not handed out before.
+    has_credential: bool,
+    /// What it found, where it is one that looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    /// What it made, by the provider's schema: in the first answer to whoever asked for
+    /// it, and in no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<Value>,
+}
+
+/// Why a task failed.
+#[derive(Serialize, JsonSchema)]
+struct TaskError {
+    /// The provider's code, or the host's.
+    code: String,
+    /// One sentence.
+    description: String,
+}
+
+/// Queues work and answers 202 with the task.
+pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work) -> Outcome {
     let view = engine.tasks.submit(work, ask.requester()).await?;
-    let mut data = Map::from_iter([
-        ("task_id".to_owned(), json!(view.row.id)),
-        ("state".to_owned(), view.row.state.as_str().into()),
-    ]);
-    if let Value::Object(facts) = facts {
-        data.extend(facts);
-    }
-    Ok(Answer::accepted(Data::Json(data.into()), Vec::new()))
+    let begun = BegunTask {
+        task_id: view.row.id.to_string(),
+        state: view.row.state.as_str(),
+    };
+    Ok(Answer::accepted(Data::of(begun), Vec::new()))
 }
 
 /// `GET sys/tasks/:id`. The credential that a task made stands in the first
@@ -55,16 +119,16 @@ pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
     let holder = ask.requester().accessor;
     let id = id.parse::<OperationId>()?;
     let view = engine.tasks.show(id, Some(&holder)).await?;
-    let mut shown = fields_of(&view);
-    if let (Some(report), Some(fields)) = (view.report, shown.as_object_mut()) {
-        fields.insert("result".into(), report);
-    }
+    let shown = Task {
+        result: view.report.clone(),
+        ..task_of(&view)
+    };
     let Some(credential) = view.credential else {
         return Ok(Answer::data(shown));
     };
     // The lease may have ended while nobody asked; the credential went with it.
     let lease = engine.leases.lookup(&credential.lease).await?;
-    let mut text = shown.to_string();
+    let mut text = json!(shown).to_string();
     text.pop();
     let text = format!("{text},\"credential\":{}}}", credential.data.expose());
     let left = leases::seconds_left(&lease, engine.clock.now());
@@ -84,9 +148,9 @@ pub(super) async fn list(engine: &Engine) -> Outcome {
     }
     let infos = views
         .iter()
-        .map(|view| (view.row.id.to_string(), fields_of(view)));
-    let infos: Map<String, Value> = infos.collect();
-    Ok(Answer::data(json!({ "keys": keys, "key_info": infos })))
+        .map(|view| (view.row.id.to_string(), task_of(view)));
+    let key_info = infos.collect();
+    Ok(Answer::data(Tasks { keys, key_info }))
 }
 
 /// `DELETE sys/tasks/:id`
@@ -95,18 +159,24 @@ pub(super) async fn cancel(engine: &Engine, id: &str) -> Outcome {
     Ok(Answer::done())
 }
 
-fn fields_of(view: &TaskView) -> Value {
+fn task_of(view: &TaskView) -> Task {
     let row = &view.row;
-    json!({
-        "id": row.id,
-        "kind": row.kind,
-        "target": row.target,
-        "state": row.state.as_str(),
-        "errors": row.errors,
-        "requester": row.requester,
-        "creation_time": row.created_at.rfc3339(),
-        "deadline": row.deadline_at.rfc3339(),
-        "end_time": row.ended_at.map(Timestamp::rfc3339),
-        "has_credential": view.holds_credential,
-    })
+    let errors = row.errors.iter().map(|error| TaskError {
+        code: error.code.clone(),
+        description: error.description.clone(),
+    });
+    Task {
+        id: row.id.to_string(),
+        kind: row.kind.clone(),
+        target: row.target.clone(),
+        state: row.state.as_str(),
+        errors: errors.collect(),
+        requester: Requester::of(&row.requester),
+        creation_time: row.created_at.rfc3339(),
+        deadline: row.deadline_at.rfc3339(),
+        end_time: row.ended_at.map(Timestamp::rfc3339),
+        has_credential: view.holds_credential,
+        result: None,
+        credential: None,
+    }
 }

@@ -6,7 +6,10 @@ use lessor_model::{
     addresses,
     token::{RoleTokenKind, TokenParameters},
 };
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+#[cfg(feature = "test-hooks")]
+use serde_json::{Map, Value};
 
 use super::{
     endpoint::{Field, field},
@@ -147,34 +150,110 @@ pub(super) fn warnings(parameters: &TokenParameters, mount: &LoginMount) -> Vec<
     )]
 }
 
-/// Puts the fields into an answer, spans in seconds.
-pub fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) {
-    let ranges: Vec<String> = parameters.bound_cidrs.iter().map(shown).collect();
-    for (name, value) in [
-        ("token_ttl", json!(parameters.ttl.as_secs())),
-        ("token_max_ttl", json!(parameters.max_ttl.as_secs())),
-        (
-            "token_explicit_max_ttl",
-            json!(parameters.explicit_max_ttl.as_secs()),
-        ),
-        ("token_period", json!(parameters.period.as_secs())),
-        ("token_policies", json!(parameters.policies)),
-        (
-            "token_no_default_policy",
-            json!(parameters.no_default_policy),
-        ),
-        ("token_num_uses", json!(parameters.num_uses)),
-        ("token_bound_cidrs", json!(ranges)),
-        ("token_type", json!(shown_kind(parameters.kind))),
-    ] {
-        into.insert(name.to_owned(), value);
-    }
-    for (older, present) in OLDER {
-        if parameters.older_names.contains(older)
-            && let Some(value) = into.get(present).cloned()
-        {
-            into.insert(older.to_owned(), value);
+/// What the tokens of a role or user are like.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Shown {
+    /// Seconds that tokens live.
+    token_ttl: u64,
+    /// Seconds that they live at most.
+    token_max_ttl: u64,
+    #[serde(flatten)]
+    shared: SharedWithTokenRoles,
+    /// Their policies.
+    token_policies: Vec<String>,
+    #[serde(flatten)]
+    older: OlderNames,
+}
+
+/// That part of it which token roles have, too.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SharedWithTokenRoles {
+    /// Seconds that they live at most, whatever is renewed.
+    token_explicit_max_ttl: u64,
+    /// Seconds that a renewal makes them live, without end.
+    token_period: u64,
+    /// Whether they are without the policy default.
+    token_no_default_policy: bool,
+    /// How often each can be used; 0: any number.
+    token_num_uses: u32,
+    /// Addresses and ranges that they can be used from.
+    token_bound_cidrs: Vec<String>,
+    /// service, batch, default, default-service or default-batch.
+    token_type: &'static str,
+}
+
+/// What was written by the names that it was called by first is shown by those, too.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct OlderNames {
+    /// token_policies
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies: Option<Vec<String>>,
+    /// token_ttl
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u64>,
+    /// token_max_ttl
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_ttl: Option<u64>,
+    /// token_period
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u64>,
+    /// token_num_uses
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_uses: Option<u32>,
+    /// token_bound_cidrs
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_cidrs: Option<Vec<String>>,
+}
+
+impl Shown {
+    /// The parameters, spans in seconds.
+    pub(super) fn of(parameters: &TokenParameters) -> Self {
+        let shared = SharedWithTokenRoles::of(parameters);
+        let (ttl, max_ttl) = (parameters.ttl.as_secs(), parameters.max_ttl.as_secs());
+        let is_older = |name: &str| parameters.older_names.contains(name);
+        Self {
+            token_ttl: ttl,
+            token_max_ttl: max_ttl,
+            token_policies: parameters.policies.clone(),
+            older: OlderNames {
+                policies: is_older("policies").then(|| parameters.policies.clone()),
+                ttl: is_older("ttl").then_some(ttl),
+                max_ttl: is_older("max_ttl").then_some(max_ttl),
+                period: is_older("period").then_some(shared.token_period),
+                num_uses: is_older("num_uses").then_some(shared.token_num_uses),
+                bound_cidrs: is_older("bound_cidrs").then(|| shared.token_bound_cidrs.clone()),
+            },
+            shared,
         }
+    }
+}
+
+impl SharedWithTokenRoles {
+    pub(super) fn of(parameters: &TokenParameters) -> Self {
+        Self {
+            token_explicit_max_ttl: parameters.explicit_max_ttl.as_secs(),
+            token_period: parameters.period.as_secs(),
+            token_no_default_policy: parameters.no_default_policy,
+            token_num_uses: parameters.num_uses,
+            token_bound_cidrs: parameters.bound_cidrs.iter().map(shown).collect(),
+            token_type: shown_kind(parameters.kind),
+        }
+    }
+
+    /// A token role that leaves the kind open is shown as what it then makes.
+    pub(super) fn with_kind(self, kind: RoleTokenKind) -> Self {
+        Self {
+            token_type: kind.as_str(),
+            ..self
+        }
+    }
+}
+
+/// Puts the fields into an answer, for the target that fuzzes them.
+#[cfg(feature = "test-hooks")]
+pub fn show(parameters: &TokenParameters, into: &mut Map<String, Value>) {
+    if let Value::Object(fields) = serde_json::json!(Shown::of(parameters)) {
+        into.extend(fields);
     }
 }
 

@@ -3,26 +3,24 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use lessor_model::{
-    clock::Timestamp,
-    refusal::Refusal,
-    secret::Secret,
-    token::{RoleTokenKind, TokenKind},
-    weak,
-};
-use serde_json::{Map, Value, json};
+use lessor_model::{clock::Timestamp, refusal::Refusal, secret::Secret, token::TokenKind, weak};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Outcome,
     answer::{Answer, Data},
     ask::Ask,
     endpoint::{
-        self, Endpoint, Field, at, delete, does, field, read, read_or_list, read_or_write, write,
+        self, CONFLICT, Endpoint, Field, MISSING, at, delete, does, field,
+        gives::{Gives, accepted, data},
+        read, read_or_list, read_or_write, write,
     },
     error::ApiError,
     fields::Fields,
     operation::ALL,
-    token_parameters,
+    token_parameters::{self, SharedWithTokenRoles},
 };
 use crate::{
     engine::Engine,
@@ -30,8 +28,9 @@ use crate::{
     token::{Granted, NewToken, Permits, Token},
 };
 
-const TOKEN: Field = field::secret("token", "The token. Required.");
-const ACCESSOR: Field = field::text("accessor", "The accessor of the token. Required.");
+const TOKEN: Field = field::secret("token", "The token.").required();
+const TOKEN_OR_OWN: Field = field::secret("token", "The token; left out: the token in use.");
+const ACCESSOR: Field = field::text("accessor", "The accessor of the token.").required();
 const INCREMENT: Field = field::span("increment", "How long it shall live from now.");
 const NEW: &[Field] = &[
     field::secret("id", "The token itself, chosen; for root tokens alone."),
@@ -95,7 +94,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Gives it.",
         NEW,
         does!(call => create(call.engine, None, false, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])
+    .refuses(&[CONFLICT])]),
     at(
         "auth/token/create/~:role",
         "Makes a token as a role has it.",
@@ -104,7 +105,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Gives it.",
         NEW,
         does!(call => create(call.engine, Some(call.at("role")?), false, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])
+    .refuses(&[CONFLICT])]),
     at(
         "auth/token/create-orphan",
         "Makes a token that does not end with the one that made it.",
@@ -114,27 +117,33 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Gives it.",
         NEW,
         does!(call => create(call.engine, None, true, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])
+    .refuses(&[CONFLICT])]),
     at("auth/token/lookup", "A token.").on(&[read_or_write(
-        "Shows it; without the field, the token in use.",
-        &[TOKEN],
+        "Shows it.",
+        &[TOKEN_OR_OWN],
         does!(call => lookup(call.engine, Which::Value, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<ShownToken>()])]),
     at("auth/token/lookup-self", "The token in use.").on(&[read_or_write(
         "Shows it.",
         &[],
         does!(call => lookup(call.engine, Which::Own, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<ShownToken>()])]),
     at("auth/token/lookup-accessor", "The token of an accessor.").on(&[read_or_write(
         "Shows it.",
         &[ACCESSOR],
         does!(call => lookup(call.engine, Which::Accessor, call.ask).await),
-    )]),
+    )
+    .gives(&[data::<ShownToken>()])]),
     at("auth/token/renew", "Moves the end of a token.").on(&[write(
         "Moves it.",
         &[TOKEN, INCREMENT],
         does!(call => renew(call.engine, Which::Value, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])]),
     at(
         "auth/token/renew-self",
         "Moves the end of the token in use.",
@@ -143,7 +152,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Moves it.",
         &[INCREMENT],
         does!(call => renew(call.engine, Which::Own, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])]),
     at(
         "auth/token/renew-accessor",
         "Moves the end of the token of an accessor.",
@@ -152,7 +162,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Moves it.",
         &[ACCESSOR, INCREMENT],
         does!(call => renew(call.engine, Which::Accessor, call.ask).await),
-    )]),
+    )
+    .gives(&[Gives::Token])]),
     at("auth/token/revoke", "Ends a token and its children.").on(&[write(
         "Ends them.",
         &[TOKEN],
@@ -201,7 +212,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Says so.",
         &[],
         does!(call => tidy(call.engine, call.ask).await),
-    )]),
+    )
+    .gives(&[accepted::<()>()])]),
     at("auth/token/roles", "Roles that tokens are made by.").on(&[endpoint::list(
         "Lists them.",
         does!(call => roles(call.engine).await),
@@ -221,7 +233,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             "Shows it.",
             &[],
             does!(call => show_role(call.engine, call.at("role_name")?).await),
-        ),
+        )
+        .gives(&[data::<ShownRole>()])
+        .refuses(&[MISSING]),
         write(
             "Writes it.",
             ROLE,
@@ -235,6 +249,91 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ),
     ]),
 ];
+
+/// A token. External Secrets Operator and vaultrs insist on every field above `period`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
+struct ShownToken {
+    /// Names it, and opens nothing.
+    accessor: String,
+    /// When it was made, in seconds since 1970.
+    creation_time: u64,
+    /// Seconds that it had to live then.
+    creation_ttl: u64,
+    /// What it is called.
+    display_name: String,
+    /// Empty: there are no identities.
+    entity_id: &'static str,
+    /// When it ends; null: never.
+    expire_time: Option<String>,
+    /// Seconds that it lives at most, whatever is renewed; 0: no such end.
+    explicit_max_ttl: u64,
+    /// The token; empty where it was named by its accessor.
+    id: String,
+    /// When it was made.
+    issue_time: String,
+    /// What stands in it.
+    meta: Option<BTreeMap<String, String>>,
+    /// How often it can still be used; 0: any number.
+    num_uses: u32,
+    /// Whether it does not end with another token.
+    orphan: bool,
+    /// The path that made it.
+    path: String,
+    /// Its policies.
+    policies: Vec<String>,
+    /// Whether its end can be moved.
+    renewable: bool,
+    /// Seconds until it ends; 0: it never does.
+    ttl: u64,
+    /// service or batch.
+    r#type: &'static str,
+    /// Seconds that a renewal makes it live, without end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u64>,
+    /// The role that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// Addresses and ranges that it can be used from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_cidrs: Option<Vec<String>>,
+    /// When its end was last moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_renewal: Option<String>,
+    /// The same, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_renewal_time: Option<u64>,
+}
+
+/// A role that tokens are made by.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenRole")]
+struct ShownRole {
+    /// Its name.
+    name: String,
+    /// Policies that its tokens may have.
+    allowed_policies: Vec<String>,
+    /// Policies that its tokens must not have.
+    disallowed_policies: Vec<String>,
+    /// The same, with * at an end.
+    allowed_policies_glob: Vec<String>,
+    /// The same, with * at an end.
+    disallowed_policies_glob: Vec<String>,
+    /// Null: there are no identities.
+    allowed_entity_aliases: (),
+    /// Whether its tokens do not end with the one that makes them.
+    orphan: bool,
+    /// Whether their end can be moved.
+    renewable: bool,
+    /// What stands behind the path that made them.
+    path_suffix: String,
+    /// token_explicit_max_ttl, as vaultrs reads it.
+    explicit_max_ttl: u64,
+    /// token_period, as vaultrs reads it.
+    period: u64,
+    #[serde(flatten)]
+    token: SharedWithTokenRoles,
+}
 
 /// How a request says which token it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,57 +460,40 @@ pub(super) async fn lookup(engine: &Engine, which: Which, mut ask: Ask) -> Outco
             "bad token: it is unknown or has ended",
         ),
     })?;
-    let mut shown = shown(&token, engine.clock.now());
     // An accessor leads to what is known of a token, never to the token.
     let id = value.map_or_else(String::new, |value| value.expose().clone());
-    shown.insert("id".to_owned(), id.into());
-    Ok(Answer::data(Value::Object(shown)))
+    Ok(Answer::data(shown(&token, id, engine.clock.now())))
 }
 
-/// The fields that External Secrets Operator and vaultrs insist on are all here.
-fn shown(token: &Token, now: Timestamp) -> Map<String, Value> {
+fn shown(token: &Token, id: String, now: Timestamp) -> ShownToken {
     let row = &token.row;
     let facts = &row.facts;
-    let fields = json!({
-        "accessor": row.accessor,
-        "creation_time": row.created_at.unix_seconds(),
-        "creation_ttl": facts.creation_ttl,
-        "display_name": row.display_name,
-        "entity_id": "",
-        "expire_time": row.expires_at.map(Timestamp::rfc3339),
-        "explicit_max_ttl": facts.explicit_max_ttl,
-        "issue_time": row.created_at.rfc3339(),
-        "meta": facts.meta,
-        "num_uses": row.uses_left.unwrap_or(0),
-        "orphan": token.is_orphan(),
-        "path": row.path,
-        "policies": row.policies,
-        "renewable": facts.renewable,
-        "ttl": token.ttl(now),
-        "type": token.kind.as_str(),
-    });
-    let Value::Object(mut fields) = fields else {
-        return Map::new();
-    };
-    if facts.period > 0 {
-        fields.insert("period".into(), facts.period.into());
+    let ranges = facts.bound_cidrs.iter().map(token_parameters::shown);
+    let bound_cidrs: Vec<String> = ranges.collect();
+    ShownToken {
+        accessor: row.accessor.clone(),
+        creation_time: row.created_at.unix_seconds(),
+        creation_ttl: facts.creation_ttl,
+        display_name: row.display_name.clone(),
+        entity_id: "",
+        expire_time: row.expires_at.map(Timestamp::rfc3339),
+        explicit_max_ttl: facts.explicit_max_ttl,
+        id,
+        issue_time: row.created_at.rfc3339(),
+        meta: facts.meta.clone(),
+        num_uses: row.uses_left.unwrap_or(0),
+        orphan: token.is_orphan(),
+        path: row.path.clone(),
+        policies: row.policies.clone(),
+        renewable: facts.renewable,
+        ttl: token.ttl(now),
+        r#type: token.kind.as_str(),
+        period: (facts.period > 0).then_some(facts.period),
+        role: facts.role.clone(),
+        bound_cidrs: (!bound_cidrs.is_empty()).then_some(bound_cidrs),
+        last_renewal: facts.renewed_at.map(Timestamp::rfc3339),
+        last_renewal_time: facts.renewed_at.map(Timestamp::unix_seconds),
     }
-    if let Some(role) = &facts.role {
-        fields.insert("role".into(), json!(role));
-    }
-    if !facts.bound_cidrs.is_empty() {
-        let ranges: Vec<String> = facts
-            .bound_cidrs
-            .iter()
-            .map(token_parameters::shown)
-            .collect();
-        fields.insert("bound_cidrs".into(), json!(ranges));
-    }
-    if let Some(at) = facts.renewed_at {
-        fields.insert("last_renewal".into(), json!(at.rfc3339()));
-        fields.insert("last_renewal_time".into(), at.unix_seconds().into());
-    }
-    fields
 }
 
 /// `auth/token/renew`, `…-self`, `…-accessor`.
@@ -521,42 +603,21 @@ pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
         return Err(ApiError::nothing_here());
     };
     let role = found.role;
-    let mut shown = Map::from_iter([
-        ("name".to_owned(), json!(name)),
-        ("allowed_policies".to_owned(), json!(role.allowed_policies)),
-        (
-            "disallowed_policies".to_owned(),
-            json!(role.disallowed_policies),
-        ),
-        (
-            "allowed_policies_glob".to_owned(),
-            json!(role.allowed_policies_glob),
-        ),
-        (
-            "disallowed_policies_glob".to_owned(),
-            json!(role.disallowed_policies_glob),
-        ),
-        ("allowed_entity_aliases".to_owned(), Value::Null),
-        ("orphan".to_owned(), json!(role.orphan)),
-        ("renewable".to_owned(), json!(role.renewable)),
-        ("path_suffix".to_owned(), json!(role.path_suffix)),
-        // The names of old, which vaultrs reads.
-        (
-            "explicit_max_ttl".to_owned(),
-            json!(role.parameters.explicit_max_ttl.as_secs()),
-        ),
-        ("period".to_owned(), json!(role.parameters.period.as_secs())),
-    ]);
-    token_parameters::show(&role.parameters, &mut shown);
-    // Of a token role these mean nothing.
-    for name in ["token_ttl", "token_max_ttl", "token_policies"] {
-        shown.remove(name);
-    }
-    // A role that leaves it open is shown as what it then makes.
-    if role.parameters.kind == RoleTokenKind::DefaultService {
-        shown.insert("token_type".into(), "default-service".into());
-    }
-    Ok(Answer::data(Value::Object(shown)))
+    let token = SharedWithTokenRoles::of(&role.parameters);
+    Ok(Answer::data(ShownRole {
+        name,
+        allowed_policies: role.allowed_policies,
+        disallowed_policies: role.disallowed_policies,
+        allowed_policies_glob: role.allowed_policies_glob,
+        disallowed_policies_glob: role.disallowed_policies_glob,
+        allowed_entity_aliases: (),
+        orphan: role.orphan,
+        renewable: role.renewable,
+        path_suffix: role.path_suffix,
+        explicit_max_ttl: role.parameters.explicit_max_ttl.as_secs(),
+        period: role.parameters.period.as_secs(),
+        token: token.with_kind(role.parameters.kind),
+    }))
 }
 
 /// `POST auth/token/roles/:name`

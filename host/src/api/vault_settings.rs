@@ -1,7 +1,11 @@
 //! The settings that Vault's clients send with mounts and login methods, taken from a
 //! request.
 
+use std::borrow::Cow;
+
 use lessor_model::vault_settings::{Form, VAULT_SETTINGS, VaultSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -123,6 +127,108 @@ fn texts(name: &str, value: Value) -> Result<Value, ApiError> {
     });
     let texts: Option<Map<String, Value>> = texts.collect();
     texts.map(Value::Object).ok_or_else(refuse)
+}
+
+/// The settings of one place as an answer shows them.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Shown<const BESIDE: bool>(Map<String, Value>);
+
+/// Those within a config.
+pub(super) type Within = Shown<false>;
+
+/// Those beside a config.
+pub(super) type Beside = Shown<true>;
+
+/// Settings that are shown also where they are not set: clients insist on them.
+const ALWAYS: [&str; 5] = [
+    "force_no_cache",
+    "options",
+    "local",
+    "seal_wrap",
+    "external_entropy_access",
+];
+
+impl Within {
+    pub(super) fn of(settings: &VaultSettings) -> Self {
+        let mut shown = Map::from_iter([("force_no_cache".to_owned(), false.into())]);
+        shown.extend(settings.shown(false));
+        Self(shown)
+    }
+}
+
+impl Beside {
+    /// With these options where none are set.
+    pub(super) fn of(settings: &VaultSettings, options: Value) -> Self {
+        let mut shown = Map::from_iter([
+            ("options".to_owned(), options),
+            ("local".to_owned(), false.into()),
+            ("seal_wrap".to_owned(), false.into()),
+            ("external_entropy_access".to_owned(), false.into()),
+        ]);
+        shown.extend(settings.shown(true));
+        Self(shown)
+    }
+}
+
+impl<const BESIDE: bool> JsonSchema for Shown<BESIDE> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        match BESIDE {
+            true => "SettingsBeside".into(),
+            false => "SettingsWithin".into(),
+        }
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let shown = VAULT_SETTINGS.iter().zip(FIELDS);
+        let shown: Vec<_> = shown
+            .filter(|(setting, _)| setting.beside == BESIDE)
+            .collect();
+        let properties = shown.iter().map(|(setting, field)| {
+            let mut schema = match setting.form {
+                Form::Word(words) => json!({ "type": "string", "enum": words }),
+                Form::Text => json!({ "type": "string" }),
+                Form::List => json!({ "type": "array", "items": { "type": "string" } }),
+                Form::Truth => json!({ "type": "boolean" }),
+                Form::Object => json!({
+                    "type": ["object", "null"],
+                    "additionalProperties": { "type": "string" },
+                }),
+            };
+            if let Some(schema) = schema.as_object_mut() {
+                schema.insert("description".to_owned(), field.about.into());
+            }
+            (setting.name.to_owned(), schema)
+        });
+        let properties: Map<String, Value> = properties.collect();
+        let names = shown.iter().map(|(setting, _)| setting.name);
+        let required: Vec<_> = names.filter(|name| ALWAYS.contains(name)).collect();
+        schemars::json_schema!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+        })
+    }
+}
+
+/// What anybody may know of a mount or login method.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ListedMount {
+    /// The plugin, or the kind of login method.
+    pub(super) r#type: String,
+    /// What it is for.
+    pub(super) description: String,
+    /// Kept, and means nothing.
+    pub(super) options: Value,
+}
+
+/// The options that are set, where any are.
+pub(super) fn options(settings: &VaultSettings) -> Option<Value> {
+    settings.shown(true).remove("options")
 }
 
 #[cfg(test)]

@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use lessor_model::{duration, refusal::Refusal, secret::Secret};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::{
     Outcome,
     answer::{Answer, Body, Data, Envelope},
     ask::Ask,
-    endpoint::{self, Endpoint, Field, at, does, field, read_or_write, write},
+    endpoint::{
+        self, Endpoint, Field, at, does, field,
+        gives::{Gives, data},
+        read_or_write, write,
+    },
     error::ApiError,
     fields::Fields,
 };
@@ -39,14 +45,17 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Keeps any fields, for as long as X-Vault-Wrap-TTL says.",
         &[],
         does!(call => wrap_body(call.ask)),
-    )]),
+    )
+    // The fields are wrapped behind the handler, as any answer is.
+    .gives(&[Gives::Wrapped, data::<Map<String, Value>>()])]),
     at("sys/wrapping/unwrap", "Opens a wrapped answer, once.")
         .of_parcel(endpoint::Parcel::Unwrap)
         .on(&[write(
             "Gives the answer.",
             &[TOKEN],
             does!(call => unwrap(call.engine, &named_in(call.ask)?).await),
-        )]),
+        )
+        .gives(&[Gives::Opened])]),
     at(
         "sys/wrapping/rewrap",
         "Puts a wrapped answer under a new token.",
@@ -56,15 +65,29 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         "Gives the new token; the former one opens nothing any more.",
         &[TOKEN],
         does!(call => rewrap(call.engine, &named_in(call.ask)?).await),
-    )]),
+    )
+    .gives(&[Gives::Wrapped])]),
     at("sys/wrapping/lookup", "What a wrapped answer is; it stays.")
         .of_parcel(endpoint::Parcel::Lookup)
         .on(&[read_or_write(
             "Shows when it was made, for how long, and at which path.",
             &[TOKEN],
             does!(call => lookup(call.engine, &named_in(call.ask)?).await),
-        )]),
+        )
+        .gives(&[data::<Label>()])]),
 ];
+
+/// What is told of a wrapped answer that stays.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WrappedAnswer")]
+struct Label {
+    /// Path of the request that it answers.
+    creation_path: String,
+    /// When it was wrapped.
+    creation_time: String,
+    /// Seconds for which it is kept.
+    creation_ttl: u64,
+}
 
 /// The wrapping token that a request is about.
 fn named_in(mut ask: Ask) -> Result<Secret<String>, ApiError> {
@@ -161,11 +184,11 @@ pub(super) async fn rewrap(engine: &Engine, token: &Secret<String>) -> Outcome {
 /// `GET` or `POST sys/wrapping/lookup`: anybody who has the token may ask.
 pub(super) async fn lookup(engine: &Engine, token: &Secret<String>) -> Outcome {
     let label = engine.wrappings.lookup(token).await?;
-    Ok(Answer::data(json!({
-        "creation_path": label.path,
-        "creation_time": label.created_at.rfc3339(),
-        "creation_ttl": label.ttl.as_secs(),
-    })))
+    Ok(Answer::data(Label {
+        creation_path: label.path,
+        creation_time: label.created_at.rfc3339(),
+        creation_ttl: label.ttl.as_secs(),
+    }))
 }
 
 /// `GET cubbyhole/response` by the wrapping token itself, as Vault's clients opened

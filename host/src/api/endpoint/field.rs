@@ -9,6 +9,22 @@ pub(in crate::api) struct Field {
     pub(in crate::api) form: Form,
     /// What it says, for people.
     pub(in crate::api) about: &'static str,
+    /// Whether a request without it is refused.
+    pub(in crate::api) is_required: bool,
+}
+
+impl Field {
+    /// Must be there.
+    pub(in crate::api) const fn required(mut self) -> Self {
+        self.is_required = true;
+        self
+    }
+
+    /// What it says, and whether it must be there.
+    pub(in crate::api) fn described(&self) -> String {
+        let required = if self.is_required { " Required." } else { "" };
+        format!("{}{required}", self.about)
+    }
 }
 
 /// What stands in a field; `weak` takes the other ways of writing it.
@@ -46,7 +62,12 @@ impl Form {
 }
 
 const fn field(name: &'static str, form: Form, about: &'static str) -> Field {
-    Field { name, form, about }
+    Field {
+        name,
+        form,
+        about,
+        is_required: false,
+    }
 }
 
 /// Text.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use lessor_model::{json, refusal::Refusal, secret::Secret, weak};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -12,7 +14,11 @@ use crate::{
         Outcome,
         answer::{Answer, Data, Envelope},
         ask::Ask,
-        endpoint::{self, Endpoint, Field, Handler, at, delete, does, field, list, read, verb},
+        endpoint::{
+            self, CONFLICT, Endpoint, Field, Handler, MISSING, at, delete, does, field,
+            gives::{Gives, NOTHING, accepted, data},
+            list, read, verb,
+        },
         error::ApiError,
         fields::Fields,
         operation::Operation,
@@ -75,8 +81,8 @@ const NEW: &[Field] = &[
     field::number("num_uses", "How often it can be used; 0: any number."),
     field::span("ttl", "How long it lives; 0: without end."),
 ];
-const SECRET_ID: &[Field] = &[field::secret("secret_id", "The secret id. Required.")];
-const ACCESSOR: &[Field] = &[field::text("secret_id_accessor", "Its accessor. Required.")];
+const SECRET_ID: &[Field] = &[field::secret("secret_id", "The secret id.").required()];
+const ACCESSOR: &[Field] = &[field::text("secret_id_accessor", "Its accessor.").required()];
 
 /// The paths below the login method.
 pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
@@ -84,11 +90,11 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         &[Operation::Write],
         "Gives a token.",
         &[
-            field::text("role_id", "What names the role. Required."),
+            field::text("role_id", "What names the role.").required(),
             field::secret("secret_id", "A secret id, where the role needs one."),
         ],
         Handler::Login,
-    )]),
+    ).gives(&[Gives::Token])]),
     at("role", "The roles.").on(&[list(
         "Lists them.",
         does!(call => Answer::list(call.engine.logins.approles().names(call.login()?).await?)),
@@ -96,11 +102,11 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
     at("role/~:role_name", "A role.").exists(super::has_entry).on(&[
         read("Shows it.", &[], does!(call => {
             let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
-            Ok(Answer::data(shown(&role).into()))
-        })),
+            Ok(Answer::data(ShownRole::of(&role)))
+        })).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
         endpoint::write("Writes it; what is not named stays.", ROLE, does!(call => {
             write(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
-        })).sharing(&[token_parameters::FIELDS]),
+        })).sharing(&[token_parameters::FIELDS]).refuses(&[CONFLICT]),
         delete("Removes it.", &[], does!(call => {
             call.engine.logins.approles().remove(call.login()?, call.at("role_name")?).await?;
             Ok(Answer::done())
@@ -109,16 +115,16 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
     at("role/~:role_name/role-id", "What callers name the role by.").on(&[
         read("Shows it.", &[], does!(call => {
             let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
-            Ok(Answer::data(json!({ "role_id": role.role_id })))
-        })),
+            Ok(Answer::data(RoleId { role_id: role.role_id }))
+        })).gives(&[data::<RoleId>()]).refuses(&[MISSING]),
         endpoint::write(
             "Writes it.",
-            &[field::text("role_id", "What callers name the role by. Required.")],
+            &[field::text("role_id", "What callers name the role by.").required()],
             does!(call => {
                 let (mount, role) = (call.login()?, call.at("role_name")?);
                 write_one(call.engine, mount, role, "role_id", call.ask.into_fields()).await
             }),
-        ),
+        ).refuses(&[MISSING, CONFLICT]),
     ]),
     at("role/~:role_name/secret-id", "Secret ids of a role.").on(&[
         list("Lists their accessors.", does!(call => {
@@ -127,7 +133,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         })),
         endpoint::write("Makes one.", NEW, does!(call => {
             make(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields(), false).await
-        })),
+        })).gives(&[data::<NewSecret>()]).refuses(&[MISSING]),
     ]),
     at("role/~:role_name/custom-secret-id", "A secret id of one's own.").on(&[endpoint::write(
         "Keeps it.",
@@ -135,12 +141,12 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         does!(call => {
             make(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields(), true).await
         }),
-    ).sharing(&[NEW])]),
+    ).sharing(&[NEW]).gives(&[data::<NewSecret>()]).refuses(&[MISSING, CONFLICT])]),
     at("role/~:role_name/secret-id/lookup", "A secret id.").on(&[endpoint::write(
         "Shows it.",
         SECRET_ID,
         does!(call => look_up(call.engine, call.login()?, call.at("role_name")?, call.ask).await),
-    )]),
+    ).gives(&[data::<SecretId>(), Gives::Nothing]).refuses(&[MISSING])]),
     at("role/~:role_name/secret-id/destroy", "A secret id.").on(&[verb(
         &[Operation::Write, Operation::Delete],
         "Ends it.",
@@ -148,7 +154,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         Handler::Caller(does!(call => {
             destroy(call.engine, call.login()?, call.at("role_name")?, call.ask).await
         })),
-    ).for_good()]),
+    ).gives(NOTHING).refuses(&[MISSING]).for_good()]),
     at("role/~:role_name/secret-id-accessor/lookup", "The secret id of an accessor.").on(&[endpoint::write(
         "Shows it.",
         ACCESSOR,
@@ -157,9 +163,9 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             let (mount, role) = (call.login()?, call.at("role_name")?);
             let accessor = taken(call.ask, "secret_id_accessor")?;
             let view = roles.look_up_accessor(mount, role, &accessor).await?;
-            Ok(Answer::data(shown_secret_id(&view)))
+            Ok(Answer::data(SecretId::of(&view)))
         }),
-    )]),
+    ).gives(&[data::<SecretId>()]).refuses(&[MISSING])]),
     at("role/~:role_name/secret-id-accessor/destroy", "The secret id of an accessor.").on(&[verb(
         &[Operation::Write, Operation::Delete],
         "Ends it.",
@@ -171,24 +177,138 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             roles.destroy_accessor(mount, role, &accessor).await?;
             Ok(Answer::done())
         })),
-    ).for_good()]),
+    ).gives(NOTHING).refuses(&[MISSING]).for_good()]),
     at("role/~:role_name/:field", "One field of a role.").on(&[
         read("Shows it.", &[], does!(call => {
             show_field(call.engine, call.login()?, call.at("role_name")?, call.at("field")?).await
-        })),
+        })).gives(&[data::<OneFieldShown>()]).refuses(&[MISSING]),
         endpoint::write("Writes it.", ROLE, does!(call => {
             write_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
-        })).sharing(&[token_parameters::FIELDS]),
+        })).sharing(&[token_parameters::FIELDS]).refuses(&[MISSING, READ_ONLY]),
         delete("Sets it to its default.", &[], does!(call => {
             reset_field(call.engine, call.login()?, (call.at("role_name")?, call.at("field")?), call.ask).await
-        })),
+        })).refuses(&[MISSING, READ_ONLY]),
     ]),
     at("tidy/secret-id", "Secret ids that have ended.").on(&[endpoint::write(
         "Removes them.",
         &[],
         does!(call => tidy(call.engine, call.login()?, call.ask).await),
-    )]),
+    ).gives(&[accepted::<()>()])]),
 ];
+
+/// One of the fields can only be read.
+const READ_ONLY: &[u16] = &[405];
+
+/// A role.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AppRole")]
+struct ShownRole {
+    /// Whether a login needs a secret id.
+    bind_secret_id: bool,
+    /// Addresses and ranges that logins may come from.
+    secret_id_bound_cidrs: Vec<String>,
+    /// How often each secret id can be used; 0: any number.
+    secret_id_num_uses: u64,
+    /// Seconds that each secret id lives; 0: without end.
+    secret_id_ttl: u64,
+    /// Set when the role is made, and means nothing.
+    local_secret_ids: bool,
+    #[serde(flatten)]
+    token: token_parameters::Shown,
+}
+
+/// One field of a role, and what it was called first.
+#[derive(JsonSchema)]
+#[schemars(rename = "AppRoleField")]
+#[expect(dead_code, reason = "the field is taken out of the whole role")]
+struct OneFieldShown {
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    bind_secret_id: Option<bool>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    secret_id_bound_cidrs: Option<Vec<String>>,
+    /// secret_id_bound_cidrs
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    bound_cidr_list: Option<Vec<String>>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    secret_id_num_uses: Option<u64>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    secret_id_ttl: Option<u64>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    local_secret_ids: Option<bool>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_policies: Option<Vec<String>>,
+    /// token_policies
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    policies: Option<Vec<String>>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_bound_cidrs: Option<Vec<String>>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_period: Option<u64>,
+    /// token_period
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    period: Option<u64>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_num_uses: Option<u64>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_ttl: Option<u64>,
+    /// See the role.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    token_max_ttl: Option<u64>,
+}
+
+/// What callers name a role by.
+#[derive(Serialize, JsonSchema)]
+struct RoleId {
+    /// Its id.
+    role_id: String,
+}
+
+/// A secret id that was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewSecretId")]
+struct NewSecret<'a> {
+    /// The secret id, which is shown nowhere else.
+    secret_id: &'a str,
+    /// Names it, and opens nothing.
+    secret_id_accessor: &'a str,
+    /// Seconds that it lives; 0: without end.
+    secret_id_ttl: u64,
+    /// How often it can be used; 0: any number.
+    secret_id_num_uses: u64,
+}
+
+/// A secret id.
+#[derive(Serialize, JsonSchema)]
+struct SecretId {
+    /// Names it, and opens nothing.
+    secret_id_accessor: String,
+    /// How often it can still be used; 0: any number.
+    secret_id_num_uses: u64,
+    /// Seconds that it lives; 0: without end.
+    secret_id_ttl: u64,
+    /// When it was made.
+    creation_time: String,
+    /// When it was last changed.
+    last_updated_time: String,
+    /// When it ends; the year 1: never.
+    expiration_time: String,
+    /// What stands in its tokens.
+    metadata: BTreeMap<String, String>,
+    /// Addresses and ranges that it can be used from.
+    cidr_list: Vec<String>,
+    /// Addresses and ranges that its tokens can be used from.
+    token_bound_cidrs: Vec<String>,
+}
 
 async fn look_up(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> Outcome {
     let value = Secret::new(taken(ask, "secret_id")?);
@@ -198,7 +318,7 @@ async fn look_up(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> O
         .look_up(mount, name, &value)
         .await?;
     // Vault's answer for a secret id that is not there is no answer.
-    Ok(view.map_or_else(Answer::done, |view| Answer::data(shown_secret_id(&view))))
+    Ok(view.map_or_else(Answer::done, |view| Answer::data(SecretId::of(&view))))
 }
 
 async fn destroy(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> Outcome {
@@ -213,11 +333,11 @@ async fn destroy(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> O
 
 async fn show_field(engine: &Engine, mount: &LoginMount, name: &str, path: &str) -> Outcome {
     let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
-    let role = shown(&found(engine, mount, name).await?);
+    let role = json!(ShownRole::of(&found(engine, mount, name).await?));
     let names = RENAMED.iter().filter(|(_, present)| *present == field.name);
     let names = names.map(|(older, _)| *older).chain([field.name]);
     let shown = names.filter_map(|name| Some((name.to_owned(), role.get(name)?.clone())));
-    Ok(Answer::data(Value::Object(shown.collect())))
+    Ok(Answer::data(shown.collect::<Map<String, Value>>()))
 }
 
 async fn write_field(
@@ -385,22 +505,17 @@ fn take_role(mut fields: Fields, mut former: AppRole, is_new: bool) -> Result<Ap
     Ok(role)
 }
 
-fn shown(role: &AppRole) -> Map<String, Value> {
-    let mut shown = Map::new();
-    for (name, value) in [
-        ("bind_secret_id", json!(role.bind_secret_id)),
-        (
-            "secret_id_bound_cidrs",
-            json!(shown_ranges(&role.secret_id_bound_cidrs)),
-        ),
-        ("secret_id_num_uses", json!(role.secret_id_num_uses)),
-        ("secret_id_ttl", json!(role.secret_id_ttl.as_secs())),
-        ("local_secret_ids", json!(role.local_secret_ids)),
-    ] {
-        shown.insert(name.to_owned(), value);
+impl ShownRole {
+    fn of(role: &AppRole) -> Self {
+        Self {
+            bind_secret_id: role.bind_secret_id,
+            secret_id_bound_cidrs: shown_ranges(&role.secret_id_bound_cidrs),
+            secret_id_num_uses: role.secret_id_num_uses,
+            secret_id_ttl: role.secret_id_ttl.as_secs(),
+            local_secret_ids: role.local_secret_ids,
+            token: token_parameters::Shown::of(&role.token),
+        }
     }
-    token_parameters::show(&role.token, &mut shown);
-    shown
 }
 
 async fn make(
@@ -426,11 +541,11 @@ async fn make(
     fields.finish()?;
     let roles = engine.logins.approles();
     let (value, view) = roles.make_secret_id(mount, role, asked).await?;
-    let data = json!({
-        "secret_id": value.expose(),
-        "secret_id_accessor": view.accessor,
-        "secret_id_ttl": view.facts.ttl.as_secs(),
-        "secret_id_num_uses": view.num_uses,
+    let data = json!(NewSecret {
+        secret_id: value.expose(),
+        secret_id_accessor: &view.accessor,
+        secret_id_ttl: view.facts.ttl.as_secs(),
+        secret_id_num_uses: view.num_uses,
     });
     Ok(Answer::envelope(Envelope {
         data: Data::Credential(Secret::new(data.to_string())),
@@ -468,19 +583,23 @@ fn take_metadata(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiErr
     texts.collect::<Option<_>>().ok_or_else(refuse)
 }
 
-fn shown_secret_id(view: &SecretIdView) -> Value {
-    let facts = &view.facts;
-    json!({
-        "secret_id_accessor": view.accessor,
-        "secret_id_num_uses": view.num_uses,
-        "secret_id_ttl": facts.ttl.as_secs(),
-        "creation_time": facts.created_at.rfc3339(),
-        "last_updated_time": facts.updated_at.rfc3339(),
-        "expiration_time": view.expires_at.map_or(NEVER.to_owned(), |end| end.rfc3339()),
-        "metadata": facts.metadata,
-        "cidr_list": shown_ranges(&facts.cidr_list),
-        "token_bound_cidrs": shown_ranges(&facts.token_bound_cidrs),
-    })
+impl SecretId {
+    fn of(view: &SecretIdView) -> Self {
+        let facts = &view.facts;
+        Self {
+            secret_id_accessor: view.accessor.clone(),
+            secret_id_num_uses: view.num_uses,
+            secret_id_ttl: facts.ttl.as_secs(),
+            creation_time: facts.created_at.rfc3339(),
+            last_updated_time: facts.updated_at.rfc3339(),
+            expiration_time: view
+                .expires_at
+                .map_or(NEVER.to_owned(), |end| end.rfc3339()),
+            metadata: facts.metadata.clone(),
+            cidr_list: shown_ranges(&facts.cidr_list),
+            token_bound_cidrs: shown_ranges(&facts.token_bound_cidrs),
+        }
+    }
 }
 
 fn shown_ranges(ranges: &[IpNet]) -> Vec<String> {

@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use lessor_model::{id, weak};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     api::{
         Outcome,
         answer::Answer,
-        endpoint::{Endpoint, Field, Handler, at, delete, does, field, list, read, verb, write},
+        endpoint::{
+            Endpoint, Field, Handler, MISSING, at, delete, does, field,
+            gives::{Gives, data},
+            list, read, verb, write,
+        },
         error::ApiError,
         fields::Fields,
         operation::{ALL, Operation},
@@ -56,8 +62,11 @@ const CONFIG: &[Field] = &[
     field::truth("namespace_in_state", "Taken, and means nothing."),
 ];
 const ROLE: &[Field] = &[
-    field::text("role_type", "jwt. Required."),
-    field::text("user_claim", "The claim that names who logs in. Required."),
+    field::text("role_type", "jwt.").required(),
+    field::text(
+        "user_claim",
+        "The claim that names who logs in; a new role must have it.",
+    ),
     field::truth(
         "user_claim_json_pointer",
         "Whether user_claim is a JSON pointer.",
@@ -104,13 +113,15 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         &[Operation::Write],
         "Gives a token.",
         &[
-            field::secret("jwt", "The signed token. Required."),
+            field::secret("jwt", "The signed token.").required(),
             field::text("role", "The role; left out: the default_role."),
         ],
         Handler::Login,
-    )]),
+    ).gives(&[Gives::Token])]),
     at("config", "Whose signed tokens are taken.").on(&[
-        read("Shows it.", &[], does!(call => show_config(call.engine, call.login()?))),
+        read("Shows it.", &[], does!(call => show_config(call.engine, call.login()?)))
+            .gives(&[data::<ShownConfig>()])
+            .refuses(&[MISSING]),
         write(
             "Writes it.",
             CONFIG,
@@ -126,7 +137,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             "Shows it.",
             &[],
             does!(call => show_role(call.engine, call.login()?, call.at("role_name")?).await),
-        ),
+        ).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
         write(
             "Writes it; what is not named stays.",
             ROLE,
@@ -153,10 +164,82 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
     )]),
 ];
 
+/// A config as Vault shows one: every field, also those that cannot be set.
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(rename = "JwtConfig")]
+struct ShownConfig {
+    /// An issuer that tells where its keys are.
+    oidc_discovery_url: String,
+    /// Certificates that the issuer is trusted by.
+    oidc_discovery_ca_pem: String,
+    /// Empty.
+    oidc_client_id: &'static str,
+    /// Empty.
+    oidc_response_mode: &'static str,
+    /// Empty.
+    oidc_response_types: [String; 0],
+    /// The role of a login that names none.
+    default_role: String,
+    /// Public keys, as PEM, that tokens are checked with.
+    jwt_validation_pubkeys: Vec<String>,
+    /// Algorithms that are taken; empty: RS256 and ES256.
+    jwt_supported_algs: Vec<String>,
+    /// Where such keys are fetched from.
+    jwks_url: String,
+    /// Certificates that this place is trusted by.
+    jwks_ca_pem: String,
+    /// The iss that tokens must have.
+    bound_issuer: String,
+    /// Empty.
+    provider_config: BTreeMap<String, String>,
+    /// True.
+    namespace_in_state: bool,
+}
+
+/// A role.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JwtRole")]
+struct ShownRole {
+    /// jwt
+    role_type: &'static str,
+    /// The claim that names who logs in.
+    user_claim: String,
+    /// Whether user_claim is a JSON pointer.
+    user_claim_json_pointer: bool,
+    /// The aud of which a token must have one.
+    bound_audiences: Vec<String>,
+    /// The sub that a token must have.
+    bound_subject: String,
+    /// Claims that a token must have, each with its values.
+    bound_claims: Map<String, Value>,
+    /// string, or glob where * stands for anything.
+    bound_claims_type: &'static str,
+    /// Claims that stand in the metadata, each with its name there.
+    claim_mappings: BTreeMap<String, String>,
+    /// Kept, and means nothing.
+    groups_claim: String,
+    /// Seconds that clocks may differ; below 0: none.
+    clock_skew_leeway: i64,
+    /// Seconds after its exp that a token is taken; below 0: none.
+    expiration_leeway: i64,
+    /// Seconds before its nbf that a token is taken; below 0: none.
+    not_before_leeway: i64,
+    /// Kept, and means nothing.
+    allowed_redirect_uris: Vec<String>,
+    /// Empty.
+    oidc_scopes: [String; 0],
+    /// False.
+    verbose_oidc_logging: bool,
+    /// 0
+    max_age: u64,
+    #[serde(flatten)]
+    token: token_parameters::Shown,
+}
+
 fn show_config(engine: &Engine, mount: &LoginMount) -> Outcome {
     let config = engine.logins.jwts().config(mount)?;
     let config = config.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::data(shown_config(&config)))
+    Ok(Answer::data(ShownConfig::of(&config)))
 }
 
 async fn write_config(engine: &Engine, mount: &LoginMount, mut fields: Fields) -> Outcome {
@@ -169,7 +252,7 @@ async fn write_config(engine: &Engine, mount: &LoginMount, mut fields: Fields) -
 async fn show_role(engine: &Engine, mount: &LoginMount, name: &str) -> Outcome {
     let role = engine.logins.jwts().find(mount, name).await?;
     let role = role.ok_or_else(ApiError::nothing_here)?;
-    Ok(Answer::data(shown_role(&role).into()))
+    Ok(Answer::data(ShownRole::of(&role)))
 }
 
 async fn write_role(engine: &Engine, mount: &LoginMount, name: &str, fields: Fields) -> Outcome {
@@ -252,38 +335,31 @@ fn take_config(mut fields: Fields) -> Result<JwtConfig, ApiError> {
     })
 }
 
-/// A config as Vault shows one: every field, also those that cannot be set.
-fn shown_config(config: &JwtConfig) -> Value {
-    let mut shown = json!({
-        "oidc_discovery_url": "",
-        "oidc_discovery_ca_pem": "",
-        "oidc_client_id": "",
-        "oidc_response_mode": "",
-        "oidc_response_types": [],
-        "default_role": config.default_role,
-        "jwt_validation_pubkeys": [],
-        "jwt_supported_algs": config.supported_algorithms,
-        "jwks_url": "",
-        "jwks_ca_pem": "",
-        "bound_issuer": config.bound_issuer,
-        "provider_config": {},
-        "namespace_in_state": true,
-    });
-    let known = match &config.source {
-        KeySource::Keys(pems) => vec![("jwt_validation_pubkeys", json!(pems))],
-        KeySource::Url(url) => vec![
-            (url.field(), json!(url.url)),
-            (url.ca_field(), json!(url.ca_pem)),
-        ],
-    };
-    if let Value::Object(fields) = &mut shown {
-        fields.extend(
-            known
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+impl ShownConfig {
+    fn of(config: &JwtConfig) -> Self {
+        let mut shown = Self {
+            default_role: config.default_role.clone(),
+            jwt_supported_algs: config.supported_algorithms.clone(),
+            bound_issuer: config.bound_issuer.clone(),
+            namespace_in_state: true,
+            ..Self::default()
+        };
+        match &config.source {
+            KeySource::Keys(pems) => shown.jwt_validation_pubkeys.clone_from(pems),
+            KeySource::Url(from) => {
+                let (url, ca) = match from.discovery {
+                    true => (
+                        &mut shown.oidc_discovery_url,
+                        &mut shown.oidc_discovery_ca_pem,
+                    ),
+                    false => (&mut shown.jwks_url, &mut shown.jwks_ca_pem),
+                };
+                url.clone_from(&from.url);
+                ca.clone_from(&from.ca_pem);
+            }
+        }
+        shown
     }
-    shown
 }
 
 fn take_role(mut fields: Fields, mut former: JwtRole) -> Result<JwtRole, ApiError> {
@@ -385,41 +461,37 @@ fn take_leeway(fields: &mut Fields, name: &'static str) -> Result<Option<Leeway>
     Ok(seconds.map(|seconds| Leeway(seconds.saturating_mul(sign))))
 }
 
-fn shown_role(role: &JwtRole) -> Map<String, Value> {
-    let kind = match role.bound_claims_glob {
-        true => "glob",
-        false => "string",
-    };
-    let mut shown = Map::new();
-    for (name, value) in [
-        ("role_type", json!("jwt")),
-        ("user_claim", json!(role.user_claim)),
-        (
-            "user_claim_json_pointer",
-            json!(role.user_claim_json_pointer),
-        ),
-        ("bound_audiences", json!(role.bound_audiences)),
-        ("bound_subject", json!(role.bound_subject)),
-        ("bound_claims", json!(role.bound_claims)),
-        ("bound_claims_type", json!(kind)),
-        ("claim_mappings", json!(role.claim_mappings)),
-        ("groups_claim", json!(role.groups_claim)),
-        ("clock_skew_leeway", json!(role.clock_skew_leeway.0)),
-        ("expiration_leeway", json!(role.expiration_leeway.0)),
-        ("not_before_leeway", json!(role.not_before_leeway.0)),
-        ("allowed_redirect_uris", json!(role.allowed_redirect_uris)),
-        ("oidc_scopes", json!([])),
-        ("verbose_oidc_logging", json!(false)),
-        ("max_age", json!(0)),
-    ] {
-        shown.insert(name.to_owned(), value);
+impl ShownRole {
+    fn of(role: &JwtRole) -> Self {
+        Self {
+            role_type: "jwt",
+            user_claim: role.user_claim.clone(),
+            user_claim_json_pointer: role.user_claim_json_pointer,
+            bound_audiences: role.bound_audiences.clone(),
+            bound_subject: role.bound_subject.clone(),
+            bound_claims: role.bound_claims.clone(),
+            bound_claims_type: match role.bound_claims_glob {
+                true => "glob",
+                false => "string",
+            },
+            claim_mappings: role.claim_mappings.clone(),
+            groups_claim: role.groups_claim.clone(),
+            clock_skew_leeway: role.clock_skew_leeway.0,
+            expiration_leeway: role.expiration_leeway.0,
+            not_before_leeway: role.not_before_leeway.0,
+            allowed_redirect_uris: role.allowed_redirect_uris.clone(),
+            oidc_scopes: [],
+            verbose_oidc_logging: false,
+            max_age: 0,
+            token: token_parameters::Shown::of(&role.token),
+        }
     }
-    token_parameters::show(&role.token, &mut shown);
-    shown
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::api::fields::Notices;
 

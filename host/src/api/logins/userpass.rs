@@ -1,13 +1,18 @@
 //! `auth/<path>/users/…` of a userpass login method.
 
 use lessor_model::{secret::Secret, token::TokenParameters};
-use serde_json::Map;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
     api::{
         Outcome,
         answer::Answer,
-        endpoint::{self, Endpoint, Field, Handler, at, delete, does, field, list, read, verb},
+        endpoint::{
+            self, Endpoint, Field, Handler, MISSING, at, delete, does, field,
+            gives::{Gives, data},
+            list, read, verb,
+        },
         error::ApiError,
         fields::Fields,
         operation::Operation,
@@ -45,15 +50,17 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
     at("login/~:username", "Logs in.").on(&[verb(
         &[Operation::Write],
         "Gives a token.",
-        &[field::secret("password", "The password. Required.")],
+        &[field::secret("password", "The password.").required()],
         Handler::Login,
-    )]),
+    ).gives(&[Gives::Token])]),
     at("users", "The users.").on(&[list(
         "Lists them.",
         does!(call => Answer::list(call.engine.logins.users().names(call.login()?).await?)),
     )]),
     at("users/~:username", "A user.").exists(super::has_entry).on(&[
-        read("Shows it.", &[], does!(call => show(call.engine, call.login()?, call.at("username")?).await)),
+        read("Shows it.", &[], does!(call => show(call.engine, call.login()?, call.at("username")?).await))
+            .gives(&[data::<User>()])
+            .refuses(&[MISSING]),
         endpoint::write(
             "Writes it; what is not named stays.",
             PASSWORD,
@@ -74,22 +81,29 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         does!(call => {
             write_password(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await
         }),
-    )]),
+    ).refuses(&[MISSING])]),
     at("users/~:username/policies", "The policies of a user.").on(&[endpoint::write(
         "Replaces them.",
         POLICIES,
         does!(call => {
             write_policies(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await
         }),
-    )]),
+    ).refuses(&[MISSING])]),
 ];
+
+/// A user.
+#[derive(Serialize, JsonSchema)]
+struct User {
+    #[serde(flatten)]
+    token: token_parameters::Shown,
+}
 
 async fn show(engine: &Engine, mount: &LoginMount, name: &str) -> Outcome {
     let user = engine.logins.users().find(mount, name).await?;
     let user = user.ok_or_else(ApiError::nothing_here)?;
-    let mut shown = Map::new();
-    token_parameters::show(&user.token, &mut shown);
-    Ok(Answer::data(shown.into()))
+    Ok(Answer::data(User {
+        token: token_parameters::Shown::of(&user.token),
+    }))
 }
 
 async fn write_password(
