@@ -15,7 +15,7 @@ use lessor::policy::{Acl, Capability, Policy, Question};
 use lessor_model::{
     clock::{Clock, Timestamp},
     id::{ConnectionId, Digest, OperationId},
-    mount::Tune,
+    mount::{Kind, Tune},
     provider::Requester,
     role::HostFields,
     schema::Checker,
@@ -53,6 +53,7 @@ impl Shop {
         let runtime = Runtime::new().expect("a runtime");
         let now = Clock::system().now();
         let mount = NewMount {
+            kind: Kind::Provider,
             path: "bench".parse().expect("a path"),
             known_as: "bench".into(),
             accessor: "bench_1".into(),
@@ -65,6 +66,7 @@ impl Shop {
         };
         let (mount_id, connection, role_id) = runtime.block_on(async {
             let (mount_id, connection) = storage.record_mount(mount).await.expect("a mount");
+            let connection = connection.expect("a connection");
             let name: lessor_model::id::RoleName = "app".parse().expect("a name");
             let new = NewRole {
                 mount_id,

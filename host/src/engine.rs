@@ -141,13 +141,13 @@ impl Engine {
             Arc::clone(&nudge),
             rules,
         ));
-        let logins = Logins::open_all(
+        let logins = Logins::new(
             storage.clone(),
             keyring.clone(),
             clock.clone(),
             Arc::clone(&tokens),
+            Arc::clone(&mounts),
         );
-        let logins = logins.await.map_err(EngineError::Logins)?;
         let first_token = Arc::new(FirstToken::open(storage.clone()).await?);
         let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
         let rotations = Arc::new(Rotations::new(
@@ -304,9 +304,6 @@ pub enum EngineError {
     /// No mounts.
     #[error("the mounts could not be read")]
     Mounts(#[source] Refusal),
-    /// No login methods.
-    #[error("the login methods could not be read")]
-    Logins(#[source] Refusal),
     /// The storage fails.
     #[error("the first token could not be looked for")]
     FirstToken(#[from] StorageError),

@@ -10,20 +10,16 @@
 //! themselves are [`token`](crate::token)'s.
 
 mod approle;
+mod backend;
 mod entries;
 mod jwt;
 mod method;
-mod mount;
 mod nobodies;
 mod pace;
 mod table;
 mod userpass;
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use lessor_model::{
     clock::Clock,
@@ -43,14 +39,20 @@ pub use self::{
     approle::{AppRole, AppRoles, NewSecretId, SecretIdView},
     jwt::{JwtConfig, JwtRole, Jwts, KeySource, KeyUrl, Leeway},
     method::{Attempt, Claims, Form, Method, Rejection, Standing},
-    mount::LoginMount,
     userpass::{NewPassword, User, Users},
 };
-use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
-use crate::token::{Granted, Login, Terms, Token, Tokens};
+use self::{backend::LoginMethods, entries::Entries, nobodies::Nobodies, pace::Pace};
+pub use crate::mount::LoginMount;
+use crate::{
+    mount::Mounts,
+    token::{Granted, Login, Terms, Token, Tokens},
+};
 
 /// Where tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
+
+/// The kind of mounts that login methods are, by name.
+const LOGIN: &str = lessor_model::mount::Kind::Login(Kind::Jwt).as_str();
 
 /// Under which name failures of names that do not exist are written, all of them: no
 /// role or user has it.
@@ -65,49 +67,53 @@ pub struct Logins {
     tokens: Arc<Tokens>,
     approles: AppRoles,
     users: Users,
-    jwts: Jwts,
+    jwts: Arc<Jwts>,
     nobodies: Nobodies,
     /// Of what those failed.
     pace: Pace,
-    /// Replaced as a whole on every change.
-    table: RwLock<Arc<Vec<Arc<LoginMount>>>>,
-    /// Held from reading the rows to replacing the table, so that an older
-    /// reading never replaces a newer one.
-    rereading: tokio::sync::Mutex<()>,
+    mounts: Arc<Mounts>,
 }
 
 impl Logins {
-    /// Reads the login methods.
-    ///
-    /// # Errors
-    /// Where storage fails.
-    pub async fn open_all(
+    /// Login methods over the mounts, which can be enabled, tuned and disabled from now on.
+    pub fn new(
         storage: Storage,
         keyring: Keyring,
         clock: Clock,
         tokens: Arc<Tokens>,
-    ) -> Result<Self, Refusal> {
+        mounts: Arc<Mounts>,
+    ) -> Self {
         let entries = Entries::new(storage.clone(), keyring.clone(), clock.clone());
-        let logins = Self {
+        let jwts = Jwts::new(
+            entries.clone(),
+            storage.clone(),
+            keyring.clone(),
+            clock.clone(),
+        );
+        let jwts = Arc::new(jwts);
+        let methods = LoginMethods {
+            storage: storage.clone(),
+            tokens: Arc::clone(&tokens),
+            jwts: Arc::clone(&jwts),
+        };
+        mounts.offer(LOGIN, Arc::new(methods));
+        Self {
             approles: AppRoles::new(
                 entries.clone(),
                 storage.clone(),
                 keyring.clone(),
                 clock.clone(),
             ),
-            users: Users::new(entries.clone()),
-            jwts: Jwts::new(entries, storage.clone(), keyring.clone(), clock.clone()),
+            users: Users::new(entries),
+            jwts,
             nobodies: Nobodies::default(),
             pace: Pace::default(),
             storage,
             keyring,
             clock,
             tokens,
-            table: RwLock::default(),
-            rereading: tokio::sync::Mutex::default(),
-        };
-        logins.reread().await?;
-        Ok(logins)
+            mounts,
+        }
     }
 
     /// Whether a login method has a role or user of a name.
@@ -123,7 +129,7 @@ impl Logins {
     /// many segments the path of that has.
     pub fn kind_at(&self, path: &str) -> Option<(Kind, usize)> {
         let (mount, _) = self.resolve(path)?;
-        Some((mount.spec.kind, mount.path().as_str().split('/').count()))
+        Some((mount.kind, mount.path().as_str().split('/').count()))
     }
 
     /// AppRole's roles and secret ids.
@@ -152,7 +158,7 @@ impl Logins {
         proof_required: bool,
     ) -> Result<Vec<String>, Refusal> {
         let warnings = self.jwts.configure(mount, config, proof_required).await?;
-        self.reread().await?;
+        self.mounts.reread().await?;
         let path = mount.path().clone();
         Event::LoginConfigured { path }.record();
         Ok(warnings)
@@ -189,7 +195,7 @@ impl Logins {
             form: Form::new(fields),
             peer,
         };
-        let method = self.method(mount.spec.kind);
+        let method = self.method(mount.kind);
         let counted = method
             .counted_name(&attempt)
             .filter(|_| !mount.spec.tune.lockout.disabled);
@@ -258,7 +264,7 @@ impl Logins {
         let mount = table.iter().find(|mount| mount.spec.uuid == origin.mount);
         let mount =
             mount.ok_or_else(|| over("the login method that gave the token is gone".into()))?;
-        let (kind, path) = (mount.spec.kind, mount.path());
+        let (kind, path) = (mount.kind, mount.path());
         let who = || {
             let name = suggest::shown(&origin.name);
             format!("{} {name:?} of auth/{path}", kind.noun())
@@ -333,7 +339,7 @@ impl Logins {
         match kind {
             Kind::AppRole => &self.approles,
             Kind::Userpass => &self.users,
-            Kind::Jwt => &self.jwts,
+            Kind::Jwt => &*self.jwts,
         }
     }
 
@@ -348,7 +354,7 @@ impl Logins {
         let is_locked = lockout.is_locked(failures.as_ref(), now);
         if is_locked || self.nobodies.is_locked(mount.id, name, lockout, now) {
             // Asked of both, so that both take as long.
-            let is_known = self.method(mount.spec.kind).is_known(mount, name).await?;
+            let is_known = self.method(mount.kind).is_known(mount, name).await?;
             if is_locked || !is_known {
                 return Err(Refusal::Denied);
             }

@@ -1,15 +1,19 @@
-//! Mounts: a provider at a path, with what the host grants it.
+//! Mounts: a provider at a path, with what the host grants it, or a login method.
 //!
 //! What a call needs is collected here: the grants of its mount, and of one of the mount's
 //! connections the root credential in use (still sealed) and a call slot. Leases and
 //! rotations share the [`Mount`] and [`Connection`] that they get from [`Mounts`].
 
 mod authorities;
+mod backend;
+mod changes;
 mod choice;
 mod connection;
+mod login;
 mod loopback;
 mod moves;
 mod neighbours;
+mod provider;
 mod table;
 
 use std::{sync::Arc, time::Duration};
@@ -18,21 +22,24 @@ use lessor_model::{
     clock::Timestamp,
     grants::Grants,
     id::{ConnectionId, MountPath, OperationId},
+    mount::Kind,
     refusal::Refusal,
     secret::Secret,
 };
 use lessor_store::{FormerPath, NewMount};
 use rustls_pki_types::CertificateDer;
 
-pub(crate) use self::{
-    choice::{Choice, Chosen, show as show_choice},
-    loopback::endpoints,
-};
 pub use self::{
+    backend::{Backend, Parts, Stillness},
     connection::{Connection, Root, RotationTurn},
+    login::LoginMount,
     moves::Move,
     neighbours::{Neighbour, account_of},
     table::{MountSpec, MountView, Mounts},
+};
+pub(crate) use self::{
+    choice::{Choice, Chosen, show as show_choice},
+    loopback::endpoints,
 };
 
 /// A mount in use.
@@ -40,6 +47,8 @@ pub use self::{
 pub struct Mount {
     /// Names it in storage.
     pub id: i64,
+    /// The number that stands in what it seals.
+    pub sealed_as: i64,
     /// False once unmounted: then it only revokes.
     pub live: bool,
     /// Since when what comes by time waits for the operator, in a restored copy.
@@ -54,7 +63,12 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// The path.
+    /// Whether it is one of a provider, which leases credentials.
+    pub fn leases(&self) -> bool {
+        self.spec.kind == Kind::Provider
+    }
+
+    /// The path, without what stands before those of its kind.
     pub fn path(&self) -> &MountPath {
         &self.spec.path
     }

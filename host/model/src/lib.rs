@@ -17,8 +17,9 @@
 //! | [`refusal`] | what an engine tells its caller |
 //! | [`host_fields`], [`vault_settings`] | the host's own fields in documents of providers; what Vault's clients set beyond what an engine reads |
 //! | [`addresses`], [`life`], [`lockout`] | from where something may be used; how long a token lives; names that fail to log in |
-//! | [`mount`], [`token`] | what an operator sets on a mount; how a token is kept, and what is said of it |
-//! | [`login`], [`role`] | kinds of logins, and how they are tuned; the host's part of a role |
+//! | [`login`], [`token`] | kinds of logins; how a token is kept, and what is said of it |
+//! | [`mount`] | what may be mounted, and what an operator sets there |
+//! | [`role`] | the host's part of a role, and the lengths of its leases |
 
 pub mod addresses;
 pub mod clock;

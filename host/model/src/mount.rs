@@ -1,12 +1,77 @@
-//! What an operator sets on a mount, checked before it is stored.
+//! What may be mounted at a path, and what an operator sets there, checked before it is
+//! stored.
 
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use super::vault_settings::VaultSettings;
-use crate::{grants::Grants, lifetime::Length, pem, refusal::Refusal};
+use super::{
+    life::SYSTEM_TTL, lockout::Lockout, login, token::RoleTokenKind, vault_settings::VaultSettings,
+};
+use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal};
+
+/// What is mounted at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A provider: it makes credentials upstream.
+    Provider,
+    /// A login method: it gives tokens.
+    Login(login::Kind),
+}
+
+/// What stands before the path of a login method.
+const BEFORE_LOGINS: &str = "auth/";
+
+impl Kind {
+    /// The name in storage; what of it runs is told by the name of its plugin.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Login(_) => "login",
+        }
+    }
+
+    /// Reads the name, with that of the plugin.
+    pub fn parse(text: &str, plugin: &str) -> Option<Self> {
+        match text {
+            "provider" => Some(Self::Provider),
+            "login" => login::Kind::parse(plugin).map(Self::Login),
+            _ => None,
+        }
+    }
+
+    /// What such a mount is called, for people.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Provider => "mount",
+            Self::Login(_) => "login method",
+        }
+    }
+
+    /// Whether two have their paths in one place: a provider's and a login method's never
+    /// meet.
+    pub fn is_beside(self, other: Self) -> bool {
+        self.prefix() == other.prefix()
+    }
+
+    /// The whole path of such a mount, as it stands behind `/v1/`.
+    pub fn whole_path(self, path: &MountPath) -> String {
+        format!("{}{path}", self.prefix())
+    }
+
+    /// A whole path, without what stands before the paths of such mounts.
+    pub fn own_path(self, whole: &str) -> Option<&str> {
+        whole.strip_prefix(self.prefix())
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Provider => "",
+            Self::Login(_) => BEFORE_LOGINS,
+        }
+    }
+}
 
 /// Vault's default for both TTLs, 32 days.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3600);
@@ -23,17 +88,19 @@ const SHORTEST_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// this many sandboxes and no more.
 const DEFAULT_CONCURRENCY: u32 = 64;
 
-/// What an operator sets on a mount.
+/// What an operator sets on a mount, of whichever kind. What a kind makes no use of has
+/// its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Tune {
-    /// Length of a lease that asks for none.
+    /// Length of a lease that asks for none, or of a token whose role says nothing; of a
+    /// login method, 0: the system's.
     #[serde(with = "seconds")]
     pub default_lease_ttl: Duration,
-    /// Longest length of a lease; never: what a role says.
+    /// Longest length of a lease, or of a token; never: what a role says. Of a login
+    /// method, 0: the system's.
     pub max_lease_ttl: Length,
     /// Whether leases end with their role, where its removal does not say.
-    #[serde(default)]
     pub revoke_leases_with_role: bool,
     /// Where the provider may connect to: `scheme://host[:port]`.
     pub allowed_hosts: Vec<String>,
@@ -47,16 +114,20 @@ pub struct Tune {
     #[serde(with = "seconds")]
     pub timeout: Duration,
     /// Limit of a task, and of the call that one makes.
-    #[serde(with = "seconds", default = "default_task_timeout")]
+    #[serde(with = "seconds")]
     pub task_timeout: Duration,
+    /// The kind of a login method's tokens, where the role leaves that open.
+    #[serde(skip_serializing_if = "is_default")]
+    pub token_type: RoleTokenKind,
+    /// Lock-out of names that fail to log in.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lockout: Lockout,
     /// What Vault's clients set beyond that.
-    #[serde(default)]
     pub vault: VaultSettings,
 }
 
-/// For mounts stored before there were tasks, too.
-fn default_task_timeout() -> Duration {
-    DEFAULT_TASK_TIMEOUT
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Tune {
@@ -71,17 +142,65 @@ impl Default for Tune {
             max_concurrency: DEFAULT_CONCURRENCY,
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
+            token_type: RoleTokenKind::default(),
+            lockout: Lockout::default(),
             vault: VaultSettings::default(),
         }
     }
 }
 
 impl Tune {
-    /// Refuses values that cannot work, naming the field.
+    /// What a mount of a kind has of which nothing was set.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Provider => Self::default(),
+            Kind::Login(_) => Self {
+                default_lease_ttl: Duration::ZERO,
+                max_lease_ttl: Length::For(Duration::ZERO),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// Refuses values that cannot work for a kind of mount, naming the field.
     ///
     /// # Errors
     /// One sentence.
-    pub fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self, kind: Kind) -> Result<(), Refusal> {
+        match kind {
+            Kind::Provider => self.check_provider(),
+            Kind::Login(_) => self.check_login(),
+        }
+    }
+
+    /// Longest life of a login method's tokens, as it counts.
+    pub fn longest(&self) -> Duration {
+        match self.max_lease_ttl {
+            Length::For(Duration::ZERO) | Length::Never => SYSTEM_TTL,
+            Length::For(longest) => longest.min(SYSTEM_TTL),
+        }
+    }
+
+    /// Length of a login method's token whose role says nothing, as it counts.
+    pub fn usual(&self) -> Duration {
+        match self.default_lease_ttl {
+            Duration::ZERO => self.longest(),
+            usual => usual.min(self.longest()),
+        }
+    }
+
+    fn check_login(&self) -> Result<(), Refusal> {
+        if self.default_lease_ttl > self.longest() {
+            return Err(Refusal::Invalid(format!(
+                "default_lease_ttl ({} s) must not be longer than max_lease_ttl ({} s)",
+                self.default_lease_ttl.as_secs(),
+                self.longest().as_secs()
+            )));
+        }
+        self.lockout.check()
+    }
+
+    fn check_provider(&self) -> Result<(), Refusal> {
         let refuse = |sentence: String| Err(Refusal::Invalid(sentence));
         let default = Length::For(self.default_lease_ttl);
         if self.max_lease_ttl == Length::For(Duration::ZERO) {
@@ -130,6 +249,16 @@ pub struct TunePatch {
     pub timeout: Option<Duration>,
     /// See [`Tune`].
     pub task_timeout: Option<Duration>,
+    /// See [`Tune`].
+    pub token_type: Option<RoleTokenKind>,
+    /// See [`Lockout`].
+    pub lockout_threshold: Option<u32>,
+    /// See [`Lockout`].
+    pub lockout_duration: Option<Duration>,
+    /// See [`Lockout`].
+    pub lockout_counter_reset: Option<Duration>,
+    /// See [`Lockout`].
+    pub lockout_disabled: Option<bool>,
     /// Those to be changed; empty: not set any more.
     pub vault: VaultSettings,
     /// For people.
@@ -139,8 +268,69 @@ pub struct TunePatch {
 }
 
 impl TunePatch {
+    /// `former` with these changes, as a kind of mount has it.
+    ///
+    /// # Errors
+    /// One sentence, where that cannot work.
+    pub fn applied_to(&self, kind: Kind, former: &Tune) -> Result<Tune, Refusal> {
+        if let Kind::Login(login) = kind
+            && self.concerns_lockout()
+            && !login.locks_out()
+        {
+            return Err(Refusal::Invalid(format!(
+                "user_lockout_config is for approle and userpass: logins of {} are not counted",
+                login.as_str()
+            )));
+        }
+        let (default_lease_ttl, max_lease_ttl) = match kind {
+            Kind::Provider => self.lifetimes(former),
+            Kind::Login(_) => (
+                self.default_lease_ttl.unwrap_or(former.default_lease_ttl),
+                self.max_lease_ttl.map_or(former.max_lease_ttl, |max| {
+                    max.unwrap_or(Length::For(Duration::ZERO))
+                }),
+            ),
+        };
+        let (named, lockout) = (self.clone(), former.lockout);
+        let tune = Tune {
+            default_lease_ttl,
+            max_lease_ttl,
+            revoke_leases_with_role: named
+                .revoke_leases_with_role
+                .unwrap_or(former.revoke_leases_with_role),
+            allowed_hosts: named
+                .allowed_hosts
+                .unwrap_or_else(|| former.allowed_hosts.clone()),
+            extra_roots: named
+                .extra_roots
+                .unwrap_or_else(|| former.extra_roots.clone()),
+            max_leases: named.max_leases.unwrap_or(former.max_leases),
+            max_concurrency: named.max_concurrency.unwrap_or(former.max_concurrency),
+            timeout: named.timeout.unwrap_or(former.timeout),
+            task_timeout: named.task_timeout.unwrap_or(former.task_timeout),
+            token_type: named.token_type.unwrap_or(former.token_type),
+            lockout: Lockout {
+                threshold: named.lockout_threshold.unwrap_or(lockout.threshold),
+                duration: named.lockout_duration.unwrap_or(lockout.duration),
+                counter_reset: named.lockout_counter_reset.unwrap_or(lockout.counter_reset),
+                disabled: named.lockout_disabled.unwrap_or(lockout.disabled),
+            },
+            vault: former.vault.changed(&named.vault),
+        };
+        tune.check(kind)?;
+        Ok(tune)
+    }
+
+    /// Whether it says anything of lock-out.
+    fn concerns_lockout(&self) -> bool {
+        self.lockout_threshold.is_some()
+            || self.lockout_duration.is_some()
+            || self.lockout_counter_reset.is_some()
+            || self.lockout_disabled.is_some()
+    }
+
     /// The lengths of leases that the patch comes to: the default and the longest.
-    pub fn lifetimes(&self, former: &Tune) -> (Duration, Length) {
+    fn lifetimes(&self, former: &Tune) -> (Duration, Length) {
         let max = match self.max_lease_ttl {
             None => former.max_lease_ttl,
             Some(None) => Length::For(DEFAULT_TTL),
@@ -295,10 +485,50 @@ mod tests {
         ];
         for (tune, field) in cases {
             assert!(
-                tune.check().unwrap_err().to_string().contains(field),
+                tune.check(Kind::Provider)
+                    .unwrap_err()
+                    .to_string()
+                    .contains(field),
                 "{field}"
             );
         }
-        assert!(Tune::default().check().is_ok());
+        assert!(Tune::default().check(Kind::Provider).is_ok());
+    }
+
+    #[test]
+    fn a_login_methods_spans_of_zero_are_the_systems() {
+        const KIND: Kind = Kind::Login(login::Kind::Userpass);
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        for (default, max, usual, longest, fits) in [
+            (0, 0, 768, 768, true),
+            (1, 0, 1, 768, true),
+            (0, 2, 2, 2, true),
+            (1, 2, 1, 2, true),
+            (3, 2, 2, 2, false),
+            (0, 9999, 768, 768, true),
+            (769, 0, 768, 768, false),
+        ] {
+            let tune = Tune {
+                default_lease_ttl: hours(default),
+                max_lease_ttl: Length::For(hours(max)),
+                ..Tune::of(KIND)
+            };
+            assert_eq!(tune.usual(), hours(usual), "{default} {max}");
+            assert_eq!(tune.longest(), hours(longest), "{default} {max}");
+            assert_eq!(tune.check(KIND).is_ok(), fits, "{default} {max}");
+        }
+    }
+
+    #[test]
+    fn a_mounts_whole_path_says_what_it_is() {
+        let path: MountPath = "team/db".parse().unwrap();
+        for (kind, whole) in [
+            (Kind::Provider, "team/db"),
+            (Kind::Login(login::Kind::Jwt), "auth/team/db"),
+        ] {
+            assert_eq!(kind.whole_path(&path), whole);
+            assert_eq!(kind.own_path(whole), Some("team/db"));
+        }
+        assert_eq!(Kind::Login(login::Kind::Jwt).own_path("team/db"), None);
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {
     let text = match &target.place {
         Place::Provider { mount, rest } => of_mount(engine, mount, rest, target).await,
         Place::Login { mount, rest } if rest.is_empty() => {
-            let kind = mount.spec.kind;
+            let kind = mount.kind;
             let what = match kind {
                 Kind::AppRole => "Logins by a role id and a secret id. For machines.",
                 Kind::Userpass => "Logins by a name and a password. For people.",

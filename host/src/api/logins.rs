@@ -10,8 +10,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use lessor_model::{
     id::MountPath,
+    lifetime::Length,
     lockout::Lockout,
-    login::{Kind, LoginTune, LoginTunePatch},
+    login::Kind,
+    mount::{self, Tune, TunePatch},
     refusal::Refusal,
     suggest,
     token::RoleTokenKind,
@@ -41,6 +43,9 @@ use crate::{
     login::{LoginMount, TOKEN_PATH},
     policy::Acl,
 };
+
+/// As what the settings of `auth/token` are shown, of which nothing can be set.
+const TOKENS: mount::Kind = mount::Kind::Login(Kind::AppRole);
 
 /// The settings of a login method that are its own.
 const TUNE: &[Field] = &[
@@ -373,7 +378,7 @@ pub(super) fn listed_to_strangers(engine: &Engine) -> BTreeMap<String, ListedMou
     listed
         .map(|mount| {
             let shown = ListedMount {
-                r#type: mount.spec.kind.as_str().to_owned(),
+                r#type: mount.kind.as_str().to_owned(),
                 description: mount.spec.description.clone(),
                 options: options(&mount.spec.tune.vault).unwrap_or_else(|| json!({})),
             };
@@ -402,7 +407,7 @@ pub(super) async fn enable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let known = Kind::parse(&kind).ok_or_else(|| unknown_kind(&kind))?;
     let mut patch = match within {
         Some(config) => take_patch(config)?,
-        None => LoginTunePatch::default(),
+        None => TunePatch::default(),
     };
     patch.vault = beside.changed(&patch.vault);
     let warnings = patch.vault.warnings();
@@ -430,7 +435,7 @@ pub(super) async fn disable(engine: &Engine, path: &str, ask: Ask) -> Outcome {
 
 /// `GET sys/auth/:path/tune`, with the spans that count where none was set.
 pub(super) fn show_tune(engine: &Engine, path: &str) -> Outcome {
-    let default = LoginTune::default();
+    let default = Tune::of(TOKENS);
     if path == TOKEN_PATH {
         return Ok(Answer::data_on_top(shown_tune(
             &default,
@@ -440,7 +445,7 @@ pub(super) fn show_tune(engine: &Engine, path: &str) -> Outcome {
     }
     let mount = engine.logins.open(&path.parse()?)?;
     let spec = &mount.spec;
-    let shown = shown_tune(&spec.tune, &spec.description, spec.kind.locks_out());
+    let shown = shown_tune(&spec.tune, &spec.description, mount.kind.locks_out());
     Ok(Answer::data_on_top(shown))
 }
 
@@ -490,12 +495,14 @@ pub(super) async fn unlock(engine: &Engine, accessor: &str, name: &str, ask: Ask
     Ok(Answer::done())
 }
 
-fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
-    let mut patch = LoginTunePatch {
+fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
+    let mut patch = TunePatch {
         default_lease_ttl: fields.duration("default_lease_ttl")?,
-        max_lease_ttl: fields.duration("max_lease_ttl")?,
+        max_lease_ttl: fields
+            .duration("max_lease_ttl")?
+            .map(|longest| Some(Length::For(longest))),
         description: fields.text("description")?,
-        ..LoginTunePatch::default()
+        ..TunePatch::default()
     };
     vault_settings::take(
         &mut fields,
@@ -539,7 +546,7 @@ fn take_patch(mut fields: Fields) -> Result<LoginTunePatch, ApiError> {
 fn take_lockout(
     fields: &mut Fields,
     [threshold, duration, reset, disable]: [&'static str; 4],
-    patch: &mut LoginTunePatch,
+    patch: &mut TunePatch,
 ) -> Result<(), ApiError> {
     if let Some(number) = fields.number(threshold)? {
         patch.lockout_threshold = Some(u32::try_from(number).unwrap_or(u32::MAX));
@@ -561,7 +568,7 @@ fn entry(mount: &LoginMount) -> LoginMethod {
     let beside = Beside::of(&spec.tune.vault, json!({}));
     let (accessor, uuid) = (spec.accessor.clone(), spec.uuid.clone());
     shown(
-        spec.kind.as_str(),
+        mount.kind.as_str(),
         (accessor, uuid),
         &spec.description,
         &spec.tune,
@@ -570,7 +577,7 @@ fn entry(mount: &LoginMount) -> LoginMethod {
 }
 
 fn token_entry(engine: &Engine) -> LoginMethod {
-    let tune = LoginTune::default();
+    let tune = Tune::of(TOKENS);
     let beside = Beside::of(&tune.vault, Value::Null);
     let description = "token based credentials";
     shown(
@@ -586,7 +593,7 @@ fn shown(
     kind: &'static str,
     (accessor, uuid): (String, String),
     description: &str,
-    tune: &LoginTune,
+    tune: &Tune,
     beside: Beside,
 ) -> LoginMethod {
     // Vault shows it where somebody has set it.
@@ -595,7 +602,10 @@ fn shown(
         accessor,
         config: LoginConfig {
             default_lease_ttl: tune.default_lease_ttl.as_secs(),
-            max_lease_ttl: tune.max_lease_ttl.as_secs(),
+            max_lease_ttl: match tune.max_lease_ttl {
+                Length::For(longest) => longest.as_secs(),
+                Length::Never => 0,
+            },
             token_type: tune.token_type.as_str(),
             within: Within::of(&tune.vault),
             user_lockout_config: sets_lockout.then(|| LockoutShown::of(&tune.lockout)),
@@ -611,7 +621,7 @@ fn shown(
     }
 }
 
-fn shown_tune(tune: &LoginTune, description: &str, locks_out: bool) -> LoginTuneShown {
+fn shown_tune(tune: &Tune, description: &str, locks_out: bool) -> LoginTuneShown {
     LoginTuneShown {
         default_lease_ttl: tune.usual().as_secs(),
         max_lease_ttl: tune.longest().as_secs(),

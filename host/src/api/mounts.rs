@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lessor_model::{
     id::{MountPath, OperationId},
     lifetime::Length,
-    mount::{Tune, TunePatch},
+    mount::{Kind, Tune, TunePatch},
     refusal::Refusal,
     vault_settings::VaultSettings,
 };
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     engine::Engine,
-    mount::{MountSpec, MountView, Move},
+    mount::{MountSpec, MountView},
     task::Draining,
 };
 
@@ -381,25 +381,12 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
     let vault = beside_it.changed(&patch.vault);
     let mut warnings = vault.warnings();
     patch.default_lease_ttl.get_or_insert_default();
-    let defaults = Tune::default();
-    let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(&defaults);
-    let tune = Tune {
-        default_lease_ttl,
-        max_lease_ttl,
-        revoke_leases_with_role: patch
-            .revoke_leases_with_role
-            .unwrap_or(defaults.revoke_leases_with_role),
-        allowed_hosts: patch.allowed_hosts.unwrap_or(defaults.allowed_hosts),
-        extra_roots: patch.extra_roots.unwrap_or(defaults.extra_roots),
-        max_leases: patch.max_leases.unwrap_or(defaults.max_leases),
-        max_concurrency: patch.max_concurrency.unwrap_or(defaults.max_concurrency),
-        timeout: patch.timeout.unwrap_or(defaults.timeout),
-        task_timeout: patch.task_timeout.unwrap_or(defaults.task_timeout),
-        vault,
-    };
+    patch.vault = vault;
+    let tune = patch.applied_to(Kind::Provider, &Tune::of(Kind::Provider))?;
     let version = beside.or(patch.plugin_version.filter(|version| !version.is_empty()));
     let description = patch.description.unwrap_or(description);
     let spec = MountSpec {
+        kind: Kind::Provider,
         path: path.clone(),
         plugin,
         version,
@@ -419,18 +406,7 @@ pub(super) async fn remount(engine: &Engine, ask: Ask) -> Outcome {
     fields.finish()?;
     let (from, to) = (from.trim_matches('/'), to.trim_matches('/'));
     let id = match (from.strip_prefix("auth/"), to.strip_prefix("auth/")) {
-        (Some(method), Some(new)) => {
-            let id = engine
-                .logins
-                .remount(&method.parse()?, &new.parse()?)
-                .await?;
-            engine.mounts.remember_move(Move {
-                id,
-                from: from.to_owned(),
-                to: to.to_owned(),
-            });
-            id
-        }
+        (Some(from), Some(to)) => engine.logins.remount(&from.parse()?, &to.parse()?).await?,
         (None, None) => engine.mounts.remount(&from.parse()?, &to.parse()?).await?,
         _ => {
             return Err(ApiError::bad_request(
@@ -536,6 +512,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         description: fields.text("description")?,
         plugin_version: fields.text("plugin_version")?,
         vault,
+        ..TunePatch::default()
     };
     fields.ignore(&IGNORED_WITHIN);
     fields.finish()?;

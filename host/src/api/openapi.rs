@@ -51,7 +51,7 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
     for mount in engine.logins.list().iter() {
         let at = format!("auth/{}", mount.path());
         if acl.reaches(&at) {
-            for endpoint in routes.endpoints(Shelf::Login(mount.spec.kind)) {
+            for endpoint in routes.endpoints(Shelf::Login(mount.kind)) {
                 document.add(&format!("{at}/"), endpoint, None);
             }
         }

@@ -192,5 +192,5 @@ pub(super) fn parse_name<T: Entry>(name: &str) -> Result<String, Refusal> {
 }
 
 fn context(mount: &LoginMount, name: &str) -> String {
-    format!("auth_entries/{}/{name}/document", mount.id)
+    format!("auth_entries/{}/{name}/document", mount.sealed_as)
 }

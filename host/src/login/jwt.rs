@@ -114,7 +114,7 @@ impl Jwts {
         let Some(sealed) = &mount.config else {
             return Ok(None);
         };
-        let plain = self.keyring.open(&context(mount.id), sealed)?;
+        let plain = self.keyring.open(&context(mount.sealed_as), sealed)?;
         serde_json::from_slice(plain.expose())
             .map(Some)
             .map_err(Refusal::internal)
@@ -141,7 +141,9 @@ impl Jwts {
         }
         let plain = serde_json::to_vec(&config).map_err(Refusal::internal)?;
         let plain = Secret::new(plain);
-        let sealed = self.keyring.seal(&context(mount.id), plain.expose())?;
+        let sealed = self
+            .keyring
+            .seal(&context(mount.sealed_as), plain.expose())?;
         let _open = mount.enter().await?;
         self.storage.replace_login_config(mount.id, sealed).await?;
         self.forget(mount.id);
@@ -272,6 +274,6 @@ impl Method for Jwts {
     }
 }
 
-fn context(mount_id: i64) -> String {
-    format!("auth_mounts/{mount_id}/config")
+fn context(sealed_as: i64) -> String {
+    format!("auth_mounts/{sealed_as}/config")
 }

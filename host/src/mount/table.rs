@@ -12,31 +12,29 @@ use lessor_model::{
     event::Event,
     grants::{Grants, beyond},
     id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId},
-    mount::{Tune, TunePatch},
+    mount::{Kind, Tune},
     provider::Scope,
-    random,
     refusal::Refusal,
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
-use lessor_store::{ConfigRow, ConnectionRow, MountRow, NewMount, Storage};
+use lessor_store::{ConfigRow, ConnectionRow, MountRow, Storage};
 use tokio::sync::Semaphore;
 
 use super::{
-    Connection, Mount, Move, Root, authorities::kept_roots, config_context,
-    loopback::loopback_endpoints, moves::Moves,
+    Connection, LoginMount, Mount, Move, Root, authorities::kept_roots, backend::Backend,
+    config_context, loopback::loopback_endpoints, moves::Moves, provider::Providers,
 };
-use crate::{
-    catalog::{Catalog, Plugin, Standing},
-    fault,
-};
+use crate::catalog::{Catalog, Plugin, Standing};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]
 pub struct MountSpec {
-    /// Where.
+    /// What it is.
+    pub kind: Kind,
+    /// Where, without what stands before the paths of its kind.
     pub path: MountPath,
-    /// Name of a pinned plugin.
+    /// Name of a pinned plugin; of a login method, its kind.
     pub plugin: String,
     /// Version of the pin; absent: follow the newest.
     pub version: Option<String>,
@@ -77,7 +75,7 @@ pub struct Mounts {
     pub(super) storage: Storage,
     keyring: Keyring,
     catalog: Arc<Catalog>,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// `--dev`: what a config names on loopback is granted.
     dev: bool,
     /// Replaced as a whole on every change.
@@ -86,14 +84,21 @@ pub struct Mounts {
     /// reading never replaces a newer one.
     rereading: tokio::sync::Mutex<()>,
     moves: Moves,
+    /// By the name of the kind.
+    backends: RwLock<HashMap<&'static str, Arc<dyn Backend>>>,
 }
 
-/// Mounts and their connections, by storage id.
+/// Mounts of every kind, and what belongs to one kind alone, by storage id.
 #[derive(Debug, Default)]
-struct Table {
-    mounts: HashMap<i64, Arc<Mount>>,
+pub(super) struct Table {
+    pub(super) mounts: HashMap<i64, Arc<Mount>>,
     connections: HashMap<ConnectionId, Arc<Connection>>,
+    /// By path.
+    logins: Arc<Vec<Arc<LoginMount>>>,
 }
+
+/// Where tokens themselves are made and asked about: no login method may be there.
+pub(super) const TOKENS: &str = "auth/token";
 
 impl Mounts {
     /// Reads the mounts.
@@ -116,7 +121,14 @@ impl Mounts {
             table: RwLock::default(),
             rereading: tokio::sync::Mutex::default(),
             moves: Moves::default(),
+            backends: RwLock::default(),
         };
+        let providers = Providers::new(
+            mounts.storage.clone(),
+            Arc::clone(&mounts.catalog),
+            mounts.clock.clone(),
+        );
+        mounts.offer(Kind::Provider.as_str(), Arc::new(providers));
         let held = mounts.storage.begin_holds(mounts.clock.now()).await?;
         if held > 0 {
             Event::HoldBegun { mounts: held }.record();
@@ -127,6 +139,27 @@ impl Mounts {
         mounts.storage.forget_former_paths().await?;
         mounts.reread().await?;
         Ok(mounts)
+    }
+
+    /// Lets mounts of a kind be made, changed and removed.
+    pub fn offer(&self, kind: &'static str, backend: Arc<dyn Backend>) {
+        let mut backends = self
+            .backends
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        backends.insert(kind, backend);
+    }
+
+    /// What is done with mounts of a kind.
+    ///
+    /// # Errors
+    /// `Internal` where the kind was not offered, which is a mistake of the wiring.
+    pub(super) fn backend(&self, kind: Kind) -> Result<Arc<dyn Backend>, Refusal> {
+        let backends = self.backends.read().unwrap_or_else(PoisonError::into_inner);
+        backends.get(kind.as_str()).map(Arc::clone).ok_or_else(|| {
+            let reason = format!("mounts of the kind {} are not offered", kind.as_str());
+            Refusal::internal(std::io::Error::other(reason))
+        })
     }
 
     /// Whether what comes by time waits for the operator anywhere.
@@ -162,123 +195,8 @@ impl Mounts {
         Ok(held.iter().map(|mount| mount.path().clone()).collect())
     }
 
-    /// Mounts a provider.
-    ///
-    /// # Errors
-    /// A sentence where the path is taken or overlaps, the plugin is not pinned
-    /// or cannot run, or a setting cannot work.
-    pub async fn create(&self, spec: MountSpec) -> Result<MountView, Refusal> {
-        spec.tune.check()?;
-        let (pin, _) = self
-            .catalog
-            .plugin(&spec.plugin, spec.version.as_deref())
-            .await?;
-        // As the pin is named, however the operator wrote it.
-        let version = spec.version.map(|_| pin.version);
-        let path = spec.path.clone();
-        if let Some(other) = self.overlapping(&path) {
-            return Err(Refusal::Conflict(format!(
-                "path is already in use at {other}/"
-            )));
-        }
-        let handle = hex::encode(random::bytes::<4>()?);
-        let taken = self
-            .every()
-            .iter()
-            .any(|mount| mount.spec.known_as == path.as_str());
-        let known_as = match taken {
-            true => format!("{path}~{handle}"),
-            false => path.to_string(),
-        };
-        let stored = self
-            .storage
-            .record_mount(NewMount {
-                path: spec.path,
-                known_as,
-                accessor: format!("{}_{handle}", spec.plugin),
-                uuid: OperationId::new(self.clock.now())?.to_string(),
-                plugin: spec.plugin,
-                plugin_version: version,
-                description: spec.description,
-                tune: spec.tune,
-                created_at: self.clock.now(),
-            })
-            .await;
-        match stored {
-            Err(error) if error.is_duplicate() => {
-                return Err(Refusal::Conflict(format!(
-                    "path is already in use at {path}/"
-                )));
-            }
-            other => other?,
-        };
-        self.reread().await?;
-        let view = self.view(&path).await?;
-        Event::MountEnabled {
-            plugin: view.plugin.clone(),
-            version: view.plugin_version.clone(),
-            allowed_hosts: self.grants_of(&path),
-            mount: path,
-        }
-        .record();
-        Ok(view)
-    }
-
-    /// Moves a mount: its leases, roles and root credential go along, under new
-    /// paths and ids. Ids that its leases had before go on naming them
-    /// ([`Mount::answers_to`]). Gives the id by which [`Mounts::moved`] knows the move.
-    ///
-    /// # Errors
-    /// `NotFound`; a sentence where the new path is taken or overlaps.
-    pub async fn remount(&self, from: &MountPath, to: &MountPath) -> Result<OperationId, Refusal> {
-        let id = OperationId::new(self.clock.now())?;
-        let mount = self.open(from)?;
-        let taken = |other: &MountPath| {
-            Refusal::Conflict(format!("to: the path is already in use at {other}/"))
-        };
-        if let Some(other) = self
-            .overlapping(to)
-            .filter(|other| other != from || to == from)
-        {
-            return Err(taken(&other));
-        }
-        // Whoever rotates or writes a config has the mount by its former path. In the one
-        // order, so that no two moves wait for each other.
-        let mut turns = Vec::new();
-        for connection in self.connections_of(&mount) {
-            turns.push(connection.rotation_turn().await);
-        }
-        let moved = self.storage.move_mount(mount.id, from.clone(), to.clone());
-        match moved.await {
-            Err(error) if error.is_duplicate() => return Err(taken(to)),
-            Ok(false) => return Err(unknown(from.as_str())),
-            other => other.map(drop)?,
-        }
-        fault::point("remount.after_move");
-        self.reread().await?;
-        // Only now does nobody make a lease under the former path any more. Where this
-        // fails, ids under it name more leases than they should until the next start.
-        let newest = OperationId::last_of(self.clock.now());
-        let settled = self.storage.settle_moves(newest).await;
-        if let Err(error) = settled {
-            tracing::error!(mount = %from, to = %to, %error, "could not settle a move; the next start does");
-        }
-        self.reread().await?;
-        Event::MountMoved {
-            from: from.clone(),
-            to: to.clone(),
-        }
-        .record();
-        self.remember_move(Move {
-            id,
-            from: from.to_string(),
-            to: to.to_string(),
-        });
-        Ok(id)
-    }
-
     /// Remembers a move that is done, for those who ask how it stands.
-    pub fn remember_move(&self, done: Move) {
+    pub(super) fn remember_move(&self, done: Move) {
         self.moves.remember(done);
     }
 
@@ -308,77 +226,6 @@ impl Mounts {
         Ok(view_of(&mount, standing.unwrap_or_default()))
     }
 
-    /// Changes a mount's settings; calls under way keep the former ones.
-    ///
-    /// # Errors
-    /// `NotFound`, or a sentence where a setting cannot work.
-    pub async fn tune(&self, path: &MountPath, patch: TunePatch) -> Result<MountView, Refusal> {
-        let mount = self.open(path)?;
-        let former = &mount.spec.tune;
-        let (default_lease_ttl, max_lease_ttl) = patch.lifetimes(former);
-        let tune = Tune {
-            default_lease_ttl,
-            max_lease_ttl,
-            revoke_leases_with_role: patch
-                .revoke_leases_with_role
-                .unwrap_or(former.revoke_leases_with_role),
-            allowed_hosts: patch
-                .allowed_hosts
-                .unwrap_or_else(|| former.allowed_hosts.clone()),
-            extra_roots: patch
-                .extra_roots
-                .unwrap_or_else(|| former.extra_roots.clone()),
-            max_leases: patch.max_leases.unwrap_or(former.max_leases),
-            max_concurrency: patch.max_concurrency.unwrap_or(former.max_concurrency),
-            timeout: patch.timeout.unwrap_or(former.timeout),
-            task_timeout: patch.task_timeout.unwrap_or(former.task_timeout),
-            vault: former.vault.changed(&patch.vault),
-        };
-        tune.check()?;
-        let (plain_request_keys, plain_response_keys) = tune.vault.plain_keys();
-        let mut version = match patch.plugin_version {
-            Some(version) if version.is_empty() => None,
-            Some(version) => Some(version),
-            None => mount.spec.plugin_version.clone(),
-        };
-        if version != mount.spec.plugin_version {
-            let (pin, _) = self
-                .catalog
-                .plugin(&mount.spec.plugin, version.as_deref())
-                .await?;
-            version = version.map(|_| pin.version);
-        }
-        let description = patch
-            .description
-            .unwrap_or_else(|| mount.spec.description.clone());
-        if !self
-            .storage
-            .change_mount(mount.id, version, description, tune)
-            .await?
-        {
-            return Err(unknown(path.as_str()));
-        }
-        // Grants may have been narrowed: parked connections were made under the
-        // former ones.
-        for connection in self.connections_of(&mount) {
-            self.drop_parked(&connection);
-        }
-        self.reread().await?;
-        // A missing grant may have been what kept leases from being revoked and
-        // accounts from being rotated.
-        for connection in self.connections_of(&mount) {
-            self.wake(&connection).await?;
-        }
-        Event::MountTuned {
-            mount: path.clone(),
-            allowed_hosts: self.grants_of(path),
-            plain_request_keys,
-            plain_response_keys,
-        }
-        .record();
-        self.view(path).await
-    }
-
     /// What of a mount's grants allows more than its provider asks for, a sentence
     /// each. Empty where the provider cannot run now.
     ///
@@ -392,25 +239,6 @@ impl Mounts {
             |_| Vec::new(),
             |plugin| beyond(entries, &plugin.provider.descriptor().endpoints),
         ))
-    }
-
-    /// Unmounts: refused new work at once; its leases are revoked in the
-    /// background, then its row goes. Answers how many leases it has.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn remove(&self, path: &MountPath) -> Result<usize, Refusal> {
-        let mount = self.open(path)?;
-        let revoking = self
-            .storage
-            .total_leases(mount.id, None, OperationId::GREATEST)
-            .await?;
-        self.storage.drain_mount(mount.id, self.clock.now()).await?;
-        fault::point("cascade.after_mount");
-        self.reread().await?;
-        let mount = path.clone();
-        Event::MountDisabled { mount, revoking }.record();
-        Ok(revoking)
     }
 
     /// Removes a mount that was drained. False while leases are left.
@@ -447,7 +275,9 @@ impl Mounts {
         let table = self.table();
         let answers = |mount: &&Arc<Mount>| {
             let rest = path.strip_prefix(mount.path().as_str());
-            mount.live && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            mount.leases()
+                && mount.live
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let found = table.mounts.values().filter(answers);
         let longest = found.max_by_key(|mount| mount.path().as_str().len());
@@ -475,9 +305,21 @@ impl Mounts {
         self.table().mounts.get(&id).cloned()
     }
 
-    /// Every mount, draining ones included.
+    /// Every mount of a provider, draining ones included.
     pub fn every(&self) -> Vec<Arc<Mount>> {
+        let mut every = self.of_every_kind();
+        every.retain(|mount| mount.leases());
+        every
+    }
+
+    /// Every mount of every kind, draining ones included.
+    pub(super) fn of_every_kind(&self) -> Vec<Arc<Mount>> {
         self.table().mounts.values().cloned().collect()
+    }
+
+    /// The login methods, by path.
+    pub fn logins(&self) -> Arc<Vec<Arc<LoginMount>>> {
+        Arc::clone(&self.table().logins)
     }
 
     /// A connection of a live mount.
@@ -757,43 +599,21 @@ impl Mounts {
         Ok(self.keyring.open_text(&context, &root.document)?)
     }
 
-    fn grants_of(&self, path: &MountPath) -> Vec<String> {
-        let mount = self.open(path);
-        mount.map_or_else(
-            |_| Vec::new(),
-            |mount| mount.spec.tune.allowed_hosts.clone(),
-        )
-    }
-
-    fn overlapping(&self, path: &MountPath) -> Option<MountPath> {
-        let inside = |outer: &str, inner: &str| {
-            inner == outer
-                || inner
-                    .strip_prefix(outer)
-                    .is_some_and(|rest| rest.starts_with('/'))
-        };
-        self.live()
-            .into_iter()
-            .map(|mount| mount.path().clone())
-            .find(|other| {
-                inside(other.as_str(), path.as_str()) || inside(path.as_str(), other.as_str())
-            })
-    }
-
     fn live(&self) -> Vec<Arc<Mount>> {
-        self.table()
-            .mounts
-            .values()
-            .filter(|mount| mount.live)
-            .cloned()
-            .collect()
+        let mut live = self.every();
+        live.retain(|mount| mount.live);
+        live
     }
 
     fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn reread(&self) -> Result<(), Refusal> {
+    /// Reads the rows again.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn reread(&self) -> Result<(), Refusal> {
         let _turn = self.rereading.lock().await;
         let rows = self.storage.mounts().await?;
         let holds = HashMap::from_iter(self.storage.holds().await?);
@@ -801,10 +621,18 @@ impl Mounts {
         let connections = self.storage.connections().await?;
         let former = self.table();
         let mut table = Table::default();
-        for row in rows {
-            let mount = self.mount_of(row, &holds)?;
-            table.mounts.insert(mount.id, Arc::new(mount));
+        let mut logins = Vec::new();
+        for mut row in rows {
+            let (kind, config) = (row.mount.kind, row.config.take());
+            let mount = Arc::new(self.mount_of(row, &holds)?);
+            if let Kind::Login(kind) = kind {
+                let same = former.logins.iter().find(|former| former.id == mount.id);
+                let same = same.map(|former| &**former);
+                logins.push(Arc::new(LoginMount::new(&mount, kind, config, same)));
+            }
+            table.mounts.insert(mount.id, mount);
         }
+        table.logins = Arc::new(logins);
         for row in connections {
             let Some(mount) = table.mounts.get(&row.mount_id) else {
                 continue;
@@ -824,6 +652,7 @@ impl Mounts {
         let grants = Grants::parse(&tune.allowed_hosts).map_err(Refusal::internal)?;
         Ok(Mount {
             id: row.id,
+            sealed_as: row.sealed_as,
             live: row.live,
             former: row.former,
             held: holds.get(&row.id).copied(),
@@ -893,8 +722,4 @@ fn view_of(mount: &Mount, standing: Standing) -> MountView {
         tune: spec.tune.clone(),
         problem,
     }
-}
-
-fn unknown(path: &str) -> Refusal {
-    Refusal::NotFound(format!("no mount at {path:?}"))
 }

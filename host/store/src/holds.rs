@@ -145,7 +145,7 @@ pub(super) fn hold_all(connection: &Connection) -> Result<(), StorageError> {
     )?;
     change(
         connection,
-        "INSERT OR REPLACE INTO holds (mount_id, since) SELECT id, NULL FROM mounts",
+        "INSERT OR REPLACE INTO holds (mount_id, since) SELECT id, NULL FROM mounts WHERE kind = 'provider'",
         [],
     )?;
     Ok(())

@@ -65,7 +65,7 @@ pub use holdings::Holding;
 pub use holds::{Overdue, OverduePlace};
 pub use idempotency::IdempotencyRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
-pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
+pub use logins::LoginEntryRow;
 pub use mounts::{FormerPath, MountRow, NewMount};
 pub use pins::{PinRow, PinSource};
 pub use policies::PolicyRow;
@@ -78,7 +78,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/0001_ground.sql"),
     include_str!("migrations/0002_schedules.sql"),
     include_str!("migrations/0003_static_roles.sql"),
@@ -96,6 +96,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/0015_first_token.sql"),
     include_str!("migrations/0016_former_paths.sql"),
     include_str!("migrations/0017_connections.sql"),
+    include_str!("migrations/0018_mounts.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is
@@ -863,6 +864,74 @@ mod tests {
         drop(storage);
         let again = Storage::open(&file).unwrap();
         assert_eq!(again.connections().await.unwrap().len(), 2);
+    }
+
+    /// A login method that was enabled before it was a mount keeps all that it had, and what
+    /// it sealed can be opened: that has its former number in it.
+    #[tokio::test]
+    async fn a_login_method_becomes_a_mount_with_all_that_it_had() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("lessor.db");
+        let sql = include_str!("migrations/0018_mounts.sql");
+        let before = MIGRATIONS.iter().position(|known| *known == sql).unwrap();
+        let connection = Connection::open(&file).unwrap();
+        connection
+            .pragma_update(None, "foreign_keys", false)
+            .unwrap();
+        for sql in &MIGRATIONS[..before] {
+            connection.execute_batch(sql).unwrap();
+        }
+        connection
+            .execute_batch(
+                "INSERT INTO mounts (id, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
+                   VALUES (1, 'db', 'db', 'a', 'u', 'p', 'd', '{}', 'live', 5);
+                 INSERT INTO connections (id, mount_id, name) VALUES (1, 1, 'default');
+                 INSERT INTO auth_mounts (id, path, kind, accessor, uuid, description, tune, config, created_at) VALUES
+                   (1, 'people', 'userpass', 'b', 'v', '', '{\"default_lease_ttl\":{\"secs\":60,\"nanos\":0},\"max_lease_ttl\":{\"secs\":0,\"nanos\":0},\"token_type\":\"service\",\"lockout\":{\"threshold\":9,\"duration\":{\"secs\":1,\"nanos\":0},\"counter_reset\":{\"secs\":1,\"nanos\":0},\"disabled\":true},\"vault\":{}}', NULL, 6),
+                   (7, 'ci', 'approle', 'c', 'w', '', '{}', x'09', 7);
+                 INSERT INTO auth_entries (mount_id, name, alias, document, uuid) VALUES
+                   (1, 'bob', NULL, x'01', 'e'), (7, 'app', 'role-id', x'02', 'f');
+                 INSERT INTO secret_ids VALUES (7, 'app', zeroblob(32), 's', NULL, NULL, '{}');
+                 INSERT INTO login_failures VALUES (1, 'bob', 3, 4, NULL);",
+            )
+            .unwrap();
+        connection
+            .pragma_update(None, "user_version", before)
+            .unwrap();
+        drop(connection);
+
+        let storage = Storage::open(&file).unwrap();
+        let mounts = storage.mounts().await.unwrap();
+        let of = |path: &str| {
+            let found = mounts.iter().find(|row| row.mount.path.as_str() == path);
+            found.unwrap()
+        };
+        let (db, people, ci) = (of("db"), of("people"), of("ci"));
+        assert_eq!(
+            (db.id, db.sealed_as, db.mount.accessor.as_str()),
+            (1, 1, "a")
+        );
+        assert_eq!((people.sealed_as, ci.sealed_as), (1, 7));
+        // None has a number that one had before.
+        assert!(people.id > 7 && ci.id > 7 && people.id != ci.id);
+        use lessor_model::{login, mount::Kind};
+        assert_eq!(people.mount.kind, Kind::Login(login::Kind::Userpass));
+        assert_eq!(people.mount.known_as, "auth/people");
+        let tune = &people.mount.tune;
+        assert_eq!(tune.default_lease_ttl, std::time::Duration::from_secs(60));
+        assert!(tune.lockout.threshold == 9 && tune.lockout.disabled);
+        assert_eq!(ci.config, Some(vec![9]));
+        let bob = storage.login_entry(people.id, "bob".into()).await;
+        assert_eq!(bob.unwrap().unwrap().document, [1]);
+        let app = storage.login_entry_by_alias(ci.id, "role-id".into()).await;
+        assert_eq!(app.unwrap().unwrap().uuid, "f");
+        let secrets = storage.secret_id_accessors(ci.id, "app".into(), Timestamp(0));
+        assert_eq!(secrets.await.unwrap(), ["s"]);
+        let failed = storage.login_failures(people.id, "bob".into()).await;
+        assert_eq!(failed.unwrap().map(|failed| failed.count), Some(3));
+        storage.remove_login_mount(ci.id).await.unwrap();
+        let gone = storage.login_entry(ci.id, "app".into()).await;
+        assert!(gone.unwrap().is_none());
     }
 
     /// What roles said before 0 was "not set", and a task of that time.

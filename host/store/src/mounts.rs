@@ -1,11 +1,11 @@
-//! Mounts.
+//! Mounts, of every kind.
 
 use lessor_model::{
     clock::Timestamp,
     id::{ConnectionId, ConnectionName, MountPath, OperationId},
-    mount::Tune,
+    mount::{Kind, Tune},
 };
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     Storage, StorageError, all, change, connections, giving_up, json, one, operation, to_json,
@@ -14,16 +14,18 @@ use super::{
 /// A mount to be made.
 #[derive(Clone, Debug)]
 pub struct NewMount {
-    /// Where.
+    /// What it is.
+    pub kind: Kind,
+    /// Where, without what stands before the paths of its kind.
     pub path: MountPath,
     /// What its provider knows it as: the path, unless another mount was made
     /// under it. It stays when the mount is moved, for upstream is marked with it.
     pub known_as: String,
-    /// Public handle, `<plugin>_<random>`.
+    /// Public handle, with the name of the plugin and a random part.
     pub accessor: String,
     /// Names the mount for ever; a mount made again at the path has another.
     pub uuid: String,
-    /// Name of the pinned plugin.
+    /// Name of the pinned plugin; of a login method, its kind.
     pub plugin: String,
     /// Version of the pin; absent: the newest.
     pub plugin_version: Option<String>,
@@ -40,8 +42,13 @@ pub struct NewMount {
 pub struct MountRow {
     /// Names the mount in other tables.
     pub id: i64,
+    /// The number that stands in what the mount seals: its own, or the one that it had
+    /// before login methods were mounts.
+    pub sealed_as: i64,
     /// False once it is unmounted and only waits for its leases to end.
     pub live: bool,
+    /// The config of a login method, sealed; absent: none was written.
+    pub config: Option<Vec<u8>>,
     /// Where it was before it was moved.
     pub former: Vec<FormerPath>,
     /// The rest.
@@ -57,19 +64,24 @@ pub struct FormerPath {
     pub newest: OperationId,
 }
 
-const COLUMNS: &str = "id, path, known_as, accessor, uuid, plugin, plugin_version, description, tune, state, created_at";
+const COLUMNS: &str = "id, kind, path, known_as, accessor, uuid, plugin, plugin_version, description, tune, config, \
+     coalesce(sealed_as, id) AS sealed_as, state, created_at";
 
 impl Storage {
-    /// Stores a mount with its default connection; the path must be free (`is_duplicate`
-    /// otherwise). Its id, and the connection's.
-    pub async fn record_mount(&self, mount: NewMount) -> Result<(i64, ConnectionId), StorageError> {
+    /// Stores a mount; the path must be free (`is_duplicate` otherwise). One of a provider
+    /// gets its default connection with it. Its id, and the connection's.
+    pub async fn record_mount(
+        &self,
+        mount: NewMount,
+    ) -> Result<(i64, Option<ConnectionId>), StorageError> {
         self.write(move |connection| {
             change(
                 connection,
-                "INSERT INTO mounts (path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at, known_as)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9)",
+                "INSERT INTO mounts (path, accessor, uuid, plugin, plugin_version, description, tune, state, created_at, known_as,
+                   kind)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9, ?10)",
                 params![
-                    mount.path.as_str(),
+                    mount.kind.whole_path(&mount.path),
                     mount.accessor,
                     mount.uuid,
                     mount.plugin,
@@ -77,11 +89,18 @@ impl Storage {
                     mount.description,
                     to_json(&mount.tune)?,
                     mount.created_at.0,
-                    mount.known_as
+                    mount.known_as,
+                    mount.kind.as_str()
                 ],
             )?;
             let id = connection.last_insert_rowid();
-            let default = connections::insert(connection, id, &ConnectionName::DEFAULT)?;
+            let default = match mount.kind {
+                Kind::Provider => {
+                    let name = ConnectionName::DEFAULT;
+                    Some(connections::insert(connection, id, &name)?)
+                }
+                Kind::Login(_) => None,
+            };
             Ok((id, default))
         })
         .await
@@ -120,22 +139,29 @@ impl Storage {
         .await
     }
 
-    /// Moves a live mount; `is_duplicate` where the path is taken. Ids under its former
-    /// path name all its leases until [`Self::settle_moves`].
+    /// Moves a live mount; `is_duplicate` where the path is taken. Ids under a provider's
+    /// former path name all its leases until [`Self::settle_moves`]; the tokens that a
+    /// login method made go along.
     pub async fn move_mount(
         &self,
         id: i64,
+        kind: Kind,
         from: MountPath,
         to: MountPath,
     ) -> Result<bool, StorageError> {
-        self.write(move |connection| {
+        self.write_change(self.0.tokens.changes(), move |connection| {
+            let (whole_from, whole_to) = (kind.whole_path(&from), kind.whole_path(&to));
             let moved = change(
                 connection,
                 "UPDATE mounts SET path = ?2 WHERE id = ?1 AND state = 'live'",
-                params![id, to.as_str()],
+                params![id, whole_to],
             )?;
             if moved == 0 {
                 return Ok(false);
+            }
+            if matches!(kind, Kind::Login(_)) {
+                move_tokens(connection, &whole_from, &whole_to)?;
+                return Ok(true);
             }
             change(
                 connection,
@@ -172,6 +198,22 @@ impl Storage {
             [],
         )
         .await
+    }
+
+    /// Replaces the config of a login method; false where it is gone.
+    pub async fn replace_login_config(
+        &self,
+        id: i64,
+        config: Vec<u8>,
+    ) -> Result<bool, StorageError> {
+        self.execute_any("UPDATE mounts SET config = ?2 WHERE id = ?1", (id, config))
+            .await
+    }
+
+    /// Removes a login method with its roles, users and all that belongs to them.
+    pub async fn remove_login_mount(&self, id: i64) -> Result<(), StorageError> {
+        self.execute("DELETE FROM mounts WHERE id = ?1 AND kind = 'login'", [id])
+            .await
     }
 
     /// Replaces what may change of a mount; false where it is gone.
@@ -275,6 +317,18 @@ impl Storage {
     }
 }
 
+/// Gives the tokens that were made below one path those below another, within a
+/// transaction.
+fn move_tokens(connection: &Connection, from: &str, to: &str) -> Result<(), StorageError> {
+    change(
+        connection,
+        "UPDATE tokens SET path = ?2 || substr(path, length(?1) + 1)
+         WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1",
+        params![format!("{from}/"), format!("{to}/")],
+    )?;
+    Ok(())
+}
+
 fn former_path(row: &Row<'_>) -> rusqlite::Result<FormerPath> {
     let path: String = row.get("path")?;
     Ok(FormerPath {
@@ -286,20 +340,26 @@ fn former_path(row: &Row<'_>) -> rusqlite::Result<FormerPath> {
 }
 
 fn mount_row(row: &Row<'_>) -> rusqlite::Result<MountRow> {
-    let path: String = row.get("path")?;
-    let state: String = row.get("state")?;
+    let (kind, plugin): (String, String) = (row.get("kind")?, row.get("plugin")?);
+    let (path, state): (String, String) = (row.get("path")?, row.get("state")?);
+    let unreadable = |column| super::unreadable(column, std::fmt::Error);
+    let kind = Kind::parse(&kind, &plugin).ok_or_else(|| unreadable("kind"))?;
+    let path = kind.own_path(&path).ok_or_else(|| unreadable("path"))?;
     Ok(MountRow {
         id: row.get("id")?,
+        sealed_as: row.get("sealed_as")?,
         live: state == "live",
+        config: row.get("config")?,
         former: Vec::new(),
         mount: NewMount {
+            kind,
             path: path
                 .parse()
                 .map_err(|error| super::unreadable("path", error))?,
             known_as: row.get("known_as")?,
             accessor: row.get("accessor")?,
             uuid: row.get("uuid")?,
-            plugin: row.get("plugin")?,
+            plugin,
             plugin_version: row.get("plugin_version")?,
             description: row.get("description")?,
             tune: json(row, "tune")?,

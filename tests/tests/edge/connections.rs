@@ -178,7 +178,9 @@ fn a_system_that_is_down_holds_up_no_other_of_the_mount() {
     let here = two.fixture.issue("reader");
     two.orders.stop();
     two.fixture.server.advance_clock(3601 * 24);
-    eventually_true("what is up is ended", || !two.fixture.works(&here));
+    eventually_true("what is up is ended", || {
+        !two.fixture.postgres.leased_roles().contains(&here.username)
+    });
     assert_eq!(
         two.fixture.server.lookup(&there.id).data()["state"],
         "revoking"

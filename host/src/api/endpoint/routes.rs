@@ -120,7 +120,7 @@ impl Routes {
         };
         let shelf = match &place {
             Place::Host => Some(Shelf::Host),
-            Place::Login { mount, .. } => Some(Shelf::Login(mount.spec.kind)),
+            Place::Login { mount, .. } => Some(Shelf::Login(mount.kind)),
             Place::Provider { .. } => Some(Shelf::Provider),
             Place::NoMount | Place::Nowhere => None,
         };
