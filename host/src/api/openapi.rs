@@ -174,6 +174,8 @@ impl Document {
         shown.insert("tags".into(), json!([tag]));
         if matches!(done.verb.handler, Handler::Anybody(_) | Handler::Login) {
             shown.insert("security".into(), json!([]));
+        } else if done.endpoint.to_strangers.is_some() {
+            shown.insert("security".into(), json!([{}, { "token": [] }]));
         }
         let mut parameters = match done.operation {
             Operation::Write => Vec::new(),
@@ -298,6 +300,15 @@ mod tests {
             statuses("/Host/sys/mounts", "get"),
             "200 400 403 429 500 503"
         );
+        // A GET that does not ask for the list is a read, which is not taken there, or
+        // shows something else.
+        assert_eq!(
+            statuses("/Host/auth/token/roles/", "get"),
+            "200 400 403 404 405 429 500 503"
+        );
+        let policy = &document["paths"]["/Host/sys/policy/{name}/"]["get"]["responses"]["200"];
+        let policy = &policy["content"]["application/json"]["schema"];
+        assert_eq!(policy["anyOf"].as_array().unwrap().len(), 2, "{policy}");
         assert_eq!(
             statuses("/Provider/creds/{role}", "post"),
             "200 202 400 403 404 408 409 413 429 500 501 502 503"
@@ -311,9 +322,13 @@ mod tests {
         assert_eq!(user["x-vault-createSupported"], true);
         let body = &user["post"]["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(body["properties"]["password"]["writeOnly"], true);
-        assert_eq!(body["properties"]["token_ttl"]["format"], "duration");
+        // JSON Schema's format of that name is another one's.
+        assert_eq!(body["properties"]["token_ttl"].get("format"), None);
+        assert!(body["properties"]["token_ttl"]["pattern"].is_string());
         assert_eq!(paths["/sys/init"]["post"]["security"], json!([]));
         assert_eq!(paths["/auth/jwt/login"]["post"]["security"], json!([]));
         assert_eq!(paths["/sys/mounts"]["get"].get("security"), None);
+        let either = json!([{}, {"token": []}]);
+        assert_eq!(paths["/sys/internal/ui/mounts"]["get"]["security"], either);
     }
 }

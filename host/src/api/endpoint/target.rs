@@ -91,6 +91,21 @@ impl Target {
         fields.map(|field| field.name).collect()
     }
 
+    /// The methods that it takes.
+    pub(in crate::api) fn methods(&self) -> Vec<&'static str> {
+        let verbs = self.endpoint.into_iter().flat_map(|it| it.verbs);
+        let operations = verbs.flat_map(|verb| verb.operations);
+        let methods = operations.flat_map(|operation| match operation {
+            // Reading may make a credential, which nobody would see.
+            Operation::Read if self.is_open() => ["GET", "HEAD"].as_slice(),
+            Operation::Read => &["GET"],
+            Operation::List => &["LIST"],
+            Operation::Write => &["POST", "PUT"],
+            Operation::Delete => &["DELETE"],
+        });
+        methods.copied().collect()
+    }
+
     /// What answers an operation.
     pub(in crate::api) fn handler(&self, operation: Operation) -> Option<Handler> {
         Some(self.endpoint?.verb(operation)?.handler)

@@ -66,13 +66,21 @@ pub(super) fn query(verb: &Verb) -> Vec<Value> {
     verb.fields().map(of).collect()
 }
 
+/// Seconds, or numbers with units: what `duration` takes.
+const SPAN: &str = "^([0-9.]+|([0-9.]+(ns|us|µs|ms|s|m|h|d|w))+)?$";
+
 fn schema_of(field: &Field) -> Value {
     let mut schema = match field.form {
         Form::Text => json!({ "type": "string" }),
         Form::Secret => json!({ "type": "string", "format": "password", "writeOnly": true }),
         Form::Truth => json!({ "type": "boolean" }),
         Form::Number => json!({ "type": "integer", "minimum": 0 }),
-        Form::Span | Form::Length => json!({ "type": ["integer", "string"], "format": "duration" }),
+        // JSON Schema's own format for a duration is ISO 8601's, which nobody writes here.
+        Form::Span => json!({ "type": ["integer", "string"], "pattern": SPAN }),
+        Form::Length => {
+            let pattern = format!("{SPAN}|^never$");
+            json!({ "type": ["integer", "string"], "pattern": pattern })
+        }
         Form::List => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
         Form::Object => json!({ "type": "object" }),
     };
