@@ -39,7 +39,7 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
         Ok(answer) => fault_of(verb, answer),
         Err(refusal) => {
             let status = refusal.status().as_u16();
-            let known = verb.refusals(endpoint, operation);
+            let known = verb.refusals(endpoint, operation, target.shelf());
             let is_known = known.contains(&status) || OF_ANY_BODY.contains(&status);
             (!is_known).then(|| format!("the refusal {status} ({:?})", refusal.errors()))
         }
