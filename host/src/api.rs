@@ -126,7 +126,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response, Version, header};
+use http::{HeaderMap, Request, Response, Version, header, request::Parts};
 use hyper::body::{Body as _, Incoming};
 use lessor_model::{id::ConnectionName, random, secret::Secret};
 use lessor_seal::keyring::Keyring;
@@ -389,6 +389,14 @@ impl Inner {
 
     async fn answer(&self, request: Request<Incoming>, record: &mut Record) -> Outcome {
         let (parts, body) = request.into_parts();
+        let (target, sent) = self.target(&parts)?;
+        let methods = target.methods();
+        let outcome = self.answer_at((target, sent), parts, body, record).await;
+        outcome.map_err(|refusal| refusal.allowing(&methods))
+    }
+
+    /// What the path of a request means, and how it was sent where that is otherwise.
+    fn target(&self, parts: &Parts) -> Result<(Target, Option<String>), ApiError> {
         names_one_host(parts.version, &parts.headers)?;
         let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
         let sent = segments.ok_or_else(ApiError::nothing_here)?;
@@ -397,6 +405,16 @@ impl Inner {
         });
         let segments = segments.map_err(ApiError::bad_request)?;
         let target = ROUTES.target(&segments, self.installation.engine().map(Arc::as_ref));
+        Ok((target, (segments != sent).then(|| sent.join("/"))))
+    }
+
+    async fn answer_at(
+        &self,
+        (target, sent): (Target, Option<String>),
+        parts: Parts,
+        body: Incoming,
+        record: &mut Record,
+    ) -> Outcome {
         let query = parts.uri.query().unwrap_or_default();
         let operation = Operation::of(&parts.method, query);
         record.locate(&target, operation);
@@ -442,7 +460,7 @@ impl Inner {
         let asked = Asked {
             target,
             operation,
-            sent: (segments != sent).then(|| sent.join("/")),
+            sent,
             query,
             headers: parts.headers,
             wrap_ttl,

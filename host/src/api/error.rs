@@ -18,6 +18,8 @@ pub struct ApiError {
     status: StatusCode,
     errors: Vec<String>,
     retry_after: Option<Duration>,
+    /// The methods that are taken instead, of a method that is not.
+    allow: Option<String>,
     /// For the log only.
     cause: Option<Box<dyn Error + Send + Sync>>,
     /// What was changed before, where something was.
@@ -31,6 +33,7 @@ impl ApiError {
             status,
             errors: vec![sentence.into()],
             retry_after: None,
+            allow: None,
             cause: None,
             left: None,
         }
@@ -47,6 +50,7 @@ impl ApiError {
             status: StatusCode::NOT_FOUND,
             errors: Vec::new(),
             retry_after: None,
+            allow: None,
             cause: None,
             left: None,
         }
@@ -71,6 +75,7 @@ impl ApiError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             errors: Vec::new(),
             retry_after: None,
+            allow: None,
             cause: Some(cause.into()),
             left: None,
         }
@@ -119,6 +124,20 @@ impl ApiError {
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// The same, which names the methods that are taken where this one is not (RFC 9110,
+    /// 15.5.6), unless it names them already.
+    pub(super) fn allowing(mut self, methods: &[&str]) -> Self {
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            self.allow.get_or_insert_with(|| methods.join(", "));
+        }
+        self
+    }
+
+    /// The methods that are taken instead.
+    pub(super) fn allow(&self) -> Option<&str> {
+        self.allow.as_deref()
     }
 
     /// The same, which says too what of the request was not used: that may be why.

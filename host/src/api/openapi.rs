@@ -46,13 +46,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[at(
 async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
     let mut document = Document::default();
     for endpoint in routes.endpoints(Shelf::Host) {
-        document.add("", endpoint, None);
+        document.add((Shelf::Host, ""), endpoint, None);
     }
     for mount in engine.logins.list().iter() {
         let at = format!("auth/{}", mount.path());
         if acl.reaches(&at) {
-            for endpoint in routes.endpoints(Shelf::Login(mount.kind)) {
-                document.add(&format!("{at}/"), endpoint, None);
+            let shelf = Shelf::Login(mount.kind);
+            for endpoint in routes.endpoints(shelf) {
+                document.add((shelf, &format!("{at}/")), endpoint, None);
             }
         }
     }
@@ -64,7 +65,8 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         // Without its provider the host's own fields are all that is known.
         let plugin = engine.mounts.plugin(&mount).await.ok();
         for endpoint in routes.endpoints(Shelf::Provider) {
-            document.add(&format!("{path}/"), endpoint, plugin.as_deref());
+            let place = (Shelf::Provider, &*format!("{path}/"));
+            document.add(place, endpoint, plugin.as_deref());
         }
     }
     Ok(Answer::bare(document.finished()))
@@ -111,7 +113,12 @@ impl Document {
 
     /// Adds an endpoint's paths; one that lists beside what it reads, writes or removes
     /// has one more for the list.
-    fn add(&mut self, before: &str, endpoint: &Endpoint, plugin: Option<&Plugin>) {
+    fn add(
+        &mut self,
+        (shelf, before): (Shelf, &str),
+        endpoint: &Endpoint,
+        plugin: Option<&Plugin>,
+    ) {
         let path = format!("/{before}{}", braced(endpoint.pattern));
         let mut item = Map::new();
         item.insert("description".into(), endpoint.about.into());
@@ -133,6 +140,7 @@ impl Document {
             let verb = endpoint.verb(operation)?;
             let done = Done {
                 path: &path,
+                shelf,
                 method,
                 operation,
                 verb,
@@ -174,6 +182,8 @@ impl Document {
         shown.insert("tags".into(), json!([tag]));
         if matches!(done.verb.handler, Handler::Anybody(_) | Handler::Login) {
             shown.insert("security".into(), json!([]));
+        } else if done.endpoint.to_strangers.is_some() {
+            shown.insert("security".into(), json!([{}, { "token": [] }]));
         }
         let mut parameters = match done.operation {
             Operation::Write => Vec::new(),
@@ -206,6 +216,7 @@ impl Document {
 /// An operation of a path.
 struct Done<'a> {
     path: &'a str,
+    shelf: Shelf,
     method: &'a str,
     operation: Operation,
     verb: &'a Verb,
@@ -239,7 +250,7 @@ mod tests {
                 Shelf::Login(kind) => format!("auth/{}/", kind.as_str()),
             };
             for endpoint in ROUTES.endpoints(shelf) {
-                document.add(&before, endpoint, None);
+                document.add((shelf, &before), endpoint, None);
             }
         }
         document.paths
@@ -270,7 +281,7 @@ mod tests {
         let mut document = Document::default();
         for shelf in ROUTES.shelves() {
             for endpoint in ROUTES.endpoints(shelf) {
-                document.add(&format!("{shelf:?}/"), endpoint, None);
+                document.add((shelf, &format!("{shelf:?}/")), endpoint, None);
             }
         }
         let document = document.finished();
@@ -298,6 +309,15 @@ mod tests {
             statuses("/Host/sys/mounts", "get"),
             "200 400 403 429 500 503"
         );
+        // A GET that does not ask for the list is a read, which is not taken there, or
+        // shows something else.
+        assert_eq!(
+            statuses("/Host/auth/token/roles/", "get"),
+            "200 400 403 404 405 429 500 503"
+        );
+        let policy = &document["paths"]["/Host/sys/policy/{name}/"]["get"]["responses"]["200"];
+        let policy = &policy["content"]["application/json"]["schema"];
+        assert_eq!(policy["anyOf"].as_array().unwrap().len(), 2, "{policy}");
         assert_eq!(
             statuses("/Provider/creds/{role}", "post"),
             "200 202 400 403 404 408 409 413 429 500 501 502 503"
@@ -311,9 +331,13 @@ mod tests {
         assert_eq!(user["x-vault-createSupported"], true);
         let body = &user["post"]["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(body["properties"]["password"]["writeOnly"], true);
-        assert_eq!(body["properties"]["token_ttl"]["format"], "duration");
+        // JSON Schema's format of that name is another one's.
+        assert_eq!(body["properties"]["token_ttl"].get("format"), None);
+        assert!(body["properties"]["token_ttl"]["pattern"].is_string());
         assert_eq!(paths["/sys/init"]["post"]["security"], json!([]));
         assert_eq!(paths["/auth/jwt/login"]["post"]["security"], json!([]));
         assert_eq!(paths["/sys/mounts"]["get"].get("security"), None);
+        let either = json!([{}, {"token": []}]);
+        assert_eq!(paths["/sys/internal/ui/mounts"]["get"]["security"], either);
     }
 }

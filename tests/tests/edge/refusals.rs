@@ -215,3 +215,30 @@ fn unknown_paths_are_nothing_here_and_wrong_methods_say_so() {
         assert!(answer.json()["errors"].is_array());
     }
 }
+
+/// RFC 9110, 15.5.6: who is told that a path does not take a method is told which ones it
+/// takes. Schemathesis found that nobody was.
+#[test]
+fn who_asks_by_a_wrong_method_is_told_the_right_ones() {
+    let server = Server::start();
+    let http = &server.http;
+    http.post("sys/auth/approle", &json!({"type": "approle"}))
+        .ok();
+    http.post("auth/approle/role/app", &json!({})).ok();
+    for (method, path, allowed) in [
+        ("TRACE", "sys/mounts", "GET"),
+        ("PATCH", "sys/mounts/x", "GET, POST, PUT, DELETE"),
+        ("OPTIONS", "sys/seal-status", "GET, HEAD"),
+        ("HEAD", "auth/token/lookup-self", "GET, POST, PUT"),
+        ("GET", "auth/token/roles", "LIST"),
+        ("GET", "sys/leases/lookup", "POST, PUT, LIST"),
+        ("GET", "sys/wrapping/unwrap", "POST, PUT"),
+        ("PUT", "auth/approle/role/app/local-secret-ids", "GET"),
+    ] {
+        let body = (method == "PUT").then_some(b"{}".as_slice());
+        let answer = http.send(method, path, &[], body);
+        assert_eq!(answer.status, 405, "{answer:?}");
+        assert_eq!(answer.allow.as_deref(), Some(allowed), "{answer:?}");
+    }
+    assert_eq!(http.get("sys/mounts").allow, None);
+}

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use lessor_model::id::MountPath;
 
+#[cfg(feature = "test-hooks")]
+use super::routes::Shelf;
 use super::{Endpoint, Handler};
 use crate::{api::operation::Operation, login::LoginMount};
 
@@ -89,6 +91,31 @@ impl Target {
         let verb = self.endpoint.and_then(|it| it.verb(operation));
         let fields = verb.into_iter().flat_map(|verb| verb.fields());
         fields.map(|field| field.name).collect()
+    }
+
+    /// Where it is served; what is served nowhere is the host's.
+    #[cfg(feature = "test-hooks")]
+    pub(in crate::api) fn shelf(&self) -> Shelf {
+        match &self.place {
+            Place::Login { mount, .. } => Shelf::Login(mount.kind),
+            Place::Provider { .. } => Shelf::Provider,
+            Place::Host | Place::NoMount | Place::Nowhere => Shelf::Host,
+        }
+    }
+
+    /// The methods that it takes.
+    pub(in crate::api) fn methods(&self) -> Vec<&'static str> {
+        let verbs = self.endpoint.into_iter().flat_map(|it| it.verbs);
+        let operations = verbs.flat_map(|verb| verb.operations);
+        let methods = operations.flat_map(|operation| match operation {
+            // Reading may make a credential, which nobody would see.
+            Operation::Read if self.is_open() => ["GET", "HEAD"].as_slice(),
+            Operation::Read => &["GET"],
+            Operation::List => &["LIST"],
+            Operation::Write => &["POST", "PUT"],
+            Operation::Delete => &["DELETE"],
+        });
+        methods.copied().collect()
     }
 
     /// What answers an operation.

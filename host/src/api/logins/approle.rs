@@ -349,7 +349,7 @@ async fn write_field(
     let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
     match field.default {
         Some(_) => write_one(engine, mount, name, field.name, ask.into_fields()).await,
-        None => Err(ApiError::wrong_method()),
+        None => Err(read_only()),
     }
 }
 
@@ -360,7 +360,7 @@ async fn reset_field(
     ask: Ask,
 ) -> Outcome {
     let field = field_of(path).ok_or_else(ApiError::nothing_here)?;
-    let default = field.default.ok_or_else(ApiError::wrong_method)?;
+    let default = field.default.ok_or_else(read_only)?;
     let notices = ask.notices.clone();
     ask.expect_no_fields()?;
     let fields = Map::from_iter([(field.name.to_owned(), default)]);
@@ -372,6 +372,10 @@ async fn tidy(engine: &Engine, mount: &LoginMount, ask: Ask) -> Outcome {
     engine.logins.approles().tidy(mount).await?;
     let done = "secret IDs that had ended were removed".to_owned();
     Ok(Answer::accepted(Data::None, vec![done]))
+}
+
+fn read_only() -> ApiError {
+    ApiError::wrong_method().allowing(&["GET"])
 }
 
 /// One field of a role at a path of its own.

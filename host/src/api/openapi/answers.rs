@@ -67,8 +67,21 @@ impl Answers<'_> {
         for gives in done.verb.gives {
             answers.add_success(gives, done);
         }
+        // A GET of this path that does not ask for the list reads what is there.
+        let mut refusals = done
+            .verb
+            .refusals(done.endpoint, done.operation, done.shelf);
+        match done.endpoint.verb(Operation::Read) {
+            Some(read) if done.operation == Operation::List => {
+                for gives in read.gives {
+                    answers.add_success(gives, done);
+                }
+            }
+            None if done.operation == Operation::List => refusals.push(405),
+            _ => {}
+        }
         let errors: Value = answers.types.subschema_for::<Errors>().into();
-        for status in done.verb.refusals(done.endpoint, done.operation) {
+        for status in refusals {
             let about = REFUSALS.iter().find(|(known, _)| *known == status);
             let about = about.map_or(UNAVAILABLE, |(_, about)| *about);
             answers.add(&status.to_string(), about, Some((JSON, errors.clone())));
@@ -100,10 +113,7 @@ impl Answers<'_> {
                     .filter(|it| stands_alone(it))
                     .cloned()
                     .unwrap_or_else(|| json!({ "type": "object" }));
-                if let Some(data) = data.as_object_mut() {
-                    // The whole document has one dialect.
-                    data.shift_remove("$schema");
-                }
+                as_shown(&mut data);
                 let answer = self.enveloped("data", &data);
                 self.add("200", DONE, Some((JSON, answer)));
             }
@@ -157,7 +167,7 @@ impl Answers<'_> {
             .known
             .entry(status.to_owned())
             .or_insert_with(|| (about, Vec::new()));
-        contents.extend(content);
+        contents.extend(content.filter(|content| !contents.contains(content)));
     }
 
     fn finished(self) -> Value {
@@ -183,6 +193,22 @@ impl Answers<'_> {
     }
 }
 
+/// A provider's schema for what is shown: OpenAPI has `writeOnly` for what no answer
+/// holds, while providers mark with it what is secret. And a document has one dialect.
+fn as_shown(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.shift_remove("$schema");
+            if fields.shift_remove("writeOnly").is_some() {
+                fields.insert("format".into(), "password".into());
+            }
+            fields.values_mut().for_each(as_shown);
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_shown),
+        _ => {}
+    }
+}
+
 impl Done<'_> {
     /// The provider's fields that are shown beside the host's: those of a role, where they
     /// are no secrets.
@@ -200,7 +226,11 @@ impl Done<'_> {
         });
         Some(
             shown
-                .map(|(name, property)| (name.clone(), property.clone()))
+                .map(|(name, property)| {
+                    let mut property = property.clone();
+                    as_shown(&mut property);
+                    (name.clone(), property)
+                })
                 .collect(),
         )
     }

@@ -23,10 +23,11 @@ pub(super) fn body(verb: &Verb, endpoint: &Endpoint, plugin: Option<&Plugin>) ->
     let mut schema = Map::new();
     let provider = plugin.map(|plugin| plugin.provider.descriptor());
     if let Some((provider, document)) = provider.zip(endpoint.document) {
-        // A role is changed by what a write names, so that none of its fields must be there.
+        // A config or a role is changed by what a write names, so that none of its fields
+        // must be there.
         let (theirs, is_whole) = match document {
-            Document::Config => (&provider.config_schema, true),
             Document::Request => (&provider.request_schema, true),
+            Document::Config => (&provider.config_schema, false),
             Document::Role | Document::StaticRole => (&provider.role_schema, false),
         };
         let theirs = theirs.as_object().cloned().unwrap_or_default();
@@ -66,13 +67,21 @@ pub(super) fn query(verb: &Verb) -> Vec<Value> {
     verb.fields().map(of).collect()
 }
 
+/// Seconds, or numbers with units: what `duration` takes.
+const SPAN: &str = "^([0-9.]+|([0-9.]+(ns|us|µs|ms|s|m|h|d|w))+)?$";
+
 fn schema_of(field: &Field) -> Value {
     let mut schema = match field.form {
         Form::Text => json!({ "type": "string" }),
         Form::Secret => json!({ "type": "string", "format": "password", "writeOnly": true }),
         Form::Truth => json!({ "type": "boolean" }),
         Form::Number => json!({ "type": "integer", "minimum": 0 }),
-        Form::Span | Form::Length => json!({ "type": ["integer", "string"], "format": "duration" }),
+        // JSON Schema's own format for a duration is ISO 8601's, which nobody writes here.
+        Form::Span => json!({ "type": ["integer", "string"], "pattern": SPAN }),
+        Form::Length => {
+            let pattern = format!("{SPAN}|^never$");
+            json!({ "type": ["integer", "string"], "pattern": pattern })
+        }
         Form::List => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
         Form::Object => json!({ "type": "object" }),
     };
