@@ -36,7 +36,6 @@ use tokio::sync::OwnedMutexGuard;
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
     mount::{Connection, Mount, Mounts},
-    nudge::Nudge,
     rotation::Rotations,
 };
 
@@ -48,20 +47,17 @@ pub struct Accounts {
     mounts: Arc<Mounts>,
     rotations: Arc<Rotations>,
     clock: Clock,
-    /// Wakes the scheduler.
-    nudge: Arc<Nudge>,
     turns: Turns,
 }
 
 impl Accounts {
-    /// Static roles over a storage; `nudge` wakes the scheduler.
+    /// Static roles over a storage.
     pub fn new(
         storage: Storage,
         keyring: Keyring,
         mounts: Arc<Mounts>,
         rotations: Arc<Rotations>,
         clock: Clock,
-        nudge: Arc<Nudge>,
     ) -> Self {
         Self {
             storage,
@@ -69,7 +65,6 @@ impl Accounts {
             mounts,
             rotations,
             clock,
-            nudge,
             turns: Turns::default(),
         }
     }

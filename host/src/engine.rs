@@ -23,7 +23,6 @@ use crate::{
     lease::Leases,
     login::Logins,
     mount::Mounts,
-    nudge::Nudge,
     policies::Policies,
     role::Roles,
     rotation::Rotations,
@@ -74,8 +73,6 @@ pub struct Engine {
     pub accounts: Arc<Accounts>,
     /// What callers do not wait for.
     pub tasks: Arc<Tasks>,
-    /// Wakes the scheduler after a change that makes work due.
-    pub nudge: Arc<Nudge>,
     scheduler: Mutex<Option<Scheduler>>,
 }
 
@@ -133,12 +130,10 @@ impl Engine {
             dev,
         );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
-        let nudge = Arc::new(Nudge::default());
         let tokens = Arc::new(Tokens::new(
             storage.clone(),
             keyring.clone(),
             clock.clone(),
-            Arc::clone(&nudge),
             rules,
         ));
         let logins = Logins::open_all(
@@ -155,7 +150,6 @@ impl Engine {
             keyring.clone(),
             Arc::clone(&mounts),
             clock.clone(),
-            Arc::clone(&nudge),
         ));
         let roles = Arc::new(Roles::new(
             storage.clone(),
@@ -183,7 +177,6 @@ impl Engine {
             Arc::clone(&roles),
             Arc::clone(&rotations),
             clock.clone(),
-            Arc::clone(&nudge),
         ));
         let accounts = Arc::new(Accounts::new(
             storage.clone(),
@@ -191,7 +184,6 @@ impl Engine {
             Arc::clone(&mounts),
             Arc::clone(&rotations),
             clock.clone(),
-            Arc::clone(&nudge),
         ));
         let tasks = Arc::new(Tasks::new(
             storage.clone(),
@@ -229,7 +221,6 @@ impl Engine {
             rotations,
             accounts,
             tasks,
-            nudge,
             scheduler: Mutex::new(None),
         })
     }
@@ -237,13 +228,13 @@ impl Engine {
     /// Starts the work that comes by time.
     pub(crate) async fn start_scheduler(&self) {
         let scheduler = Scheduler::start(
+            self.storage.clone(),
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
             Arc::clone(&self.accounts),
             Arc::clone(&self.tokens),
             self.clock.clone(),
-            Arc::clone(&self.nudge),
         );
         *self.scheduler.lock().await = Some(scheduler.await);
         self.tasks.resume().await;
@@ -255,9 +246,7 @@ impl Engine {
     /// # Errors
     /// Where storage fails.
     pub async fn pins_changed(&self, plugin: &str) -> Result<(), Refusal> {
-        self.mounts.wake_users(plugin).await?;
-        self.nudge.now();
-        Ok(())
+        self.mounts.wake_users(plugin).await
     }
 
     /// Pins a version of a plugin; what its mounts failed to do is tried at once.

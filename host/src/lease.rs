@@ -49,7 +49,6 @@ use tokio::sync::Notify;
 use crate::{
     backoff,
     mount::{Connection, Mount, Mounts},
-    nudge::Nudge,
     role::Roles,
     rotation::Rotations,
 };
@@ -143,8 +142,6 @@ pub struct Leases {
     roles: Arc<Roles>,
     rotations: Arc<Rotations>,
     clock: Clock,
-    /// Wakes the scheduler.
-    nudge: Arc<Nudge>,
     /// Told whenever an attempt to end a lease is over.
     ended: Notify,
     published: publish::Cache,
@@ -162,7 +159,7 @@ impl fmt::Debug for Leases {
 }
 
 impl Leases {
-    /// Leases over a storage; `nudge` wakes the scheduler.
+    /// Leases over a storage.
     pub fn new(
         storage: Storage,
         keyring: Keyring,
@@ -170,7 +167,6 @@ impl Leases {
         roles: Arc<Roles>,
         rotations: Arc<Rotations>,
         clock: Clock,
-        nudge: Arc<Nudge>,
     ) -> Self {
         Self {
             storage,
@@ -179,7 +175,6 @@ impl Leases {
             roles,
             rotations,
             clock,
-            nudge,
             ended: Notify::new(),
             published: publish::Cache::default(),
             answering: repeat::Answering::default(),

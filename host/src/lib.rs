@@ -18,7 +18,7 @@
 //! | [`visible`] | foreign text |
 //! | [`policy`] | what rules say about a path, pure |
 //! | [`config`] | what the operator wrote |
-//! | [`backoff`], [`breaker`], [`nudge`], [`fault`] | when to try again; whether to; whom to wake; crash points for tests |
+//! | [`backoff`], [`breaker`], [`fault`] | when to try again; whether to; crash points for tests |
 //! | [`catalog`] | pins and loaded providers |
 //! | [`mount`] | a provider at a path |
 //! | [`rotation`] | root credentials, rotated |
@@ -86,7 +86,6 @@ pub mod lease;
 pub mod login;
 pub mod monitor;
 pub mod mount;
-pub mod nudge;
 pub mod pinning;
 pub mod policies;
 pub mod policy;

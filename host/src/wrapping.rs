@@ -100,7 +100,6 @@ impl Wrappings {
             lease: parcel.lease.clone(),
         }
         .record();
-        self.tokens.made();
         Ok(told(token, row, parcel))
     }
 
@@ -167,7 +166,6 @@ impl Wrappings {
             ttl_s: parcel.ttl.as_secs(),
         }
         .record();
-        self.tokens.made();
         Ok(told(token, row, parcel))
     }
 

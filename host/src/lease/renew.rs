@@ -105,7 +105,6 @@ impl Leases {
             )));
         }
         fault::point("renew.after_commit");
-        self.nudge.at(expires_at);
         let (lease, expires) = (id.clone(), expires_at);
         Event::LeaseRenewed { lease, expires }.record();
         let renewed = LeaseRow {

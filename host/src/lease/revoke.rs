@@ -79,7 +79,6 @@ impl Leases {
         if marked {
             Event::LeaseMarked { lease: id.clone() }.record();
         }
-        self.nudge.now();
         Ok(marked)
     }
 
@@ -184,7 +183,6 @@ impl Leases {
         }
         .record();
         self.ended.notify_waiters();
-        self.nudge.now();
         Err(reason)
     }
 
@@ -203,7 +201,6 @@ impl Leases {
             // They keep their own times.
             tracing::error!(mount = %connection.title(), %error, "could not make failed revocations due");
         }
-        self.nudge.now();
     }
 
     /// Has a claimed credential ended by the provider that made it, as long as that is

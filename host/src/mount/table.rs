@@ -20,7 +20,7 @@ use lessor_model::{
 };
 use lessor_seal::keyring::Keyring;
 use lessor_store::{ConfigRow, ConnectionRow, MountRow, NewMount, Storage};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, futures::Notified};
 
 use super::{
     Connection, Mount, Move, Root, authorities::kept_roots, config_context,
@@ -86,6 +86,7 @@ pub struct Mounts {
     /// reading never replaces a newer one.
     rereading: tokio::sync::Mutex<()>,
     moves: Moves,
+    changed: Notify,
 }
 
 /// Mounts and their connections, by storage id.
@@ -116,6 +117,7 @@ impl Mounts {
             table: RwLock::default(),
             rereading: tokio::sync::Mutex::default(),
             moves: Moves::default(),
+            changed: Notify::new(),
         };
         let held = mounts.storage.begin_holds(mounts.clock.now()).await?;
         if held > 0 {
@@ -127,6 +129,12 @@ impl Mounts {
         mounts.storage.forget_former_paths().await?;
         mounts.reread().await?;
         Ok(mounts)
+    }
+
+    /// Ready once the table has changed: what could not be done before may be done now.
+    /// For the one scheduler that there is.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Whether what comes by time waits for the operator anywhere.
@@ -816,6 +824,7 @@ impl Mounts {
                 .insert(connection.id, Arc::new(connection));
         }
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        self.changed.notify_one();
         Ok(())
     }
 

@@ -25,13 +25,7 @@ impl House {
         let value = new_token().unwrap();
         let row = root_row(&keyring, &value, clock.now()).unwrap();
         storage.initialise(keys, row, false).await.unwrap();
-        let tokens = Tokens::new(
-            storage,
-            keyring,
-            clock.clone(),
-            Arc::default(),
-            TokenRules::default(),
-        );
+        let tokens = Tokens::new(storage, keyring, clock.clone(), TokenRules::default());
         let root = tokens.find(&value).await.unwrap().unwrap();
         Self {
             _home: home,

@@ -12,6 +12,7 @@ mod accounts;
 mod backup;
 mod configs;
 mod connections;
+mod due;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod first_token;
@@ -52,13 +53,17 @@ use lessor_model::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::kept::{Changes, Kept};
+use crate::{
+    due::Earliest,
+    kept::{Changes, Kept},
+};
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
 pub use connections::ConnectionRow;
+pub use due::Due;
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;
@@ -122,6 +127,7 @@ struct Inner {
     #[cfg(any(test, feature = "test-hooks"))]
     faults: Faults,
     writer: mpsc::Sender<Job>,
+    due: Arc<Due>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Semaphore,
     /// Tokens by hash.
@@ -153,6 +159,8 @@ impl Storage {
         writer.pragma_update(None, "synchronous", "FULL")?;
         migrate(&mut writer)?;
         writer.pragma_update(None, "foreign_keys", true)?;
+        let earliest = Earliest::watch(&writer)?;
+        let due = Arc::new(Due::default());
 
         let mut readers = Vec::new();
         for _ in 0..READERS {
@@ -166,10 +174,12 @@ impl Storage {
             .spawn({
                 #[cfg(any(test, feature = "test-hooks"))]
                 let faults = faults.clone();
+                let due = Arc::clone(&due);
                 move || {
                     write_loop(
                         &writer,
                         receiver,
+                        |committed| earliest.settle(committed, &due),
                         #[cfg(any(test, feature = "test-hooks"))]
                         &faults,
                     );
@@ -183,6 +193,7 @@ impl Storage {
             #[cfg(any(test, feature = "test-hooks"))]
             faults,
             writer: sender,
+            due,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
             tokens: Kept::until(Changes::default()),
@@ -343,18 +354,20 @@ fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
 fn write_loop(
     connection: &Connection,
     mut jobs: mpsc::Receiver<Job>,
+    settled: impl Fn(bool),
     #[cfg(any(test, feature = "test-hooks"))] faults: &Faults,
 ) {
     let mut batch = Vec::with_capacity(BATCH_LIMIT);
     while jobs.blocking_recv_many(&mut batch, BATCH_LIMIT) > 0 {
         #[cfg(any(test, feature = "test-hooks"))]
         faults.before_commit(connection);
-        commit(connection, &mut batch);
+        commit(connection, &mut batch, &settled);
     }
 }
 
-/// Runs the writes of a batch in one transaction, and answers all of them.
-fn commit(connection: &Connection, batch: &mut Vec<Job>) {
+/// Runs the writes of a batch in one transaction, and answers all of them, `settled`
+/// before: whoever waits for due work is told no later than who made it due.
+fn commit(connection: &Connection, batch: &mut Vec<Job>, settled: impl Fn(bool)) {
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         tracing::error!(%error, "could not begin a transaction");
         // A job that is dropped answers that the database takes no requests.
@@ -383,6 +396,7 @@ fn commit(connection: &Connection, batch: &mut Vec<Job>) {
         // own space serves again. Where that fails, too, only space will help.
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
     }
+    settled(committed.is_ok());
     for settle in settles {
         settle(committed.clone().map_err(StorageError::Commit));
     }
