@@ -35,6 +35,7 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
+    context::Context,
     mount::{Connection, Mount, Mounts},
     rotation::Rotations,
 };
@@ -52,13 +53,12 @@ pub struct Accounts {
 
 impl Accounts {
     /// Static roles over a storage.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        rotations: Arc<Rotations>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

@@ -19,6 +19,7 @@ use crate::{
     auth::Authenticator,
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
+    context::Context,
     first_token::FirstToken,
     lease::Leases,
     login::Logins,
@@ -82,15 +83,15 @@ impl Engine {
     ///
     /// # Errors
     /// Where the sandbox cannot be set up or the mounts cannot be read.
-    pub async fn start(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
-        config: &Config,
-    ) -> Result<Self, EngineError> {
+    pub async fn start(context: Context, config: &Config) -> Result<Self, EngineError> {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = &context;
         let sandbox = Sandbox::compiling_apart(SandboxSettings {
             clock: clock.clone(),
-            code_cache: Some(code_cache(config, &keyring)?),
+            code_cache: Some(code_cache(config, keyring)?),
             limits: config.sandbox.clone(),
             allocation: Allocation::default(),
         })?;
@@ -98,15 +99,7 @@ impl Engine {
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)
             .await
             .map_err(|error| EngineError::Mounts(error.into()))?;
-        let engine = Self::over(
-            storage,
-            keyring,
-            clock,
-            catalog,
-            config.tokens,
-            config.dev.is_some(),
-        )
-        .await?;
+        let engine = Self::over(context, catalog, config.tokens, config.dev.is_some()).await?;
         engine.start_scheduler().await;
         Ok(engine)
     }
@@ -114,84 +107,50 @@ impl Engine {
     /// Wires the engines over a catalog. `rules` are for tokens; `dev` grants loopback
     /// endpoints.
     pub(crate) async fn over(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
+        context: Context,
         catalog: Catalog,
         rules: TokenRules,
         dev: bool,
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(catalog);
-        let mounts = Mounts::open_all(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&catalog),
-            clock.clone(),
-            dev,
-        );
+        let mounts = Mounts::open_all(context.clone(), Arc::clone(&catalog), dev);
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
-        let tokens = Arc::new(Tokens::new(
-            storage.clone(),
-            keyring.clone(),
-            clock.clone(),
-            rules,
-        ));
-        let logins = Logins::open_all(
-            storage.clone(),
-            keyring.clone(),
-            clock.clone(),
-            Arc::clone(&tokens),
-        );
+        let tokens = Arc::new(Tokens::new(context.clone(), rules));
+        let logins = Logins::open_all(context.clone(), Arc::clone(&tokens));
         let logins = logins.await.map_err(EngineError::Logins)?;
-        let first_token = Arc::new(FirstToken::open(storage.clone()).await?);
-        let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
-        let rotations = Arc::new(Rotations::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            clock.clone(),
+        let first_token = Arc::new(FirstToken::open(context.storage.clone()).await?);
+        let policies = Arc::new(Policies::new(
+            context.storage.clone(),
+            context.clock.clone(),
         ));
+        let rotations = Arc::new(Rotations::new(context.clone(), Arc::clone(&mounts)));
         let roles = Arc::new(Roles::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         let upgrades = Upgrades::new(
             Arc::clone(&catalog),
             Arc::clone(&mounts),
             Arc::clone(&roles),
         );
-        let settings = Settings::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            Arc::clone(&rotations),
-            clock.clone(),
-        );
+        let settings = Settings::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
         let leases = Arc::new(Leases::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&roles),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         let accounts = Arc::new(Accounts::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         let tasks = Arc::new(Tasks::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&leases),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         Ok(Self {
             authenticator: Authenticator::new(
@@ -200,18 +159,13 @@ impl Engine {
                 Arc::clone(&first_token),
             ),
             first_token,
-            wrappings: Wrappings::new(
-                storage.clone(),
-                keyring.clone(),
-                Arc::clone(&tokens),
-                clock.clone(),
-            ),
+            wrappings: Wrappings::new(context.clone(), Arc::clone(&tokens)),
             tokens,
             logins,
             policies,
-            clock,
-            keyring,
-            storage,
+            clock: context.clock,
+            keyring: context.keyring,
+            storage: context.storage,
             catalog,
             mounts,
             settings,
@@ -225,16 +179,23 @@ impl Engine {
         })
     }
 
+    fn context(&self) -> Context {
+        Context {
+            storage: self.storage.clone(),
+            keyring: self.keyring.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Starts the work that comes by time.
     pub(crate) async fn start_scheduler(&self) {
         let scheduler = Scheduler::start(
-            self.storage.clone(),
+            self.context(),
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
             Arc::clone(&self.accounts),
             Arc::clone(&self.tokens),
-            self.clock.clone(),
         );
         *self.scheduler.lock().await = Some(scheduler.await);
         self.tasks.resume().await;

@@ -48,6 +48,7 @@ use tokio::sync::Notify;
 
 use crate::{
     backoff,
+    context::Context,
     mount::{Connection, Mount, Mounts},
     role::Roles,
     rotation::Rotations,
@@ -161,13 +162,16 @@ impl fmt::Debug for Leases {
 impl Leases {
     /// Leases over a storage.
     pub fn new(
-        storage: Storage,
-        keyring: Keyring,
+        context: Context,
         mounts: Arc<Mounts>,
         roles: Arc<Roles>,
         rotations: Arc<Rotations>,
-        clock: Clock,
     ) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

@@ -47,7 +47,10 @@ pub use self::{
     userpass::{NewPassword, User, Users},
 };
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
-use crate::token::{Granted, Login, Terms, Token, Tokens};
+use crate::{
+    context::Context,
+    token::{Granted, Login, Terms, Token, Tokens},
+};
 
 /// Where tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
@@ -81,27 +84,17 @@ impl Logins {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn open_all(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
-        tokens: Arc<Tokens>,
-    ) -> Result<Self, Refusal> {
-        let entries = Entries::new(storage.clone(), keyring.clone(), clock.clone());
+    pub async fn open_all(context: Context, tokens: Arc<Tokens>) -> Result<Self, Refusal> {
+        let entries = Entries::new(context.clone());
         let logins = Self {
-            approles: AppRoles::new(
-                entries.clone(),
-                storage.clone(),
-                keyring.clone(),
-                clock.clone(),
-            ),
+            approles: AppRoles::new(context.clone(), entries.clone()),
             users: Users::new(entries.clone()),
-            jwts: Jwts::new(entries, storage.clone(), keyring.clone(), clock.clone()),
+            jwts: Jwts::new(context.clone(), entries),
             nobodies: Nobodies::default(),
             pace: Pace::default(),
-            storage,
-            keyring,
-            clock,
+            storage: context.storage,
+            keyring: context.keyring,
+            clock: context.clock,
             tokens,
             table: RwLock::default(),
             rereading: tokio::sync::Mutex::default(),

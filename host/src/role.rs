@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::Plugin,
+    context::Context,
     fault,
     mount::{Choice, Chosen, Connection, Mount, Mounts, show_choice},
     rotation::Rotations,
@@ -65,13 +66,12 @@ pub struct Removed {
 
 impl Roles {
     /// Roles over a storage.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        rotations: Arc<Rotations>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

@@ -33,6 +33,7 @@ use serde_json::Value;
 use crate::{
     backoff,
     catalog::Plugin,
+    context::Context,
     fault,
     mount::{Connection, Mounts, Root, RotationTurn, config_context, give_up_at},
 };
@@ -69,7 +70,12 @@ pub struct Rotations {
 
 impl Rotations {
     /// Rotations over a storage.
-    pub fn new(storage: Storage, keyring: Keyring, mounts: Arc<Mounts>, clock: Clock) -> Self {
+    pub fn new(context: Context, mounts: Arc<Mounts>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

@@ -31,6 +31,7 @@ use tokio::{
 use crate::{
     account::Accounts,
     breaker::Admission,
+    context::Context,
     lease::Leases,
     mount::{Connection, Mounts},
     rotation::Rotations,
@@ -95,14 +96,14 @@ impl Scheduler {
     /// this process, or one under way would be taken for interrupted and be made a
     /// second time.
     pub async fn start(
-        storage: Storage,
+        context: Context,
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
         accounts: Arc<Accounts>,
         tokens: Arc<Tokens>,
-        clock: Clock,
     ) -> Self {
+        let Context { storage, clock, .. } = context;
         for resumed in [
             rotations.resume_interrupted().await,
             accounts.resume_interrupted().await,

@@ -35,7 +35,7 @@ use lessor_store::{Storage, TokenFacts, TokenRow};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
-use crate::config::TokenRules;
+use crate::{config::TokenRules, context::Context};
 
 use self::judge::{Judged, Voucher};
 pub use self::{
@@ -124,7 +124,12 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// Tokens over a storage.
-    pub fn new(storage: Storage, keyring: Keyring, clock: Clock, rules: TokenRules) -> Self {
+    pub fn new(context: Context, rules: TokenRules) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
+    context::Context,
     fault,
 };
 
@@ -102,12 +103,15 @@ impl Mounts {
     /// # Errors
     /// Where storage fails.
     pub async fn open_all(
-        storage: Storage,
-        keyring: Keyring,
+        context: Context,
         catalog: Arc<Catalog>,
-        clock: Clock,
         dev: bool,
     ) -> Result<Self, Refusal> {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         let mounts = Self {
             storage,
             keyring,

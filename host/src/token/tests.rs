@@ -25,7 +25,12 @@ impl House {
         let value = new_token().unwrap();
         let row = root_row(&keyring, &value, clock.now()).unwrap();
         storage.initialise(keys, row, false).await.unwrap();
-        let tokens = Tokens::new(storage, keyring, clock.clone(), TokenRules::default());
+        let context = Context {
+            storage,
+            keyring,
+            clock: clock.clone(),
+        };
+        let tokens = Tokens::new(context, TokenRules::default());
         let root = tokens.find(&value).await.unwrap().unwrap();
         Self {
             _home: home,
