@@ -105,7 +105,7 @@ impl Leases {
             .map_err(Refusal::Invalid)?;
         let bounds = Bounds::of(&role.host, &mount.spec.tune);
         let length = requested(request.ttl, bounds)?;
-        let document = self.roles.document(&plugin, &mount, &role)?;
+        let document = self.roles.document(&plugin, &mount, &role).await?;
         let mut root = self.rotations.root_for(&connection, &plugin).await?;
         let slot = connection.slot().await?;
 

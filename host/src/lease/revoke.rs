@@ -285,8 +285,10 @@ impl Leases {
         connection: &Connection,
         row: &LeaseRow,
     ) -> Option<Arc<Secret<String>>> {
-        let role = self.roles.version(row.role_id).await;
-        let document = role.and_then(|role| self.roles.document(plugin, connection, &role));
+        let document = match self.roles.version(row.role_id).await {
+            Ok(role) => self.roles.document(plugin, connection, &role).await,
+            Err(refusal) => Err(refusal),
+        };
         document
             .inspect_err(|reason| {
                 let lease = id_of(connection, &row.role_name, row.operation);

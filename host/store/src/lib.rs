@@ -55,7 +55,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{
     due::Earliest,
-    kept::{Changes, Kept},
+    kept::{Feed, Kept},
 };
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
@@ -134,7 +134,7 @@ struct Inner {
     tokens: Kept<[u8; 32], TokenRow>,
     /// Current roles by mount and name.
     roles: Kept<(i64, RoleName), RoleRow>,
-    policy_changes: Changes,
+    feed: Feed,
 }
 
 impl fmt::Debug for Storage {
@@ -159,6 +159,7 @@ impl Storage {
         writer.pragma_update(None, "synchronous", "FULL")?;
         migrate(&mut writer)?;
         writer.pragma_update(None, "foreign_keys", true)?;
+        let feed = Feed::follow(&writer)?;
         let earliest = Earliest::watch(&writer)?;
         let due = Arc::new(Due::default());
 
@@ -175,11 +176,15 @@ impl Storage {
                 #[cfg(any(test, feature = "test-hooks"))]
                 let faults = faults.clone();
                 let due = Arc::clone(&due);
+                let feed = feed.clone();
                 move || {
                     write_loop(
                         &writer,
                         receiver,
-                        |committed| earliest.settle(committed, &due),
+                        |committed| {
+                            feed.settle();
+                            earliest.settle(committed, &due);
+                        },
                         #[cfg(any(test, feature = "test-hooks"))]
                         &faults,
                     );
@@ -196,9 +201,9 @@ impl Storage {
             due,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
-            tokens: Kept::until(Changes::default()),
-            roles: Kept::until(Changes::default()),
-            policy_changes: Changes::default(),
+            tokens: Kept::until(feed.tokens.clone()),
+            roles: Kept::until(feed.roles.clone()),
+            feed,
         })))
     }
 
@@ -209,34 +214,10 @@ impl Storage {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     {
-        self.write_then(work, || ()).await
-    }
-
-    /// [`Self::write`] of what may be a change, and is counted as one.
-    async fn write_change<T, F>(&self, changes: &Changes, work: F) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
-    {
-        let changes = changes.clone();
-        self.write_then(work, move || changes.count()).await
-    }
-
-    /// [`Self::write`], and `settled` between the commit and the answer.
-    async fn write_then<T, F>(
-        &self,
-        work: F,
-        settled: impl FnOnce() + Send + 'static,
-    ) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
-    {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let outcome = in_savepoint(connection, work);
             Box::new(move |committed| {
-                settled();
                 // Nobody listening means that the caller went away; the write stands.
                 let _ = sender.send(committed.and(outcome));
             })
@@ -366,7 +347,7 @@ fn write_loop(
 }
 
 /// Runs the writes of a batch in one transaction, and answers all of them, `settled`
-/// before: whoever waits for due work is told no later than who made it due.
+/// before: what was kept is older than that then, and due work is known.
 fn commit(connection: &Connection, batch: &mut Vec<Job>, settled: impl Fn(bool)) {
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         tracing::error!(%error, "could not begin a transaction");

@@ -106,7 +106,7 @@ impl Storage {
             format!("auth/{from}/"),
             format!("auth/{to}/"),
         );
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             let moved = change(
                 connection,
                 "UPDATE auth_mounts SET path = ?2 WHERE id = ?1",
