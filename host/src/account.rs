@@ -35,8 +35,8 @@ use tokio::sync::OwnedMutexGuard;
 
 pub use self::view::{AccountCredential, AccountView, Standing};
 use crate::{
+    context::Context,
     mount::{Connection, Mount, Mounts},
-    nudge::Nudge,
     rotation::Rotations,
 };
 
@@ -48,28 +48,23 @@ pub struct Accounts {
     mounts: Arc<Mounts>,
     rotations: Arc<Rotations>,
     clock: Clock,
-    /// Wakes the scheduler.
-    nudge: Arc<Nudge>,
     turns: Turns,
 }
 
 impl Accounts {
-    /// Static roles over a storage; `nudge` wakes the scheduler.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        rotations: Arc<Rotations>,
-        clock: Clock,
-        nudge: Arc<Nudge>,
-    ) -> Self {
+    /// Static roles over a storage.
+    pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,
             mounts,
             rotations,
             clock,
-            nudge,
             turns: Turns::default(),
         }
     }

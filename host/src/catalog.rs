@@ -25,7 +25,7 @@ use lessor_model::{
     id::{ConnectionId, Digest},
     provider::{Anatomy, Descriptor, Provider},
     refusal::Refusal,
-    schema::Checker,
+    schema::{self, Checker},
     suggest,
 };
 use lessor_sandbox::{
@@ -58,6 +58,8 @@ pub struct Plugin {
     pub static_role: Checker,
     /// Checks a request.
     pub request: Checker,
+    /// Whether a role may hold secrets.
+    pub has_secret_roles: bool,
 }
 
 impl Plugin {
@@ -77,6 +79,7 @@ impl Plugin {
             role: compile("role", &descriptor.role_schema, &host_fields::ROLE)?,
             static_role: compile("role", &descriptor.role_schema, &host_fields::STATIC_ROLE)?,
             request: compile("request", &descriptor.request_schema, &host_fields::REQUEST)?,
+            has_secret_roles: schema::marks_secrets(&descriptor.role_schema),
             provider,
         })
     }

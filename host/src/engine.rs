@@ -19,11 +19,11 @@ use crate::{
     auth::Authenticator,
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
+    context::Context,
     first_token::FirstToken,
     lease::Leases,
     login::Logins,
     mount::Mounts,
-    nudge::Nudge,
     policies::Policies,
     role::Roles,
     rotation::Rotations,
@@ -74,8 +74,6 @@ pub struct Engine {
     pub accounts: Arc<Accounts>,
     /// What callers do not wait for.
     pub tasks: Arc<Tasks>,
-    /// Wakes the scheduler after a change that makes work due.
-    pub nudge: Arc<Nudge>,
     scheduler: Mutex<Option<Scheduler>>,
 }
 
@@ -85,15 +83,15 @@ impl Engine {
     ///
     /// # Errors
     /// Where the sandbox cannot be set up or the mounts cannot be read.
-    pub async fn start(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
-        config: &Config,
-    ) -> Result<Self, EngineError> {
+    pub async fn start(context: Context, config: &Config) -> Result<Self, EngineError> {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = &context;
         let sandbox = Sandbox::compiling_apart(SandboxSettings {
             clock: clock.clone(),
-            code_cache: Some(code_cache(config, &keyring)?),
+            code_cache: Some(code_cache(config, keyring)?),
             limits: config.sandbox.clone(),
             allocation: Allocation::default(),
         })?;
@@ -101,15 +99,7 @@ impl Engine {
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)
             .await
             .map_err(|error| EngineError::Mounts(error.into()))?;
-        let engine = Self::over(
-            storage,
-            keyring,
-            clock,
-            catalog,
-            config.tokens,
-            config.dev.is_some(),
-        )
-        .await?;
+        let engine = Self::over(context, catalog, config.tokens, config.dev.is_some()).await?;
         engine.start_scheduler().await;
         Ok(engine)
     }
@@ -117,89 +107,49 @@ impl Engine {
     /// Wires the engines over a catalog. `rules` are for tokens; `dev` grants loopback
     /// endpoints.
     pub(crate) async fn over(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
+        context: Context,
         catalog: Catalog,
         rules: TokenRules,
         dev: bool,
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(catalog);
-        let mounts = Mounts::open_all(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&catalog),
-            clock.clone(),
-            dev,
-        );
+        let mounts = Mounts::open_all(context.clone(), Arc::clone(&catalog), dev);
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
-        let nudge = Arc::new(Nudge::default());
-        let tokens = Arc::new(Tokens::new(
-            storage.clone(),
-            keyring.clone(),
-            clock.clone(),
-            Arc::clone(&nudge),
-            rules,
+        let tokens = Arc::new(Tokens::new(context.clone(), rules));
+        let logins = Logins::new(context.clone(), Arc::clone(&tokens), Arc::clone(&mounts));
+        let first_token = Arc::new(FirstToken::open(context.storage.clone()).await?);
+        let policies = Arc::new(Policies::new(
+            context.storage.clone(),
+            context.clock.clone(),
         ));
-        let logins = Logins::new(
-            storage.clone(),
-            keyring.clone(),
-            clock.clone(),
-            Arc::clone(&tokens),
-            Arc::clone(&mounts),
-        );
-        let first_token = Arc::new(FirstToken::open(storage.clone()).await?);
-        let policies = Arc::new(Policies::new(storage.clone(), clock.clone()));
-        let rotations = Arc::new(Rotations::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            clock.clone(),
-            Arc::clone(&nudge),
-        ));
+        let rotations = Arc::new(Rotations::new(context.clone(), Arc::clone(&mounts)));
         let roles = Arc::new(Roles::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         let upgrades = Upgrades::new(
             Arc::clone(&catalog),
             Arc::clone(&mounts),
             Arc::clone(&roles),
         );
-        let settings = Settings::new(
-            storage.clone(),
-            keyring.clone(),
-            Arc::clone(&mounts),
-            Arc::clone(&rotations),
-            clock.clone(),
-        );
+        let settings = Settings::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
         let leases = Arc::new(Leases::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&roles),
             Arc::clone(&rotations),
-            clock.clone(),
-            Arc::clone(&nudge),
         ));
         let accounts = Arc::new(Accounts::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
-            clock.clone(),
-            Arc::clone(&nudge),
         ));
         let tasks = Arc::new(Tasks::new(
-            storage.clone(),
-            keyring.clone(),
+            context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&leases),
             Arc::clone(&rotations),
-            clock.clone(),
         ));
         Ok(Self {
             authenticator: Authenticator::new(
@@ -208,18 +158,13 @@ impl Engine {
                 Arc::clone(&first_token),
             ),
             first_token,
-            wrappings: Wrappings::new(
-                storage.clone(),
-                keyring.clone(),
-                Arc::clone(&tokens),
-                clock.clone(),
-            ),
+            wrappings: Wrappings::new(context.clone(), Arc::clone(&tokens)),
             tokens,
             logins,
             policies,
-            clock,
-            keyring,
-            storage,
+            clock: context.clock,
+            keyring: context.keyring,
+            storage: context.storage,
             catalog,
             mounts,
             settings,
@@ -229,21 +174,27 @@ impl Engine {
             rotations,
             accounts,
             tasks,
-            nudge,
             scheduler: Mutex::new(None),
         })
+    }
+
+    fn context(&self) -> Context {
+        Context {
+            storage: self.storage.clone(),
+            keyring: self.keyring.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Starts the work that comes by time.
     pub(crate) async fn start_scheduler(&self) {
         let scheduler = Scheduler::start(
+            self.context(),
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
             Arc::clone(&self.accounts),
             Arc::clone(&self.tokens),
-            self.clock.clone(),
-            Arc::clone(&self.nudge),
         );
         *self.scheduler.lock().await = Some(scheduler.await);
         self.tasks.resume().await;
@@ -255,9 +206,7 @@ impl Engine {
     /// # Errors
     /// Where storage fails.
     pub async fn pins_changed(&self, plugin: &str) -> Result<(), Refusal> {
-        self.mounts.wake_users(plugin).await?;
-        self.nudge.now();
-        Ok(())
+        self.mounts.wake_users(plugin).await
     }
 
     /// Pins a version of a plugin; what its mounts failed to do is tried at once.

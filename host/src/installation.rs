@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::{
     config::Config,
+    context::Context,
     engine::{Engine, EngineError},
     fault, token,
 };
@@ -178,7 +179,12 @@ impl Installation {
             // A disk that takes nothing stops no server that only has to read.
             tracing::warn!(version, %error, "could not note the version that runs");
         }
-        let engine = Engine::start(storage, keyring, clock, &self.config).await?;
+        let context = Context {
+            storage,
+            keyring,
+            clock,
+        };
+        let engine = Engine::start(context, &self.config).await?;
         // The turn, or being the only one that knows `self`, excludes a second.
         let _ = self.engine.set(Arc::new(engine));
         self.started.notify_waiters();

@@ -48,8 +48,8 @@ use tokio::sync::Notify;
 
 use crate::{
     backoff,
+    context::Context,
     mount::{Connection, Mount, Mounts},
-    nudge::Nudge,
     role::Roles,
     rotation::Rotations,
 };
@@ -143,8 +143,6 @@ pub struct Leases {
     roles: Arc<Roles>,
     rotations: Arc<Rotations>,
     clock: Clock,
-    /// Wakes the scheduler.
-    nudge: Arc<Nudge>,
     /// Told whenever an attempt to end a lease is over.
     ended: Notify,
     published: publish::Cache,
@@ -162,16 +160,18 @@ impl fmt::Debug for Leases {
 }
 
 impl Leases {
-    /// Leases over a storage; `nudge` wakes the scheduler.
+    /// Leases over a storage.
     pub fn new(
-        storage: Storage,
-        keyring: Keyring,
+        context: Context,
         mounts: Arc<Mounts>,
         roles: Arc<Roles>,
         rotations: Arc<Rotations>,
-        clock: Clock,
-        nudge: Arc<Nudge>,
     ) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,
@@ -179,7 +179,6 @@ impl Leases {
             roles,
             rotations,
             clock,
-            nudge,
             ended: Notify::new(),
             published: publish::Cache::default(),
             answering: repeat::Answering::default(),

@@ -18,7 +18,8 @@
 //! | [`visible`] | foreign text |
 //! | [`policy`] | what rules say about a path, pure |
 //! | [`config`] | what the operator wrote |
-//! | [`backoff`], [`breaker`], [`nudge`], [`fault`] | when to try again; whether to; whom to wake; crash points for tests |
+//! | [`backoff`], [`breaker`], [`fault`] | when to try again; whether to; crash points for tests |
+//! | [`context`] | what every engine stands on |
 //! | [`catalog`] | pins and loaded providers |
 //! | [`mount`] | a provider at a path |
 //! | [`rotation`] | root credentials, rotated |
@@ -78,6 +79,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod conformance;
+pub mod context;
 pub mod engine;
 pub mod fault;
 pub mod first_token;
@@ -86,7 +88,6 @@ pub mod lease;
 pub mod login;
 pub mod monitor;
 pub mod mount;
-pub mod nudge;
 pub mod pinning;
 pub mod policies;
 pub mod policy;

@@ -44,6 +44,7 @@ pub use self::{
 use self::{backend::LoginMethods, entries::Entries, nobodies::Nobodies, pace::Pace};
 pub use crate::mount::LoginMount;
 use crate::{
+    context::Context,
     mount::Mounts,
     token::{Granted, Login, Terms, Token, Tokens},
 };
@@ -76,41 +77,24 @@ pub struct Logins {
 
 impl Logins {
     /// Login methods over the mounts, which can be enabled, tuned and disabled from now on.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
-        tokens: Arc<Tokens>,
-        mounts: Arc<Mounts>,
-    ) -> Self {
-        let entries = Entries::new(storage.clone(), keyring.clone(), clock.clone());
-        let jwts = Jwts::new(
-            entries.clone(),
-            storage.clone(),
-            keyring.clone(),
-            clock.clone(),
-        );
-        let jwts = Arc::new(jwts);
+    pub fn new(context: Context, tokens: Arc<Tokens>, mounts: Arc<Mounts>) -> Self {
+        let entries = Entries::new(context.clone());
+        let jwts = Arc::new(Jwts::new(context.clone(), entries.clone()));
         let methods = LoginMethods {
-            storage: storage.clone(),
+            storage: context.storage.clone(),
             tokens: Arc::clone(&tokens),
             jwts: Arc::clone(&jwts),
         };
         mounts.offer(LOGIN, Arc::new(methods));
         Self {
-            approles: AppRoles::new(
-                entries.clone(),
-                storage.clone(),
-                keyring.clone(),
-                clock.clone(),
-            ),
+            approles: AppRoles::new(context.clone(), entries.clone()),
             users: Users::new(entries),
             jwts,
             nobodies: Nobodies::default(),
             pace: Pace::default(),
-            storage,
-            keyring,
-            clock,
+            storage: context.storage,
+            keyring: context.keyring,
+            clock: context.clock,
             tokens,
             mounts,
         }

@@ -5,10 +5,7 @@
 //! written: the schema's defaults are filled in for each call, by the schema of the
 //! provider that is called. A change applies to new leases only.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use lessor_model::{
     clock::Clock,
@@ -22,11 +19,12 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_seal::keyring::Keyring;
-use lessor_store::{NewRole, RoleRow, Storage};
+use lessor_store::{NewRole, RoleRow, Storage, kept::Kept};
 use serde_json::{Map, Value};
 
 use crate::{
     catalog::Plugin,
+    context::Context,
     fault,
     mount::{Choice, Chosen, Connection, Mount, Mounts, show_choice},
     rotation::Rotations,
@@ -40,18 +38,10 @@ pub struct Roles {
     mounts: Arc<Mounts>,
     rotations: Arc<Rotations>,
     clock: Clock,
-    filled: Filled,
+    /// Documents without secrets as providers get them, by version of the role and
+    /// digest of the provider: each of many leases needs the same.
+    filled: Kept<(i64, Digest), Arc<Secret<String>>>,
 }
-
-/// Documents without secrets as providers get them, by version of the role and digest
-/// of the provider: each of many leases needs the same. Any may be dropped.
-#[derive(Debug, Default)]
-struct Filled(Mutex<FilledDocuments>);
-
-type FilledDocuments = HashMap<(i64, Digest), Arc<Secret<String>>>;
-
-/// Documents that are kept; beyond, all are dropped.
-const FILLED: usize = 1024;
 
 /// How often a role may be changed while a change of it is being proven.
 const CHANGES: u32 = 3;
@@ -65,20 +55,19 @@ pub struct Removed {
 
 impl Roles {
     /// Roles over a storage.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        rotations: Arc<Rotations>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
+            filled: Kept::until(storage.role_changes()),
             storage,
             keyring,
             mounts,
             rotations,
             clock,
-            filled: Filled::default(),
         }
     }
 
@@ -361,27 +350,23 @@ impl Roles {
     ///
     /// # Errors
     /// `Invalid` where it does not fit the provider; where the keyring cannot open it.
-    pub fn document(
+    pub async fn document(
         &self,
         plugin: &Plugin,
         mount: &Mount,
         row: &RoleRow,
     ) -> Result<Arc<Secret<String>>, Refusal> {
-        let key = (row.id, plugin.provider.digest());
-        if let Some(known) = self.filled.entries().get(&key) {
-            return Ok(Arc::clone(known));
+        let read = async {
+            let stored = self.open(mount, row)?;
+            let stored = serde_json::from_str(stored.expose()).map_err(Refusal::internal)?;
+            Ok(Arc::new(filled(plugin, stored)?))
+        };
+        if plugin.has_secret_roles {
+            return read.await;
         }
-        let stored = self.open(mount, row)?;
-        let stored = serde_json::from_str(stored.expose()).map_err(Refusal::internal)?;
-        let document = Arc::new(filled(plugin, stored)?);
-        if !schema::marks_secrets(&plugin.provider.descriptor().role_schema) {
-            let mut entries = self.filled.entries();
-            if entries.len() >= FILLED {
-                entries.clear();
-            }
-            entries.insert(key, Arc::clone(&document));
-        }
-        Ok(document)
+        self.filled
+            .get((row.id, plugin.provider.digest()), read)
+            .await
     }
 
     /// Opens a role's document as it is stored.
@@ -402,12 +387,6 @@ impl Roles {
             mount.path(),
             name.as_str()
         ))
-    }
-}
-
-impl Filled {
-    fn entries(&self) -> std::sync::MutexGuard<'_, FilledDocuments> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -33,9 +33,9 @@ use serde_json::Value;
 use crate::{
     backoff,
     catalog::Plugin,
+    context::Context,
     fault,
     mount::{Connection, Mounts, Root, RotationTurn, config_context, give_up_at},
-    nudge::Nudge,
 };
 
 pub use root_use::{Attempt, RootUse};
@@ -66,25 +66,21 @@ pub struct Rotations {
     keyring: Keyring,
     mounts: Arc<Mounts>,
     clock: Clock,
-    /// Wakes the scheduler.
-    nudge: Arc<Nudge>,
 }
 
 impl Rotations {
-    /// Rotations over a storage; `nudge` wakes the scheduler.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        clock: Clock,
-        nudge: Arc<Nudge>,
-    ) -> Self {
+    /// Rotations over a storage.
+    pub fn new(context: Context, mounts: Arc<Mounts>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,
             mounts,
             clock,
-            nudge,
         }
     }
 
@@ -251,7 +247,6 @@ impl Rotations {
         })?;
         for rotation in self.ending(&connection).await? {
             if let Err(refusal) = self.end(&connection, &rotation).await {
-                self.nudge.now();
                 return Ok(Some(format!(
                     "a root credential of {} is not ended upstream yet ({refusal}), and is tried again by itself",
                     connection.title()
@@ -288,9 +283,8 @@ impl Rotations {
                 return Err(waiting(connection, reason.unwrap_or("no reason recorded")));
             }
         };
-        let outcome = self.prove_and_promote(connection, &plugin, rotation).await;
-        self.nudge.now();
-        outcome.map(Some)
+        let promoted = self.prove_and_promote(connection, &plugin, rotation);
+        promoted.await.map(Some)
     }
 
     /// `rotating`: asks upstream for a new root credential and stores it.
@@ -526,7 +520,6 @@ impl Rotations {
             .record_rotation_failure(rotation.operation, due, failure.to_string())
             .await?;
         self.told_failure(rotation, attempt, due, failure.to_string());
-        self.nudge.now();
         Ok(())
     }
 

@@ -3,12 +3,12 @@
 //! Mounts that are held since a restore are left alone, and so are the ends of tokens,
 //! which end leases of any mount.
 //!
-//! It keeps nothing in memory that a restart would miss. It sleeps until the
-//! next due moment or a nudge, then takes from each connection at most as much as
-//! that one has free call slots: one whose upstream hangs fills its own
-//! slots and delays nobody else. All are looked after at the same time, and
-//! the next are taken while the outcome of the last is being stored, so that all of
-//! it shares one commit.
+//! It keeps nothing in memory that a restart would miss. It sleeps until the next due
+//! moment, or until a write makes work due before that, then takes from each connection
+//! at most as much as that one has free call slots: one whose upstream hangs fills its
+//! own slots and delays nobody else. All are looked after at the same time, and the
+//! next are taken while the outcome of the last is being stored, so that all of it
+//! shares one commit.
 
 use std::{
     future::Future,
@@ -21,6 +21,7 @@ use lessor_model::{
     clock::{Clock, Timestamp},
     refusal::Refusal,
 };
+use lessor_store::Storage;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, JoinSet},
@@ -30,9 +31,9 @@ use tokio::{
 use crate::{
     account::Accounts,
     breaker::Admission,
+    context::Context,
     lease::Leases,
     mount::{Connection, Mounts},
-    nudge::Nudge,
     rotation::Rotations,
     token::Tokens,
 };
@@ -73,7 +74,7 @@ const CALLERS_STAY: Duration = Duration::from_secs(1);
 const ACCOUNTS: usize = 16;
 
 /// How long the scheduler sleeps at most. Everything it does is due at a known
-/// moment; this bounds the harm of a nudge that was forgotten.
+/// moment, which the store tells; this bounds the harm of one that it does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// How long until the scheduler tries again after storage failed for the first
@@ -93,16 +94,16 @@ pub struct Scheduler {
 impl Scheduler {
     /// Makes due what a crash interrupted, then starts it: before the first call of
     /// this process, or one under way would be taken for interrupted and be made a
-    /// second time. `nudge` is the one that the engines were given.
+    /// second time.
     pub async fn start(
+        context: Context,
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
         accounts: Arc<Accounts>,
         tokens: Arc<Tokens>,
-        clock: Clock,
-        nudge: Arc<Nudge>,
     ) -> Self {
+        let Context { storage, clock, .. } = context;
         for resumed in [
             rotations.resume_interrupted().await,
             accounts.resume_interrupted().await,
@@ -113,13 +114,13 @@ impl Scheduler {
         }
         let (stop, stopped) = watch::channel(false);
         let work = Work {
+            storage,
             mounts,
             leases,
             rotations,
             accounts,
             tokens,
             clock,
-            nudge,
             total: Arc::new(Semaphore::new(TOTAL)),
             room: Arc::new(Notify::new()),
             under_way: Mutex::new(JoinSet::new()),
@@ -141,13 +142,13 @@ impl Scheduler {
 }
 
 struct Work {
+    storage: Storage,
     mounts: Arc<Mounts>,
     leases: Arc<Leases>,
     rotations: Arc<Rotations>,
     accounts: Arc<Accounts>,
     tokens: Arc<Tokens>,
     clock: Clock,
-    nudge: Arc<Nudge>,
     total: Arc<Semaphore>,
     /// Told where an attempt has given back a call slot, or has ended.
     room: Arc<Notify>,
@@ -158,14 +159,16 @@ impl Work {
     async fn run(self, mut stopped: watch::Receiver<bool>) {
         let mut failures = 0_u32;
         loop {
-            let nudged = self.nudge.begin_to_look();
+            let due = self.storage.due();
+            let sooner = due.begin_to_look();
+            let mounts = self.mounts.changed();
             let room = self.room.notified();
             // All times count from here: what becomes due while it runs is not
             // slept over.
             let now = self.clock.now();
             let (mut next, failed) = self.run_once(now).await;
-            // Each request that fails nudges, too: a storage that takes nothing
-            // is asked after its pause and not for every one of them.
+            // What fails may wake, too: a storage that takes nothing is asked after its
+            // pause and not for every one of them.
             let mut takes_nothing = false;
             match failed {
                 None => failures = 0,
@@ -179,12 +182,11 @@ impl Work {
                 }
             }
             let latest = now.plus(LONGEST_SLEEP);
-            let wake = self
-                .nudge
-                .sleep_until(next.map_or(latest, |next| next.min(latest)));
+            let wake = due.sleep_until(next.map_or(latest, |next| next.min(latest)));
             tokio::select! {
                 () = self.clock.sleep_until(wake) => {}
-                () = nudged, if !takes_nothing => {}
+                () = sooner, if !takes_nothing => {}
+                () = mounts, if !takes_nothing => {}
                 () = room => time::sleep(self.pace(now).linger).await,
                 _ = stopped.changed() => break,
             }
@@ -295,10 +297,7 @@ impl Work {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
         match self.accounts.next_due(connection).await? {
-            Some(due) if due <= now => {
-                self.begin_accounts(connection, now).await?;
-                Ok(None)
-            }
+            Some(due) if due <= now => self.begin_accounts(connection, now).await,
             next => Ok(next),
         }
     }
@@ -347,18 +346,19 @@ impl Work {
         &self,
         connection: &Arc<Connection>,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Timestamp>, Refusal> {
         let Some(mut permits) = self.room(connection, ACCOUNTS) else {
-            return Ok(());
+            return Ok(None);
         };
         let claimed = self
             .accounts
             .claim_due(connection, now, permits.num_permits())
             .await?;
-        if claimed.is_empty() {
-            // Missed windows were put off: there may be others behind them.
-            self.nudge.now();
-        }
+        // Where missed windows were put off, there may be others behind them.
+        let next = match claimed.is_empty() {
+            true => self.accounts.next_due(connection).await?,
+            false => None,
+        };
         for row in claimed {
             let Some(permit) = permits.split(1) else {
                 break;
@@ -370,7 +370,7 @@ impl Work {
             );
         }
         self.give_back(permits);
-        Ok(())
+        Ok(next)
     }
 }
 

@@ -29,6 +29,7 @@ use self::fields::Asked;
 pub use self::fields::truth;
 use crate::{
     catalog::Plugin,
+    context::Context,
     fault,
     mount::{Connection, Mounts, RotationTurn, account_of, config_context, endpoints},
     rotation::Rotations,
@@ -95,13 +96,12 @@ pub struct Settings {
 
 impl Settings {
     /// Settings over a storage.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        mounts: Arc<Mounts>,
-        rotations: Arc<Rotations>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

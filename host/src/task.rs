@@ -32,7 +32,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tracing::{Instrument as _, Span};
 
 pub use self::work::{Done, Draining, Work};
-use crate::{fault, lease::Leases, mount::Mounts, rotation::Rotations};
+use crate::{context::Context, fault, lease::Leases, mount::Mounts, rotation::Rotations};
 
 /// Tasks under way at a time, over all mounts.
 const WORKERS: usize = 64;
@@ -104,13 +104,16 @@ struct UnderWay {
 impl Tasks {
     /// Tasks over a storage.
     pub fn new(
-        storage: Storage,
-        keyring: Keyring,
+        context: Context,
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
-        clock: Clock,
     ) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

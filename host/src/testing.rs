@@ -18,6 +18,7 @@ use std::{
 use crate::{
     catalog::{Catalog, PinSpec},
     config::TokenRules,
+    context::Context,
     engine::Engine,
     lease::{IssueRequest, Issued},
     mount::{Connection, MountSpec},
@@ -522,16 +523,14 @@ impl House {
             };
             catalog.pin(spec).await.unwrap();
         }
-        let engine = Engine::over(
+        let context = Context {
             storage,
             keyring,
-            self.clock.clone(),
-            catalog,
-            TokenRules::default(),
-            false,
-        )
-        .await
-        .unwrap();
+            clock: self.clock.clone(),
+        };
+        let engine = Engine::over(context, catalog, TokenRules::default(), false)
+            .await
+            .unwrap();
         if first {
             engine.furnish(&db()).await;
         }

@@ -18,7 +18,7 @@ mod judge;
 mod make;
 mod role;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use lessor_model::{
@@ -35,7 +35,7 @@ use lessor_store::{Storage, TokenFacts, TokenRow};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroize as _;
 
-use crate::{config::TokenRules, nudge::Nudge};
+use crate::{config::TokenRules, context::Context};
 
 use self::judge::{Judged, Voucher};
 pub use self::{
@@ -113,8 +113,6 @@ pub struct Tokens {
     storage: Storage,
     keyring: Keyring,
     clock: Clock,
-    /// Wakes the scheduler: a new token's end may be the next.
-    nudge: Arc<Nudge>,
     rules: TokenRules,
 }
 
@@ -125,19 +123,17 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Tokens over a storage; `nudge` wakes the scheduler.
-    pub fn new(
-        storage: Storage,
-        keyring: Keyring,
-        clock: Clock,
-        nudge: Arc<Nudge>,
-        rules: TokenRules,
-    ) -> Self {
+    /// Tokens over a storage.
+    pub fn new(context: Context, rules: TokenRules) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,
             clock,
-            nudge,
             rules,
         }
     }
@@ -262,7 +258,6 @@ impl Tokens {
         if !stored.await? {
             return Err(fixed());
         }
-        self.nudge.at(Some(end));
         Event::TokenRenewed {
             accessor: token.row.accessor.clone(),
             expires: end,
@@ -373,7 +368,6 @@ impl Tokens {
                 }
                 .record();
             }
-            self.nudge.now();
         }
     }
 
@@ -396,15 +390,7 @@ impl Tokens {
                 }
                 .record();
             }
-            if marked > 0 {
-                self.nudge.now();
-            }
         }
-    }
-
-    /// Wakes the scheduler for a token that was just stored.
-    pub(crate) fn made(&self) {
-        self.nudge.now();
     }
 
     /// Tells of a token that was revoked, and of those that it made.
@@ -421,9 +407,6 @@ impl Tokens {
                 leases,
             }
             .record();
-        }
-        if marked > 0 {
-            self.nudge.now();
         }
     }
 }

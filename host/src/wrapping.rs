@@ -17,7 +17,10 @@ use lessor_model::{
 use lessor_seal::keyring::Keyring;
 use lessor_store::{Storage, TokenRow};
 
-use crate::token::{Tokens, WRAPPING};
+use crate::{
+    context::Context,
+    token::{Tokens, WRAPPING},
+};
 
 /// An answer to be wrapped.
 #[derive(Debug)]
@@ -75,7 +78,12 @@ pub struct Wrappings {
 
 impl Wrappings {
     /// Wrapped answers over a storage.
-    pub fn new(storage: Storage, keyring: Keyring, tokens: Arc<Tokens>, clock: Clock) -> Self {
+    pub fn new(context: Context, tokens: Arc<Tokens>) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,
@@ -100,7 +108,6 @@ impl Wrappings {
             lease: parcel.lease.clone(),
         }
         .record();
-        self.tokens.made();
         Ok(told(token, row, parcel))
     }
 
@@ -167,7 +174,6 @@ impl Wrappings {
             ttl_s: parcel.ttl.as_secs(),
         }
         .record();
-        self.tokens.made();
         Ok(told(token, row, parcel))
     }
 

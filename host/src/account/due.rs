@@ -99,7 +99,6 @@ impl Accounts {
         if let Err(error) = outcome {
             tracing::debug!(mount = %connection.title(), static_role = %claimed.name, %error, "a rotation did not advance");
         }
-        self.nudge.now();
     }
 
     /// Makes every interrupted rotation due: called once at start, when no call

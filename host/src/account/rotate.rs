@@ -48,9 +48,7 @@ impl Accounts {
         if row.state == AccountState::Idle {
             row = self.open(&connection, row).await?;
         }
-        let outcome = self.drive(&connection, &row, Some(requester)).await;
-        self.nudge.now();
-        outcome
+        self.drive(&connection, &row, Some(requester)).await
     }
 
     /// Opens a rotation of an account that rests.
@@ -324,7 +322,6 @@ impl Accounts {
             reason: refusal.to_string(),
         }
         .record();
-        self.nudge.now();
         Ok(())
     }
 }

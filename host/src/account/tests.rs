@@ -617,12 +617,10 @@ async fn a_former_credential_is_ended_also_where_its_mount_goes() {
         engine.write_static("app", body).await.unwrap();
         engine.mounts.remove(&db()).await.unwrap();
         house.clock.advance(Duration::from_secs(61));
-        engine.nudge.now();
         while house.upstream.lock().unwrap().ended != ["former"] {
             tokio::task::yield_now().await;
         }
         while !engine.mounts.every().is_empty() {
-            engine.nudge.now();
             tokio::task::yield_now().await;
         }
     }

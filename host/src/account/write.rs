@@ -117,7 +117,6 @@ impl Accounts {
                 warnings.extend(warning);
             }
         }
-        self.nudge.now();
         Ok(warnings)
     }
 

@@ -168,7 +168,6 @@ pub(super) async fn release(engine: &Engine, ask: Ask) -> Outcome {
     fields.finish()?;
     let mount = mount.map(|mount| mount.parse::<MountPath>()).transpose()?;
     let released = engine.mounts.release(mount.as_ref()).await?;
-    engine.nudge.now();
     let warnings = match (&mount, released.is_empty()) {
         (Some(mount), true) => vec![format!("mount {mount} was not held")],
         (None, true) => vec!["no mount was held".to_owned()],

@@ -473,7 +473,6 @@ async fn reset(call: Call<'_>) -> Outcome {
     call.ask.expect_no_fields()?;
     let connection = call.engine.mounts.connection(mount, &name)?;
     call.engine.mounts.reset(&connection).await?;
-    call.engine.nudge.now();
     Ok(Answer::done())
 }
 
@@ -555,7 +554,6 @@ async fn write_config(call: Call<'_>) -> Outcome {
     let body = Value::Object(call.ask.fields);
     let settings = &call.engine.settings;
     let written = settings.write(mount, &name, body, requester).await?;
-    call.engine.nudge.now();
     let warnings = [written.view.warnings, written.warnings].concat();
     Ok(Answer::done_with(warnings))
 }
@@ -576,7 +574,6 @@ async fn remove_config(call: Call<'_>) -> Outcome {
         false => 0,
     };
     let outcome = engine.settings.remove(path, &name, force).await;
-    engine.nudge.now();
     let removed = match outcome {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -642,7 +639,6 @@ async fn end_all(
         .storage
         .wake_revocations(connection.id, engine.clock.now());
     woken.await.map_err(Refusal::from)?;
-    engine.nudge.now();
     let ending = engine
         .leases
         .await_end_of(connection, newest, ending::PATIENCE);
@@ -706,7 +702,6 @@ async fn write_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask
         true => roles.replace(mount, &name, role, requester).await?,
         false => roles.write(mount, &name, role, requester).await?,
     };
-    engine.nudge.now();
     Ok(Answer::done_with(warnings))
 }
 
@@ -725,7 +720,6 @@ async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: As
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
         Err(refusal) => return Err(refusal.into()),
     };
-    engine.nudge.now();
     if removed.revoking == 0 {
         return Ok(Answer::done());
     }

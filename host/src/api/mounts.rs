@@ -444,8 +444,6 @@ pub(super) async fn tune(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         patch.allowed_hosts.is_some(),
     );
     engine.mounts.tune(&path, patch).await?;
-    // Leases that could not be revoked are tried again at once.
-    engine.nudge.now();
     if version {
         warnings.extend(engine.upgrades.misfits(&path).await?);
     }
@@ -468,7 +466,6 @@ pub(super) async fn remove(engine: &Engine, path: &str, mut ask: Ask) -> Outcome
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
         Err(refusal) => return Err(refusal.into()),
     };
-    engine.nudge.now();
     if count == 0 {
         return Ok(Answer::done());
     }

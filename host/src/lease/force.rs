@@ -143,7 +143,6 @@ impl Leases {
         }
         if purged > 0 {
             self.ended.notify_waiters();
-            self.nudge.now();
         }
         Ok(purged)
     }

@@ -105,7 +105,7 @@ impl Leases {
             .map_err(Refusal::Invalid)?;
         let bounds = Bounds::of(&role.host, &mount.spec.tune);
         let length = requested(request.ttl, bounds)?;
-        let document = self.roles.document(&plugin, &mount, &role)?;
+        let document = self.roles.document(&plugin, &mount, &role).await?;
         let mut root = self.rotations.root_for(&connection, &plugin).await?;
         let slot = connection.slot().await?;
 
@@ -271,19 +271,11 @@ impl Leases {
     ) -> Result<Issued, Refusal> {
         let now = self.clock.now();
         let (made, activation) = MadeLease::new(mount, role, &lease, credential, renews, now);
-        let give_up_at = Some(lease.give_up_at);
         let active = self.storage.record_active(lease, activation, now).await;
         fault::point("issue.after_commit");
         // What could not be recorded is ended when its intent is given up.
-        let due = if active.is_ok() {
-            made.view.expire_time
-        } else {
-            give_up_at
-        };
-        self.nudge.at(due);
         let active = active.map_err(|error| not_recorded(&made.view.id, error))?;
         if !active {
-            self.nudge.now();
             return Err(revoked_meanwhile(&made.view.id));
         }
         Ok(made.handed_out())
@@ -305,10 +297,7 @@ impl Leases {
         let recorded = self.storage.record_made(lease, activation).await;
         fault::point("issue.after_commit");
         match recorded? {
-            Made::Active => {
-                self.nudge.at(made.view.expire_time);
-                Ok(Some(made.handed_out()))
-            }
+            Made::Active => Ok(Some(made.handed_out())),
             Made::Refused(intent) => taken(intent, mount.path(), role).map(|_| None),
             Made::Revoked => Err(revoked_meanwhile(&made.view.id)),
             Made::RoleChanged => Ok(None),
@@ -350,7 +339,6 @@ impl Leases {
             reason: failure.to_string(),
         }
         .record();
-        self.nudge.now();
         let refusal = Refusal::Provider(failure);
         if nothing_made {
             return refusal;

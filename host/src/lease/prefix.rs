@@ -110,7 +110,6 @@ impl Leases {
             let prefix = prefix.to_owned();
             Event::LeasesOrdered { prefix, ending }.record();
         }
-        self.nudge.now();
     }
 
     /// Waits until no lease under a prefix, or of its mount `of`, that was made before

@@ -70,7 +70,7 @@ impl Leases {
         let shortened = increment.is_some() && is_before(expires_at, length.after(now));
 
         if renews && let Some(credential) = &row.credential_id {
-            let document = self.roles.document(&plugin, &connection, &role)?;
+            let document = self.roles.document(&plugin, &connection, &role).await?;
             let (plugin, of, document, row) = (&plugin, &connection, &document, &row);
             let renewed = self.rotations.with_root(of, plugin, 1, |root, attempt| {
                 Box::pin(async move {
@@ -105,7 +105,6 @@ impl Leases {
             )));
         }
         fault::point("renew.after_commit");
-        self.nudge.at(expires_at);
         let (lease, expires) = (id.clone(), expires_at);
         Event::LeaseRenewed { lease, expires }.record();
         let renewed = LeaseRow {

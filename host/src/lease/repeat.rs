@@ -157,7 +157,7 @@ impl Leases {
             connection: &connection,
             plugin: &plugin,
             role_name,
-            document: self.roles.document(&plugin, mount, &role)?,
+            document: self.roles.document(&plugin, mount, &role).await?,
             body: Secret::new(body.to_string()),
             lease: &lease,
             has_intent: true,

@@ -79,7 +79,6 @@ impl Leases {
         if marked {
             Event::LeaseMarked { lease: id.clone() }.record();
         }
-        self.nudge.now();
         Ok(marked)
     }
 
@@ -184,7 +183,6 @@ impl Leases {
         }
         .record();
         self.ended.notify_waiters();
-        self.nudge.now();
         Err(reason)
     }
 
@@ -203,7 +201,6 @@ impl Leases {
             // They keep their own times.
             tracing::error!(mount = %connection.title(), %error, "could not make failed revocations due");
         }
-        self.nudge.now();
     }
 
     /// Has a claimed credential ended by the provider that made it, as long as that is
@@ -288,8 +285,10 @@ impl Leases {
         connection: &Connection,
         row: &LeaseRow,
     ) -> Option<Arc<Secret<String>>> {
-        let role = self.roles.version(row.role_id).await;
-        let document = role.and_then(|role| self.roles.document(plugin, connection, &role));
+        let document = match self.roles.version(row.role_id).await {
+            Ok(role) => self.roles.document(plugin, connection, &role).await,
+            Err(refusal) => Err(refusal),
+        };
         document
             .inspect_err(|reason| {
                 let lease = id_of(connection, &row.role_name, row.operation);

@@ -364,7 +364,7 @@ async fn who_revokes_a_lease_hears_that_it_is_revoked_however_busy_the_scheduler
         let issued = engine.issue().await.unwrap();
         let (outcome, ()) = tokio::join!(engine.leases.revoke(&issued.lease.id), async {
             for _ in 0..50 {
-                engine.nudge.now();
+                engine.storage.wake();
                 tokio::task::yield_now().await;
             }
         });

@@ -30,6 +30,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, Entry},
 };
+use crate::context::Context;
 
 /// What a stranger hears, whichever of the two was wrong.
 const WRONG: &str = "invalid role or secret ID";
@@ -128,7 +129,12 @@ pub struct AppRoles {
 }
 
 impl AppRoles {
-    pub(super) fn new(entries: Entries, storage: Storage, keyring: Keyring, clock: Clock) -> Self {
+    pub(super) fn new(context: Context, entries: Entries) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             entries,
             storage,

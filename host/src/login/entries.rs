@@ -15,6 +15,7 @@ use lessor_store::{LoginEntryRow, Storage};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{LoginMount, Standing};
+use crate::context::Context;
 
 /// What is stored of a role or user.
 pub(super) trait Entry: Serialize + DeserializeOwned + Send {
@@ -71,7 +72,12 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(storage: Storage, keyring: Keyring, clock: Clock) -> Self {
+    pub(super) fn new(context: Context) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             storage,
             keyring,

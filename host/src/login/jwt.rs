@@ -36,6 +36,7 @@ use super::{
     Attempt, Claims, LoginMount, Method, Rejection, Standing,
     entries::{Entries, parse_name},
 };
+use crate::context::Context;
 
 /// Longest token that is looked at, in bytes: some providers list hundreds of
 /// groups in theirs.
@@ -53,7 +54,12 @@ pub struct Jwts {
 }
 
 impl Jwts {
-    pub(super) fn new(entries: Entries, storage: Storage, keyring: Keyring, clock: Clock) -> Self {
+    pub(super) fn new(context: Context, entries: Entries) -> Self {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         Self {
             entries,
             storage,

@@ -19,13 +19,16 @@ use lessor_model::{
 };
 use lessor_seal::keyring::Keyring;
 use lessor_store::{ConfigRow, ConnectionRow, MountRow, Storage};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, futures::Notified};
 
 use super::{
     Connection, LoginMount, Mount, Move, Root, authorities::kept_roots, backend::Backend,
     config_context, loopback::loopback_endpoints, moves::Moves, provider::Providers,
 };
-use crate::catalog::{Catalog, Plugin, Standing};
+use crate::{
+    catalog::{Catalog, Plugin, Standing},
+    context::Context,
+};
 
 /// A mount to be made.
 #[derive(Clone, Debug)]
@@ -86,6 +89,7 @@ pub struct Mounts {
     moves: Moves,
     /// By the name of the kind.
     backends: RwLock<HashMap<&'static str, Arc<dyn Backend>>>,
+    changed: Notify,
 }
 
 /// Mounts of every kind, and what belongs to one kind alone, by storage id.
@@ -106,12 +110,15 @@ impl Mounts {
     /// # Errors
     /// Where storage fails.
     pub async fn open_all(
-        storage: Storage,
-        keyring: Keyring,
+        context: Context,
         catalog: Arc<Catalog>,
-        clock: Clock,
         dev: bool,
     ) -> Result<Self, Refusal> {
+        let Context {
+            storage,
+            keyring,
+            clock,
+        } = context;
         let mounts = Self {
             storage,
             keyring,
@@ -122,6 +129,7 @@ impl Mounts {
             rereading: tokio::sync::Mutex::default(),
             moves: Moves::default(),
             backends: RwLock::default(),
+            changed: Notify::new(),
         };
         let providers = Providers::new(
             mounts.storage.clone(),
@@ -160,6 +168,12 @@ impl Mounts {
             let reason = format!("mounts of the kind {} are not offered", kind.as_str());
             Refusal::internal(std::io::Error::other(reason))
         })
+    }
+
+    /// Ready once the table has changed: what could not be done before may be done now.
+    /// For the one scheduler that there is.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Whether what comes by time waits for the operator anywhere.
@@ -644,6 +658,7 @@ impl Mounts {
                 .insert(connection.id, Arc::new(connection));
         }
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        self.changed.notify_one();
         Ok(())
     }
 

@@ -71,7 +71,6 @@ impl Rotations {
                 {
                     tracing::warn!(mount = %connection.title(), operation = %rotation.operation, %error, "a rotation did not advance");
                 }
-                rotations.nudge.now();
             });
         }
         Ok([next_scheduled, found.next].into_iter().flatten().min())
@@ -135,7 +134,6 @@ impl Rotations {
                 }
                 put_off(&connection, now.plus(SCHEDULE_RETRY), &failed);
             }
-            rotations.nudge.now();
         });
         Ok(())
     }

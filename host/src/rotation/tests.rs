@@ -594,7 +594,6 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
                     .write(&db(), &ConnectionName::DEFAULT, config, requester())
                     .await;
                 assert!(written.unwrap().view.rotation.is_none());
-                engine.nudge.now();
             }
             "remove" => drop(
                 engine
@@ -613,7 +612,6 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
             ),
             _ => {
                 engine.mounts.remove(&db()).await.unwrap();
-                engine.nudge.now();
             }
         }
         while !house.upstream.lock().unwrap().roots.is_empty() {
@@ -655,7 +653,6 @@ async fn what_a_rotation_made_without_an_answer_is_ended_when_a_config_is_writte
         .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
-    engine.nudge.now();
     while !house.upstream.lock().unwrap().roots.is_empty() {
         house.clock.advance(Duration::from_secs(60));
         tokio::task::yield_now().await;
@@ -776,7 +773,6 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
     let only = std::collections::BTreeSet::from(["by hand".to_owned()]);
     while house.upstream.lock().unwrap().roots != only {
         house.clock.advance(Duration::from_secs(60));
-        engine.nudge.now();
         tokio::task::yield_now().await;
     }
     while !engine
@@ -817,7 +813,6 @@ async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itse
             "{warning}"
         );
         if goes_on.contains("itself") {
-            engine.nudge.now();
             while engine
                 .settings
                 .read(&db(), &ConnectionName::DEFAULT)

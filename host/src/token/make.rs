@@ -221,7 +221,6 @@ impl Tokens {
                         .into(),
                 ));
             }
-            self.nudge.at(row.expires_at);
         }
         let ttl = ttl.unwrap_or_default();
         Event::TokenCreated {

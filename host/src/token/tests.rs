@@ -25,13 +25,12 @@ impl House {
         let value = new_token().unwrap();
         let row = root_row(&keyring, &value, clock.now()).unwrap();
         storage.initialise(keys, row, false).await.unwrap();
-        let tokens = Tokens::new(
+        let context = Context {
             storage,
             keyring,
-            clock.clone(),
-            Arc::default(),
-            TokenRules::default(),
-        );
+            clock: clock.clone(),
+        };
+        let tokens = Tokens::new(context, TokenRules::default());
         let root = tokens.find(&value).await.unwrap().unwrap();
         Self {
             _home: home,

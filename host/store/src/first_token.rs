@@ -48,7 +48,7 @@ impl Storage {
     /// Puts another root token in the place of the first one, which ends. False where
     /// that one has been used.
     pub async fn replace_first_token(&self, root: TokenRow) -> Result<bool, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             let Some(former) = unused(connection)? else {
                 return Ok(false);
             };

@@ -3,6 +3,12 @@
 //! SQLite gives a reading connection nothing of what it read before a commit, and under
 //! load there is a commit for each read: the row of one token came from the file anew
 //! for every request. What policies come to was parsed anew as well.
+//!
+//! This is the one such cache. A table of which something is kept has [`Changes`], which
+//! triggers of the writing connection count: whoever writes to it, and by which
+//! function, need not know that it is kept. They are counted once the transaction is
+//! over and before anybody is told of it. What is read before a change and stored after
+//! it is not kept, because [`Kept::get`] looks at the count before it reads.
 
 use std::{
     collections::HashMap,
@@ -14,6 +20,10 @@ use std::{
     },
 };
 
+use rusqlite::{Connection, functions::FunctionFlags};
+
+use super::StorageError;
+
 /// Values kept at a time: enough for those in use, and no matter of memory.
 const MOST: usize = 1024;
 
@@ -22,14 +32,70 @@ const MOST: usize = 1024;
 pub struct Changes(Arc<AtomicU64>);
 
 impl Changes {
-    /// Counts one: for the writer, once it is committed and before anybody is told of
-    /// it.
-    pub fn count(&self) {
+    fn count(&self) {
         self.0.fetch_add(1, Ordering::Release);
     }
 
     fn so_far(&self) -> u64 {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The changes of the tables of which something is kept.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Feed {
+    pub(super) tokens: Changes,
+    pub(super) roles: Changes,
+    pub(super) policies: Changes,
+    /// What the transaction that is under way has changed, a bit for each table.
+    noted: Arc<AtomicU64>,
+}
+
+impl Feed {
+    /// Follows what a connection writes.
+    pub(super) fn follow(connection: &Connection) -> Result<Self, StorageError> {
+        let feed = Self::default();
+        let noted = Arc::clone(&feed.noted);
+        connection.create_scalar_function(
+            "tell_change",
+            1,
+            FunctionFlags::SQLITE_UTF8,
+            move |call| {
+                noted.fetch_or(1 << call.get::<u8>(0)?, Ordering::Relaxed);
+                Ok(false)
+            },
+        )?;
+        for (place, (table, _, insertions)) in feed.tables().into_iter().enumerate() {
+            let insertion = insertions.then_some("INSERT");
+            for write in insertion.into_iter().chain(["UPDATE", "DELETE"]) {
+                connection.execute_batch(&format!(
+                    "CREATE TEMP TRIGGER kept_{table}_{write} AFTER {write} ON main.{table}
+                     BEGIN SELECT tell_change({place}); END;"
+                ))?;
+            }
+        }
+        Ok(feed)
+    }
+
+    /// The transaction is over. What was not committed is counted, too, and costs one
+    /// reading.
+    pub(super) fn settle(&self) {
+        let noted = self.noted.swap(0, Ordering::Relaxed);
+        for (place, (_, changes, _)) in self.tables().into_iter().enumerate() {
+            if noted & (1 << place) != 0 {
+                changes.count();
+            }
+        }
+    }
+
+    /// Each table, and whether a new row makes another reading wrong: it does where it
+    /// is kept that there was none.
+    fn tables(&self) -> [(&'static str, &Changes, bool); 3] {
+        [
+            ("tokens", &self.tokens, false),
+            ("roles", &self.roles, false),
+            ("policies", &self.policies, true),
+        ]
     }
 }
 
@@ -56,11 +122,6 @@ impl<K, V> Kept<K, V> {
             changes,
             values: Mutex::new(values),
         }
-    }
-
-    /// What counts here.
-    pub fn changes(&self) -> &Changes {
-        &self.changes
     }
 
     /// The values, of which none is older than the `changes` so far.
@@ -126,6 +187,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
+    use crate::Storage;
 
     fn kept<K: Eq + Hash, V: Clone>() -> Kept<K, V> {
         Kept::until(Changes::default())
@@ -143,7 +205,7 @@ mod tests {
         assert_eq!(find(&kept, 1, Some(10)).await, Some(10));
         assert_eq!(find(&kept, 1, Some(11)).await, Some(10));
         assert_eq!(find(&kept, 2, Some(20)).await, Some(20));
-        kept.changes().count();
+        kept.changes.count();
         assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
         assert_eq!(find(&kept, 2, None).await, None);
     }
@@ -160,18 +222,57 @@ mod tests {
     async fn a_value_that_changes_while_it_is_read_is_not_kept() {
         let kept: Kept<u8, u8> = kept();
         let read = kept.get(1, async {
-            kept.changes().count();
+            kept.changes.count();
             Ok::<_, Infallible>(10)
         });
         assert_eq!(read.await.unwrap(), 10);
         assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
     }
 
+    /// Which writes say that what is kept of a table is too old.
+    #[tokio::test]
+    async fn every_write_of_a_kept_table_is_counted_once_it_is_committed() {
+        let writes = [
+            ("INSERT INTO policies (name, text, version, written_at) VALUES ('a', '', 1, 0)", [0, 0, 1]),
+            ("UPDATE policies SET version = 2", [0, 0, 2]),
+            ("DELETE FROM policies", [0, 0, 3]),
+            ("DELETE FROM policies", [0, 0, 3]),
+            (
+                "INSERT INTO tokens (hash, accessor, display_name, policies, created_at, path, facts)
+                 VALUES (zeroblob(32), 'a', '', '[]', 0, '', '{}')",
+                [0, 0, 3],
+            ),
+            ("UPDATE tokens SET path = 'moved'", [1, 0, 3]),
+            ("DELETE FROM tokens", [2, 0, 3]),
+            (
+                "INSERT INTO mounts (id, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
+                 VALUES (1, 'db', 'db', 'a', 'u', 'p', '', '{}', 'live', 0)",
+                [2, 0, 3],
+            ),
+            ("INSERT INTO connections (id, mount_id, name) VALUES (1, 1, 'default')", [2, 0, 3]),
+            (
+                "INSERT INTO roles (mount_id, connection_id, name, current, host, document, created_at)
+                 VALUES (1, 1, 'app', 1, '{}', x'00', 0)",
+                [2, 0, 3],
+            ),
+            ("UPDATE roles SET current = 0", [2, 1, 3]),
+            ("DELETE FROM roles", [2, 2, 3]),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&directory.path().join("lessor.db")).unwrap();
+        for (sql, expected) in writes {
+            storage.execute(sql, []).await.unwrap();
+            let feed = &storage.0.feed;
+            let counted = [&feed.tokens, &feed.roles, &feed.policies].map(Changes::so_far);
+            assert_eq!(counted, expected, "{sql}");
+        }
+    }
+
     #[tokio::test]
     async fn a_slow_reading_does_not_undo_what_was_kept_since() {
         let kept: Kept<u8, u8> = kept();
         let slow = kept.get(1, async {
-            kept.changes().count();
+            kept.changes.count();
             assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
             Ok::<_, Infallible>(10)
         });

@@ -12,6 +12,7 @@ mod accounts;
 mod backup;
 mod configs;
 mod connections;
+mod due;
 #[cfg(any(test, feature = "test-hooks"))]
 mod faults;
 mod first_token;
@@ -52,13 +53,17 @@ use lessor_model::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, config::DbConfig};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::kept::{Changes, Kept};
+use crate::{
+    due::Earliest,
+    kept::{Feed, Kept},
+};
 
 pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
 pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
 pub use connections::ConnectionRow;
+pub use due::Due;
 #[cfg(any(test, feature = "test-hooks"))]
 use faults::Faults;
 pub use holdings::Holding;
@@ -123,13 +128,14 @@ struct Inner {
     #[cfg(any(test, feature = "test-hooks"))]
     faults: Faults,
     writer: mpsc::Sender<Job>,
+    due: Arc<Due>,
     readers: Mutex<Vec<Connection>>,
     free_readers: Semaphore,
     /// Tokens by hash.
     tokens: Kept<[u8; 32], TokenRow>,
     /// Current roles by mount and name.
     roles: Kept<(i64, RoleName), RoleRow>,
-    policy_changes: Changes,
+    feed: Feed,
 }
 
 impl fmt::Debug for Storage {
@@ -154,6 +160,9 @@ impl Storage {
         writer.pragma_update(None, "synchronous", "FULL")?;
         migrate(&mut writer)?;
         writer.pragma_update(None, "foreign_keys", true)?;
+        let feed = Feed::follow(&writer)?;
+        let earliest = Earliest::watch(&writer)?;
+        let due = Arc::new(Due::default());
 
         let mut readers = Vec::new();
         for _ in 0..READERS {
@@ -167,10 +176,16 @@ impl Storage {
             .spawn({
                 #[cfg(any(test, feature = "test-hooks"))]
                 let faults = faults.clone();
+                let due = Arc::clone(&due);
+                let feed = feed.clone();
                 move || {
                     write_loop(
                         &writer,
                         receiver,
+                        |committed| {
+                            feed.settle();
+                            earliest.settle(committed, &due);
+                        },
                         #[cfg(any(test, feature = "test-hooks"))]
                         &faults,
                     );
@@ -184,11 +199,12 @@ impl Storage {
             #[cfg(any(test, feature = "test-hooks"))]
             faults,
             writer: sender,
+            due,
             readers: Mutex::new(readers),
             free_readers: Semaphore::new(READERS),
-            tokens: Kept::until(Changes::default()),
-            roles: Kept::until(Changes::default()),
-            policy_changes: Changes::default(),
+            tokens: Kept::until(feed.tokens.clone()),
+            roles: Kept::until(feed.roles.clone()),
+            feed,
         })))
     }
 
@@ -199,34 +215,10 @@ impl Storage {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
     {
-        self.write_then(work, || ()).await
-    }
-
-    /// [`Self::write`] of what may be a change, and is counted as one.
-    async fn write_change<T, F>(&self, changes: &Changes, work: F) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
-    {
-        let changes = changes.clone();
-        self.write_then(work, move || changes.count()).await
-    }
-
-    /// [`Self::write`], and `settled` between the commit and the answer.
-    async fn write_then<T, F>(
-        &self,
-        work: F,
-        settled: impl FnOnce() + Send + 'static,
-    ) -> Result<T, StorageError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, StorageError> + Send + 'static,
-    {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let outcome = in_savepoint(connection, work);
             Box::new(move |committed| {
-                settled();
                 // Nobody listening means that the caller went away; the write stands.
                 let _ = sender.send(committed.and(outcome));
             })
@@ -344,18 +336,20 @@ fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
 fn write_loop(
     connection: &Connection,
     mut jobs: mpsc::Receiver<Job>,
+    settled: impl Fn(bool),
     #[cfg(any(test, feature = "test-hooks"))] faults: &Faults,
 ) {
     let mut batch = Vec::with_capacity(BATCH_LIMIT);
     while jobs.blocking_recv_many(&mut batch, BATCH_LIMIT) > 0 {
         #[cfg(any(test, feature = "test-hooks"))]
         faults.before_commit(connection);
-        commit(connection, &mut batch);
+        commit(connection, &mut batch, &settled);
     }
 }
 
-/// Runs the writes of a batch in one transaction, and answers all of them.
-fn commit(connection: &Connection, batch: &mut Vec<Job>) {
+/// Runs the writes of a batch in one transaction, and answers all of them, `settled`
+/// before: what was kept is older than that then, and due work is known.
+fn commit(connection: &Connection, batch: &mut Vec<Job>, settled: impl Fn(bool)) {
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
         tracing::error!(%error, "could not begin a transaction");
         // A job that is dropped answers that the database takes no requests.
@@ -384,6 +378,7 @@ fn commit(connection: &Connection, batch: &mut Vec<Job>) {
         // own space serves again. Where that fails, too, only space will help.
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
     }
+    settled(committed.is_ok());
     for settle in settles {
         settle(committed.clone().map_err(StorageError::Commit));
     }

@@ -149,7 +149,7 @@ impl Storage {
         from: MountPath,
         to: MountPath,
     ) -> Result<bool, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             let (whole_from, whole_to) = (kind.whole_path(&from), kind.whole_path(&to));
             let moved = change(
                 connection,

@@ -24,7 +24,7 @@ const COLUMNS: &str = "name, text, version, written_at";
 impl Storage {
     /// Counts the writes of policies.
     pub fn policy_changes(&self) -> Changes {
-        self.0.policy_changes.clone()
+        self.0.feed.policies.clone()
     }
 
     /// Those of the named policies that are stored.
@@ -64,7 +64,7 @@ impl Storage {
         unwritten: i64,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(&self.0.policy_changes, move |connection| {
+        self.write(move |connection| {
             let sql = "SELECT version FROM policies WHERE name = ?1";
             let stored = one(connection, sql, [&name], |row| row.get(0))?;
             let version: i64 = stored.unwrap_or(unwritten);
@@ -88,7 +88,7 @@ impl Storage {
 
     /// Removes a policy; whether there was one.
     pub async fn remove_policy(&self, name: String) -> Result<bool, StorageError> {
-        self.write_change(&self.0.policy_changes, move |connection| {
+        self.write(move |connection| {
             Ok(change(connection, "DELETE FROM policies WHERE name = ?1", [name])? > 0)
         })
         .await

@@ -13,7 +13,7 @@ use lessor_model::{
 use rusqlite::{Connection, Row, params};
 
 use super::{
-    LeaseRow, LeaseState, Storage, StorageError, all, change,
+    LeaseRow, LeaseState, Storage, StorageError, all, change, due,
     leases::{SELECT, forget_unused, lease_row},
     maybe_moment, moment, one,
     quarantine::{Found, Sorted, found, sorted},
@@ -180,14 +180,18 @@ impl Storage {
         until: Timestamp,
     ) -> Result<Option<LeaseRow>, StorageError> {
         self.write(move |connection| {
+            // Where it is claimed as well, the mark would make it due for a moment that
+            // nobody ever sees, and that wakes the scheduler.
+            const MADE: &str = "(credential_id IS NOT NULL OR attempts > 0)";
             change(
                 connection,
-                &format!("UPDATE leases SET {MARK} WHERE operation = ?1"),
+                &format!("UPDATE leases SET {MARK} WHERE operation = ?1 AND NOT {MADE}"),
                 params![id.to_bytes(), now.0],
             )?;
-            let sql = format!("{SELECT} WHERE l.operation = ?1 AND l.due_at <= ?2");
+            let sql = format!("{SELECT} WHERE l.operation = ?1 AND (l.due_at <= ?2 OR {MADE})");
             let mut row = one(connection, &sql, params![id.to_bytes(), now.0], lease_row)?;
             if let Some(row) = &mut row {
+                row.ending_since = row.ending_since.or(Some(now));
                 claim(connection, row, now, until)?;
             }
             Ok(row)
@@ -261,12 +265,17 @@ impl Storage {
         of: ConnectionId,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        self.execute(
-            "UPDATE leases SET due_at = ?2
+        self.write(move |connection| {
+            change(
+                connection,
+                "UPDATE leases SET due_at = ?2
                  WHERE connection_id = ?1 AND due_at > ?2 AND state IN ('revoking', 'out-of-sync')
                    AND last_error IS NOT NULL AND attempts > 0",
-            (of.0, now.0),
-        )
+                params![of.0, now.0],
+            )?;
+            // Also those that are due already, and that the same thing stood in the way of.
+            due::at_once(connection)
+        })
         .await
     }
 
@@ -300,6 +309,10 @@ impl Storage {
                 let id = row.operation.to_bytes();
                 change(connection, "DELETE FROM leases WHERE operation = ?1", [id])?;
                 forget_unused(connection, row.role_id)?;
+            }
+            if !purged.rows.is_empty() {
+                // Their mount may have waited for nothing else to go.
+                due::at_once(connection)?;
             }
             Ok(purged)
         })

@@ -9,6 +9,7 @@ use lessor_model::{
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, one, revocations, to_json};
+use crate::kept::Changes;
 
 /// A role as stored.
 #[derive(Clone, Debug)]
@@ -45,6 +46,11 @@ pub struct NewRole {
 const COLUMNS: &str = "id, name, connection_id, host, document";
 
 impl Storage {
+    /// Counts the writes of roles.
+    pub fn role_changes(&self) -> Changes {
+        self.0.feed.roles.clone()
+    }
+
     /// The role that new leases are made with.
     pub async fn current_role(
         &self,
@@ -94,7 +100,7 @@ impl Storage {
         role: NewRole,
         former: Option<i64>,
     ) -> Result<bool, StorageError> {
-        self.write_change(self.0.roles.changes(), move |connection| {
+        self.write(move |connection| {
             let NewRole { mount_id, name, .. } = role;
             let current: Option<i64> = one(
                 connection,
@@ -133,7 +139,7 @@ impl Storage {
         revoke: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(self.0.roles.changes(), move |connection| {
+        self.write(move |connection| {
             let removed = set_aside(connection, mount_id, &name)?;
             if removed && revoke {
                 let role = Some(name.as_str());

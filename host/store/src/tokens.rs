@@ -160,7 +160,7 @@ impl Storage {
     /// Takes one use of a token; those left. None where none was left, or the
     /// token is gone.
     pub async fn use_token(&self, hash: [u8; 32]) -> Result<Option<u32>, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             one(
                 connection,
                 "UPDATE tokens SET uses_left = uses_left - 1 WHERE hash = ?1 AND uses_left > 0
@@ -181,7 +181,7 @@ impl Storage {
         facts: TokenFacts,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             let renewed = change(
                 connection,
                 "UPDATE tokens SET expires_at = ?2, facts = ?3
@@ -200,10 +200,8 @@ impl Storage {
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<(Vec<String>, usize), StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
-            end_tree(connection, &hash, now)
-        })
-        .await
+        self.write(move |connection| end_tree(connection, &hash, now))
+            .await
     }
 
     /// Ends a token alone: those that it made live on as orphans, but for root tokens,
@@ -213,7 +211,7 @@ impl Storage {
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<(Vec<String>, usize), StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             change(
                 connection,
                 r#"UPDATE tokens SET parent = NULL WHERE parent = ?1 AND policies <> '["root"]'"#,
@@ -233,7 +231,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(Vec<String>, usize), StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE path >= ?1 AND substr(path, 1, length(?1)) = ?1 LIMIT ?2",
@@ -250,7 +248,7 @@ impl Storage {
         now: Timestamp,
         limit: usize,
     ) -> Result<(Vec<String>, usize), StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             end_all(
                 connection,
                 "SELECT hash FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",

@@ -36,10 +36,8 @@ impl Storage {
         token: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<Vec<u8>>, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
-            take(connection, &token, now)
-        })
-        .await
+        self.write(move |connection| take(connection, &token, now))
+            .await
     }
 
     /// Puts an answer under another token, where the former still holds it.
@@ -50,7 +48,7 @@ impl Storage {
         answer: Vec<u8>,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        self.write_change(self.0.tokens.changes(), move |connection| {
+        self.write(move |connection| {
             if take(connection, &former, now)?.is_none() {
                 return Ok(false);
             }

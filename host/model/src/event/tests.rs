@@ -260,12 +260,7 @@ const WRITES: &[(&str, Told)] = &[
 
 /// The functions of storage that write: they hand work to the writer.
 fn writers(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let writes = [
-        "self.write(",
-        "self.write_change(",
-        "self.write_then(",
-        "self.execute(",
-    ];
+    let writes = ["self.write(", "self.execute("];
     let writes = |body: &str| {
         let dense: String = body.split_whitespace().collect();
         writes.iter().any(|call| dense.contains(call)) || dense.contains("self.execute_any(")
