@@ -26,7 +26,10 @@ pub(super) use self::{
     field::Field,
     target::{Place, Target},
 };
-use self::{gives::Gives, routes::Routes};
+use self::{
+    gives::Gives,
+    routes::{Routes, Shelf},
+};
 use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
 use crate::{engine::Engine, installation::Installation, login::LoginMount};
 
@@ -143,8 +146,17 @@ impl Verb {
     /// The statuses with which an operation may refuse a request that is well formed and
     /// arrives whole. Who sends more than the document of the API tells of may also hear
     /// what `declared` adds.
-    pub(super) fn refusals(&self, endpoint: &Endpoint, operation: Operation) -> Vec<u16> {
+    pub(super) fn refusals(
+        &self,
+        endpoint: &Endpoint,
+        operation: Operation,
+        shelf: Shelf,
+    ) -> Vec<u16> {
         let mut all = vec![400, 500];
+        if shelf != Shelf::Host {
+            // The mount or login method may go while it is asked.
+            all.extend(MISSING);
+        }
         match self.handler {
             Handler::Caller(_) | Handler::Login => all.extend([403, 429, 503]),
             // Who may ask anything is nobody, and a server that is busy or whose disk is

@@ -60,7 +60,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 &[LEASE_ID],
                 does!(call => lookup(call.engine, call.ask).await),
             )
-            .gives(&[data::<Lease>()]),
+            .gives(&[data::<Lease>()])
+            .refuses(&[CONFLICT]),
             endpoint::list("Lists all.", does!(call => list(call.engine, "").await)),
         ]),
     at("sys/leases/lookup/*prefix", "The leases below a prefix.")

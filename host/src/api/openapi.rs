@@ -46,13 +46,14 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[at(
 async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
     let mut document = Document::default();
     for endpoint in routes.endpoints(Shelf::Host) {
-        document.add("", endpoint, None);
+        document.add((Shelf::Host, ""), endpoint, None);
     }
     for mount in engine.logins.list().iter() {
         let at = format!("auth/{}", mount.path());
         if acl.reaches(&at) {
-            for endpoint in routes.endpoints(Shelf::Login(mount.spec.kind)) {
-                document.add(&format!("{at}/"), endpoint, None);
+            let shelf = Shelf::Login(mount.spec.kind);
+            for endpoint in routes.endpoints(shelf) {
+                document.add((shelf, &format!("{at}/")), endpoint, None);
             }
         }
     }
@@ -64,7 +65,8 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         // Without its provider the host's own fields are all that is known.
         let plugin = engine.mounts.plugin(&mount).await.ok();
         for endpoint in routes.endpoints(Shelf::Provider) {
-            document.add(&format!("{path}/"), endpoint, plugin.as_deref());
+            let place = (Shelf::Provider, &*format!("{path}/"));
+            document.add(place, endpoint, plugin.as_deref());
         }
     }
     Ok(Answer::bare(document.finished()))
@@ -111,7 +113,12 @@ impl Document {
 
     /// Adds an endpoint's paths; one that lists beside what it reads, writes or removes
     /// has one more for the list.
-    fn add(&mut self, before: &str, endpoint: &Endpoint, plugin: Option<&Plugin>) {
+    fn add(
+        &mut self,
+        (shelf, before): (Shelf, &str),
+        endpoint: &Endpoint,
+        plugin: Option<&Plugin>,
+    ) {
         let path = format!("/{before}{}", braced(endpoint.pattern));
         let mut item = Map::new();
         item.insert("description".into(), endpoint.about.into());
@@ -133,6 +140,7 @@ impl Document {
             let verb = endpoint.verb(operation)?;
             let done = Done {
                 path: &path,
+                shelf,
                 method,
                 operation,
                 verb,
@@ -208,6 +216,7 @@ impl Document {
 /// An operation of a path.
 struct Done<'a> {
     path: &'a str,
+    shelf: Shelf,
     method: &'a str,
     operation: Operation,
     verb: &'a Verb,
@@ -241,7 +250,7 @@ mod tests {
                 Shelf::Login(kind) => format!("auth/{}/", kind.as_str()),
             };
             for endpoint in ROUTES.endpoints(shelf) {
-                document.add(&before, endpoint, None);
+                document.add((shelf, &before), endpoint, None);
             }
         }
         document.paths
@@ -272,7 +281,7 @@ mod tests {
         let mut document = Document::default();
         for shelf in ROUTES.shelves() {
             for endpoint in ROUTES.endpoints(shelf) {
-                document.add(&format!("{shelf:?}/"), endpoint, None);
+                document.add((shelf, &format!("{shelf:?}/")), endpoint, None);
             }
         }
         let document = document.finished();

@@ -42,7 +42,8 @@ for may be wrapped, by `X-Vault-Wrap-TTL`.
 
 A refusal is [Errors](#errors): `{\"errors\": [...]}` with one sentence that names the field and
 the way out. Every operation may refuse with 400, 429, 500 or 503, one that is not *open* with
-403, and a write with 403, 408 or 413; the statuses beside those are named.
+403, a write with 403, 408 or 413, and what is below a mount or a login method with 404, where
+that goes; the statuses beside those are named.
 
 ";
 

@@ -34,7 +34,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             does!(call => show(call.engine, call.at("task_id")?, &call.ask).await),
         )
         .gives(&[data::<Task>()])
-        .refuses(&[MISSING]),
+        .refuses(&[MISSING, CONFLICT]),
         delete(
             "Cancels it.",
             &[],

@@ -68,7 +68,9 @@ impl Answers<'_> {
             answers.add_success(gives, done);
         }
         // A GET of this path that does not ask for the list reads what is there.
-        let mut refusals = done.verb.refusals(done.endpoint, done.operation);
+        let mut refusals = done
+            .verb
+            .refusals(done.endpoint, done.operation, done.shelf);
         match done.endpoint.verb(Operation::Read) {
             Some(read) if done.operation == Operation::List => {
                 for gives in read.gives {
