@@ -179,3 +179,46 @@ fn close(schema: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::table::ROUTES;
+
+    #[test]
+    fn what_is_not_declared_is_a_defect() {
+        let keys = || Answer::data(json!({ "keys": ["a"] }));
+        let refused = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            Err(ApiError::new(status, "no"))
+        };
+        for (outcome, expected) in [
+            (Ok(keys()), 200),
+            (refused(403), 403),
+            (refused(404), 404),
+            (refused(413), 413),
+            (refused(409), 500),
+            (refused(502), 500),
+            (Ok(Answer::data(json!({ "keys": ["a"], "more": 1 }))), 500),
+            (Ok(Answer::data(json!({ "keys": [1] }))), 500),
+            (Ok(Answer::data(json!({}))), 500),
+            (Ok(Answer::data(Value::Null)), 500),
+            (Ok(Answer::data_on_top(json!({ "keys": ["a"] }))), 500),
+            (Ok(Answer::bare(json!({ "keys": ["a"] }))), 500),
+            (Ok(keys().with_status(StatusCode::ACCEPTED)), 500),
+            (Ok(Answer::done()), 500),
+        ] {
+            let path = ["auth", "token", "roles"].map(str::to_owned);
+            let target = ROUTES.target(&path, None);
+            let shown = format!("{outcome:?}");
+            let held = held_against(&target, Operation::List, outcome);
+            let status = match held {
+                Ok(answer) => answer.status,
+                Err(refusal) => refusal.status(),
+            };
+            assert_eq!(status, expected, "{shown}");
+        }
+    }
+}

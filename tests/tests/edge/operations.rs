@@ -304,6 +304,34 @@ fn the_api_describes_itself_to_programs() {
 }
 
 #[test]
+fn what_the_document_calls_required_is_asked_for() {
+    let fixture = Fixture::start();
+    let http = &fixture.server.http;
+    for kind in ["userpass", "approle", "jwt"] {
+        http.post(&format!("sys/auth/{kind}"), &json!({"type": kind}))
+            .ok();
+    }
+    let document = http.get("sys/internal/specs/openapi").ok().json();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let body = &item["post"]["requestBody"];
+        if body["required"] != true {
+            continue;
+        }
+        asked += 1;
+        let schema = &body["content"]["application/json"]["schema"];
+        assert!(schema["required"].is_array(), "{path}");
+        let parts = path.trim_start_matches('/').split('/');
+        let filled: Vec<_> = parts
+            .map(|part| if part.starts_with('{') { "app" } else { part })
+            .collect();
+        let answer = http.post(&filled.join("/"), &json!({}));
+        assert!((400..405).contains(&answer.status), "{answer:?}");
+    }
+    assert!(asked > 20, "{asked}");
+}
+
+#[test]
 fn every_path_says_what_it_does() {
     let fixture = Fixture::start();
     let http = &fixture.server.http;

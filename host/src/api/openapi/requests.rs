@@ -23,10 +23,11 @@ pub(super) fn body(verb: &Verb, endpoint: &Endpoint, plugin: Option<&Plugin>) ->
     let mut schema = Map::new();
     let provider = plugin.map(|plugin| plugin.provider.descriptor());
     if let Some((provider, document)) = provider.zip(endpoint.document) {
-        // A role is changed by what a write names, so that none of its fields must be there.
+        // A config or a role is changed by what a write names, so that none of its fields
+        // must be there.
         let (theirs, is_whole) = match document {
-            Document::Config => (&provider.config_schema, true),
             Document::Request => (&provider.request_schema, true),
+            Document::Config => (&provider.config_schema, false),
             Document::Role | Document::StaticRole => (&provider.role_schema, false),
         };
         let theirs = theirs.as_object().cloned().unwrap_or_default();
