@@ -16,8 +16,9 @@ use super::{
     Outcome,
     answer::{Answer, Body, Data, published_as},
     endpoint::{
-        Target, Verb,
+        Place, Target, Verb,
         gives::{Gives, Shape},
+        routes::Shelf,
     },
     error::ApiError,
     operation::Operation,
@@ -39,7 +40,7 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
         Ok(answer) => fault_of(verb, answer),
         Err(refusal) => {
             let status = refusal.status().as_u16();
-            let known = verb.refusals(endpoint, operation, target.shelf());
+            let known = verb.refusals(endpoint, operation, shelf_of(target));
             let is_known = known.contains(&status) || OF_ANY_BODY.contains(&status);
             (!is_known).then(|| format!("the refusal {status} ({:?})", refusal.errors()))
         }
@@ -51,6 +52,15 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
             endpoint.pattern
         ))),
         None => outcome,
+    }
+}
+
+/// Where a path is served; what is served nowhere counts as the host's.
+fn shelf_of(target: &Target) -> Shelf {
+    match &target.place {
+        Place::Login { mount, .. } => Shelf::Login(mount.kind),
+        Place::Provider { .. } => Shelf::Provider,
+        Place::Host | Place::NoMount | Place::Nowhere => Shelf::Host,
     }
 }
 

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use lessor_model::id::MountPath;
 
-#[cfg(feature = "test-hooks")]
-use super::routes::Shelf;
 use super::{Endpoint, Handler};
 use crate::{api::operation::Operation, login::LoginMount};
 
@@ -91,16 +89,6 @@ impl Target {
         let verb = self.endpoint.and_then(|it| it.verb(operation));
         let fields = verb.into_iter().flat_map(|verb| verb.fields());
         fields.map(|field| field.name).collect()
-    }
-
-    /// Where it is served; what is served nowhere is the host's.
-    #[cfg(feature = "test-hooks")]
-    pub(in crate::api) fn shelf(&self) -> Shelf {
-        match &self.place {
-            Place::Login { mount, .. } => Shelf::Login(mount.kind),
-            Place::Provider { .. } => Shelf::Provider,
-            Place::Host | Place::NoMount | Place::Nowhere => Shelf::Host,
-        }
     }
 
     /// The methods that it takes.
