@@ -47,7 +47,7 @@ pub use self::{
     userpass::{NewPassword, User, Users},
 };
 use self::{entries::Entries, nobodies::Nobodies, pace::Pace};
-use crate::token::{Granted, Login, Terms, Token, Tokens};
+use crate::token::{Granted, Login, Terms, Token, Tokens, entity_of_login};
 
 /// Where tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
@@ -218,6 +218,11 @@ impl Logins {
             self.storage.forget_login_failures(mount.id, name).await?;
         }
         let standing = claims.standing;
+        let alias = match claims.display_name.as_str() {
+            "" => &standing.name,
+            person => person,
+        };
+        let entity = entity_of_login(&mount.spec.uuid, alias);
         let parameters = parameters_of(mount, standing.parameters);
         let path = mount.path();
         let asked = Login {
@@ -232,6 +237,7 @@ impl Logins {
                 entry: standing.uuid,
                 proof: standing.proof,
             },
+            entity,
             display_name: display_name(path, &claims.display_name),
             metadata: claims.metadata,
             peer,

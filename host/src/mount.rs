@@ -19,7 +19,7 @@ use lessor_model::{
     clock::Timestamp,
     grants::Grants,
     id::{MountPath, OperationId},
-    provider::{Call, Scope},
+    provider::{Call, Scope, Trigger},
     refusal::Refusal,
     secret::Secret,
 };
@@ -208,11 +208,12 @@ impl Mount {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call within this mount.
+    /// A call within this mount, of those that the host makes by itself at regular times.
     pub fn call(&self, operation: OperationId, attempt: u32, principal: &str, root: &Root) -> Call {
         Call {
             operation,
             attempt,
+            trigger: Trigger::Schedule,
             role_name: None,
             principal_name: principal.to_owned(),
             requester: None,

@@ -23,7 +23,7 @@ use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
     id::{MountPath, OperationId},
-    provider::{Failure, FailureClass, Requester, Rotation, Validation},
+    provider::{Failure, FailureClass, Requester, Rotation, Trigger, Validation},
     refusal::Refusal,
 };
 use lessor_seal::keyring::Keyring;
@@ -290,6 +290,11 @@ impl Rotations {
             .await?;
         let attempt = rotation.attempts.saturating_add(1);
         let mut call = mount.call(rotation.operation, attempt, PRINCIPAL, &root);
+        call.trigger = match &requester {
+            _ if rotation.attempts > 0 => Trigger::Recovery,
+            Some(_) => Trigger::Operator,
+            None => Trigger::Schedule,
+        };
         call.requester = requester;
         let rotated = match plugin
             .provider

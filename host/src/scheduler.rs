@@ -336,7 +336,7 @@ impl Work {
             let (leases, mount) = (Arc::clone(&self.leases), Arc::clone(mount));
             let room = Arc::clone(&self.room);
             self.attempt(permit, async move {
-                let outcome = leases.end_upstream(&mount, &row).await;
+                let outcome = leases.end_upstream(&mount, &row, None).await;
                 room.notify_one();
                 // Recorded either way; the reason is in the log and the row.
                 let _ = leases.record_end(&mount, row, outcome).await;

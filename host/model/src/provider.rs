@@ -25,6 +25,8 @@ pub struct Call {
     pub operation: OperationId,
     /// 1 for the first attempt.
     pub attempt: u32,
+    /// Why it happens.
+    pub trigger: Trigger,
     /// Role that the operation is about.
     pub role_name: Option<RoleName>,
     /// Readable, unique name for the upstream principal; same for all attempts.
@@ -35,6 +37,25 @@ pub struct Call {
     pub timeout: Duration,
     /// What belongs to the mount rather than to this call.
     pub scope: Arc<Scope>,
+}
+
+/// Why a call happens. The names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Somebody asked for this credential, or for its renewal or its end.
+    Request,
+    /// Somebody wrote the config or a role.
+    Configuration,
+    /// It is done at regular times.
+    Schedule,
+    /// A lease, or what it was bound to, has come to its end.
+    Expiry,
+    /// Whoever runs the host asked for it.
+    Operator,
+    /// What it belonged to is gone.
+    Cascade,
+    /// An earlier attempt was cut short, and this finishes or undoes it.
+    Recovery,
 }
 
 /// What a mount lends to each of its calls. One per mount, digest and config
@@ -67,6 +88,27 @@ pub struct Requester {
     /// Claims that the login established.
     #[serde(default)]
     pub metadata: Vec<(String, String)>,
+    /// The same for one person or program over all its tokens; empty in what was
+    /// stored before there was one.
+    #[serde(default)]
+    pub entity: String,
+}
+
+/// The claim whose value is the JSON text of a list where a login made it.
+const GROUPS: &str = "groups";
+
+impl Requester {
+    /// The claims as lists: a token keeps each as one text.
+    pub fn claims(&self) -> Vec<(String, Vec<String>)> {
+        let values = |name: &str, text: &str| {
+            let listed = (name == GROUPS).then(|| serde_json::from_str(text).ok());
+            listed.flatten().unwrap_or_else(|| vec![text.to_owned()])
+        };
+        let claims = self.metadata.iter();
+        claims
+            .map(|(name, text)| (name.clone(), values(name, text)))
+            .collect()
+    }
 }
 
 /// What a provider says of itself (`describe`).
@@ -90,12 +132,40 @@ pub struct Descriptor {
     pub endpoints: Vec<String>,
     /// Longest principal name that upstream takes; 0 for no limit.
     pub name_limit: u32,
-    /// False where nothing stays upstream that needs `revoke`.
+    /// False where nothing stays upstream but what ends by itself there.
     pub leaves_state: bool,
+    /// What the end of a lease does.
+    #[serde(default)]
+    pub revocation: RevocationShape,
+    /// The least that the root credential must be allowed upstream.
+    #[serde(default)]
+    pub privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     pub propagation_s: u32,
     /// Which optional interfaces it exports.
     pub abilities: Abilities,
+}
+
+/// What the end of a lease can do upstream. The names are the contract's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationShape {
+    /// `revoke` ends the credential, at any time.
+    #[default]
+    Deletes,
+    /// Upstream ends it at the end that it was made with, and nobody earlier.
+    ExpiresOnly,
+    /// Nothing ends it.
+    None,
+}
+
+/// What upstream must let a root credential do, for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privilege {
+    /// `validate`, `issue`, `revoke`, `renew`, `rotate`, `inventory` or `publish`.
+    pub purpose: String,
+    /// In upstream's own words.
+    pub names: Vec<String>,
 }
 
 /// What a provider is made of, read from its component.
@@ -250,6 +320,8 @@ pub struct Credential {
     pub metadata: Value,
     /// Until upstream itself ends the credential.
     pub expires_in: Option<Duration>,
+    /// Until upstream honours it, where that is not at once.
+    pub effective_in: Option<Duration>,
 }
 
 /// What `revoke` is to end.
@@ -400,9 +472,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
 /// its descriptor and its anatomy.
 pub fn portrait(provider: &dyn Provider) -> Value {
     let exports = &provider.anatomy().exports;
-    let contract = exports
-        .iter()
-        .find_map(|export| export.strip_prefix("lessor:provider/provider@"));
+    let packages = ["lessor:plugin/provider@", "lessor:provider/provider@"];
+    let contract = packages.iter().find_map(|package| {
+        exports
+            .iter()
+            .find_map(|export| export.strip_prefix(package))
+    });
     json!({
         "sha256": provider.digest(),
         "contract": contract,
@@ -414,6 +489,32 @@ pub fn portrait(provider: &dyn Provider) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_a_list_and_all_else_is_one_value() {
+        let of = |name: &str, text: &str| Requester {
+            display_name: String::new(),
+            accessor: String::new(),
+            metadata: vec![(name.into(), text.into())],
+            entity: String::new(),
+        };
+        for (name, text, expected) in [
+            ("groups", r#"["ops", "dev"]"#, vec!["ops", "dev"]),
+            ("groups", "[]", vec![]),
+            ("groups", "ops", vec!["ops"]),
+            ("groups", "[1]", vec!["[1]"]),
+            ("team", r#"["ops"]"#, vec![r#"["ops"]"#]),
+        ] {
+            let claims = of(name, text).claims();
+            assert_eq!(
+                claims,
+                [(
+                    name.to_owned(),
+                    expected.into_iter().map(Into::into).collect()
+                )]
+            );
+        }
+    }
 
     #[test]
     fn what_was_answered_lands_no_more() {

@@ -4,6 +4,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `engine` | the wasmtime engine, its pool, and what guests are linked to |
+//! | `contract` | its versions: bindings, and their conversion to what all of this knows |
 //! | `world`, `descriptor` | what a component is and says, checked at its load |
 //! | `runnable`, `component` | a linked component; the same as a `Provider` |
 //! | `call`, `limits` | one call's store, and what stops it |
@@ -14,6 +15,7 @@
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `tls` | the one way to open a connection |
 //! | `network`, `connection`, `http`, `answer_head`, `parked` | what guests do with connections |
+//! | `memo` | values that guests have kept between calls |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `born`, `private_key` | secrets that came to be in a call, and the forms of keys |
@@ -56,15 +58,14 @@ pub use self::{
 };
 use self::{
     account::Ledger, aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
-    component::ComponentProvider, parked::Parked, shares::Shares, tally::Tallies, threads::Threads,
-    tls::TlsConfigs,
+    component::ComponentProvider, memo::Memo, parked::Parked, shares::Shares, tally::Tallies,
+    threads::Threads, tls::TlsConfigs,
 };
 use crate::plugin_store::{PluginError, VerifiedPlugin};
 
 mod account;
 mod answer_head;
 mod aside;
-mod bindings;
 mod born;
 mod bounds;
 mod call;
@@ -72,6 +73,7 @@ mod code_cache;
 pub mod compile;
 mod component;
 mod connection;
+mod contract;
 mod crypto;
 mod descriptor;
 mod engine;
@@ -82,6 +84,7 @@ mod http;
 mod journal;
 mod limits;
 mod measured;
+mod memo;
 mod network;
 mod outcome;
 mod parked;
@@ -103,10 +106,12 @@ mod world;
 pub mod internals {
     pub use super::{
         account::Account,
-        bindings::{exports::lessor::provider as exports, lessor::provider as imports},
-        crypto::{sign_ecdsa, sign_ed25519, sign_rsa, verify},
+        contract::answer,
+        crypto::{
+            Error as CryptoError, SignatureAlgorithm, sign_ecdsa, sign_ed25519, sign_rsa, verify,
+        },
         descriptor::check as check_descriptor,
-        journal::{Journal, Speaker, TARGET as LOG_TARGET},
+        journal::{Journal, Level, Speaker, TARGET as LOG_TARGET},
         scrub::{MASK, Room, Scrubber, Secrets},
         world::{check_header, check_version},
     };
@@ -158,6 +163,7 @@ struct Outside {
     clock: Clock,
     tls: TlsConfigs,
     parked: Arc<Parked>,
+    memo: Arc<Memo>,
     ledger: Arc<Ledger>,
     tallies: Tallies,
     /// Pool slots; a call waits here rather than fail in the pool.
@@ -257,10 +263,11 @@ impl Sandbox {
         Ok(provider)
     }
 
-    /// Drops what a mount's calls have parked: its config or grants changed, or
-    /// it is gone.
+    /// Drops what a mount's calls have left for later ones, connections and values: its
+    /// config or grants changed, or it is gone.
     pub fn drop_parked(&self, mount_id: i64) {
         self.inner.outside.parked.drop_mount(mount_id);
+        self.inner.outside.memo.drop_mount(mount_id);
     }
 
     /// What the calls came to since the start, by plugin and mount.
@@ -303,13 +310,15 @@ impl Sandbox {
 impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
         let threads = Arc::new(Threads::default());
+        let ledger = Arc::new(Ledger::new(limits.held_by_all));
         Self {
             slots: Arc::new(Shares::new(limits.calls)),
             aside: Aside::new(&threads),
             threads,
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
-            ledger: Arc::new(Ledger::new(limits.held_by_all)),
+            memo: Arc::new(Memo::new(clock.clone(), Arc::clone(&ledger), limits.memo)),
+            ledger,
             tallies: Tallies::default(),
             limits,
             clock,

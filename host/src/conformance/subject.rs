@@ -10,7 +10,7 @@ use lessor_model::{
     principal,
     provider::{
         Call, Credential, Descriptor, Failure, FailureClass, Provider, Revocation, Rotated,
-        Rotation, Scope, Validation,
+        Rotation, Scope, Trigger, Validation,
     },
     random,
     secret::Secret,
@@ -266,6 +266,7 @@ impl Subject {
         Call {
             operation: operation.id,
             attempt,
+            trigger: Trigger::Request,
             role_name: Some(self.role_name.clone()),
             principal_name: operation.principal_name.clone(),
             requester: None,

@@ -12,7 +12,7 @@ use lessor_model::{
     id::{LeaseId, MountPath, OperationId, RoleName},
     lifetime::least,
     principal,
-    provider::{Credential, Failure},
+    provider::{Credential, Failure, Trigger},
     refusal::Refusal,
     role::Bounds,
     secret::Secret,
@@ -225,6 +225,10 @@ impl Leases {
                     &lease.principal,
                     making.role_name,
                 );
+                call.trigger = match making.first_attempt {
+                    1 => Trigger::Request,
+                    _ => Trigger::Recovery,
+                };
                 call.requester = Some(lease.requester.clone());
                 call.timeout = making.patience;
                 let (provider, document) = (&making.plugin.provider, &making.document);

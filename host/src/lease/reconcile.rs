@@ -34,7 +34,7 @@ use lessor_model::{
     clock::Timestamp,
     event::Event,
     id::{LeaseId, MountPath, OperationId},
-    provider::{Failure, FailureClass, Page, Requester, Revocation},
+    provider::{Failure, FailureClass, Page, Requester, Revocation, Trigger},
     refusal::Refusal,
 };
 use lessor_store::{Holding, LeaseState};
@@ -254,7 +254,8 @@ impl Leases {
                 let after = cursor.clone();
                 Box::pin(async move {
                     let _slot = mount.slot().await?;
-                    let call = mount.call(operation, attempt, PRINCIPAL, &root.root);
+                    let mut call = mount.call(operation, attempt, PRINCIPAL, &root.root);
+                    call.trigger = Trigger::Operator;
                     let provider = &plugin.provider;
                     Ok(provider
                         .list_credentials(&call, &root.config, after.as_deref())
@@ -342,6 +343,7 @@ impl Leases {
         let revoked = self.rotations.with_root(mount, plugin, 1, |root, attempt| {
             Box::pin(async move {
                 let mut call = mount.call(operation, attempt, id, &root.root);
+                call.trigger = Trigger::Operator;
                 call.requester = Some(requester.clone());
                 let provider = &plugin.provider;
                 Ok(provider.revoke(&call, &root.config, None, what).await)

@@ -6,6 +6,7 @@ use lessor_model::{
     id::{Digest, LeaseId, MountPath, OperationId, RoleName},
     lifetime::Length,
     mount::TunePatch,
+    provider::Trigger,
     refusal::Refusal,
 };
 use lessor_store::{Activation, LeaseState, NewLease, PinSource};
@@ -860,4 +861,61 @@ async fn a_provider_that_ends_nothing_or_lists_for_ever_is_not_believed() {
             .to_string()
             .contains("endless_inventory")
     );
+}
+
+/// IBM-22: what an upstream system is told is why it is called.
+#[tokio::test]
+async fn a_provider_is_told_why_it_is_called() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let heard = || std::mem::take(&mut house.upstream.lock().unwrap().occasions);
+    let (config, request) = (Trigger::Configuration, Trigger::Request);
+    assert_eq!(heard(), [("validate", config), ("validate", config)]);
+
+    let lease = engine.issue().await.unwrap().lease.id;
+    engine.leases.renew(&lease, None).await.unwrap();
+    engine.leases.revoke(&lease).await.unwrap();
+    let told = [("create", request), ("renew", request), ("revoke", request)];
+    assert_eq!(heard(), told);
+
+    engine.issue().await.unwrap();
+    house.clock.advance(Duration::from_secs(3700));
+    engine.drain(&house.clock).await;
+    assert_eq!(heard(), [("create", request), ("revoke", Trigger::Expiry)]);
+
+    engine.issue().await.unwrap();
+    engine.leases.revoke_prefix("db/").await.unwrap();
+    engine.drain(&house.clock).await;
+    let told = [("create", request), ("revoke", Trigger::Operator)];
+    assert_eq!(heard(), told);
+
+    house.script(&[Step::FailAfter]);
+    engine.issue().await.unwrap_err();
+    engine.drain(&house.clock).await;
+    let told = [("create", request), ("revoke", Trigger::Recovery)];
+    assert_eq!(heard(), told);
+
+    engine.rotations.rotate_root(&db(), None).await.unwrap();
+    let by = Some(requester());
+    house.script(&[Step::FailBefore]);
+    engine.rotations.rotate_root(&db(), by).await.unwrap_err();
+    let found = engine.leases.reconcile(&db(), &[], requester()).await;
+    found.unwrap();
+    let rotated: Vec<_> = heard()
+        .into_iter()
+        .filter(|(what, _)| ["rotate", "list"].contains(what))
+        .take(3)
+        .collect();
+    let told = [
+        ("rotate", Trigger::Schedule),
+        ("rotate", Trigger::Operator),
+        ("list", Trigger::Operator),
+    ];
+    assert_eq!(rotated, told);
+
+    engine.issue().await.unwrap();
+    engine.mounts.remove(&db()).await.unwrap();
+    engine.drain(&house.clock).await;
+    let ended = heard().into_iter().rfind(|(what, _)| *what == "revoke");
+    assert_eq!(ended, Some(("revoke", Trigger::Cascade)));
 }

@@ -43,6 +43,7 @@ mod privilege;
 mod process;
 mod reconcile;
 mod refusals;
+mod released;
 mod remount;
 mod renewal;
 mod repeats;

@@ -10,7 +10,7 @@ use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{MountPath, OperationId},
-    provider::{Call, Credential, Failure, Provider, Scope},
+    provider::{Call, Credential, Failure, Provider, Requester, Scope, Trigger},
     secret::Secret,
 };
 use lessor_sandbox::{
@@ -32,6 +32,8 @@ pub(crate) struct Harness {
     pub(crate) mount_id: i64,
     pub(crate) config_version: u32,
     pub(crate) timeout: Duration,
+    pub(crate) trigger: Trigger,
+    pub(crate) requester: Option<Requester>,
     pub(crate) operation: OperationId,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     grants: Vec<String>,
@@ -71,6 +73,8 @@ impl Harness {
             mount_id: 1,
             config_version: 1,
             timeout: Duration::from_secs(20),
+            trigger: Trigger::Request,
+            requester: None,
             roots: Vec::new(),
             grants: Vec::new(),
         }
@@ -85,9 +89,10 @@ impl Harness {
         Call {
             operation: self.operation,
             attempt: 1,
+            trigger: self.trigger,
             role_name: Some("app".parse().unwrap()),
             principal_name: String::from("db-app-x"),
-            requester: None,
+            requester: self.requester.clone(),
             timeout: self.timeout,
             scope: Arc::new(Scope {
                 known_as: "db".into(),
@@ -111,6 +116,7 @@ impl Harness {
             sandbox: self.sandbox.clone(),
             provider: Arc::clone(&self.provider),
             clock: self.clock.clone(),
+            requester: self.requester.clone(),
             roots: self.roots.clone(),
             grants: self.grants.clone(),
             timeout,

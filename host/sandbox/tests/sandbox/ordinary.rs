@@ -2,12 +2,38 @@
 
 use lessor_model::{
     clock::Timestamp,
-    provider::{FailureClass, Revocation, Rotation},
+    provider::{FailureClass, Requester, Revocation, Rotation, Trigger},
     secret::Secret,
 };
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, guest, note};
+
+#[tokio::test]
+async fn a_guest_is_told_why_it_is_called_and_for_whom() {
+    let mut harness = Harness::start().await;
+    for (trigger, name) in [
+        (Trigger::Request, "Request"),
+        (Trigger::Configuration, "Configuration"),
+        (Trigger::Schedule, "Schedule"),
+        (Trigger::Expiry, "Expiry"),
+        (Trigger::Operator, "Operator"),
+        (Trigger::Cascade, "Cascade"),
+        (Trigger::Recovery, "Recovery"),
+    ] {
+        harness.trigger = trigger;
+        let told = harness.note("occasion", "", 0).await;
+        assert_eq!(told, format!("{name} by nobody"));
+    }
+    harness.requester = Some(Requester {
+        display_name: "bob".into(),
+        accessor: "a".into(),
+        metadata: vec![("groups".into(), r#"["ops", "dev"]"#.into())],
+        entity: "e1".into(),
+    });
+    let told = harness.note("occasion", "", 0).await;
+    assert_eq!(told, r#"Recovery by e1: ["ops", "dev"]"#);
+}
 
 #[tokio::test]
 async fn concurrent_loads_of_one_digest_give_one_provider() {

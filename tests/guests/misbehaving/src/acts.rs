@@ -54,6 +54,11 @@ mod loopback_in_decimal;
 mod loopback_mapped_into_ipv6;
 mod malformed_key;
 mod many_secrets;
+pub(crate) mod memo_flood;
+mod memo_in_the_failure;
+mod memo_in_the_id;
+mod memo_in_the_log;
+mod memo_of_another_mount;
 mod memory_bomb;
 pub(crate) mod million_element_list;
 mod million_fields;
@@ -153,6 +158,11 @@ acts![
     loopback_mapped_into_ipv6,
     malformed_key,
     many_secrets,
+    memo_flood,
+    memo_in_the_failure,
+    memo_in_the_id,
+    memo_in_the_log,
+    memo_of_another_mount,
     memory_bomb,
     million_fields,
     park_an_unfinished_connection,
