@@ -15,6 +15,7 @@ use crate::{
     clock::Timestamp,
     grants::Grants,
     id::{Digest, MountPath, OperationId, RoleName},
+    lifetime::Length,
     secret::Secret,
 };
 
@@ -166,6 +167,61 @@ pub struct Privilege {
     pub purpose: String,
     /// In upstream's own words.
     pub names: Vec<String>,
+}
+
+/// Longest life of a credential that nobody can end before its time, which is worth no
+/// word: what clouds give a session at most, or nearly.
+const UNRECALLED: Duration = Duration::from_secs(24 * 3600);
+
+/// Privileges of one purpose that a failure names; `plugin show` has all of them.
+const NAMED: usize = 16;
+
+impl Descriptor {
+    /// What whoever writes a role should know, whose leases live for `longest` at most:
+    /// where its credentials outlive what can end them upstream.
+    pub fn outlives(&self, longest: Length) -> Option<String> {
+        let name = &self.name;
+        match self.revocation {
+            RevocationShape::Deletes => None,
+            RevocationShape::None => Some(format!(
+                "{name} says that nothing ends its credentials upstream: they go on after their lease, \
+                     which ends after {longest} at the latest"
+            )),
+            // A revocation list tells of those that are not to be trusted any more.
+            RevocationShape::ExpiresOnly if !self.abilities.publication.is_empty() => None,
+            RevocationShape::ExpiresOnly => match longest {
+                Length::For(longest) if longest <= UNRECALLED => None,
+                Length::For(_) => Some(format!(
+                    "{name} says that its credentials end by themselves alone: one that is revoked goes on \
+                     upstream to its own end, for up to {longest}; a shorter max_ttl bounds that"
+                )),
+                Length::Never => Some(format!(
+                    "{name} says that its credentials end by themselves alone: one of a lease without end is \
+                     ended by nobody"
+                )),
+            },
+        }
+    }
+
+    /// What the root credential must be allowed upstream for a purpose, as a sentence;
+    /// none where the provider does not say.
+    pub fn needs(&self, purpose: &str) -> Option<String> {
+        let mut named = self.privileges.iter();
+        let named = named.find(|privilege| privilege.purpose == purpose)?;
+        let names: Vec<&str> = named.names.iter().map(String::as_str).collect();
+        let (first, rest) = names.split_at(names.len().min(NAMED));
+        if first.is_empty() {
+            return None;
+        }
+        let more = match rest.len() {
+            0 => String::new(),
+            more => format!(" and {more} more (`lessor plugin show {}`)", self.name),
+        };
+        let names = first.join(", ");
+        Some(format!(
+            "to {purpose}, the root credential needs {names}{more}"
+        ))
+    }
 }
 
 /// What a provider is made of, read from its component.
@@ -489,6 +545,78 @@ pub fn portrait(provider: &dyn Provider) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "cloud".into(),
+            version: "1.0.0".into(),
+            summary: String::new(),
+            config_schema: Value::Null,
+            role_schema: Value::Null,
+            request_schema: Value::Null,
+            credential_schema: Value::Null,
+            endpoints: Vec::new(),
+            name_limit: 0,
+            leaves_state: true,
+            revocation: RevocationShape::Deletes,
+            privileges: Vec::new(),
+            propagation_s: 0,
+            abilities: Abilities::default(),
+        }
+    }
+
+    #[test]
+    fn a_role_that_outlives_what_can_end_its_credentials_is_told_of() {
+        let day = Length::For(UNRECALLED);
+        let longer = Length::For(UNRECALLED + Duration::from_secs(1));
+        for (revocation, publishes, longest, says) in [
+            (RevocationShape::Deletes, false, Length::Never, None),
+            (RevocationShape::ExpiresOnly, false, day, None),
+            (RevocationShape::ExpiresOnly, false, longer, Some("max_ttl")),
+            (
+                RevocationShape::ExpiresOnly,
+                false,
+                Length::Never,
+                Some("nobody"),
+            ),
+            (RevocationShape::ExpiresOnly, true, Length::Never, None),
+            (RevocationShape::None, false, day, Some("nothing ends")),
+            (RevocationShape::None, true, day, Some("nothing ends")),
+        ] {
+            let mut cloud = descriptor();
+            cloud.revocation = revocation;
+            cloud.abilities.publication = publishes.then(|| "crl".into()).into_iter().collect();
+            let warned = cloud.outlives(longest);
+            match says {
+                None => assert_eq!(warned, None, "{revocation:?} {longest}"),
+                Some(says) => assert!(warned.unwrap().contains(says), "{revocation:?} {longest}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_purpose_needs_is_named_and_where_it_is_much_cut_off() {
+        let mut cloud = descriptor();
+        let of = |purpose: &str, names: &[&str]| Privilege {
+            purpose: purpose.into(),
+            names: names.iter().copied().map(Into::into).collect(),
+        };
+        let many = ["x"; NAMED + 2];
+        cloud.privileges = vec![
+            of("issue", &["iam:CreateUser", "iam:TagUser"]),
+            of("revoke", &[]),
+            of("rotate", &many),
+        ];
+        let needs = cloud.needs("issue").unwrap();
+        assert_eq!(
+            needs,
+            "to issue, the root credential needs iam:CreateUser, iam:TagUser"
+        );
+        assert_eq!(cloud.needs("revoke"), None);
+        assert_eq!(cloud.needs("renew"), None);
+        let needs = cloud.needs("rotate").unwrap();
+        assert!(needs.ends_with("x and 2 more (`lessor plugin show cloud`)"));
+    }
 
     #[test]
     fn groups_are_a_list_and_all_else_is_one_value() {

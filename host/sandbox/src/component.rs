@@ -232,7 +232,10 @@ impl<const N: usize> Prepared<N> {
             }
             journal.write(&secrets.scrubber(), &speaker);
         }
-        let result = result.map_err(|failure| explain(failure, &refusals, reach.touched()));
+        let result = result.map_err(|failure| {
+            let failure = explain(failure, &refusals, reach.touched());
+            name_privileges(failure, &loaded.descriptor, function)
+        });
         let ended = Ended {
             function,
             took: started.elapsed(),
@@ -480,6 +483,26 @@ impl fmt::Debug for ComponentProvider {
             .field("digest", &self.loaded.digest)
             .finish_non_exhaustive()
     }
+}
+
+/// Where upstream denied something, what the root credential needs for it is said, unless
+/// the provider has named one of those itself.
+fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str) -> Failure {
+    let purpose = match function {
+        "validate-config" => "validate",
+        "create" => "issue",
+        "list-credentials" => "inventory",
+        other => other,
+    };
+    if failure.class != FailureClass::Denied {
+        return failure;
+    }
+    let mut names = descriptor.privileges.iter().flat_map(|it| &it.names);
+    let is_named = names.any(|name| failure.message.contains(name.as_str()));
+    if !is_named && let Some(needs) = descriptor.needs(purpose) {
+        failure = failure.after(&needs);
+    }
+    failure
 }
 
 /// A missing grant is the first thing to mend in a call that failed, whatever

@@ -319,6 +319,8 @@ fn a_provider_can_be_looked_at_before_it_is_pinned_and_without_a_server() {
         "lessor:plugin/network@1.0.0",
         "lessor:plugin/provider@1.0.0",
         "host*",
+        "deletes: the credential ends",
+        "revoke: CREATEROLE, INHERIT",
         "0.1.0",
     ] {
         assert!(table.contains(shown), "{shown}: {table}");
