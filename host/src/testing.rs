@@ -64,6 +64,8 @@ pub(crate) struct Upstream {
     /// Which version was asked to end each credential, and whether with its role.
     pub(crate) ended_by: Vec<(Digest, bool)>,
     pub(crate) created: u32,
+    /// How long upstream needs to honour what it made.
+    pub(crate) effective_in: Option<Duration>,
     /// What was called, and why it was.
     pub(crate) occasions: Vec<(&'static str, Trigger)>,
     /// Whether upstream names a credential itself, and not as it is asked to.
@@ -315,7 +317,7 @@ impl Provider for Fake {
                 data: Secret::new(json!({"username": call.principal_name}).to_string()),
                 metadata: json!({"made": upstream.created}),
                 expires_in: None,
-                effective_in: None,
+                effective_in: upstream.effective_in,
             },
         )
     }
@@ -599,6 +601,7 @@ pub(crate) fn request() -> IssueRequest {
         key: None,
         patience: None,
         token_end: None,
+        waits: false,
     }
 }
 

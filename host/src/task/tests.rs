@@ -21,6 +21,7 @@ fn issue() -> Work {
         endless: false,
         key: None,
         token_end: None,
+        waits: false,
     }
 }
 

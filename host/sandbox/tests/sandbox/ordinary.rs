@@ -185,3 +185,27 @@ async fn more_calls_than_slots_wait_for_their_turn() {
         assert_eq!(note(&credential.unwrap()), "behaved");
     }
 }
+
+/// BT-27, VIC-09: who must act is told what the root credential lacks.
+#[tokio::test]
+async fn what_upstream_denied_names_the_privileges_that_the_provider_declares() {
+    let harness = Harness::start().await;
+    let role = Secret::new(json!({"act": "fail"}).to_string());
+    let (call, config) = (harness.call(), harness.config());
+    let validated = harness
+        .provider
+        .validate_config(&call, &config, Some(&role));
+    let failure = validated.await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Denied);
+    let needs = "; to validate, the root credential needs principals:read, roles:read";
+    assert!(failure.message.ends_with(needs), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn when_a_credential_takes_effect_is_bounded_to_a_day() {
+    let harness = Harness::start().await;
+    for (told, seconds) in [(0, None), (90, Some(90)), (u32::MAX, Some(24 * 3600))] {
+        let made = harness.act_on("late", "", told).await.unwrap();
+        assert_eq!(made.effective_in.map(|wait| wait.as_secs()), seconds);
+    }
+}

@@ -27,6 +27,10 @@ pub(crate) fn named(name: &str) -> Option<Act> {
         }),
         "http" => Some(get),
         "keys" => Some(keys),
+        "late" => Some(|scene| {
+            let wait = Duration::from_secs(scene.number.into());
+            Ok(scene.note("later")?.effective_in(wait))
+        }),
         "memo" => Some(keep),
         "occasion" => Some(occasion),
         "park" => Some(park),
