@@ -305,6 +305,7 @@ fn call() -> anyhow::Result<Call> {
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(Secret::new([9; 32])),
+            identity: None,
         }),
     })
 }

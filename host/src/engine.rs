@@ -20,6 +20,7 @@ use crate::{
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
     first_token::FirstToken,
+    identity::Issuer,
     lease::Leases,
     login::Logins,
     mount::Mounts,
@@ -58,6 +59,8 @@ pub struct Engine {
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
+    /// Who the host is, for upstream systems that trust it.
+    pub issuer: Arc<Issuer>,
     /// Providers at paths.
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
@@ -107,29 +110,36 @@ impl Engine {
             clock,
             catalog,
             config.tokens,
-            config.dev.is_some(),
+            (config.issuer.clone(), config.dev.is_some()),
         )
         .await?;
         engine.start_scheduler().await;
         Ok(engine)
     }
 
-    /// Wires the engines over a catalog. `rules` are for tokens; `dev` grants loopback
-    /// endpoints.
+    /// Wires the engines over a catalog. `rules` are for tokens; `issuer` is the host's name
+    /// where upstream systems trust it, and `dev` grants loopback endpoints.
     pub(crate) async fn over(
         storage: Storage,
         keyring: Keyring,
         clock: Clock,
         catalog: Catalog,
         rules: TokenRules,
-        dev: bool,
+        (issuer, dev): (Option<String>, bool),
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(catalog);
+        let issuer = Arc::new(Issuer::new(
+            storage.clone(),
+            keyring.clone(),
+            clock.clone(),
+            issuer,
+        ));
         let mounts = Mounts::open_all(
             storage.clone(),
             keyring.clone(),
             Arc::clone(&catalog),
             clock.clone(),
+            Arc::clone(&issuer),
             dev,
         );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
@@ -221,6 +231,7 @@ impl Engine {
             keyring,
             storage,
             catalog,
+            issuer,
             mounts,
             settings,
             upgrades,

@@ -20,6 +20,7 @@
 //! | [`config`] | what the operator wrote |
 //! | [`backoff`], [`breaker`], [`nudge`], [`fault`] | when to try again; whether to; whom to wake; crash points for tests |
 //! | [`catalog`] | pins and loaded providers |
+//! | [`identity`] | who the host is, for upstream systems that trust it |
 //! | [`mount`] | a provider at a path |
 //! | [`rotation`] | root credentials, rotated |
 //! | [`settings`] | root credentials, written |
@@ -81,6 +82,7 @@ pub mod conformance;
 pub mod engine;
 pub mod fault;
 pub mod first_token;
+pub mod identity;
 pub mod installation;
 pub mod lease;
 pub mod login;

@@ -248,6 +248,7 @@ impl Work {
             Err(error) => failed = failed.take().or(Some(error)),
         };
         note(self.rotations.run_due(now).await);
+        note(self.mounts.look_after_identity(now).await);
         // Before the leases: those that end with a token are due with it.
         if !self.mounts.any_held() {
             note(self.tokens.end_due(now).await);

@@ -551,7 +551,7 @@ impl House {
             self.clock.clone(),
             catalog,
             TokenRules::default(),
-            false,
+            (None, false),
         )
         .await
         .unwrap();

@@ -65,7 +65,8 @@
 //! - [`Context`], [`Trigger`], [`Caller`], [`PasswordPolicy`]: what the host tells
 //!   about a call.
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
-//! - [`Connection`], [`http`], [`crypto`], [`memo`], [`log`]: what the host lends.
+//! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
+//!   host lends.
 //! - `testing` (not on wasm): runs a provider natively against scripted
 //!   upstreams.
 //!
@@ -81,6 +82,7 @@ pub mod export;
 mod failure;
 mod host;
 pub mod http;
+pub mod identity;
 mod json;
 pub mod log;
 pub mod memo;

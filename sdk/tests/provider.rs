@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use lessor_sdk::testing::{Harness, Route, Script, repeats_are_the_same, two_creates_differ};
-use lessor_sdk::{crypto, http, log, memo, prelude::*};
+use lessor_sdk::{crypto, http, identity, log, memo, prelude::*};
 use serde_json::json;
 
 /// Keys of an HTTP service, and a byte stream to look up the number of users.
@@ -574,4 +574,17 @@ fn a_token_is_asked_for_once_and_anew_before_it_ends() {
         memo::keep_text("endpoint", &"x".repeat(16_385), Duration::from_secs(60));
         assert_eq!(memo::text("endpoint"), None);
     });
+}
+
+#[test]
+fn a_token_is_for_the_audiences_that_are_allowed() {
+    let mut harness = harness().audience("sts.amazonaws.com");
+    let token = |harness: &mut Harness<Keys>, audience: &str| {
+        harness.run(|_| -> Result<Secret> { Ok(identity::token(audience)?) })
+    };
+    let given = token(&mut harness, "sts.amazonaws.com").unwrap();
+    assert_eq!(given.expose(), "test-token-for-sts.amazonaws.com");
+    let refused = token(&mut harness, "elsewhere").unwrap_err();
+    assert_eq!(refused.class(), FailureClass::InvalidConfig);
+    assert_eq!(refused.code(), "identity_not_allowed");
 }

@@ -77,6 +77,34 @@ pub struct Scope {
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
     /// Key of `host.derive` for this mount.
     pub derivation_key: Arc<Secret<[u8; 32]>>,
+    /// Says who the mount is; none where there is no server to vouch for it.
+    pub identity: Option<Arc<dyn Identity>>,
+}
+
+/// Says who a mount is, to upstream systems that trust the host.
+#[async_trait]
+pub trait Identity: Send + Sync + fmt::Debug {
+    /// A token for an audience, for a call of this plugin.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    async fn token(
+        &self,
+        plugin: Digest,
+        operation: OperationId,
+        audience: &str,
+    ) -> Result<Secret<String>, IdentityError>;
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// The host has no name as an issuer; the sentence says how to give it one.
+    NotConfigured(String),
+    /// The mount may not show who it is there; the sentence says how to allow it.
+    NotAllowed(String),
+    /// The host cannot sign now.
+    Unavailable,
 }
 
 /// Who asked for an operation.

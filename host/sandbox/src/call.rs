@@ -53,6 +53,8 @@ pub(super) struct CallState {
     pub(super) plugin: Digest,
     /// What it is told of its call; none where a provider describes itself.
     call: Option<Arc<Call>>,
+    /// Tokens that were asked for.
+    pub(super) tokens: u32,
     /// Secrets that came to be in the call, to be masked in what it says.
     pub(super) born: Born,
     pub(super) memory: MemoryMeter,
@@ -265,6 +267,7 @@ impl CallState {
             journal,
             plugin,
             call,
+            tokens: 0,
             born: Born::default(),
             busy,
         }

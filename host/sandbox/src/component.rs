@@ -34,6 +34,7 @@ use super::{
     limits::Limit,
     measured::Measured,
     outcome,
+    reach::Refused,
     runnable::Runnable,
     scrub::Secrets,
     tally::Ended,
@@ -220,15 +221,9 @@ impl<const N: usize> Prepared<N> {
                 plugin: &plugin,
                 operation: Some(&operation),
             };
-            for sentence in &refusals {
+            for refused in &refusals {
                 // Not the provider's words: the audit log keeps these.
-                Event::GrantRefused {
-                    mount: speaker.mount.map(str::to_owned),
-                    plugin: plugin.clone(),
-                    operation: Some(operation.clone()),
-                    reason: sentence.clone(),
-                }
-                .record();
+                told_of(refused, &speaker).record();
             }
             journal.write(&secrets.scrubber(), &speaker);
         }
@@ -485,6 +480,29 @@ impl fmt::Debug for ComponentProvider {
     }
 }
 
+/// How the audit log tells of something that was refused.
+fn told_of(refused: &Refused, speaker: &Speaker<'_>) -> Event {
+    let (mount, plugin) = (speaker.mount.map(str::to_owned), speaker.plugin.to_owned());
+    let (operation, reason) = (
+        speaker.operation.map(str::to_owned),
+        refused.sentence().to_owned(),
+    );
+    match refused {
+        Refused::Connection(_) => Event::GrantRefused {
+            mount,
+            plugin,
+            operation,
+            reason,
+        },
+        Refused::Identity(_) => Event::IdentityRefused {
+            mount,
+            plugin,
+            operation,
+            reason,
+        },
+    }
+}
+
 /// Where upstream denied something, what the root credential needs for it is said, unless
 /// the provider has named one of those itself.
 fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str) -> Failure {
@@ -507,13 +525,14 @@ fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str
 
 /// A missing grant is the first thing to mend in a call that failed, whatever
 /// the provider made of the refusal.
-fn explain(mut failure: Failure, refusals: &[String], touched: bool) -> Failure {
+fn explain(mut failure: Failure, refusals: &[Refused], touched: bool) -> Failure {
     failure.reached_upstream = touched;
     let stopped = failure.code == "timeout" || failure.code.starts_with("limit_");
-    if let Some(sentence) = refusals.first().filter(|_| !stopped) {
+    let first = refusals.first().filter(|_| !stopped);
+    if let Some(sentence) = first.map(Refused::sentence) {
         failure.class = FailureClass::InvalidConfig;
         failure.code = String::from("grant_missing");
-        if !failure.message.contains(sentence.as_str()) {
+        if !failure.message.contains(sentence) {
             failure.message = format!("{sentence} (the provider says: {})", failure.message);
         }
     }

@@ -16,6 +16,7 @@
 //! | `reach`, `tls` | the one way to open a connection |
 //! | `network`, `connection`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `memo` | values that guests have kept between calls |
+//! | `identity` | tokens that say which mount a call is of |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `born`, `private_key` | secrets that came to be in a call, and the forms of keys |
@@ -81,6 +82,7 @@ mod escapes;
 mod held_http;
 mod host;
 mod http;
+mod identity;
 mod journal;
 mod limits;
 mod measured;

@@ -42,6 +42,10 @@ const TUNE: &[Field] = &[
     ),
     field::number("max_leases", "Leases at a time; 0: any number."),
     field::number("max_concurrency", "Calls of the provider at a time."),
+    field::texts(
+        "identity_audiences",
+        "Whom calls may show which mount they are, by a token that the server signs.",
+    ),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
     field::truth(
@@ -259,6 +263,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         extra_roots: patch.extra_roots.unwrap_or(defaults.extra_roots),
         max_leases: patch.max_leases.unwrap_or(defaults.max_leases),
         max_concurrency: patch.max_concurrency.unwrap_or(defaults.max_concurrency),
+        identity_audiences: patch.identity_audiences.unwrap_or_default(),
         timeout: patch.timeout.unwrap_or(defaults.timeout),
         task_timeout: patch.task_timeout.unwrap_or(defaults.task_timeout),
         vault,
@@ -394,6 +399,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         max_leases: fields.number("max_leases")?,
         // What does not fit is above every limit, and refused as such.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
+        identity_audiences: fields.list("identity_audiences")?,
         timeout: fields.duration("timeout")?,
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,

@@ -71,6 +71,7 @@ impl Subject {
             known_as: NAME.to_owned(),
             config_version: 1,
             grants: Arc::new(trial.grants),
+            identity: None,
             extra_roots: trial.extra_roots.into(),
             derivation_key: Arc::new(Secret::new(random::bytes()?)),
         };
@@ -232,6 +233,7 @@ impl Subject {
             known_as: scope.known_as.clone(),
             config_version: scope.config_version.saturating_add(1),
             grants: Arc::clone(&scope.grants),
+            identity: None,
             extra_roots: Arc::clone(&scope.extra_roots),
             derivation_key: Arc::clone(&scope.derivation_key),
         });

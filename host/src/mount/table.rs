@@ -29,7 +29,11 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin, Standing},
     fault,
+    identity::{Issuer, Subject},
 };
+
+/// Which of a mount's root credentials a call is with: there is one.
+const CONNECTION: &str = "default";
 
 /// A mount to be made.
 #[derive(Clone, Debug)]
@@ -78,6 +82,7 @@ pub struct Mounts {
     keyring: Keyring,
     catalog: Arc<Catalog>,
     clock: Clock,
+    issuer: Arc<Issuer>,
     /// `--dev`: what a config names on loopback is granted.
     dev: bool,
     /// By storage id; replaced as a whole on every change.
@@ -98,9 +103,11 @@ impl Mounts {
         keyring: Keyring,
         catalog: Arc<Catalog>,
         clock: Clock,
+        issuer: Arc<Issuer>,
         dev: bool,
     ) -> Result<Self, Refusal> {
         let mounts = Self {
+            issuer,
             storage,
             keyring,
             catalog,
@@ -317,6 +324,9 @@ impl Mounts {
             max_leases: patch.max_leases.unwrap_or(former.max_leases),
             max_concurrency: patch.max_concurrency.unwrap_or(former.max_concurrency),
             timeout: patch.timeout.unwrap_or(former.timeout),
+            identity_audiences: patch
+                .identity_audiences
+                .unwrap_or_else(|| former.identity_audiences.clone()),
             task_timeout: patch.task_timeout.unwrap_or(former.task_timeout),
             vault: former.vault.changed(&patch.vault),
         };
@@ -645,7 +655,22 @@ impl Mounts {
             grants,
             extra_roots: Arc::clone(&mount.extra_roots),
             derivation_key: Arc::clone(&mount.derivation_key),
+            identity: Some(self.issuer.identity(Subject {
+                uuid: mount.spec.uuid.clone(),
+                path: mount.path().clone(),
+                connection: CONNECTION.into(),
+                audiences: mount.spec.tune.identity_audiences.clone(),
+            })),
         }))
+    }
+
+    /// Looks after the keys by which the host says who its mounts are; the moment to look
+    /// again.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn look_after_identity(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        self.issuer.look_after(now).await
     }
 
     /// Drops the connections that were parked for a mount.

@@ -18,6 +18,7 @@ mod giving_up;
 mod holdings;
 mod holds;
 mod idempotency;
+mod identity;
 pub mod kept;
 mod keys;
 mod leases;
@@ -62,6 +63,7 @@ use faults::Faults;
 pub use holdings::Holding;
 pub use holds::{Overdue, OverduePlace};
 pub use idempotency::IdempotencyRow;
+pub use identity::IdentityKeyRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::{LoginEntryRow, LoginMountRow, NewLoginMount};
 pub use mounts::{FormerPath, MountRow, NewMount};
@@ -76,7 +78,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 16] = [
+const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/0001_ground.sql"),
     include_str!("migrations/0002_schedules.sql"),
     include_str!("migrations/0003_static_roles.sql"),
@@ -93,6 +95,7 @@ const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0014_origins.sql"),
     include_str!("migrations/0015_first_token.sql"),
     include_str!("migrations/0016_former_paths.sql"),
+    include_str!("migrations/0018_identity.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

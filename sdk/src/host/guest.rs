@@ -6,10 +6,11 @@ use std::time::UNIX_EPOCH;
 use zeroize::Zeroizing;
 
 use super::bindings::base::lessor::plugin::{
-    crypto as wit_crypto, host as wit_host, memo as wit_memo, network as wit_network,
-    occasion as wit_occasion,
+    crypto as wit_crypto, host as wit_host, identity as wit_identity, memo as wit_memo,
+    network as wit_network, occasion as wit_occasion,
 };
 use crate::crypto::{CryptoError, KeyAlgorithm, KeyPair, SignatureAlgorithm};
+use crate::identity::IdentityError;
 use crate::log::Level;
 use crate::network::NetworkCause;
 use crate::occasion::{Caller, Trigger};
@@ -89,6 +90,14 @@ pub(crate) fn keep(key: &str, value: &[u8], is_secret: bool, ttl_s: u32) {
 
 pub(crate) fn forget(key: &str) {
     wit_memo::forget(key);
+}
+
+pub(crate) fn identify(audience: &str) -> Result<String, IdentityError> {
+    wit_identity::token(audience).map_err(|error| match error {
+        wit_identity::Error::NotConfigured(text) => IdentityError::NotConfigured(text),
+        wit_identity::Error::AudienceNotAllowed(text) => IdentityError::NotAllowed(text),
+        wit_identity::Error::Unavailable => IdentityError::Unavailable,
+    })
 }
 
 pub(crate) fn trigger() -> Trigger {

@@ -110,6 +110,13 @@ impl<P: Provider> Harness<P> {
         self
     }
 
+    /// Allows an audience: `identity::token` gives `test-token-for-<audience>` for it.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.host.audiences.push(audience.into());
+        self
+    }
+
     /// Sets why the calls that follow happen: by request otherwise.
     pub fn set_trigger(&mut self, trigger: Trigger) {
         self.host.trigger = trigger;

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use super::peer::{Peer, Script};
 use super::upstream::{Received, Route};
 use crate::host::{HttpAnswer, HttpCall, HttpError};
+use crate::identity::IdentityError;
 use crate::log::Level;
 use crate::network::NetworkCause;
 use crate::occasion::{Caller, Trigger};
@@ -44,6 +45,8 @@ pub(crate) struct TestHost {
     pub(crate) peers: Vec<Rc<RefCell<Peer>>>,
     pub(crate) parked: HashMap<String, Vec<Rc<RefCell<Peer>>>>,
     pub(crate) logged: Vec<Logged>,
+    /// Audiences that get a token.
+    pub(crate) audiences: Vec<String>,
     /// What `memo` keeps, and until when.
     pub(crate) kept: HashMap<String, (Vec<u8>, UnixTime)>,
 }
@@ -62,6 +65,7 @@ impl Default for TestHost {
             peers: Vec::new(),
             parked: HashMap::new(),
             logged: Vec::new(),
+            audiences: Vec::new(),
             kept: HashMap::new(),
         }
     }
@@ -221,6 +225,18 @@ pub(crate) fn keep(key: &str, value: &[u8], _is_secret: bool, ttl_s: u32) {
 
 pub(crate) fn forget(key: &str) {
     HOST.with_borrow_mut(|test| test.kept.remove(key));
+}
+
+/// A token that nobody signed: the test sees what is done with it.
+pub(crate) fn identify(audience: &str) -> Result<String, IdentityError> {
+    HOST.with_borrow(|test| {
+        if test.audiences.iter().any(|allowed| allowed == audience) {
+            return Ok(format!("test-token-for-{audience}"));
+        }
+        Err(IdentityError::NotAllowed(format!(
+            "The test allows no audience {audience:?}: do so by Harness::audience."
+        )))
+    })
 }
 
 pub(crate) fn trigger() -> Trigger {

@@ -29,6 +29,7 @@ mod fields;
 mod grants;
 mod guests;
 mod hostile;
+mod identity;
 mod initialisation;
 mod layers;
 mod leases;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use lessor_model::{
     clock::Timestamp,
-    provider::{Call, Privilege, Revocation, RevocationShape, RevokedCredential, Trigger},
+    provider::{
+        Call, IdentityError, Privilege, Revocation, RevocationShape, RevokedCredential, Trigger,
+    },
     secret::Secret,
 };
 use wasmtime::component::{HasSelf, InstancePre, Linker, Resource};
@@ -18,7 +20,9 @@ use crate::{
 mod bindings;
 
 /// Interfaces that the host offers.
-pub(super) const OFFERED: [&str; 6] = ["types", "host", "crypto", "network", "memo", "occasion"];
+pub(super) const OFFERED: [&str; 7] = [
+    "types", "host", "crypto", "network", "memo", "identity", "occasion",
+];
 
 /// Links what the host lends.
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
@@ -27,6 +31,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     wit::crypto::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
     wit::network::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
     wit::memo::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
+    wit::identity::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
     wit::occasion::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
 }
 
@@ -55,6 +60,20 @@ impl wit::memo::Host for CallState {
 }
 
 same_cases!(wit::memo::Sensitivity => Sensitivity { Secret, Open });
+
+impl wit::identity::Host for CallState {
+    async fn token(
+        &mut self,
+        audience: String,
+    ) -> wasmtime::Result<Result<String, wit::identity::Error>> {
+        let signed = self.identify(&audience).await?;
+        Ok(signed.map_err(|error| match error {
+            IdentityError::NotConfigured(says) => wit::identity::Error::NotConfigured(says),
+            IdentityError::NotAllowed(says) => wit::identity::Error::AudienceNotAllowed(says),
+            IdentityError::Unavailable => wit::identity::Error::Unavailable,
+        }))
+    }
+}
 
 impl wit::occasion::Host for CallState {
     async fn why(&mut self) -> wasmtime::Result<wit::occasion::Trigger> {

@@ -10,7 +10,7 @@ use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{MountPath, OperationId},
-    provider::{Call, Credential, Failure, Provider, Requester, Scope, Trigger},
+    provider::{Call, Credential, Failure, Identity, Provider, Requester, Scope, Trigger},
     secret::Secret,
 };
 use lessor_sandbox::{
@@ -34,6 +34,7 @@ pub(crate) struct Harness {
     pub(crate) timeout: Duration,
     pub(crate) trigger: Trigger,
     pub(crate) requester: Option<Requester>,
+    pub(crate) identity: Option<Arc<dyn Identity>>,
     pub(crate) operation: OperationId,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     grants: Vec<String>,
@@ -75,6 +76,7 @@ impl Harness {
             timeout: Duration::from_secs(20),
             trigger: Trigger::Request,
             requester: None,
+            identity: None,
             roots: Vec::new(),
             grants: Vec::new(),
         }
@@ -102,6 +104,7 @@ impl Harness {
                 grants: Arc::new(Grants::parse(&self.grants).unwrap()),
                 extra_roots: self.roots.clone().into(),
                 derivation_key: Arc::new(Secret::new([9; 32])),
+                identity: self.identity.clone(),
             }),
         }
     }
@@ -117,6 +120,7 @@ impl Harness {
             provider: Arc::clone(&self.provider),
             clock: self.clock.clone(),
             requester: self.requester.clone(),
+            identity: self.identity.clone(),
             roots: self.roots.clone(),
             grants: self.grants.clone(),
             timeout,

@@ -1618,6 +1618,162 @@ pub mod lessor {
                 }
             }
         }
+        /// Who the host is, for upstream systems that trust an issuer instead of a stored
+        /// secret: with it a mount needs no root credential at all.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod identity {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[derive(Clone)]
+            pub enum Error {
+                /// The host has no name as an issuer; the text says how to give it one.
+                NotConfigured(_rt::String),
+                /// The mount may not show itself to this audience; the text says how to
+                /// allow it.
+                AudienceNotAllowed(_rt::String),
+                /// The host cannot sign now.
+                Unavailable,
+            }
+            impl ::core::fmt::Debug for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Error::NotConfigured(e) => {
+                            f.debug_tuple("Error::NotConfigured").field(e).finish()
+                        }
+                        Error::AudienceNotAllowed(e) => {
+                            f.debug_tuple("Error::AudienceNotAllowed").field(e).finish()
+                        }
+                        Error::Unavailable => {
+                            f.debug_tuple("Error::Unavailable").finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Error {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// A JSON Web Token (RFC 7519) for `audience`, signed with RS256, that ends
+            /// after ten minutes at the latest. Its subject is `mount:<uuid>:<path>`; its
+            /// claims `path`, `connection` and `plugin` (a digest) say the same one by
+            /// one. A secret of the call. At most 16 in one call; traps above.
+            #[allow(async_fn_in_trait)]
+            pub fn token(audience: &str) -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = audience;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/identity@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "token"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result15 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v14 = match l7 {
+                                    0 => {
+                                        let e14 = {
+                                            let l8 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l9 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Error::NotConfigured(e14)
+                                    }
+                                    1 => {
+                                        let e14 = {
+                                            let l11 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l12 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len13 = l12;
+                                            let bytes13 = _rt::Vec::from_raw_parts(
+                                                l11.cast(),
+                                                len13,
+                                                len13,
+                                            );
+                                            _rt::string_lift(bytes13)
+                                        };
+                                        Error::AudienceNotAllowed(e14)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Error::Unavailable
+                                    }
+                                };
+                                v14
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+        }
         /// Why this call happens, and for whom. Both are the same for every attempt that
         /// one process makes at an operation; a `revoke` is told why the lease ends, not
         /// why it was made.
@@ -4030,10 +4186,10 @@ macro_rules! __export_provider_plugin_impl {
         =
         "component-type:wit-bindgen:0.62.0:lessor:plugin@1.0.0:provider-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3163] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3300] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd5\x17\x01A\x02\x01\
-A\x17\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x18\x01A\x02\x01\
+A\x19\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
 e\x01\x06\x03\0\x18lessor:plugin/host@1.0.0\x05\0\x01B\x14\x01m\x06\x07ed25519\x0a\
@@ -4062,46 +4218,49 @@ peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\0\x
 \x01B\x0a\x01m\x02\x06secret\x04open\x04\0\x0bsensitivity\x03\0\0\x01p}\x01k\x02\
 \x01@\x01\x03keys\0\x03\x04\0\x06recall\x01\x04\x01@\x04\x03keys\x05value\x02\x0b\
 sensitivity\x01\x05ttl-sy\x01\0\x04\0\x08remember\x01\x05\x01@\x01\x03keys\x01\0\
-\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x0c\x01m\
-\x07\x07request\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08\
-recovery\x04\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entit\
-ys\x0cdisplay-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\
-\x01\x04\0\x03why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1cle\
-ssor:plugin/occasion@1.0.0\x05\x04\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01\
-r\x06\x0coperation-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\
-\x0atimeout-msw\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04\
-none\x04\0\x10revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\
-\x04\0\x09privilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\
-\x0dconfig-schema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-sch\
-ema\x01\x09endpoints\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dp\
-ropagation-sy\x04\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvali\
-d-request\x06denied\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bu\
-nsupported\x08internal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\
-\x04codes\x07messages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08\
-identity\x02\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\
-\x04data\x01\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0a\
-credential\x03\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0b\
-former-root\x01s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\
-\x01\x01\0\x04\0\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08\
-metadata\x01\x04\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x05\
-\x02\x03\0\x05\x04json\x02\x03\0\x05\x07context\x02\x03\0\x05\x0adescriptor\x02\x03\
-\0\x05\x07failure\x02\x03\0\x05\x0avalidation\x02\x03\0\x05\x0acredential\x02\x03\
-\0\x05\x0arevocation\x02\x03\0\x05\x08rotation\x02\x03\0\x05\x07rotated\x01B\"\x02\
-\x03\x02\x01\x06\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x07\x04\0\x07context\x03\0\
-\x02\x02\x03\x02\x01\x08\x04\0\x0adescriptor\x03\0\x04\x02\x03\x02\x01\x09\x04\0\
-\x07failure\x03\0\x06\x02\x03\x02\x01\x0a\x04\0\x0avalidation\x03\0\x08\x02\x03\x02\
-\x01\x0b\x04\0\x0acredential\x03\0\x0a\x02\x03\x02\x01\x0c\x04\0\x0arevocation\x03\
-\0\x0c\x02\x03\x02\x01\x0d\x04\0\x08rotation\x03\0\x0e\x02\x03\x02\x01\x0e\x04\0\
-\x07rotated\x03\0\x10\x01@\0\0\x05\x04\0\x08describe\x01\x12\x01k\x01\x01j\x01\x09\
-\x01\x07\x01@\x03\x03ctx\x03\x06config\x01\x04role\x13\0\x14\x04\0\x0fvalidate-c\
-onfig\x01\x15\x01kw\x01j\x01\x0b\x01\x07\x01@\x05\x03ctx\x03\x06config\x01\x04ro\
-le\x01\x07request\x01\x0aexpires-at\x16\0\x17\x04\0\x06create\x01\x18\x01j\0\x01\
-\x07\x01@\x04\x03ctx\x03\x06config\x01\x04role\x13\x04what\x0d\0\x19\x04\0\x06re\
-voke\x01\x1a\x01j\x01\x11\x01\x07\x01@\x03\x03ctx\x03\x06config\x01\x04what\x0f\0\
-\x1b\x04\0\x06rotate\x01\x1c\x04\0\x1clessor:plugin/provider@1.0.0\x05\x0f\x04\0\
-#lessor:plugin/provider-plugin@1.0.0\x04\0\x0b\x15\x01\0\x0fprovider-plugin\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bi\
-ndgen-rust\x060.62.0";
+\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x05\x01q\
+\x03\x0enot-configured\x01s\0\x14audience-not-allowed\x01s\0\x0bunavailable\0\0\x04\
+\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x01\x08audiences\0\x02\x04\0\x05token\
+\x01\x03\x03\0\x1clessor:plugin/identity@1.0.0\x05\x04\x01B\x0c\x01m\x07\x07requ\
+est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x04\
+\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
+y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
+why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
+casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
+tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
+w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
+revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
+ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
+ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
+points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
+\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
+ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
+ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
+essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
+\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
+\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
+\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
+s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
+\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
+\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x02\x03\0\x06\
+\x04json\x02\x03\0\x06\x07context\x02\x03\0\x06\x0adescriptor\x02\x03\0\x06\x07f\
+ailure\x02\x03\0\x06\x0avalidation\x02\x03\0\x06\x0acredential\x02\x03\0\x06\x0a\
+revocation\x02\x03\0\x06\x08rotation\x02\x03\0\x06\x07rotated\x01B\"\x02\x03\x02\
+\x01\x07\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07context\x03\0\x02\x02\
+\x03\x02\x01\x09\x04\0\x0adescriptor\x03\0\x04\x02\x03\x02\x01\x0a\x04\0\x07fail\
+ure\x03\0\x06\x02\x03\x02\x01\x0b\x04\0\x0avalidation\x03\0\x08\x02\x03\x02\x01\x0c\
+\x04\0\x0acredential\x03\0\x0a\x02\x03\x02\x01\x0d\x04\0\x0arevocation\x03\0\x0c\
+\x02\x03\x02\x01\x0e\x04\0\x08rotation\x03\0\x0e\x02\x03\x02\x01\x0f\x04\0\x07ro\
+tated\x03\0\x10\x01@\0\0\x05\x04\0\x08describe\x01\x12\x01k\x01\x01j\x01\x09\x01\
+\x07\x01@\x03\x03ctx\x03\x06config\x01\x04role\x13\0\x14\x04\0\x0fvalidate-confi\
+g\x01\x15\x01kw\x01j\x01\x0b\x01\x07\x01@\x05\x03ctx\x03\x06config\x01\x04role\x01\
+\x07request\x01\x0aexpires-at\x16\0\x17\x04\0\x06create\x01\x18\x01j\0\x01\x07\x01\
+@\x04\x03ctx\x03\x06config\x01\x04role\x13\x04what\x0d\0\x19\x04\0\x06revoke\x01\
+\x1a\x01j\x01\x11\x01\x07\x01@\x03\x03ctx\x03\x06config\x01\x04what\x0f\0\x1b\x04\
+\0\x06rotate\x01\x1c\x04\0\x1clessor:plugin/provider@1.0.0\x05\x10\x04\0#lessor:\
+plugin/provider-plugin@1.0.0\x04\0\x0b\x15\x01\0\x0fprovider-plugin\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rus\
+t\x060.62.0";
         };
     };
 }
@@ -4114,9 +4273,9 @@ pub use __export_provider_plugin_impl as __export_lessor_provider;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2678] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd0\x13\x01A\x02\x01\
-A\x0c\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2815] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9\x14\x01A\x02\x01\
+A\x0e\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
 e\x01\x06\x03\0\x18lessor:plugin/host@1.0.0\x05\0\x01B\x14\x01m\x06\x07ed25519\x0a\
@@ -4145,32 +4304,34 @@ peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\0\x
 \x01B\x0a\x01m\x02\x06secret\x04open\x04\0\x0bsensitivity\x03\0\0\x01p}\x01k\x02\
 \x01@\x01\x03keys\0\x03\x04\0\x06recall\x01\x04\x01@\x04\x03keys\x05value\x02\x0b\
 sensitivity\x01\x05ttl-sy\x01\0\x04\0\x08remember\x01\x05\x01@\x01\x03keys\x01\0\
-\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x0c\x01m\
-\x07\x07request\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08\
-recovery\x04\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entit\
-ys\x0cdisplay-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\
-\x01\x04\0\x03why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1cle\
-ssor:plugin/occasion@1.0.0\x05\x04\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01\
-r\x06\x0coperation-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\
-\x0atimeout-msw\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04\
-none\x04\0\x10revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\
-\x04\0\x09privilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\
-\x0dconfig-schema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-sch\
-ema\x01\x09endpoints\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dp\
-ropagation-sy\x04\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvali\
-d-request\x06denied\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bu\
-nsupported\x08internal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\
-\x04codes\x07messages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08\
-identity\x02\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\
-\x04data\x01\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0a\
-credential\x03\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0b\
-former-root\x01s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\
-\x01\x01\0\x04\0\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08\
-metadata\x01\x04\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x05\
-\x04\0Clessor:plugin/provider-plugin-with-all-of-its-exports-removed@1.0.0\x04\0\
-\x0b5\x01\0/provider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09produc\
-ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060\
-.62.0";
+\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x05\x01q\
+\x03\x0enot-configured\x01s\0\x14audience-not-allowed\x01s\0\x0bunavailable\0\0\x04\
+\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x01\x08audiences\0\x02\x04\0\x05token\
+\x01\x03\x03\0\x1clessor:plugin/identity@1.0.0\x05\x04\x01B\x0c\x01m\x07\x07requ\
+est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x04\
+\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
+y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
+why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
+casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
+tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
+w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
+revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
+ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
+ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
+points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
+\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
+ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
+ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
+essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
+\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
+\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
+\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
+s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
+\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
+\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x04\0Clessor:\
+plugin/provider-plugin-with-all-of-its-exports-removed@1.0.0\x04\0\x0b5\x01\0/pr\
+ovider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpro\
+cessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060.62.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

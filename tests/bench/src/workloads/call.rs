@@ -197,6 +197,7 @@ fn call(keyring: &Keyring) -> Result<Call> {
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(keyring.derivation_key("bench")?),
+            identity: None,
         }),
     })
 }

@@ -32,6 +32,9 @@ mod forged_code;
 mod forged_handle;
 mod huge_string;
 mod id_with_control_characters;
+mod identity_elsewhere;
+mod identity_in_the_log;
+mod identity_too_often;
 mod interim_responses;
 mod invalid_json;
 mod invalid_utf8;
@@ -135,6 +138,9 @@ acts![
     forged_code,
     forged_handle,
     huge_string,
+    identity_elsewhere,
+    identity_in_the_log,
+    identity_too_often,
     id_with_control_characters,
     interim_responses,
     invalid_json,

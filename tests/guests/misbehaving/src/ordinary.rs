@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lessor_sdk::{crypto, http, memo, prelude::*};
+use lessor_sdk::{crypto, http, identity, memo, prelude::*};
 
 use crate::{
     scene::{Act, Outcome, Scene},
@@ -27,6 +27,7 @@ pub(crate) fn named(name: &str) -> Option<Act> {
         }),
         "http" => Some(get),
         "keys" => Some(keys),
+        "identity" => Some(|scene| scene.note(identity::token(scene.target)?.expose())),
         "late" => Some(|scene| {
             let wait = Duration::from_secs(scene.number.into());
             Ok(scene.note("later")?.effective_in(wait))

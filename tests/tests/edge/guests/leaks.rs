@@ -108,6 +108,26 @@ fn what_is_kept_between_calls_leaves_by_no_way_and_is_found_by_nobody_else() {
     assert!(!all.contains("canary-memo"), "a kept secret was told");
 }
 
+/// A token that says who a mount is opens upstream systems: it is told to nobody, and
+/// given for whom the operator allowed.
+#[test]
+fn who_a_mount_is_leaves_by_no_way_and_is_shown_to_nobody_else() {
+    let setup = Server::setup().config("issuer = \"https://lessor.example\"");
+    let stage = Stage::start(setup, "", &[]);
+    let audience = "sts.amazonaws.com";
+    let tune = json!({"identity_audiences": [audience], "timeout": "20s"});
+    stage.server.http.post("sys/mounts/bad/tune", &tune).ok();
+    #[rustfmt::skip]
+    stage.play(&[
+        row(guest::IDENTITY_IN_THE_LOG).target(audience).fails("token_refused", &["upstream refused ****"]).logged(&["I am ****"]),
+        row(guest::IDENTITY_ELSEWHERE).ends(400, "grant_missing", &["evil.example", "identity_audiences"]).audited(&["evil.example"]),
+        row(guest::IDENTITY_TOO_OFTEN).target(audience).number(17_u64).fails("trap", &["more than 16 tokens"]).costly(),
+    ]);
+    let all = stage.server.log() + &stage.server.audit() + &database(&stage);
+    // What every token begins with.
+    assert!(!all.contains("eyJ"), "a token was told");
+}
+
 /// What a call makes is known before it is returned: also to a call that fails.
 #[test]
 fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
