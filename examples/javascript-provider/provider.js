@@ -4,7 +4,7 @@
 // host repeats makes the same again, and a crash at any point leaves nothing
 // behind.
 
-import { derive, log } from "lessor:provider/host@0.1.0";
+import { derive, log } from "lessor:plugin/host@1.0.0";
 
 // JSON Schemas of what goes in and out. `writeOnly` marks a secret.
 const text = { type: "string", minLength: 1 };
@@ -27,7 +27,8 @@ function describe() {
     credentialSchema: JSON.stringify(object({ username: text, password: secret })),
     endpoints: ["{url}"],
     nameLimit: 64,
-    leavesState: true,
+    revocation: "deletes",
+    privileges: [],
     propagationS: 0,
   };
 }
@@ -48,6 +49,7 @@ async function create(ctx, config, role, request, expiresAt) {
     data: JSON.stringify(account),
     metadata: "{}",
     expiresInS: undefined,
+    effectiveInS: undefined,
   };
 }
 

@@ -114,6 +114,7 @@ impl Shop {
                 display_name: "token".into(),
                 accessor: "accessor".into(),
                 metadata: Vec::new(),
+                entity: "entity".into(),
             },
             plugin_sha256: Digest::of(b"bench"),
             config_version: 1,

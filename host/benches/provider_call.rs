@@ -23,7 +23,7 @@ use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{ConnectionId, ConnectionName, OperationId},
-    provider::{Call, Provider, Scope},
+    provider::{Call, Provider, Scope, Trigger},
     secret::Secret,
 };
 use lessor_sandbox::{
@@ -292,6 +292,7 @@ fn call() -> anyhow::Result<Call> {
     Ok(Call {
         operation: OperationId::new(Clock::system().now())?,
         attempt: 1,
+        trigger: Trigger::Request,
         role_name: Some("app".parse()?),
         principal_name: "bench".into(),
         requester: None,
@@ -305,6 +306,7 @@ fn call() -> anyhow::Result<Call> {
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(Secret::new([9; 32])),
+            identity: None,
         }),
     })
 }

@@ -24,6 +24,7 @@ mod heavy;
 mod help;
 mod hold;
 mod host_info;
+mod identity;
 mod in_flight;
 mod leases;
 mod logins;

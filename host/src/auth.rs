@@ -12,7 +12,7 @@ use crate::{
     first_token::FirstToken,
     policies::Policies,
     policy::Acl,
-    token::{Token, Tokens},
+    token::{Token, Tokens, entity_of},
 };
 
 /// Who asks.
@@ -44,6 +44,7 @@ impl Identity {
         let metadata = row.facts.meta.iter().flatten();
         Requester {
             display_name: row.display_name.clone(),
+            entity: entity_of(&row.facts.entity, &accessor),
             accessor,
             metadata: metadata
                 .map(|(name, value)| (name.clone(), value.clone()))

@@ -72,6 +72,8 @@ pub struct Config {
     pub listen: String,
     /// Whether plain HTTP may leave this machine.
     pub allow_plain_http: bool,
+    /// The server's name where upstream systems trust it as an issuer.
+    pub issuer: Option<String>,
     /// Directory of the database, the code cache and the key file.
     pub data_dir: PathBuf,
     /// Directory of the providers' files.
@@ -286,6 +288,7 @@ impl Config {
                 .listen
                 .unwrap_or_else(|| String::from("127.0.0.1:8200")),
             allow_plain_http: written.allow_plain_http,
+            issuer: written.issuer.map(issuer).transpose()?,
             seal_file,
             data_dir,
             plugin_dir,
@@ -319,6 +322,28 @@ impl Config {
             return Err(ConfigError::PlainHttp { address });
         }
         Ok(())
+    }
+}
+
+/// A URL that a verifier can append `/.well-known/openid-configuration` to.
+fn issuer(text: String) -> Result<String, ConfigError> {
+    let is_url = text
+        .parse::<http::Uri>()
+        .ok()
+        .filter(|url| {
+            let host = url.host().unwrap_or_default();
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            let is_loopback = host == "localhost" || address.is_ok_and(|it| it.is_loopback());
+            let scheme = url.scheme_str();
+            scheme == Some("https") || (scheme == Some("http") && is_loopback)
+        })
+        .is_some();
+    let fits = !text.ends_with('/') && !text.contains(['?', '#', '@']);
+    match is_url && fits {
+        true => Ok(text),
+        false => Err(ConfigError::Issuer {
+            issuer: lessor_model::suggest::shown(&text),
+        }),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     config::{Config, TokenRules},
     context::Context,
     first_token::FirstToken,
+    identity::Issuer,
     lease::Leases,
     login::Logins,
     mount::Mounts,
@@ -58,6 +59,8 @@ pub struct Engine {
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
+    /// Who the host is, for upstream systems that trust it.
+    pub issuer: Arc<Issuer>,
     /// Providers at paths.
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
@@ -99,21 +102,33 @@ impl Engine {
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)
             .await
             .map_err(|error| EngineError::Mounts(error.into()))?;
-        let engine = Self::over(context, catalog, config.tokens, config.dev.is_some()).await?;
+        let engine = Self::over(
+            context,
+            catalog,
+            config.tokens,
+            (config.issuer.clone(), config.dev.is_some()),
+        )
+        .await?;
         engine.start_scheduler().await;
         Ok(engine)
     }
 
-    /// Wires the engines over a catalog. `rules` are for tokens; `dev` grants loopback
-    /// endpoints.
+    /// Wires the engines over a catalog. `rules` are for tokens; `issuer` is the host's name
+    /// where upstream systems trust it, and `dev` grants loopback endpoints.
     pub(crate) async fn over(
         context: Context,
         catalog: Catalog,
         rules: TokenRules,
-        dev: bool,
+        (issuer, dev): (Option<String>, bool),
     ) -> Result<Self, EngineError> {
         let catalog = Arc::new(catalog);
-        let mounts = Mounts::open_all(context.clone(), Arc::clone(&catalog), dev);
+        let issuer = Arc::new(Issuer::new(context.clone(), issuer));
+        let mounts = Mounts::open_all(
+            context.clone(),
+            Arc::clone(&catalog),
+            Arc::clone(&issuer),
+            dev,
+        );
         let mounts = Arc::new(mounts.await.map_err(EngineError::Mounts)?);
         let tokens = Arc::new(Tokens::new(context.clone(), rules));
         let logins = Logins::new(context.clone(), Arc::clone(&tokens), Arc::clone(&mounts));
@@ -166,6 +181,7 @@ impl Engine {
             keyring: context.keyring,
             storage: context.storage,
             catalog,
+            issuer,
             mounts,
             settings,
             upgrades,

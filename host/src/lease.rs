@@ -78,6 +78,9 @@ pub struct IssueRequest {
     /// When the requester's token ends, where nothing can move that (a batch
     /// token): a lease that is bound to it ends then.
     pub token_end: Option<Timestamp>,
+    /// Whether to answer only once upstream honours the credential, as long as the limit
+    /// of the call allows.
+    pub waits: bool,
 }
 
 /// A credential and its lease.
@@ -87,6 +90,8 @@ pub struct Issued {
     pub lease: LeaseView,
     /// The credential as JSON; shown once and never stored.
     pub data: Secret<String>,
+    /// From when on upstream honours it, where it does not yet.
+    pub effective_after: Option<Timestamp>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }

@@ -21,6 +21,7 @@
 //! | [`backoff`], [`breaker`], [`fault`] | when to try again; whether to; crash points for tests |
 //! | [`context`] | what every engine stands on |
 //! | [`catalog`] | pins and loaded providers |
+//! | [`identity`] | who the host is, for upstream systems that trust it |
 //! | [`mount`] | a provider at a path |
 //! | [`rotation`] | root credentials, rotated |
 //! | [`settings`] | root credentials, written |
@@ -83,6 +84,7 @@ pub mod context;
 pub mod engine;
 pub mod fault;
 pub mod first_token;
+pub mod identity;
 pub mod installation;
 pub mod lease;
 pub mod login;

@@ -46,7 +46,7 @@ pub use crate::mount::LoginMount;
 use crate::{
     context::Context,
     mount::Mounts,
-    token::{Granted, Login, Terms, Token, Tokens},
+    token::{Granted, Login, Terms, Token, Tokens, entity_of_login},
 };
 
 /// Where tokens themselves are made and asked about; no login method may be there.
@@ -208,6 +208,11 @@ impl Logins {
             self.storage.forget_login_failures(mount.id, name).await?;
         }
         let standing = claims.standing;
+        let alias = match claims.display_name.as_str() {
+            "" => &standing.name,
+            person => person,
+        };
+        let entity = entity_of_login(&mount.spec.uuid, alias);
         let parameters = parameters_of(mount, standing.parameters);
         let path = mount.path();
         let asked = Login {
@@ -222,6 +227,7 @@ impl Logins {
                 entry: standing.uuid,
                 proof: standing.proof,
             },
+            entity,
             display_name: display_name(path, &claims.display_name),
             metadata: claims.metadata,
             peer,

@@ -14,7 +14,7 @@ use lessor_model::{
     lifetime::Length,
     provider::Requester,
     refusal::Refusal,
-    role::HostFields,
+    role::{Bounds, HostFields},
     schema,
     secret::Secret,
 };
@@ -139,6 +139,8 @@ impl Roles {
                     mount.spec.tune.max_lease_ttl
                 ));
             }
+            let longest = Bounds::of(&host, &mount.spec.tune).max;
+            warnings.extend(plugin.provider.descriptor().outlives(longest));
             let now = self.clock.now();
             let sealed = self.keyring.seal(
                 &role_context(mount.id, name),

@@ -23,7 +23,7 @@ use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
     id::{ConnectionName, MountPath, OperationId},
-    provider::{Failure, FailureClass, Requester, Rotation, Validation},
+    provider::{Failure, FailureClass, Requester, Rotation, Trigger, Validation},
     refusal::Refusal,
 };
 use lessor_seal::keyring::Keyring;
@@ -302,6 +302,11 @@ impl Rotations {
             .await?;
         let attempt = rotation.attempts.saturating_add(1);
         let mut call = connection.call(rotation.operation, attempt, PRINCIPAL, &root);
+        call.trigger = match &requester {
+            _ if rotation.attempts > 0 => Trigger::Recovery,
+            Some(_) => Trigger::Operator,
+            None => Trigger::Schedule,
+        };
         call.requester = requester;
         let rotated = match plugin
             .provider

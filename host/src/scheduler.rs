@@ -250,6 +250,7 @@ impl Work {
             Err(error) => failed = failed.take().or(Some(error)),
         };
         note(self.rotations.run_due(now).await);
+        note(self.mounts.look_after_identity(now).await);
         // Before the leases: those that end with a token are due with it.
         if !self.mounts.any_held() {
             note(self.tokens.end_due(now).await);
@@ -332,7 +333,7 @@ impl Work {
             let (leases, connection) = (Arc::clone(&self.leases), Arc::clone(connection));
             let room = Arc::clone(&self.room);
             self.attempt(permit, async move {
-                let outcome = leases.end_upstream(&connection, &row).await;
+                let outcome = leases.end_upstream(&connection, &row, None).await;
                 room.notify_one();
                 // Recorded either way; the reason is in the log and the row.
                 let _ = leases.record_end(&connection, row, outcome).await;

@@ -16,7 +16,7 @@ use lessor_model::{
     clock::Clock,
     event::Event,
     id::{ConnectionName, MountPath, OperationId},
-    provider::{Call, FailureClass, Requester},
+    provider::{Call, FailureClass, Requester, Trigger},
     refusal::Refusal,
     schema,
     secret::Secret,
@@ -146,6 +146,7 @@ impl Settings {
         let call = Call {
             operation: OperationId::new(now)?,
             attempt: 1,
+            trigger: Trigger::Configuration,
             role_name: None,
             principal_name: "validate-config".into(),
             requester: Some(requester.clone()),
@@ -157,7 +158,10 @@ impl Settings {
         let validation = plugin
             .provider
             .validate_config(&call, &document, None)
-            .await?;
+            .await
+            // The next one that is tried has the same version: it must find nothing that
+            // belongs to this one.
+            .inspect_err(|_| self.mounts.drop_parked(&connection))?;
 
         let sealed = self.keyring.seal(
             &config_context(connection.id, version),

@@ -30,7 +30,8 @@ use lessor_model::{
     mount::Tune,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
-        Provider, Requester, Revocation, RevokedCredential, Rotated, Rotation, Validation,
+        Provider, Requester, Revocation, RevocationShape, RevokedCredential, Rotated, Rotation,
+        Trigger, Validation,
     },
     refusal::Refusal,
     secret::Secret,
@@ -64,6 +65,10 @@ pub(crate) struct Upstream {
     /// Which version was asked to end each credential, and whether with its role.
     pub(crate) ended_by: Vec<(Digest, bool)>,
     pub(crate) created: u32,
+    /// How long upstream needs to honour what it made.
+    pub(crate) effective_in: Option<Duration>,
+    /// What was called, and why it was.
+    pub(crate) occasions: Vec<(&'static str, Trigger)>,
     /// Whether upstream names a credential itself, and not as it is asked to.
     pub(crate) names_itself: bool,
     /// Whether the inventory names a next page for ever.
@@ -147,6 +152,11 @@ impl Fake {
                 endpoints: vec!["tcp://{host}".into()],
                 name_limit: 40,
                 leaves_state,
+                revocation: match leaves_state {
+                    true => RevocationShape::Deletes,
+                    false => RevocationShape::ExpiresOnly,
+                },
+                privileges: Vec::new(),
                 propagation_s: 0,
                 abilities: Abilities {
                     renewal: true,
@@ -197,6 +207,11 @@ impl Fake {
 }
 
 impl Fake {
+    fn told(&self, what: &'static str, call: &Call) {
+        let mut upstream = self.upstream.lock().unwrap();
+        upstream.occasions.push((what, call.trigger));
+    }
+
     /// Gives an account a password that follows from the operation.
     fn rotate_account(
         &self,
@@ -261,10 +276,11 @@ impl Provider for Fake {
 
     async fn validate_config(
         &self,
-        _call: &Call,
+        call: &Call,
         config: &Secret<String>,
         _role: Option<&Secret<String>>,
     ) -> Result<Validation, Failure> {
+        self.told("validate", call);
         tokio::task::yield_now().await;
         let step = self.begin(config)?.0;
         after(
@@ -284,6 +300,7 @@ impl Provider for Fake {
         _request: &Secret<String>,
         _expires_at: Option<Timestamp>,
     ) -> Result<Credential, Failure> {
+        self.told("create", call);
         tokio::task::yield_now().await;
         let gate = self.upstream.lock().unwrap().gate.take();
         if let Some(gate) = gate {
@@ -301,6 +318,7 @@ impl Provider for Fake {
                 data: Secret::new(json!({"username": call.principal_name}).to_string()),
                 metadata: json!({"made": upstream.created}),
                 expires_in: None,
+                effective_in: upstream.effective_in,
             },
         )
     }
@@ -312,6 +330,7 @@ impl Provider for Fake {
         role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
+        self.told("revoke", call);
         let hangs = {
             let mut upstream = self.upstream.lock().unwrap();
             upstream.ended_by.push((self.digest, role.is_some()));
@@ -355,6 +374,7 @@ impl Provider for Fake {
         config: &Secret<String>,
         what: &Rotation,
     ) -> Result<Rotated, Failure> {
+        self.told("rotate", call);
         tokio::task::yield_now().await;
         if let Rotation::Account(role) = what {
             return self.rotate_account(call, config, role);
@@ -403,22 +423,24 @@ impl Provider for Fake {
 
     async fn renew(
         &self,
-        _call: &Call,
+        call: &Call,
         config: &Secret<String>,
         _role: &Secret<String>,
         _id: &str,
         _expires_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
+        self.told("renew", call);
         let step = self.begin(config)?.0;
         after(step, ())
     }
 
     async fn list_credentials(
         &self,
-        _: &Call,
+        call: &Call,
         config: &Secret<String>,
         cursor: Option<&str>,
     ) -> Result<Page, Failure> {
+        self.told("list", call);
         let is_silent = self.upstream.lock().unwrap().silent;
         if is_silent {
             std::future::pending::<()>().await;
@@ -468,6 +490,7 @@ pub(crate) fn requester() -> Requester {
         display_name: "tester".into(),
         accessor: "a".into(),
         metadata: vec![],
+        entity: "e".into(),
     }
 }
 
@@ -528,7 +551,7 @@ impl House {
             keyring,
             clock: self.clock.clone(),
         };
-        let engine = Engine::over(context, catalog, TokenRules::default(), false)
+        let engine = Engine::over(context, catalog, TokenRules::default(), (None, false))
             .await
             .unwrap();
         if first {
@@ -577,6 +600,7 @@ pub(crate) fn request() -> IssueRequest {
         key: None,
         patience: None,
         token_end: None,
+        waits: false,
     }
 }
 

@@ -14,6 +14,7 @@
 //! have tokens made; the scheduler has those ended whose time is over.
 
 mod batch;
+mod entity;
 mod judge;
 mod make;
 mod role;
@@ -39,6 +40,7 @@ use crate::{config::TokenRules, context::Context};
 
 use self::judge::{Judged, Voucher};
 pub use self::{
+    entity::{entity_of, entity_of_login},
     make::{Granted, Login, NewToken, Permits, Terms},
     role::{RoleRow, TokenRole},
 };

@@ -2,6 +2,54 @@
 
 use std::time::Duration;
 
+/// What the end of a lease can do upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationShape {
+    /// `revoke` ends the credential, at any time.
+    Deletes,
+    /// Upstream ends the credential at the end that it was made with, and nobody
+    /// can end it earlier: a signed certificate, a session token. `revoke` is
+    /// called for former root credentials alone.
+    ExpiresOnly,
+    /// Nothing ends the credential: the end of a lease is a note in the host's
+    /// books.
+    None,
+}
+
+/// What a root credential is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Checking the config.
+    Validate,
+    /// Making credentials.
+    Issue,
+    /// Ending them.
+    Revoke,
+    /// Moving their end.
+    Renew,
+    /// Replacing the root credential, and ending the former one.
+    Rotate,
+    /// Listing what was made.
+    Inventory,
+    /// Making public documents.
+    Publish,
+}
+
+impl Purpose {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Validate => "validate",
+            Self::Issue => "issue",
+            Self::Revoke => "revoke",
+            Self::Renew => "renew",
+            Self::Rotate => "rotate",
+            Self::Inventory => "inventory",
+            Self::Publish => "publish",
+        }
+    }
+}
+
 /// A provider's description of itself. The host asks for it without network,
 /// root credential or entropy, when a digest is registered.
 #[derive(Clone, Debug)]
@@ -11,7 +59,8 @@ pub struct About {
     pub(crate) summary: String,
     pub(crate) endpoints: Vec<String>,
     pub(crate) name_limit: u32,
-    pub(crate) leaves_state: bool,
+    pub(crate) revocation: RevocationShape,
+    pub(crate) privileges: Vec<(Purpose, Vec<String>)>,
     pub(crate) propagation: Duration,
 }
 
@@ -29,7 +78,8 @@ impl About {
             summary: summary.into(),
             endpoints: Vec::new(),
             name_limit: 0,
-            leaves_state: true,
+            revocation: RevocationShape::Deletes,
+            privileges: Vec::new(),
             propagation: Duration::ZERO,
         }
     }
@@ -51,11 +101,25 @@ impl About {
         self
     }
 
-    /// False where `create` leaves nothing upstream that needs `revoke`. True
-    /// by default.
+    /// What the end of a lease does upstream; the weakest, where roles differ.
+    /// [`RevocationShape::Deletes`] by default.
     #[must_use]
-    pub fn leaves_state(mut self, leaves: bool) -> Self {
-        self.leaves_state = leaves;
+    pub fn revocation(mut self, shape: RevocationShape) -> Self {
+        self.revocation = shape;
+        self
+    }
+
+    /// Names what upstream must let the root credential do for a purpose, in
+    /// upstream's own words: `needs(Purpose::Issue, ["iam:CreateUser"])`. Shown to
+    /// operators, and named where upstream denied something.
+    #[must_use]
+    pub fn needs<N: Into<String>>(
+        mut self,
+        purpose: Purpose,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.privileges.push((purpose, names));
         self
     }
 

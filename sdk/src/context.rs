@@ -1,5 +1,5 @@
 //! What the host tells a provider about one call, and what only the host can
-//! give: bytes derived from its own key, and the time.
+//! give: bytes derived from its own key, the occasion, and the time.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Result;
 use crate::host;
+use crate::occasion::{Caller, Trigger};
 use crate::password::PasswordPolicy;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -29,21 +30,8 @@ pub struct Context {
     /// A readable, unique name for the upstream principal, already cut to
     /// [`About::name_limit`](crate::About::name_limit). Same for all attempts.
     pub principal_name: String,
-    /// Who asked, where a caller did: absent for scheduled work.
-    pub requester: Option<Requester>,
     /// Time until the host stops this call.
     pub timeout: Duration,
-}
-
-/// Who asked for a credential.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Requester {
-    /// A name for people.
-    pub display_name: String,
-    /// Names the caller's token without being it.
-    pub accessor: String,
-    /// Claims that the login established, as (name, value) pairs.
-    pub metadata: Vec<(String, String)>,
 }
 
 impl Context {
@@ -64,6 +52,18 @@ impl Context {
     /// `purpose` tells them apart.
     pub fn password_for(&self, purpose: &str, policy: &PasswordPolicy) -> Result<Secret> {
         policy.generate(|block, length| self.derive(&format!("password/{purpose}/{block}"), length))
+    }
+
+    /// Why this call happens. A `revoke` is told why the lease ends, not why it was
+    /// made.
+    pub fn trigger(&self) -> Trigger {
+        host::trigger()
+    }
+
+    /// Who asked. None where nobody did, and in a `revoke` that a caller had no part
+    /// in.
+    pub fn caller(&self) -> Option<Caller> {
+        host::caller()
     }
 
     /// The time. Prefer the `expires_at` that a call is given: unlike the

@@ -19,7 +19,8 @@
 //!     type Credential = Token;
 //!
 //!     fn about() -> About {
-//!         About::new("tokens", "0.1.0", "Random tokens").leaves_state(false)
+//!         About::new("tokens", "0.1.0", "Random tokens")
+//!             .revocation(RevocationShape::ExpiresOnly)
 //!     }
 //!
 //!     fn validate_config(_: &Context, _: &Empty, _: Option<&Empty>) -> Result<Validation> {
@@ -61,9 +62,11 @@
 //!
 //! - [`Provider`], [`Renewal`], [`Inventory`], [`Publication`]: what an author
 //!   implements, and the types these take and give.
-//! - [`Context`], [`PasswordPolicy`]: what the host tells about a call.
+//! - [`Context`], [`Trigger`], [`Caller`], [`PasswordPolicy`]: what the host tells
+//!   about a call.
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
-//! - [`Connection`], [`http`], [`crypto`], [`log`]: what the host lends.
+//! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
+//!   host lends.
 //! - `testing` (not on wasm): runs a provider natively against scripted
 //!   upstreams.
 //!
@@ -79,9 +82,12 @@ pub mod export;
 mod failure;
 mod host;
 pub mod http;
+pub mod identity;
 mod json;
 pub mod log;
+pub mod memo;
 mod network;
+mod occasion;
 mod options;
 mod password;
 mod provider;
@@ -90,11 +96,12 @@ mod secret;
 pub mod testing;
 mod time;
 
-pub use about::About;
+pub use about::{About, Purpose, RevocationShape};
 pub use connection::Connection;
-pub use context::{Context, Requester};
+pub use context::Context;
 pub use failure::{Failure, FailureClass, OrGone, Result};
 pub use network::{NetworkCause, NetworkError};
+pub use occasion::{Caller, Trigger};
 pub use options::{Document, Inventory, Page, Publication, Renewal, RevokedCredential};
 pub use password::PasswordPolicy;
 pub use provider::{Empty, Issued, Provider, Revocation, Rotated, Rotation, Validation};
@@ -107,9 +114,10 @@ pub use {schemars, serde, serde_json, zeroize};
 pub mod prelude {
     pub use crate::export_provider;
     pub use crate::{
-        About, Connection, Context, Document, Empty, Failure, FailureClass, Inventory, Issued,
-        OrGone, Page, PasswordPolicy, Provider, Publication, Renewal, Result, Revocation,
-        RevokedCredential, Rotated, Rotation, Secret, SecretRef, UnixTime, Validation,
+        About, Caller, Connection, Context, Document, Empty, Failure, FailureClass, Inventory,
+        Issued, OrGone, Page, PasswordPolicy, Provider, Publication, Purpose, Renewal, Result,
+        Revocation, RevocationShape, RevokedCredential, Rotated, Rotation, Secret, SecretRef,
+        Trigger, UnixTime, Validation,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

@@ -125,6 +125,9 @@ pub struct Issued<C> {
     /// When upstream itself ends the credential, counted from now in whole
     /// seconds, where it does. The lease never outlives it.
     pub expires_in: Option<Duration>,
+    /// When upstream honours the credential, counted from now in whole seconds,
+    /// where that is not at once: the caller is told, or waits.
+    pub effective_in: Option<Duration>,
 }
 
 impl<C> Issued<C> {
@@ -135,6 +138,7 @@ impl<C> Issued<C> {
             credential,
             metadata: Map::new(),
             expires_in: None,
+            effective_in: None,
         }
     }
 
@@ -149,6 +153,13 @@ impl<C> Issued<C> {
     #[must_use]
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires_in = Some(time);
+        self
+    }
+
+    /// Says that upstream honours the credential only after this time.
+    #[must_use]
+    pub fn effective_in(mut self, time: Duration) -> Self {
+        self.effective_in = Some(time);
         self
     }
 }

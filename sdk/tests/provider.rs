@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use lessor_sdk::testing::{Harness, Route, Script, repeats_are_the_same, two_creates_differ};
-use lessor_sdk::{crypto, http, log, prelude::*};
+use lessor_sdk::{crypto, http, identity, log, memo, prelude::*};
 use serde_json::json;
 
 /// Keys of an HTTP service, and a byte stream to look up the number of users.
@@ -517,4 +517,74 @@ fn pbkdf2_gives_the_salted_password_of_rfc_7677() {
         hex,
         "c4a49510323ab4f952cac1fa99441939e78ea74d6be81ddf7096e87513dc615d"
     );
+}
+
+#[test]
+fn the_occasion_is_what_the_test_says() {
+    let mut harness = harness().caller(Caller {
+        entity: "e1".to_owned(),
+        claims: vec![("groups".to_owned(), vec!["ops".to_owned()])],
+        ..Caller::default()
+    });
+    assert_eq!(harness.run(Context::trigger), Trigger::Request);
+    harness.set_trigger(Trigger::Expiry);
+    let caller = harness.run(|ctx| {
+        assert_eq!(ctx.trigger(), Trigger::Expiry);
+        ctx.caller()
+    });
+    let caller = caller.unwrap();
+    assert_eq!(caller.entity, "e1");
+    assert_eq!(caller.claim("groups"), ["ops"]);
+    assert!(caller.claim("team").is_empty());
+}
+
+/// VIC-19: an access token is asked for once, and again five minutes before its end.
+#[test]
+fn a_token_is_asked_for_once_and_anew_before_it_ends() {
+    let mut harness = harness();
+    let mut asked = 0;
+    let mut token = |harness: &mut Harness<Keys>, lasts: u64| {
+        let token = harness.run(|_| {
+            memo::token("token", || {
+                asked += 1;
+                Ok((Secret::new(format!("t{asked}")), Duration::from_secs(lasts)))
+            })
+        });
+        token.unwrap().expose().to_owned()
+    };
+    assert_eq!(token(&mut harness, 3600), "t1");
+    harness.advance(Duration::from_secs(3299));
+    assert_eq!(token(&mut harness, 3600), "t1");
+    harness.advance(Duration::from_secs(1));
+    assert_eq!(token(&mut harness, 400), "t2");
+    // Short ones for half of their life.
+    harness.advance(Duration::from_secs(199));
+    assert_eq!(token(&mut harness, 1), "t2");
+    harness.advance(Duration::from_secs(1));
+    assert_eq!(token(&mut harness, 1), "t3");
+    // One that ends at once is not kept.
+    assert_eq!(token(&mut harness, 3600), "t4");
+    harness.lose_memo();
+    assert_eq!(token(&mut harness, 3600), "t5");
+    harness.run(|_| memo::forget("token"));
+    assert_eq!(token(&mut harness, 3600), "t6");
+    harness.run(|_| {
+        memo::keep_text("endpoint", "https://api.example", Duration::from_secs(60));
+        assert_eq!(memo::text("endpoint").unwrap(), "https://api.example");
+        memo::keep_text("endpoint", &"x".repeat(16_385), Duration::from_secs(60));
+        assert_eq!(memo::text("endpoint"), None);
+    });
+}
+
+#[test]
+fn a_token_is_for_the_audiences_that_are_allowed() {
+    let mut harness = harness().audience("sts.amazonaws.com");
+    let token = |harness: &mut Harness<Keys>, audience: &str| {
+        harness.run(|_| -> Result<Secret> { Ok(identity::token(audience)?) })
+    };
+    let given = token(&mut harness, "sts.amazonaws.com").unwrap();
+    assert_eq!(given.expose(), "test-token-for-sts.amazonaws.com");
+    let refused = token(&mut harness, "elsewhere").unwrap_err();
+    assert_eq!(refused.class(), FailureClass::InvalidConfig);
+    assert_eq!(refused.code(), "identity_not_allowed");
 }

@@ -1,4 +1,4 @@
-//! Keeps the SDK's bindings, which are made from the contract in `wit/` and
+//! Keeps the SDK's bindings, which are made from the contract in `wit/v1` and
 //! checked in under `sdk/src/host/bindings/`.
 //!
 //! The generator stands outside the workspace, because what it takes to read WIT
@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail};
 use crate::say;
 use crate::workspace::{Workspace, run};
 
+/// The version of the contract that providers in Rust are built for.
+const CONTRACT: &str = "wit/v1";
 const BINDINGS: &str = "sdk/src/host/bindings";
 const GENERATOR: &str = "sdk/bindings-generator/Cargo.toml";
 
@@ -33,7 +35,7 @@ pub(crate) fn write() -> Result<ExitCode> {
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
     }
-    say::line(&format!("{BINDINGS} is made from wit/"));
+    say::line(&format!("{BINDINGS} is made from {CONTRACT}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -41,9 +43,11 @@ pub(crate) fn write() -> Result<ExitCode> {
 pub(crate) fn check() -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     if made(&workspace)? != files(&workspace.root().join(BINDINGS))? {
-        bail!("{BINDINGS} does not match wit/; run `cargo xtask bindings` and commit the files");
+        bail!(
+            "{BINDINGS} does not match {CONTRACT}; run `cargo xtask bindings` and commit the files"
+        );
     }
-    say::line(&format!("{BINDINGS} matches wit/"));
+    say::line(&format!("{BINDINGS} matches {CONTRACT}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -57,7 +61,7 @@ fn made(workspace: &Workspace) -> Result<BTreeMap<OsString, Vec<u8>>> {
         .arg("--target-dir")
         .arg(workspace.target().join("bindings"))
         .arg("--")
-        .arg(workspace.root().join("wit"))
+        .arg(workspace.root().join(CONTRACT))
         .arg(scratch.path());
     run(&mut command)?;
     files(scratch.path())

@@ -13,7 +13,7 @@ from componentize_py_types import Err
 from http_client import Unreachable, request
 from wit_world import exports
 from wit_world.imports import host
-from wit_world.imports.lessor_provider_types import (
+from wit_world.imports.lessor_plugin_types import (
     Context,
     Credential,
     Descriptor,
@@ -22,6 +22,7 @@ from wit_world.imports.lessor_provider_types import (
     Revocation,
     Revocation_Credential,
     Revocation_FormerRoot,
+    RevocationShape,
     Rotated,
     Rotation,
     Rotation_Root,
@@ -56,7 +57,8 @@ class Provider(exports.Provider):
             credential_schema=fields(username=TEXT, password=SECRET),
             endpoints=["{url}"],
             name_limit=64,
-            leaves_state=True,
+            revocation=RevocationShape.DELETES,
+            privileges=[],
             propagation_s=0,
         )
 
@@ -72,7 +74,7 @@ class Provider(exports.Provider):
         call(json.loads(config), "PUT", f"/accounts/{quote(name)}", account)
         host.log(host.Level.INFO, "made an account", [("name", name)])
         data = json.dumps({"username": name, "password": password})
-        return Credential(id=name, data=data, metadata="{}", expires_in_s=None)
+        return Credential(id=name, data=data, metadata="{}", expires_in_s=None, effective_in_s=None)
 
     def revoke(self, ctx: Context, config: str, role: Optional[str], what: Revocation) -> None:
         if isinstance(what, Revocation_FormerRoot):

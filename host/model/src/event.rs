@@ -189,6 +189,9 @@ macro_rules! meaning {
     (attempts) => {
         "Attempts until then, this one included"
     };
+    (audience) => {
+        "Whom the token may be shown to"
+    };
     (bytes) => {
         "How many bytes"
     };
@@ -230,6 +233,9 @@ macro_rules! meaning {
     };
     (from) => {
         "Former path"
+    };
+    (kid) => {
+        "Name of the key"
     };
     (kind) => {
         "Which kind of token, task or login method"
@@ -341,6 +347,9 @@ macro_rules! meaning {
     };
     (to) => {
         "New path"
+    };
+    (token_id) => {
+        "Id of the token, its claim jti"
     };
     (tokens) => {
         "How many tokens"
@@ -485,6 +494,19 @@ events! {
             { mounts: usize }
         /// The operator let a mount go on after a restore.
         HoldReleased = "hold.released", info, "released a mount that was held since a restore", { mount: MountPath }
+    }
+
+    "lessor::identity" {
+        /// A key was made by which the host says who it is; it is published at once.
+        IdentityKeyMade = "identity.key_made", info, "made a key of the issuer", { kid: String }
+        /// A key was removed whose last token is over.
+        IdentityKeyRemoved = "identity.key_removed", info, "removed a key of the issuer", { kid: String }
+        /// A provider wanted to show which mount it is where the operator has not allowed that.
+        IdentityRefused = "identity.refused", warn, "refused to vouch for a mount",
+            { mount: Option<String>, plugin: String, operation: Option<String>, reason: String }
+        /// A provider was given a token that says which mount it is.
+        IdentityTokenIssued = "identity.token_issued", info, "vouched for a mount",
+            { mount: MountPath, audience: String, plugin: Digest, operation: OperationId, token_id: String }
     }
 
     "lessor::settings" {

@@ -38,4 +38,4 @@ pub const STATIC_ROLE: [&str; 12] = [
 ];
 
 /// In a request for a lease.
-pub const REQUEST: [&str; 2] = ["ttl", "async"];
+pub const REQUEST: [&str; 3] = ["ttl", "async", "wait"];

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`clock`], [`random`], [`secret`], [`duration`], [`suggest`] | time, randomness, values that must not show, spans, "did you mean" |
 //! | [`id`], [`json`], [`pem`] | names; JSON from outside, within bounds; certificates as text |
-//! | [`weak`], [`lifetime`], [`schedule`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself |
+//! | [`weak`], [`lifetime`], [`schedule`], [`identity`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself; which key signs who the host is |
 //! | [`grants`], [`principal`], [`schema`] | where a mount may connect to; upstream names; checks and redacts documents |
 //! | [`watched`], [`event`] | a stream that tells what passes through it; changes of state, as the log and the audit log tell of them |
 //! | [`provider`] | a provider as the rest of the host sees it |
@@ -28,6 +28,7 @@ pub mod event;
 pub mod grants;
 pub mod host_fields;
 pub mod id;
+pub mod identity;
 pub mod json;
 pub mod life;
 pub mod lifetime;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     life::SYSTEM_TTL, lockout::Lockout, login, token::RoleTokenKind, vault_settings::VaultSettings,
 };
-use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal};
+use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal, suggest};
 
 /// What is mounted at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,12 @@ const SHORTEST_TASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// this many sandboxes and no more.
 const DEFAULT_CONCURRENCY: u32 = 64;
 
+/// Audiences that one mount may show itself to: one or two for each upstream system.
+const AUDIENCES: usize = 16;
+
+/// Bytes of the longest audience: URLs and client ids are shorter.
+const LONGEST_AUDIENCE: usize = 512;
+
 /// What an operator sets on a mount, of whichever kind. What a kind makes no use of has
 /// its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +116,9 @@ pub struct Tune {
     pub max_leases: u64,
     /// Calls at a time.
     pub max_concurrency: u32,
+    /// Whom calls may show which mount they are, by a token that the host signs.
+    #[serde(default)]
+    pub identity_audiences: Vec<String>,
     /// Limit of one call.
     #[serde(with = "seconds")]
     pub timeout: Duration,
@@ -140,6 +149,7 @@ impl Default for Tune {
             extra_roots: String::new(),
             max_leases: 0,
             max_concurrency: DEFAULT_CONCURRENCY,
+            identity_audiences: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
             token_type: RoleTokenKind::default(),
@@ -221,6 +231,22 @@ impl Tune {
         if self.task_timeout < SHORTEST_TASK_TIMEOUT || self.task_timeout > LONGEST_TIMEOUT {
             return refuse("task_timeout must be from 10s to 24h".into());
         }
+        if self.identity_audiences.len() > AUDIENCES {
+            return refuse(format!(
+                "identity_audiences has more than {AUDIENCES} entries"
+            ));
+        }
+        let fits = |audience: &String| {
+            (1..=LONGEST_AUDIENCE).contains(&audience.len())
+                && audience.chars().all(|c| !c.is_control() && c != ' ')
+        };
+        if let Some(wrong) = self.identity_audiences.iter().find(|it| !fits(it)) {
+            return refuse(format!(
+                "identity_audiences has {:?}, which is not a text of 1 to {LONGEST_AUDIENCE} bytes without blanks, \
+                 such as sts.amazonaws.com",
+                suggest::shown(wrong)
+            ));
+        }
         Grants::parse(&self.allowed_hosts)
             .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
         certificates(&self.extra_roots)?;
@@ -245,6 +271,8 @@ pub struct TunePatch {
     pub max_leases: Option<u64>,
     /// See [`Tune`].
     pub max_concurrency: Option<u32>,
+    /// See [`Tune`].
+    pub identity_audiences: Option<Vec<String>>,
     /// See [`Tune`].
     pub timeout: Option<Duration>,
     /// See [`Tune`].
@@ -306,6 +334,9 @@ impl TunePatch {
                 .unwrap_or_else(|| former.extra_roots.clone()),
             max_leases: named.max_leases.unwrap_or(former.max_leases),
             max_concurrency: named.max_concurrency.unwrap_or(former.max_concurrency),
+            identity_audiences: named
+                .identity_audiences
+                .unwrap_or_else(|| former.identity_audiences.clone()),
             timeout: named.timeout.unwrap_or(former.timeout),
             task_timeout: named.task_timeout.unwrap_or(former.task_timeout),
             token_type: named.token_type.unwrap_or(former.token_type),
@@ -474,6 +505,20 @@ mod tests {
                     ..Tune::default()
                 },
                 "timeout",
+            ),
+            (
+                Tune {
+                    identity_audiences: vec!["two words".into()],
+                    ..Tune::default()
+                },
+                "identity_audiences",
+            ),
+            (
+                Tune {
+                    identity_audiences: vec!["x".into(); AUDIENCES + 1],
+                    ..Tune::default()
+                },
+                "identity_audiences",
             ),
             (
                 Tune {

@@ -15,6 +15,7 @@ use crate::{
     clock::Timestamp,
     grants::Grants,
     id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId, RoleName},
+    lifetime::Length,
     secret::Secret,
 };
 
@@ -25,6 +26,8 @@ pub struct Call {
     pub operation: OperationId,
     /// 1 for the first attempt.
     pub attempt: u32,
+    /// Why it happens.
+    pub trigger: Trigger,
     /// Role that the operation is about.
     pub role_name: Option<RoleName>,
     /// Readable, unique name for the upstream principal; same for all attempts.
@@ -35,6 +38,25 @@ pub struct Call {
     pub timeout: Duration,
     /// What belongs to the mount rather than to this call.
     pub scope: Arc<Scope>,
+}
+
+/// Why a call happens. The names are the contract's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Somebody asked for this credential, or for its renewal or its end.
+    Request,
+    /// Somebody wrote the config or a role.
+    Configuration,
+    /// It is done at regular times.
+    Schedule,
+    /// A lease, or what it was bound to, has come to its end.
+    Expiry,
+    /// Whoever runs the host asked for it.
+    Operator,
+    /// What it belonged to is gone.
+    Cascade,
+    /// An earlier attempt was cut short, and this finishes or undoes it.
+    Recovery,
 }
 
 /// What a mount lends to each of its calls. One per mount, digest and config
@@ -57,6 +79,34 @@ pub struct Scope {
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
     /// Key of `host.derive` for this mount.
     pub derivation_key: Arc<Secret<[u8; 32]>>,
+    /// Says who the mount is; none where there is no server to vouch for it.
+    pub identity: Option<Arc<dyn Identity>>,
+}
+
+/// Says who a mount is, to upstream systems that trust the host.
+#[async_trait]
+pub trait Identity: Send + Sync + fmt::Debug {
+    /// A token for an audience, for a call of this plugin.
+    ///
+    /// # Errors
+    /// See [`IdentityError`].
+    async fn token(
+        &self,
+        plugin: Digest,
+        operation: OperationId,
+        audience: &str,
+    ) -> Result<Secret<String>, IdentityError>;
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// The host has no name as an issuer; the sentence says how to give it one.
+    NotConfigured(String),
+    /// The mount may not show who it is there; the sentence says how to allow it.
+    NotAllowed(String),
+    /// The host cannot sign now.
+    Unavailable,
 }
 
 /// Who asked for an operation.
@@ -69,6 +119,27 @@ pub struct Requester {
     /// Claims that the login established.
     #[serde(default)]
     pub metadata: Vec<(String, String)>,
+    /// The same for one person or program over all its tokens; empty in what was
+    /// stored before there was one.
+    #[serde(default)]
+    pub entity: String,
+}
+
+/// The claim whose value is the JSON text of a list where a login made it.
+const GROUPS: &str = "groups";
+
+impl Requester {
+    /// The claims as lists: a token keeps each as one text.
+    pub fn claims(&self) -> Vec<(String, Vec<String>)> {
+        let values = |name: &str, text: &str| {
+            let listed = (name == GROUPS).then(|| serde_json::from_str(text).ok());
+            listed.flatten().unwrap_or_else(|| vec![text.to_owned()])
+        };
+        let claims = self.metadata.iter();
+        claims
+            .map(|(name, text)| (name.clone(), values(name, text)))
+            .collect()
+    }
 }
 
 /// What a provider says of itself (`describe`).
@@ -92,12 +163,95 @@ pub struct Descriptor {
     pub endpoints: Vec<String>,
     /// Longest principal name that upstream takes; 0 for no limit.
     pub name_limit: u32,
-    /// False where nothing stays upstream that needs `revoke`.
+    /// False where nothing stays upstream but what ends by itself there.
     pub leaves_state: bool,
+    /// What the end of a lease does.
+    #[serde(default)]
+    pub revocation: RevocationShape,
+    /// The least that the root credential must be allowed upstream.
+    #[serde(default)]
+    pub privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     pub propagation_s: u32,
     /// Which optional interfaces it exports.
     pub abilities: Abilities,
+}
+
+/// What the end of a lease can do upstream. The names are the contract's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationShape {
+    /// `revoke` ends the credential, at any time.
+    #[default]
+    Deletes,
+    /// Upstream ends it at the end that it was made with, and nobody earlier.
+    ExpiresOnly,
+    /// Nothing ends it.
+    None,
+}
+
+/// What upstream must let a root credential do, for one purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Privilege {
+    /// `validate`, `issue`, `revoke`, `renew`, `rotate`, `inventory` or `publish`.
+    pub purpose: String,
+    /// In upstream's own words.
+    pub names: Vec<String>,
+}
+
+/// Longest life of a credential that nobody can end before its time, which is worth no
+/// word: what clouds give a session at most, or nearly.
+const UNRECALLED: Duration = Duration::from_secs(24 * 3600);
+
+/// Privileges of one purpose that a failure names; `plugin show` has all of them.
+const NAMED: usize = 16;
+
+impl Descriptor {
+    /// What whoever writes a role should know, whose leases live for `longest` at most:
+    /// where its credentials outlive what can end them upstream.
+    pub fn outlives(&self, longest: Length) -> Option<String> {
+        let name = &self.name;
+        match self.revocation {
+            RevocationShape::Deletes => None,
+            RevocationShape::None => Some(format!(
+                "{name} says that nothing ends its credentials upstream: they go on after their lease, \
+                     which ends after {longest} at the latest"
+            )),
+            // A revocation list tells of those that are not to be trusted any more.
+            RevocationShape::ExpiresOnly if !self.abilities.publication.is_empty() => None,
+            RevocationShape::ExpiresOnly => match longest {
+                Length::For(longest) if longest <= UNRECALLED => None,
+                Length::For(_) => Some(format!(
+                    "{name} says that its credentials end by themselves alone: one that is revoked goes on \
+                     upstream to its own end, for up to {longest}; a shorter max_ttl bounds that"
+                )),
+                Length::Never => Some(format!(
+                    "{name} says that its credentials end by themselves alone: one of a lease without end is \
+                     ended by nobody"
+                )),
+            },
+        }
+    }
+
+    /// What the root credential must be allowed upstream for a purpose, as a sentence;
+    /// none where the provider does not say.
+    pub fn needs(&self, purpose: &str) -> Option<String> {
+        let mut named = self.privileges.iter();
+        let named = named.find(|privilege| privilege.purpose == purpose)?;
+        let names: Vec<&str> = named.names.iter().map(String::as_str).collect();
+        let (first, rest) = names.split_at(names.len().min(NAMED));
+        if first.is_empty() {
+            return None;
+        }
+        let more = match rest.len() {
+            0 => String::new(),
+            more => format!(" and {more} more (`lessor plugin show {}`)", self.name),
+        };
+        let names = first.join(", ");
+        Some(format!(
+            "to {purpose}, the root credential needs {names}{more}"
+        ))
+    }
 }
 
 /// What a provider is made of, read from its component.
@@ -252,6 +406,8 @@ pub struct Credential {
     pub metadata: Value,
     /// Until upstream itself ends the credential.
     pub expires_in: Option<Duration>,
+    /// Until upstream honours it, where that is not at once.
+    pub effective_in: Option<Duration>,
 }
 
 /// What `revoke` is to end.
@@ -402,9 +558,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
 /// its descriptor and its anatomy.
 pub fn portrait(provider: &dyn Provider) -> Value {
     let exports = &provider.anatomy().exports;
-    let contract = exports
-        .iter()
-        .find_map(|export| export.strip_prefix("lessor:provider/provider@"));
+    let packages = ["lessor:plugin/provider@", "lessor:provider/provider@"];
+    let contract = packages.iter().find_map(|package| {
+        exports
+            .iter()
+            .find_map(|export| export.strip_prefix(package))
+    });
     json!({
         "sha256": provider.digest(),
         "contract": contract,
@@ -416,6 +575,104 @@ pub fn portrait(provider: &dyn Provider) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "cloud".into(),
+            version: "1.0.0".into(),
+            summary: String::new(),
+            config_schema: Value::Null,
+            role_schema: Value::Null,
+            request_schema: Value::Null,
+            credential_schema: Value::Null,
+            endpoints: Vec::new(),
+            name_limit: 0,
+            leaves_state: true,
+            revocation: RevocationShape::Deletes,
+            privileges: Vec::new(),
+            propagation_s: 0,
+            abilities: Abilities::default(),
+        }
+    }
+
+    #[test]
+    fn a_role_that_outlives_what_can_end_its_credentials_is_told_of() {
+        let day = Length::For(UNRECALLED);
+        let longer = Length::For(UNRECALLED + Duration::from_secs(1));
+        for (revocation, publishes, longest, says) in [
+            (RevocationShape::Deletes, false, Length::Never, None),
+            (RevocationShape::ExpiresOnly, false, day, None),
+            (RevocationShape::ExpiresOnly, false, longer, Some("max_ttl")),
+            (
+                RevocationShape::ExpiresOnly,
+                false,
+                Length::Never,
+                Some("nobody"),
+            ),
+            (RevocationShape::ExpiresOnly, true, Length::Never, None),
+            (RevocationShape::None, false, day, Some("nothing ends")),
+            (RevocationShape::None, true, day, Some("nothing ends")),
+        ] {
+            let mut cloud = descriptor();
+            cloud.revocation = revocation;
+            cloud.abilities.publication = publishes.then(|| "crl".into()).into_iter().collect();
+            let warned = cloud.outlives(longest);
+            match says {
+                None => assert_eq!(warned, None, "{revocation:?} {longest}"),
+                Some(says) => assert!(warned.unwrap().contains(says), "{revocation:?} {longest}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_purpose_needs_is_named_and_where_it_is_much_cut_off() {
+        let mut cloud = descriptor();
+        let of = |purpose: &str, names: &[&str]| Privilege {
+            purpose: purpose.into(),
+            names: names.iter().copied().map(Into::into).collect(),
+        };
+        let many = ["x"; NAMED + 2];
+        cloud.privileges = vec![
+            of("issue", &["iam:CreateUser", "iam:TagUser"]),
+            of("revoke", &[]),
+            of("rotate", &many),
+        ];
+        let needs = cloud.needs("issue").unwrap();
+        assert_eq!(
+            needs,
+            "to issue, the root credential needs iam:CreateUser, iam:TagUser"
+        );
+        assert_eq!(cloud.needs("revoke"), None);
+        assert_eq!(cloud.needs("renew"), None);
+        let needs = cloud.needs("rotate").unwrap();
+        assert!(needs.ends_with("x and 2 more (`lessor plugin show cloud`)"));
+    }
+
+    #[test]
+    fn groups_are_a_list_and_all_else_is_one_value() {
+        let of = |name: &str, text: &str| Requester {
+            display_name: String::new(),
+            accessor: String::new(),
+            metadata: vec![(name.into(), text.into())],
+            entity: String::new(),
+        };
+        for (name, text, expected) in [
+            ("groups", r#"["ops", "dev"]"#, vec!["ops", "dev"]),
+            ("groups", "[]", vec![]),
+            ("groups", "ops", vec!["ops"]),
+            ("groups", "[1]", vec!["[1]"]),
+            ("team", r#"["ops"]"#, vec![r#"["ops"]"#]),
+        ] {
+            let claims = of(name, text).claims();
+            assert_eq!(
+                claims,
+                [(
+                    name.to_owned(),
+                    expected.into_iter().map(Into::into).collect()
+                )]
+            );
+        }
+    }
 
     #[test]
     fn what_was_answered_lands_no_more() {

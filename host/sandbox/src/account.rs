@@ -38,10 +38,12 @@ pub(super) enum Resource {
     Answers,
     /// Connections that wait between calls.
     Parked,
+    /// Values that are kept between calls.
+    Memo,
 }
 
 /// How many resources there are.
-const RESOURCES: usize = 8;
+const RESOURCES: usize = 9;
 
 impl Resource {
     const ALL: [Self; RESOURCES] = [
@@ -53,6 +55,7 @@ impl Resource {
         Self::Secrets,
         Self::Answers,
         Self::Parked,
+        Self::Memo,
     ];
 
     fn as_str(self) -> &'static str {
@@ -65,6 +68,7 @@ impl Resource {
             Self::Secrets => "secrets",
             Self::Answers => "answers",
             Self::Parked => "parked",
+            Self::Memo => "memo",
         }
     }
 }

@@ -11,8 +11,8 @@ use std::{
 
 use lessor_model::{
     clock::Clock,
-    id::{Digest, OperationId},
-    provider::{Failure, FailureClass, Scope},
+    id::Digest,
+    provider::{Call, Failure, FailureClass},
 };
 use wasmtime::{
     Engine, PoolConcurrencyLimitError, Store, Trap, UpdateDeadline,
@@ -25,12 +25,11 @@ use super::{
     Outside,
     account::{OVERHEAD, Resource},
     aside::Aside,
-    bindings::lessor::provider::types,
     born::Born,
     http::HttpHooks,
     journal::Journal,
     limits::{Limit, Limits, MemoryMeter},
-    reach::Reach,
+    reach::{NoScope, Reach},
     shares::Share,
     still::{StillClock, StillRandom},
     threads::Busy,
@@ -52,7 +51,10 @@ pub(super) struct CallState {
     pub(super) reach: Arc<Reach>,
     pub(super) journal: Journal,
     pub(super) plugin: Digest,
-    pub(super) operation: OperationId,
+    /// What it is told of its call; none where a provider describes itself.
+    call: Option<Arc<Call>>,
+    /// Tokens that were asked for.
+    pub(super) tokens: u32,
     /// Secrets that came to be in the call, to be masked in what it says.
     pub(super) born: Born,
     pub(super) memory: MemoryMeter,
@@ -81,9 +83,8 @@ pub(super) struct Slots {
 
 /// What a store is made with.
 pub(super) struct Asking {
-    /// What the mount lends; none where a provider describes itself.
-    pub(super) scope: Option<Arc<Scope>>,
-    pub(super) operation: OperationId,
+    /// What it is told of its call; none where a provider describes itself.
+    pub(super) call: Option<Arc<Call>>,
     pub(super) busy: Busy,
 }
 
@@ -91,8 +92,7 @@ impl Asking {
     /// For a provider that describes itself: the same at every time.
     pub(super) fn describing() -> Self {
         Self {
-            scope: None,
-            operation: OperationId::from_bytes([0; 16]),
+            call: None,
             busy: Busy::default(),
         }
     }
@@ -204,6 +204,11 @@ fn crash(error: &wasmtime::Error) -> Failure {
 }
 
 impl CallState {
+    /// What the guest is told of its call.
+    pub(super) fn told(&self) -> Result<&Arc<Call>, NoScope> {
+        self.call.as_ref().ok_or(NoScope)
+    }
+
     /// Remembers a secret that came to be in the call.
     pub(super) fn remember(&mut self, secret: &[u8]) -> Result<(), Limit> {
         let size = self.born.remember(secret);
@@ -227,12 +232,9 @@ impl CallState {
         plugin: Digest,
         asking: Asking,
     ) -> Self {
-        let Asking {
-            scope,
-            operation,
-            busy,
-        } = asking;
+        let Asking { call, busy } = asking;
         let limits = &outside.limits;
+        let scope = call.as_ref().map(|call| Arc::clone(&call.scope));
         let reach = Arc::new(Reach::new(scope, Arc::clone(outside), Arc::clone(aside)));
         let journal = Journal::new(limits, &reach.account);
         let mut wasi = WasiCtxBuilder::new();
@@ -264,7 +266,8 @@ impl CallState {
             reach,
             journal,
             plugin,
-            operation,
+            call,
+            tokens: 0,
             born: Born::default(),
             busy,
         }
@@ -289,8 +292,6 @@ impl WasiHttpView for CallState {
         }
     }
 }
-
-impl types::Host for CallState {}
 
 /// The host's clock for guests.
 struct GuestClock(Clock);

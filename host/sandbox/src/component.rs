@@ -4,16 +4,16 @@
 //! linking, finding the exports, compiling schemas. A call makes a store and an
 //! instance, calls one function, and has the answer judged (`outcome.rs`).
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use lessor_model::{
     clock::Timestamp,
     event::Event,
-    id::{Digest, OperationId},
+    id::Digest,
     provider::{
         Abilities, Anatomy, Call, Credential, Descriptor, Document, Failure, FailureClass, Page,
-        Provider, Revocation, RevokedCredential, Rotated, Rotation, Scope, Validation,
+        Provider, Revocation, RevokedCredential, Rotated, Rotation, Validation,
     },
     secret::Secret,
 };
@@ -27,13 +27,14 @@ use wasmtime::component::{Component, Linker};
 use super::{
     Outside,
     account::Resource,
-    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{Asking, CallState, Session},
+    contract::answer,
     descriptor::{self, Checks},
     journal::Speaker,
     limits::Limit,
     measured::Measured,
     outcome,
+    reach::Refused,
     runnable::Runnable,
     scrub::Secrets,
     tally::Ended,
@@ -56,20 +57,12 @@ struct Loaded {
     runnable: Arc<Runnable>,
 }
 
-/// What a call is told and bounded by, for as long as it runs.
-struct Told {
-    operation: OperationId,
-    timeout: Duration,
-    scope: Arc<Scope>,
-    busy: Busy,
-}
-
 /// A call with all that it needs, its own: it may end on another thread than it began
 /// on, and after whoever asked for it has gone.
 struct Prepared<const N: usize> {
     loaded: Arc<Loaded>,
-    told: Told,
-    context: wit::Context,
+    call: Arc<Call>,
+    busy: Busy,
     /// Those that such a call always has, the config first.
     documents: [Secret<String>; N],
     /// The role, where such a call may have none.
@@ -79,15 +72,14 @@ struct Prepared<const N: usize> {
 /// Calls one function of a fresh instance: everything between a call and the
 /// guest's own answer, the same for all functions.
 macro_rules! ask {
-    ($call:ident, $exports:expr, |$guest:ident, $store:ident| $ask:expr) => {{
-        let (runnable, told) = (&$call.loaded.runnable, &$call.told);
-        let mut session = runnable.session($call.loaded.digest, told.asking());
-        let answer = timeout(told.timeout, async {
-            let owner = Some(told.scope.connection.0);
+    ($prepared:ident, |$exports:ident, $at:ident, $call:ident| $ask:expr) => {{
+        let (runnable, $call) = (&$prepared.loaded.runnable, &$prepared.call);
+        let mut session = runnable.session($prepared.loaded.digest, $prepared.asking());
+        let answer = timeout($call.timeout, async {
+            let owner = Some($call.scope.connection.0);
             runnable.wait(owner, &mut session.slots).await;
             let instance = runnable.pre.instantiate_async(&mut session.store).await?;
-            let $guest = $exports.load(&mut session.store, &instance)?;
-            let $store = &mut session.store;
+            let ($exports, $at) = (&runnable.exports, (&mut session.store, &instance));
             $ask.await
         })
         .await;
@@ -99,7 +91,7 @@ macro_rules! ask {
 const LONG: usize = 32 << 10;
 
 /// How a function call ended: in time, without a trap, with an answer.
-type Answer<R> = Result<wasmtime::Result<Result<R, wit::Failure>>, Elapsed>;
+type Answer<R> = Result<wasmtime::Result<Result<R, answer::Failure>>, Elapsed>;
 
 impl ComponentProvider {
     /// Links a component, lets it describe itself, and checks what it says.
@@ -112,8 +104,8 @@ impl ComponentProvider {
         let runnable = Arc::new(Runnable::new(component, linker, outside)?);
         let (found, publication) = Runnable::describe(Arc::clone(&runnable), digest).await?;
         let abilities = Abilities {
-            renewal: runnable.exports.renewal.is_some(),
-            inventory: runnable.exports.inventory.is_some(),
+            renewal: runnable.exports.renews(),
+            inventory: runnable.exports.lists(),
             publication,
         };
         // The patterns of its schemas may take a while to compile.
@@ -142,12 +134,11 @@ impl ComponentProvider {
     where
         W: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        let told = Told::of(call);
-        let busy = told.busy.clone();
+        let busy = Busy::default();
         let work = work(Prepared {
             loaded: Arc::clone(&self.loaded),
-            told,
-            context: context(call),
+            call: Arc::new(call.clone()),
+            busy: busy.clone(),
             documents: documents.map(Secret::duplicate),
             role: role.map(Secret::duplicate),
         });
@@ -177,7 +168,7 @@ impl<const N: usize> Prepared<N> {
         (session, answer): (Session, Answer<R>),
         judge: impl FnOnce(R, &mut Secrets<'_>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (loaded, call) = (&*self.loaded, &self.told);
+        let (loaded, call) = (&*self.loaded, &self.call);
         let limits = &loaded.runnable.outside.limits;
         let mut secrets = Secrets::of(self.with_schemas());
         session.store.data().born.tell(&mut secrets);
@@ -187,7 +178,7 @@ impl<const N: usize> Prepared<N> {
             _ => (0, 0),
         };
         if said > LONG {
-            call.busy.leave().await;
+            self.busy.leave().await;
         }
         let reach = &session.store.data().reach;
         let held = reach.account.hold(Resource::Answers, taken);
@@ -230,19 +221,16 @@ impl<const N: usize> Prepared<N> {
                 plugin: &plugin,
                 operation: Some(&operation),
             };
-            for sentence in &refusals {
+            for refused in &refusals {
                 // Not the provider's words: the audit log keeps these.
-                Event::GrantRefused {
-                    mount: speaker.mount.map(str::to_owned),
-                    plugin: plugin.clone(),
-                    operation: Some(operation.clone()),
-                    reason: sentence.clone(),
-                }
-                .record();
+                told_of(refused, &speaker).record();
             }
             journal.write(&secrets.scrubber(), &speaker);
         }
-        let result = result.map_err(|failure| explain(failure, &refusals, reach.touched()));
+        let result = result.map_err(|failure| {
+            let failure = explain(failure, &refusals, reach.touched());
+            name_privileges(failure, &loaded.descriptor, function)
+        });
         let ended = Ended {
             function,
             took: started.elapsed(),
@@ -254,6 +242,14 @@ impl<const N: usize> Prepared<N> {
         let mount = &call.scope.mount;
         tallies.count(&loaded.descriptor, loaded.digest, mount, &ended);
         result
+    }
+
+    /// What the call's store is made with.
+    fn asking(&self) -> Asking {
+        Asking {
+            call: Some(Arc::clone(&self.call)),
+            busy: self.busy.clone(),
+        }
     }
 
     /// Its documents, each with its schema: config, role, request.
@@ -291,11 +287,9 @@ impl Provider for ComponentProvider {
         role: Option<&Secret<String>>,
     ) -> Result<Validation, Failure> {
         self.run(call, [config], role, |call| async move {
-            let provider = &call.loaded.runnable.exports.provider;
-            let answer = ask!(call, provider, |guest, store| {
+            let answer = ask!(call, |exports, at, told| {
                 let ([config], role) = (&call.documents, call.role.as_ref());
-                let role = role.map(Secret::expose);
-                guest.call_validate_config(store, &call.context, config.expose(), role)
+                exports.validate_config(at, told, config, role)
             });
             let judge = |found, secrets: &mut Secrets<'_>| {
                 Ok(outcome::validation(found, &secrets.scrubber()))
@@ -319,14 +313,12 @@ impl Provider for ComponentProvider {
             [config, role, request],
             None,
             move |call| async move {
-                let provider = &call.loaded.runnable.exports.provider;
-                let answer = ask!(call, provider, |guest, store| {
-                    let [config, role, request] = call.documents.each_ref().map(Secret::expose);
-                    guest.call_create(store, &call.context, config, role, request, expires_at)
+                let answer = ask!(call, |exports, at, told| {
+                    exports.create(at, told, call.documents.each_ref(), expires_at)
                 });
                 let judge = |found, secrets: &mut Secrets<'_>| {
                     let schema = &call.loaded.descriptor.credential_schema;
-                    let named = &call.context.principal_name;
+                    let named = &call.call.principal_name;
                     let validator = &call.loaded.checks.credential;
                     outcome::credential(found, named, schema, validator, secrets)
                 };
@@ -343,17 +335,11 @@ impl Provider for ComponentProvider {
         role: Option<&Secret<String>>,
         what: &Revocation,
     ) -> Result<(), Failure> {
-        let what = match what {
-            Revocation::Credential(id) => wit::Revocation::Credential(id.clone()),
-            Revocation::UnknownCredential => wit::Revocation::UnknownCredential,
-            Revocation::FormerRoot(id) => wit::Revocation::FormerRoot(id.clone()),
-        };
+        let what = what.clone();
         self.run(call, [config], role, |call| async move {
-            let provider = &call.loaded.runnable.exports.provider;
-            let answer = ask!(call, provider, |guest, store| {
+            let answer = ask!(call, |exports, at, told| {
                 let ([config], role) = (&call.documents, call.role.as_ref());
-                let role = role.map(Secret::expose);
-                guest.call_revoke(store, &call.context, config.expose(), role, &what)
+                exports.revoke(at, told, (config, role), &what)
             });
             call.conclude("revoke", answer, |(), _| Ok(())).await
         })
@@ -380,17 +366,10 @@ impl Provider for ComponentProvider {
                     "credential-schema",
                 ),
             };
-            let mut asked = call.role.as_ref().map_or(wit::Rotation::Root, |role| {
-                wit::Rotation::Account(role.expose().clone())
+            let answer = ask!(call, |exports, at, told| {
+                let ([config], account) = (&call.documents, call.role.as_ref());
+                exports.rotate(at, told, config, account)
             });
-            let provider = &call.loaded.runnable.exports.provider;
-            let answer = ask!(call, provider, |guest, store| {
-                let [config] = &call.documents;
-                guest.call_rotate(store, &call.context, config.expose(), &asked)
-            });
-            if let wit::Rotation::Account(role) = &mut asked {
-                zeroize::Zeroize::zeroize(role);
-            }
             let room = call.loaded.runnable.outside.limits.output;
             let judge = |found, secrets: &mut Secrets<'_>| {
                 Ok(outcome::rotated(
@@ -414,14 +393,13 @@ impl Provider for ComponentProvider {
         id: &str,
         expires_at: Option<Timestamp>,
     ) -> Result<(), Failure> {
-        let Some(renewal) = self.loaded.runnable.exports.renewal.clone() else {
+        if !self.loaded.runnable.exports.renews() {
             return Err(self.loaded.unsupported("renewal"));
-        };
+        }
         let (id, expires_at) = (id.to_owned(), expires_at.map(Timestamp::unix_seconds));
         self.run(call, [config, role], None, move |call| async move {
-            let answer = ask!(call, renewal, |guest, store| {
-                let [config, role] = call.documents.each_ref().map(Secret::expose);
-                guest.call_renew(store, &call.context, config, role, &id, expires_at)
+            let answer = ask!(call, |exports, at, told| {
+                exports.renew(at, told, call.documents.each_ref(), (&id, expires_at))
             });
             call.conclude("renew", answer, |(), _| Ok(())).await
         })
@@ -434,14 +412,14 @@ impl Provider for ComponentProvider {
         config: &Secret<String>,
         cursor: Option<&str>,
     ) -> Result<Page, Failure> {
-        let Some(inventory) = self.loaded.runnable.exports.inventory.clone() else {
+        if !self.loaded.runnable.exports.lists() {
             return Err(self.loaded.unsupported("inventory"));
-        };
+        }
         let cursor = cursor.map(str::to_owned);
         self.run(call, [config], None, |call| async move {
-            let answer = ask!(call, inventory, |guest, store| {
+            let answer = ask!(call, |exports, at, told| {
                 let ([config], cursor) = (&call.documents, cursor.as_deref());
-                guest.call_list_credentials(store, &call.context, config.expose(), cursor)
+                exports.list_credentials(at, told, config, cursor)
             });
             call.conclude("list-credentials", answer, outcome::page)
                 .await
@@ -456,22 +434,15 @@ impl Provider for ComponentProvider {
         name: &str,
         revoked: &[RevokedCredential],
     ) -> Result<Option<Document>, Failure> {
-        let Some(publication) = self.loaded.runnable.exports.publication.clone() else {
+        if !self.loaded.runnable.exports.publishes() {
             return Err(self.loaded.unsupported("publication"));
-        };
+        }
         let name = name.to_owned();
-        let revoked: Vec<_> = revoked
-            .iter()
-            .map(|revoked| exports::publication::RevokedCredential {
-                id: revoked.id.clone(),
-                revoked_at: revoked.revoked_at.unix_seconds(),
-                expires_at: revoked.expires_at.map(Timestamp::unix_seconds),
-            })
-            .collect();
+        let revoked = revoked.to_vec();
         self.run(call, [config], None, |call| async move {
-            let answer = ask!(call, publication, |guest, store| {
+            let answer = ask!(call, |exports, at, told| {
                 let [config] = &call.documents;
-                guest.call_publish(store, &call.context, config.expose(), &name, &revoked)
+                exports.publish(at, told, (config, &name), &revoked)
             });
             let judge = |found: Option<_>, secrets: &mut Secrets<'_>| {
                 found
@@ -481,26 +452,6 @@ impl Provider for ComponentProvider {
             call.conclude("publish", answer, judge).await
         })
         .await
-    }
-}
-
-impl Told {
-    fn of(call: &Call) -> Self {
-        Self {
-            operation: call.operation,
-            timeout: call.timeout,
-            scope: Arc::clone(&call.scope),
-            busy: Busy::default(),
-        }
-    }
-
-    /// What the call's store is made with.
-    fn asking(&self) -> Asking {
-        Asking {
-            scope: Some(Arc::clone(&self.scope)),
-            operation: self.operation,
-            busy: self.busy.clone(),
-        }
     }
 }
 
@@ -529,33 +480,61 @@ impl fmt::Debug for ComponentProvider {
     }
 }
 
-/// A missing grant is the first thing to mend in a call that failed, whatever
-/// the provider made of the refusal.
-fn explain(mut failure: Failure, refusals: &[String], touched: bool) -> Failure {
-    failure.reached_upstream = touched;
-    let stopped = failure.code == "timeout" || failure.code.starts_with("limit_");
-    if let Some(sentence) = refusals.first().filter(|_| !stopped) {
-        failure.class = FailureClass::InvalidConfig;
-        failure.code = String::from("grant_missing");
-        if !failure.message.contains(sentence.as_str()) {
-            failure.message = format!("{sentence} (the provider says: {})", failure.message);
-        }
+/// How the audit log tells of something that was refused.
+fn told_of(refused: &Refused, speaker: &Speaker<'_>) -> Event {
+    let (mount, plugin) = (speaker.mount.map(str::to_owned), speaker.plugin.to_owned());
+    let (operation, reason) = (
+        speaker.operation.map(str::to_owned),
+        refused.sentence().to_owned(),
+    );
+    match refused {
+        Refused::Connection(_) => Event::GrantRefused {
+            mount,
+            plugin,
+            operation,
+            reason,
+        },
+        Refused::Identity(_) => Event::IdentityRefused {
+            mount,
+            plugin,
+            operation,
+            reason,
+        },
+    }
+}
+
+/// Where upstream denied something, what the root credential needs for it is said, unless
+/// the provider has named one of those itself.
+fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str) -> Failure {
+    let purpose = match function {
+        "validate-config" => "validate",
+        "create" => "issue",
+        "list-credentials" => "inventory",
+        other => other,
+    };
+    if failure.class != FailureClass::Denied {
+        return failure;
+    }
+    let mut names = descriptor.privileges.iter().flat_map(|it| &it.names);
+    let is_named = names.any(|name| failure.message.contains(name.as_str()));
+    if !is_named && let Some(needs) = descriptor.needs(purpose) {
+        failure = failure.after(&needs);
     }
     failure
 }
 
-fn context(call: &Call) -> wit::Context {
-    wit::Context {
-        operation_id: call.operation.to_string(),
-        attempt: call.attempt,
-        mount: call.scope.known_as.clone(),
-        role_name: call.role_name.as_ref().map(ToString::to_string),
-        principal_name: call.principal_name.clone(),
-        requester: call.requester.as_ref().map(|requester| wit::Requester {
-            display_name: requester.display_name.clone(),
-            accessor: requester.accessor.clone(),
-            metadata: requester.metadata.clone(),
-        }),
-        timeout_ms: u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX),
+/// A missing grant is the first thing to mend in a call that failed, whatever
+/// the provider made of the refusal.
+fn explain(mut failure: Failure, refusals: &[Refused], touched: bool) -> Failure {
+    failure.reached_upstream = touched;
+    let stopped = failure.code == "timeout" || failure.code.starts_with("limit_");
+    let first = refusals.first().filter(|_| !stopped);
+    if let Some(sentence) = first.map(Refused::sentence) {
+        failure.class = FailureClass::InvalidConfig;
+        failure.code = String::from("grant_missing");
+        if !failure.message.contains(sentence) {
+            failure.message = format!("{sentence} (the provider says: {})", failure.message);
+        }
     }
+    failure
 }

@@ -16,6 +16,10 @@ use super::{account::Held, reach::Dialled};
 pub(super) const READ: usize = 256 << 10;
 
 /// A connection in the hands of a guest, or parked.
+#[allow(
+    unreachable_pub,
+    reason = "the bindings take it for theirs, which are public within this crate"
+)]
 pub struct Connection {
     pub(super) stream: Stream,
     pub(super) destination: Destination,

@@ -17,11 +17,7 @@ use aws_lc_rs::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    bindings::lessor::provider::crypto::{Error, Host, KeyAlgorithm, KeyPair, SignatureAlgorithm},
-    call::CallState,
-    network::copied,
-};
+use super::{call::CallState, network::copied};
 
 /// Iterations of PBKDF2: two seconds of one core. SCRAM servers ask for 4,096
 /// to some 100,000.
@@ -36,8 +32,54 @@ pub(super) const BULK: usize = 256 << 10;
 /// Largest key that is read, in bytes: RSA-8192 in PKCS #8 has 4.7 kB.
 const KEY: usize = 16 << 10;
 
-impl Host for CallState {
-    async fn generate_key(
+/// Kinds of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyAlgorithm {
+    Ed25519,
+    EcdsaP256,
+    EcdsaP384,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+}
+
+/// Kinds of signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the names are the contract's; only fuzz targets see them"
+)]
+pub enum SignatureAlgorithm {
+    Ed25519,
+    EcdsaP256Sha256,
+    EcdsaP384Sha384,
+    RsaPkcs1Sha256,
+    RsaPkcs1Sha512,
+    RsaPssSha256,
+    EcdsaP384Sha256,
+    RsaPkcs1Sha384,
+}
+
+/// Why there is no key or signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the names are the contract's; only fuzz targets see them"
+)]
+pub enum Error {
+    Unsupported,
+    MalformedKey,
+    TooLarge,
+}
+
+/// A key in PKCS #8, and its public half. No `Debug`: it is a secret.
+pub(super) struct KeyPair {
+    pub(super) private_key: Vec<u8>,
+    pub(super) public_key: Vec<u8>,
+}
+
+impl CallState {
+    pub(super) async fn generate_key(
         &mut self,
         algorithm: KeyAlgorithm,
     ) -> wasmtime::Result<Result<KeyPair, Error>> {
@@ -54,7 +96,7 @@ impl Host for CallState {
         Ok(Ok(pair))
     }
 
-    async fn sign(
+    pub(super) async fn sign(
         &mut self,
         private_key: Vec<u8>,
         algorithm: SignatureAlgorithm,
@@ -94,7 +136,7 @@ impl Host for CallState {
             .await
     }
 
-    async fn verify(
+    pub(super) async fn verify(
         &mut self,
         public_key: Vec<u8>,
         algorithm: SignatureAlgorithm,
@@ -113,7 +155,7 @@ impl Host for CallState {
             .await
     }
 
-    async fn pbkdf2_sha256(
+    pub(super) async fn pbkdf2_sha256(
         &mut self,
         password: Vec<u8>,
         salt: Vec<u8>,

@@ -6,12 +6,12 @@ use lessor_model::{
     grants::Scheme,
     id::HOST_PATHS,
     json::{self, Bounds},
-    provider::{Abilities, Descriptor},
+    provider::{Abilities, Descriptor, Privilege, RevocationShape},
     schema, suggest,
 };
 use serde_json::Value;
 
-use super::bindings::lessor::provider::types as wit;
+use super::contract::answer;
 use crate::plugin_store::PluginError;
 
 /// What a schema may hold. Each level of a document is two or three of its schema.
@@ -28,6 +28,11 @@ const SHORTEST_NAMES: u32 = 10;
 /// before it trusts a new root credential.
 const PROPAGATION: u32 = 24 * 3600;
 
+/// Purposes for which a provider may name privileges, and privileges of one: AWS' list for
+/// users and their keys has thirteen.
+const PRIVILEGES: usize = 32;
+const PRIVILEGE_NAMES: usize = 128;
+
 /// Compiled schemas of what a provider returns.
 #[derive(Debug)]
 pub struct Checks {
@@ -37,7 +42,7 @@ pub struct Checks {
 
 /// The descriptor as the host keeps it, and its compiled schemas.
 pub fn check(
-    found: wit::Descriptor,
+    found: answer::Descriptor,
     abilities: Abilities,
 ) -> Result<(Descriptor, Checks), PluginError> {
     require("name", is_name(&found.name), || {
@@ -78,6 +83,7 @@ pub fn check(
     require("propagation-s", found.propagation_s <= PROPAGATION, || {
         format!("is {}, more than a day", found.propagation_s)
     })?;
+    check_privileges(&found.privileges)?;
     let (config_schema, config) = compiled("config-schema", &found.config_schema)?;
     let (role_schema, _) = compiled("role-schema", &found.role_schema)?;
     schema::credentials_held(&role_schema).map_err(|reason| PluginError::Descriptor {
@@ -106,7 +112,9 @@ pub fn check(
         credential_schema,
         endpoints: found.endpoints,
         name_limit: found.name_limit,
-        leaves_state: found.leaves_state,
+        leaves_state: found.revocation != RevocationShape::ExpiresOnly,
+        revocation: found.revocation,
+        privileges: found.privileges,
         propagation_s: found.propagation_s,
         abilities,
     };
@@ -128,6 +136,35 @@ fn compiled(field: &'static str, text: &str) -> Result<(Value, Validator), Plugi
     }
     let validator = schema::compile(&schema).map_err(|error| wrong(error.to_string()))?;
     Ok((schema, validator))
+}
+
+fn check_privileges(privileges: &[Privilege]) -> Result<(), PluginError> {
+    require("privileges", privileges.len() <= PRIVILEGES, || {
+        format!("have more than {PRIVILEGES} entries")
+    })?;
+    for privilege in privileges {
+        let purpose = &privilege.purpose;
+        require("privileges", is_name(purpose), || {
+            format!(
+                "have the purpose {:?}, which is not like issue, revoke or rotate",
+                clip(purpose)
+            )
+        })?;
+        let names = &privilege.names;
+        require("privileges", names.len() <= PRIVILEGE_NAMES, || {
+            format!("name more than {PRIVILEGE_NAMES} things for {purpose}")
+        })?;
+        for name in names {
+            let fits = (1..=256).contains(&name.len()) && !name.chars().any(char::is_control);
+            require("privileges", fits, || {
+                format!(
+                    "name {:?} for {purpose}, which is not one line of at most 256 bytes",
+                    clip(name)
+                )
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn check_publication(names: &[String]) -> Result<(), PluginError> {
@@ -244,9 +281,9 @@ mod tests {
 
     use super::*;
 
-    fn good() -> wit::Descriptor {
+    fn good() -> answer::Descriptor {
         let object = json!({"type": "object"}).to_string();
-        wit::Descriptor {
+        answer::Descriptor {
             name: String::from("postgres"),
             version: String::from("0.1.0"),
             summary: String::from("Roles of a PostgreSQL server."),
@@ -256,7 +293,11 @@ mod tests {
             credential_schema: json!({"type": "object", "required": ["password"]}).to_string(),
             endpoints: vec![String::from("tcp://{host}:{port}"), String::from("{url}")],
             name_limit: 63,
-            leaves_state: true,
+            revocation: RevocationShape::Deletes,
+            privileges: vec![Privilege {
+                purpose: String::from("issue"),
+                names: vec![String::from("CREATEROLE")],
+            }],
             propagation_s: 0,
         }
     }
@@ -274,8 +315,8 @@ mod tests {
 
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
-        type Change = fn(&mut wit::Descriptor);
-        let cases: [(&str, Change); 23] = [
+        type Change = fn(&mut answer::Descriptor);
+        let cases: [(&str, Change); 26] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
@@ -285,6 +326,15 @@ mod tests {
             ("name-limit", |d| d.name_limit = 1),
             ("name-limit", |d| d.name_limit = 9),
             ("propagation-s", |d| d.propagation_s = u32::MAX),
+            ("privileges", |d| {
+                d.privileges = vec![d.privileges[0].clone(); 33]
+            }),
+            ("privileges", |d| {
+                d.privileges[0].purpose = String::from("To issue")
+            }),
+            ("privileges", |d| {
+                d.privileges[0].names = vec![String::from("a\nb")]
+            }),
             ("endpoints", |d| {
                 d.endpoints = vec![String::from("tcp://{host}")]
             }),

@@ -12,16 +12,10 @@ use std::{thread, time::Duration};
 
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    component::{HasSelf, Linker},
+    component::Linker,
 };
 
-use super::{
-    SandboxError,
-    bindings::lessor::provider::{crypto, host, network, types},
-    call::CallState,
-    held_http,
-    limits::Limits,
-};
+use super::{SandboxError, call::CallState, contract, held_http, limits::Limits};
 
 /// How often a computing guest is looked at. Finer costs idle wake-ups, coarser
 /// makes a guest that computes hog its thread for longer at a time.
@@ -145,10 +139,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     held_http::add_to_linker(&mut linker)?;
-    types::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    host::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    crypto::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    network::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    contract::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

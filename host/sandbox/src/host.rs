@@ -1,4 +1,5 @@
-//! The `host` interface: log events, and secrets that repeat.
+//! Secrets that repeat: `derive` of the `host` interface. (Its other function is the
+//! journal's.)
 
 use std::sync::Arc;
 
@@ -7,13 +8,7 @@ use lessor_model::id::OperationId;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{
-    bindings::lessor::provider::host::{Host, Level},
-    born::TOLD,
-    call::CallState,
-    crypto::BULK,
-    network::copied,
-};
+use super::{born::TOLD, call::CallState, crypto::BULK, network::copied};
 
 /// Bytes that one `derive` gives (the contract's limit).
 const DERIVED: u32 = 1024;
@@ -24,18 +19,8 @@ const REMEMBERED: usize = 64;
 /// What is derived is for providers, whatever else the key may be used for.
 const DOMAIN: &[u8] = b"lessor provider derive 1";
 
-impl Host for CallState {
-    async fn log(
-        &mut self,
-        level: Level,
-        message: String,
-        fields: Vec<(String, String)>,
-    ) -> wasmtime::Result<()> {
-        self.journal.log(level, message, fields);
-        Ok(())
-    }
-
-    async fn derive(&mut self, label: String, length: u32) -> wasmtime::Result<Vec<u8>> {
+impl CallState {
+    pub(super) async fn derive(&mut self, label: String, length: u32) -> wasmtime::Result<Vec<u8>> {
         let label = Zeroizing::new(label);
         if length == 0
             && let Some(secret) = label.strip_prefix(TOLD)
@@ -43,12 +28,14 @@ impl Host for CallState {
             self.remember(secret.as_bytes())?;
             return Ok(Vec::new());
         }
-        let scope = Arc::clone(self.reach.scope()?);
+        let (scope, operation) = {
+            let call = self.told()?;
+            (Arc::clone(&call.scope), call.operation)
+        };
         if length > DERIVED {
             return Err(TooLong(length).into());
         }
         let length = usize::try_from(length).unwrap_or_default();
-        let operation = self.operation;
         let _held = copied(&self.reach.account, label.len())?;
         let is_long = label.len() >= BULK;
         let work = move || derive(scope.derivation_key.expose(), operation, &label, length);

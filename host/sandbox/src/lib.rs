@@ -4,6 +4,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `engine` | the wasmtime engine, its pool, and what guests are linked to |
+//! | `contract` | its versions: bindings, and their conversion to what all of this knows |
 //! | `world`, `descriptor` | what a component is and says, checked at its load |
 //! | `runnable`, `component` | a linked component; the same as a `Provider` |
 //! | `call`, `limits` | one call's store, and what stops it |
@@ -14,6 +15,8 @@
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `tls` | the one way to open a connection |
 //! | `network`, `connection`, `http`, `answer_head`, `parked` | what guests do with connections |
+//! | `memo` | values that guests have kept between calls |
+//! | `identity` | tokens that say which mount a call is of |
 //! | `host`, `crypto` | log, derivation and native cryptography |
 //! | `journal`, `scrub`, `escapes` | what a guest said, without its secrets |
 //! | `born`, `private_key` | secrets that came to be in a call, and the forms of keys |
@@ -60,15 +63,14 @@ pub use self::{
 };
 use self::{
     account::Ledger, aside::Aside, call::CallState, code_cache::CodeCache, compile::Compiler,
-    component::ComponentProvider, parked::Parked, shares::Shares, tally::Tallies, threads::Threads,
-    tls::TlsConfigs,
+    component::ComponentProvider, memo::Memo, parked::Parked, shares::Shares, tally::Tallies,
+    threads::Threads, tls::TlsConfigs,
 };
 use crate::plugin_store::{PluginError, VerifiedPlugin};
 
 mod account;
 mod answer_head;
 mod aside;
-mod bindings;
 mod born;
 mod bounds;
 mod call;
@@ -76,6 +78,7 @@ mod code_cache;
 pub mod compile;
 mod component;
 mod connection;
+mod contract;
 mod crypto;
 mod descriptor;
 mod engine;
@@ -83,9 +86,11 @@ mod escapes;
 mod held_http;
 mod host;
 mod http;
+mod identity;
 mod journal;
 mod limits;
 mod measured;
+mod memo;
 mod network;
 mod outcome;
 mod parked;
@@ -107,10 +112,12 @@ mod world;
 pub mod internals {
     pub use super::{
         account::Account,
-        bindings::{exports::lessor::provider as exports, lessor::provider as imports},
-        crypto::{sign_ecdsa, sign_ed25519, sign_rsa, verify},
+        contract::answer,
+        crypto::{
+            Error as CryptoError, SignatureAlgorithm, sign_ecdsa, sign_ed25519, sign_rsa, verify,
+        },
         descriptor::check as check_descriptor,
-        journal::{Journal, Speaker, TARGET as LOG_TARGET},
+        journal::{Journal, Level, Speaker, TARGET as LOG_TARGET},
         scrub::{MASK, Room, Scrubber, Secrets},
         world::{check_header, check_version},
     };
@@ -162,6 +169,7 @@ struct Outside {
     clock: Clock,
     tls: TlsConfigs,
     parked: Arc<Parked>,
+    memo: Arc<Memo>,
     ledger: Arc<Ledger>,
     tallies: Tallies,
     /// Pool slots; a call waits here rather than fail in the pool.
@@ -261,10 +269,11 @@ impl Sandbox {
         Ok(provider)
     }
 
-    /// Drops what calls by a connection of a mount have parked: its config or grants
-    /// changed, or it is gone.
+    /// Drops what calls by a connection of a mount have left for later ones, streams and
+    /// values: its config or grants changed, or it is gone.
     pub fn drop_parked(&self, of: ConnectionId) {
         self.inner.outside.parked.drop_all_of(of);
+        self.inner.outside.memo.drop_all_of(of);
     }
 
     /// What the calls came to since the start, by plugin and mount.
@@ -307,13 +316,15 @@ impl Sandbox {
 impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
         let threads = Arc::new(Threads::default());
+        let ledger = Arc::new(Ledger::new(limits.held_by_all));
         Self {
             slots: Arc::new(Shares::new(limits.calls)),
             aside: Aside::new(&threads),
             threads,
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
-            ledger: Arc::new(Ledger::new(limits.held_by_all)),
+            memo: Arc::new(Memo::new(clock.clone(), Arc::clone(&ledger), limits.memo)),
+            ledger,
             tallies: Tallies::default(),
             limits,
             clock,

@@ -53,6 +53,9 @@ pub struct Limits {
     /// The same of all calls together. A call gets no more of it than would then be
     /// left.
     pub held_by_all: usize,
+    /// Bytes of the values that providers have kept between their calls (`memo`), of all
+    /// mounts together. Those that were not used for longest go first.
+    pub memo: usize,
     /// Slots for calls that run at once: one for each memory and each two tables of a
     /// component. One mount takes at most half of them, a second one half of the rest.
     /// Further calls wait, within their timeout.
@@ -90,6 +93,7 @@ impl Default for Limits {
             response: 4 << 20,
             held: 16 << 20,
             held_by_all: 256 << 20,
+            memo: 8 << 20,
             calls: 256,
             plugin_calls: 128,
             describe: 10,
@@ -121,6 +125,7 @@ impl Limits {
             ("response", wide(self.response), 1024..=1 << 30),
             ("held", wide(self.held), 1 << 20..=4 << 30),
             ("held_by_all", wide(self.held_by_all), 2 << 20..=64 << 30),
+            ("memo", wide(self.memo), 0..=1 << 30),
             ("calls", calls, 1..=4096),
             ("plugin_calls", u64::from(self.plugin_calls), 1..=4096),
             ("describe", self.describe, 1..=600),

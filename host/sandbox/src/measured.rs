@@ -1,7 +1,6 @@
 //! How long an answer of a guest is, for the limit `output`.
 
-use super::account::OVERHEAD;
-use super::bindings::{exports::lessor::provider as exports, lessor::provider::types as wit};
+use super::{account::OVERHEAD, contract::answer};
 
 /// An answer whose texts can be counted.
 pub(super) trait Measured {
@@ -34,14 +33,14 @@ impl Measured for () {
     }
 }
 
-impl Measured for wit::Failure {
+impl Measured for answer::Failure {
     fn bytes(&self) -> usize {
         self.code.len() + self.message.len()
     }
 }
 
 /// A description, and the names of the public documents.
-impl Measured for (wit::Descriptor, Vec<String>) {
+impl Measured for (answer::Descriptor, Vec<String>) {
     fn bytes(&self) -> usize {
         let (descriptor, names) = self;
         let texts = [
@@ -54,18 +53,24 @@ impl Measured for (wit::Descriptor, Vec<String>) {
             &descriptor.credential_schema,
         ];
         let listed = descriptor.endpoints.iter().chain(names);
-        texts.into_iter().chain(listed).map(String::len).sum()
+        let privileges = descriptor.privileges.iter();
+        let needed = privileges.flat_map(|privilege| {
+            let purpose = std::iter::once(&privilege.purpose);
+            purpose.chain(&privilege.names)
+        });
+        let all = texts.into_iter().chain(listed).chain(needed);
+        all.map(String::len).sum()
     }
 }
 
-impl Measured for wit::Validation {
+impl Measured for answer::Validation {
     fn bytes(&self) -> usize {
         self.identity.as_ref().map_or(0, String::len)
             + self.warnings.iter().map(String::len).sum::<usize>()
     }
 }
 
-impl Measured for wit::Credential {
+impl Measured for answer::Credential {
     fn bytes(&self) -> usize {
         self.id.len() + self.data.len() + self.metadata.len()
     }
@@ -75,7 +80,7 @@ impl Measured for wit::Credential {
     }
 }
 
-impl Measured for wit::Rotated {
+impl Measured for answer::Rotated {
     fn bytes(&self) -> usize {
         self.secret.len() + self.metadata.len() + self.retires.as_ref().map_or(0, String::len)
     }
@@ -89,7 +94,7 @@ impl Measured for wit::Rotated {
     }
 }
 
-impl Measured for exports::inventory::Page {
+impl Measured for answer::Page {
     fn bytes(&self) -> usize {
         self.ids.iter().map(String::len).sum::<usize>() + self.next.as_ref().map_or(0, String::len)
     }
@@ -100,7 +105,7 @@ impl Measured for exports::inventory::Page {
     }
 }
 
-impl Measured for Option<exports::publication::Document> {
+impl Measured for Option<answer::Document> {
     fn bytes(&self) -> usize {
         self.as_ref().map_or(0, |document| {
             document.content_type.len() + document.body.len()

@@ -7,7 +7,6 @@ use wasmtime::component::Resource;
 
 use super::{
     account::{Account, Held, OVERHEAD, Resource as Kind},
-    bindings::lessor::provider::network::{Error, Host, HostConnection},
     call::CallState,
     connection::{Connection, READ, Stream},
     limits::Limit,
@@ -18,10 +17,19 @@ use super::{
 /// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
 pub(super) const BUFFERS: usize = 64 << 10;
 
-impl Host for CallState {}
+/// Why there is no stream, or no more of it.
+#[derive(Debug)]
+pub(super) enum Error {
+    Denied(String),
+    Unresolved,
+    Unreachable(String),
+    Tls(String),
+    TimedOut,
+    Closed,
+}
 
-impl HostConnection for CallState {
-    async fn connect(
+impl CallState {
+    pub(super) async fn connect(
         &mut self,
         host: String,
         port: u16,
@@ -39,7 +47,7 @@ impl HostConnection for CallState {
         Ok(Err(error))
     }
 
-    async fn start_tls(
+    pub(super) async fn start_tls(
         &mut self,
         this: Resource<Connection>,
         server_name: Option<String>,
@@ -69,11 +77,11 @@ impl HostConnection for CallState {
         })
     }
 
-    async fn peer_certificate(
-        &mut self,
-        this: Resource<Connection>,
+    pub(super) fn peer_certificate(
+        &self,
+        this: &Resource<Connection>,
     ) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(match &self.table.get(&this)?.stream {
+        Ok(match &self.table.get(this)?.stream {
             Stream::Tls(stream) => stream
                 .get_ref()
                 .1
@@ -84,7 +92,7 @@ impl HostConnection for CallState {
         })
     }
 
-    async fn read(
+    pub(super) async fn read(
         &mut self,
         this: Resource<Connection>,
         limit: u32,
@@ -96,7 +104,7 @@ impl HostConnection for CallState {
         Ok(read.map_err(|error| fail(connection, &error)))
     }
 
-    async fn write(
+    pub(super) async fn write(
         &mut self,
         this: Resource<Connection>,
         bytes: Vec<u8>,
@@ -107,7 +115,7 @@ impl HostConnection for CallState {
         Ok(written.map_err(|error| fail(connection, &error)))
     }
 
-    async fn unpark(&mut self, key: String) -> wasmtime::Result<Option<Resource<Connection>>> {
+    pub(super) fn unpark(&mut self, key: String) -> wasmtime::Result<Option<Resource<Connection>>> {
         let owner = self.owner(key)?;
         let Some(mut connection) = self.reach.outside.parked.unpark(&owner) else {
             return Ok(None);
@@ -127,7 +135,7 @@ impl HostConnection for CallState {
         Ok(Some(self.table.push(connection)?))
     }
 
-    async fn park(
+    pub(super) fn park(
         &mut self,
         connection: Resource<Connection>,
         key: String,
@@ -142,11 +150,6 @@ impl HostConnection for CallState {
             connection.belongs(held);
             self.reach.outside.parked.park(owner, connection);
         }
-        Ok(())
-    }
-
-    async fn drop(&mut self, this: Resource<Connection>) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use lessor_model::{
 use serde_json::{Map, Value};
 
 use super::{
-    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
+    contract::answer,
     limits::LIMIT_CODES,
     scrub::{Room, Scrubber, Secrets, wipe},
 };
@@ -31,6 +31,8 @@ const METADATA: usize = 64 << 10;
 const RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Later ends than a hundred years are no ends.
 const EXPIRES_IN: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+/// A credential that upstream honours later than in a day is none to hand out now.
+const EFFECTIVE_IN: Duration = Duration::from_secs(24 * 3600);
 /// Shortest time that a document is answered with: anybody may ask for it, and without
 /// one each of them has the provider called.
 const VALID_FOR: Duration = Duration::from_secs(1);
@@ -71,18 +73,7 @@ fn defect(code: &'static str, message: String) -> Failure {
 }
 
 /// The guest's own failure.
-pub fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
-    let class = match found.class {
-        wit::FailureClass::InvalidConfig => FailureClass::InvalidConfig,
-        wit::FailureClass::InvalidRequest => FailureClass::InvalidRequest,
-        wit::FailureClass::Denied => FailureClass::Denied,
-        wit::FailureClass::NotFound => FailureClass::NotFound,
-        wit::FailureClass::Conflict => FailureClass::Conflict,
-        wit::FailureClass::RateLimited => FailureClass::RateLimited,
-        wit::FailureClass::Unavailable => FailureClass::Unavailable,
-        wit::FailureClass::Unsupported => FailureClass::Unsupported,
-        wit::FailureClass::Internal => FailureClass::Internal,
-    };
+pub fn failure(found: answer::Failure, scrubber: &Scrubber) -> Failure {
     let code = if is_code(&found.code) {
         scrubber.scrub(&found.code).into_owned()
     } else {
@@ -93,7 +84,7 @@ pub fn failure(found: wit::Failure, scrubber: &Scrubber) -> Failure {
         message => message,
     };
     Failure {
-        class,
+        class: found.class,
         code,
         message,
         retry_after: found
@@ -114,7 +105,7 @@ fn is_code(code: &str) -> bool {
 }
 
 /// The validation, as lines without secrets.
-pub fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
+pub fn validation(found: answer::Validation, scrubber: &Scrubber) -> Validation {
     Validation {
         identity: found.identity.map(|identity| scrubber.line(&identity, ID)),
         warnings: found
@@ -130,7 +121,7 @@ pub fn validation(found: wit::Validation, scrubber: &Scrubber) -> Validation {
 /// call; the credential's own are added, so that they are scrubbed as well. `named`
 /// is the name that the host proposed.
 pub fn credential(
-    found: wit::Credential,
+    found: answer::Credential,
     named: &str,
     schema: &Value,
     validator: &Validator,
@@ -162,6 +153,10 @@ pub fn credential(
         expires_in: found
             .expires_in_s
             .map(|seconds| Duration::from_secs(seconds).min(EXPIRES_IN)),
+        effective_in: found
+            .effective_in_s
+            .map(|seconds| Duration::from_secs(seconds.into()).min(EFFECTIVE_IN))
+            .filter(|wait| !wait.is_zero()),
     })
 }
 
@@ -169,7 +164,7 @@ pub fn credential(
 /// refused here: upstream may have changed already and know no other. `room` is how
 /// many bytes an answer may have.
 pub fn rotated(
-    found: wit::Rotated,
+    found: answer::Rotated,
     room: usize,
     (schema, schema_name): (&Value, &'static str),
     validator: &Validator,
@@ -214,7 +209,7 @@ pub fn rotated(
 ///
 /// # Errors
 /// The defect, where an id is none or holds a secret of the call.
-pub fn page(found: exports::inventory::Page, secrets: &mut Secrets<'_>) -> Result<Page, Failure> {
+pub fn page(found: answer::Page, secrets: &mut Secrets<'_>) -> Result<Page, Failure> {
     for found in &found.ids {
         id(found, "inventory_id", "an id of the inventory")?;
     }
@@ -231,10 +226,7 @@ pub fn page(found: exports::inventory::Page, secrets: &mut Secrets<'_>) -> Resul
 ///
 /// # Errors
 /// The defect, where its type is none or it holds a secret of the call.
-pub fn document(
-    found: exports::publication::Document,
-    secrets: &mut Secrets<'_>,
-) -> Result<Document, Failure> {
+pub fn document(found: answer::Document, secrets: &mut Secrets<'_>) -> Result<Document, Failure> {
     let content_type = found.content_type;
     // It becomes a header: no line break may be in it.
     let fits = content_type.len() <= 128
@@ -397,12 +389,13 @@ mod tests {
         })
     }
 
-    fn judge(change: impl FnOnce(&mut wit::Credential)) -> Result<Credential, Failure> {
-        let mut found = wit::Credential {
+    fn judge(change: impl FnOnce(&mut answer::Credential)) -> Result<Credential, Failure> {
+        let mut found = answer::Credential {
             id: String::from("app"),
             data: json!({"username": "app", "password": "canary-password"}).to_string(),
             metadata: String::from("{}"),
             expires_in_s: None,
+            effective_in_s: None,
         };
         change(&mut found);
         let schema = schema();
@@ -414,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_credential_that_is_wrong_is_a_failure_without_its_values() {
-        type Change = fn(&mut wit::Credential);
+        type Change = fn(&mut answer::Credential);
         let cases: [(&str, Change); 18] = [
             ("credential", |c| c.data = String::from("canary-not-json")),
             ("credential", |c| c.data = String::from(r#"["canary"]"#)),
@@ -470,11 +463,12 @@ mod tests {
         let schema = json!({"properties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}});
         let validator = lessor_model::schema::compile(&schema).unwrap();
         let nested = (0..30).fold(json!({}), |inner, _| json!({"a": inner}));
-        let found = wit::Credential {
+        let found = answer::Credential {
             id: String::from("app"),
             data: nested.to_string(),
             metadata: String::from("{}"),
             expires_in_s: None,
+            effective_in_s: None,
         };
         let judged = credential(found, "app", &schema, &validator, &mut Secrets::default());
         assert_eq!(
@@ -493,11 +487,12 @@ mod tests {
             r#"{"username": 7, "password": "canary-x"}"#,
             r#"["canary-x"]"#,
         ] {
-            let found = wit::Credential {
+            let found = answer::Credential {
                 id: String::from("app"),
                 data: data.to_owned(),
                 metadata: String::from("{}"),
                 expires_in_s: None,
+                effective_in_s: None,
             };
             let schema = schema();
             let validator = jsonschema::draft202012::new(&schema).unwrap();
@@ -533,8 +528,8 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.add(b"canary-root");
         let failure = failure(
-            wit::Failure {
-                class: wit::FailureClass::RateLimited,
+            answer::Failure {
+                class: FailureClass::RateLimited,
                 code: String::from("no spaces\n"),
                 message: format!("login as canary-root failed\n{}", "x".repeat(5000)),
                 retry_after_ms: Some(u64::MAX),
@@ -564,8 +559,8 @@ mod tests {
             ("no spaces\n", UNNAMED),
             ("", UNNAMED),
         ] {
-            let found = wit::Failure {
-                class: wit::FailureClass::Denied,
+            let found = answer::Failure {
+                class: FailureClass::Denied,
                 code: code.to_owned(),
                 message: String::new(),
                 retry_after_ms: None,
@@ -583,7 +578,7 @@ mod tests {
             ("text", false),
             ("text/plain\r\nset-cookie: x", false),
         ] {
-            let found = exports::publication::Document {
+            let found = answer::Document {
                 content_type: content_type.to_owned(),
                 body: Vec::new(),
                 valid_for_s: 1,
@@ -600,7 +595,7 @@ mod tests {
         let config = json!({"username": "app", "password": "canary-root"}).to_string();
         for (text, fits) in [("app", true), ("app canary-root", false)] {
             let mut secrets = Secrets::of([(&schema, config.as_str())]);
-            let found = exports::publication::Document {
+            let found = answer::Document {
                 content_type: String::from("text/plain"),
                 body: [b"\xff\x00 ", text.as_bytes()].concat(),
                 valid_for_s: 1,

@@ -49,7 +49,24 @@ pub(super) struct Reach {
     /// The first limit that the call ran into.
     pub(super) exceeded: Exceeded,
     touched: AtomicBool,
-    refused: Mutex<Vec<String>>,
+    refused: Mutex<Vec<Refused>>,
+}
+
+/// Something that a call wanted and was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// A connection; with the sentence that says how to grant it.
+    Connection(String),
+    /// A token that says who it is; with the sentence that says how to allow it.
+    Identity(String),
+}
+
+impl Refused {
+    pub(super) fn sentence(&self) -> &str {
+        match self {
+            Self::Connection(sentence) | Self::Identity(sentence) => sentence,
+        }
+    }
 }
 
 /// A TCP connection that the grants allow.
@@ -116,8 +133,8 @@ impl Reach {
         self.touched.store(true, Ordering::Relaxed);
     }
 
-    /// The sentences of what was refused, in order.
-    pub(super) fn refusals(&self) -> Vec<String> {
+    /// What was refused, in order.
+    pub(super) fn refusals(&self) -> Vec<Refused> {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -186,11 +203,16 @@ impl Reach {
     fn refuse(&self, refusal: &Refusal) -> DialError {
         let mount = self.scope.as_ref().map_or("", |scope| scope.mount.as_str());
         let sentence = refusal.sentence(mount);
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.len() < self.outside.limits.connections && !refused.contains(&sentence) {
-            refused.push(sentence.clone());
-        }
+        self.note_refusal(Refused::Connection(sentence.clone()));
         DialError::Denied(sentence)
+    }
+
+    /// Keeps that something was refused.
+    pub(super) fn note_refusal(&self, refusal: Refused) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < self.outside.limits.connections && !refused.contains(&refusal) {
+            refused.push(refusal);
+        }
     }
 }
 

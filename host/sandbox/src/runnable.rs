@@ -4,23 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use lessor_model::id::Digest;
 use tokio::time::timeout;
-use wasmtime::{
-    Store,
-    component::{Component, Instance, InstancePre, Linker},
-};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::{
     Outside,
     aside::Aside,
-    bindings::{exports::lessor::provider as exports, lessor::provider::types as wit},
     call::{Asking, CallState, Session, Slots},
+    contract::{self, Exports, answer},
     engine::{MEMORIES, TABLES, TABLES_PER_CALL},
     journal::Speaker,
     limits::Limit,
     measured::Measured,
     scrub::Secrets,
     shares::{Owner, Shares},
-    world::{self, Exports},
+    world,
 };
 use crate::plugin_store::PluginError;
 
@@ -44,12 +41,12 @@ impl Runnable {
         linker: &Linker<CallState>,
         outside: Arc<Outside>,
     ) -> Result<Self, PluginError> {
-        world::check_world(linker.engine(), component)?;
+        let version = world::check_world(linker.engine(), component)?;
         let pre = linker
             .instantiate_pre(component)
-            .map_err(|error| world::malformed(&error))?;
+            .map_err(|error| contract::malformed(&error))?;
         Ok(Self {
-            exports: world::find_exports(&pre)?,
+            exports: Exports::find(&pre, version)?,
             weight: weight(component),
             own: Arc::new(Shares::new(outside.limits.plugin_calls)),
             aside: Arc::new(outside.aside.another()),
@@ -70,7 +67,7 @@ impl Runnable {
     pub(super) async fn describe(
         self: Arc<Self>,
         digest: Digest,
-    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
+    ) -> Result<(answer::Descriptor, Vec<String>), PluginError> {
         let asking = Asking::describing();
         let (busy, threads) = (asking.busy.clone(), Arc::clone(&self.outside.threads));
         let described = async move { self.ask(digest, asking).await };
@@ -87,28 +84,18 @@ impl Runnable {
         &self,
         digest: Digest,
         asking: Asking,
-    ) -> Result<(wit::Descriptor, Vec<String>), PluginError> {
+    ) -> Result<(answer::Descriptor, Vec<String>), PluginError> {
         let mut session = self.session(digest, asking);
         let patience = Duration::from_secs(self.outside.limits.describe);
         let described = timeout(patience, async {
             self.wait(None, &mut session.slots).await;
             let store = &mut session.store;
             let instance = self.pre.instantiate_async(&mut *store).await?;
-            // Checks the types of every function, also of those not called now.
             let exports = &self.exports;
-            let provider = match self.load_all(&mut *store, &instance) {
-                Ok(provider) => provider,
-                Err(error) => return Ok(Err(world::malformed(&error))),
-            };
-            let descriptor = provider.call_describe(&mut *store).await?;
-            let names = match &exports.publication {
-                Some(publication) => {
-                    let publication = publication.load(&mut *store, &instance)?;
-                    publication.call_names(&mut *store).await?
-                }
-                None => Vec::new(),
-            };
-            Ok(Ok((descriptor, names)))
+            if let Err(error) = exports.check((&mut *store, &instance)) {
+                return Ok(Err(contract::malformed(&error)));
+            }
+            Ok(Ok(exports.describe((store, &instance)).await?))
         })
         .await;
         let limits = &self.outside.limits;
@@ -137,29 +124,6 @@ impl Runnable {
             journal.write(&secrets.scrubber(), &speaker);
         }
         described
-    }
-
-    fn load_all(
-        &self,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> wasmtime::Result<exports::provider::Guest> {
-        let Exports {
-            provider,
-            renewal,
-            inventory,
-            publication,
-        } = &self.exports;
-        if let Some(renewal) = renewal {
-            renewal.load(&mut *store, instance)?;
-        }
-        if let Some(inventory) = inventory {
-            inventory.load(&mut *store, instance)?;
-        }
-        if let Some(publication) = publication {
-            publication.load(&mut *store, instance)?;
-        }
-        provider.load(store, instance)
     }
 }
 

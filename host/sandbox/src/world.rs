@@ -2,35 +2,10 @@
 //! before anything of it runs.
 
 use lessor_model::provider::{Anatomy, Beginnings};
-use wasmtime::{
-    Engine,
-    component::{Component, InstancePre},
-};
+use wasmtime::{Engine, component::Component};
 
-use super::{bindings::exports::lessor::provider as exports, call::CallState};
+use super::contract::Version;
 use crate::plugin_store::PluginError;
-
-/// The interface that makes a component a provider.
-const PROVIDER: &str = "lessor:provider/provider@0.1.0";
-const RENEWAL: &str = "lessor:provider/renewal@0.1.0";
-const INVENTORY: &str = "lessor:provider/inventory@0.1.0";
-const PUBLICATION: &str = "lessor:provider/publication@0.1.0";
-
-/// The contract's package, and the versions that this host speaks.
-const PACKAGE: &str = "lessor:provider/";
-const COMPATIBLE: &str = "0.1.";
-
-/// Interfaces of the package that the host offers.
-const OFFERED: [&str; 4] = ["types", "host", "crypto", "network"];
-
-/// Where a component's functions are.
-#[derive(Clone)]
-pub(super) struct Exports {
-    pub(super) provider: exports::provider::GuestIndices,
-    pub(super) renewal: Option<exports::renewal::GuestIndices>,
-    pub(super) inventory: Option<exports::inventory::GuestIndices>,
-    pub(super) publication: Option<exports::publication::GuestIndices>,
-}
 
 /// Tells a component from everything else by its first eight bytes.
 pub fn check_header(bytes: &[u8]) -> Result<(), PluginError> {
@@ -48,20 +23,21 @@ pub fn check_header(bytes: &[u8]) -> Result<(), PluginError> {
     })
 }
 
-/// Refuses a component of another world or version by naming what is wrong.
-pub(super) fn check_world(engine: &Engine, component: &Component) -> Result<(), PluginError> {
+/// The version of the contract that a component was built for; the newest where it is of
+/// several. Refuses one of another world or version by naming what is wrong.
+pub(super) fn check_world(engine: &Engine, component: &Component) -> Result<Version, PluginError> {
     let world = component.component_type();
-    let mut provider = None;
+    let mut exported = Vec::new();
     for (name, _) in world.exports(engine) {
         check_version(name)?;
-        if interface(name) == Some("provider") {
-            provider = Some(name.to_owned());
+        if let Some((version, "provider")) = interface(name) {
+            exported.push(version);
         }
     }
     for (name, _) in world.imports(engine) {
         check_version(name)?;
         let known = match interface(name) {
-            Some(interface) => OFFERED.contains(&interface),
+            Some((version, interface)) => version.offered().contains(&interface),
             None => name.starts_with("wasi:"),
         };
         if !known {
@@ -70,10 +46,13 @@ pub(super) fn check_world(engine: &Engine, component: &Component) -> Result<(), 
             )));
         }
     }
-    match provider {
-        Some(_) => Ok(()),
-        None => Err(foreign(format!("it does not export {PROVIDER}"))),
-    }
+    let newest = Version::ALL
+        .into_iter()
+        .find(|version| exported.contains(version));
+    newest.ok_or_else(|| {
+        let [newer, older] = Version::ALL.map(Version::provider);
+        foreign(format!("it exports neither {newer} nor {older}"))
+    })
 }
 
 /// What a component is made of.
@@ -107,44 +86,19 @@ pub(super) fn anatomy(engine: &Engine, component: &Component, size: u64) -> Anat
     }
 }
 
-/// Finds the exported functions; the optional interfaces where they are there.
-pub(super) fn find_exports(pre: &InstancePre<CallState>) -> Result<Exports, PluginError> {
-    fn optional<T>(
-        pre: &InstancePre<CallState>,
-        name: &str,
-        find: impl FnOnce(&InstancePre<CallState>) -> wasmtime::Result<T>,
-    ) -> Result<Option<T>, PluginError> {
-        if pre.component().get_export_index(None, name).is_none() {
-            return Ok(None);
-        }
-        find(pre).map(Some).map_err(|error| malformed(&error))
-    }
-    Ok(Exports {
-        provider: exports::provider::GuestIndices::new(pre).map_err(|error| malformed(&error))?,
-        renewal: optional(pre, RENEWAL, exports::renewal::GuestIndices::new)?,
-        inventory: optional(pre, INVENTORY, exports::inventory::GuestIndices::new)?,
-        publication: optional(pre, PUBLICATION, exports::publication::GuestIndices::new)?,
-    })
-}
-
-/// An import or export whose shape is not the contract's.
-pub(super) fn malformed(error: &wasmtime::Error) -> PluginError {
-    let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
-    foreign(chain.join(": ").chars().take(512).collect())
-}
-
 fn foreign(reason: String) -> PluginError {
     PluginError::ForeignWorld { reason }
 }
 
-/// `network` of `lessor:provider/network@0.1.0`.
-fn interface(name: &str) -> Option<&str> {
-    let interface = name.strip_prefix(PACKAGE)?;
-    Some(
-        interface
+/// The version, and `network` of `lessor:provider/network@0.1.0`.
+fn interface(name: &str) -> Option<(Version, &str)> {
+    Version::ALL.into_iter().find_map(|version| {
+        let interface = name.strip_prefix(version.package())?;
+        let interface = interface
             .split_once('@')
-            .map_or(interface, |(interface, _)| interface),
-    )
+            .map_or(interface, |(interface, _)| interface);
+        Some((version, interface))
+    })
 }
 
 /// Whether an import or export of this name is of a version of the contract that the
@@ -153,15 +107,17 @@ fn interface(name: &str) -> Option<&str> {
 /// # Errors
 /// [`PluginError::WrongVersion`].
 pub fn check_version(name: &str) -> Result<(), PluginError> {
-    let version = name
-        .strip_prefix(PACKAGE)
-        .and_then(|interface| interface.split_once('@'))
-        .map(|(_, version)| version);
-    match version {
-        Some(version) if !version.starts_with(COMPATIBLE) => Err(PluginError::WrongVersion {
-            found: name.to_owned(),
-            speaks: "lessor:provider@0.1.0",
-        }),
+    let told = Version::ALL.into_iter().find_map(|version| {
+        let (_, number) = name.strip_prefix(version.package())?.split_once('@')?;
+        Some((version, number))
+    });
+    match told {
+        Some((version, number)) if !number.starts_with(version.compatible()) => {
+            Err(PluginError::WrongVersion {
+                found: name.to_owned(),
+                speaks: "lessor:plugin@1.0.0 and lessor:provider@0.1.0",
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -190,12 +146,14 @@ mod tests {
     #[test]
     fn another_version_of_the_contract_is_named() {
         assert!(check_version("lessor:provider/provider@0.1.7").is_ok());
+        assert!(check_version("lessor:plugin/provider@1.2.0").is_ok());
+        assert!(check_version("lessor:plugin/provider@2.0.0").is_err());
         assert!(check_version("wasi:io/poll@0.2.0").is_ok());
         let error = check_version("lessor:provider/provider@0.2.0").unwrap_err();
         assert_eq!(
             error.to_string(),
             "this provider was built for lessor:provider/provider@0.2.0, \
-             this host speaks lessor:provider@0.1.0"
+             this host speaks lessor:plugin@1.0.0 and lessor:provider@0.1.0"
         );
     }
 }

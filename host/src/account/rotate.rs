@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lessor_model::{
     event::Event,
     id::{MountPath, OperationId, RoleName},
-    provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation},
+    provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation, Trigger},
     refusal::Refusal,
 };
 use lessor_store::{AccountFailure, AccountRow, AccountState, NewCredential, Retires};
@@ -200,6 +200,13 @@ impl Accounts {
                 Box::pin(async move {
                     self.begin(connection, row, operation).await?;
                     let mut call = call(connection, row, &root.root, operation, attempt);
+                    call.trigger = match requester {
+                        _ if row.reached > 0 => Trigger::Recovery,
+                        // The first one, made when the role is written.
+                        Some(_) if row.version == 0 => Trigger::Configuration,
+                        Some(_) => Trigger::Operator,
+                        None => Trigger::Schedule,
+                    };
                     call.requester.clone_from(requester);
                     Ok(plugin.provider.rotate(&call, &root.config, what).await)
                 })

@@ -6,7 +6,7 @@
 //! insists; a write without output is 204 without a body, yet with the type, for the
 //! cache of `bao agent` and `bao proxy` forgets what was revoked only where it reads one.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use http::{HeaderValue, Response, StatusCode, header};
 use lessor_model::{id::OperationId, refusal::Refusal, secret::Secret};
@@ -51,6 +51,8 @@ pub(super) enum Body {
     Unwrapped(Secret<String>),
     /// JSON as it stands: the few paths that Vault answers without an envelope.
     Bare(Value),
+    /// A public document of the host, and how long anybody may keep it.
+    Public { value: Value, kept: Duration },
     /// A public document of a mount.
     Document {
         content_type: String,
@@ -314,6 +316,15 @@ impl Answer {
         }
     }
 
+    /// A document that anybody may read, and keep for so long.
+    pub(super) fn public(value: Value, kept: Duration) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Body::Public { value, kept },
+            task: None,
+        }
+    }
+
     /// The same with another status.
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
@@ -359,6 +370,17 @@ impl Answer {
             }
             Body::Bare(value) => json_response(self.status, value.to_string().into_bytes()),
             Body::Envelope(envelope) => json_response(self.status, envelope.encode(request_id)),
+            Body::Public { value, kept } => {
+                let mut response = json_response(self.status, value.to_string().into_bytes());
+                let cached = match kept.as_secs() {
+                    0 => String::from("no-cache"),
+                    seconds => format!("public, max-age={seconds}"),
+                };
+                if let Ok(cached) = HeaderValue::from_str(&cached) {
+                    response.headers_mut().insert(header::CACHE_CONTROL, cached);
+                }
+                response
+            }
             Body::Document {
                 content_type,
                 bytes,

@@ -96,7 +96,8 @@ fn fits(key: Key, gives: &Gives, answer: &Answer) -> Result<(), String> {
         (Gives::Bytes(kind), Body::Document { content_type, .. }) => {
             *kind == published_as(content_type)
         }
-        (Gives::Bare(shape) | Gives::AtWill(shape), Body::Bare(value)) => {
+        (Gives::Bare(shape) | Gives::AtWill(shape), Body::Bare(value))
+        | (Gives::Bare(shape), Body::Public { value, .. }) => {
             return check(key, *shape, value);
         }
         (_, Body::Envelope(envelope)) => {

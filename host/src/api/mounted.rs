@@ -234,7 +234,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .takes(Document::Request)
         .on(&[read_or_write(
             "Issues one; a write may hold the fields of a request.",
-            &[field::length("ttl", "Length of the lease."), field::ASYNC],
+            &[
+                field::length("ttl", "Length of the lease."),
+                field::ASYNC,
+                field::truth("wait", "Whether to answer once upstream honours it."),
+            ],
             does!(call => issue(call.engine, call.mount()?, call.at("role")?, call.ask).await),
         ).gives(&[Gives::Credential, accepted::<BegunTask>()]).refuses(&[UPSTREAM])]),
     at("static-roles", "Existing accounts whose credential is renewed.").on(&[list(
@@ -742,6 +746,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
     let is_async = ask.take_async()?;
     let mut fields = ask.take_fields();
     let ttl = fields.length("ttl")?.flatten();
+    let waits = fields.truth("wait")?.unwrap_or(false);
     if is_async {
         let work = Work::Issue {
             mount: mount.to_string(),
@@ -754,6 +759,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             endless: ttl == Some(Length::Never),
             key: ask.key.as_ref().map(ToString::to_string),
             token_end: ask.identity.fixed_end(),
+            waits,
         };
         return tasks::begin(engine, &ask, work).await;
     }
@@ -765,6 +771,7 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
         token_end: ask.identity.fixed_end(),
         key: ask.key,
         patience: None,
+        waits,
     };
     let issued = engine.leases.issue(mount, &role, request).await?;
     let mut warnings = issued.warnings;
@@ -786,6 +793,9 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
             json!(lease.expire_time.map(Timestamp::rfc3339)),
         ),
     ]);
+    if let Some(effective) = issued.effective_after {
+        metadata.insert("effective_after".into(), json!(effective.rfc3339()));
+    }
     if let Value::Object(facts) = &lease.metadata {
         for (name, fact) in facts {
             metadata.entry(name.clone()).or_insert_with(|| fact.clone());

@@ -53,6 +53,10 @@ const TUNE: &[Field] = &[
     ),
     field::number("max_leases", "Leases at a time; 0: any number."),
     field::number("max_concurrency", "Calls of the provider at a time."),
+    field::texts(
+        "identity_audiences",
+        "Whom calls may show which mount they are, by a token that the server signs.",
+    ),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
     field::truth(
@@ -211,6 +215,8 @@ struct MountConfig {
     max_leases: u64,
     /// Calls of the provider at a time.
     max_concurrency: u32,
+    /// Whom it may show who it is, where upstream trusts the server.
+    identity_audiences: Vec<String>,
     /// Seconds that a call may take.
     timeout: u64,
     /// Seconds that a call of a task may take.
@@ -504,6 +510,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         max_leases: fields.number("max_leases")?,
         // What does not fit is above every limit, and refused as such.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
+        identity_audiences: fields.list("identity_audiences")?,
         timeout: fields.duration("timeout")?,
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
@@ -545,6 +552,7 @@ impl MountConfig {
             extra_roots: tune.extra_roots.clone(),
             max_leases: tune.max_leases,
             max_concurrency: tune.max_concurrency,
+            identity_audiences: tune.identity_audiences.clone(),
             timeout: tune.timeout.as_secs(),
             task_timeout: tune.task_timeout.as_secs(),
             within: Within::of(&tune.vault),

@@ -12,7 +12,15 @@ use percent_encoding::percent_decode_str;
 /// Longest path that is looked at, in bytes.
 const LONGEST: usize = 2_048;
 
-/// Segments below `/v1/`, decoded; none where the path is not below it.
+/// Where the documents are that verifiers look for below the root.
+const WELL_KNOWN: [&str; 3] = ["identity", "oidc", ".well-known"];
+
+/// Those documents.
+const DOCUMENTS: [&str; 2] = ["openid-configuration", "jwks.json"];
+
+/// Segments below `/v1/`, decoded; none where the path is not below it. The documents that
+/// verifiers look for below `/.well-known/` (RFC 8615) are the ones below
+/// `/v1/identity/oidc/.well-known/`.
 ///
 /// # Errors
 /// A sentence, where the path could be read in two ways.
@@ -46,7 +54,17 @@ pub fn segments(raw: &str) -> Result<Option<Vec<String>>, &'static str> {
         segments.push(segment.into_owned());
     }
     let mut segments = segments.into_iter();
-    Ok((segments.next().as_deref() == Some("v1")).then(|| segments.collect()))
+    Ok(match segments.next().as_deref() {
+        Some("v1") => Some(segments.collect()),
+        Some(".well-known") => match (segments.next(), segments.next()) {
+            (Some(document), None) if DOCUMENTS.contains(&document.as_str()) => {
+                let before = WELL_KNOWN.map(str::to_owned);
+                Some(before.into_iter().chain([document]).collect())
+            }
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 fn well_escaped(part: &str) -> bool {
@@ -71,10 +89,23 @@ mod tests {
             ("/v1/db/creds/read%20only", "db creds read only"),
             ("/v1/..a/b..", "..a b.."),
             ("/v1", ""),
+            (
+                "/.well-known/jwks.json",
+                "identity oidc .well-known jwks.json",
+            ),
         ] {
             assert_eq!(segments(raw).unwrap().unwrap().join(" "), expected, "{raw}");
         }
-        for raw in ["/", "", "/ui/", "/v2/sys/health", "/v10"] {
+        for raw in [
+            "/",
+            "",
+            "/ui/",
+            "/v2/sys/health",
+            "/v10",
+            "/.well-known/",
+            "/.well-known/security.txt",
+            "/.well-known/jwks.json/x",
+        ] {
             assert_eq!(segments(raw), Ok(None), "{raw}");
         }
     }

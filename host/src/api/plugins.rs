@@ -196,10 +196,24 @@ struct Descriptor {
     name_limit: u32,
     /// Whether something stays upstream that must be revoked.
     leaves_state: bool,
+    /// What revoking does upstream: deletes, expires-only or none.
+    revocation: String,
+    /// What upstream must allow the root credential to do, by purpose.
+    privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     propagation_s: u32,
     /// Which optional interfaces it has.
     abilities: Abilities,
+}
+
+/// What the root credential must be allowed for one purpose.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Privilege {
+    /// The purpose: issue, revoke, rotate, inventory or validate.
+    purpose: String,
+    /// As upstream names them.
+    names: Vec<String>,
 }
 
 /// The optional interfaces of a provider.

@@ -321,6 +321,7 @@ fn response_of(
         // What is in it was written down when it was wrapped.
         Body::Unwrapped(_) => json!({ "unwrapped": true }),
         Body::Bare(value) => hashed(value).unwrap_or_default(),
+        Body::Public { .. } => json!({ "public": true }),
         Body::Lines(_) => json!({ "watched": true }),
         Body::Document { bytes, .. } => json!({ "bytes": bytes.len() }),
         Body::File { length, .. } => json!({ "bytes": length }),

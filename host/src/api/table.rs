@@ -10,8 +10,8 @@ use super::{
         Endpoint,
         routes::{Routes, Shelf},
     },
-    hold, leases, logins, metrics, mounted, mounts, openapi, operations, plugins, policies,
-    storage, system, tasks, tokens, wrapping,
+    hold, identity, leases, logins, metrics, mounted, mounts, openapi, operations, plugins,
+    policies, storage, system, tasks, tokens, wrapping,
 };
 
 /// Those of the host itself, below `/v1/`.
@@ -31,6 +31,7 @@ const HOST: &[&[Endpoint]] = &[
     capabilities::ENDPOINTS,
     wrapping::ENDPOINTS,
     tokens::ENDPOINTS,
+    identity::ENDPOINTS,
 ];
 
 /// All endpoints.
@@ -121,7 +122,14 @@ mod tests {
                 .filter(|endpoint| is(endpoint));
             named.map(|endpoint| endpoint.pattern).collect::<Vec<_>>()
         };
-        let open = ["sys/health", "sys/seal-status", "sys/init", "sys/leader"];
+        let open = [
+            "sys/health",
+            "sys/seal-status",
+            "sys/init",
+            "sys/leader",
+            "identity/oidc/.well-known/openid-configuration",
+            "identity/oidc/.well-known/jwks.json",
+        ];
         assert_eq!(named(Endpoint::is_open), open);
         let quiet = ["sys/health", "sys/seal-status", "sys/leader"];
         assert_eq!(named(|endpoint| !endpoint.audited), quiet);

@@ -31,6 +31,10 @@ pub struct Creds {
     /// How long the lease is to live (1h30m, 90s); at most what the role allows
     #[arg(long, value_name = "DURATION")]
     ttl: Option<String>,
+    /// Have the answer wait until the upstream system honours the credential, for at most
+    /// as long as a call of the mount may take
+    #[arg(long)]
+    wait: bool,
     /// Write a field of the credential, or lease_id, into a file that only you can
     /// read, instead of printing it; repeat for more
     #[arg(long, value_name = "FIELD=FILE")]
@@ -65,6 +69,7 @@ impl Session<'_, '_> {
             role,
             body,
             ttl,
+            wait,
             save,
         } = creds;
         let mut request = body.read(self.console)?;
@@ -72,6 +77,9 @@ impl Session<'_, '_> {
             && request.insert("ttl".to_owned(), ttl.into()).is_some()
         {
             bail!("ttl is given twice");
+        }
+        if wait {
+            request.insert("wait".to_owned(), true.into());
         }
         let mut files = Vec::with_capacity(save.len());
         for Save { field, file } in save {

@@ -61,6 +61,10 @@ pub struct Tuning {
     /// the list replaces the former one
     #[arg(long = "allow-host", value_name = "GRANT")]
     allowed_hosts: Vec<String>,
+    /// Whom the provider may show which mount it is, by a token that the server signs, such
+    /// as sts.amazonaws.com. Repeat for more; the list replaces the former one
+    #[arg(long = "identity-audience", value_name = "AUDIENCE")]
+    identity_audiences: Vec<String>,
     /// PEM file of the authorities that may vouch for upstream servers, beside the
     /// public ones
     #[arg(long, value_name = "FILE")]
@@ -159,7 +163,9 @@ impl Tuning {
             None => None,
         };
         let allowed_hosts = (!self.allowed_hosts.is_empty()).then_some(self.allowed_hosts);
+        let audiences = (!self.identity_audiences.is_empty()).then_some(self.identity_audiences);
         let given = [
+            ("identity_audiences", audiences.map(Value::from)),
             ("description", self.description.map(Value::from)),
             ("plugin_version", self.plugin_version.map(Value::from)),
             ("allowed_hosts", allowed_hosts.map(Value::from)),

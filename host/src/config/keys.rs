@@ -52,9 +52,10 @@ pub(super) const OTHER_VARIABLES: [&str; 4] = [
 
 /// Every key. `plugin` is an array of tables.
 #[rustfmt::skip]
-pub(super) const KEYS: [Key; 34] = [
+pub(super) const KEYS: [Key; 36] = [
     key("", "listen", Kind::Text, "127.0.0.1:8200", "Address to serve on; port 0 picks a free one. Beyond this machine it needs `[tls]`, or `allow_plain_http`."),
     key("", "allow_plain_http", Kind::Value, "false", "Whether plain HTTP may leave this machine."),
+    key("", "issuer", Kind::Text, "", "The server's name as an issuer of tokens that say which mount somebody is: the `https://` URL under which upstream systems reach it. With it, a provider needs no stored secret where upstream trusts the server."),
     key("", "data_dir", Kind::Text, "/var/lib/lessor", "Directory of the database, the code cache and, unless `seal.file` says otherwise, the key file."),
     key("", "plugin_dir", Kind::Text, "/etc/lessor/plugins", "Directory of the providers' `.wasm` files."),
     key("", "plugin", Kind::Value, "[]", "Declared pins, `[[plugin]]`: `name`, `version` (the provider's own where left out), `file` within `plugin_dir`, and the `sha256` of its bytes."),
@@ -79,6 +80,7 @@ pub(super) const KEYS: [Key; 34] = [
     key("sandbox", "response", Kind::Value, "4194304", "Bytes of the body of one HTTP response to a provider."),
     key("sandbox", "held", Kind::Value, "16777216", "Bytes that the host holds for one call: bodies that are not sent yet, headers, log lines, buffers of connections."),
     key("sandbox", "held_by_all", Kind::Value, "268435456", "The same of all calls together."),
+    key("sandbox", "memo", Kind::Value, "8388608", "Bytes of the values that providers have kept between their calls."),
     key("sandbox", "calls", Kind::Value, "256", "Slots for calls that run at once; one mount takes at most half of them. Further calls wait."),
     key("sandbox", "plugin_calls", Kind::Value, "128", "Those that the calls of one provider take."),
     key("sandbox", "describe", Kind::Value, "10", "Seconds that a provider may take to describe itself."),

@@ -18,6 +18,7 @@ use super::{
 pub(super) struct Written {
     pub(super) listen: Option<String>,
     pub(super) allow_plain_http: bool,
+    pub(super) issuer: Option<String>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) plugin_dir: Option<PathBuf>,
     pub(super) seal: Seal,
@@ -275,6 +276,15 @@ pub enum ConfigError {
         /// Why.
         #[source]
         source: InvalidId,
+    },
+    /// No name of an issuer.
+    #[error(
+        "configuration: issuer {issuer:?} is not a URL such as https://lessor.example.com, without a query, a \
+         fragment or a slash at its end (http:// is for loopback addresses alone)"
+    )]
+    Issuer {
+        /// What was written.
+        issuer: String,
     },
     /// Plain HTTP would leave the machine.
     #[error(

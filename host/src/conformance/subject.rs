@@ -10,7 +10,7 @@ use lessor_model::{
     principal,
     provider::{
         Call, Credential, Descriptor, Failure, FailureClass, Provider, Revocation, Rotated,
-        Rotation, Scope, Validation,
+        Rotation, Scope, Trigger, Validation,
     },
     random,
     secret::Secret,
@@ -72,6 +72,7 @@ impl Subject {
             known_as: NAME.to_owned(),
             config_version: 1,
             grants: Arc::new(trial.grants),
+            identity: None,
             extra_roots: trial.extra_roots.into(),
             derivation_key: Arc::new(Secret::new(random::bytes()?)),
         };
@@ -234,6 +235,7 @@ impl Subject {
             known_as: scope.known_as.clone(),
             config_version: scope.config_version.saturating_add(1),
             grants: Arc::clone(&scope.grants),
+            identity: None,
             extra_roots: Arc::clone(&scope.extra_roots),
             derivation_key: Arc::clone(&scope.derivation_key),
         });
@@ -268,6 +270,7 @@ impl Subject {
         Call {
             operation: operation.id,
             attempt,
+            trigger: Trigger::Request,
             role_name: Some(self.role_name.clone()),
             principal_name: operation.principal_name.clone(),
             requester: None,

@@ -12,7 +12,7 @@ use lessor_model::{
     id::{LeaseId, MountPath, OperationId, RoleName},
     lifetime::least,
     principal,
-    provider::{Credential, Failure},
+    provider::{Credential, Failure, Trigger},
     refusal::Refusal,
     role::Bounds,
     secret::Secret,
@@ -64,14 +64,48 @@ impl Leases {
         role_name: &RoleName,
         request: IssueRequest,
     ) -> Result<Issued, Refusal> {
+        let begun = self.clock.now();
         for _ in 0..ROLE_CHANGES {
             if let Some(issued) = self.by_current_role(path, role_name, &request).await? {
-                return Ok(issued);
+                return Ok(self.in_effect(path, issued, &request, begun).await);
             }
         }
         Err(Refusal::Conflict(format!(
             "role {role_name} of {path} was changed again and again while the credential was being made; ask once more"
         )))
+    }
+
+    /// Waits until upstream honours a credential, where its caller asked for that and the
+    /// limit of the call allows; says so where it does not yet. The credential is recorded
+    /// by then: whoever goes away meanwhile leaves a lease that is ended like any other.
+    async fn in_effect(
+        &self,
+        path: &MountPath,
+        mut issued: Issued,
+        request: &IssueRequest,
+        begun: Timestamp,
+    ) -> Issued {
+        let Some(effective) = issued.effective_after else {
+            return issued;
+        };
+        let mut cut = "";
+        if request.waits {
+            let patience = request.patience.or_else(|| {
+                let mount = self.mounts.open(path).ok();
+                mount.map(|mount| mount.spec.tune.timeout)
+            });
+            let limit = begun.plus(patience.unwrap_or_default());
+            self.clock.sleep_until(effective.min(limit)).await;
+            if effective <= limit {
+                issued.effective_after = None;
+                return issued;
+            }
+            cut = ", which is longer than the call may take (`timeout` of the mount)";
+        }
+        issued.warnings.push(format!(
+            "upstream honours this credential only from {effective} on{cut}"
+        ));
+        issued
     }
 
     /// Makes a credential by the role as it is now; none where it was another before
@@ -227,6 +261,10 @@ impl Leases {
                     &lease.principal,
                     making.role_name,
                 );
+                call.trigger = match making.first_attempt {
+                    1 => Trigger::Request,
+                    _ => Trigger::Recovery,
+                };
                 call.requester = Some(lease.requester.clone());
                 call.timeout = making.patience;
                 let (provider, document) = (&making.plugin.provider, &making.document);
@@ -353,6 +391,7 @@ impl Leases {
 struct MadeLease {
     view: LeaseView,
     data: Secret<String>,
+    effective_after: Option<Timestamp>,
 }
 
 impl MadeLease {
@@ -390,8 +429,12 @@ impl MadeLease {
             expires_at,
             upstream_expires_at: upstream_end,
         };
-        let data = credential.data;
-        (Self { view, data }, activation)
+        let made = Self {
+            view,
+            data: credential.data,
+            effective_after: credential.effective_in.map(|wait| now.plus(wait)),
+        };
+        (made, activation)
     }
 
     /// What its caller gets, once it is recorded.
@@ -401,6 +444,7 @@ impl MadeLease {
         Issued {
             lease: self.view,
             data: self.data,
+            effective_after: self.effective_after,
             warnings: Vec::new(),
         }
     }

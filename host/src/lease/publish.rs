@@ -10,7 +10,7 @@ use std::{
 use lessor_model::{
     clock::Timestamp,
     id::{ConnectionId, ConnectionName, MountPath, OperationId},
-    provider::Document,
+    provider::{Document, Trigger},
     refusal::Refusal,
 };
 
@@ -85,7 +85,8 @@ impl Leases {
         let (at, provider, so_far) = (&connection, &plugin.provider, &revoked);
         let asked = root.ask(1, |root, attempt| {
             Box::pin(async move {
-                let call = at.call(operation, attempt, "publish", &root.root);
+                let mut call = at.call(operation, attempt, "publish", &root.root);
+                call.trigger = Trigger::Request;
                 Ok(provider.publish(&call, &root.config, name, so_far).await)
             })
         });

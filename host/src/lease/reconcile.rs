@@ -34,7 +34,7 @@ use lessor_model::{
     clock::Timestamp,
     event::Event,
     id::{ConnectionId, ConnectionName, LeaseId, MountPath, OperationId},
-    provider::{Failure, FailureClass, Page, Requester, Revocation},
+    provider::{Failure, FailureClass, Page, Requester, Revocation, Trigger},
     refusal::Refusal,
 };
 use lessor_store::{Holding, LeaseState};
@@ -255,7 +255,8 @@ impl Leases {
                 let after = cursor.clone();
                 Box::pin(async move {
                     let _slot = connection.slot().await?;
-                    let call = connection.call(operation, attempt, PRINCIPAL, &root.root);
+                    let mut call = connection.call(operation, attempt, PRINCIPAL, &root.root);
+                    call.trigger = Trigger::Operator;
                     let provider = &plugin.provider;
                     Ok(provider
                         .list_credentials(&call, &root.config, after.as_deref())
@@ -347,6 +348,7 @@ impl Leases {
             .with_root(connection, plugin, 1, |root, attempt| {
                 Box::pin(async move {
                     let mut call = connection.call(operation, attempt, id, &root.root);
+                    call.trigger = Trigger::Operator;
                     call.requester = Some(requester.clone());
                     let provider = &plugin.provider;
                     Ok(provider.revoke(&call, &root.config, None, what).await)

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lessor_model::{
-    clock::Timestamp, event::Event, id::LeaseId, lifetime::Length, refusal::Refusal, role::Bounds,
+    clock::Timestamp, event::Event, id::LeaseId, lifetime::Length, provider::Trigger,
+    refusal::Refusal, role::Bounds,
 };
 use lessor_store::{LeaseRow, LeaseState};
 
@@ -74,7 +75,7 @@ impl Leases {
             let (plugin, of, document, row) = (&plugin, &connection, &document, &row);
             let renewed = self.rotations.with_root(of, plugin, 1, |root, attempt| {
                 Box::pin(async move {
-                    let call = self.call(
+                    let mut call = self.call(
                         of,
                         &root.root,
                         row.operation,
@@ -82,6 +83,7 @@ impl Leases {
                         &row.principal,
                         &id.role,
                     );
+                    call.trigger = Trigger::Request;
                     let provider = &plugin.provider;
                     Ok(provider
                         .renew(&call, &root.config, document, credential, expires_at)

@@ -190,6 +190,7 @@ impl Leases {
         Ok(Issued {
             lease: view(mount, row, abilities.renewal),
             data: credential.data,
+            effective_after: credential.effective_in.map(|wait| now.plus(wait)),
             warnings: Vec::new(),
         })
     }

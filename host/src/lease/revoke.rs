@@ -6,7 +6,7 @@ use lessor_model::{
     clock::Timestamp,
     event::Event,
     id::LeaseId,
-    provider::{Failure, FailureClass, Revocation},
+    provider::{Failure, FailureClass, Revocation, RevocationShape, Trigger},
     refusal::Refusal,
     secret::Secret,
 };
@@ -57,7 +57,9 @@ impl Leases {
                 }
             });
         };
-        let outcome = self.end_upstream(&connection, &row).await;
+        let outcome = self
+            .end_upstream(&connection, &row, Some(Trigger::Request))
+            .await;
         Ok(match self.record_end(&connection, row, outcome).await {
             Ok(()) => RevokeOutcome::Revoked,
             Err(reason) => RevokeOutcome::Queued(reason),
@@ -205,7 +207,8 @@ impl Leases {
 
     /// Has a claimed credential ended by the provider that made it, as long as that is
     /// pinned, and else by the one of its mount. Answers what a revocation list needs,
-    /// for [`Self::record_end`].
+    /// for [`Self::record_end`]. Why it ends is read from its row where that is not
+    /// given.
     ///
     /// # Errors
     /// Why it is not ended.
@@ -213,15 +216,20 @@ impl Leases {
         &self,
         connection: &Arc<Connection>,
         row: &LeaseRow,
+        trigger: Option<Trigger>,
     ) -> Result<Option<EarlyRevocation>, Refusal> {
         let maker = self.mounts.maker(connection, row.plugin_sha256).await?;
-        match self.end_by(&maker, connection, row).await {
+        let trigger = match trigger {
+            Some(trigger) => trigger,
+            None => self.why(connection, row).await?,
+        };
+        match self.end_by(&maker, connection, row, trigger).await {
             // The config is for the version that the mount runs: another may not be
             // able to do anything with it.
             Err(Refusal::Provider(failure)) if !failure.class.is_transient() => {
                 match self.mounts.plugin(connection).await {
                     Ok(running) if running.provider.digest() != maker.provider.digest() => {
-                        self.end_by(&running, connection, row).await
+                        self.end_by(&running, connection, row, trigger).await
                     }
                     _ => Err(failure.into()),
                 }
@@ -235,13 +243,14 @@ impl Leases {
         plugin: &Arc<Plugin>,
         connection: &Arc<Connection>,
         row: &LeaseRow,
+        trigger: Trigger,
     ) -> Result<Option<EarlyRevocation>, Refusal> {
         let descriptor = plugin.provider.descriptor();
         let now = self.clock.now();
         let outlives = row.upstream_expires_at.is_none_or(|end| end > now);
         let early = (!descriptor.abilities.publication.is_empty() && outlives)
             .then_some(EarlyRevocation { revoked_at: now });
-        if !descriptor.leaves_state {
+        if descriptor.revocation != RevocationShape::Deletes {
             return Ok(early);
         }
 
@@ -255,7 +264,7 @@ impl Leases {
             .rotations
             .with_root(connection, plugin, row.attempts, |root, attempt| {
                 Box::pin(async move {
-                    let call = self.call(
+                    let mut call = self.call(
                         connection,
                         &root.root,
                         row.operation,
@@ -263,6 +272,7 @@ impl Leases {
                         &row.principal,
                         &row.role_name,
                     );
+                    call.trigger = trigger;
                     let provider = &plugin.provider;
                     Ok(provider.revoke(&call, &root.config, document, what).await)
                 })
@@ -276,6 +286,28 @@ impl Leases {
 }
 
 impl Leases {
+    /// Why the scheduler ends a lease. One whose order by its caller could not be carried
+    /// out at once counts as the operator's, because orders do not say whose they are.
+    async fn why(&self, connection: &Connection, row: &LeaseRow) -> Result<Trigger, Refusal> {
+        if row.credential_id.is_none() {
+            return Ok(Trigger::Recovery);
+        }
+        if ends_by_time(row) {
+            return Ok(Trigger::Expiry);
+        }
+        let belongs_to_nothing = !connection.live
+            || row.bound_to.is_some()
+            || self
+                .storage
+                .current_role(connection.mount.id, row.role_name.clone())
+                .await?
+                .is_none();
+        Ok(match belongs_to_nothing {
+            true => Trigger::Cascade,
+            false => Trigger::Operator,
+        })
+    }
+
     /// The role of a lease for the provider that ends it. None where it is no role for
     /// that one, or cannot be read: a provider ends a credential without, too, and one
     /// that stays because of its role stays for ever.
@@ -301,14 +333,17 @@ impl Leases {
 /// How the end of a lease is told of, by what ended it.
 fn ended(lease: LeaseId, row: &LeaseRow) -> Event {
     let attempts = row.attempts;
-    // Whatever is ordered before its time was over has waited since before that.
-    let by_time = row
-        .expires_at
-        .is_some_and(|end| row.ending_since.is_some_and(|since| since >= end));
-    match by_time {
+    match ends_by_time(row) {
         true => Event::LeaseExpired { lease, attempts },
         false => Event::LeaseRevoked { lease, attempts },
     }
+}
+
+/// Whether a lease ends because its time is over. Whatever is ordered before that has
+/// waited since before it.
+fn ends_by_time(row: &LeaseRow) -> bool {
+    row.expires_at
+        .is_some_and(|end| row.ending_since.is_some_and(|since| since >= end))
 }
 
 /// Whether a failure speaks of upstream as a whole rather than of one credential.

@@ -6,6 +6,7 @@ use lessor_model::{
     id::{ConnectionName, Digest, LeaseId, MountPath, OperationId, RoleName},
     lifetime::Length,
     mount::TunePatch,
+    provider::Trigger,
     refusal::Refusal,
 };
 use lessor_store::{Activation, LeaseState, NewLease, PinSource};
@@ -595,6 +596,7 @@ fn keyed(key: &str, ttl: u64) -> IssueRequest {
         key: Some(key.parse().unwrap()),
         patience: None,
         token_end: None,
+        waits: false,
     }
 }
 
@@ -890,4 +892,138 @@ async fn a_provider_that_ends_nothing_or_lists_for_ever_is_not_believed() {
             .to_string()
             .contains("endless_inventory")
     );
+}
+
+/// IBM-22: what an upstream system is told is why it is called.
+#[tokio::test]
+async fn a_provider_is_told_why_it_is_called() {
+    let house = House::new();
+    let engine = house.open(true).await;
+    let heard = || std::mem::take(&mut house.upstream.lock().unwrap().occasions);
+    let (config, request) = (Trigger::Configuration, Trigger::Request);
+    assert_eq!(heard(), [("validate", config), ("validate", config)]);
+
+    let lease = engine.issue().await.unwrap().lease.id;
+    engine.leases.renew(&lease, None).await.unwrap();
+    engine.leases.revoke(&lease).await.unwrap();
+    let told = [("create", request), ("renew", request), ("revoke", request)];
+    assert_eq!(heard(), told);
+
+    engine.issue().await.unwrap();
+    house.clock.advance(Duration::from_secs(3700));
+    engine.drain(&house.clock).await;
+    assert_eq!(heard(), [("create", request), ("revoke", Trigger::Expiry)]);
+
+    engine.issue().await.unwrap();
+    engine.leases.revoke_prefix("db/").await.unwrap();
+    engine.drain(&house.clock).await;
+    let told = [("create", request), ("revoke", Trigger::Operator)];
+    assert_eq!(heard(), told);
+
+    house.script(&[Step::FailAfter]);
+    engine.issue().await.unwrap_err();
+    engine.drain(&house.clock).await;
+    let told = [("create", request), ("revoke", Trigger::Recovery)];
+    assert_eq!(heard(), told);
+
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
+    let by = Some(requester());
+    house.script(&[Step::FailBefore]);
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, by)
+        .await
+        .unwrap_err();
+    let found = engine
+        .leases
+        .reconcile(&db(), &ConnectionName::DEFAULT, &[], requester())
+        .await;
+    found.unwrap();
+    let rotated: Vec<_> = heard()
+        .into_iter()
+        .filter(|(what, _)| ["rotate", "list"].contains(what))
+        .take(3)
+        .collect();
+    let told = [
+        ("rotate", Trigger::Schedule),
+        ("rotate", Trigger::Operator),
+        ("list", Trigger::Operator),
+    ];
+    assert_eq!(rotated, told);
+
+    engine.issue().await.unwrap();
+    engine.mounts.remove(&db()).await.unwrap();
+    engine.drain(&house.clock).await;
+    let ended = heard().into_iter().rfind(|(what, _)| *what == "revoke");
+    assert_eq!(ended, Some(("revoke", Trigger::Cascade)));
+}
+
+/// BT-17, BT-18: a credential that upstream honours later says so, or is waited for.
+#[tokio::test]
+async fn a_credential_that_takes_effect_later_says_when_or_is_waited_for() {
+    let house = House::new();
+    let engine = Arc::new(house.open(false).await);
+    let minute = Duration::from_secs(60);
+    house.upstream.lock().unwrap().effective_in = Some(minute / 2);
+    let issued = engine.issue().await.unwrap();
+    let effective = issued.effective_after.unwrap();
+    assert!(effective > house.clock.now());
+    assert!(issued.warnings[0].contains(&effective.rfc3339()));
+
+    let ask = |waited: Duration| {
+        house.upstream.lock().unwrap().effective_in = Some(waited);
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            let asked = IssueRequest {
+                waits: true,
+                ..request()
+            };
+            engine.leases.issue(&db(), &reader(), asked).await
+        })
+    };
+    let active = async |number: usize| {
+        while engine.leases.count().await.unwrap()
+            != [("db".into(), "active".into(), number as u64)]
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let asked = ask(minute / 2);
+    active(2).await;
+    assert!(!asked.is_finished());
+    house.clock.advance(minute / 2);
+    let issued = asked.await.unwrap().unwrap();
+    assert!(issued.effective_after.is_none() && issued.warnings.is_empty());
+
+    // No longer than the call may take.
+    let asked = ask(minute * 2);
+    active(3).await;
+    house.clock.advance(minute);
+    let issued = asked.await.unwrap().unwrap();
+    assert!(issued.effective_after.unwrap() > house.clock.now());
+    assert!(issued.warnings[0].contains("`timeout` of the mount"));
+
+    // Whoever goes away leaves a lease that ends like any other.
+    let asked = ask(minute);
+    active(4).await;
+    asked.abort();
+    assert!(asked.await.unwrap_err().is_cancelled());
+    engine.start_scheduler().await;
+    engine.leases.revoke_prefix("db/").await.unwrap();
+    engine.drain(&house.clock).await;
+    assert_eq!(house.principals(), 0);
+}
+
+#[tokio::test]
+async fn a_role_that_outlives_what_can_end_its_credentials_is_warned_of() {
+    let house = House::new();
+    house.upstream.lock().unwrap().keeps_nothing = true;
+    let engine = house.open(false).await;
+    let warned = write(&engine, json!({"max_ttl": "48h"})).await;
+    assert!(warned[0].contains("for up to 172800 s"), "{warned:?}");
+    assert!(write(&engine, json!({"max_ttl": "24h"})).await.is_empty());
 }

@@ -11,7 +11,7 @@ use std::{
 use lessor_model::{
     clock::Timestamp,
     id::{ConnectionId, ConnectionName, OperationId},
-    provider::{Call, Scope},
+    provider::{Call, Scope, Trigger},
     refusal::Refusal,
 };
 use tokio::sync::Semaphore;
@@ -199,11 +199,12 @@ impl Connection {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call by this connection.
+    /// A call by this connection, of those that the host makes by itself at regular times.
     pub fn call(&self, operation: OperationId, attempt: u32, principal: &str, root: &Root) -> Call {
         Call {
             operation,
             attempt,
+            trigger: Trigger::Schedule,
             role_name: None,
             principal_name: principal.to_owned(),
             requester: None,

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Plugin, Standing},
     context::Context,
+    identity::{Issuer, Subject},
 };
 
 /// A mount to be made.
@@ -79,6 +80,7 @@ pub struct Mounts {
     keyring: Keyring,
     catalog: Arc<Catalog>,
     pub(super) clock: Clock,
+    issuer: Arc<Issuer>,
     /// `--dev`: what a config names on loopback is granted.
     dev: bool,
     /// Replaced as a whole on every change.
@@ -112,6 +114,7 @@ impl Mounts {
     pub async fn open_all(
         context: Context,
         catalog: Arc<Catalog>,
+        issuer: Arc<Issuer>,
         dev: bool,
     ) -> Result<Self, Refusal> {
         let Context {
@@ -120,6 +123,7 @@ impl Mounts {
             clock,
         } = context;
         let mounts = Self {
+            issuer,
             storage,
             keyring,
             catalog,
@@ -596,10 +600,26 @@ impl Mounts {
             grants,
             extra_roots: Arc::clone(&mount.extra_roots),
             derivation_key: Arc::clone(&mount.derivation_key),
+            identity: Some(self.issuer.identity(Subject {
+                uuid: mount.spec.uuid.clone(),
+                path: mount.path().clone(),
+                connection: connection.name.to_string(),
+                audiences: mount.spec.tune.identity_audiences.clone(),
+            })),
         }))
     }
 
-    /// Drops the streams to upstream that were parked by calls of a connection.
+    /// Looks after the keys by which the host says who its mounts are; the moment to look
+    /// again.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub async fn look_after_identity(&self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+        self.issuer.look_after(now).await
+    }
+
+    /// Drops what calls of a connection have left for later ones: streams to upstream, and
+    /// values.
     pub fn drop_parked(&self, connection: &Connection) {
         self.catalog.drop_parked(connection.id);
     }

@@ -9,7 +9,7 @@ use std::{pin::Pin, sync::Arc};
 
 use lessor_model::{
     id::{OperationId, RoleName},
-    provider::{Failure, FailureClass, Requester},
+    provider::{Failure, FailureClass, Requester, Trigger},
     refusal::Refusal,
     secret::Secret,
 };
@@ -59,6 +59,7 @@ impl Rotations {
         let tried = self.with_root(connection, plugin, 1, |root, attempt| {
             Box::pin(async move {
                 let mut call = connection.call(operation, attempt, "validate-config", &root.root);
+                call.trigger = Trigger::Configuration;
                 call.role_name = Some(name.clone());
                 call.requester = Some(requester.clone());
                 let provider = &plugin.provider;

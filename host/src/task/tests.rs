@@ -24,6 +24,7 @@ fn issue() -> Work {
         endless: false,
         key: None,
         token_end: None,
+        waits: false,
     }
 }
 

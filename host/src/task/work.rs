@@ -50,6 +50,9 @@ pub enum Work {
         /// As `IssueRequest::token_end`.
         #[serde(default)]
         token_end: Option<Timestamp>,
+        /// As `IssueRequest::waits`.
+        #[serde(default)]
+        waits: bool,
     },
     /// Wait until what was marked is ended upstream.
     Drain {
@@ -176,6 +179,7 @@ impl Tasks {
                 endless,
                 key,
                 token_end,
+                waits,
             } => {
                 let mount: MountPath = mount.parse()?;
                 let role: RoleName = role.parse()?;
@@ -195,6 +199,7 @@ impl Tasks {
                     key: Some(key),
                     patience: Some(patience),
                     token_end,
+                    waits,
                 };
                 let issued = self.leases.issue(&mount, &role, request).await?;
                 Ok(Done::Credential(TaskCredential {

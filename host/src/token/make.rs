@@ -14,6 +14,7 @@ use lessor_model::{
 };
 use lessor_store::{LoginOrigin, TokenRow};
 
+use super::entity::inherited_entity;
 use super::{
     DEFAULT, ROOT, RoleRow, Token, TokenRole, Tokens, WRAPPING, batch,
     judge::{Draft, Judged, Maker, Voucher, clean, judge},
@@ -77,6 +78,8 @@ pub struct Login<'a> {
     pub terms: Terms<'a>,
     /// What gave it, for renewals to look at again.
     pub origin: LoginOrigin,
+    /// Whom the token stands for: [`super::entity_of_login`].
+    pub entity: String,
     /// For people.
     pub display_name: String,
     /// What the login established.
@@ -134,6 +137,7 @@ impl Tokens {
                 None => path.to_owned(),
             };
             row.facts.meta = asked.meta;
+            row.facts.entity = inherited_entity(maker.token);
             row.facts.role = role.map(|role| role.name.clone());
             row.facts.role_uuid = role.map(|role| role.uuid.clone());
         });
@@ -167,6 +171,7 @@ impl Tokens {
             row.display_name = login.display_name;
             row.path = login.path;
             row.facts.meta = Some(login.metadata);
+            row.facts.entity = login.entity;
             row.facts.login = Some(login.origin);
         });
         let mut granted = made.await?;

@@ -235,6 +235,7 @@ async fn a_login_gives_what_its_role_says_and_ends_with_its_method() {
             parameters,
         },
         origin: LoginOrigin::default(),
+        entity: "entity".into(),
         display_name: "approle".into(),
         metadata: [("role_name".to_owned(), "app".to_owned())].into(),
         peer: IpAddr::from(peer),
@@ -267,4 +268,29 @@ async fn a_login_gives_what_its_role_says_and_ends_with_its_method() {
     }));
     let refused = house.tokens.log_in(login(root, [10, 0, 0, 1])).await;
     assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_token_stands_for_whom_its_maker_stands_for_unless_that_is_root() {
+    let house = House::new().await;
+    let entity = |token: &Token| entity_of(&token.row.facts.entity, &token.row.accessor);
+    let asked = || NewToken {
+        policies: vec!["app".into()],
+        ..NewToken::default()
+    };
+    let (one, other) = (
+        house.make(&house.root, asked()).await.known,
+        house.make(&house.root, asked()).await.known,
+    );
+    assert_ne!(entity(&one), entity(&other));
+    assert_ne!(entity(&one), entity(&house.root));
+    let child = house.make(&one, asked()).await.known;
+    let grandchild = house.make(&child, asked()).await.known;
+    assert_eq!(entity(&child), entity(&one));
+    assert_eq!(entity(&grandchild), entity(&one));
+
+    let mut person = one;
+    person.row.facts.entity = "person".into();
+    let child = house.make(&person, asked()).await.known;
+    assert_eq!(entity(&child), "person");
 }

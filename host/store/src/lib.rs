@@ -20,6 +20,7 @@ mod giving_up;
 mod holdings;
 mod holds;
 mod idempotency;
+mod identity;
 pub mod kept;
 mod keys;
 mod leases;
@@ -69,6 +70,7 @@ use faults::Faults;
 pub use holdings::Holding;
 pub use holds::{Overdue, OverduePlace};
 pub use idempotency::IdempotencyRow;
+pub use identity::IdentityKeyRow;
 pub use leases::{Activation, Cap, Intent, LeaseRow, LeaseState, Made, NewLease};
 pub use logins::LoginEntryRow;
 pub use mounts::{FormerPath, MountRow, NewMount};
@@ -83,7 +85,7 @@ pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
 /// The migrations in order; the file's `user_version` counts those applied.
-const MIGRATIONS: [&str; 18] = [
+const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0001_ground.sql"),
     include_str!("migrations/0002_schedules.sql"),
     include_str!("migrations/0003_static_roles.sql"),
@@ -102,6 +104,7 @@ const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/0016_former_paths.sql"),
     include_str!("migrations/0017_connections.sql"),
     include_str!("migrations/0018_mounts.sql"),
+    include_str!("migrations/0019_identity.sql"),
 ];
 
 /// Writes that one commit may carry. Measured: beyond about 64 the commit is

@@ -61,6 +61,8 @@ pub struct TokenFacts {
     pub role: Option<String>,
     /// Which one of that name: `RoleRow::uuid`.
     pub role_uuid: Option<String>,
+    /// Whom it stands for, the same over all their tokens; empty: itself alone.
+    pub entity: String,
     /// What gave it; absent: a holder of a token had it made.
     pub login: Option<LoginOrigin>,
 }

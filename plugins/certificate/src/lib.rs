@@ -38,8 +38,8 @@ pub use role::{KeyType, Role};
 pub use span::Span;
 
 use lessor_sdk::prelude::{
-    About, Context, Document, Issued, Provider, Publication, Result, Revocation, RevokedCredential,
-    Rotated, Rotation, UnixTime, Validation, export_provider,
+    About, Context, Document, Issued, Provider, Publication, Result, Revocation, RevocationShape,
+    RevokedCredential, Rotated, Rotation, UnixTime, Validation, export_provider,
 };
 
 /// The provider.
@@ -57,7 +57,7 @@ impl Provider for Certificate {
             env!("CARGO_PKG_VERSION"),
             "X.509 certificates of a certificate authority",
         )
-        .leaves_state(false)
+        .revocation(RevocationShape::ExpiresOnly)
     }
 
     fn validate_config(ctx: &Context, config: &Config, role: Option<&Role>) -> Result<Validation> {

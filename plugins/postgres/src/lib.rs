@@ -64,6 +64,27 @@ impl Provider for Postgres {
         )
         .endpoint("tcp://{host}:{port}")
         .name_limit(63)
+        .needs(
+            Purpose::Issue,
+            [
+                "CREATEROLE",
+                "ADMIN OPTION for the roles of member_of",
+                "GRANT OPTION for the privileges of grants",
+            ],
+        )
+        .needs(
+            Purpose::Revoke,
+            [
+                "CREATEROLE",
+                "INHERIT",
+                "CREATE on the schemas where a lease left objects of its own",
+            ],
+        )
+        .needs(Purpose::Renew, ["CREATEROLE"])
+        .needs(
+            Purpose::Rotate,
+            ["ADMIN OPTION for the existing roles of static roles"],
+        )
     }
 
     fn validate_config(ctx: &Context, config: &Config, role: Option<&Role>) -> Result<Validation> {

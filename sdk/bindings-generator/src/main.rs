@@ -93,7 +93,7 @@ impl Module {
                 let exported = package.interface_id(interface);
                 options.with = vec![(
                     types,
-                    WithOption::Path("super::base::lessor::provider::types".to_owned()),
+                    WithOption::Path("super::base::lessor::plugin::types".to_owned()),
                 )];
                 let name = self.name;
                 let text = format!(
@@ -116,7 +116,7 @@ impl Module {
 }
 
 const HEADER: &str = "\
-// Made by `cargo xtask bindings` from wit/, by sdk/bindings-generator: change
+// Made by `cargo xtask bindings` from wit/v1, by sdk/bindings-generator: change
 // those, not this. Exempt from rustfmt and from this workspace's lints, which
 // are for what people write.
 ";

@@ -29,6 +29,7 @@ pub(crate) struct IssuedJson {
     pub(crate) data: String,
     pub(crate) metadata: String,
     pub(crate) expires_in: Option<Duration>,
+    pub(crate) effective_in: Option<Duration>,
 }
 
 /// The answer of `rotate`, in the contract's words.
@@ -73,12 +74,14 @@ pub(crate) fn create<P: Provider>(
         credential,
         metadata,
         expires_in,
+        effective_in,
     } = P::create(ctx, &config, &role, &request, expires_at)?;
     Ok(IssuedJson {
         id,
         data: written("credential", &credential)?,
         metadata: written("metadata", &metadata)?,
         expires_in,
+        effective_in,
     })
 }
 

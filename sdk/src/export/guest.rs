@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use super::edge;
 use super::{base, inventory, publication, renewal};
-use crate::context::{Context, Requester};
+use crate::about::RevocationShape;
+use crate::context::Context;
 use crate::failure::{Failure, FailureClass};
 use crate::options::{Inventory, Publication, Renewal, RevokedCredential};
 use crate::provider::{Provider, Revocation, Rotation};
 use crate::time::UnixTime;
 
-use base::lessor::provider::types;
+use base::lessor::plugin::types;
 
 /// Stands for a provider in the generated exports.
 pub struct Exported<P>(PhantomData<P>);
 
-impl<P: Provider> base::exports::lessor::provider::provider::Guest for Exported<P> {
+impl<P: Provider> base::exports::lessor::plugin::provider::Guest for Exported<P> {
     fn describe() -> types::Descriptor {
         let description = edge::describe::<P>();
         let about = description.about;
@@ -31,7 +32,19 @@ impl<P: Provider> base::exports::lessor::provider::provider::Guest for Exported<
             credential_schema: description.credential_schema,
             endpoints: about.endpoints,
             name_limit: about.name_limit,
-            leaves_state: about.leaves_state,
+            revocation: match about.revocation {
+                RevocationShape::Deletes => types::RevocationShape::Deletes,
+                RevocationShape::ExpiresOnly => types::RevocationShape::ExpiresOnly,
+                RevocationShape::None => types::RevocationShape::None,
+            },
+            privileges: about
+                .privileges
+                .into_iter()
+                .map(|(purpose, names)| types::Privilege {
+                    purpose: purpose.as_str().to_owned(),
+                    names,
+                })
+                .collect(),
             propagation_s: u32::try_from(about.propagation.as_secs()).unwrap_or(u32::MAX),
         }
     }
@@ -62,6 +75,9 @@ impl<P: Provider> base::exports::lessor::provider::provider::Guest for Exported<
             data: issued.data,
             metadata: issued.metadata,
             expires_in_s: issued.expires_in.map(|time| time.as_secs()),
+            effective_in_s: issued
+                .effective_in
+                .map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
         })
     }
 
@@ -102,7 +118,7 @@ impl<P: Provider> base::exports::lessor::provider::provider::Guest for Exported<
     }
 }
 
-impl<P: Renewal> renewal::exports::lessor::provider::renewal::Guest for Exported<P> {
+impl<P: Renewal> renewal::exports::lessor::plugin::renewal::Guest for Exported<P> {
     fn renew(
         ctx: types::Context,
         config: String,
@@ -121,21 +137,21 @@ impl<P: Renewal> renewal::exports::lessor::provider::renewal::Guest for Exported
     }
 }
 
-impl<P: Inventory> inventory::exports::lessor::provider::inventory::Guest for Exported<P> {
+impl<P: Inventory> inventory::exports::lessor::plugin::inventory::Guest for Exported<P> {
     fn list_credentials(
         ctx: types::Context,
         config: String,
         cursor: Option<String>,
-    ) -> Result<inventory::exports::lessor::provider::inventory::Page, types::Failure> {
+    ) -> Result<inventory::exports::lessor::plugin::inventory::Page, types::Failure> {
         let page = edge::list::<P>(&ctx.into(), &config, cursor.as_deref())?;
-        Ok(inventory::exports::lessor::provider::inventory::Page {
+        Ok(inventory::exports::lessor::plugin::inventory::Page {
             ids: page.ids,
             next: page.next,
         })
     }
 }
 
-impl<P: Publication> publication::exports::lessor::provider::publication::Guest for Exported<P> {
+impl<P: Publication> publication::exports::lessor::plugin::publication::Guest for Exported<P> {
     fn names() -> Vec<String> {
         P::names()
     }
@@ -144,8 +160,8 @@ impl<P: Publication> publication::exports::lessor::provider::publication::Guest 
         ctx: types::Context,
         config: String,
         name: String,
-        revoked: Vec<publication::exports::lessor::provider::publication::RevokedCredential>,
-    ) -> Result<Option<publication::exports::lessor::provider::publication::Document>, types::Failure>
+        revoked: Vec<publication::exports::lessor::plugin::publication::RevokedCredential>,
+    ) -> Result<Option<publication::exports::lessor::plugin::publication::Document>, types::Failure>
     {
         let revoked: Vec<_> = revoked
             .into_iter()
@@ -157,7 +173,7 @@ impl<P: Publication> publication::exports::lessor::provider::publication::Guest 
             .collect();
         let document = edge::publish::<P>(&ctx.into(), &config, &name, &revoked)?;
         Ok(document.map(
-            |document| publication::exports::lessor::provider::publication::Document {
+            |document| publication::exports::lessor::plugin::publication::Document {
                 content_type: document.content_type,
                 body: document.body,
                 valid_for_s: document.valid_for.as_secs(),
@@ -174,11 +190,6 @@ impl From<types::Context> for Context {
             mount: ctx.mount,
             role_name: ctx.role_name,
             principal_name: ctx.principal_name,
-            requester: ctx.requester.map(|requester| Requester {
-                display_name: requester.display_name,
-                accessor: requester.accessor,
-                metadata: requester.metadata,
-            }),
             timeout: Duration::from_millis(ctx.timeout_ms),
         }
     }

@@ -1,4 +1,4 @@
-//! The bindings: what the contract in `wit/` is to Rust. Each optional interface
+//! The bindings: what the contract in `wit/v1` is to Rust. Each optional interface
 //! is a module, made of a world of its own, so that a component declares only
 //! what it exports; types are shared.
 //!

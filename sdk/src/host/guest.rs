@@ -5,12 +5,15 @@ use std::time::UNIX_EPOCH;
 
 use zeroize::Zeroizing;
 
-use super::bindings::base::lessor::provider::{
-    crypto as wit_crypto, host as wit_host, network as wit_network,
+use super::bindings::base::lessor::plugin::{
+    crypto as wit_crypto, host as wit_host, identity as wit_identity, memo as wit_memo,
+    network as wit_network, occasion as wit_occasion,
 };
 use crate::crypto::{CryptoError, KeyAlgorithm, KeyPair, SignatureAlgorithm};
+use crate::identity::IdentityError;
 use crate::log::Level;
 use crate::network::NetworkCause;
+use crate::occasion::{Caller, Trigger};
 use crate::time::UnixTime;
 
 /// A byte stream that the host holds.
@@ -72,6 +75,51 @@ pub(crate) fn remember(secret: &str) {
 
 /// What a label begins with that tells a secret.
 const TOLD: &str = "lessor-secret:";
+
+pub(crate) fn recall(key: &str) -> Option<Vec<u8>> {
+    wit_memo::recall(key)
+}
+
+pub(crate) fn keep(key: &str, value: &[u8], is_secret: bool, ttl_s: u32) {
+    let sensitivity = match is_secret {
+        true => wit_memo::Sensitivity::Secret,
+        false => wit_memo::Sensitivity::Open,
+    };
+    wit_memo::remember(key, value, sensitivity, ttl_s);
+}
+
+pub(crate) fn forget(key: &str) {
+    wit_memo::forget(key);
+}
+
+pub(crate) fn identify(audience: &str) -> Result<String, IdentityError> {
+    wit_identity::token(audience).map_err(|error| match error {
+        wit_identity::Error::NotConfigured(text) => IdentityError::NotConfigured(text),
+        wit_identity::Error::AudienceNotAllowed(text) => IdentityError::NotAllowed(text),
+        wit_identity::Error::Unavailable => IdentityError::Unavailable,
+    })
+}
+
+pub(crate) fn trigger() -> Trigger {
+    match wit_occasion::why() {
+        wit_occasion::Trigger::Request => Trigger::Request,
+        wit_occasion::Trigger::Configuration => Trigger::Configuration,
+        wit_occasion::Trigger::Schedule => Trigger::Schedule,
+        wit_occasion::Trigger::Expiry => Trigger::Expiry,
+        wit_occasion::Trigger::Operator => Trigger::Operator,
+        wit_occasion::Trigger::Cascade => Trigger::Cascade,
+        wit_occasion::Trigger::Recovery => Trigger::Recovery,
+    }
+}
+
+pub(crate) fn caller() -> Option<Caller> {
+    wit_occasion::who().map(|caller| Caller {
+        entity: caller.entity,
+        display_name: caller.display_name,
+        accessor: caller.accessor,
+        claims: caller.claims,
+    })
+}
 
 #[expect(
     clippy::disallowed_methods,

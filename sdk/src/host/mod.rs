@@ -13,15 +13,16 @@ mod guest_http;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest::{
-    Stream, connect, derive, generate_key, log, now, pbkdf2_sha256, remember, sign, unpark, verify,
+    Stream, caller, connect, derive, forget, generate_key, identify, keep, log, now, pbkdf2_sha256,
+    recall, remember, sign, trigger, unpark, verify,
 };
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest_http::exchange;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    Stream, connect, derive, exchange, generate_key, log, now, pbkdf2_sha256, remember, sign,
-    unpark, verify,
+    Stream, caller, connect, derive, exchange, forget, generate_key, identify, keep, log, now,
+    pbkdf2_sha256, recall, remember, sign, trigger, unpark, verify,
 };
 
 /// One HTTP request, as the seam takes it.

@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 use super::host::{self, Logged, TestHost};
 use super::peer::Script;
 use super::upstream::{Received, Route};
-use crate::context::{Context, Requester};
+use crate::about::RevocationShape;
+use crate::context::Context;
 use crate::export::edge;
 use crate::failure::{Failure, Result};
+use crate::occasion::{Caller, Trigger};
 use crate::options::{Document, Inventory, Page, Publication, Renewal, RevokedCredential};
 use crate::provider::{Provider, Revocation, Rotation, Validation};
 use crate::time::UnixTime;
@@ -25,7 +27,6 @@ pub struct Harness<P> {
     role: Value,
     request: Value,
     expires_at: Option<UnixTime>,
-    requester: Option<Requester>,
     operations: u32,
     attempt: u32,
     provider: PhantomData<P>,
@@ -44,6 +45,8 @@ pub struct Issued {
     pub metadata: Value,
     /// When upstream ends it.
     pub expires_in: Option<Duration>,
+    /// When upstream honours it, where that is not at once.
+    pub effective_in: Option<Duration>,
 }
 
 /// What `rotate` gave, as the host gets it.
@@ -66,7 +69,6 @@ impl<P: Provider> Harness<P> {
             role: json!({}),
             request: json!({}),
             expires_at: None,
-            requester: None,
             operations: 0,
             attempt: 1,
             provider: PhantomData,
@@ -101,11 +103,23 @@ impl<P: Provider> Harness<P> {
         self
     }
 
-    /// Sets who asks.
+    /// Sets who asks; nobody otherwise.
     #[must_use]
-    pub fn requester(mut self, requester: Requester) -> Self {
-        self.requester = Some(requester);
+    pub fn caller(mut self, caller: Caller) -> Self {
+        self.host.caller = Some(caller);
         self
+    }
+
+    /// Allows an audience: `identity::token` gives `test-token-for-<audience>` for it.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.host.audiences.push(audience.into());
+        self
+    }
+
+    /// Sets why the calls that follow happen: by request otherwise.
+    pub fn set_trigger(&mut self, trigger: Trigger) {
+        self.host.trigger = trigger;
     }
 
     /// Sets the clock, which otherwise stands at 2026-01-01T00:00:00Z.
@@ -152,6 +166,17 @@ impl<P: Provider> Harness<P> {
         self.request = request;
     }
 
+    /// Moves the clock forward.
+    pub fn advance(&mut self, time: Duration) {
+        let now = self.host.now.seconds().saturating_add(time.as_secs());
+        self.host.now = UnixTime::from_seconds(now);
+    }
+
+    /// Loses what `memo` keeps, as the host may at any moment.
+    pub fn lose_memo(&mut self) {
+        self.host.kept.clear();
+    }
+
     /// The HTTP requests that the provider sent, oldest first.
     pub fn received(&self) -> &[Received] {
         &self.host.received
@@ -177,6 +202,10 @@ impl<P: Provider> Harness<P> {
     pub fn describe(&mut self) -> Value {
         let description = edge::describe::<P>();
         let about = description.about;
+        let privileges = about
+            .privileges
+            .iter()
+            .map(|(purpose, names)| json!({"purpose": purpose.as_str(), "names": names}));
         let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
         json!({
             "name": about.name,
@@ -184,7 +213,13 @@ impl<P: Provider> Harness<P> {
             "summary": about.summary,
             "endpoints": about.endpoints,
             "name_limit": about.name_limit,
-            "leaves_state": about.leaves_state,
+            "leaves_state": about.revocation != RevocationShape::ExpiresOnly,
+            "revocation": match about.revocation {
+                RevocationShape::Deletes => "deletes",
+                RevocationShape::ExpiresOnly => "expires-only",
+                RevocationShape::None => "none",
+            },
+            "privileges": privileges.collect::<Vec<_>>(),
             "propagation_s": about.propagation.as_secs(),
             "config_schema": schema(&description.config_schema),
             "role_schema": schema(&description.role_schema),
@@ -217,6 +252,7 @@ impl<P: Provider> Harness<P> {
             data: parsed(&issued.data)?,
             metadata: parsed(&issued.metadata)?,
             expires_in: issued.expires_in,
+            effective_in: issued.effective_in,
         })
     }
 
@@ -296,7 +332,6 @@ impl<P: Provider> Harness<P> {
                 format!("test-tester-{}", self.operations),
                 P::about().name_limit,
             ),
-            requester: self.requester.clone(),
             timeout: Duration::from_secs(60),
         };
         self.host.operation_id.clone_from(&ctx.operation_id);

@@ -12,8 +12,10 @@ use sha2::Sha256;
 use super::peer::{Peer, Script};
 use super::upstream::{Received, Route};
 use crate::host::{HttpAnswer, HttpCall, HttpError};
+use crate::identity::IdentityError;
 use crate::log::Level;
 use crate::network::NetworkCause;
+use crate::occasion::{Caller, Trigger};
 use crate::time::UnixTime;
 
 pub(crate) use super::crypto::{generate_key, pbkdf2_sha256, sign, verify};
@@ -33,6 +35,8 @@ pub struct Logged {
 pub(crate) struct TestHost {
     pub(crate) operation_id: String,
     pub(crate) now: UnixTime,
+    pub(crate) trigger: Trigger,
+    pub(crate) caller: Option<Caller>,
     pub(crate) routes: Vec<Route>,
     pub(crate) received: Vec<Received>,
     pub(crate) scripts: HashMap<String, VecDeque<Script>>,
@@ -41,6 +45,10 @@ pub(crate) struct TestHost {
     pub(crate) peers: Vec<Rc<RefCell<Peer>>>,
     pub(crate) parked: HashMap<String, Vec<Rc<RefCell<Peer>>>>,
     pub(crate) logged: Vec<Logged>,
+    /// Audiences that get a token.
+    pub(crate) audiences: Vec<String>,
+    /// What `memo` keeps, and until when.
+    pub(crate) kept: HashMap<String, (Vec<u8>, UnixTime)>,
 }
 
 impl Default for TestHost {
@@ -48,6 +56,8 @@ impl Default for TestHost {
         Self {
             operation_id: String::new(),
             now: A_QUIET_DAY,
+            trigger: Trigger::Request,
+            caller: None,
             routes: Vec::new(),
             received: Vec::new(),
             scripts: HashMap::new(),
@@ -55,6 +65,8 @@ impl Default for TestHost {
             peers: Vec::new(),
             parked: HashMap::new(),
             logged: Vec::new(),
+            audiences: Vec::new(),
+            kept: HashMap::new(),
         }
     }
 }
@@ -190,6 +202,49 @@ pub(crate) fn derive(label: &str, length: u32) -> Vec<u8> {
         "1,024 bytes are well below HKDF-SHA256's limit"
     );
     bytes
+}
+
+pub(crate) fn recall(key: &str) -> Option<Vec<u8>> {
+    HOST.with_borrow(|test| {
+        let (value, until) = test.kept.get(key)?;
+        (test.now < *until).then(|| value.clone())
+    })
+}
+
+/// Within the limits of the contract, as the real host keeps.
+pub(crate) fn keep(key: &str, value: &[u8], _is_secret: bool, ttl_s: u32) {
+    HOST.with_borrow_mut(|test| {
+        test.kept.remove(key);
+        if value.len() <= 16 << 10 && key.len() <= 1024 {
+            let until = test.now.seconds().saturating_add(ttl_s.into());
+            let until = UnixTime::from_seconds(until);
+            test.kept.insert(key.to_owned(), (value.to_vec(), until));
+        }
+    });
+}
+
+pub(crate) fn forget(key: &str) {
+    HOST.with_borrow_mut(|test| test.kept.remove(key));
+}
+
+/// A token that nobody signed: the test sees what is done with it.
+pub(crate) fn identify(audience: &str) -> Result<String, IdentityError> {
+    HOST.with_borrow(|test| {
+        if test.audiences.iter().any(|allowed| allowed == audience) {
+            return Ok(format!("test-token-for-{audience}"));
+        }
+        Err(IdentityError::NotAllowed(format!(
+            "The test allows no audience {audience:?}: do so by Harness::audience."
+        )))
+    })
+}
+
+pub(crate) fn trigger() -> Trigger {
+    HOST.with_borrow(|test| test.trigger)
+}
+
+pub(crate) fn caller() -> Option<Caller> {
+    HOST.with_borrow(|test| test.caller.clone())
 }
 
 pub(crate) fn now() -> UnixTime {

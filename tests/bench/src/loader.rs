@@ -63,6 +63,7 @@ async fn write(data: &Path, number: usize, end: Timestamp) -> Result<()> {
         display_name: "token-of-a-caller".to_owned(),
         accessor: "accessor.of.a.caller.0123456789".to_owned(),
         metadata: Vec::new(),
+        entity: "0123456789abcdef0123456789abcdef".to_owned(),
     };
     // One a millisecond, the last one just now: as in use, each goes behind the former.
     let lease = |left: usize| -> Result<(NewLease, Activation)> {

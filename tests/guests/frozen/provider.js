@@ -18,7 +18,8 @@ export const provider = {
     credentialSchema: schema({ password: { type: "string", writeOnly: true } }),
     endpoints: [],
     nameLimit: 0,
-    leavesState: false,
+    revocation: "expires-only",
+    privileges: [],
     propagationS: 0,
   }),
   validateConfig: () => ({ identity: undefined, warnings: [] }),
@@ -27,6 +28,7 @@ export const provider = {
     data: JSON.stringify({ password: Array.from({ length: 32 }, letter).join("") }),
     metadata: "{}",
     expiresInS: undefined,
+    effectiveInS: undefined,
   }),
   revoke: () => {},
   rotate: () => {

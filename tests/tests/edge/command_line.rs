@@ -316,9 +316,11 @@ fn a_provider_can_be_looked_at_before_it_is_pinned_and_without_a_server() {
     for shown in [
         digest.as_str(),
         "tcp://{host}:{port}",
-        "lessor:provider/network@0.1.0",
-        "lessor:provider/provider@0.1.0",
+        "lessor:plugin/network@1.0.0",
+        "lessor:plugin/provider@1.0.0",
         "host*",
+        "deletes: the credential ends",
+        "revoke: CREATEROLE, INHERIT",
         "0.1.0",
     ] {
         assert!(table.contains(shown), "{shown}: {table}");
@@ -326,7 +328,7 @@ fn a_provider_can_be_looked_at_before_it_is_pinned_and_without_a_server() {
     let (text, digest) = inspect(&["--output", "json"]);
     let shown: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(shown["sha256"], json!(digest));
-    assert_eq!(shown["contract"], "0.1.0");
+    assert_eq!(shown["contract"], "1.0.0");
     assert_eq!(
         shown["descriptor"]["endpoints"],
         json!(["tcp://{host}:{port}"])

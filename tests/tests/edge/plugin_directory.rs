@@ -99,11 +99,11 @@ fn a_file_that_turns_up_is_told_of_and_runs_once_it_is_pinned() {
     assert!(component["code_size"].as_u64() > Some(0), "{shown}");
     let names = |field: &str| component[field].to_string();
     assert!(
-        names("exports").contains("lessor:provider/provider@0.1.0"),
+        names("exports").contains("lessor:plugin/provider@1.0.0"),
         "{shown}"
     );
     assert!(
-        names("imports").contains("lessor:provider/crypto@0.1.0"),
+        names("imports").contains("lessor:plugin/crypto@1.0.0"),
         "{shown}"
     );
     assert!(shown["descriptor"]["endpoints"].is_array(), "{shown}");

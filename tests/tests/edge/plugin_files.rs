@@ -52,7 +52,7 @@ fn plugins_that_cannot_run_are_refused_and_not_pinned() {
         ("a core module", "PUT", at, register("module.wasm", &module), 400, &["module.wasm", "component"]),
         ("half a component", "PUT", at, register("cut.wasm", &cut), 400, &["cut.wasm", "component"]),
         ("another world", "PUT", at, register("empty.wasm", &empty), 400, &["empty.wasm", "lessor:provider/provider@0.1.0"]),
-        ("another WIT version", "PUT", at, register("other.wasm", &other), 400, &["other.wasm", "0.1.0", "0.9.0"]),
+        ("another WIT version", "PUT", at, register("other.wasm", &other), 400, &["other.wasm", "1.0.0", "9.0.0"]),
         ("unknown field", "PUT", at, json!({"command": "postgres.wasm", "sha265": good}), 400, &["sha265", "sha256"]),
         ("no version", "PUT", at, json!({"command": "postgres.wasm", "sha256": good, "version": "latest"}), 400, &["latest", "v1.2.3"]),
         ("unknown type", "PUT", "sys/plugins/catalog/sceret/x", register("postgres.wasm", &good), 400, &["sceret", "secret"]),
@@ -62,15 +62,15 @@ fn plugins_that_cannot_run_are_refused_and_not_pinned() {
     assert_eq!(pins(), before, "a refusal changed the pins");
 }
 
-/// The component as if built for version 0.9.0 of the contract.
+/// The component as if built for version 9.0.0 of the contract.
 fn other_version(component: &[u8]) -> Vec<u8> {
     let mut bytes = component.to_vec();
     let mut at = 0;
-    while let Some(found) = find(&bytes[at..], b"lessor:provider/") {
+    while let Some(found) = find(&bytes[at..], b"lessor:plugin/") {
         at += found + 1;
         let name = &mut bytes[at..];
-        if let Some(version) = find(&name[..name.len().min(48)], b"@0.1.0") {
-            name[version..version + 6].copy_from_slice(b"@0.9.0");
+        if let Some(version) = find(&name[..name.len().min(48)], b"@1.0.0") {
+            name[version..version + 6].copy_from_slice(b"@9.0.0");
         }
     }
     bytes
@@ -91,7 +91,8 @@ fn a_digest_in_upper_case_is_accepted_and_compared() {
         .ok();
     let shown = server.http.get("sys/plugins/catalog/secret/upper").data();
     assert_eq!(shown["sha256"], json!(digest), "{shown}");
-    let wrong = digest.to_uppercase().replace('A', "B");
+    let (first, rest) = (digest.starts_with('a'), &digest.to_uppercase()[1..]);
+    let wrong = format!("{}{rest}", if first { 'B' } else { 'A' });
     assert_ne!(wrong, digest.to_uppercase());
     let refused = server.pin("wrong", "postgres.wasm", &wrong);
     assert_eq!(refused.status, 400, "{refused:?}");
@@ -217,7 +218,7 @@ fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
     assert!(shown["descriptor"]["endpoints"].is_array(), "{shown}");
     assert!(shown["descriptor"]["config_schema"]["properties"]["root"].is_object());
     let imports = shown["component"]["imports"].to_string();
-    assert!(imports.contains("lessor:provider/"), "{imports}");
+    assert!(imports.contains("lessor:plugin/"), "{imports}");
     assert!(shown["contract"].is_string(), "{shown}");
     // It is as unpinned as it was, and what is pinned is told to be.
     assert_eq!(http.get("sys/plugins/pins").data(), pins);

@@ -150,7 +150,7 @@ const PYTHON: Language = Language {
     build: &[
         "python3 -m venv .venv",
         ".venv/bin/pip install --quiet --requirement requirements.txt",
-        ".venv/bin/componentize-py -d ../../wit -d wit -w example:accounts/accounts componentize -p src provider -o accounts-py.wasm",
+        ".venv/bin/componentize-py -d ../../wit/v1 -d wit -w example:accounts/accounts componentize -p src provider -o accounts-py.wasm",
     ],
     beside: &[],
     component: "accounts-py.wasm",
@@ -183,7 +183,7 @@ const JAVASCRIPT: Language = Language {
     build: &["npm install", "npm run build"],
     // QuickJS freezes the state of `Math.random()` into the component.
     beside: &[
-        "node_modules/.bin/componentize-qjs --wit ../../wit --js frozen.js --world provider-plugin --sync --output frozen.wasm",
+        "node_modules/.bin/componentize-qjs --wit ../../wit/v1 --js frozen.js --world provider-plugin --sync --output frozen.wasm",
     ],
     component: "accounts-js.wasm",
     check: check!("accounts-js", "renew               skipped"),

@@ -10,7 +10,7 @@ use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{ConnectionId, ConnectionName, MountPath, OperationId},
-    provider::{Call, Credential, Failure, Provider, Scope},
+    provider::{Call, Credential, Failure, Identity, Provider, Requester, Scope, Trigger},
     secret::Secret,
 };
 use lessor_sandbox::{
@@ -32,6 +32,9 @@ pub(crate) struct Harness {
     pub(crate) connection: i64,
     pub(crate) config_version: u32,
     pub(crate) timeout: Duration,
+    pub(crate) trigger: Trigger,
+    pub(crate) requester: Option<Requester>,
+    pub(crate) identity: Option<Arc<dyn Identity>>,
     pub(crate) operation: OperationId,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     grants: Vec<String>,
@@ -71,6 +74,9 @@ impl Harness {
             connection: 1,
             config_version: 1,
             timeout: Duration::from_secs(20),
+            trigger: Trigger::Request,
+            requester: None,
+            identity: None,
             roots: Vec::new(),
             grants: Vec::new(),
         }
@@ -85,9 +91,10 @@ impl Harness {
         Call {
             operation: self.operation,
             attempt: 1,
+            trigger: self.trigger,
             role_name: Some("app".parse().unwrap()),
             principal_name: String::from("db-app-x"),
-            requester: None,
+            requester: self.requester.clone(),
             timeout: self.timeout,
             scope: Arc::new(Scope {
                 known_as: "db".into(),
@@ -98,6 +105,7 @@ impl Harness {
                 grants: Arc::new(Grants::parse(&self.grants).unwrap()),
                 extra_roots: self.roots.clone().into(),
                 derivation_key: Arc::new(Secret::new([9; 32])),
+                identity: self.identity.clone(),
             }),
         }
     }
@@ -112,6 +120,8 @@ impl Harness {
             sandbox: self.sandbox.clone(),
             provider: Arc::clone(&self.provider),
             clock: self.clock.clone(),
+            requester: self.requester.clone(),
+            identity: self.identity.clone(),
             roots: self.roots.clone(),
             grants: self.grants.clone(),
             timeout,

@@ -2,12 +2,38 @@
 
 use lessor_model::{
     clock::Timestamp,
-    provider::{FailureClass, Revocation, Rotation},
+    provider::{FailureClass, Requester, Revocation, Rotation, Trigger},
     secret::Secret,
 };
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, guest, note};
+
+#[tokio::test]
+async fn a_guest_is_told_why_it_is_called_and_for_whom() {
+    let mut harness = Harness::start().await;
+    for (trigger, name) in [
+        (Trigger::Request, "Request"),
+        (Trigger::Configuration, "Configuration"),
+        (Trigger::Schedule, "Schedule"),
+        (Trigger::Expiry, "Expiry"),
+        (Trigger::Operator, "Operator"),
+        (Trigger::Cascade, "Cascade"),
+        (Trigger::Recovery, "Recovery"),
+    ] {
+        harness.trigger = trigger;
+        let told = harness.note("occasion", "", 0).await;
+        assert_eq!(told, format!("{name} by nobody"));
+    }
+    harness.requester = Some(Requester {
+        display_name: "bob".into(),
+        accessor: "a".into(),
+        metadata: vec![("groups".into(), r#"["ops", "dev"]"#.into())],
+        entity: "e1".into(),
+    });
+    let told = harness.note("occasion", "", 0).await;
+    assert_eq!(told, r#"Recovery by e1: ["ops", "dev"]"#);
+}
 
 #[tokio::test]
 async fn concurrent_loads_of_one_digest_give_one_provider() {
@@ -157,5 +183,29 @@ async fn more_calls_than_slots_wait_for_their_turn() {
     let calls = (0..40).map(|_| harness.act("behave"));
     for credential in futures_util::future::join_all(calls).await {
         assert_eq!(note(&credential.unwrap()), "behaved");
+    }
+}
+
+/// BT-27, VIC-09: who must act is told what the root credential lacks.
+#[tokio::test]
+async fn what_upstream_denied_names_the_privileges_that_the_provider_declares() {
+    let harness = Harness::start().await;
+    let role = Secret::new(json!({"act": "fail"}).to_string());
+    let (call, config) = (harness.call(), harness.config());
+    let validated = harness
+        .provider
+        .validate_config(&call, &config, Some(&role));
+    let failure = validated.await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Denied);
+    let needs = "; to validate, the root credential needs principals:read, roles:read";
+    assert!(failure.message.ends_with(needs), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn when_a_credential_takes_effect_is_bounded_to_a_day() {
+    let harness = Harness::start().await;
+    for (told, seconds) in [(0, None), (90, Some(90)), (u32::MAX, Some(24 * 3600))] {
+        let made = harness.act_on("late", "", told).await.unwrap();
+        assert_eq!(made.effective_in.map(|wait| wait.as_secs()), seconds);
     }
 }

@@ -50,13 +50,18 @@ async fn bytes_that_are_no_component() {
 async fn a_component_that_exports_no_provider() {
     let error = wat("(component)").await;
     let says = "this component is not a provider: \
-                it does not export lessor:provider/provider@0.1.0";
+                it exports neither lessor:plugin/provider@1.0.0 nor lessor:provider/provider@0.1.0";
     assert_eq!(error.to_string(), says);
 }
 
 #[tokio::test]
 async fn a_component_that_imports_what_the_host_does_not_offer() {
-    for import in ["other:thing/api@1.0.0", "lessor:provider/storage@0.1.0"] {
+    for import in [
+        "other:thing/api@1.0.0",
+        "lessor:provider/storage@0.1.0",
+        "lessor:provider/occasion@0.1.0",
+        "lessor:plugin/storage@1.0.0",
+    ] {
         let error = wat(&format!(
             r#"(component
                 (import "{import}" (instance))
@@ -78,7 +83,7 @@ async fn a_component_of_another_version_of_the_contract() {
     assert_eq!(
         error.to_string(),
         "this provider was built for lessor:provider/provider@0.2.0, \
-         this host speaks lessor:provider@0.1.0"
+         this host speaks lessor:plugin@1.0.0 and lessor:provider@0.1.0"
     );
 }
 

@@ -212,7 +212,9 @@ impl Routes {
 fn shelf_of<S: AsRef<str>>(segments: &[S]) -> Option<Shelf> {
     let mut first = segments.iter().map(AsRef::as_ref);
     match (first.next(), first.next()) {
-        (Some("sys"), _) | (Some("auth"), Some("token")) => Some(Shelf::Host),
+        (Some("sys"), _) | (Some("auth"), Some("token")) | (Some("identity"), Some("oidc")) => {
+            Some(Shelf::Host)
+        }
         (Some("auth"), Some(_)) => Some(Shelf::Login(Kind::AppRole)),
         (Some("auth"), None) | (None, _) => None,
         (Some(_), _) => Some(Shelf::Provider),

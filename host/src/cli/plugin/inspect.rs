@@ -57,6 +57,8 @@ fn readable(whole: &Value) -> Value {
         "summary": said("summary"),
         "contract": at("/contract"),
         "wants to reach": said("endpoints"),
+        "revoking a lease": revoking(&said("revocation")),
+        "root credential needs": needs(&said("privileges")),
         "config": fields_of(&said("config_schema")),
         "role": fields_of(&said("role_schema")),
         "request": fields_of(&said("request_schema")),
@@ -78,6 +80,28 @@ fn readable(whole: &Value) -> Value {
         fields.insert("pinned as".into(), pins.clone());
     }
     readable
+}
+
+/// What the end of a lease does upstream.
+fn revoking(shape: &Value) -> &'static str {
+    match shape.as_str() {
+        Some("expires-only") => "expires-only: the credential goes on to its own end",
+        Some("none") => "none: the credential goes on for ever",
+        _ => "deletes: the credential ends",
+    }
+}
+
+/// Privileges by purpose, a purpose a line.
+fn needs(privileges: &Value) -> String {
+    let privileges = privileges.as_array().into_iter().flatten();
+    let line = |privilege: &Value| {
+        let purpose = privilege.get("purpose").and_then(Value::as_str);
+        let names = privilege.get("names").and_then(Value::as_array);
+        let names = names.into_iter().flatten().filter_map(Value::as_str);
+        let names = names.collect::<Vec<_>>().join(", ");
+        format!("{}: {names}", purpose.unwrap_or_default())
+    };
+    privileges.map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn lines(names: &Value) -> String {

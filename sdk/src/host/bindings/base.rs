@@ -1,4 +1,4 @@
-// Made by `cargo xtask bindings` from wit/, by sdk/bindings-generator: change
+// Made by `cargo xtask bindings` from wit/v1, by sdk/bindings-generator: change
 // those, not this. Exempt from rustfmt and from this workspace's lints, which
 // are for what people write.
 
@@ -10,7 +10,7 @@
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod lessor {
-    pub mod provider {
+    pub mod plugin {
         /// What the host lends to a running call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod host {
@@ -102,7 +102,7 @@ pub mod lessor {
                         }
                     }
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/host@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/host@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "log"]
                         fn wit_import5(
@@ -155,7 +155,7 @@ pub mod lessor {
                     let len0 = vec0.len();
                     let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/host@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/host@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "derive"]
                         fn wit_import2(_: *mut u8, _: usize, _: i32, _: *mut u8);
@@ -408,7 +408,7 @@ pub mod lessor {
                     );
                     let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/crypto@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/crypto@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "generate-key"]
                         fn wit_import1(_: i32, _: *mut u8);
@@ -489,7 +489,7 @@ pub mod lessor {
                     let len1 = vec1.len();
                     let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/crypto@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/crypto@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "sign"]
                         fn wit_import3(
@@ -579,7 +579,7 @@ pub mod lessor {
                     let len2 = vec2.len();
                     let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/crypto@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/crypto@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "verify"]
                         fn wit_import4(
@@ -665,7 +665,7 @@ pub mod lessor {
                     let len1 = vec1.len();
                     let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/crypto@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/crypto@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "pbkdf2-sha256"]
                         fn wit_import3(
@@ -782,7 +782,7 @@ pub mod lessor {
                 #[inline]
                 unsafe fn drop(_handle: u32) {
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                    #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                     unsafe extern "C" {
                         #[link_name = "[resource-drop]connection"]
                         fn drop(_: i32);
@@ -821,7 +821,7 @@ pub mod lessor {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]connection.connect"]
                             fn wit_import2(_: *mut u8, _: usize, _: i32, _: *mut u8);
@@ -957,7 +957,7 @@ pub mod lessor {
                         };
                         let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]connection.start-tls"]
                             fn wit_import3(
@@ -1087,7 +1087,7 @@ pub mod lessor {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]connection.peer-certificate"]
                             fn wit_import1(_: i32, _: *mut u8);
@@ -1143,7 +1143,7 @@ pub mod lessor {
                         );
                         let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]connection.read"]
                             fn wit_import1(_: i32, _: i32, _: *mut u8);
@@ -1269,7 +1269,7 @@ pub mod lessor {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[method]connection.write"]
                             fn wit_import2(_: i32, _: *mut u8, _: usize, _: *mut u8);
@@ -1385,7 +1385,7 @@ pub mod lessor {
                         let len0 = vec0.len();
                         let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]connection.unpark"]
                             fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
@@ -1426,7 +1426,7 @@ pub mod lessor {
                         let ptr0 = vec0.as_ptr().cast::<u8>();
                         let len0 = vec0.len();
                         #[cfg(target_arch = "wasm32")]
-                        #[link(wasm_import_module = "lessor:provider/network@0.1.0")]
+                        #[link(wasm_import_module = "lessor:plugin/network@1.0.0")]
                         unsafe extern "C" {
                             #[link_name = "[static]connection.park"]
                             fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -1444,6 +1444,593 @@ pub mod lessor {
                 }
             }
         }
+        /// Small values that the host keeps between calls, in memory alone: an upstream
+        /// access token, a discovered endpoint. They are of the same mount and
+        /// connection, plugin digest and config version, and seen by no other call. Lost
+        /// at any moment, so never the only copy of anything.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod memo {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// Whether a value is a secret.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Sensitivity {
+                /// It is masked in whatever a call says that has it, as the root
+                /// credential is; where it is a JSON document, so is every string in it.
+                Secret,
+                /// Everybody may read it.
+                Open,
+            }
+            impl ::core::fmt::Debug for Sensitivity {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Sensitivity::Secret => {
+                            f.debug_tuple("Sensitivity::Secret").finish()
+                        }
+                        Sensitivity::Open => f.debug_tuple("Sensitivity::Open").finish(),
+                    }
+                }
+            }
+            impl Sensitivity {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Sensitivity {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Sensitivity::Secret,
+                        1 => Sensitivity::Open,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The value under a key that is not over.
+            #[allow(async_fn_in_trait)]
+            pub fn recall(key: &str) -> ::core::option::Option<_rt::Vec<u8>> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/memo@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "recall"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l4.cast(), len6, len6))
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Keeps a value of at most 16 KiB for at most `ttl-s` seconds, and no longer
+            /// than a day. A longer value, or one under a key of more than 1,024 bytes,
+            /// is not kept, and what was there is forgotten. There are at most 64 values;
+            /// the one that was not used for longest goes first.
+            #[allow(async_fn_in_trait)]
+            pub fn remember(
+                key: &str,
+                value: &[u8],
+                sensitivity: Sensitivity,
+                ttl_s: u32,
+            ) -> () {
+                unsafe {
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = value;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/memo@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "remember"]
+                        fn wit_import2(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        sensitivity.clone() as i32,
+                        _rt::as_i32(&ttl_s),
+                    );
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn forget(key: &str) -> () {
+                unsafe {
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/memo@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "forget"]
+                        fn wit_import1(_: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0);
+                }
+            }
+        }
+        /// Who the host is, for upstream systems that trust an issuer instead of a stored
+        /// secret: with it a mount needs no root credential at all.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod identity {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[derive(Clone)]
+            pub enum Error {
+                /// The host has no name as an issuer; the text says how to give it one.
+                NotConfigured(_rt::String),
+                /// The mount may not show itself to this audience; the text says how to
+                /// allow it.
+                AudienceNotAllowed(_rt::String),
+                /// The host cannot sign now.
+                Unavailable,
+            }
+            impl ::core::fmt::Debug for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Error::NotConfigured(e) => {
+                            f.debug_tuple("Error::NotConfigured").field(e).finish()
+                        }
+                        Error::AudienceNotAllowed(e) => {
+                            f.debug_tuple("Error::AudienceNotAllowed").field(e).finish()
+                        }
+                        Error::Unavailable => {
+                            f.debug_tuple("Error::Unavailable").finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Error {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// A JSON Web Token (RFC 7519) for `audience`, signed with RS256, that ends
+            /// after ten minutes at the latest. Its subject is `mount:<uuid>:<path>`; its
+            /// claims `path`, `connection` and `plugin` (a digest) say the same one by
+            /// one. A secret of the call. At most 16 in one call; traps above.
+            #[allow(async_fn_in_trait)]
+            pub fn token(audience: &str) -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = audience;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/identity@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "token"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result15 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v14 = match l7 {
+                                    0 => {
+                                        let e14 = {
+                                            let l8 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l9 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Error::NotConfigured(e14)
+                                    }
+                                    1 => {
+                                        let e14 = {
+                                            let l11 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l12 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len13 = l12;
+                                            let bytes13 = _rt::Vec::from_raw_parts(
+                                                l11.cast(),
+                                                len13,
+                                                len13,
+                                            );
+                                            _rt::string_lift(bytes13)
+                                        };
+                                        Error::AudienceNotAllowed(e14)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                        Error::Unavailable
+                                    }
+                                };
+                                v14
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+        }
+        /// Why this call happens, and for whom. Both are the same for every attempt that
+        /// one process makes at an operation; a `revoke` is told why the lease ends, not
+        /// why it was made.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod occasion {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Trigger {
+                /// Somebody asked for this credential, or for its renewal or its end.
+                Request,
+                /// Somebody wrote the config or a role.
+                Configuration,
+                /// It is done at regular times: a rotation, a look at what is there.
+                Schedule,
+                /// A lease, or what it was bound to, has come to its end.
+                Expiry,
+                /// Whoever runs the host asked for it: a rotation, the end of many
+                /// leases, the end of what no lease holds.
+                Operator,
+                /// What it belonged to is gone: its mount, its role, the token or the
+                /// credential that it came from.
+                Cascade,
+                /// An earlier attempt was cut short, and this finishes or undoes it.
+                Recovery,
+            }
+            impl ::core::fmt::Debug for Trigger {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Trigger::Request => f.debug_tuple("Trigger::Request").finish(),
+                        Trigger::Configuration => {
+                            f.debug_tuple("Trigger::Configuration").finish()
+                        }
+                        Trigger::Schedule => f.debug_tuple("Trigger::Schedule").finish(),
+                        Trigger::Expiry => f.debug_tuple("Trigger::Expiry").finish(),
+                        Trigger::Operator => f.debug_tuple("Trigger::Operator").finish(),
+                        Trigger::Cascade => f.debug_tuple("Trigger::Cascade").finish(),
+                        Trigger::Recovery => f.debug_tuple("Trigger::Recovery").finish(),
+                    }
+                }
+            }
+            impl Trigger {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Trigger {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Trigger::Request,
+                        1 => Trigger::Configuration,
+                        2 => Trigger::Schedule,
+                        3 => Trigger::Expiry,
+                        4 => Trigger::Operator,
+                        5 => Trigger::Cascade,
+                        6 => Trigger::Recovery,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            #[derive(Clone)]
+            pub struct Caller {
+                /// Names one person or program, and stays the same over all of its
+                /// tokens for as long as it logs in by the same name.
+                pub entity: _rt::String,
+                /// A name for people; neither unique nor lasting.
+                pub display_name: _rt::String,
+                /// Names the token that asked, without being it.
+                pub accessor: _rt::String,
+                /// What the login established, by name: groups, a team, a claim.
+                pub claims: _rt::Vec<(_rt::String, _rt::Vec<_rt::String>)>,
+            }
+            impl ::core::fmt::Debug for Caller {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Caller")
+                        .field("entity", &self.entity)
+                        .field("display-name", &self.display_name)
+                        .field("accessor", &self.accessor)
+                        .field("claims", &self.claims)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn why() -> Trigger {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/occasion@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "why"]
+                        fn wit_import0() -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import0();
+                    Trigger::_lift(ret as u8)
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Who asked. None where nobody did, and in a `revoke` that a caller had no
+            /// part in.
+            #[allow(async_fn_in_trait)]
+            pub fn who() -> ::core::option::Option<Caller> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 9 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 9
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "lessor:plugin/occasion@1.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "who"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result24 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                let bytes5 = _rt::Vec::from_raw_parts(
+                                    l3.cast(),
+                                    len5,
+                                    len5,
+                                );
+                                let l6 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr0
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                let l9 = *ptr0
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr0
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                let l12 = *ptr0
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr0
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base23 = l12;
+                                let len23 = l13;
+                                let mut result23 = _rt::Vec::with_capacity(len23);
+                                for i in 0..len23 {
+                                    let base = base23
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e23 = {
+                                        let l14 = *base.add(0).cast::<*mut u8>();
+                                        let l15 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len16 = l15;
+                                        let bytes16 = _rt::Vec::from_raw_parts(
+                                            l14.cast(),
+                                            len16,
+                                            len16,
+                                        );
+                                        let l17 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l18 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base22 = l17;
+                                        let len22 = l18;
+                                        let mut result22 = _rt::Vec::with_capacity(len22);
+                                        for i in 0..len22 {
+                                            let base = base22
+                                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                            let e22 = {
+                                                let l19 = *base.add(0).cast::<*mut u8>();
+                                                let l20 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len21 = l20;
+                                                let bytes21 = _rt::Vec::from_raw_parts(
+                                                    l19.cast(),
+                                                    len21,
+                                                    len21,
+                                                );
+                                                _rt::string_lift(bytes21)
+                                            };
+                                            result22.push(e22);
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base22,
+                                            len22 * (2 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                        (_rt::string_lift(bytes16), result22)
+                                    };
+                                    result23.push(e23);
+                                }
+                                _rt::cabi_dealloc(
+                                    base23,
+                                    len23 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                Caller {
+                                    entity: _rt::string_lift(bytes5),
+                                    display_name: _rt::string_lift(bytes8),
+                                    accessor: _rt::string_lift(bytes11),
+                                    claims: result23,
+                                }
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result24
+                }
+            }
+        }
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
             #[used]
@@ -1452,26 +2039,8 @@ pub mod lessor {
             use super::super::super::_rt;
             /// One JSON document, UTF-8.
             pub type Json = _rt::String;
-            #[derive(Clone)]
-            pub struct Requester {
-                pub display_name: _rt::String,
-                pub accessor: _rt::String,
-                /// Claims that the login established, as (name, value) pairs.
-                pub metadata: _rt::Vec<(_rt::String, _rt::String)>,
-            }
-            impl ::core::fmt::Debug for Requester {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Requester")
-                        .field("display-name", &self.display_name)
-                        .field("accessor", &self.accessor)
-                        .field("metadata", &self.metadata)
-                        .finish()
-                }
-            }
-            /// What the host tells a provider about one call.
+            /// What the host tells a plugin about one call. Why the call happens, and
+            /// for whom, is told by `occasion`.
             #[derive(Clone)]
             pub struct Context {
                 /// Stable over all attempts of one operation, unique for ever:
@@ -1488,8 +2057,6 @@ pub mod lessor {
                 /// A readable, unique name for the upstream principal, already cut to
                 /// the descriptor's `name-limit`. Same for all attempts.
                 pub principal_name: _rt::String,
-                /// Who asked, where a caller did: absent for scheduled work.
-                pub requester: ::core::option::Option<Requester>,
                 /// Milliseconds until the host stops this call.
                 pub timeout_ms: u64,
             }
@@ -1504,8 +2071,73 @@ pub mod lessor {
                         .field("mount", &self.mount)
                         .field("role-name", &self.role_name)
                         .field("principal-name", &self.principal_name)
-                        .field("requester", &self.requester)
                         .field("timeout-ms", &self.timeout_ms)
+                        .finish()
+                }
+            }
+            /// What the end of a lease can do upstream.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum RevocationShape {
+                /// `revoke` ends the credential, at any time.
+                Deletes,
+                /// Upstream ends the credential at the end that it was made with, and
+                /// nobody can end it earlier: a signed certificate, a session token.
+                ExpiresOnly,
+                /// Nothing ends the credential: the end of a lease is a note in the
+                /// host's books.
+                None,
+            }
+            impl ::core::fmt::Debug for RevocationShape {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        RevocationShape::Deletes => {
+                            f.debug_tuple("RevocationShape::Deletes").finish()
+                        }
+                        RevocationShape::ExpiresOnly => {
+                            f.debug_tuple("RevocationShape::ExpiresOnly").finish()
+                        }
+                        RevocationShape::None => {
+                            f.debug_tuple("RevocationShape::None").finish()
+                        }
+                    }
+                }
+            }
+            impl RevocationShape {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> RevocationShape {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => RevocationShape::Deletes,
+                        1 => RevocationShape::ExpiresOnly,
+                        2 => RevocationShape::None,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// What upstream must let the root credential do, for one purpose.
+            #[derive(Clone)]
+            pub struct Privilege {
+                /// `validate` (validate-config), `issue` (create), `revoke`, `renew`,
+                /// `rotate` (and the revocation of a former root), `inventory`
+                /// (list-credentials), or `publish`.
+                pub purpose: _rt::String,
+                /// The names that upstream itself uses: `iam:CreateUser`, `CREATEROLE`.
+                pub names: _rt::Vec<_rt::String>,
+            }
+            impl ::core::fmt::Debug for Privilege {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Privilege")
+                        .field("purpose", &self.purpose)
+                        .field("names", &self.names)
                         .finish()
                 }
             }
@@ -1532,9 +2164,13 @@ pub mod lessor {
                 pub endpoints: _rt::Vec<_rt::String>,
                 /// Longest principal name that upstream takes; 0 for no limit.
                 pub name_limit: u32,
-                /// False where `create` leaves nothing upstream that needs `revoke`
-                /// (a signed certificate, say).
-                pub leaves_state: bool,
+                /// What the end of a lease does; the weakest, where roles differ. Where
+                /// it is not `deletes`, `revoke` is called for former root credentials
+                /// alone.
+                pub revocation: RevocationShape,
+                /// The least that the root credential needs. Shown to operators before
+                /// they give one, and named where upstream denied something.
+                pub privileges: _rt::Vec<Privilege>,
                 /// Seconds that a new credential may need before upstream honours it.
                 pub propagation_s: u32,
             }
@@ -1553,7 +2189,8 @@ pub mod lessor {
                         .field("credential-schema", &self.credential_schema)
                         .field("endpoints", &self.endpoints)
                         .field("name-limit", &self.name_limit)
-                        .field("leaves-state", &self.leaves_state)
+                        .field("revocation", &self.revocation)
+                        .field("privileges", &self.privileges)
                         .field("propagation-s", &self.propagation_s)
                         .finish()
                 }
@@ -1699,6 +2336,9 @@ pub mod lessor {
                 /// Seconds until upstream itself ends the credential, where it does.
                 /// The lease never outlives it.
                 pub expires_in_s: ::core::option::Option<u64>,
+                /// Seconds until upstream honours the credential, where that is not at
+                /// once: the caller is told, or waits.
+                pub effective_in_s: ::core::option::Option<u32>,
             }
             impl ::core::fmt::Debug for Credential {
                 fn fmt(
@@ -1710,6 +2350,7 @@ pub mod lessor {
                         .field("data", &self.data)
                         .field("metadata", &self.metadata)
                         .field("expires-in-s", &self.expires_in_s)
+                        .field("effective-in-s", &self.effective_in_s)
                         .finish()
                 }
             }
@@ -1794,22 +2435,22 @@ pub mod lessor {
 #[allow(dead_code, clippy::all)]
 pub mod exports {
     pub mod lessor {
-        pub mod provider {
+        pub mod plugin {
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod provider {
                 #[used]
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
-                pub type Json = super::super::super::super::lessor::provider::types::Json;
-                pub type Context = super::super::super::super::lessor::provider::types::Context;
-                pub type Descriptor = super::super::super::super::lessor::provider::types::Descriptor;
-                pub type Failure = super::super::super::super::lessor::provider::types::Failure;
-                pub type Validation = super::super::super::super::lessor::provider::types::Validation;
-                pub type Credential = super::super::super::super::lessor::provider::types::Credential;
-                pub type Revocation = super::super::super::super::lessor::provider::types::Revocation;
-                pub type Rotation = super::super::super::super::lessor::provider::types::Rotation;
-                pub type Rotated = super::super::super::super::lessor::provider::types::Rotated;
+                pub type Json = super::super::super::super::lessor::plugin::types::Json;
+                pub type Context = super::super::super::super::lessor::plugin::types::Context;
+                pub type Descriptor = super::super::super::super::lessor::plugin::types::Descriptor;
+                pub type Failure = super::super::super::super::lessor::plugin::types::Failure;
+                pub type Validation = super::super::super::super::lessor::plugin::types::Validation;
+                pub type Credential = super::super::super::super::lessor::plugin::types::Credential;
+                pub type Revocation = super::super::super::super::lessor::plugin::types::Revocation;
+                pub type Rotation = super::super::super::super::lessor::plugin::types::Rotation;
+                pub type Rotated = super::super::super::super::lessor::plugin::types::Rotated;
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_describe_cabi<T_: Guest>() -> *mut u8 {
@@ -1817,7 +2458,7 @@ pub mod exports {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         let result0 = { T_::describe() };
                         let ptr1 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        let super::super::super::super::lessor::provider::types::Descriptor {
+                        let super::super::super::super::lessor::plugin::types::Descriptor {
                             name: name2,
                             version: version2,
                             summary: summary2,
@@ -1827,7 +2468,8 @@ pub mod exports {
                             credential_schema: credential_schema2,
                             endpoints: endpoints2,
                             name_limit: name_limit2,
-                            leaves_state: leaves_state2,
+                            revocation: revocation2,
+                            privileges: privileges2,
                             propagation_s: propagation_s2,
                         } = result0;
                         let vec3 = (name2.into_bytes()).into_boxed_slice();
@@ -1934,12 +2576,79 @@ pub mod exports {
                             .cast::<i32>() = _rt::as_i32(name_limit2);
                         *ptr1
                             .add(4 + 16 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u8>() = (match leaves_state2 {
-                            true => 1,
-                            false => 0,
-                        }) as u8;
+                            .cast::<u8>() = (revocation2.clone() as i32) as u8;
+                        let vec16 = privileges2;
+                        let len16 = vec16.len();
+                        let layout16 = _rt::alloc::Layout::from_size_align(
+                                vec16.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result16, _cleanup16) = wit_bindgen::rt::Cleanup::new(
+                            layout16,
+                        );
+                        if let Some(cleanup) = _cleanup16 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec16.into_iter().enumerate() {
+                            let base = result16
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::lessor::plugin::types::Privilege {
+                                    purpose: purpose12,
+                                    names: names12,
+                                } = e;
+                                let vec13 = (purpose12.into_bytes()).into_boxed_slice();
+                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                let len13 = vec13.len();
+                                ::core::mem::forget(vec13);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len13;
+                                *base.add(0).cast::<*mut u8>() = ptr13.cast_mut();
+                                let vec15 = names12;
+                                let len15 = vec15.len();
+                                let layout15 = _rt::alloc::Layout::from_size_align(
+                                        vec15.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result15, _cleanup15) = wit_bindgen::rt::Cleanup::new(
+                                    layout15,
+                                );
+                                if let Some(cleanup) = _cleanup15 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec15.into_iter().enumerate() {
+                                    let base = result15
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let vec14 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr14 = vec14.as_ptr().cast::<u8>();
+                                        let len14 = vec14.len();
+                                        ::core::mem::forget(vec14);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len14;
+                                        *base.add(0).cast::<*mut u8>() = ptr14.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len15;
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result15;
+                            }
+                        }
+                        *ptr1
+                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len16;
                         *ptr1
                             .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result16;
+                        *ptr1
+                            .add(8 + 18 * ::core::mem::size_of::<*const u8>())
                             .cast::<i32>() = _rt::as_i32(propagation_s2);
                         ptr1
                     }
@@ -2019,205 +2728,139 @@ pub mod exports {
                             len18 * (2 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
+                        let l19 = *arg0
+                            .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l20 = *arg0
+                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base28 = l19;
+                        let len28 = l20;
+                        for i in 0..len28 {
+                            let base = base28
+                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l21 = *base.add(0).cast::<*mut u8>();
+                                let l22 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l21, l22, 1);
+                                let l23 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l24 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base27 = l23;
+                                let len27 = l24;
+                                for i in 0..len27 {
+                                    let base = base27
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l25 = *base.add(0).cast::<*mut u8>();
+                                        let l26 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l25, l26, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base27,
+                                    len27 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base28,
+                            len28 * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
                     }
                 }
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
                 pub unsafe fn _export_validate_config_cabi<T_: Guest>(
                     arg0: *mut u8,
+                    arg1: usize,
+                    arg2: i32,
+                    arg3: *mut u8,
+                    arg4: usize,
+                    arg5: i32,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                    arg10: i64,
+                    arg11: *mut u8,
+                    arg12: usize,
+                    arg13: i32,
+                    arg14: *mut u8,
+                    arg15: usize,
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result38 = {
-                            let l0 = *arg0.add(0).cast::<*mut u8>();
-                            let l1 = *arg0
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len2 = l1;
-                            let bytes2 = _rt::Vec::from_raw_parts(l0.cast(), len2, len2);
-                            let l3 = *arg0
-                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<i32>();
-                            let l4 = *arg0
-                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l5 = *arg0
-                                .add(4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len6 = l5;
-                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
-                            let l7 = i32::from(
-                                *arg0
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
+                        let result6 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
                             );
-                            let l11 = *arg0
-                                .add(8 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l12 = *arg0
-                                .add(9 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len13 = l12;
-                            let bytes13 = _rt::Vec::from_raw_parts(
-                                l11.cast(),
-                                len13,
-                                len13,
+                            let len1 = arg4;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg3.cast(),
+                                len1,
+                                len1,
                             );
-                            let l14 = i32::from(
-                                *arg0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
+                            let len3 = arg9;
+                            let bytes3 = _rt::Vec::from_raw_parts(
+                                arg8.cast(),
+                                len3,
+                                len3,
                             );
-                            let l30 = *arg0
-                                .add(8 + 16 * ::core::mem::size_of::<*const u8>())
-                                .cast::<i64>();
-                            let l31 = *arg0
-                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l32 = *arg0
-                                .add(16 + 17 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len33 = l32;
-                            let bytes33 = _rt::Vec::from_raw_parts(
-                                l31.cast(),
-                                len33,
-                                len33,
-                            );
-                            let l34 = i32::from(
-                                *arg0
-                                    .add(16 + 18 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
+                            let len4 = arg12;
+                            let bytes4 = _rt::Vec::from_raw_parts(
+                                arg11.cast(),
+                                len4,
+                                len4,
                             );
                             T_::validate_config(
-                                super::super::super::super::lessor::provider::types::Context {
-                                    operation_id: _rt::string_lift(bytes2),
-                                    attempt: l3 as u32,
-                                    mount: _rt::string_lift(bytes6),
-                                    role_name: match l7 {
+                                super::super::super::super::lessor::plugin::types::Context {
+                                    operation_id: _rt::string_lift(bytes0),
+                                    attempt: arg2 as u32,
+                                    mount: _rt::string_lift(bytes1),
+                                    role_name: match arg5 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l8 = *arg0
-                                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l9 = *arg0
-                                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len10 = l9;
-                                                let bytes10 = _rt::Vec::from_raw_parts(
-                                                    l8.cast(),
-                                                    len10,
-                                                    len10,
+                                                let len2 = arg7;
+                                                let bytes2 = _rt::Vec::from_raw_parts(
+                                                    arg6.cast(),
+                                                    len2,
+                                                    len2,
                                                 );
-                                                _rt::string_lift(bytes10)
+                                                _rt::string_lift(bytes2)
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    principal_name: _rt::string_lift(bytes13),
-                                    requester: match l14 {
-                                        0 => None,
-                                        1 => {
-                                            let e = {
-                                                let l15 = *arg0
-                                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l16 = *arg0
-                                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len17 = l16;
-                                                let bytes17 = _rt::Vec::from_raw_parts(
-                                                    l15.cast(),
-                                                    len17,
-                                                    len17,
-                                                );
-                                                let l18 = *arg0
-                                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l19 = *arg0
-                                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len20 = l19;
-                                                let bytes20 = _rt::Vec::from_raw_parts(
-                                                    l18.cast(),
-                                                    len20,
-                                                    len20,
-                                                );
-                                                let l21 = *arg0
-                                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l22 = *arg0
-                                                    .add(16 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base29 = l21;
-                                                let len29 = l22;
-                                                let mut result29 = _rt::Vec::with_capacity(len29);
-                                                for i in 0..len29 {
-                                                    let base = base29
-                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                    let e29 = {
-                                                        let l23 = *base.add(0).cast::<*mut u8>();
-                                                        let l24 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len25 = l24;
-                                                        let bytes25 = _rt::Vec::from_raw_parts(
-                                                            l23.cast(),
-                                                            len25,
-                                                            len25,
-                                                        );
-                                                        let l26 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l27 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len28 = l27;
-                                                        let bytes28 = _rt::Vec::from_raw_parts(
-                                                            l26.cast(),
-                                                            len28,
-                                                            len28,
-                                                        );
-                                                        (_rt::string_lift(bytes25), _rt::string_lift(bytes28))
-                                                    };
-                                                    result29.push(e29);
-                                                }
-                                                _rt::cabi_dealloc(
-                                                    base29,
-                                                    len29 * (4 * ::core::mem::size_of::<*const u8>()),
-                                                    ::core::mem::size_of::<*const u8>(),
-                                                );
-                                                super::super::super::super::lessor::provider::types::Requester {
-                                                    display_name: _rt::string_lift(bytes17),
-                                                    accessor: _rt::string_lift(bytes20),
-                                                    metadata: result29,
-                                                }
-                                            };
-                                            Some(e)
-                                        }
-                                        _ => _rt::invalid_enum_discriminant(),
-                                    },
-                                    timeout_ms: l30 as u64,
+                                    principal_name: _rt::string_lift(bytes3),
+                                    timeout_ms: arg10 as u64,
                                 },
-                                _rt::string_lift(bytes33),
-                                match l34 {
+                                _rt::string_lift(bytes4),
+                                match arg13 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l35 = *arg0
-                                                .add(16 + 19 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<*mut u8>();
-                                            let l36 = *arg0
-                                                .add(16 + 20 * ::core::mem::size_of::<*const u8>())
-                                                .cast::<usize>();
-                                            let len37 = l36;
-                                            let bytes37 = _rt::Vec::from_raw_parts(
-                                                l35.cast(),
-                                                len37,
-                                                len37,
+                                            let len5 = arg15;
+                                            let bytes5 = _rt::Vec::from_raw_parts(
+                                                arg14.cast(),
+                                                len5,
+                                                len5,
                                             );
-                                            _rt::string_lift(bytes37)
+                                            _rt::string_lift(bytes5)
                                         };
                                         Some(e)
                                     }
@@ -2225,118 +2868,113 @@ pub mod exports {
                                 },
                             )
                         };
-                        _rt::cabi_dealloc(
-                            arg0,
-                            24 + 20 * ::core::mem::size_of::<*const u8>(),
-                            8,
-                        );
-                        let ptr39 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result38 {
+                        let ptr7 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result6 {
                             Ok(e) => {
-                                *ptr39.add(0).cast::<u8>() = (0i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Validation {
-                                    identity: identity40,
-                                    warnings: warnings40,
+                                *ptr7.add(0).cast::<u8>() = (0i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Validation {
+                                    identity: identity8,
+                                    warnings: warnings8,
                                 } = e;
-                                match identity40 {
+                                match identity8 {
                                     Some(e) => {
-                                        *ptr39.add(8).cast::<u8>() = (1i32) as u8;
-                                        let vec41 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr41 = vec41.as_ptr().cast::<u8>();
-                                        let len41 = vec41.len();
-                                        ::core::mem::forget(vec41);
-                                        *ptr39
+                                        *ptr7.add(8).cast::<u8>() = (1i32) as u8;
+                                        let vec9 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr9 = vec9.as_ptr().cast::<u8>();
+                                        let len9 = vec9.len();
+                                        ::core::mem::forget(vec9);
+                                        *ptr7
                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len41;
-                                        *ptr39
+                                            .cast::<usize>() = len9;
+                                        *ptr7
                                             .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr41.cast_mut();
+                                            .cast::<*mut u8>() = ptr9.cast_mut();
                                     }
                                     None => {
-                                        *ptr39.add(8).cast::<u8>() = (0i32) as u8;
+                                        *ptr7.add(8).cast::<u8>() = (0i32) as u8;
                                     }
                                 };
-                                let vec43 = warnings40;
-                                let len43 = vec43.len();
-                                let layout43 = _rt::alloc::Layout::from_size_align(
-                                        vec43.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                let vec11 = warnings8;
+                                let len11 = vec11.len();
+                                let layout11 = _rt::alloc::Layout::from_size_align(
+                                        vec11.len() * (2 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     )
                                     .unwrap();
-                                let (result43, _cleanup43) = wit_bindgen::rt::Cleanup::new(
-                                    layout43,
+                                let (result11, _cleanup11) = wit_bindgen::rt::Cleanup::new(
+                                    layout11,
                                 );
-                                if let Some(cleanup) = _cleanup43 {
+                                if let Some(cleanup) = _cleanup11 {
                                     cleanup.forget();
                                 }
-                                for (i, e) in vec43.into_iter().enumerate() {
-                                    let base = result43
+                                for (i, e) in vec11.into_iter().enumerate() {
+                                    let base = result11
                                         .add(i * (2 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let vec42 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr42 = vec42.as_ptr().cast::<u8>();
-                                        let len42 = vec42.len();
-                                        ::core::mem::forget(vec42);
+                                        let vec10 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr10 = vec10.as_ptr().cast::<u8>();
+                                        let len10 = vec10.len();
+                                        ::core::mem::forget(vec10);
                                         *base
                                             .add(::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len42;
-                                        *base.add(0).cast::<*mut u8>() = ptr42.cast_mut();
+                                            .cast::<usize>() = len10;
+                                        *base.add(0).cast::<*mut u8>() = ptr10.cast_mut();
                                     }
                                 }
-                                *ptr39
+                                *ptr7
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len43;
-                                *ptr39
+                                    .cast::<usize>() = len11;
+                                *ptr7
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result43;
+                                    .cast::<*mut u8>() = result11;
                             }
                             Err(e) => {
-                                *ptr39.add(0).cast::<u8>() = (1i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Failure {
-                                    class: class44,
-                                    code: code44,
-                                    message: message44,
-                                    retry_after_ms: retry_after_ms44,
+                                *ptr7.add(0).cast::<u8>() = (1i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Failure {
+                                    class: class12,
+                                    code: code12,
+                                    message: message12,
+                                    retry_after_ms: retry_after_ms12,
                                 } = e;
-                                *ptr39.add(8).cast::<u8>() = (class44.clone() as i32) as u8;
-                                let vec45 = (code44.into_bytes()).into_boxed_slice();
-                                let ptr45 = vec45.as_ptr().cast::<u8>();
-                                let len45 = vec45.len();
-                                ::core::mem::forget(vec45);
-                                *ptr39
+                                *ptr7.add(8).cast::<u8>() = (class12.clone() as i32) as u8;
+                                let vec13 = (code12.into_bytes()).into_boxed_slice();
+                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                let len13 = vec13.len();
+                                ::core::mem::forget(vec13);
+                                *ptr7
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len45;
-                                *ptr39
+                                    .cast::<usize>() = len13;
+                                *ptr7
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr45.cast_mut();
-                                let vec46 = (message44.into_bytes()).into_boxed_slice();
-                                let ptr46 = vec46.as_ptr().cast::<u8>();
-                                let len46 = vec46.len();
-                                ::core::mem::forget(vec46);
-                                *ptr39
+                                    .cast::<*mut u8>() = ptr13.cast_mut();
+                                let vec14 = (message12.into_bytes()).into_boxed_slice();
+                                let ptr14 = vec14.as_ptr().cast::<u8>();
+                                let len14 = vec14.len();
+                                ::core::mem::forget(vec14);
+                                *ptr7
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *ptr39
+                                    .cast::<usize>() = len14;
+                                *ptr7
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
-                                match retry_after_ms44 {
+                                    .cast::<*mut u8>() = ptr14.cast_mut();
+                                match retry_after_ms12 {
                                     Some(e) => {
-                                        *ptr39
+                                        *ptr7
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        *ptr39
+                                        *ptr7
                                             .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr39
+                                        *ptr7
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                         };
-                        ptr39
+                        ptr7
                     }
                 }
                 #[doc(hidden)]
@@ -2408,7 +3046,7 @@ pub mod exports {
                 pub unsafe fn _export_create_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result42 = {
+                        let result26 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2443,57 +3081,52 @@ pub mod exports {
                                 len13,
                                 len13,
                             );
-                            let l14 = i32::from(
-                                *arg0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l30 = *arg0
-                                .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            let l14 = *arg0
+                                .add(10 * ::core::mem::size_of::<*const u8>())
                                 .cast::<i64>();
-                            let l31 = *arg0
-                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                            let l15 = *arg0
+                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                 .cast::<*mut u8>();
-                            let l32 = *arg0
-                                .add(16 + 17 * ::core::mem::size_of::<*const u8>())
+                            let l16 = *arg0
+                                .add(8 + 11 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len33 = l32;
-                            let bytes33 = _rt::Vec::from_raw_parts(
-                                l31.cast(),
-                                len33,
-                                len33,
+                            let len17 = l16;
+                            let bytes17 = _rt::Vec::from_raw_parts(
+                                l15.cast(),
+                                len17,
+                                len17,
                             );
-                            let l34 = *arg0
-                                .add(16 + 18 * ::core::mem::size_of::<*const u8>())
+                            let l18 = *arg0
+                                .add(8 + 12 * ::core::mem::size_of::<*const u8>())
                                 .cast::<*mut u8>();
-                            let l35 = *arg0
-                                .add(16 + 19 * ::core::mem::size_of::<*const u8>())
+                            let l19 = *arg0
+                                .add(8 + 13 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len36 = l35;
-                            let bytes36 = _rt::Vec::from_raw_parts(
-                                l34.cast(),
-                                len36,
-                                len36,
+                            let len20 = l19;
+                            let bytes20 = _rt::Vec::from_raw_parts(
+                                l18.cast(),
+                                len20,
+                                len20,
                             );
-                            let l37 = *arg0
-                                .add(16 + 20 * ::core::mem::size_of::<*const u8>())
+                            let l21 = *arg0
+                                .add(8 + 14 * ::core::mem::size_of::<*const u8>())
                                 .cast::<*mut u8>();
-                            let l38 = *arg0
-                                .add(16 + 21 * ::core::mem::size_of::<*const u8>())
+                            let l22 = *arg0
+                                .add(8 + 15 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len39 = l38;
-                            let bytes39 = _rt::Vec::from_raw_parts(
-                                l37.cast(),
-                                len39,
-                                len39,
+                            let len23 = l22;
+                            let bytes23 = _rt::Vec::from_raw_parts(
+                                l21.cast(),
+                                len23,
+                                len23,
                             );
-                            let l40 = i32::from(
+                            let l24 = i32::from(
                                 *arg0
-                                    .add(16 + 22 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 16 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
                             T_::create(
-                                super::super::super::super::lessor::provider::types::Context {
+                                super::super::super::super::lessor::plugin::types::Context {
                                     operation_id: _rt::string_lift(bytes2),
                                     attempt: l3 as u32,
                                     mount: _rt::string_lift(bytes6),
@@ -2520,101 +3153,19 @@ pub mod exports {
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
                                     principal_name: _rt::string_lift(bytes13),
-                                    requester: match l14 {
-                                        0 => None,
-                                        1 => {
-                                            let e = {
-                                                let l15 = *arg0
-                                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l16 = *arg0
-                                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len17 = l16;
-                                                let bytes17 = _rt::Vec::from_raw_parts(
-                                                    l15.cast(),
-                                                    len17,
-                                                    len17,
-                                                );
-                                                let l18 = *arg0
-                                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l19 = *arg0
-                                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len20 = l19;
-                                                let bytes20 = _rt::Vec::from_raw_parts(
-                                                    l18.cast(),
-                                                    len20,
-                                                    len20,
-                                                );
-                                                let l21 = *arg0
-                                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l22 = *arg0
-                                                    .add(16 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base29 = l21;
-                                                let len29 = l22;
-                                                let mut result29 = _rt::Vec::with_capacity(len29);
-                                                for i in 0..len29 {
-                                                    let base = base29
-                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                    let e29 = {
-                                                        let l23 = *base.add(0).cast::<*mut u8>();
-                                                        let l24 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len25 = l24;
-                                                        let bytes25 = _rt::Vec::from_raw_parts(
-                                                            l23.cast(),
-                                                            len25,
-                                                            len25,
-                                                        );
-                                                        let l26 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l27 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len28 = l27;
-                                                        let bytes28 = _rt::Vec::from_raw_parts(
-                                                            l26.cast(),
-                                                            len28,
-                                                            len28,
-                                                        );
-                                                        (_rt::string_lift(bytes25), _rt::string_lift(bytes28))
-                                                    };
-                                                    result29.push(e29);
-                                                }
-                                                _rt::cabi_dealloc(
-                                                    base29,
-                                                    len29 * (4 * ::core::mem::size_of::<*const u8>()),
-                                                    ::core::mem::size_of::<*const u8>(),
-                                                );
-                                                super::super::super::super::lessor::provider::types::Requester {
-                                                    display_name: _rt::string_lift(bytes17),
-                                                    accessor: _rt::string_lift(bytes20),
-                                                    metadata: result29,
-                                                }
-                                            };
-                                            Some(e)
-                                        }
-                                        _ => _rt::invalid_enum_discriminant(),
-                                    },
-                                    timeout_ms: l30 as u64,
+                                    timeout_ms: l14 as u64,
                                 },
-                                _rt::string_lift(bytes33),
-                                _rt::string_lift(bytes36),
-                                _rt::string_lift(bytes39),
-                                match l40 {
+                                _rt::string_lift(bytes17),
+                                _rt::string_lift(bytes20),
+                                _rt::string_lift(bytes23),
+                                match l24 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l41 = *arg0
-                                                .add(24 + 22 * ::core::mem::size_of::<*const u8>())
+                                            let l25 = *arg0
+                                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i64>();
-                                            l41 as u64
+                                            l25 as u64
                                         };
                                         Some(e)
                                     }
@@ -2624,110 +3175,126 @@ pub mod exports {
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            32 + 22 * ::core::mem::size_of::<*const u8>(),
+                            24 + 16 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr43 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result42 {
+                        let ptr27 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result26 {
                             Ok(e) => {
-                                *ptr43.add(0).cast::<u8>() = (0i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Credential {
-                                    id: id44,
-                                    data: data44,
-                                    metadata: metadata44,
-                                    expires_in_s: expires_in_s44,
+                                *ptr27.add(0).cast::<u8>() = (0i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Credential {
+                                    id: id28,
+                                    data: data28,
+                                    metadata: metadata28,
+                                    expires_in_s: expires_in_s28,
+                                    effective_in_s: effective_in_s28,
                                 } = e;
-                                let vec45 = (id44.into_bytes()).into_boxed_slice();
-                                let ptr45 = vec45.as_ptr().cast::<u8>();
-                                let len45 = vec45.len();
-                                ::core::mem::forget(vec45);
-                                *ptr43
+                                let vec29 = (id28.into_bytes()).into_boxed_slice();
+                                let ptr29 = vec29.as_ptr().cast::<u8>();
+                                let len29 = vec29.len();
+                                ::core::mem::forget(vec29);
+                                *ptr27
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len45;
-                                *ptr43.add(8).cast::<*mut u8>() = ptr45.cast_mut();
-                                let vec46 = (data44.into_bytes()).into_boxed_slice();
-                                let ptr46 = vec46.as_ptr().cast::<u8>();
-                                let len46 = vec46.len();
-                                ::core::mem::forget(vec46);
-                                *ptr43
+                                    .cast::<usize>() = len29;
+                                *ptr27.add(8).cast::<*mut u8>() = ptr29.cast_mut();
+                                let vec30 = (data28.into_bytes()).into_boxed_slice();
+                                let ptr30 = vec30.as_ptr().cast::<u8>();
+                                let len30 = vec30.len();
+                                ::core::mem::forget(vec30);
+                                *ptr27
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *ptr43
+                                    .cast::<usize>() = len30;
+                                *ptr27
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
-                                let vec47 = (metadata44.into_bytes()).into_boxed_slice();
-                                let ptr47 = vec47.as_ptr().cast::<u8>();
-                                let len47 = vec47.len();
-                                ::core::mem::forget(vec47);
-                                *ptr43
+                                    .cast::<*mut u8>() = ptr30.cast_mut();
+                                let vec31 = (metadata28.into_bytes()).into_boxed_slice();
+                                let ptr31 = vec31.as_ptr().cast::<u8>();
+                                let len31 = vec31.len();
+                                ::core::mem::forget(vec31);
+                                *ptr27
                                     .add(8 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len47;
-                                *ptr43
+                                    .cast::<usize>() = len31;
+                                *ptr27
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr47.cast_mut();
-                                match expires_in_s44 {
+                                    .cast::<*mut u8>() = ptr31.cast_mut();
+                                match expires_in_s28 {
                                     Some(e) => {
-                                        *ptr43
+                                        *ptr27
                                             .add(8 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        *ptr43
+                                        *ptr27
                                             .add(16 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr43
+                                        *ptr27
                                             .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
+                                    }
+                                };
+                                match effective_in_s28 {
+                                    Some(e) => {
+                                        *ptr27
+                                            .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        *ptr27
+                                            .add(28 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i32>() = _rt::as_i32(e);
+                                    }
+                                    None => {
+                                        *ptr27
+                                            .add(24 + 6 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                             Err(e) => {
-                                *ptr43.add(0).cast::<u8>() = (1i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Failure {
-                                    class: class48,
-                                    code: code48,
-                                    message: message48,
-                                    retry_after_ms: retry_after_ms48,
+                                *ptr27.add(0).cast::<u8>() = (1i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Failure {
+                                    class: class32,
+                                    code: code32,
+                                    message: message32,
+                                    retry_after_ms: retry_after_ms32,
                                 } = e;
-                                *ptr43.add(8).cast::<u8>() = (class48.clone() as i32) as u8;
-                                let vec49 = (code48.into_bytes()).into_boxed_slice();
-                                let ptr49 = vec49.as_ptr().cast::<u8>();
-                                let len49 = vec49.len();
-                                ::core::mem::forget(vec49);
-                                *ptr43
+                                *ptr27.add(8).cast::<u8>() = (class32.clone() as i32) as u8;
+                                let vec33 = (code32.into_bytes()).into_boxed_slice();
+                                let ptr33 = vec33.as_ptr().cast::<u8>();
+                                let len33 = vec33.len();
+                                ::core::mem::forget(vec33);
+                                *ptr27
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len49;
-                                *ptr43
+                                    .cast::<usize>() = len33;
+                                *ptr27
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr49.cast_mut();
-                                let vec50 = (message48.into_bytes()).into_boxed_slice();
-                                let ptr50 = vec50.as_ptr().cast::<u8>();
-                                let len50 = vec50.len();
-                                ::core::mem::forget(vec50);
-                                *ptr43
+                                    .cast::<*mut u8>() = ptr33.cast_mut();
+                                let vec34 = (message32.into_bytes()).into_boxed_slice();
+                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                let len34 = vec34.len();
+                                ::core::mem::forget(vec34);
+                                *ptr27
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len50;
-                                *ptr43
+                                    .cast::<usize>() = len34;
+                                *ptr27
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr50.cast_mut();
-                                match retry_after_ms48 {
+                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                match retry_after_ms32 {
                                     Some(e) => {
-                                        *ptr43
+                                        *ptr27
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        *ptr43
+                                        *ptr27
                                             .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr43
+                                        *ptr27
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                         };
-                        ptr43
+                        ptr27
                     }
                 }
                 #[doc(hidden)]
@@ -2781,7 +3348,7 @@ pub mod exports {
                 pub unsafe fn _export_revoke_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result46 = {
+                        let result30 = {
                             let l0 = *arg0.add(0).cast::<*mut u8>();
                             let l1 = *arg0
                                 .add(::core::mem::size_of::<*const u8>())
@@ -2816,79 +3383,74 @@ pub mod exports {
                                 len13,
                                 len13,
                             );
-                            let l14 = i32::from(
-                                *arg0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l30 = *arg0
-                                .add(8 + 16 * ::core::mem::size_of::<*const u8>())
+                            let l14 = *arg0
+                                .add(10 * ::core::mem::size_of::<*const u8>())
                                 .cast::<i64>();
-                            let l31 = *arg0
-                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
+                            let l15 = *arg0
+                                .add(8 + 10 * ::core::mem::size_of::<*const u8>())
                                 .cast::<*mut u8>();
-                            let l32 = *arg0
-                                .add(16 + 17 * ::core::mem::size_of::<*const u8>())
+                            let l16 = *arg0
+                                .add(8 + 11 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len33 = l32;
-                            let bytes33 = _rt::Vec::from_raw_parts(
-                                l31.cast(),
-                                len33,
-                                len33,
+                            let len17 = l16;
+                            let bytes17 = _rt::Vec::from_raw_parts(
+                                l15.cast(),
+                                len17,
+                                len17,
                             );
-                            let l34 = i32::from(
+                            let l18 = i32::from(
                                 *arg0
-                                    .add(16 + 18 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 12 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            let l38 = i32::from(
+                            let l22 = i32::from(
                                 *arg0
-                                    .add(16 + 21 * ::core::mem::size_of::<*const u8>())
+                                    .add(8 + 15 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>(),
                             );
-                            use super::super::super::super::lessor::provider::types::Revocation as V45;
-                            let v45 = match l38 {
+                            use super::super::super::super::lessor::plugin::types::Revocation as V29;
+                            let v29 = match l22 {
                                 0 => {
-                                    let e45 = {
-                                        let l39 = *arg0
-                                            .add(16 + 22 * ::core::mem::size_of::<*const u8>())
+                                    let e29 = {
+                                        let l23 = *arg0
+                                            .add(8 + 16 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l40 = *arg0
-                                            .add(16 + 23 * ::core::mem::size_of::<*const u8>())
+                                        let l24 = *arg0
+                                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len41 = l40;
-                                        let bytes41 = _rt::Vec::from_raw_parts(
-                                            l39.cast(),
-                                            len41,
-                                            len41,
+                                        let len25 = l24;
+                                        let bytes25 = _rt::Vec::from_raw_parts(
+                                            l23.cast(),
+                                            len25,
+                                            len25,
                                         );
-                                        _rt::string_lift(bytes41)
+                                        _rt::string_lift(bytes25)
                                     };
-                                    V45::Credential(e45)
+                                    V29::Credential(e29)
                                 }
-                                1 => V45::UnknownCredential,
+                                1 => V29::UnknownCredential,
                                 n => {
                                     debug_assert_eq!(n, 2, "invalid enum discriminant");
-                                    let e45 = {
-                                        let l42 = *arg0
-                                            .add(16 + 22 * ::core::mem::size_of::<*const u8>())
+                                    let e29 = {
+                                        let l26 = *arg0
+                                            .add(8 + 16 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l43 = *arg0
-                                            .add(16 + 23 * ::core::mem::size_of::<*const u8>())
+                                        let l27 = *arg0
+                                            .add(8 + 17 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        let len44 = l43;
-                                        let bytes44 = _rt::Vec::from_raw_parts(
-                                            l42.cast(),
-                                            len44,
-                                            len44,
+                                        let len28 = l27;
+                                        let bytes28 = _rt::Vec::from_raw_parts(
+                                            l26.cast(),
+                                            len28,
+                                            len28,
                                         );
-                                        _rt::string_lift(bytes44)
+                                        _rt::string_lift(bytes28)
                                     };
-                                    V45::FormerRoot(e45)
+                                    V29::FormerRoot(e29)
                                 }
                             };
                             T_::revoke(
-                                super::super::super::super::lessor::provider::types::Context {
+                                super::super::super::super::lessor::plugin::types::Context {
                                     operation_id: _rt::string_lift(bytes2),
                                     attempt: l3 as u32,
                                     mount: _rt::string_lift(bytes6),
@@ -2915,173 +3477,91 @@ pub mod exports {
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
                                     principal_name: _rt::string_lift(bytes13),
-                                    requester: match l14 {
-                                        0 => None,
-                                        1 => {
-                                            let e = {
-                                                let l15 = *arg0
-                                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l16 = *arg0
-                                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len17 = l16;
-                                                let bytes17 = _rt::Vec::from_raw_parts(
-                                                    l15.cast(),
-                                                    len17,
-                                                    len17,
-                                                );
-                                                let l18 = *arg0
-                                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l19 = *arg0
-                                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len20 = l19;
-                                                let bytes20 = _rt::Vec::from_raw_parts(
-                                                    l18.cast(),
-                                                    len20,
-                                                    len20,
-                                                );
-                                                let l21 = *arg0
-                                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l22 = *arg0
-                                                    .add(16 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base29 = l21;
-                                                let len29 = l22;
-                                                let mut result29 = _rt::Vec::with_capacity(len29);
-                                                for i in 0..len29 {
-                                                    let base = base29
-                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                    let e29 = {
-                                                        let l23 = *base.add(0).cast::<*mut u8>();
-                                                        let l24 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len25 = l24;
-                                                        let bytes25 = _rt::Vec::from_raw_parts(
-                                                            l23.cast(),
-                                                            len25,
-                                                            len25,
-                                                        );
-                                                        let l26 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l27 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len28 = l27;
-                                                        let bytes28 = _rt::Vec::from_raw_parts(
-                                                            l26.cast(),
-                                                            len28,
-                                                            len28,
-                                                        );
-                                                        (_rt::string_lift(bytes25), _rt::string_lift(bytes28))
-                                                    };
-                                                    result29.push(e29);
-                                                }
-                                                _rt::cabi_dealloc(
-                                                    base29,
-                                                    len29 * (4 * ::core::mem::size_of::<*const u8>()),
-                                                    ::core::mem::size_of::<*const u8>(),
-                                                );
-                                                super::super::super::super::lessor::provider::types::Requester {
-                                                    display_name: _rt::string_lift(bytes17),
-                                                    accessor: _rt::string_lift(bytes20),
-                                                    metadata: result29,
-                                                }
-                                            };
-                                            Some(e)
-                                        }
-                                        _ => _rt::invalid_enum_discriminant(),
-                                    },
-                                    timeout_ms: l30 as u64,
+                                    timeout_ms: l14 as u64,
                                 },
-                                _rt::string_lift(bytes33),
-                                match l34 {
+                                _rt::string_lift(bytes17),
+                                match l18 {
                                     0 => None,
                                     1 => {
                                         let e = {
-                                            let l35 = *arg0
-                                                .add(16 + 19 * ::core::mem::size_of::<*const u8>())
+                                            let l19 = *arg0
+                                                .add(8 + 13 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l36 = *arg0
-                                                .add(16 + 20 * ::core::mem::size_of::<*const u8>())
+                                            let l20 = *arg0
+                                                .add(8 + 14 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len37 = l36;
-                                            let bytes37 = _rt::Vec::from_raw_parts(
-                                                l35.cast(),
-                                                len37,
-                                                len37,
+                                            let len21 = l20;
+                                            let bytes21 = _rt::Vec::from_raw_parts(
+                                                l19.cast(),
+                                                len21,
+                                                len21,
                                             );
-                                            _rt::string_lift(bytes37)
+                                            _rt::string_lift(bytes21)
                                         };
                                         Some(e)
                                     }
                                     _ => _rt::invalid_enum_discriminant(),
                                 },
-                                v45,
+                                v29,
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            16 + 24 * ::core::mem::size_of::<*const u8>(),
+                            8 + 18 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr47 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result46 {
+                        let ptr31 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result30 {
                             Ok(_) => {
-                                *ptr47.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr31.add(0).cast::<u8>() = (0i32) as u8;
                             }
                             Err(e) => {
-                                *ptr47.add(0).cast::<u8>() = (1i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Failure {
-                                    class: class48,
-                                    code: code48,
-                                    message: message48,
-                                    retry_after_ms: retry_after_ms48,
+                                *ptr31.add(0).cast::<u8>() = (1i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Failure {
+                                    class: class32,
+                                    code: code32,
+                                    message: message32,
+                                    retry_after_ms: retry_after_ms32,
                                 } = e;
-                                *ptr47.add(8).cast::<u8>() = (class48.clone() as i32) as u8;
-                                let vec49 = (code48.into_bytes()).into_boxed_slice();
-                                let ptr49 = vec49.as_ptr().cast::<u8>();
-                                let len49 = vec49.len();
-                                ::core::mem::forget(vec49);
-                                *ptr47
+                                *ptr31.add(8).cast::<u8>() = (class32.clone() as i32) as u8;
+                                let vec33 = (code32.into_bytes()).into_boxed_slice();
+                                let ptr33 = vec33.as_ptr().cast::<u8>();
+                                let len33 = vec33.len();
+                                ::core::mem::forget(vec33);
+                                *ptr31
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len49;
-                                *ptr47
+                                    .cast::<usize>() = len33;
+                                *ptr31
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr49.cast_mut();
-                                let vec50 = (message48.into_bytes()).into_boxed_slice();
-                                let ptr50 = vec50.as_ptr().cast::<u8>();
-                                let len50 = vec50.len();
-                                ::core::mem::forget(vec50);
-                                *ptr47
+                                    .cast::<*mut u8>() = ptr33.cast_mut();
+                                let vec34 = (message32.into_bytes()).into_boxed_slice();
+                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                let len34 = vec34.len();
+                                ::core::mem::forget(vec34);
+                                *ptr31
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len50;
-                                *ptr47
+                                    .cast::<usize>() = len34;
+                                *ptr31
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr50.cast_mut();
-                                match retry_after_ms48 {
+                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                match retry_after_ms32 {
                                     Some(e) => {
-                                        *ptr47
+                                        *ptr31
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        *ptr47
+                                        *ptr31
                                             .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr47
+                                        *ptr31
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                         };
-                        ptr47
+                        ptr31
                     }
                 }
                 #[doc(hidden)]
@@ -3112,310 +3592,193 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
-                pub unsafe fn _export_rotate_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
+                pub unsafe fn _export_rotate_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: i32,
+                    arg3: *mut u8,
+                    arg4: usize,
+                    arg5: i32,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                    arg10: i64,
+                    arg11: *mut u8,
+                    arg12: usize,
+                    arg13: i32,
+                    arg14: *mut u8,
+                    arg15: usize,
+                ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result39 = {
-                            let l0 = *arg0.add(0).cast::<*mut u8>();
-                            let l1 = *arg0
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len2 = l1;
-                            let bytes2 = _rt::Vec::from_raw_parts(l0.cast(), len2, len2);
-                            let l3 = *arg0
-                                .add(2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<i32>();
-                            let l4 = *arg0
-                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l5 = *arg0
-                                .add(4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len6 = l5;
-                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
-                            let l7 = i32::from(
-                                *arg0
-                                    .add(5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
+                        let result7 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
                             );
-                            let l11 = *arg0
-                                .add(8 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l12 = *arg0
-                                .add(9 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len13 = l12;
-                            let bytes13 = _rt::Vec::from_raw_parts(
-                                l11.cast(),
-                                len13,
-                                len13,
+                            let len1 = arg4;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg3.cast(),
+                                len1,
+                                len1,
                             );
-                            let l14 = i32::from(
-                                *arg0
-                                    .add(10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
+                            let len3 = arg9;
+                            let bytes3 = _rt::Vec::from_raw_parts(
+                                arg8.cast(),
+                                len3,
+                                len3,
                             );
-                            let l30 = *arg0
-                                .add(8 + 16 * ::core::mem::size_of::<*const u8>())
-                                .cast::<i64>();
-                            let l31 = *arg0
-                                .add(16 + 16 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l32 = *arg0
-                                .add(16 + 17 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len33 = l32;
-                            let bytes33 = _rt::Vec::from_raw_parts(
-                                l31.cast(),
-                                len33,
-                                len33,
+                            let len4 = arg12;
+                            let bytes4 = _rt::Vec::from_raw_parts(
+                                arg11.cast(),
+                                len4,
+                                len4,
                             );
-                            let l34 = i32::from(
-                                *arg0
-                                    .add(16 + 18 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            use super::super::super::super::lessor::provider::types::Rotation as V38;
-                            let v38 = match l34 {
-                                0 => V38::Root,
+                            use super::super::super::super::lessor::plugin::types::Rotation as V6;
+                            let v6 = match arg13 {
+                                0 => V6::Root,
                                 n => {
                                     debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                    let e38 = {
-                                        let l35 = *arg0
-                                            .add(16 + 19 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l36 = *arg0
-                                            .add(16 + 20 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        let len37 = l36;
-                                        let bytes37 = _rt::Vec::from_raw_parts(
-                                            l35.cast(),
-                                            len37,
-                                            len37,
+                                    let e6 = {
+                                        let len5 = arg15;
+                                        let bytes5 = _rt::Vec::from_raw_parts(
+                                            arg14.cast(),
+                                            len5,
+                                            len5,
                                         );
-                                        _rt::string_lift(bytes37)
+                                        _rt::string_lift(bytes5)
                                     };
-                                    V38::Account(e38)
+                                    V6::Account(e6)
                                 }
                             };
                             T_::rotate(
-                                super::super::super::super::lessor::provider::types::Context {
-                                    operation_id: _rt::string_lift(bytes2),
-                                    attempt: l3 as u32,
-                                    mount: _rt::string_lift(bytes6),
-                                    role_name: match l7 {
+                                super::super::super::super::lessor::plugin::types::Context {
+                                    operation_id: _rt::string_lift(bytes0),
+                                    attempt: arg2 as u32,
+                                    mount: _rt::string_lift(bytes1),
+                                    role_name: match arg5 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l8 = *arg0
-                                                    .add(6 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l9 = *arg0
-                                                    .add(7 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len10 = l9;
-                                                let bytes10 = _rt::Vec::from_raw_parts(
-                                                    l8.cast(),
-                                                    len10,
-                                                    len10,
+                                                let len2 = arg7;
+                                                let bytes2 = _rt::Vec::from_raw_parts(
+                                                    arg6.cast(),
+                                                    len2,
+                                                    len2,
                                                 );
-                                                _rt::string_lift(bytes10)
+                                                _rt::string_lift(bytes2)
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    principal_name: _rt::string_lift(bytes13),
-                                    requester: match l14 {
-                                        0 => None,
-                                        1 => {
-                                            let e = {
-                                                let l15 = *arg0
-                                                    .add(11 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l16 = *arg0
-                                                    .add(12 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len17 = l16;
-                                                let bytes17 = _rt::Vec::from_raw_parts(
-                                                    l15.cast(),
-                                                    len17,
-                                                    len17,
-                                                );
-                                                let l18 = *arg0
-                                                    .add(13 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l19 = *arg0
-                                                    .add(14 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len20 = l19;
-                                                let bytes20 = _rt::Vec::from_raw_parts(
-                                                    l18.cast(),
-                                                    len20,
-                                                    len20,
-                                                );
-                                                let l21 = *arg0
-                                                    .add(15 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l22 = *arg0
-                                                    .add(16 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base29 = l21;
-                                                let len29 = l22;
-                                                let mut result29 = _rt::Vec::with_capacity(len29);
-                                                for i in 0..len29 {
-                                                    let base = base29
-                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                                    let e29 = {
-                                                        let l23 = *base.add(0).cast::<*mut u8>();
-                                                        let l24 = *base
-                                                            .add(::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len25 = l24;
-                                                        let bytes25 = _rt::Vec::from_raw_parts(
-                                                            l23.cast(),
-                                                            len25,
-                                                            len25,
-                                                        );
-                                                        let l26 = *base
-                                                            .add(2 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<*mut u8>();
-                                                        let l27 = *base
-                                                            .add(3 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<usize>();
-                                                        let len28 = l27;
-                                                        let bytes28 = _rt::Vec::from_raw_parts(
-                                                            l26.cast(),
-                                                            len28,
-                                                            len28,
-                                                        );
-                                                        (_rt::string_lift(bytes25), _rt::string_lift(bytes28))
-                                                    };
-                                                    result29.push(e29);
-                                                }
-                                                _rt::cabi_dealloc(
-                                                    base29,
-                                                    len29 * (4 * ::core::mem::size_of::<*const u8>()),
-                                                    ::core::mem::size_of::<*const u8>(),
-                                                );
-                                                super::super::super::super::lessor::provider::types::Requester {
-                                                    display_name: _rt::string_lift(bytes17),
-                                                    accessor: _rt::string_lift(bytes20),
-                                                    metadata: result29,
-                                                }
-                                            };
-                                            Some(e)
-                                        }
-                                        _ => _rt::invalid_enum_discriminant(),
-                                    },
-                                    timeout_ms: l30 as u64,
+                                    principal_name: _rt::string_lift(bytes3),
+                                    timeout_ms: arg10 as u64,
                                 },
-                                _rt::string_lift(bytes33),
-                                v38,
+                                _rt::string_lift(bytes4),
+                                v6,
                             )
                         };
-                        _rt::cabi_dealloc(
-                            arg0,
-                            24 + 20 * ::core::mem::size_of::<*const u8>(),
-                            8,
-                        );
-                        let ptr40 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result39 {
+                        let ptr8 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result7 {
                             Ok(e) => {
-                                *ptr40.add(0).cast::<u8>() = (0i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Rotated {
-                                    secret: secret41,
-                                    retires: retires41,
-                                    metadata: metadata41,
+                                *ptr8.add(0).cast::<u8>() = (0i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Rotated {
+                                    secret: secret9,
+                                    retires: retires9,
+                                    metadata: metadata9,
                                 } = e;
-                                let vec42 = (secret41.into_bytes()).into_boxed_slice();
-                                let ptr42 = vec42.as_ptr().cast::<u8>();
-                                let len42 = vec42.len();
-                                ::core::mem::forget(vec42);
-                                *ptr40
+                                let vec10 = (secret9.into_bytes()).into_boxed_slice();
+                                let ptr10 = vec10.as_ptr().cast::<u8>();
+                                let len10 = vec10.len();
+                                ::core::mem::forget(vec10);
+                                *ptr8
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len42;
-                                *ptr40.add(8).cast::<*mut u8>() = ptr42.cast_mut();
-                                match retires41 {
+                                    .cast::<usize>() = len10;
+                                *ptr8.add(8).cast::<*mut u8>() = ptr10.cast_mut();
+                                match retires9 {
                                     Some(e) => {
-                                        *ptr40
+                                        *ptr8
                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        let vec43 = (e.into_bytes()).into_boxed_slice();
-                                        let ptr43 = vec43.as_ptr().cast::<u8>();
-                                        let len43 = vec43.len();
-                                        ::core::mem::forget(vec43);
-                                        *ptr40
+                                        let vec11 = (e.into_bytes()).into_boxed_slice();
+                                        let ptr11 = vec11.as_ptr().cast::<u8>();
+                                        let len11 = vec11.len();
+                                        ::core::mem::forget(vec11);
+                                        *ptr8
                                             .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len43;
-                                        *ptr40
+                                            .cast::<usize>() = len11;
+                                        *ptr8
                                             .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr43.cast_mut();
+                                            .cast::<*mut u8>() = ptr11.cast_mut();
                                     }
                                     None => {
-                                        *ptr40
+                                        *ptr8
                                             .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
-                                let vec44 = (metadata41.into_bytes()).into_boxed_slice();
-                                let ptr44 = vec44.as_ptr().cast::<u8>();
-                                let len44 = vec44.len();
-                                ::core::mem::forget(vec44);
-                                *ptr40
+                                let vec12 = (metadata9.into_bytes()).into_boxed_slice();
+                                let ptr12 = vec12.as_ptr().cast::<u8>();
+                                let len12 = vec12.len();
+                                ::core::mem::forget(vec12);
+                                *ptr8
                                     .add(8 + 6 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len44;
-                                *ptr40
+                                    .cast::<usize>() = len12;
+                                *ptr8
                                     .add(8 + 5 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr44.cast_mut();
+                                    .cast::<*mut u8>() = ptr12.cast_mut();
                             }
                             Err(e) => {
-                                *ptr40.add(0).cast::<u8>() = (1i32) as u8;
-                                let super::super::super::super::lessor::provider::types::Failure {
-                                    class: class45,
-                                    code: code45,
-                                    message: message45,
-                                    retry_after_ms: retry_after_ms45,
+                                *ptr8.add(0).cast::<u8>() = (1i32) as u8;
+                                let super::super::super::super::lessor::plugin::types::Failure {
+                                    class: class13,
+                                    code: code13,
+                                    message: message13,
+                                    retry_after_ms: retry_after_ms13,
                                 } = e;
-                                *ptr40.add(8).cast::<u8>() = (class45.clone() as i32) as u8;
-                                let vec46 = (code45.into_bytes()).into_boxed_slice();
-                                let ptr46 = vec46.as_ptr().cast::<u8>();
-                                let len46 = vec46.len();
-                                ::core::mem::forget(vec46);
-                                *ptr40
+                                *ptr8.add(8).cast::<u8>() = (class13.clone() as i32) as u8;
+                                let vec14 = (code13.into_bytes()).into_boxed_slice();
+                                let ptr14 = vec14.as_ptr().cast::<u8>();
+                                let len14 = vec14.len();
+                                ::core::mem::forget(vec14);
+                                *ptr8
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *ptr40
+                                    .cast::<usize>() = len14;
+                                *ptr8
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr46.cast_mut();
-                                let vec47 = (message45.into_bytes()).into_boxed_slice();
-                                let ptr47 = vec47.as_ptr().cast::<u8>();
-                                let len47 = vec47.len();
-                                ::core::mem::forget(vec47);
-                                *ptr40
+                                    .cast::<*mut u8>() = ptr14.cast_mut();
+                                let vec15 = (message13.into_bytes()).into_boxed_slice();
+                                let ptr15 = vec15.as_ptr().cast::<u8>();
+                                let len15 = vec15.len();
+                                ::core::mem::forget(vec15);
+                                *ptr8
                                     .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len47;
-                                *ptr40
+                                    .cast::<usize>() = len15;
+                                *ptr8
                                     .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr47.cast_mut();
-                                match retry_after_ms45 {
+                                    .cast::<*mut u8>() = ptr15.cast_mut();
+                                match retry_after_ms13 {
                                     Some(e) => {
-                                        *ptr40
+                                        *ptr8
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (1i32) as u8;
-                                        *ptr40
+                                        *ptr8
                                             .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i64>() = _rt::as_i64(e);
                                     }
                                     None => {
-                                        *ptr40
+                                        *ptr8
                                             .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (0i32) as u8;
                                     }
                                 };
                             }
                         };
-                        ptr40
+                        ptr8
                     }
                 }
                 #[doc(hidden)]
@@ -3522,58 +3885,68 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_lessor_provider_provider_0_1_0_cabi {
+                macro_rules! __export_lessor_plugin_provider_1_0_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "lessor:provider/provider@0.1.0#describe")] unsafe extern "C" fn
+                        "lessor:plugin/provider@1.0.0#describe")] unsafe extern "C" fn
                         export_describe() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_lessor:provider/provider@0.1.0#describe")] unsafe
-                        extern "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
+                        "cabi_post_lessor:plugin/provider@1.0.0#describe")] unsafe extern
+                        "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_describe::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "lessor:provider/provider@0.1.0#validate-config")] unsafe extern
-                        "C" fn export_validate_config(arg0 : * mut u8,) -> * mut u8 {
-                        unsafe { $($path_to_types)*:: _export_validate_config_cabi::<$ty
+                        "lessor:plugin/provider@1.0.0#validate-config")] unsafe extern
+                        "C" fn export_validate_config(arg0 : * mut u8, arg1 : usize, arg2
+                        : i32, arg3 : * mut u8, arg4 : usize, arg5 : i32, arg6 : * mut
+                        u8, arg7 : usize, arg8 : * mut u8, arg9 : usize, arg10 : i64,
+                        arg11 : * mut u8, arg12 : usize, arg13 : i32, arg14 : * mut u8,
+                        arg15 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_validate_config_cabi::<$ty > (arg0, arg1, arg2, arg3,
+                        arg4, arg5, arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13,
+                        arg14, arg15) } } #[unsafe (export_name =
+                        "cabi_post_lessor:plugin/provider@1.0.0#validate-config")] unsafe
+                        extern "C" fn _post_return_validate_config(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_validate_config::<$ty
                         > (arg0) } } #[unsafe (export_name =
-                        "cabi_post_lessor:provider/provider@0.1.0#validate-config")]
-                        unsafe extern "C" fn _post_return_validate_config(arg0 : * mut
-                        u8,) { unsafe { $($path_to_types)*::
-                        __post_return_validate_config::<$ty > (arg0) } } #[unsafe
-                        (export_name = "lessor:provider/provider@0.1.0#create")] unsafe
-                        extern "C" fn export_create(arg0 : * mut u8,) -> * mut u8 {
-                        unsafe { $($path_to_types)*:: _export_create_cabi::<$ty > (arg0)
-                        } } #[unsafe (export_name =
-                        "cabi_post_lessor:provider/provider@0.1.0#create")] unsafe extern
+                        "lessor:plugin/provider@1.0.0#create")] unsafe extern "C" fn
+                        export_create(arg0 : * mut u8,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_create_cabi::<$ty > (arg0) } }
+                        #[unsafe (export_name =
+                        "cabi_post_lessor:plugin/provider@1.0.0#create")] unsafe extern
                         "C" fn _post_return_create(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_create::<$ty > (arg0) } }
-                        #[unsafe (export_name = "lessor:provider/provider@0.1.0#revoke")]
+                        #[unsafe (export_name = "lessor:plugin/provider@1.0.0#revoke")]
                         unsafe extern "C" fn export_revoke(arg0 : * mut u8,) -> * mut u8
                         { unsafe { $($path_to_types)*:: _export_revoke_cabi::<$ty >
                         (arg0) } } #[unsafe (export_name =
-                        "cabi_post_lessor:provider/provider@0.1.0#revoke")] unsafe extern
+                        "cabi_post_lessor:plugin/provider@1.0.0#revoke")] unsafe extern
                         "C" fn _post_return_revoke(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_revoke::<$ty > (arg0) } }
-                        #[unsafe (export_name = "lessor:provider/provider@0.1.0#rotate")]
-                        unsafe extern "C" fn export_rotate(arg0 : * mut u8,) -> * mut u8
-                        { unsafe { $($path_to_types)*:: _export_rotate_cabi::<$ty >
-                        (arg0) } } #[unsafe (export_name =
-                        "cabi_post_lessor:provider/provider@0.1.0#rotate")] unsafe extern
+                        #[unsafe (export_name = "lessor:plugin/provider@1.0.0#rotate")]
+                        unsafe extern "C" fn export_rotate(arg0 : * mut u8, arg1 : usize,
+                        arg2 : i32, arg3 : * mut u8, arg4 : usize, arg5 : i32, arg6 : *
+                        mut u8, arg7 : usize, arg8 : * mut u8, arg9 : usize, arg10 : i64,
+                        arg11 : * mut u8, arg12 : usize, arg13 : i32, arg14 : * mut u8,
+                        arg15 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_rotate_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4, arg5,
+                        arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13, arg14, arg15)
+                        } } #[unsafe (export_name =
+                        "cabi_post_lessor:plugin/provider@1.0.0#rotate")] unsafe extern
                         "C" fn _post_return_rotate(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_rotate::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_lessor_provider_provider_0_1_0_cabi;
+                pub use __export_lessor_plugin_provider_1_0_0_cabi;
                 #[repr(align(8))]
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 8 + 17 * ::core::mem::size_of::<*const u8>()],
+                    >; 8 + 19 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
                     [::core::mem::MaybeUninit::uninit(); 8
-                        + 17 * ::core::mem::size_of::<*const u8>()],
+                        + 19 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -3743,10 +4116,6 @@ mod _rt {
             unsafe { String::from_utf8_unchecked(bytes) }
         }
     }
-    #[cfg(target_arch = "wasm32")]
-    pub fn run_ctors_once() {
-        wit_bindgen::rt::run_ctors_once();
-    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -3755,6 +4124,10 @@ mod _rt {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
         }
+    }
+    #[cfg(target_arch = "wasm32")]
+    pub fn run_ctors_once() {
+        wit_bindgen::rt::run_ctors_once();
     }
     pub fn as_i64<T: AsI64>(t: T) -> i64 {
         t.as_i64()
@@ -3807,75 +4180,87 @@ macro_rules! __export_provider_plugin_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::lessor::provider::provider::__export_lessor_provider_provider_0_1_0_cabi!($ty
-        with_types_in $($path_to_types_root)*:: exports::lessor::provider::provider);
-        const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
-        (link_section =
-        "component-type:wit-bindgen:0.62.0:lessor:provider@0.1.0:provider-plugin:imports and exports")]
+        exports::lessor::plugin::provider::__export_lessor_plugin_provider_1_0_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::lessor::plugin::provider); const
+        _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section
+        =
+        "component-type:wit-bindgen:0.62.0:lessor:plugin@1.0.0:provider-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2759] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3300] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc1\x14\x01A\x02\x01\
-A\x13\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x18\x01A\x02\x01\
+A\x19\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
-e\x01\x06\x03\0\x1alessor:provider/host@0.1.0\x05\0\x01B\x14\x01m\x06\x07ed25519\
-\x0aecdsa-p256\x0aecdsa-p384\x08rsa-2048\x08rsa-3072\x08rsa-4096\x04\0\x0dkey-al\
-gorithm\x03\0\0\x01m\x08\x07ed25519\x11ecdsa-p256-sha256\x11ecdsa-p384-sha384\x10\
-rsa-pkcs1-sha256\x10rsa-pkcs1-sha512\x0ersa-pss-sha256\x11ecdsa-p384-sha256\x10r\
-sa-pkcs1-sha384\x04\0\x13signature-algorithm\x03\0\x02\x01m\x03\x0bunsupported\x0d\
-malformed-key\x09too-large\x04\0\x05error\x03\0\x04\x01p}\x01r\x02\x0bprivate-ke\
-y\x06\x0apublic-key\x06\x04\0\x08key-pair\x03\0\x07\x01j\x01\x08\x01\x05\x01@\x01\
+e\x01\x06\x03\0\x18lessor:plugin/host@1.0.0\x05\0\x01B\x14\x01m\x06\x07ed25519\x0a\
+ecdsa-p256\x0aecdsa-p384\x08rsa-2048\x08rsa-3072\x08rsa-4096\x04\0\x0dkey-algori\
+thm\x03\0\0\x01m\x08\x07ed25519\x11ecdsa-p256-sha256\x11ecdsa-p384-sha384\x10rsa\
+-pkcs1-sha256\x10rsa-pkcs1-sha512\x0ersa-pss-sha256\x11ecdsa-p384-sha256\x10rsa-\
+pkcs1-sha384\x04\0\x13signature-algorithm\x03\0\x02\x01m\x03\x0bunsupported\x0dm\
+alformed-key\x09too-large\x04\0\x05error\x03\0\x04\x01p}\x01r\x02\x0bprivate-key\
+\x06\x0apublic-key\x06\x04\0\x08key-pair\x03\0\x07\x01j\x01\x08\x01\x05\x01@\x01\
 \x09algorithm\x01\0\x09\x04\0\x0cgenerate-key\x01\x0a\x01j\x01\x06\x01\x05\x01@\x03\
 \x0bprivate-key\x06\x09algorithm\x03\x07message\x06\0\x0b\x04\0\x04sign\x01\x0c\x01\
 j\x01\x7f\x01\x05\x01@\x04\x0apublic-key\x06\x09algorithm\x03\x07message\x06\x09\
 signature\x06\0\x0d\x04\0\x06verify\x01\x0e\x01@\x03\x08password\x06\x04salt\x06\
-\x0aiterationsy\0\x06\x04\0\x0dpbkdf2-sha256\x01\x0f\x03\0\x1clessor:provider/cr\
-ypto@0.1.0\x05\x01\x01B\x1a\x01q\x06\x06denied\x01s\0\x0aunresolved\0\0\x0bunrea\
-chable\x01s\0\x03tls\x01s\0\x09timed-out\0\0\x06closed\0\0\x04\0\x05error\x03\0\0\
-\x04\0\x0aconnection\x03\x01\x01i\x02\x01j\x01\x03\x01\x01\x01@\x02\x04hosts\x04\
-port{\0\x04\x04\0\x1a[static]connection.connect\x01\x05\x01h\x02\x01ks\x01j\0\x01\
-\x01\x01@\x02\x04self\x06\x0bserver-name\x07\0\x08\x04\0\x1c[method]connection.s\
-tart-tls\x01\x09\x01p}\x01k\x0a\x01@\x01\x04self\x06\0\x0b\x04\0#[method]connect\
-ion.peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\
-\0\x0d\x04\0\x17[method]connection.read\x01\x0e\x01@\x02\x04self\x06\x05bytes\x0a\
-\0\x08\x04\0\x18[method]connection.write\x01\x0f\x01k\x03\x01@\x01\x03keys\0\x10\
-\x04\0\x19[static]connection.unpark\x01\x11\x01@\x02\x0aconnection\x03\x03keys\x01\
-\0\x04\0\x17[static]connection.park\x01\x12\x03\0\x1dlessor:provider/network@0.1\
-.0\x05\x02\x01B\x1c\x01s\x04\0\x04json\x03\0\0\x01o\x02ss\x01p\x02\x01r\x03\x0cd\
-isplay-names\x08accessors\x08metadata\x03\x04\0\x09requester\x03\0\x04\x01ks\x01\
-k\x05\x01r\x07\x0coperation-ids\x07attempty\x05mounts\x09role-name\x06\x0eprinci\
-pal-names\x09requester\x07\x0atimeout-msw\x04\0\x07context\x03\0\x08\x01ps\x01r\x0b\
-\x04names\x07versions\x07summarys\x0dconfig-schema\x01\x0brole-schema\x01\x0ereq\
-uest-schema\x01\x11credential-schema\x01\x09endpoints\x0a\x0aname-limity\x0cleav\
-es-state\x7f\x0dpropagation-sy\x04\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid\
--config\x0finvalid-request\x06denied\x09not-found\x08conflict\x0crate-limited\x0b\
-unavailable\x0bunsupported\x08internal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01\
-r\x04\x05class\x0e\x04codes\x07messages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\
-\0\x10\x01r\x02\x08identity\x06\x08warnings\x0a\x04\0\x0avalidation\x03\0\x12\x01\
-r\x04\x02ids\x04data\x01\x08metadata\x01\x0cexpires-in-s\x0f\x04\0\x0acredential\
-\x03\0\x14\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-roo\
-t\x01s\0\x04\0\x0arevocation\x03\0\x16\x01q\x02\x04root\0\0\x07account\x01\x01\0\
-\x04\0\x08rotation\x03\0\x18\x01r\x03\x06secret\x01\x07retires\x06\x08metadata\x01\
-\x04\0\x07rotated\x03\0\x1a\x03\0\x1blessor:provider/types@0.1.0\x05\x03\x02\x03\
-\0\x03\x04json\x02\x03\0\x03\x07context\x02\x03\0\x03\x0adescriptor\x02\x03\0\x03\
-\x07failure\x02\x03\0\x03\x0avalidation\x02\x03\0\x03\x0acredential\x02\x03\0\x03\
-\x0arevocation\x02\x03\0\x03\x08rotation\x02\x03\0\x03\x07rotated\x01B\"\x02\x03\
-\x02\x01\x04\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x05\x04\0\x07context\x03\0\x02\
-\x02\x03\x02\x01\x06\x04\0\x0adescriptor\x03\0\x04\x02\x03\x02\x01\x07\x04\0\x07\
-failure\x03\0\x06\x02\x03\x02\x01\x08\x04\0\x0avalidation\x03\0\x08\x02\x03\x02\x01\
-\x09\x04\0\x0acredential\x03\0\x0a\x02\x03\x02\x01\x0a\x04\0\x0arevocation\x03\0\
-\x0c\x02\x03\x02\x01\x0b\x04\0\x08rotation\x03\0\x0e\x02\x03\x02\x01\x0c\x04\0\x07\
-rotated\x03\0\x10\x01@\0\0\x05\x04\0\x08describe\x01\x12\x01k\x01\x01j\x01\x09\x01\
+\x0aiterationsy\0\x06\x04\0\x0dpbkdf2-sha256\x01\x0f\x03\0\x1alessor:plugin/cryp\
+to@1.0.0\x05\x01\x01B\x1a\x01q\x06\x06denied\x01s\0\x0aunresolved\0\0\x0bunreach\
+able\x01s\0\x03tls\x01s\0\x09timed-out\0\0\x06closed\0\0\x04\0\x05error\x03\0\0\x04\
+\0\x0aconnection\x03\x01\x01i\x02\x01j\x01\x03\x01\x01\x01@\x02\x04hosts\x04port\
+{\0\x04\x04\0\x1a[static]connection.connect\x01\x05\x01h\x02\x01ks\x01j\0\x01\x01\
+\x01@\x02\x04self\x06\x0bserver-name\x07\0\x08\x04\0\x1c[method]connection.start\
+-tls\x01\x09\x01p}\x01k\x0a\x01@\x01\x04self\x06\0\x0b\x04\0#[method]connection.\
+peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\0\x0d\
+\x04\0\x17[method]connection.read\x01\x0e\x01@\x02\x04self\x06\x05bytes\x0a\0\x08\
+\x04\0\x18[method]connection.write\x01\x0f\x01k\x03\x01@\x01\x03keys\0\x10\x04\0\
+\x19[static]connection.unpark\x01\x11\x01@\x02\x0aconnection\x03\x03keys\x01\0\x04\
+\0\x17[static]connection.park\x01\x12\x03\0\x1blessor:plugin/network@1.0.0\x05\x02\
+\x01B\x0a\x01m\x02\x06secret\x04open\x04\0\x0bsensitivity\x03\0\0\x01p}\x01k\x02\
+\x01@\x01\x03keys\0\x03\x04\0\x06recall\x01\x04\x01@\x04\x03keys\x05value\x02\x0b\
+sensitivity\x01\x05ttl-sy\x01\0\x04\0\x08remember\x01\x05\x01@\x01\x03keys\x01\0\
+\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x05\x01q\
+\x03\x0enot-configured\x01s\0\x14audience-not-allowed\x01s\0\x0bunavailable\0\0\x04\
+\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x01\x08audiences\0\x02\x04\0\x05token\
+\x01\x03\x03\0\x1clessor:plugin/identity@1.0.0\x05\x04\x01B\x0c\x01m\x07\x07requ\
+est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x04\
+\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
+y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
+why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
+casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
+tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
+w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
+revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
+ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
+ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
+points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
+\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
+ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
+ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
+essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
+\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
+\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
+\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
+s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
+\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
+\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x02\x03\0\x06\
+\x04json\x02\x03\0\x06\x07context\x02\x03\0\x06\x0adescriptor\x02\x03\0\x06\x07f\
+ailure\x02\x03\0\x06\x0avalidation\x02\x03\0\x06\x0acredential\x02\x03\0\x06\x0a\
+revocation\x02\x03\0\x06\x08rotation\x02\x03\0\x06\x07rotated\x01B\"\x02\x03\x02\
+\x01\x07\x04\0\x04json\x03\0\0\x02\x03\x02\x01\x08\x04\0\x07context\x03\0\x02\x02\
+\x03\x02\x01\x09\x04\0\x0adescriptor\x03\0\x04\x02\x03\x02\x01\x0a\x04\0\x07fail\
+ure\x03\0\x06\x02\x03\x02\x01\x0b\x04\0\x0avalidation\x03\0\x08\x02\x03\x02\x01\x0c\
+\x04\0\x0acredential\x03\0\x0a\x02\x03\x02\x01\x0d\x04\0\x0arevocation\x03\0\x0c\
+\x02\x03\x02\x01\x0e\x04\0\x08rotation\x03\0\x0e\x02\x03\x02\x01\x0f\x04\0\x07ro\
+tated\x03\0\x10\x01@\0\0\x05\x04\0\x08describe\x01\x12\x01k\x01\x01j\x01\x09\x01\
 \x07\x01@\x03\x03ctx\x03\x06config\x01\x04role\x13\0\x14\x04\0\x0fvalidate-confi\
 g\x01\x15\x01kw\x01j\x01\x0b\x01\x07\x01@\x05\x03ctx\x03\x06config\x01\x04role\x01\
 \x07request\x01\x0aexpires-at\x16\0\x17\x04\0\x06create\x01\x18\x01j\0\x01\x07\x01\
 @\x04\x03ctx\x03\x06config\x01\x04role\x13\x04what\x0d\0\x19\x04\0\x06revoke\x01\
 \x1a\x01j\x01\x11\x01\x07\x01@\x03\x03ctx\x03\x06config\x01\x04what\x0f\0\x1b\x04\
-\0\x06rotate\x01\x1c\x04\0\x1elessor:provider/provider@0.1.0\x05\x0d\x04\0%lesso\
-r:provider/provider-plugin@0.1.0\x04\0\x0b\x15\x01\0\x0fprovider-plugin\x03\0\0\0\
-G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindge\
-n-rust\x060.62.0";
+\0\x06rotate\x01\x1c\x04\0\x1clessor:plugin/provider@1.0.0\x05\x10\x04\0#lessor:\
+plugin/provider-plugin@1.0.0\x04\0\x0b\x15\x01\0\x0fprovider-plugin\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rus\
+t\x060.62.0";
         };
     };
 }
@@ -3884,57 +4269,69 @@ pub use __export_provider_plugin_impl as __export_lessor_provider;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.62.0:lessor:provider@0.1.0:provider-plugin-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.62.0:lessor:plugin@1.0.0:provider-plugin-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2272] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xba\x10\x01A\x02\x01\
-A\x08\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2815] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9\x14\x01A\x02\x01\
+A\x0e\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
-e\x01\x06\x03\0\x1alessor:provider/host@0.1.0\x05\0\x01B\x14\x01m\x06\x07ed25519\
-\x0aecdsa-p256\x0aecdsa-p384\x08rsa-2048\x08rsa-3072\x08rsa-4096\x04\0\x0dkey-al\
-gorithm\x03\0\0\x01m\x08\x07ed25519\x11ecdsa-p256-sha256\x11ecdsa-p384-sha384\x10\
-rsa-pkcs1-sha256\x10rsa-pkcs1-sha512\x0ersa-pss-sha256\x11ecdsa-p384-sha256\x10r\
-sa-pkcs1-sha384\x04\0\x13signature-algorithm\x03\0\x02\x01m\x03\x0bunsupported\x0d\
-malformed-key\x09too-large\x04\0\x05error\x03\0\x04\x01p}\x01r\x02\x0bprivate-ke\
-y\x06\x0apublic-key\x06\x04\0\x08key-pair\x03\0\x07\x01j\x01\x08\x01\x05\x01@\x01\
+e\x01\x06\x03\0\x18lessor:plugin/host@1.0.0\x05\0\x01B\x14\x01m\x06\x07ed25519\x0a\
+ecdsa-p256\x0aecdsa-p384\x08rsa-2048\x08rsa-3072\x08rsa-4096\x04\0\x0dkey-algori\
+thm\x03\0\0\x01m\x08\x07ed25519\x11ecdsa-p256-sha256\x11ecdsa-p384-sha384\x10rsa\
+-pkcs1-sha256\x10rsa-pkcs1-sha512\x0ersa-pss-sha256\x11ecdsa-p384-sha256\x10rsa-\
+pkcs1-sha384\x04\0\x13signature-algorithm\x03\0\x02\x01m\x03\x0bunsupported\x0dm\
+alformed-key\x09too-large\x04\0\x05error\x03\0\x04\x01p}\x01r\x02\x0bprivate-key\
+\x06\x0apublic-key\x06\x04\0\x08key-pair\x03\0\x07\x01j\x01\x08\x01\x05\x01@\x01\
 \x09algorithm\x01\0\x09\x04\0\x0cgenerate-key\x01\x0a\x01j\x01\x06\x01\x05\x01@\x03\
 \x0bprivate-key\x06\x09algorithm\x03\x07message\x06\0\x0b\x04\0\x04sign\x01\x0c\x01\
 j\x01\x7f\x01\x05\x01@\x04\x0apublic-key\x06\x09algorithm\x03\x07message\x06\x09\
 signature\x06\0\x0d\x04\0\x06verify\x01\x0e\x01@\x03\x08password\x06\x04salt\x06\
-\x0aiterationsy\0\x06\x04\0\x0dpbkdf2-sha256\x01\x0f\x03\0\x1clessor:provider/cr\
-ypto@0.1.0\x05\x01\x01B\x1a\x01q\x06\x06denied\x01s\0\x0aunresolved\0\0\x0bunrea\
-chable\x01s\0\x03tls\x01s\0\x09timed-out\0\0\x06closed\0\0\x04\0\x05error\x03\0\0\
-\x04\0\x0aconnection\x03\x01\x01i\x02\x01j\x01\x03\x01\x01\x01@\x02\x04hosts\x04\
-port{\0\x04\x04\0\x1a[static]connection.connect\x01\x05\x01h\x02\x01ks\x01j\0\x01\
-\x01\x01@\x02\x04self\x06\x0bserver-name\x07\0\x08\x04\0\x1c[method]connection.s\
-tart-tls\x01\x09\x01p}\x01k\x0a\x01@\x01\x04self\x06\0\x0b\x04\0#[method]connect\
-ion.peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\
-\0\x0d\x04\0\x17[method]connection.read\x01\x0e\x01@\x02\x04self\x06\x05bytes\x0a\
-\0\x08\x04\0\x18[method]connection.write\x01\x0f\x01k\x03\x01@\x01\x03keys\0\x10\
-\x04\0\x19[static]connection.unpark\x01\x11\x01@\x02\x0aconnection\x03\x03keys\x01\
-\0\x04\0\x17[static]connection.park\x01\x12\x03\0\x1dlessor:provider/network@0.1\
-.0\x05\x02\x01B\x1c\x01s\x04\0\x04json\x03\0\0\x01o\x02ss\x01p\x02\x01r\x03\x0cd\
-isplay-names\x08accessors\x08metadata\x03\x04\0\x09requester\x03\0\x04\x01ks\x01\
-k\x05\x01r\x07\x0coperation-ids\x07attempty\x05mounts\x09role-name\x06\x0eprinci\
-pal-names\x09requester\x07\x0atimeout-msw\x04\0\x07context\x03\0\x08\x01ps\x01r\x0b\
-\x04names\x07versions\x07summarys\x0dconfig-schema\x01\x0brole-schema\x01\x0ereq\
-uest-schema\x01\x11credential-schema\x01\x09endpoints\x0a\x0aname-limity\x0cleav\
-es-state\x7f\x0dpropagation-sy\x04\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid\
--config\x0finvalid-request\x06denied\x09not-found\x08conflict\x0crate-limited\x0b\
-unavailable\x0bunsupported\x08internal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01\
-r\x04\x05class\x0e\x04codes\x07messages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\
-\0\x10\x01r\x02\x08identity\x06\x08warnings\x0a\x04\0\x0avalidation\x03\0\x12\x01\
-r\x04\x02ids\x04data\x01\x08metadata\x01\x0cexpires-in-s\x0f\x04\0\x0acredential\
-\x03\0\x14\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-roo\
-t\x01s\0\x04\0\x0arevocation\x03\0\x16\x01q\x02\x04root\0\0\x07account\x01\x01\0\
-\x04\0\x08rotation\x03\0\x18\x01r\x03\x06secret\x01\x07retires\x06\x08metadata\x01\
-\x04\0\x07rotated\x03\0\x1a\x03\0\x1blessor:provider/types@0.1.0\x05\x03\x04\0El\
-essor:provider/provider-plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b5\x01\
-\0/provider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0c\
-processed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060.62.0";
+\x0aiterationsy\0\x06\x04\0\x0dpbkdf2-sha256\x01\x0f\x03\0\x1alessor:plugin/cryp\
+to@1.0.0\x05\x01\x01B\x1a\x01q\x06\x06denied\x01s\0\x0aunresolved\0\0\x0bunreach\
+able\x01s\0\x03tls\x01s\0\x09timed-out\0\0\x06closed\0\0\x04\0\x05error\x03\0\0\x04\
+\0\x0aconnection\x03\x01\x01i\x02\x01j\x01\x03\x01\x01\x01@\x02\x04hosts\x04port\
+{\0\x04\x04\0\x1a[static]connection.connect\x01\x05\x01h\x02\x01ks\x01j\0\x01\x01\
+\x01@\x02\x04self\x06\x0bserver-name\x07\0\x08\x04\0\x1c[method]connection.start\
+-tls\x01\x09\x01p}\x01k\x0a\x01@\x01\x04self\x06\0\x0b\x04\0#[method]connection.\
+peer-certificate\x01\x0c\x01j\x01\x0a\x01\x01\x01@\x02\x04self\x06\x05limity\0\x0d\
+\x04\0\x17[method]connection.read\x01\x0e\x01@\x02\x04self\x06\x05bytes\x0a\0\x08\
+\x04\0\x18[method]connection.write\x01\x0f\x01k\x03\x01@\x01\x03keys\0\x10\x04\0\
+\x19[static]connection.unpark\x01\x11\x01@\x02\x0aconnection\x03\x03keys\x01\0\x04\
+\0\x17[static]connection.park\x01\x12\x03\0\x1blessor:plugin/network@1.0.0\x05\x02\
+\x01B\x0a\x01m\x02\x06secret\x04open\x04\0\x0bsensitivity\x03\0\0\x01p}\x01k\x02\
+\x01@\x01\x03keys\0\x03\x04\0\x06recall\x01\x04\x01@\x04\x03keys\x05value\x02\x0b\
+sensitivity\x01\x05ttl-sy\x01\0\x04\0\x08remember\x01\x05\x01@\x01\x03keys\x01\0\
+\x04\0\x06forget\x01\x06\x03\0\x18lessor:plugin/memo@1.0.0\x05\x03\x01B\x05\x01q\
+\x03\x0enot-configured\x01s\0\x14audience-not-allowed\x01s\0\x0bunavailable\0\0\x04\
+\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x01\x08audiences\0\x02\x04\0\x05token\
+\x01\x03\x03\0\x1clessor:plugin/identity@1.0.0\x05\x04\x01B\x0c\x01m\x07\x07requ\
+est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x04\
+\0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
+y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
+why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
+casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
+tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
+w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
+revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
+ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
+ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
+points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
+\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
+ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
+ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
+essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
+\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
+\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
+\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
+s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
+\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
+\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x04\0Clessor:\
+plugin/provider-plugin-with-all-of-its-exports-removed@1.0.0\x04\0\x0b5\x01\0/pr\
+ovider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpro\
+cessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060.62.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -14,7 +14,7 @@ use lessor_model::{
     clock::Clock,
     grants::Grants,
     id::{ConnectionId, ConnectionName, OperationId},
-    provider::{Call, Provider, Scope},
+    provider::{Call, Provider, Scope, Trigger},
     schema::Checker,
     secret::Secret,
 };
@@ -184,6 +184,7 @@ fn call(keyring: &Keyring) -> Result<Call> {
     Ok(Call {
         operation: OperationId::new(Clock::system().now())?,
         attempt: 1,
+        trigger: Trigger::Request,
         role_name: Some("app".parse()?),
         principal_name: "v-bench-app-0123456789".into(),
         requester: None,
@@ -197,6 +198,7 @@ fn call(keyring: &Keyring) -> Result<Call> {
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(keyring.derivation_key("bench")?),
+            identity: None,
         }),
     })
 }
@@ -256,7 +258,7 @@ mod bare {
             let mut linker = Linker::<State>::new(&engine);
             wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
             linker
-                .instance("lessor:provider/host@0.1.0")?
+                .instance("lessor:plugin/host@1.0.0")?
                 .func_wrap("derive", |_, (_, length): (String, u32)| {
                     Ok((vec![7_u8; length as usize],))
                 })?;
@@ -264,7 +266,7 @@ mod bare {
                 let found = component.get_export_index(parent, name);
                 found.ok_or_else(|| wasmtime::format_err!("the idle provider exports no {name}"))
             };
-            let provider = find(None, "lessor:provider/provider@0.1.0")?;
+            let provider = find(None, "lessor:plugin/provider@1.0.0")?;
             Ok(Self {
                 create: find(Some(&provider), "create")?,
                 instance: linker.instantiate_pre(&component)?,

@@ -6,8 +6,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use jsonschema::Validator;
-use lessor_model::provider::Failure;
-use lessor_sandbox::internals::{Secrets, exports, imports::types as wit, outcome};
+use lessor_model::provider::{Failure, FailureClass};
+use lessor_sandbox::internals::{Secrets, answer, outcome};
 use serde_json::{Value, json};
 
 use super::{
@@ -113,8 +113,8 @@ fn check(input: &[u8]) -> &'static str {
 }
 
 fn failure(code: &str, message: &str, root: &str) {
-    let found = wit::Failure {
-        class: wit::FailureClass::Denied,
+    let found = answer::Failure {
+        class: FailureClass::Denied,
         code: code.to_owned(),
         message: message.to_owned(),
         retry_after_ms: Some(u64::MAX),
@@ -133,7 +133,7 @@ fn failure(code: &str, message: &str, root: &str) {
 }
 
 fn validation(identity: &str, warning: &str, root: &str) {
-    let found = wit::Validation {
+    let found = answer::Validation {
         identity: Some(identity.to_owned()),
         warnings: vec![warning.to_owned(); 40],
     };
@@ -146,7 +146,7 @@ fn validation(identity: &str, warning: &str, root: &str) {
 }
 
 fn page(id: &str, next: &str) {
-    let found = exports::inventory::Page {
+    let found = answer::Page {
         ids: vec![id.to_owned()],
         next: Some(next.to_owned()),
     };
@@ -157,7 +157,7 @@ fn page(id: &str, next: &str) {
 }
 
 fn document(content_type: &str, body: &str, root: &str) {
-    let found = exports::publication::Document {
+    let found = answer::Document {
         content_type: content_type.to_owned(),
         body: [b"\xff".as_slice(), body.as_bytes()].concat(),
         valid_for_s: 1,
@@ -173,7 +173,7 @@ fn document(content_type: &str, body: &str, root: &str) {
 
 fn rotated(id: &str, data: &str, metadata: &str, root: &str) {
     let (schema, validator) = &*SCHEMA;
-    let found = wit::Rotated {
+    let found = answer::Rotated {
         secret: data.to_owned(),
         retires: Some(id.to_owned()),
         metadata: metadata.to_owned(),
@@ -206,11 +206,12 @@ fn rotated(id: &str, data: &str, metadata: &str, root: &str) {
 
 fn credential(id: &str, data: &str, metadata: &str, root: &str) -> &'static str {
     let (schema, validator) = &*SCHEMA;
-    let found = wit::Credential {
+    let found = answer::Credential {
         id: id.to_owned(),
         data: data.to_owned(),
         metadata: metadata.to_owned(),
         expires_in_s: Some(u64::MAX),
+        effective_in_s: Some(u32::MAX),
     };
     let mut secrets = of_call(root);
     let own = own_secrets(data);

@@ -13,8 +13,7 @@ use aws_lc_rs::{
     },
 };
 use lessor_sandbox::internals::{
-    imports::crypto::{Error, SignatureAlgorithm},
-    sign_ecdsa, sign_ed25519, sign_rsa, verify,
+    CryptoError as Error, SignatureAlgorithm, sign_ecdsa, sign_ed25519, sign_rsa, verify,
 };
 
 use crate::target::Target;

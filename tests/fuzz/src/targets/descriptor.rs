@@ -5,9 +5,12 @@
 //! one a line; a schema, which is every schema. The first bytes of the input are
 //! also taken for a component's, and its lines for names of imports.
 
-use lessor_model::{provider::Abilities, schema::Checker};
+use lessor_model::{
+    provider::{Abilities, Privilege, RevocationShape},
+    schema::Checker,
+};
 use lessor_sandbox::{
-    internals::{check_descriptor, check_header, check_version, imports::types as wit},
+    internals::{answer, check_descriptor, check_header, check_version},
     plugin_store::PluginError,
 };
 use serde_json::{Value, json};
@@ -108,7 +111,7 @@ fn check(input: &[u8]) -> &'static str {
     let endpoints = lines(sections.next());
     let publication = lines(sections.next());
     let schema = sections.next();
-    let found = wit::Descriptor {
+    let found = answer::Descriptor {
         name: name.to_owned(),
         version: version.to_owned(),
         summary: summary.to_owned(),
@@ -118,7 +121,11 @@ fn check(input: &[u8]) -> &'static str {
         credential_schema: schema.to_owned(),
         endpoints: endpoints.clone(),
         name_limit: 63,
-        leaves_state: true,
+        revocation: RevocationShape::Deletes,
+        privileges: vec![Privilege {
+            purpose: String::from("issue"),
+            names: vec![String::from("CREATEROLE")],
+        }],
         propagation_s: 0,
     };
     let abilities = Abilities {

@@ -7,7 +7,7 @@ use std::{cell::RefCell, fmt};
 
 use lessor_sandbox::{
     Limits,
-    internals::{Account, Journal, LOG_TARGET, Secrets, Speaker, imports::host::Level},
+    internals::{Account, Journal, LOG_TARGET, Level, Secrets, Speaker},
 };
 use tracing::{
     Event, Metadata, Subscriber,

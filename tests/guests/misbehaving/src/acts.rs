@@ -32,6 +32,9 @@ mod forged_code;
 mod forged_handle;
 mod huge_string;
 mod id_with_control_characters;
+mod identity_elsewhere;
+mod identity_in_the_log;
+mod identity_too_often;
 mod interim_responses;
 mod invalid_json;
 mod invalid_utf8;
@@ -54,6 +57,11 @@ mod loopback_in_decimal;
 mod loopback_mapped_into_ipv6;
 mod malformed_key;
 mod many_secrets;
+pub(crate) mod memo_flood;
+mod memo_in_the_failure;
+mod memo_in_the_id;
+mod memo_in_the_log;
+mod memo_of_another_mount;
 mod memory_bomb;
 pub(crate) mod million_element_list;
 mod million_fields;
@@ -130,6 +138,9 @@ acts![
     forged_code,
     forged_handle,
     huge_string,
+    identity_elsewhere,
+    identity_in_the_log,
+    identity_too_often,
     id_with_control_characters,
     interim_responses,
     invalid_json,
@@ -153,6 +164,11 @@ acts![
     loopback_mapped_into_ipv6,
     malformed_key,
     many_secrets,
+    memo_flood,
+    memo_in_the_failure,
+    memo_in_the_id,
+    memo_in_the_log,
+    memo_of_another_mount,
     memory_bomb,
     million_fields,
     park_an_unfinished_connection,

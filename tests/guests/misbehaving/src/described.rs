@@ -27,4 +27,5 @@ pub(crate) fn about() -> About {
         _ => describe_with_entropy::summary(),
     };
     About::new("misbehaving", "0.1.0", summary)
+        .needs(Purpose::Validate, ["principals:read", "roles:read"])
 }

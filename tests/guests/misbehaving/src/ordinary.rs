@@ -1,7 +1,9 @@
 //! What a provider does where it behaves: for tests of what the host lends to
 //! it, and to see that the host still serves after a misdeed.
 
-use lessor_sdk::{crypto, http, prelude::*};
+use std::time::Duration;
+
+use lessor_sdk::{crypto, http, identity, memo, prelude::*};
 
 use crate::{
     scene::{Act, Outcome, Scene},
@@ -25,6 +27,13 @@ pub(crate) fn named(name: &str) -> Option<Act> {
         }),
         "http" => Some(get),
         "keys" => Some(keys),
+        "identity" => Some(|scene| scene.note(identity::token(scene.target)?.expose())),
+        "late" => Some(|scene| {
+            let wait = Duration::from_secs(scene.number.into());
+            Ok(scene.note("later")?.effective_in(wait))
+        }),
+        "memo" => Some(keep),
+        "occasion" => Some(occasion),
         "park" => Some(park),
         "pbkdf2" => Some(|scene| {
             let key = crypto::pbkdf2_sha256(b"password", b"salt", scene.number);
@@ -38,6 +47,29 @@ pub(crate) fn named(name: &str) -> Option<Act> {
 fn connect(scene: &Scene<'_>) -> Outcome {
     let mut connection = scene.connect()?;
     scene.note(upstream::ask(&mut connection, "ping", "")?)
+}
+
+/// Keeps a token, and a document that has one; tells what was there.
+fn keep(scene: &Scene<'_>) -> Outcome {
+    let (hour, found) = (Duration::from_secs(3600), memo::secret("k"));
+    memo::keep_secret("k", &Secret::new("canary-memo-token"), hour);
+    let document = r#"{"access_token":"canary-memo-inner","expires_in":3600}"#;
+    memo::keep_secret("document", &Secret::new(document), hour);
+    memo::keep_text("endpoint", "https://api.example", hour);
+    scene.note(format!("found: {}", found.is_some()))
+}
+
+/// Why it is called, and for whom.
+fn occasion(scene: &Scene<'_>) -> Outcome {
+    let trigger = scene.ctx.trigger();
+    scene.note(match scene.ctx.caller() {
+        None => format!("{trigger:?} by nobody"),
+        Some(caller) => format!(
+            "{trigger:?} by {}: {:?}",
+            caller.entity,
+            caller.claim("groups")
+        ),
+    })
 }
 
 fn tls(scene: &Scene<'_>) -> Outcome {

@@ -329,6 +329,12 @@ fn begin(walk: &mut Walk, started: &str) {
         walk.step(&format!("GET {path}"), path, Value::Null, &[])
             .ok();
     }
+    // This server has no name as an issuer, and no key yet.
+    let at = "identity/oidc/.well-known/openid-configuration";
+    walk.step(&format!("GET {at}"), at, Value::Null, &[])
+        .nothing_here();
+    let at = "identity/oidc/.well-known/jwks.json";
+    walk.step(&format!("GET {at}"), at, Value::Null, &[]).ok();
 }
 
 fn walk_plugins_and_mounts(walk: &mut Walk) {

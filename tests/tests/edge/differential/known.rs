@@ -37,6 +37,7 @@ pub(super) const DIFFERENCES: &[Known] = &[
     ("settings of a sandboxed provider, for which Vault has no word", &[
         ("*", "*/allowed_hosts: not there | there"),
         ("*", "*/extra_roots: not there | there"),
+        ("*", "*/identity_audiences: not there | there"),
         ("*", "*/max_concurrency: not there | there"),
         ("*", "*/max_leases: not there | there"),
         ("*", "*/revoke_leases_with_role: not there | there"),

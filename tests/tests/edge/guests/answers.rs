@@ -47,3 +47,52 @@ fn an_answer_that_is_wrong_or_too_long_is_refused_and_names_what_is_wrong() {
     assert_eq!(request["response"]["errors"][0], sentence);
     stage.good_call().unwrap();
 }
+
+/// BT-17, BT-18: whoever asks sees when upstream honours a credential, or has the answer
+/// wait for it.
+#[test]
+fn a_credential_that_takes_effect_later_says_when_or_comes_later() {
+    let stage = Stage::start(Server::setup(), "", &[]);
+    let role = |seconds: u64| stage.role("bad", "late", &json!({"act": "late", "number": seconds}));
+    role(3600);
+    let answer = stage.create("bad", "late").ok().json();
+    let effective = answer["metadata"]["effective_after"].as_str().unwrap();
+    let warned = answer["warnings"].to_string();
+    assert!(warned.contains(effective), "{answer}");
+    // A call of this mount may take a second: what takes longer is told.
+    let waiting = json!({"wait": true});
+    let answer = stage
+        .server
+        .http
+        .post("bad/creds/late", &waiting)
+        .ok()
+        .json();
+    assert!(
+        answer["warnings"]
+            .to_string()
+            .contains("`timeout` of the mount"),
+        "{answer}"
+    );
+    // The clock counts from the beginning of the request, so that this one is in time.
+    stage
+        .server
+        .http
+        .post("sys/mounts/bad/tune", &json!({"timeout": "20s"}))
+        .ok();
+    role(1);
+    let answer = stage
+        .server
+        .http
+        .post("bad/creds/late", &waiting)
+        .ok()
+        .json();
+    assert_eq!(
+        answer["metadata"]["effective_after"],
+        json!(null),
+        "{answer}"
+    );
+    role(0);
+    let answer = stage.create("bad", "late").ok().json();
+    assert_eq!(answer["metadata"]["effective_after"], json!(null));
+    assert_eq!(answer["warnings"], json!(null));
+}

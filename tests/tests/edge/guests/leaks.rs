@@ -61,6 +61,73 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
     assert!(!flood.contains(&format!("row-{EVENTS}")));
 }
 
+/// What an earlier call has kept is a secret of the call that finds it, and nobody's who
+/// does not.
+#[test]
+fn what_is_kept_between_calls_leaves_by_no_way_and_is_found_by_nobody_else() {
+    let stage = Stage::start(Server::setup(), "memo = 4194304", &[]);
+    let keep = json!({"act": "memo"});
+    stage.role("bad", "keeps", &keep);
+    assert_eq!(note(&stage.create("bad", "keeps").ok()), "found: false");
+    assert_eq!(note(&stage.create("bad", "keeps").ok()), "found: true");
+    #[rustfmt::skip]
+    stage.play(&[
+        row(guest::MEMO_IN_THE_LOG).notes(&["found: true"]).logged(&["the token is ****", "and ****"]),
+        row(guest::MEMO_IN_THE_FAILURE).fails("token_refused", &["upstream refused ****"]),
+        row(guest::MEMO_IN_THE_ID).fails("credential_id", &["holds a secret that the provider"]),
+    ]);
+    // A flood pushes out what is there, and nothing of others.
+    stage.play(&[row(guest::MEMO_FLOOD)
+        .number(200_u64)
+        .notes(&["kept: 64"])
+        .costly()]);
+    assert_eq!(note(&stage.create("bad", "keeps").ok()), "found: false");
+
+    stage.mount("other", "misbehaving", &[]);
+    stage.role(
+        "other",
+        "looks",
+        &json!({"act": guest::MEMO_OF_ANOTHER_MOUNT}),
+    );
+    assert_eq!(note(&stage.create("other", "looks").ok()), "found: false");
+    stage.role(
+        "bad",
+        "looks",
+        &json!({"act": guest::MEMO_OF_ANOTHER_MOUNT}),
+    );
+    assert_eq!(note(&stage.create("bad", "looks").ok()), "found: true");
+
+    // Another config, and nothing of the former one is there.
+    stage
+        .server
+        .http
+        .post("bad/config", &json!({"root": "canary-root"}))
+        .ok();
+    assert_eq!(note(&stage.create("bad", "looks").ok()), "found: false");
+    let all = stage.server.log() + &stage.server.audit() + &database(&stage);
+    assert!(!all.contains("canary-memo"), "a kept secret was told");
+}
+
+/// A token that says who a mount is opens upstream systems: it is told to nobody, and
+/// given for whom the operator allowed.
+#[test]
+fn who_a_mount_is_leaves_by_no_way_and_is_shown_to_nobody_else() {
+    let setup = Server::setup().config("issuer = \"https://lessor.example\"");
+    let stage = Stage::start(setup, "", &[]);
+    let audience = "sts.amazonaws.com";
+    let tune = json!({"identity_audiences": [audience], "timeout": "20s"});
+    stage.server.http.post("sys/mounts/bad/tune", &tune).ok();
+    #[rustfmt::skip]
+    stage.play(&[
+        row(guest::IDENTITY_IN_THE_LOG).target(audience).fails("token_refused", &["upstream refused ****"]).logged(&["I am ****"]),
+        row(guest::IDENTITY_ELSEWHERE).ends(400, "grant_missing", &["evil.example", "identity_audiences"]).audited(&["evil.example"]),
+        row(guest::IDENTITY_TOO_OFTEN).target(audience).number(17_u64).fails("trap", &["more than 16 tokens"]).costly(),
+    ]);
+    let all = stage.server.log() + &stage.server.audit() + &database(&stage);
+    // What every token begins with.
+    assert!(!all.contains("eyJ"), "a token was told");
+}
+
 /// What a call makes is known before it is returned: also to a call that fails.
 #[test]
 fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {

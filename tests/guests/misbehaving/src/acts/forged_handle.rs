@@ -4,7 +4,7 @@ use crate::scene::{Outcome, Scene};
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn act(scene: &Scene<'_>) -> Outcome {
-    use lessor_sdk::export::base::lessor::provider::network::Connection;
+    use lessor_sdk::export::base::lessor::plugin::network::Connection;
 
     #[expect(unsafe_code, reason = "the SDK makes no handles: this is the forgery")]
     let forged = unsafe { Connection::from_handle(scene.number) };

@@ -1,8 +1,8 @@
-//! What `bindgen!` makes of `wit/`: the only Rust names of the contract.
+//! What `bindgen!` makes of `wit/v1`.
 //!
 //! The full world is bound, so that one set of types serves every provider; a
 //! component needs to export `provider` alone, and the optional interfaces are
-//! looked up one by one (`component.rs`).
+//! looked up one by one.
 
 #![allow(
     unsafe_code,
@@ -14,11 +14,11 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
-    world: "lessor:provider/provider-plugin-full",
+    path: "../../wit/v1",
+    world: "lessor:plugin/provider-plugin-full",
     imports: { default: async | trappable },
     exports: { default: async },
     with: {
-        "lessor:provider/network.connection": crate::connection::Connection,
+        "lessor:plugin/network.connection": crate::connection::Connection,
     },
 });
