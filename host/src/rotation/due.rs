@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
-use lessor_store::{DueRotation, RotationState};
+use lessor_store::{DueRotation, RotationRow, RotationState};
 
 use super::{Rotations, path_of};
 use crate::{
@@ -59,7 +59,7 @@ impl Rotations {
                 let turn = connection.rotation_turn().await;
                 let outcome = match rotation.state {
                     RotationState::Retiring | RotationState::Undoing => {
-                        rotations.end(&connection, &rotation).await
+                        rotations.end_left(&connection, &rotation).await
                     }
                     _ => rotations
                         .drive_open(&connection, None, &turn)
@@ -74,6 +74,22 @@ impl Rotations {
             });
         }
         Ok([next_scheduled, found.next].into_iter().flatten().min())
+    }
+
+    /// Ends what a rotation leaves, unless whoever had the turn before has: an operator who
+    /// gives a rotation up makes that due, and ends it at once.
+    async fn end_left(
+        &self,
+        connection: &Arc<Connection>,
+        found: &RotationRow,
+    ) -> Result<(), Refusal> {
+        let left = self.ending(connection).await?;
+        let same =
+            |row: &&RotationRow| row.operation == found.operation && row.state == found.state;
+        match left.iter().find(same) {
+            Some(row) => self.end(connection, row).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins a scheduled rotation, or moves it on where its window is over.

@@ -198,8 +198,8 @@ mod tests {
 
     /// A mount, a connection and a role, of which the rows below are.
     const GROUND: &str = r#"
-        INSERT INTO mounts (id, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
-          VALUES (1, 'db', 'db', 'a', 'u', 'p', '', '{}', 'live', 0);
+        INSERT INTO mounts (id, kind, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
+          VALUES (1, 'provider', 'db', 'db', 'a', 'u', 'p', '', '{}', 'live', 0);
         INSERT INTO connections (id, mount_id, name) VALUES (1, 1, 'default');
         INSERT INTO roles (id, mount_id, connection_id, name, current, host, document, created_at)
           VALUES (5, 1, 1, 'app', 1, '{}', x'00', 0);"#;

@@ -245,8 +245,8 @@ mod tests {
             ("UPDATE tokens SET path = 'moved'", [1, 0, 3]),
             ("DELETE FROM tokens", [2, 0, 3]),
             (
-                "INSERT INTO mounts (id, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
-                 VALUES (1, 'db', 'db', 'a', 'u', 'p', '', '{}', 'live', 0)",
+                "INSERT INTO mounts (id, kind, path, known_as, accessor, uuid, plugin, description, tune, state, created_at)
+                 VALUES (1, 'provider', 'db', 'db', 'a', 'u', 'p', '', '{}', 'live', 0)",
                 [2, 0, 3],
             ),
             ("INSERT INTO connections (id, mount_id, name) VALUES (1, 1, 'default')", [2, 0, 3]),
