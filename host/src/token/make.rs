@@ -134,7 +134,7 @@ impl Tokens {
                 None => path.to_owned(),
             };
             row.facts.meta = asked.meta;
-            row.facts.role = role.map(|role| role.name.clone());
+            row.facts.role = role.map(|role| role.name.to_string());
             row.facts.role_uuid = role.map(|role| role.uuid.clone());
         });
         let mut granted = made.await?;
