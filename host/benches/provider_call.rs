@@ -3,12 +3,11 @@
 //! answer checked by schema and searched for secrets.
 //!
 //! `cargo bench -p lessor --bench provider_call`, after `cargo xtask test` has
-//! built the guest. Prints a line for each way of coming by an instance's memory
-//! and each number of loaded plugins: copies of the one guest that differ in a
-//! custom section, so that each has a digest and compiled code of its own. Each
-//! line is measured in a process of its own, after another one has filled the
-//! cache of compiled code: each copy is compiled twice, which takes a thousand some
-//! twenty minutes. Words behind `--` choose lines: `pool 100`.
+//! built the guest. Prints a line for each number of loaded plugins: copies of the
+//! one guest that differ in a custom section, so that each has a digest and compiled
+//! code of its own. Each line is measured in a process of its own, after another one
+//! has filled the cache of compiled code: each copy is compiled twice, which takes a
+//! thousand some twenty minutes. Numbers behind `--` choose lines: `100`.
 
 use std::{
     env, fs,
@@ -27,7 +26,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_sandbox::{
-    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore,
+    CodeCacheSettings, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore,
 };
 
 /// Calls before anything is counted: pool slots, caches and clocks warm up. Each
@@ -43,15 +42,8 @@ const SPAN: Duration = Duration::from_secs(5);
 /// Numbers of plugins.
 const PLUGINS: [usize; 3] = [1, 100, 1000];
 
-/// How instances come by their memory, by the names of the lines.
-const ALLOCATIONS: [(&str, Allocation); 3] = [
-    ("on-demand", Allocation::OnDemand),
-    ("pool-swept", Allocation::SweptPool),
-    ("pool", Allocation::Pool),
-];
-
-/// Says what a process of this program is for; the directory of its files, the
-/// name of the allocation and the number of plugins follow.
+/// Says what a process of this program is for; the directory of its files and the
+/// number of plugins follow.
 const FILL: &str = "LESSOR_BENCH_FILL";
 const MEASURE: &str = "LESSOR_BENCH_MEASURE";
 
@@ -59,15 +51,11 @@ fn main() -> anyhow::Result<()> {
     for (variable, fill) in [(FILL, true), (MEASURE, false)] {
         if let Ok(told) = env::var(variable) {
             let told: Vec<&str> = told.split('\n').collect();
-            let [directory, allocation, plugins] = told.as_slice() else {
+            let [directory, plugins] = told.as_slice() else {
                 bail!("{variable} is wrong");
             };
-            let found = ALLOCATIONS.iter().find(|(name, _)| name == allocation);
-            let (name, allocation) = found.context("no such allocation")?;
             let bench = Bench {
                 directory: PathBuf::from(directory),
-                name,
-                allocation: *allocation,
                 plugins: plugins.parse()?,
             };
             return bench.run(fill);
@@ -79,13 +67,9 @@ fn main() -> anyhow::Result<()> {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let is_chosen = |kinds: &[String], word: &String| {
-        let of_kind: Vec<&String> = words.iter().filter(|word| kinds.contains(word)).collect();
-        of_kind.is_empty() || of_kind.contains(&word)
-    };
+    let is_chosen = |count: &&usize| words.is_empty() || words.contains(&count.to_string());
     println!(
-        "{:<10} {:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {:>11} {:>11}",
-        "memory",
+        "{:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {:>11} {:>11}",
         "plugins",
         "load each",
         "KiB each",
@@ -96,31 +80,18 @@ fn main() -> anyhow::Result<()> {
         "1 thread/s",
         "2 threads/s"
     );
-    let names: Vec<String> = ALLOCATIONS
-        .iter()
-        .map(|(name, _)| (*name).to_owned())
-        .collect();
-    let counts: Vec<String> = PLUGINS.iter().map(ToString::to_string).collect();
     let scratch = tempfile::tempdir()?;
-    let chosen = PLUGINS
-        .iter()
-        .zip(&counts)
-        .filter(|(_, count)| is_chosen(&counts, count));
-    make_copies(
-        scratch.path(),
-        chosen.map(|(count, _)| *count).max().unwrap_or(1),
-    )?;
-    for name in names.iter().filter(|name| is_chosen(&names, name)) {
-        for count in counts.iter().filter(|count| is_chosen(&counts, count)) {
-            for variable in [FILL, MEASURE] {
-                let told = format!("{}\n{name}\n{count}", scratch.path().display());
-                let status = Command::new(env::current_exe()?)
-                    .env(variable, told)
-                    .stdin(Stdio::null())
-                    .status()?;
-                if !status.success() {
-                    bail!("{name} with {count} plugins ended with {status}");
-                }
+    let most = PLUGINS.iter().filter(is_chosen).max().copied();
+    make_copies(scratch.path(), most.unwrap_or(1))?;
+    for count in PLUGINS.iter().filter(is_chosen) {
+        for variable in [FILL, MEASURE] {
+            let told = format!("{}\n{count}", scratch.path().display());
+            let status = Command::new(env::current_exe()?)
+                .env(variable, told)
+                .stdin(Stdio::null())
+                .status()?;
+            if !status.success() {
+                bail!("{count} plugins ended with {status}");
             }
         }
     }
@@ -148,8 +119,6 @@ fn file(number: u32) -> String {
 /// One line, in a process of its own.
 struct Bench {
     directory: PathBuf,
-    name: &'static str,
-    allocation: Allocation,
     plugins: u32,
 }
 
@@ -181,7 +150,6 @@ impl Bench {
             clock: Clock::system(),
             code_cache: Some(code_cache),
             limits: Limits::default(),
-            allocation: self.allocation,
         })?))
     }
 
@@ -263,8 +231,7 @@ impl Bench {
             two += worker.await??;
         }
         println!(
-            "{:<10} {:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {one:>11.0} {two:>11.0}",
-            self.name,
+            "{:>7} {:>10} {:>11} {:>13} {:>9} {:>9} {:>9} {one:>11.0} {two:>11.0}",
             self.plugins,
             format!("{load:.0?}"),
             each(loaded),

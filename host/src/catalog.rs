@@ -12,10 +12,9 @@
 mod arrivals;
 mod loads;
 mod pins;
+mod source;
 mod version;
 
-#[cfg(test)]
-use std::collections::HashMap;
 use std::{sync::Arc, time::Duration};
 
 use lessor_model::{
@@ -30,7 +29,7 @@ use lessor_model::{
 };
 use lessor_sandbox::{
     Holdings, Sandbox, Tally,
-    plugin_store::{PluginError, PluginStore, Signs, VerifiedPlugin},
+    plugin_store::{PluginError, PluginStore, Signs},
 };
 use lessor_store::{PinRow, PinSource, Storage, StorageError};
 use tokio::time::{Instant, timeout_at};
@@ -39,9 +38,11 @@ use self::{
     arrivals::Arrivals,
     loads::{Loading, Loads},
     pins::{Pins, resolve},
+    source::Directory,
 };
 pub use self::{
     arrivals::{Arrival, Expected},
+    source::Source,
     version::same as is_same_version,
 };
 
@@ -154,7 +155,7 @@ pub struct Catalog {
     storage: Storage,
     pins: Pins,
     clock: Clock,
-    source: Source,
+    source: Arc<dyn Source>,
     loads: Loads,
     arrivals: Arrivals,
     /// Held by the one look into a file that there is at a time.
@@ -204,18 +205,6 @@ impl Examined {
     }
 }
 
-/// Where providers come from.
-#[derive(Clone, Debug)]
-enum Source {
-    Directory {
-        store: PluginStore,
-        sandbox: Sandbox,
-    },
-    /// Tests of the engine put fakes here.
-    #[cfg(test)]
-    Fixed(Arc<HashMap<Digest, Arc<dyn Provider>>>),
-}
-
 impl Catalog {
     /// A catalog over a plugin directory.
     ///
@@ -227,24 +216,18 @@ impl Catalog {
         store: PluginStore,
         sandbox: Sandbox,
     ) -> Result<Self, StorageError> {
-        Self::over(storage, clock, Source::Directory { store, sandbox }).await
+        Self::over(storage, clock, Arc::new(Directory { store, sandbox })).await
     }
 
-    /// A catalog of fakes.
-    #[cfg(test)]
-    pub(crate) async fn fixed(
+    /// A catalog over what has files of plugins, and runs them.
+    ///
+    /// # Errors
+    /// Where the pins cannot be read.
+    pub async fn over(
         storage: Storage,
         clock: Clock,
-        providers: Vec<Arc<dyn Provider>>,
+        source: Arc<dyn Source>,
     ) -> Result<Self, StorageError> {
-        let providers: HashMap<_, _> = providers
-            .into_iter()
-            .map(|provider| (provider.digest(), provider))
-            .collect();
-        Self::over(storage, clock, Source::Fixed(Arc::new(providers))).await
-    }
-
-    async fn over(storage: Storage, clock: Clock, source: Source) -> Result<Self, StorageError> {
         Ok(Self {
             pins: Pins::open(storage.clone()).await?,
             storage,
@@ -295,7 +278,7 @@ impl Catalog {
             self.replaced(&spec, asked, replace)?;
         }
         let key = (spec.file.clone(), spec.sha256);
-        let load = || load(self.source.clone(), spec.file.clone(), spec.sha256);
+        let load = || load(Arc::clone(&self.source), spec.file.clone(), spec.sha256);
         let loaded = self.loads.anew(key.clone(), load).await;
         let plugin = loaded.map_err(|not| {
             self.loads.forget(&key);
@@ -562,17 +545,9 @@ impl Catalog {
                 _ => Refusal::Invalid(sentence),
             }
         };
-        let store = match &self.source {
-            Source::Directory { store, .. } => store.clone(),
-            #[cfg(test)]
-            Source::Fixed(_) => return Err(Refusal::NotFound("fakes have no files".into())),
-        };
-        let name = file.to_owned();
-        let sha256 = tokio::task::spawn_blocking(move || store.digest_of(&name))
-            .await
-            .map_err(Refusal::internal)?
-            .map_err(|error| refused(&error))?;
-        let loaded = load(self.source.clone(), file.to_owned(), sha256).await;
+        let found = self.source.digest_of(file).await;
+        let sha256 = found.map_err(|error| refused(&error))?;
+        let loaded = load(Arc::clone(&self.source), file.to_owned(), sha256).await;
         let plugin = loaded.map_err(|error| refused(&error))?;
         let pins = self.pins.all();
         let same = pins.iter().filter(|pin| pin.sha256 == sha256);
@@ -586,13 +561,7 @@ impl Catalog {
 
     /// What can be seen of the plugin directory without reading its files.
     pub async fn signs(&self) -> Signs {
-        let store = match &self.source {
-            Source::Directory { store, .. } => store.clone(),
-            #[cfg(test)]
-            Source::Fixed(_) => return Signs::default(),
-        };
-        let signs = tokio::task::spawn_blocking(move || store.signs()).await;
-        signs.unwrap_or_default()
+        self.source.signs().await
     }
 
     /// The names of the files of the plugin directory.
@@ -600,15 +569,8 @@ impl Catalog {
     /// # Errors
     /// Where the directory cannot be read.
     pub async fn file_names(&self) -> Result<Vec<String>, Refusal> {
-        let store = match &self.source {
-            Source::Directory { store, .. } => store.clone(),
-            #[cfg(test)]
-            Source::Fixed(_) => return Ok(Vec::new()),
-        };
-        tokio::task::spawn_blocking(move || store.names())
-            .await
-            .map_err(Refusal::internal)?
-            .map_err(|error| Refusal::Unavailable(sentence(&error)))
+        let names = self.source.names().await;
+        names.map_err(|error| Refusal::Unavailable(sentence(&error)))
     }
 
     /// Reads and hashes the files of all loaded providers again. One whose file
@@ -629,12 +591,7 @@ impl Catalog {
             if !is_loaded {
                 continue;
             }
-            let verified = match &self.source {
-                Source::Directory { store, .. } => verify(store, file, *sha256).await.map(drop),
-                #[cfg(test)]
-                Source::Fixed(_) => Ok(()),
-            };
-            if let Err(error) = verified {
+            if let Err(error) = self.source.verify(file, *sha256).await {
                 Event::PluginDisabled {
                     plugin: pin.name.clone(),
                     version: pin.version.clone(),
@@ -734,43 +691,22 @@ impl Catalog {
 
     /// Drops what calls by a connection of a mount have parked.
     pub fn drop_parked(&self, of: ConnectionId) {
-        match &self.source {
-            Source::Directory { sandbox, .. } => sandbox.drop_parked(of),
-            #[cfg(test)]
-            Source::Fixed(_) => {
-                let _ = of;
-            }
-        }
+        self.source.drop_parked(of);
     }
 
     /// What the calls of providers came to since the start, by plugin and mount.
     pub fn tallies(&self) -> Vec<Tally> {
-        match &self.source {
-            Source::Directory { sandbox, .. } => sandbox.tallies(),
-            #[cfg(test)]
-            Source::Fixed(_) => Vec::new(),
-        }
+        self.source.tallies()
     }
 
     /// What the host holds for the calls of providers now.
     pub fn holdings(&self) -> Holdings {
-        match &self.source {
-            Source::Directory { sandbox, .. } => sandbox.holdings(),
-            #[cfg(test)]
-            Source::Fixed(_) => Holdings::default(),
-        }
+        self.source.holdings()
     }
 
     async fn files(&self) -> Result<Vec<Unpinned>, Refusal> {
-        let store = match &self.source {
-            Source::Directory { store, .. } => store.clone(),
-            #[cfg(test)]
-            Source::Fixed(_) => return Ok(Vec::new()),
-        };
-        let files = tokio::task::spawn_blocking(move || store.files())
-            .await
-            .map_err(Refusal::internal)?
-            .map_err(|error| Refusal::Unavailable(sentence(&error)))?;
+        let files = self.source.files().await;
+        let files = files.map_err(|error| Refusal::Unavailable(sentence(&error)))?;
         Ok(files
             .into_iter()
             .map(|file| {
@@ -789,43 +725,23 @@ impl Catalog {
     }
 
     fn loading(&self, file: &str, sha256: Digest) -> Loading {
-        let load = || load(self.source.clone(), file.to_owned(), sha256);
+        let load = || load(Arc::clone(&self.source), file.to_owned(), sha256);
         self.loads.get((file.to_owned(), sha256), load)
     }
 }
 
 /// Reads a file, and has its provider compiled where that was not done before.
-async fn load(source: Source, file: String, sha256: Digest) -> Result<Arc<Plugin>, PluginError> {
-    let provider = match source {
-        Source::Directory { store, sandbox } => {
-            let verified = verify(&store, &file, sha256).await?;
-            sandbox.load(verified).await?
-        }
-        #[cfg(test)]
-        Source::Fixed(providers) => {
-            providers
-                .get(&sha256)
-                .cloned()
-                .ok_or_else(|| PluginError::Prepare {
-                    reason: "no such fake".into(),
-                })?
-        }
-    };
+async fn load(
+    source: Arc<dyn Source>,
+    file: String,
+    sha256: Digest,
+) -> Result<Arc<Plugin>, PluginError> {
+    let provider = source.load(&file, sha256).await?;
     // The patterns of its schemas may take a while to compile.
     let plugin = tokio::task::spawn_blocking(move || Plugin::new(provider))
         .await?
         .map_err(|reason| PluginError::Prepare { reason })?;
     Ok(Arc::new(plugin))
-}
-
-/// Reads a file and checks its digest, on a thread that may wait for the disk.
-async fn verify(
-    store: &PluginStore,
-    file: &str,
-    sha256: Digest,
-) -> Result<VerifiedPlugin, PluginError> {
-    let (store, file) = (store.clone(), file.to_owned());
-    tokio::task::spawn_blocking(move || store.verify(&file, sha256)).await?
 }
 
 fn check_name(text: &str) -> Result<(), Refusal> {

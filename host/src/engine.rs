@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use lessor_model::{clock::Clock, refusal::Refusal};
 use lessor_sandbox::{
-    Allocation, CodeCacheSettings, Sandbox, SandboxError, SandboxSettings,
-    plugin_store::PluginStore,
+    CodeCacheSettings, Sandbox, SandboxError, SandboxSettings, plugin_store::PluginStore,
 };
 use lessor_seal::keyring::{Keyring, KeyringError};
 use lessor_store::{Storage, StorageError};
@@ -96,7 +95,6 @@ impl Engine {
             clock: clock.clone(),
             code_cache: Some(code_cache(config, keyring)?),
             limits: config.sandbox.clone(),
-            allocation: Allocation::default(),
         })?;
         let store = PluginStore::new(config.plugin_dir.clone(), config.sandbox.plugin_size);
         let catalog = Catalog::open(storage.clone(), clock.clone(), store, sandbox)

@@ -105,7 +105,10 @@ impl Logins {
     /// # Errors
     /// Where storage fails.
     pub async fn has_entry(&self, mount: &LoginMount, name: &str) -> Result<bool, Refusal> {
-        let found = self.storage.login_entry(mount.id, name.to_owned()).await?;
+        let Ok(name) = name.parse() else {
+            return Ok(false);
+        };
+        let found = self.storage.login_entry(mount.id, name).await?;
         Ok(found.is_some())
     }
 

@@ -10,6 +10,7 @@ mod built_in;
 use lessor_model::{
     clock::{Clock, Timestamp},
     event::Event,
+    name::PolicyName,
     refusal::Refusal,
     suggest::shown,
 };
@@ -17,7 +18,7 @@ use lessor_store::{PolicyRow, Storage, kept::Kept};
 
 use self::built_in::{BuiltIn, built_in};
 use crate::{
-    policy::{self, Acl, Policy},
+    policy::{Acl, Policy},
     token::{DEFAULT, ROOT, WRAPPING},
 };
 
@@ -27,14 +28,14 @@ pub struct Policies {
     storage: Storage,
     clock: Clock,
     /// By their sorted names.
-    acls: Kept<Vec<String>, Acl>,
+    acls: Kept<Vec<PolicyName>, Acl>,
 }
 
 /// A policy as shown.
 #[derive(Clone, Debug)]
 pub struct PolicyView {
     /// Its name.
-    pub name: String,
+    pub name: PolicyName,
     /// As it was written: HCL or JSON; empty for `root`.
     pub text: String,
     /// How often it was written.
@@ -59,10 +60,11 @@ impl Policies {
     /// # Errors
     /// Where storage fails or holds what is no policy.
     pub async fn acl(&self, names: &[String]) -> Result<Acl, Refusal> {
-        let mut names: Vec<String> = names.iter().map(|name| policy::name(name)).collect();
+        let names = names.iter().map(|name| PolicyName::from(name.as_str()));
+        let mut names: Vec<PolicyName> = names.collect();
         names.sort_unstable();
         names.dedup();
-        if names.iter().any(|name| name == ROOT) {
+        if names.iter().any(|name| name.as_str() == ROOT) {
             return Ok(Acl::root());
         }
         let read = self.read_acl(&names);
@@ -74,8 +76,8 @@ impl Policies {
     /// # Errors
     /// Where storage fails.
     pub async fn read(&self, name: &str) -> Result<Option<PolicyView>, Refusal> {
-        let name = policy::name(name);
-        if name == ROOT {
+        let name = PolicyName::from(name);
+        if name.as_str() == ROOT {
             return Ok(Some(PolicyView {
                 name,
                 text: String::new(),
@@ -98,22 +100,22 @@ impl Policies {
         text: &str,
         expected: Option<i64>,
     ) -> Result<(), Refusal> {
-        let name = policy::name(name);
+        let name = PolicyName::from(name);
         if [ROOT, WRAPPING].contains(&name.as_str()) {
             return Err(Refusal::Invalid(format!(
                 "the policy {name} is built in and cannot be written: choose another name"
             )));
         }
-        if !policy::is_name(&name) {
+        if !name.fits() {
             return Err(Refusal::Invalid(format!(
                 "{:?} cannot be the name of a policy: {}",
-                shown(&name),
-                policy::NAME_RULE
+                shown(name.as_str()),
+                PolicyName::RULE
             )));
         }
         Policy::parse(text)
             .map_err(|sentence| Refusal::Invalid(format!("policy is not valid: {sentence}")))?;
-        let unwritten = built_in(&name).map_or(0, |built_in| built_in.version);
+        let unwritten = built_in(name.as_str()).map_or(0, |built_in| built_in.version);
         let written = self.storage.write_policy(
             name.clone(),
             text.to_owned(),
@@ -122,7 +124,8 @@ impl Policies {
             self.clock.now(),
         );
         if written.await? {
-            Event::PolicyWritten { policy: name }.record();
+            let policy = name.to_string();
+            Event::PolicyWritten { policy }.record();
             return Ok(());
         }
         Err(Refusal::Invalid(format!(
@@ -135,14 +138,15 @@ impl Policies {
     /// # Errors
     /// Where the policy is built in, or storage fails.
     pub async fn delete(&self, name: &str) -> Result<(), Refusal> {
-        let name = policy::name(name);
+        let name = PolicyName::from(name);
         if [ROOT, DEFAULT, WRAPPING].contains(&name.as_str()) {
             return Err(Refusal::Invalid(format!(
                 "the policy {name} is built in and cannot be deleted"
             )));
         }
         if self.storage.remove_policy(name.clone()).await? {
-            Event::PolicyRemoved { policy: name }.record();
+            let policy = name.to_string();
+            Event::PolicyRemoved { policy }.record();
         }
         Ok(())
     }
@@ -165,7 +169,7 @@ impl Policies {
     }
 
     /// What these policies allow together, as they are stored now.
-    async fn read_acl(&self, names: &[String]) -> Result<Acl, Refusal> {
+    async fn read_acl(&self, names: &[PolicyName]) -> Result<Acl, Refusal> {
         let mut policies = Vec::new();
         for view in self.views(names).await? {
             let policy = Policy::parse(&view.text).map_err(|sentence| {
@@ -180,13 +184,13 @@ impl Policies {
     }
 
     /// The policies of some names as stored, else as built in.
-    async fn views(&self, names: &[String]) -> Result<Vec<PolicyView>, Refusal> {
+    async fn views(&self, names: &[PolicyName]) -> Result<Vec<PolicyView>, Refusal> {
         let rows = self.storage.policies(names.to_vec()).await?;
-        let is_stored = |name: &str| rows.iter().any(|row| row.name == name);
+        let is_stored = |name: &PolicyName| rows.iter().any(|row| row.name == *name);
         let standing: Vec<PolicyView> = names
             .iter()
             .filter(|name| !is_stored(name))
-            .filter_map(|name| built_in(name))
+            .filter_map(|name| built_in(name.as_str()))
             .map(PolicyView::from)
             .collect();
         let stored = rows.into_iter().map(PolicyView::from);
@@ -208,7 +212,7 @@ impl From<PolicyRow> for PolicyView {
 impl From<BuiltIn> for PolicyView {
     fn from(built_in: BuiltIn) -> Self {
         Self {
-            name: built_in.name.to_owned(),
+            name: built_in.name.into(),
             text: built_in.text.to_owned(),
             version: built_in.version,
             written_at: None,
@@ -220,7 +224,7 @@ impl From<BuiltIn> for PolicyView {
 #[derive(Debug, thiserror::Error)]
 #[error("the stored policy {name} is not valid: {sentence}")]
 struct Unreadable {
-    name: String,
+    name: PolicyName,
     sentence: String,
 }
 

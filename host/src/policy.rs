@@ -92,17 +92,11 @@ mod tests;
 
 use std::time::Duration;
 
-use lessor_model::{id, suggest::shown};
+use lessor_model::{name::PolicyName, suggest::shown};
 use serde_json::{Map, Value};
 
 pub use self::acl::{Acl, Granted};
 use self::{grant::Grant, pattern::Pattern};
-
-/// The name of a policy as it is stored and compared: upper and lower case are the
-/// same, and blanks around it are not part of it.
-pub fn name(written: &str) -> String {
-    id::folded(written.trim())
-}
 
 /// Names of policies as somebody lists them in `field`, in the form in which they are
 /// stored; empty ones are none.
@@ -110,29 +104,19 @@ pub fn name(written: &str) -> String {
 /// # Errors
 /// One sentence, where no policy can have one of the names.
 pub fn names(field: &str, written: &[String]) -> Result<Vec<String>, String> {
-    let names = written.iter().map(|written| name(written));
-    let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
-    match names.iter().find(|name| !is_name(name)) {
-        None => Ok(names),
+    let names = written
+        .iter()
+        .map(|written| PolicyName::from(written.as_str()));
+    let names: Vec<PolicyName> = names.filter(|name| !name.as_str().is_empty()).collect();
+    match names.iter().find(|name| !name.fits()) {
+        None => Ok(names.into_iter().map(String::from).collect()),
         Some(name) => Err(format!(
-            "{field} must hold names of policies, and {:?} is none: {NAME_RULE}",
-            shown(name)
+            "{field} must hold names of policies, and {:?} is none: {}",
+            shown(name.as_str()),
+            PolicyName::RULE
         )),
     }
 }
-
-/// Whether a policy can have this name, which is in the stored form. ASCII alone, as
-/// other letters have look-alikes.
-pub fn is_name(name: &str) -> bool {
-    let fits = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && byte != b',';
-    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(fits)
-}
-
-/// What [`is_name`] asks, for sentences.
-pub const NAME_RULE: &str = "one has 1 to 128 visible ASCII characters and no comma";
-
-/// Longest name of a policy, in bytes.
-pub const LONGEST_NAME: usize = 128;
 
 /// Longest text of a policy, in bytes. Thousands of rules fit; a text that is
 /// longer was most likely made by mistake, and every token that has it pays.

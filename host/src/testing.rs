@@ -5,6 +5,7 @@
 //! works. It can be told to fail before or after a call took effect. An engine
 //! can be dropped and opened again on the same storage, as after a crash.
 
+mod fakes;
 mod heard;
 #[path = "../model/src/page.rs"]
 pub(crate) mod page;
@@ -41,6 +42,7 @@ use lessor_store::{PinSource, Storage};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use self::fakes::Fakes;
 pub(crate) use self::heard::Heard;
 
 /// The truth upstream.
@@ -529,11 +531,11 @@ impl House {
         } else {
             Keyring::load(&self.root, &wrapped).unwrap()
         };
-        let fakes: Vec<Arc<dyn Provider>> = vec![
+        let fakes = Arc::new(Fakes::of(vec![
             Arc::new(Fake::new(Arc::clone(&self.upstream))),
             Arc::new(Fake::successor(Arc::clone(&self.upstream))),
-        ];
-        let catalog = Catalog::fixed(storage.clone(), self.clock.clone(), fakes)
+        ]));
+        let catalog = Catalog::over(storage.clone(), self.clock.clone(), fakes)
             .await
             .unwrap();
         if first {

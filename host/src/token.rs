@@ -314,7 +314,10 @@ impl Tokens {
                 "original token role {name:?} {how}, not renewing: get a new token"
             ))
         };
-        let role = self.role(name).await?;
+        let role = match name.parse() {
+            Ok(name) => self.role(&name).await?,
+            Err(_) => None,
+        };
         let role = role.ok_or_else(|| over("could not be found"))?;
         if role.uuid != facts.role_uuid.as_deref().unwrap_or_default() {
             return Err(over("was removed and made again"));

@@ -2,8 +2,7 @@
 //!
 //! One engine per process. The settings are the fastest of those measured (a
 //! fresh instance and call in 10.5 µs): instances come from a pool, and on
-//! Linux 6.7 and later a used slot is cleaned page by page where it was touched
-//! ([`Allocation`]).
+//! Linux 6.7 and later a used slot is cleaned page by page where it was touched.
 //! The whole of WASI 0.2 is linked, since the standard libraries of most
 //! languages import it; what of it does anything is decided by the context of
 //! a call (`call.rs`).
@@ -29,29 +28,10 @@ const KEEP_RESIDENT: usize = 2 << 20;
 /// part of it; as much as wasmtime leaves them by default.
 const HOST_STACK: usize = 1536 << 10;
 
-/// How the instance of a call comes by its memory, tables and stack.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Allocation {
-    /// From a pool, whose used slots are cleaned page by page where they were
-    /// touched. A kernel that cannot tell (before Linux 6.7) makes it
-    /// [`Self::SweptPool`].
-    #[default]
-    Pool,
-    /// From a pool, whose used slots are cleaned whole.
-    SweptPool,
-    /// From the kernel, call by call. Takes no address space beforehand.
-    OnDemand,
-}
-
-impl Allocation {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pool, Self::SweptPool, Self::OnDemand];
-
-    /// Whether the kernel is asked for the pages that were touched; `offered`:
-    /// whether it can tell.
-    fn scans(self, offered: bool) -> bool {
-        self == Self::Pool && offered
-    }
+/// Whether the kernel can tell which pages of a slot were touched, as Linux 6.7 and later
+/// can. Where it cannot, used slots are cleaned whole.
+pub(super) fn tells_touched_pages() -> bool {
+    PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
 /// What decides on the code that components are compiled to: the same wherever they
@@ -67,19 +47,14 @@ pub(super) fn code_config() -> Config {
     config
 }
 
-/// The engine, ticking.
-pub(super) fn engine(limits: &Limits, allocation: Allocation) -> Result<Engine, SandboxError> {
+/// The engine, ticking; `scans`: whether the kernel is asked for the pages that were
+/// touched.
+pub(super) fn engine(limits: &Limits, scans: bool) -> Result<Engine, SandboxError> {
     let mut config = code_config();
     config
         .max_wasm_stack(limits.stack)
         .async_stack_size(limits.stack.saturating_add(HOST_STACK))
-        .allocation_strategy(match allocation {
-            Allocation::OnDemand => InstanceAllocationStrategy::OnDemand,
-            Allocation::Pool | Allocation::SweptPool => {
-                let offered = PoolingAllocationConfig::is_pagemap_scan_available();
-                InstanceAllocationStrategy::Pooling(pool(limits, allocation.scans(offered)))
-            }
-        });
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, scans)));
     let engine = Engine::new(&config).map_err(|error| SandboxError::Engine(error.into()))?;
     tick(&engine)?;
     Ok(engine)
@@ -141,21 +116,4 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     held_http::add_to_linker(&mut linker)?;
     contract::add_to_linker(&mut linker)?;
     Ok(linker)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_that_cannot_tell_touched_pages_is_not_asked() {
-        for (allocation, offered, scans) in [
-            (Allocation::Pool, true, true),
-            (Allocation::Pool, false, false),
-            (Allocation::SweptPool, true, false),
-            (Allocation::OnDemand, true, false),
-        ] {
-            assert_eq!(allocation.scans(offered), scans, "{allocation:?} {offered}");
-        }
-    }
 }

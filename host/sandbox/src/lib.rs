@@ -56,7 +56,6 @@ use wasmtime::{
 pub use self::{
     account::Holdings,
     code_cache::CodeCacheSettings,
-    engine::Allocation,
     limits::Limits,
     scrub::MASK,
     tally::{BUCKETS, Counts, Tally, Times},
@@ -137,9 +136,6 @@ pub struct SandboxSettings {
     pub code_cache: Option<CodeCacheSettings>,
     /// Limits of every call.
     pub limits: Limits,
-    /// How instances come by their memory. Anything but the default is for
-    /// machines where a pool cannot be, and for comparing.
-    pub allocation: Allocation,
 }
 
 /// Loads providers and runs their calls. Cheap to clone; all clones are one.
@@ -206,7 +202,7 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn compiling_apart(settings: SandboxSettings) -> Result<Self, SandboxError> {
-        Self::with(settings, Compiler::Apart)
+        Self::with(settings, Compiler::Apart, engine::tells_touched_pages())
     }
 
     /// The same, compiling in this process: for components that are trusted not to
@@ -215,17 +211,29 @@ impl Sandbox {
     /// # Errors
     /// See [`SandboxError`].
     pub fn new(settings: SandboxSettings) -> Result<Self, SandboxError> {
-        Self::with(settings, Compiler::Here)
+        Self::with(settings, Compiler::Here, engine::tells_touched_pages())
     }
 
-    fn with(settings: SandboxSettings, compiler: Compiler) -> Result<Self, SandboxError> {
+    /// The same, as on a kernel that cannot tell which pages were touched.
+    ///
+    /// # Errors
+    /// See [`SandboxError`].
+    #[cfg(feature = "test-hooks")]
+    pub fn on_an_older_kernel(settings: SandboxSettings) -> Result<Self, SandboxError> {
+        Self::with(settings, Compiler::Here, false)
+    }
+
+    fn with(
+        settings: SandboxSettings,
+        compiler: Compiler,
+        scans: bool,
+    ) -> Result<Self, SandboxError> {
         let SandboxSettings {
             clock,
             code_cache,
             limits,
-            allocation,
         } = settings;
-        let engine = engine::engine(&limits, allocation)?;
+        let engine = engine::engine(&limits, scans)?;
         let linker = engine::linker(&engine).map_err(|error| SandboxError::Engine(error.into()))?;
         let code_cache = code_cache
             .map(|settings| CodeCache::new(settings, &engine))

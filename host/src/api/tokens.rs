@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use lessor_model::{clock::Timestamp, refusal::Refusal, secret::Secret, token::TokenKind, weak};
+use lessor_model::{
+    clock::Timestamp, name::TokenRoleName, refusal::Refusal, secret::Secret, token::TokenKind, weak,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -224,8 +226,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     )
     .exists(|engine, target| {
         Box::pin(async move {
-            let name = target.said("role_name").unwrap_or_default();
-            Ok(engine.tokens.role(name).await?.is_some())
+            match target.said("role_name").unwrap_or_default().parse() {
+                Ok(name) => Ok(engine.tokens.role(&name).await?.is_some()),
+                Err(_) => Ok(false),
+            }
         })
     })
     .on(&[
@@ -359,9 +363,15 @@ pub(super) async fn create(
     let permits = Permits { sudo: ask.sudo };
     asked.no_parent |= orphan;
     let document = match role {
-        Some(name) => Some(engine.tokens.role(name).await?.ok_or_else(|| {
-            ApiError::bad_request(format!("unknown role {name}: there is no such token role"))
-        })?),
+        Some(name) => {
+            let found = match name.parse() {
+                Ok(name) => engine.tokens.role(&name).await?,
+                Err(_) => None,
+            };
+            Some(found.ok_or_else(|| {
+                ApiError::bad_request(format!("unknown role {name}: there is no such token role"))
+            })?)
+        }
         None => None,
     };
     let granted = engine
@@ -598,7 +608,7 @@ pub(super) async fn roles(engine: &Engine) -> Outcome {
 
 /// `GET auth/token/roles/:name`
 pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
-    let name = role_name(name)?;
+    let name: TokenRoleName = name.parse()?;
     let Some(found) = engine.tokens.role(&name).await? else {
         return Err(ApiError::nothing_here());
     };
@@ -622,7 +632,7 @@ pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
 
 /// `POST auth/token/roles/:name`
 pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome {
-    let name = role_name(name)?;
+    let name: TokenRoleName = name.parse()?;
     let former = engine.tokens.role(&name).await?;
     let mut role = former.map(|found| found.role).unwrap_or_default();
     let mut fields = ask.into_fields();
@@ -673,12 +683,6 @@ pub(super) async fn write_role(engine: &Engine, name: &str, ask: Ask) -> Outcome
 
 /// `DELETE auth/token/roles/:name`
 pub(super) async fn remove_role(engine: &Engine, name: &str) -> Outcome {
-    engine.tokens.remove_role(&role_name(name)?).await?;
+    engine.tokens.remove_role(&name.parse()?).await?;
     Ok(Answer::done())
-}
-
-/// Names of roles are written as names of mounts' roles are.
-fn role_name(name: &str) -> Result<String, Refusal> {
-    let name: lessor_model::id::RoleName = name.parse()?;
-    Ok(name.to_string())
 }

@@ -14,7 +14,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_sandbox::{
-    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings,
+    CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings,
     plugin_store::{PluginError, PluginStore},
 };
 
@@ -130,7 +130,6 @@ impl Place {
             clock: clock.clone(),
             code_cache: Some(code_cache(self.scratch.path(), self.key)),
             limits: self.limits.clone(),
-            allocation: Allocation::default(),
         })?;
         let started = Instant::now();
         let verified = self

@@ -16,6 +16,7 @@ use lessor_model::{
     clock::Clock,
     event::Event,
     login::SecretIdFacts,
+    name::EntryName,
     random,
     refusal::Refusal,
     token::TokenParameters,
@@ -190,7 +191,7 @@ impl AppRoles {
     async fn presented(
         &self,
         mount: &LoginMount,
-        role: &str,
+        role: &EntryName,
         secret_id: &str,
     ) -> Result<Option<SecretIdRow>, Refusal> {
         if secret_id.len() > LONGEST {
@@ -200,7 +201,7 @@ impl AppRoles {
         let now = self.clock.now();
         let found = self
             .storage
-            .secret_id(mount.id, role.to_owned(), hash, now)
+            .secret_id(mount.id, role.clone(), hash, now)
             .await?;
         Ok(found)
     }
@@ -218,7 +219,7 @@ impl AppRoles {
         if taken {
             Event::SecretIdUsed {
                 path: mount.path().clone(),
-                role: row.role.clone(),
+                role: row.role.to_string(),
                 accessor: row.accessor.clone(),
             }
             .record();
@@ -251,7 +252,8 @@ impl Method for AppRoles {
             // As a role would that wants one, which is looked for, too.
             return Err(match secret_id {
                 Some(secret_id) => {
-                    self.presented(mount, "", secret_id.expose()).await?;
+                    let nobody = EntryName::of_nobody();
+                    self.presented(mount, &nobody, secret_id.expose()).await?;
                     Rejection::Unknown(WRONG)
                 }
                 None => Rejection::invalid("missing secret_id"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use lessor_model::{
     clock::Clock,
     event::Event,
-    id::{self, Digest, OperationId, RoleName},
+    id::{Digest, OperationId},
+    name::EntryName,
     refusal::Refusal,
     secret::Secret,
     token::TokenParameters,
@@ -37,7 +38,7 @@ pub(super) trait Entry: Serialize + DeserializeOwned + Send {
 #[derive(Debug)]
 pub(super) struct Found<T> {
     /// Its name.
-    pub(super) name: String,
+    pub(super) name: EntryName,
     /// Names it for ever.
     uuid: String,
     /// What it says.
@@ -49,7 +50,7 @@ impl<T: Entry> Found<T> {
     pub(super) fn standing(&self) -> Standing {
         let proof = self.entry.proof();
         Standing {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             uuid: self.uuid.clone(),
             proof: match proof.is_empty() {
                 true => proof,
@@ -92,10 +93,19 @@ impl Entries {
         mount: &LoginMount,
         name: &str,
     ) -> Result<Option<Found<T>>, Refusal> {
-        let Ok(name) = parse_name::<T>(name) else {
-            return Ok(None);
-        };
-        let row = self.storage.login_entry(mount.id, name).await?;
+        match name.parse() {
+            Ok(name) => self.named(mount, &name).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The entry of a name.
+    pub(super) async fn named<T: Entry>(
+        &self,
+        mount: &LoginMount,
+        name: &EntryName,
+    ) -> Result<Option<Found<T>>, Refusal> {
+        let row = self.storage.login_entry(mount.id, name.clone()).await?;
         row.map(|row| self.open(mount, row)).transpose()
     }
 
@@ -127,7 +137,7 @@ impl Entries {
         let name = parse_name::<T>(name)?;
         let _turn = self.turn.lock().await;
         let _open = mount.enter().await?;
-        let former = self.find(mount, &name).await?;
+        let former = self.named(mount, &name).await?;
         let entry = change(former.map(|found| found.entry))?;
         let plain = serde_json::to_vec(&entry).map_err(Refusal::internal)?;
         let plain = Secret::new(plain);
@@ -152,8 +162,12 @@ impl Entries {
             )))),
             other => other.map_err(|error| E::from(error.into())),
         }?;
-        let (path, entry) = (mount.path().clone(), T::NOUN);
-        Event::LoginEntryWritten { path, entry, name }.record();
+        Event::LoginEntryWritten {
+            path: mount.path().clone(),
+            entry: T::NOUN,
+            name: name.to_string(),
+        }
+        .record();
         Ok(())
     }
 
@@ -167,8 +181,12 @@ impl Entries {
         let _turn = self.turn.lock().await;
         let removed = self.storage.remove_login_entry(mount.id, name.clone());
         if removed.await? {
-            let (path, entry) = (mount.path().clone(), T::NOUN);
-            Event::LoginEntryRemoved { path, entry, name }.record();
+            Event::LoginEntryRemoved {
+                path: mount.path().clone(),
+                entry: T::NOUN,
+                name: name.to_string(),
+            }
+            .record();
         }
         Ok(())
     }
@@ -185,18 +203,16 @@ impl Entries {
     }
 }
 
-/// The name as it is kept: case makes no difference, as in Vault.
-pub(super) fn parse_name<T: Entry>(name: &str) -> Result<String, Refusal> {
-    let name = id::folded(name);
-    match name.parse::<RoleName>() {
-        Ok(_) => Ok(name),
-        Err(_) => Err(Refusal::Invalid(format!(
+/// A name as a caller writes it.
+pub(super) fn parse_name<T: Entry>(name: &str) -> Result<EntryName, Refusal> {
+    name.parse().map_err(|_| {
+        Refusal::Invalid(format!(
             "a {} name is 1 to 128 letters, digits, `.`, `_` or `-`",
             T::NOUN
-        ))),
-    }
+        ))
+    })
 }
 
-fn context(mount: &LoginMount, name: &str) -> String {
+fn context(mount: &LoginMount, name: &EntryName) -> String {
     format!("auth_entries/{}/{name}/document", mount.sealed_as)
 }

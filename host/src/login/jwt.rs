@@ -246,7 +246,7 @@ impl Method for Jwts {
             ))
         };
         let found = parse_name::<JwtRole>(&name).map_err(|_| unknown())?;
-        let found = self.entries.find::<JwtRole>(mount, &found).await?;
+        let found = self.entries.named::<JwtRole>(mount, &found).await?;
         let found = found.ok_or_else(unknown)?;
         let role = &found.entry;
         if !role.token.admits(attempt.peer) {
@@ -262,7 +262,7 @@ impl Method for Jwts {
         let judged = claims::judge(&verified, &config.bound_issuer, role, now)
             .map_err(|reason| Rejection::invalid(format!("error validating claims: {reason}")))?;
         let mut metadata = judged.metadata;
-        metadata.insert("role".into(), found.name.clone());
+        metadata.insert("role".into(), found.name.to_string());
         Ok(Claims {
             standing: found.standing(),
             display_name: judged.user,

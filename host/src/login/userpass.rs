@@ -160,8 +160,8 @@ impl Method for Users {
         match user {
             Some(user) if fits => Ok(Claims {
                 standing: user.standing(),
-                metadata: BTreeMap::from([("username".to_owned(), user.name.clone())]),
-                display_name: user.name,
+                metadata: BTreeMap::from([("username".to_owned(), user.name.to_string())]),
+                display_name: user.name.to_string(),
             }),
             Some(_) => Err(Rejection::Wrong(WRONG)),
             None => Err(Rejection::Unknown(WRONG)),

@@ -159,7 +159,7 @@ async fn a_write_on_another_version_changes_nothing() {
 async fn what_is_no_policy_is_not_stored() {
     let place = place();
     let policies = &place.policies;
-    let long = "x".repeat(policy::LONGEST_NAME + 1);
+    let long = "x".repeat(PolicyName::LONGEST + 1);
     for (name, text, says) in [
         (
             "a",

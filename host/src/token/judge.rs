@@ -13,13 +13,14 @@ use ipnet::IpNet;
 use lessor_model::{
     clock::Timestamp,
     life::{Bounds, least},
+    name::PolicyName,
     secret::Secret,
     token::TokenKind,
 };
 use lessor_store::{TokenFacts, TokenRow};
 
 use super::{DEFAULT, ROOT, Token, TokenRole, WRAPPING};
-use crate::{config::TokenRules, policy};
+use crate::config::TokenRules;
 
 /// Who vouches for a token.
 #[derive(Clone, Copy, Debug)]
@@ -357,13 +358,11 @@ impl Judged {
 
 /// Names of policies as they are compared and stored: sorted, each once.
 pub(super) fn clean<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names: Vec<String> = names
-        .map(policy::name)
-        .filter(|name| !name.is_empty())
-        .collect();
+    let mut names: Vec<PolicyName> = names.map(PolicyName::from).collect();
+    names.retain(|name| !name.as_str().is_empty());
     names.sort();
     names.dedup();
-    names
+    names.into_iter().map(String::from).collect()
 }
 
 #[cfg(test)]

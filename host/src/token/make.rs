@@ -138,7 +138,7 @@ impl Tokens {
             };
             row.facts.meta = asked.meta;
             row.facts.entity = inherited_entity(maker.token);
-            row.facts.role = role.map(|role| role.name.clone());
+            row.facts.role = role.map(|role| role.name.to_string());
             row.facts.role_uuid = role.map(|role| role.uuid.clone());
         });
         let mut granted = made.await?;

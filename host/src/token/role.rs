@@ -3,13 +3,13 @@
 use lessor_model::{
     event::Event,
     id::OperationId,
+    name::{PolicyName, TokenRoleName},
     refusal::Refusal,
     token::{RoleTokenKind, TokenParameters},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT, ROOT, Tokens, WRAPPING};
-use crate::policy;
 
 /// What a token role says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl Default for TokenRole {
 #[derive(Clone, Debug)]
 pub struct RoleRow {
     /// Its name.
-    pub name: String,
+    pub name: TokenRoleName,
     /// Names it for ever; one that is made again with the name has another.
     pub uuid: String,
     /// What it says.
@@ -112,15 +112,15 @@ impl Tokens {
     ///
     /// # Errors
     /// `Invalid` for a rule that no token could follow; where storage fails.
-    pub async fn write_role(&self, name: &str, role: &TokenRole) -> Result<(), Refusal> {
+    pub async fn write_role(&self, name: &TokenRoleName, role: &TokenRole) -> Result<(), Refusal> {
         check(role).map_err(Refusal::Invalid)?;
         let document = serde_json::to_string(role).map_err(Refusal::internal)?;
         // For a new one alone: one that is there keeps its own.
         let uuid = OperationId::new(self.clock.now())?.to_string();
         self.storage
-            .write_token_role(name.to_owned(), uuid, document)
+            .write_token_role(name.clone(), uuid, document)
             .await?;
-        let role = name.to_owned();
+        let role = name.to_string();
         Event::TokenRoleWritten { role }.record();
         Ok(())
     }
@@ -129,12 +129,12 @@ impl Tokens {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn role(&self, name: &str) -> Result<Option<RoleRow>, Refusal> {
-        let Some((uuid, document)) = self.storage.token_role(name.to_owned()).await? else {
+    pub async fn role(&self, name: &TokenRoleName) -> Result<Option<RoleRow>, Refusal> {
+        let Some((uuid, document)) = self.storage.token_role(name.clone()).await? else {
             return Ok(None);
         };
         Ok(Some(RoleRow {
-            name: name.to_owned(),
+            name: name.clone(),
             uuid,
             role: serde_json::from_str(&document).map_err(Refusal::internal)?,
         }))
@@ -152,9 +152,9 @@ impl Tokens {
     ///
     /// # Errors
     /// Where storage fails.
-    pub async fn remove_role(&self, name: &str) -> Result<(), Refusal> {
-        let role = name.to_owned();
-        if self.storage.remove_token_role(role.clone()).await? {
+    pub async fn remove_role(&self, name: &TokenRoleName) -> Result<(), Refusal> {
+        if self.storage.remove_token_role(name.clone()).await? {
+            let role = name.to_string();
             Event::TokenRoleRemoved { role }.record();
         }
         Ok(())
@@ -167,7 +167,7 @@ fn check(role: &TokenRole) -> Result<(), String> {
         ("allowed_policies", &role.allowed_policies),
         ("allowed_policies_glob", &role.allowed_policies_glob),
     ] {
-        let names = names.iter().map(|name| policy::name(name));
+        let names = names.iter().map(|name| PolicyName::from(name.as_str()));
         if let Some(name) = names
             .into_iter()
             .find(|name| [ROOT, WRAPPING].contains(&name.as_str()))

@@ -1,5 +1,6 @@
 //! Roles and users of login methods.
 
+use lessor_model::name::EntryName;
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, one};
@@ -8,7 +9,7 @@ use super::{Storage, StorageError, all, change, one};
 #[derive(Clone, Debug)]
 pub struct LoginEntryRow {
     /// Its name.
-    pub name: String,
+    pub name: EntryName,
     /// Names it for ever; one that is made again with the name has another.
     pub uuid: String,
     /// All that is known of it, sealed.
@@ -20,13 +21,13 @@ impl Storage {
     pub async fn login_entry(
         &self,
         mount_id: i64,
-        name: String,
+        name: EntryName,
     ) -> Result<Option<LoginEntryRow>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
                 "SELECT name, uuid, document FROM login_entries WHERE mount_id = ?1 AND name = ?2",
-                params![mount_id, name],
+                params![mount_id, name.as_str()],
                 entry_row,
             )
         })
@@ -75,7 +76,13 @@ impl Storage {
         self.execute(
             "INSERT INTO login_entries (mount_id, name, uuid, alias, document) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (mount_id, name) DO UPDATE SET alias = ?4, document = ?5",
-            (mount_id, entry.name, entry.uuid, alias, entry.document),
+            (
+                mount_id,
+                entry.name.to_string(),
+                entry.uuid,
+                alias,
+                entry.document,
+            ),
         )
         .await
     }
@@ -85,19 +92,19 @@ impl Storage {
     pub async fn remove_login_entry(
         &self,
         mount_id: i64,
-        name: String,
+        name: EntryName,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             change(
                 connection,
                 "DELETE FROM login_failures WHERE mount_id = ?1 AND name IN
                    (SELECT coalesce(alias, name) FROM login_entries WHERE mount_id = ?1 AND name = ?2)",
-                params![mount_id, name],
+                params![mount_id, name.as_str()],
             )?;
             let removed = change(
                 connection,
                 "DELETE FROM login_entries WHERE mount_id = ?1 AND name = ?2",
-                params![mount_id, name],
+                params![mount_id, name.as_str()],
             )?;
             Ok(removed > 0)
         })
@@ -106,8 +113,11 @@ impl Storage {
 }
 
 fn entry_row(row: &Row<'_>) -> rusqlite::Result<LoginEntryRow> {
+    let name: String = row.get("name")?;
     Ok(LoginEntryRow {
-        name: row.get("name")?,
+        name: name
+            .parse()
+            .map_err(|error| super::unreadable("name", error))?,
         uuid: row.get("uuid")?,
         document: row.get("document")?,
     })

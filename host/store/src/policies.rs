@@ -1,6 +1,6 @@
 //! Policies, as they were written.
 
-use lessor_model::clock::Timestamp;
+use lessor_model::{clock::Timestamp, name::PolicyName};
 use rusqlite::{Row, params};
 
 use super::{Storage, StorageError, all, change, moment, one};
@@ -9,8 +9,8 @@ use crate::kept::Changes;
 /// A policy as stored.
 #[derive(Clone, Debug)]
 pub struct PolicyRow {
-    /// Its name, in lower case.
-    pub name: String,
+    /// Its name.
+    pub name: PolicyName,
     /// As it was written: HCL or JSON.
     pub text: String,
     /// How often it was written.
@@ -28,12 +28,12 @@ impl Storage {
     }
 
     /// Those of the named policies that are stored.
-    pub async fn policies(&self, names: Vec<String>) -> Result<Vec<PolicyRow>, StorageError> {
+    pub async fn policies(&self, names: Vec<PolicyName>) -> Result<Vec<PolicyRow>, StorageError> {
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM policies WHERE name = ?1");
             let mut rows = Vec::new();
             for name in &names {
-                rows.extend(one(connection, &sql, [name], policy_row)?);
+                rows.extend(one(connection, &sql, [name.as_str()], policy_row)?);
             }
             Ok(rows)
         })
@@ -58,7 +58,7 @@ impl Storage {
     /// policy at all where -1 is expected. False where it is another.
     pub async fn write_policy(
         &self,
-        name: String,
+        name: PolicyName,
         text: String,
         expected: Option<i64>,
         unwritten: i64,
@@ -66,7 +66,7 @@ impl Storage {
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             let sql = "SELECT version FROM policies WHERE name = ?1";
-            let stored = one(connection, sql, [&name], |row| row.get(0))?;
+            let stored = one(connection, sql, [name.as_str()], |row| row.get(0))?;
             let version: i64 = stored.unwrap_or(unwritten);
             let fits = match expected {
                 None => true,
@@ -78,7 +78,7 @@ impl Storage {
                     connection,
                     "INSERT OR REPLACE INTO policies (name, text, version, written_at)
                      VALUES (?1, ?2, ?3, ?4)",
-                    params![name, text, version.saturating_add(1), now.0],
+                    params![name.as_str(), text, version.saturating_add(1), now.0],
                 )?;
             }
             Ok(fits)
@@ -87,17 +87,22 @@ impl Storage {
     }
 
     /// Removes a policy; whether there was one.
-    pub async fn remove_policy(&self, name: String) -> Result<bool, StorageError> {
+    pub async fn remove_policy(&self, name: PolicyName) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            Ok(change(connection, "DELETE FROM policies WHERE name = ?1", [name])? > 0)
+            Ok(change(
+                connection,
+                "DELETE FROM policies WHERE name = ?1",
+                [name.as_str()],
+            )? > 0)
         })
         .await
     }
 }
 
 fn policy_row(row: &Row<'_>) -> rusqlite::Result<PolicyRow> {
+    let name: String = row.get("name")?;
     Ok(PolicyRow {
-        name: row.get("name")?,
+        name: name.as_str().into(),
         text: row.get("text")?,
         version: row.get("version")?,
         written_at: moment(row, "written_at")?,

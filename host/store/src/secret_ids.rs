@@ -1,6 +1,6 @@
 //! Secret ids of AppRole roles, by keyed hash.
 
-use lessor_model::{clock::Timestamp, login::SecretIdFacts};
+use lessor_model::{clock::Timestamp, login::SecretIdFacts, name::EntryName};
 use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, json, maybe_moment, one, to_json};
@@ -9,7 +9,7 @@ use super::{Storage, StorageError, all, change, json, maybe_moment, one, to_json
 #[derive(Clone, Debug)]
 pub struct SecretIdRow {
     /// The role that it logs in to.
-    pub role: String,
+    pub role: EntryName,
     /// `Keyring::secret_id_hash` of it.
     pub hash: [u8; 32],
     /// Names it without being usable as it.
@@ -41,7 +41,7 @@ impl Storage {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     mount_id,
-                    row.role,
+                    row.role.as_str(),
                     row.hash,
                     row.accessor,
                     row.uses_left,
@@ -58,7 +58,7 @@ impl Storage {
     pub async fn secret_id(
         &self,
         mount_id: i64,
-        role: String,
+        role: EntryName,
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<Option<SecretIdRow>, StorageError> {
@@ -70,7 +70,7 @@ impl Storage {
     pub async fn secret_id_by_accessor(
         &self,
         mount_id: i64,
-        role: String,
+        role: EntryName,
         accessor: String,
         now: Timestamp,
     ) -> Result<Option<SecretIdRow>, StorageError> {
@@ -79,7 +79,7 @@ impl Storage {
                 "SELECT {COLUMNS} FROM secret_ids WHERE mount_id = ?1 AND role = ?2 AND accessor = ?3
                    AND (expires_at IS NULL OR expires_at > ?4)"
             );
-            let parameters = params![mount_id, role, accessor, now.0];
+            let parameters = params![mount_id, role.as_str(), accessor, now.0];
             one(connection, &sql, parameters, secret_id_row)
         })
         .await
@@ -89,7 +89,7 @@ impl Storage {
     pub async fn secret_id_accessors(
         &self,
         mount_id: i64,
-        role: String,
+        role: EntryName,
         now: Timestamp,
     ) -> Result<Vec<String>, StorageError> {
         self.read(move |connection| {
@@ -97,7 +97,7 @@ impl Storage {
                 connection,
                 "SELECT accessor FROM secret_ids WHERE mount_id = ?1 AND role = ?2
                    AND (expires_at IS NULL OR expires_at > ?3) ORDER BY accessor",
-                params![mount_id, role, now.0],
+                params![mount_id, role.as_str(), now.0],
                 |row| row.get(0),
             )
         })
@@ -110,7 +110,7 @@ impl Storage {
     pub async fn take_secret_id_use(
         &self,
         mount_id: i64,
-        role: String,
+        role: EntryName,
         hash: [u8; 32],
         now: Timestamp,
     ) -> Result<bool, StorageError> {
@@ -129,7 +129,7 @@ impl Storage {
                          WHERE mount_id = ?1 AND role = ?2 AND hash = ?3",
                         params![
                             mount_id,
-                            role,
+                            role.as_str(),
                             hash,
                             left.saturating_sub(1),
                             to_json(&row.facts)?
@@ -146,7 +146,7 @@ impl Storage {
     pub async fn remove_secret_id(
         &self,
         mount_id: i64,
-        role: String,
+        role: EntryName,
         hash: [u8; 32],
     ) -> Result<bool, StorageError> {
         self.write(move |connection| remove(connection, mount_id, &role, hash))
@@ -167,7 +167,7 @@ impl Storage {
 fn live(
     connection: &Connection,
     mount_id: i64,
-    role: &str,
+    role: &EntryName,
     hash: [u8; 32],
     now: Timestamp,
 ) -> Result<Option<SecretIdRow>, StorageError> {
@@ -175,20 +175,20 @@ fn live(
         "SELECT {COLUMNS} FROM secret_ids WHERE mount_id = ?1 AND role = ?2 AND hash = ?3
            AND (expires_at IS NULL OR expires_at > ?4)"
     );
-    let parameters = params![mount_id, role, hash, now.0];
+    let parameters = params![mount_id, role.as_str(), hash, now.0];
     one(connection, &sql, parameters, secret_id_row)
 }
 
 fn remove(
     connection: &Connection,
     mount_id: i64,
-    role: &str,
+    role: &EntryName,
     hash: [u8; 32],
 ) -> Result<bool, StorageError> {
     let removed = change(
         connection,
         "DELETE FROM secret_ids WHERE mount_id = ?1 AND role = ?2 AND hash = ?3",
-        params![mount_id, role, hash],
+        params![mount_id, role.as_str(), hash],
     )?;
     Ok(removed > 0)
 }
@@ -202,8 +202,11 @@ fn sweep(connection: &Connection, mount_id: i64, now: Timestamp) -> Result<usize
 }
 
 fn secret_id_row(row: &Row<'_>) -> rusqlite::Result<SecretIdRow> {
+    let role: String = row.get("role")?;
     Ok(SecretIdRow {
-        role: row.get("role")?,
+        role: role
+            .parse()
+            .map_err(|error| super::unreadable("role", error))?,
         hash: row.get("hash")?,
         accessor: row.get("accessor")?,
         uses_left: row.get("uses_left")?,

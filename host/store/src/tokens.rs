@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use lessor_model::clock::Timestamp;
+use lessor_model::{clock::Timestamp, name::TokenRoleName};
 use rusqlite::{Connection, Params, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -277,25 +277,28 @@ impl Storage {
     /// Writes a token role; one that is there keeps its uuid.
     pub async fn write_token_role(
         &self,
-        name: String,
+        name: TokenRoleName,
         uuid: String,
         document: String,
     ) -> Result<(), StorageError> {
         self.execute(
             "INSERT INTO token_roles (name, uuid, document) VALUES (?1, ?2, ?3)
              ON CONFLICT (name) DO UPDATE SET document = excluded.document",
-            (name, uuid, document),
+            (name.to_string(), uuid, document),
         )
         .await
     }
 
     /// The uuid and the document of a token role.
-    pub async fn token_role(&self, name: String) -> Result<Option<(String, String)>, StorageError> {
+    pub async fn token_role(
+        &self,
+        name: TokenRoleName,
+    ) -> Result<Option<(String, String)>, StorageError> {
         self.read(move |connection| {
             one(
                 connection,
                 "SELECT uuid, document FROM token_roles WHERE name = ?1",
-                [name],
+                [name.as_str()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })
@@ -316,9 +319,12 @@ impl Storage {
     }
 
     /// Removes a token role; tokens made by it live on.
-    pub async fn remove_token_role(&self, name: String) -> Result<bool, StorageError> {
-        self.execute_any("DELETE FROM token_roles WHERE name = ?1", [name])
-            .await
+    pub async fn remove_token_role(&self, name: TokenRoleName) -> Result<bool, StorageError> {
+        self.execute_any(
+            "DELETE FROM token_roles WHERE name = ?1",
+            [name.to_string()],
+        )
+        .await
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lessor_model::{clock::Clock, secret::Secret};
-use lessor_sandbox::{Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings};
+use lessor_sandbox::{CodeCacheSettings, Limits, Sandbox, SandboxSettings};
 
 use crate::harness::guest;
 
@@ -22,7 +22,6 @@ async fn load(dir: &Path, key: u8) {
             calls: 4,
             ..Limits::default()
         },
-        allocation: Allocation::default(),
     })
     .unwrap();
     sandbox.load(guest()).await.unwrap();

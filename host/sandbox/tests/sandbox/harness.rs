@@ -14,7 +14,7 @@ use lessor_model::{
     secret::Secret,
 };
 use lessor_sandbox::{
-    Allocation, CodeCacheSettings, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore,
+    CodeCacheSettings, Limits, Sandbox, SandboxError, SandboxSettings, plugin_store::PluginStore,
 };
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -46,12 +46,16 @@ impl Harness {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        Self::allocating(limits, Allocation::default()).await
+        Self::made(limits, Sandbox::new).await
     }
 
-    pub(crate) async fn allocating(limits: Limits, allocation: Allocation) -> Self {
+    /// With a sandbox that is made some other way.
+    pub(crate) async fn made(
+        limits: Limits,
+        make: impl FnOnce(SandboxSettings) -> Result<Sandbox, SandboxError>,
+    ) -> Self {
         let clock = Clock::system();
-        let sandbox = Sandbox::new(SandboxSettings {
+        let sandbox = make(SandboxSettings {
             clock: clock.clone(),
             code_cache: Some(CodeCacheSettings {
                 // Shared by the tests, each of which is a process of its own.
@@ -62,7 +66,6 @@ impl Harness {
                 calls: CALLS,
                 ..limits
             },
-            allocation,
         })
         .unwrap();
         let provider = sandbox.load(guest()).await.unwrap();

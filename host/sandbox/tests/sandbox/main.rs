@@ -9,6 +9,7 @@
     reason = "all of this is test code, helpers included"
 )]
 
+#[cfg(feature = "test-hooks")]
 mod allocation;
 mod cache;
 mod harness;

@@ -2,7 +2,7 @@
 
 use lessor_model::clock::Clock;
 use lessor_sandbox::{
-    Allocation, Limits, Sandbox, SandboxSettings,
+    Limits, Sandbox, SandboxSettings,
     plugin_store::{PluginError, PluginStore},
 };
 
@@ -19,7 +19,6 @@ async fn refusal(bytes: &[u8]) -> PluginError {
             calls: 4,
             ..Limits::default()
         },
-        allocation: Allocation::default(),
     })
     .unwrap();
     let plugin = store.verify("x.wasm", digest).unwrap();

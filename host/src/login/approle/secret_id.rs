@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ipnet::IpNet;
 use lessor_model::{
-    addresses::covers, clock::Timestamp, event::Event, login::SecretIdFacts, random,
-    refusal::Refusal, secret::Secret,
+    addresses::covers, clock::Timestamp, event::Event, login::SecretIdFacts, name::EntryName,
+    random, refusal::Refusal, secret::Secret,
 };
 use lessor_store::SecretIdRow;
 
@@ -110,7 +110,7 @@ impl AppRoles {
         swept(mount, expired);
         Event::SecretIdCreated {
             path: mount.path().clone(),
-            role: name,
+            role: name.to_string(),
             accessor: row.accessor.clone(),
         }
         .record();
@@ -159,7 +159,7 @@ impl AppRoles {
         let name = parse_name::<AppRole>(role)?;
         self.existing(mount, &name).await?;
         let hash = self.keyring.secret_id_hash(value.expose().trim());
-        let role = name.clone();
+        let role = name.to_string();
         if self.storage.remove_secret_id(mount.id, name, hash).await? {
             let (path, accessor) = (mount.path().clone(), None);
             Event::SecretIdDestroyed {
@@ -239,8 +239,9 @@ impl AppRoles {
         })
     }
 
-    async fn existing(&self, mount: &LoginMount, name: &str) -> Result<AppRole, Refusal> {
-        let found = self.find(mount, name).await?;
+    async fn existing(&self, mount: &LoginMount, name: &EntryName) -> Result<AppRole, Refusal> {
+        let found = self.entries.named(mount, name).await?;
+        let found = found.map(|found| found.entry);
         found.ok_or_else(|| Refusal::NotFound(format!("role {name:?} does not exist")))
     }
 }
@@ -290,11 +291,14 @@ fn allowed(role: &AppRole, asked: &NewSecretId) -> Result<(u64, Duration), Strin
 }
 
 /// What stands in a token: what the secret id says, and the role.
-pub(super) fn metadata_of(facts: Option<&SecretIdFacts>, role: &str) -> BTreeMap<String, String> {
+pub(super) fn metadata_of(
+    facts: Option<&SecretIdFacts>,
+    role: &EntryName,
+) -> BTreeMap<String, String> {
     let mut metadata = facts
         .map(|facts| facts.metadata.clone())
         .unwrap_or_default();
-    metadata.insert("role_name".into(), role.to_owned());
+    metadata.insert("role_name".into(), role.to_string());
     metadata
 }
 

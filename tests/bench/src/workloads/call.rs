@@ -18,7 +18,7 @@ use lessor_model::{
     schema::Checker,
     secret::Secret,
 };
-use lessor_sandbox::{Allocation, Limits, Sandbox, SandboxSettings, plugin_store::PluginStore};
+use lessor_sandbox::{Limits, Sandbox, SandboxSettings, plugin_store::PluginStore};
 use lessor_seal::keyring::{Keyring, RootKey};
 use lessor_tests::server::built_plugins;
 use serde_json::json;
@@ -148,7 +148,6 @@ impl Whole {
             clock: Clock::system(),
             code_cache: None,
             limits: Limits::default(),
-            allocation: Allocation::default(),
         })?);
         let store = PluginStore::new(directory.to_path_buf(), 64 << 20);
         let digest = store.digest_of("idle.wasm")?;

@@ -3,15 +3,13 @@
 //! Input: the method; the path; the query.
 
 use http::Method;
-use lessor::{
-    api::internals::{
-        Known, Operation, canonical, canonical_text, fields_of_query, known, segments,
-    },
-    policy,
+use lessor::api::internals::{
+    Known, Operation, canonical, canonical_text, fields_of_query, known, segments,
 };
 use lessor_model::{
     id::{self, LeaseId, MountPath, OperationId, RoleName},
     login::Kind,
+    name::PolicyName,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
@@ -215,7 +213,9 @@ fn people(path: &str) -> Option<(Kind, usize)> {
 fn assert_used_as_judged(path: &str, known: &Known) {
     for (name, said) in &known.said {
         match *name {
-            "name" if path.starts_with("sys/polic") => assert_eq!(policy::name(said), *said),
+            "name" if path.starts_with("sys/polic") => {
+                assert_eq!(PolicyName::from(said.as_str()).as_str(), *said)
+            }
             "role" | "role_name" => assert_eq!(id::folded(said), *said),
             _ => {}
         }
