@@ -35,6 +35,7 @@ mod layers;
 mod leases;
 mod limits;
 mod logins;
+mod occasion;
 mod operations;
 mod outage;
 mod plugin_directory;
