@@ -18,7 +18,7 @@ use std::{
 };
 
 use lessor_model::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     event::Event,
     id::{LeaseId, MountPath, OperationId},
     provider::Requester,
@@ -73,6 +73,8 @@ pub struct TaskCredential {
     pub lease: LeaseId,
     /// The credential as JSON.
     pub data: Secret<String>,
+    /// From when on upstream honours it, where it did not when it was made.
+    pub effective_after: Option<Timestamp>,
 }
 
 /// The tasks of an installation.

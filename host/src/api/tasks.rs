@@ -132,7 +132,10 @@ pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
     text.pop();
     let text = format!("{text},\"credential\":{}}}", credential.data.expose());
     let left = leases::seconds_left(&lease, engine.clock.now());
+    let effective = credential.effective_after;
+    let metadata = effective.map(|effective| json!({ "effective_after": effective.rfc3339() }));
     Ok(Answer::envelope(Envelope {
+        metadata,
         data: Data::Credential(Secret::new(text)),
         lease: Some(leases::head(&lease, left)),
         ..Envelope::default()

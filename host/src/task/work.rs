@@ -113,6 +113,8 @@ struct Waiting {
     lease: String,
     /// JSON as text, so that it stays as the provider wrote it.
     data: String,
+    #[serde(default)]
+    effective_after: Option<Timestamp>,
 }
 
 impl Work {
@@ -205,6 +207,7 @@ impl Tasks {
                 Ok(Done::Credential(TaskCredential {
                     lease: issued.lease.id,
                     data: issued.data,
+                    effective_after: issued.effective_after,
                 }))
             }
             Work::Drain {
@@ -277,6 +280,7 @@ fn credential_text(credential: &TaskCredential) -> Result<Secret<String>, Refusa
     let waiting = Waiting {
         lease: credential.lease.to_string(),
         data: credential.data.expose().clone(),
+        effective_after: credential.effective_after,
     };
     let text = serde_json::to_string(&waiting).map(Secret::new);
     drop(Secret::new(waiting.data));
@@ -290,6 +294,7 @@ pub(super) fn read_credential(text: &Secret<String>) -> Result<TaskCredential, R
     Ok(TaskCredential {
         lease,
         data: Secret::new(waiting.data),
+        effective_after: waiting.effective_after,
     })
 }
 

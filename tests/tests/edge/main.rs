@@ -36,6 +36,7 @@ mod layers;
 mod leases;
 mod limits;
 mod logins;
+mod occasion;
 mod operations;
 mod outage;
 mod plugin_directory;

@@ -64,9 +64,23 @@ fn providers_of_every_release_lease_and_end_what_they_leased() {
         let asked = json!({"lease_id": lease.id, "increment": "2h"});
         http.put("sys/leases/renew", &asked).ok();
         http.post("former-db/rotate-root", &json!({})).ok();
-        let gone = json!({"lease_id": lease.id, "sync": true});
-        http.put("sys/leases/revoke", &gone).ok();
-        assert!(!fixture.works(&lease));
+
+        // Once a build for the newest contract takes its place, that ends what it leases and
+        // what was leased before.
+        let newer = json!({
+            "command": "postgres.wasm", "sha256": server.digest("postgres.wasm"), "replace": true,
+        });
+        http.put("sys/plugins/catalog/secret/former-postgres", &newer)
+            .ok();
+        let mount = http.get("sys/mounts/former-db").data();
+        assert_eq!(mount["running_sha256"], server.digest("postgres.wasm"));
+        let later = Lease::of(&http.get("former-db/creds/reader"));
+        for lease in [lease, later] {
+            assert!(fixture.works(&lease));
+            let gone = json!({"lease_id": lease.id, "sync": true});
+            http.put("sys/leases/revoke", &gone).ok();
+            assert!(!fixture.works(&lease));
+        }
 
         let mount = json!({"type": "former-certificate"});
         http.post("sys/mounts/former-ca", &mount).ok();

@@ -8,7 +8,8 @@ use lessor_sdk::prelude::*;
 
 use crate::acts::{
     describe_at_length, describe_for_ever, describe_with_a_key, describe_with_a_panic,
-    describe_with_entropy, describe_with_the_network,
+    describe_with_an_identity, describe_with_entropy, describe_with_the_memo,
+    describe_with_the_network,
 };
 
 /// The name of an act, after a text that stands nowhere else in the component,
@@ -23,6 +24,8 @@ pub(crate) fn about() -> About {
         "describe_for_ever" => describe_for_ever::summary(),
         "describe_with_a_panic" => describe_with_a_panic::summary(),
         "describe_with_a_key" => describe_with_a_key::summary(),
+        "describe_with_an_identity" => describe_with_an_identity::summary(),
+        "describe_with_the_memo" => describe_with_the_memo::summary(),
         "describe_with_the_network" => describe_with_the_network::summary(),
         _ => describe_with_entropy::summary(),
     };

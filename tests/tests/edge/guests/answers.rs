@@ -1,6 +1,6 @@
 //! Guests whose answer is too long, or not what they promised.
 
-use lessor_tests::server::Server;
+use lessor_tests::{server::Server, wait::eventually};
 use serde_json::json;
 
 use super::{
@@ -59,6 +59,20 @@ fn a_credential_that_takes_effect_later_says_when_or_comes_later() {
     let effective = answer["metadata"]["effective_after"].as_str().unwrap();
     let warned = answer["warnings"].to_string();
     assert!(warned.contains(effective), "{answer}");
+    // A task tells it with the credential.
+    let by_task = json!({"async": true});
+    let begun = stage
+        .server
+        .http
+        .post("bad/creds/late", &by_task)
+        .ok()
+        .json();
+    let task = format!("sys/tasks/{}", begun["data"]["task_id"].as_str().unwrap());
+    let done = eventually("the task is done", || {
+        let shown = stage.server.http.get(&task).ok().json();
+        (shown["data"]["state"] == "succeeded").then_some(shown)
+    });
+    assert!(done["metadata"]["effective_after"].is_string(), "{done}");
     // A call of this mount may take a second: what takes longer is told.
     let waiting = json!({"wait": true});
     let answer = stage

@@ -47,6 +47,8 @@ fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
         (guest::DESCRIBE_AT_LENGTH, "limit_output", "1048576 bytes (setting `sandbox.output`)", ""),
         (guest::DESCRIBE_WITH_A_PANIC, "trap", "crashed", "nothing to say of itself"),
         (guest::DESCRIBE_WITH_A_KEY, "trap", nothing_lent, ""),
+        (guest::DESCRIBE_WITH_AN_IDENTITY, "trap", nothing_lent, ""),
+        (guest::DESCRIBE_WITH_THE_MEMO, "trap", nothing_lent, ""),
         (guest::DESCRIBE_WITH_THE_NETWORK, "trap", nothing_lent, ""),
     ];
     for (act, code, says, logged) in family {
