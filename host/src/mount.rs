@@ -65,7 +65,10 @@ pub struct Mount {
 impl Mount {
     /// Whether it is one of a provider, which leases credentials.
     pub fn leases(&self) -> bool {
-        self.spec.kind == Kind::Provider
+        match self.spec.kind {
+            Kind::Provider => true,
+            Kind::Login(_) => false,
+        }
     }
 
     /// The path, without what stands before those of its kind.

@@ -24,6 +24,12 @@ pub enum Kind {
 const BEFORE_LOGINS: &str = "auth/";
 
 impl Kind {
+    /// Every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let logins = login::Kind::ALL.into_iter().map(Self::Login);
+        std::iter::once(Self::Provider).chain(logins)
+    }
+
     /// The name in storage; what of it runs is told by the name of its plugin.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -16,7 +16,7 @@ use super::{
     Outcome,
     answer::{Answer, Body, Data, published_as},
     endpoint::{
-        Place, Target, Verb,
+        Target, Verb,
         gives::{Gives, Shape},
         routes::Shelf,
     },
@@ -40,7 +40,9 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
         Ok(answer) => fault_of(verb, answer),
         Err(refusal) => {
             let status = refusal.status().as_u16();
-            let known = verb.refusals(endpoint, operation, shelf_of(target));
+            // What is served nowhere counts as the host's.
+            let shelf = target.place.shelf().unwrap_or(Shelf::Host);
+            let known = verb.refusals(endpoint, operation, shelf);
             let is_known = known.contains(&status) || OF_ANY_BODY.contains(&status);
             (!is_known).then(|| format!("the refusal {status} ({:?})", refusal.errors()))
         }
@@ -52,15 +54,6 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
             endpoint.pattern
         ))),
         None => outcome,
-    }
-}
-
-/// Where a path is served; what is served nowhere counts as the host's.
-fn shelf_of(target: &Target) -> Shelf {
-    match &target.place {
-        Place::Login { mount, .. } => Shelf::Login(mount.kind),
-        Place::Provider { .. } => Shelf::Provider,
-        Place::Host | Place::NoMount | Place::Nowhere => Shelf::Host,
     }
 }
 

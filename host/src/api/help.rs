@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use lessor_model::{id::MountPath, login::Kind};
+use lessor_model::{id::MountPath, login::Kind, mount};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {
                 Kind::Userpass => "Logins by a name and a password. For people.",
                 Kind::Jwt => "Logins by a signed token of somebody else.",
             };
-            Some(index(what, "", Shelf::Login(kind)))
+            Some(index(what, "", Shelf::Mount(mount.spec.kind)))
         }
         Place::Nowhere if target.path == "sys" => {
             Some(index("The server itself.", "sys/", Shelf::Host))
@@ -58,14 +58,14 @@ pub(super) async fn show(engine: &Engine, target: &Target) -> Outcome {
 
 async fn of_mount(
     engine: &Engine,
-    mount: &MountPath,
+    path: &MountPath,
     rest: &str,
     target: &Target,
 ) -> Option<String> {
-    let provider = Schemas::of(engine, mount).await;
+    let provider = Schemas::of(engine, path).await;
     if rest.is_empty() {
         let what = provider.map_or_else(|| "A mounted provider.".to_owned(), |it| it.summary);
-        return Some(index(&what, "", Shelf::Provider));
+        return Some(index(&what, "", Shelf::Mount(mount::Kind::Provider)));
     }
     let endpoint = target.endpoint?;
     Some(page(target, endpoint, provider.as_ref()))

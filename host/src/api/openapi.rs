@@ -51,7 +51,7 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
     for mount in engine.logins.list().iter() {
         let at = format!("auth/{}", mount.path());
         if acl.reaches(&at) {
-            let shelf = Shelf::Login(mount.kind);
+            let shelf = Shelf::Mount(mount.spec.kind);
             for endpoint in routes.endpoints(shelf) {
                 document.add((shelf, &format!("{at}/")), endpoint, None);
             }
@@ -64,8 +64,9 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         }
         // Without its provider the host's own fields are all that is known.
         let plugin = engine.mounts.plugin(&mount).await.ok();
-        for endpoint in routes.endpoints(Shelf::Provider) {
-            let place = (Shelf::Provider, &*format!("{path}/"));
+        let shelf = Shelf::Mount(mount.spec.kind);
+        for endpoint in routes.endpoints(shelf) {
+            let place = (shelf, &*format!("{path}/"));
             document.add(place, endpoint, plugin.as_deref());
         }
     }
@@ -238,6 +239,8 @@ fn operation_id(method: &str, path: &str) -> String {
 mod tests {
     use std::collections::HashSet;
 
+    use lessor_model::mount;
+
     use super::*;
     use crate::api::table::ROUTES;
 
@@ -246,8 +249,8 @@ mod tests {
         for shelf in ROUTES.shelves() {
             let before = match shelf {
                 Shelf::Host => String::new(),
-                Shelf::Provider => "db/".to_owned(),
-                Shelf::Login(kind) => format!("auth/{}/", kind.as_str()),
+                Shelf::Mount(mount::Kind::Provider) => "db/".to_owned(),
+                Shelf::Mount(mount::Kind::Login(kind)) => format!("auth/{}/", kind.as_str()),
             };
             for endpoint in ROUTES.endpoints(shelf) {
                 document.add((shelf, &before), endpoint, None);

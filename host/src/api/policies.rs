@@ -285,7 +285,7 @@ fn decoded(text: String) -> String {
 impl PolicyFacts {
     fn of(view: &PolicyView) -> Self {
         Self {
-            name: view.name.clone(),
+            name: view.name.to_string(),
             version: view.version,
             cas_required: false,
             allow_slashes_in_identity_templates: false,

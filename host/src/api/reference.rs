@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use lessor_model::login::Kind;
+use lessor_model::mount;
 
 use schemars::SchemaGenerator;
 use serde_json::Value;
@@ -59,30 +59,20 @@ fn page() -> String {
         types.subschema_for::<WrapInfo<'_>>(),
         types.subschema_for::<Errors>(),
     ];
-    for (shelf, title, about) in [
-        (Shelf::Host, "The server", "Below `/v1/`."),
-        (
-            Shelf::Provider,
-            "A mount",
-            "Below the path of a mounted provider, such as `/v1/db/`. Configs, roles, requests and static roles have the \
-             fields of the provider's schemas, too: `lessor plugin show` lists them.",
-        ),
-        (
-            Shelf::Login(Kind::AppRole),
-            "A login method of the kind approle",
-            "Below `/v1/auth/` and its path.",
-        ),
-        (
-            Shelf::Login(Kind::Userpass),
-            "A login method of the kind userpass",
-            "Below `/v1/auth/` and its path.",
-        ),
-        (
-            Shelf::Login(Kind::Jwt),
-            "A login method of the kind jwt",
-            "Below `/v1/auth/` and its path.",
-        ),
-    ] {
+    let mounts = mount::Kind::all().map(Shelf::Mount);
+    for shelf in std::iter::once(Shelf::Host).chain(mounts) {
+        let (title, about) = match shelf {
+            Shelf::Host => ("The server".to_owned(), "Below `/v1/`."),
+            Shelf::Mount(mount::Kind::Provider) => (
+                "A mount".to_owned(),
+                "Below the path of a mounted provider, such as `/v1/db/`. Configs, roles, requests and static roles have \
+                 the fields of the provider's schemas, too: `lessor plugin show` lists them.",
+            ),
+            Shelf::Mount(mount::Kind::Login(kind)) => (
+                format!("A login method of the kind {}", kind.as_str()),
+                "Below `/v1/auth/` and its path.",
+            ),
+        };
         let _ = write!(text, "\n## {title}\n\n{about}\n");
         let shown = ROUTES
             .endpoints(shelf)

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use lessor_model::login::Kind;
+use lessor_model::{login::Kind, mount};
 
 use super::{
     capabilities,
@@ -34,15 +34,20 @@ const HOST: &[&[Endpoint]] = &[
     identity::ENDPOINTS,
 ];
 
+/// Those below a mount, by what is mounted.
+fn below(kind: mount::Kind) -> &'static [&'static [Endpoint]] {
+    match kind {
+        mount::Kind::Provider => &[mounted::ENDPOINTS],
+        mount::Kind::Login(Kind::AppRole) => &[logins::approle::ENDPOINTS],
+        mount::Kind::Login(Kind::Userpass) => &[logins::userpass::ENDPOINTS],
+        mount::Kind::Login(Kind::Jwt) => &[logins::jwt::ENDPOINTS],
+    }
+}
+
 /// All endpoints.
 pub(super) static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
-    Routes::new(&[
-        (Shelf::Host, HOST),
-        (Shelf::Provider, &[mounted::ENDPOINTS]),
-        (Shelf::Login(Kind::AppRole), &[logins::approle::ENDPOINTS]),
-        (Shelf::Login(Kind::Userpass), &[logins::userpass::ENDPOINTS]),
-        (Shelf::Login(Kind::Jwt), &[logins::jwt::ENDPOINTS]),
-    ])
+    let mounts = mount::Kind::all().map(|kind| (Shelf::Mount(kind), below(kind)));
+    Routes::new(std::iter::once((Shelf::Host, HOST)).chain(mounts))
 });
 
 #[cfg(test)]
@@ -103,7 +108,8 @@ mod tests {
                         assert!(field.about.ends_with('.'), "{pattern}: {}", field.name);
                     }
                     let is_login = matches!(verb.handler, Handler::Login);
-                    assert!(!is_login || matches!(shelf, Shelf::Login(_)), "{pattern}");
+                    let of_login = matches!(shelf, Shelf::Mount(mount::Kind::Login(_)));
+                    assert!(!is_login || of_login, "{pattern}");
                 }
                 for operation in endpoint.sudo {
                     let known = operations.contains(operation);
@@ -146,7 +152,7 @@ mod tests {
     /// A document of a provider could never be read where the host answers itself.
     #[test]
     fn what_the_host_serves_below_a_mount_is_kept_for_it() {
-        for endpoint in ROUTES.endpoints(Shelf::Provider) {
+        for endpoint in ROUTES.endpoints(Shelf::Mount(mount::Kind::Provider)) {
             let first = endpoint.pattern.split('/').next().unwrap();
             assert!(lessor_model::id::HOST_PATHS.contains(&first), "{first}");
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lessor_model::{clock::Timestamp, id::OperationId, secret::Secret};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
@@ -133,7 +133,9 @@ pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
     let text = format!("{text},\"credential\":{}}}", credential.data.expose());
     let left = leases::seconds_left(&lease, engine.clock.now());
     let effective = credential.effective_after;
-    let metadata = effective.map(|effective| json!({ "effective_after": effective.rfc3339() }));
+    let metadata = effective.map(|effective| {
+        Map::from_iter([("effective_after".to_owned(), effective.rfc3339().into())])
+    });
     Ok(Answer::envelope(Envelope {
         metadata,
         data: Data::Credential(Secret::new(text)),

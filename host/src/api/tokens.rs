@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use lessor_model::{
-    clock::Timestamp, name::TokenRoleName, refusal::Refusal, secret::Secret, token::TokenKind, weak,
-};
+use lessor_model::{clock::Timestamp, name::TokenRoleName, secret::Secret, token::TokenKind, weak};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -615,7 +613,7 @@ pub(super) async fn show_role(engine: &Engine, name: &str) -> Outcome {
     let role = found.role;
     let token = SharedWithTokenRoles::of(&role.parameters);
     Ok(Answer::data(ShownRole {
-        name,
+        name: name.to_string(),
         allowed_policies: role.allowed_policies,
         disallowed_policies: role.disallowed_policies,
         allowed_policies_glob: role.allowed_policies_glob,

@@ -295,13 +295,11 @@ impl Leases {
         if ends_by_time(row) {
             return Ok(Trigger::Expiry);
         }
-        let belongs_to_nothing = !connection.live
-            || row.bound_to.is_some()
-            || self
-                .storage
-                .current_role(connection.mount.id, row.role_name.clone())
-                .await?
-                .is_none();
+        // Asked of the rows: whoever unmounts wakes the scheduler before the table of
+        // mounts is read again.
+        let (mount, role) = (connection.mount.id, row.role_name.clone());
+        let belongs_to_nothing =
+            row.bound_to.is_some() || !self.storage.is_role_offered(mount, role).await?;
         Ok(match belongs_to_nothing {
             true => Trigger::Cascade,
             false => Trigger::Operator,

@@ -2,9 +2,10 @@
 //!
 //! The table makes, finds, tunes, moves and removes mounts of every kind alike. What only
 //! one kind knows (what it runs, who must not come between, what ends with it, how it is
-//! told of) stands behind this door. So one more kind of mounts is one more
-//! [`Kind`](lessor_model::mount::Kind), one [`Backend`], and the line that offers it to
-//! the table.
+//! told of) stands behind this door. One more kind of mounts is one more
+//! [`Kind`](lessor_model::mount::Kind), one [`Backend`], the line that offers it to the
+//! table, and what each exhaustive match over the kinds asks for: its endpoints
+//! (`api/table.rs`), the page of the reference, and where its paths lie.
 
 use std::{any::Any, fmt, sync::Arc};
 

@@ -919,16 +919,16 @@ mod tests {
         assert_eq!(tune.default_lease_ttl, std::time::Duration::from_secs(60));
         assert!(tune.lockout.threshold == 9 && tune.lockout.disabled);
         assert_eq!(ci.config, Some(vec![9]));
-        let bob = storage.login_entry(people.id, "bob".into()).await;
+        let bob = storage.login_entry(people.id, "bob".parse().unwrap()).await;
         assert_eq!(bob.unwrap().unwrap().document, [1]);
         let app = storage.login_entry_by_alias(ci.id, "role-id".into()).await;
         assert_eq!(app.unwrap().unwrap().uuid, "f");
-        let secrets = storage.secret_id_accessors(ci.id, "app".into(), Timestamp(0));
+        let secrets = storage.secret_id_accessors(ci.id, "app".parse().unwrap(), Timestamp(0));
         assert_eq!(secrets.await.unwrap(), ["s"]);
         let failed = storage.login_failures(people.id, "bob".into()).await;
         assert_eq!(failed.unwrap().map(|failed| failed.count), Some(3));
         storage.remove_login_mount(ci.id).await.unwrap();
-        let gone = storage.login_entry(ci.id, "app".into()).await;
+        let gone = storage.login_entry(ci.id, "app".parse().unwrap()).await;
         assert!(gone.unwrap().is_none());
     }
 

@@ -159,9 +159,12 @@ impl Storage {
             if moved == 0 {
                 return Ok(false);
             }
-            if matches!(kind, Kind::Login(_)) {
-                move_tokens(connection, &whole_from, &whole_to)?;
-                return Ok(true);
+            match kind {
+                Kind::Provider => {}
+                Kind::Login(_) => {
+                    move_tokens(connection, &whole_from, &whole_to)?;
+                    return Ok(true);
+                }
             }
             change(
                 connection,

@@ -67,6 +67,25 @@ impl Storage {
         self.0.roles.find(key, read).await
     }
 
+    /// Whether a mount that is live has a role.
+    pub async fn is_role_offered(
+        &self,
+        mount_id: i64,
+        name: RoleName,
+    ) -> Result<bool, StorageError> {
+        self.read(move |connection| {
+            let found = one(
+                connection,
+                "SELECT 1 FROM roles r JOIN mounts m ON m.id = r.mount_id
+                 WHERE r.mount_id = ?1 AND r.name = ?2 AND r.current = 1 AND m.state = 'live'",
+                params![mount_id, name.as_str()],
+                |_| Ok(()),
+            )?;
+            Ok(found.is_some())
+        })
+        .await
+    }
+
     /// The version of a role that a lease was made with.
     pub async fn role(&self, id: i64) -> Result<Option<RoleRow>, StorageError> {
         self.find(move |connection| {

@@ -1,6 +1,6 @@
 //! All endpoints, by where they are served, and which one a path leads to.
 
-use lessor_model::{id, login::Kind};
+use lessor_model::{id, login::Kind, mount};
 
 use super::{
     Endpoint, Place, Target,
@@ -13,10 +13,16 @@ use crate::engine::Engine;
 pub(in crate::api) enum Shelf {
     /// Below `/v1/`.
     Host,
-    /// Below the mount of a provider.
-    Provider,
-    /// Below a login method of a kind.
-    Login(Kind),
+    /// Below a mount of a kind.
+    Mount(mount::Kind),
+}
+
+/// Whose a path is, by how it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Region {
+    Host,
+    Logins,
+    Mounts,
 }
 
 /// Segments of the longest pattern, at least.
@@ -38,8 +44,10 @@ pub(in crate::api) struct Routes(Vec<Row>);
 
 impl Routes {
     /// Puts shelves together from the lists that modules declare.
-    pub(in crate::api) fn new(shelves: &[(Shelf, &[&'static [Endpoint]])]) -> Self {
-        let row = |(shelf, lists): &(Shelf, &[&'static [Endpoint]])| {
+    pub(in crate::api) fn new(
+        shelves: impl Iterator<Item = (Shelf, &'static [&'static [Endpoint]])>,
+    ) -> Self {
+        let row = |(shelf, lists): (Shelf, &'static [&'static [Endpoint]])| {
             let declared: Vec<&'static Endpoint> = lists.iter().copied().flatten().collect();
             let of = |endpoint: &&'static Endpoint| {
                 let endpoint = *endpoint;
@@ -49,12 +57,12 @@ impl Routes {
             let mut sorted: Vec<_> = declared.iter().flat_map(of).collect();
             sorted.sort_by(|(one, _), (another, _)| one.order(another));
             Row {
-                shelf: *shelf,
+                shelf,
                 declared,
                 sorted,
             }
         };
-        Self(shelves.iter().map(row).collect())
+        Self(shelves.map(row).collect())
     }
 
     /// Every shelf.
@@ -97,10 +105,10 @@ impl Routes {
     /// itself is known.
     pub(in crate::api) fn target(&self, segments: &[String], engine: Option<&Engine>) -> Target {
         let path = segments.join("/");
-        let (place, begin) = match shelf_of(segments) {
-            Some(Shelf::Host) => (Place::Host, 0),
+        let (place, begin) = match region_of(segments) {
+            Some(Region::Host) => (Place::Host, 0),
             None => (Place::Nowhere, 0),
-            Some(Shelf::Login(_)) => {
+            Some(Region::Logins) => {
                 let below = path.strip_prefix("auth/").unwrap_or_default();
                 match engine.and_then(|engine| engine.logins.resolve(below)) {
                     Some((mount, rest)) => {
@@ -110,7 +118,7 @@ impl Routes {
                     None => (Place::Nowhere, 0),
                 }
             }
-            Some(Shelf::Provider) => match engine.and_then(|engine| engine.mounts.resolve(&path)) {
+            Some(Region::Mounts) => match engine.and_then(|engine| engine.mounts.resolve(&path)) {
                 Some((mount, rest)) => {
                     let begin = mount.as_str().split('/').count();
                     (Place::Provider { mount, rest }, begin)
@@ -118,14 +126,8 @@ impl Routes {
                 None => (Place::NoMount, 0),
             },
         };
-        let shelf = match &place {
-            Place::Host => Some(Shelf::Host),
-            Place::Login { mount, .. } => Some(Shelf::Login(mount.kind)),
-            Place::Provider { .. } => Some(Shelf::Provider),
-            Place::NoMount | Place::Nowhere => None,
-        };
         let within = segments.get(begin..).unwrap_or_default();
-        let found = shelf.and_then(|shelf| self.find(shelf, within));
+        let found = place.shelf().and_then(|shelf| self.find(shelf, within));
         match (found, place) {
             (Some((endpoint, found)), place) => Target {
                 path,
@@ -150,16 +152,16 @@ impl Routes {
         mut segments: Vec<String>,
         login: impl FnOnce(&str) -> Option<(Kind, usize)>,
     ) -> Result<Vec<String>, &'static str> {
-        let (shelf, begin) = match shelf_of(&segments) {
-            Some(Shelf::Host) => (Shelf::Host, 0),
-            Some(Shelf::Login(_)) => {
+        let (shelf, begin) = match region_of(&segments) {
+            Some(Region::Host) => (Shelf::Host, 0),
+            Some(Region::Logins) => {
                 let below = segments.get(1..).unwrap_or_default().join("/");
                 match login(&below) {
-                    Some((kind, length)) => (Shelf::Login(kind), 1 + length),
+                    Some((kind, length)) => (Shelf::Mount(mount::Kind::Login(kind)), 1 + length),
                     None => return Ok(segments),
                 }
             }
-            Some(Shelf::Provider) | None => return Ok(segments),
+            Some(Region::Mounts) | None => return Ok(segments),
         };
         let within = segments.get_mut(begin..).unwrap_or_default();
         // A name is in its form also where nothing is served below it.
@@ -207,17 +209,17 @@ impl Routes {
     }
 }
 
-/// Where paths that begin so are served; none: nowhere. Which kind a login method is
-/// of is known once it is resolved.
-fn shelf_of<S: AsRef<str>>(segments: &[S]) -> Option<Shelf> {
+/// Whose the paths are that begin so; none: nobody's. Which kind a mount is of is known
+/// once it is resolved.
+fn region_of<S: AsRef<str>>(segments: &[S]) -> Option<Region> {
     let mut first = segments.iter().map(AsRef::as_ref);
     match (first.next(), first.next()) {
         (Some("sys"), _) | (Some("auth"), Some("token")) | (Some("identity"), Some("oidc")) => {
-            Some(Shelf::Host)
+            Some(Region::Host)
         }
-        (Some("auth"), Some(_)) => Some(Shelf::Login(Kind::AppRole)),
+        (Some("auth"), Some(_)) => Some(Region::Logins),
         (Some("auth"), None) | (None, _) => None,
-        (Some(_), _) => Some(Shelf::Provider),
+        (Some(_), _) => Some(Region::Mounts),
     }
 }
 

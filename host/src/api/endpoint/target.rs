@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lessor_model::id::MountPath;
+use lessor_model::{id::MountPath, mount::Kind};
 
-use super::{Endpoint, Handler};
+use super::{Endpoint, Handler, routes::Shelf};
 use crate::{api::operation::Operation, login::LoginMount};
 
 /// Where a path is served.
@@ -23,6 +23,18 @@ pub(in crate::api) enum Place {
     NoMount,
     /// Nowhere: what begins so belongs to the host.
     Nowhere,
+}
+
+impl Place {
+    /// The endpoints that serve it; none where nothing does.
+    pub(in crate::api) fn shelf(&self) -> Option<Shelf> {
+        match self {
+            Self::Host => Some(Shelf::Host),
+            Self::Login { mount, .. } => Some(Shelf::Mount(mount.spec.kind)),
+            Self::Provider { .. } => Some(Shelf::Mount(Kind::Provider)),
+            Self::NoMount | Self::Nowhere => None,
+        }
+    }
 }
 
 /// A path, understood.
