@@ -325,13 +325,15 @@ impl Outside {
     fn new(clock: Clock, limits: Limits) -> Self {
         let threads = Arc::new(Threads::default());
         let ledger = Arc::new(Ledger::new(limits.held_by_all));
+        // It lasts, and calls need room in the ledger.
+        let memo = limits.memo.min(limits.held_by_all / 4);
         Self {
             slots: Arc::new(Shares::new(limits.calls)),
             aside: Aside::new(&threads),
             threads,
             tls: TlsConfigs::default(),
             parked: Arc::new(Parked::default()),
-            memo: Arc::new(Memo::new(clock.clone(), Arc::clone(&ledger), limits.memo)),
+            memo: Arc::new(Memo::new(clock.clone(), Arc::clone(&ledger), memo)),
             ledger,
             tallies: Tallies::default(),
             limits,

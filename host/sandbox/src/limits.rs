@@ -54,7 +54,8 @@ pub struct Limits {
     /// left.
     pub held_by_all: usize,
     /// Bytes of the values that providers have kept between their calls (`memo`), of all
-    /// mounts together. Those that were not used for longest go first.
+    /// mounts together, and no more than a quarter of `held_by_all`. Those that were not
+    /// used for longest go first.
     pub memo: usize,
     /// Slots for calls that run at once: one for each memory and each two tables of a
     /// component. One mount takes at most half of them, a second one half of the rest.

@@ -265,7 +265,8 @@ impl CallState {
     ) -> wasmtime::Result<()> {
         let place = self.place()?;
         let value = Zeroizing::new(value);
-        let _held = copied(&self.reach.account, value.len())?;
+        let copied_in = value.len().saturating_add(key.len());
+        let _held = copied(&self.reach.account, copied_in)?;
         self.note(&value, sensitivity)?;
         let memo = &self.reach.outside.memo;
         memo.remember(place, key, (value, sensitivity), ttl);

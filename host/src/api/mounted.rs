@@ -746,7 +746,10 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
     let is_async = ask.take_async()?;
     let mut fields = ask.take_fields();
     let ttl = fields.length("ttl")?.flatten();
-    let waits = fields.truth("wait")?.unwrap_or(false);
+    let waits = match fields.has("wait") && !has_own_wait(engine, mount).await {
+        true => fields.truth("wait")?.unwrap_or(false),
+        false => false,
+    };
     if is_async {
         let work = Work::Issue {
             mount: mount.to_string(),
@@ -811,6 +814,19 @@ async fn issue(engine: &Engine, mount: &MountPath, role: &str, mut ask: Ask) -> 
         warnings,
         ..Envelope::default()
     }))
+}
+
+/// Whether the provider of a mount has a field `wait` of its own in its requests: one that
+/// was built before the host had one keeps it.
+async fn has_own_wait(engine: &Engine, mount: &MountPath) -> bool {
+    let Ok(mount) = engine.mounts.open(mount) else {
+        return false;
+    };
+    let plugin = engine.mounts.plugin(&mount).await;
+    plugin.is_ok_and(|plugin| {
+        let schema = &plugin.provider.descriptor().request_schema;
+        schema.pointer("/properties/wait").is_some()
+    })
 }
 
 /// Compares upstream with the leases. Only orphans that the caller names are

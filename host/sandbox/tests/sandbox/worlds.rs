@@ -1,10 +1,13 @@
 //! What is no provider is refused by name of what is wrong.
 
-use lessor_model::clock::Clock;
+use lessor_model::{clock::Clock, id::Digest};
 use lessor_sandbox::{
     Limits, Sandbox, SandboxSettings,
     plugin_store::{PluginError, PluginStore},
 };
+
+/// The bytes of `wit/provider.wit`, which is version 0.1.
+const RELEASED_0_1: &str = "89c17d6ea08f5e42bfbb3dcb16d71334ae31a57404aea50e2703dc3104f56d87";
 
 /// Loads bytes as a plugin; what is not refused would be a bug.
 async fn refusal(bytes: &[u8]) -> PluginError {
@@ -94,4 +97,51 @@ async fn a_provider_whose_functions_are_missing() {
     .await;
     assert!(matches!(error, PluginError::ForeignWorld { .. }), "{error}");
     assert!(error.to_string().contains("describe"), "{error}");
+}
+
+fn contract(path: &str) -> String {
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+    std::fs::read_to_string(format!("{wit}/{path}")).unwrap()
+}
+
+/// Somebody has built for it: what a released contract lacks is a new interface or a new
+/// version.
+#[test]
+fn a_released_contract_is_not_edited() {
+    let digest = Digest::of(contract("provider.wit").as_bytes());
+    assert_eq!(digest.to_string(), RELEASED_0_1);
+}
+
+/// Where an item is later than its package, whoever builds for it must see since when.
+#[test]
+fn every_item_says_since_when_it_is_there() {
+    let kinds = [
+        "interface ",
+        "world ",
+        "enum ",
+        "record ",
+        "variant ",
+        "resource ",
+        "type ",
+        "use ",
+        "import ",
+        "export ",
+        "include ",
+    ];
+    let mut items = 0;
+    for file in [
+        "crypto", "host", "identity", "memo", "network", "occasion", "provider", "types", "worlds",
+    ] {
+        let text = contract(&format!("v1/{file}.wit"));
+        let mut before = "";
+        for line in text.lines().map(str::trim) {
+            let is_function = line.contains(": func(") || line.contains(": static func(");
+            if is_function || kinds.iter().any(|kind| line.starts_with(kind)) {
+                assert!(before.starts_with("@since("), "{file}: {line}");
+                items += 1;
+            }
+            before = line;
+        }
+    }
+    assert!(items > 60, "{items}");
 }
