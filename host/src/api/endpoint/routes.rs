@@ -72,7 +72,7 @@ impl Routes {
         rows.flat_map(|row| row.declared.iter().copied())
     }
 
-    /// What serves a path, and where in the path the names of its pattern are.
+    /// The endpoint that serves a path, and the positions of its pattern's names in the path.
     pub(in crate::api) fn find<S: AsRef<str>>(
         &self,
         shelf: Shelf,
@@ -93,8 +93,8 @@ impl Routes {
         !endpoints.any(|endpoint| !endpoint.audited && endpoint.pattern == path)
     }
 
-    /// What a path in its one form means. Without an engine, only what the host serves
-    /// itself is known.
+    /// The meaning of a path in its one form. Without an engine, only the host's own paths are
+    /// known.
     pub(in crate::api) fn target(&self, segments: &[String], engine: Option<&Engine>) -> Target {
         let path = segments.join("/");
         let (place, begin) = match shelf_of(segments) {
@@ -162,7 +162,7 @@ impl Routes {
             Some(Shelf::Provider) | None => return Ok(segments),
         };
         let within = segments.get_mut(begin..).unwrap_or_default();
-        // A name is in its form also where nothing is served below it.
+        // The name is put into its form also where nothing is served below it.
         let lengths = (1..=within.len())
             .rev()
             .filter(|length| *length == within.len() || *length <= LONGEST);
@@ -182,7 +182,7 @@ impl Routes {
     }
 
     /// A path that stands in a body as it would be judged and used: none where no
-    /// request could have it. A slash behind it stays, as it asks for a list.
+    /// request could have it. A slash at its end stays, as it asks for a list.
     pub(in crate::api) fn canonical_text(
         &self,
         text: &str,
@@ -207,8 +207,8 @@ impl Routes {
     }
 }
 
-/// Where paths that begin so are served; none: nowhere. Which kind a login method is
-/// of is known once it is resolved.
+/// The shelf of paths that begin so; none where they are served nowhere. The kind of a login
+/// method is known once the method is found.
 fn shelf_of<S: AsRef<str>>(segments: &[S]) -> Option<Shelf> {
     let mut first = segments.iter().map(AsRef::as_ref);
     match (first.next(), first.next()) {
