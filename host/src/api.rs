@@ -1,9 +1,9 @@
 //! The HTTP API: Vault's, so that Vault's clients work unchanged.
 //!
 //! A request is taken apart, its caller identified and authorised, one engine
-//! method called, the outcome written to the audit log and encoded. Nothing is
-//! decided here about leases or mounts, and nothing is done that the audit log
-//! did not take. `server` calls [`Api::handle`] once per request.
+//! method called, the outcome written to the audit log and encoded. Nothing is decided here
+//! about leases or mounts, and every action has its line in the audit log. `server` calls
+//! [`Api::handle`] once per request.
 
 mod accounts;
 mod answer;
@@ -81,7 +81,7 @@ pub mod internals {
         ROUTES.canonical(segments, login)
     }
 
-    /// The same of a path that stands in a body.
+    /// As [`canonical`], for a path that stands in a body.
     pub fn canonical_text(
         text: &str,
         login: impl FnOnce(&str) -> Option<(Kind, usize)>,
@@ -89,12 +89,12 @@ pub mod internals {
         ROUTES.canonical_text(text, login)
     }
 
-    /// What is known of a path before anything is mounted.
+    /// Facts about a path that hold whatever is mounted.
     #[derive(Debug)]
     pub struct Known {
         /// Whether the host serves it itself.
         pub of_host: bool,
-        /// Whether it is of a mount, if of anything.
+        /// Whether the path belongs to a mount, if to anything.
         pub of_mount: bool,
         /// Whether anybody may ask.
         pub open: bool,
@@ -183,7 +183,7 @@ pub struct Proven;
 /// The header by which a caller names a request, to repeat it.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Whether whoever asked still waits for the answer.
+/// Tells whether the caller still waits for the answer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Presence(Option<watch::Receiver<()>>);
 
@@ -197,7 +197,7 @@ impl Presence {
     }
 }
 
-/// What a request came to, and the lease that its answer carries out, if any.
+/// The outcome of a request, and the lease whose credential its answer carries, if any.
 type Outcome = Result<Answer, ApiError>;
 
 impl Api {
@@ -241,7 +241,7 @@ impl Api {
         let span = tracing::info_span!("request", request_id = %id);
         let (sender, receiver) = oneshot::channel();
         let (inner, task_id) = (Arc::clone(&self.0), id.clone());
-        // Who named the request can ask for its answer again.
+        // A caller that named the request can ask for its answer again.
         let is_repeatable = request.headers().contains_key(IDEMPOTENCY_KEY);
         let work = async move {
             let (outcome, lease) = inner.perform(request, peer, &task_id).await;
@@ -268,8 +268,8 @@ impl Api {
 }
 
 impl Inner {
-    /// Answers, and writes down what was answered. Also gives the id of a lease
-    /// whose credential the answer carries.
+    /// Answers, and writes the answer's audit line. Also returns the id of the lease whose
+    /// credential the answer carries.
     async fn perform(
         &self,
         request: Request<Incoming>,
@@ -289,11 +289,11 @@ impl Inner {
                     "nothing was done, and requests succeed again once it does",
                 );
                 let answer = encode_error(&refusal, id);
-                // Not to the audit log: it was tried this moment.
+                // Not to the audit log, which has just failed to take a line.
                 record.log(&Err(refusal), begun.elapsed(), false);
                 return (answer, None);
             }
-            // What monitors ask stays answered.
+            // The paths that monitors ask stay answered.
             Err(_) => self.answer(request, &mut record).await,
         };
         let proven = record.is_known() || granted_a_token(&outcome);
@@ -383,7 +383,7 @@ impl Inner {
             _ => None,
         };
         if let Some(error) = revoked {
-            // It ends at its time at the latest.
+            // The lease ends at its own time at the latest.
             tracing::error!(lease, %error, "could not revoke a lease whose credential reached nobody");
         }
     }
@@ -396,7 +396,7 @@ impl Inner {
         outcome.map_err(|refusal| refusal.allowing(&methods))
     }
 
-    /// What the path of a request means, and how it was sent where that is otherwise.
+    /// The meaning of a request's path, and its spelling where the caller sent another one.
     fn target(&self, parts: &Parts) -> Result<(Target, Option<String>), ApiError> {
         names_one_host(parts.version, &parts.headers)?;
         let segments = path::segments(parts.uri.path()).map_err(ApiError::bad_request)?;
@@ -424,7 +424,7 @@ impl Inner {
             self.throttle.admit()?;
         }
         let operation = operation.ok_or_else(ApiError::wrong_method)?;
-        // Reading may make a credential, which nobody would see.
+        // A HEAD would read, and a read may make a credential, which nobody would see.
         if parts.method == http::Method::HEAD && !target.is_open() {
             return Err(ApiError::wrong_method());
         }
@@ -489,7 +489,7 @@ impl Inner {
         wrapped
     }
 
-    /// Answers whoever asks, once they are known.
+    /// Identifies the caller, then answers.
     async fn answer_caller(
         &self,
         engine: &Engine,
@@ -507,7 +507,7 @@ impl Inner {
             return Ok(document);
         }
         if let Some(login) = LoginRequest::of(&asked.target, asked.operation) {
-            // A token that a client sends along, perhaps an old one, says nothing.
+            // A token that a client sends along, perhaps an old one, is not looked at.
             let mut fields = self
                 .read_fields(engine, For::Stranger, &asked, body, record)
                 .await?;
@@ -544,8 +544,8 @@ impl Inner {
             .await
     }
 
-    /// The fields of a request, noted for the audit line: those of its body and, unless it
-    /// is a write, of its query. Nothing that a caller sent is dropped unsaid.
+    /// The fields of a request, noted for the audit line: those of its body and, unless it is a
+    /// write, of its query. A field that is dropped is named in the answer.
     async fn read_fields(
         &self,
         engine: &Engine,
@@ -600,8 +600,8 @@ impl Inner {
         }
         let notices = Notices::default();
         let named = wrapping::named(Fields::new(fields.clone(), &notices), token.as_ref())?;
-        // Whose own token stands for no answer has nothing to move, and is asked who
-        // they are like anybody else.
+        // A caller whose own token wraps no answer has nothing to rewrap, and is identified
+        // like any other.
         let is_bearer =
             named.is_own && (!is_rewrap || engine.wrappings.lookup(&named.token).await.is_ok());
         if !is_bearer && !is_lookup {
@@ -619,7 +619,8 @@ impl Inner {
         notices.told(answered)
     }
 
-    /// Who presents a token from where the request came; refused where nobody does.
+    /// The identity behind the request's token, for the address that the request came from;
+    /// refused where there is none.
     async fn identify(
         &self,
         engine: &Engine,
@@ -642,8 +643,7 @@ impl Inner {
         Ok(identity)
     }
 
-    /// Has done what a caller asks, where they may. A token whose last use this was
-    /// ends with it.
+    /// Does what the caller asks, if policies allow it. A token ends with its last use.
     async fn answer_identified(
         &self,
         engine: &Engine,
@@ -659,7 +659,7 @@ impl Inner {
         if let Some(used_up) = last_use
             && let Err(error) = engine.tokens.revoke(&used_up).await
         {
-            // It can be used no more, and ends at its time at the latest.
+            // The token has no uses left, and ends at its own time at the latest.
             tracing::error!(accessor = used_up.row.accessor, %error, "could not revoke a token that is used up");
         }
         outcome
@@ -674,7 +674,7 @@ impl Inner {
         fields: Map<String, Value>,
     ) -> Outcome {
         if asked.asks_for_help {
-            // Whoever has a token may read what a path does, as in Vault.
+            // Every holder of a token may read what a path does, as in Vault.
             return help::show(engine, &asked.target).await;
         }
         let request = authorise::Request {
@@ -737,14 +737,14 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether it is about a wrapped answer that there is.
+    /// Whether it is about a wrapped answer that exists.
     fn is_about_parcel(&self) -> bool {
         let parcel = self.target.endpoint.and_then(|it| it.parcel);
         !self.asks_for_help && parcel.is_some()
     }
 
-    /// Whether it may be the way in which Vault's clients opened a wrapped answer
-    /// at first.
+    /// Whether it may be a `GET cubbyhole/response`, Vault's first way to open a wrapped
+    /// answer.
     fn opens_as_at_first(&self) -> bool {
         !self.asks_for_help
             && self.operation == Operation::Read
@@ -790,7 +790,8 @@ async fn public_document(
             },
             task: None,
         })),
-        // Strangers are not told what exists; the others are, once they are known.
+        // A caller without a token is not told what exists; one with a token is, once it is
+        // identified.
         Ok(None) | Err(lessor_model::refusal::Refusal::NotFound(_)) => Ok(None),
         Err(refusal) => {
             let refused = ApiError::from(refusal);

@@ -1,8 +1,8 @@
 //! Backups of a data directory: one file out, one file in.
 //!
-//! The file is the database, and nothing else: not the root key, without which
-//! it cannot be read and which is to be kept elsewhere; not the configuration;
-//! not the audit log. `cli` calls these where no server is there to be asked.
+//! The file is the database, and nothing else: not the configuration, not the audit log, and
+//! not the root key, which must be kept elsewhere and without which nobody can read the backup.
+//! `cli` calls these functions for a data directory that no server uses.
 
 use std::{fs, io, path::Path};
 
@@ -30,8 +30,8 @@ pub fn back_up(data_dir: &Path, file: &Path) -> Result<(), ArchiveError> {
 /// Puts a backup into a data directory that is empty or does not exist yet.
 ///
 /// # Errors
-/// Where something is in the directory, or the backup is no sound database of
-/// this program; the directory is then as it was.
+/// Where something is in the directory, or the backup is no sound database of this program; the
+/// directory is then left as it was.
 pub fn restore(file: &Path, data_dir: &Path) -> Result<(), ArchiveError> {
     let failed = |source| InstallationError::Directory {
         path: data_dir.to_owned(),
@@ -48,7 +48,7 @@ pub fn restore(file: &Path, data_dir: &Path) -> Result<(), ArchiveError> {
         .map_err(ArchiveError::from)
         .and_then(|copy| keep(copy, &data_dir.join(DATABASE)));
     if restored.is_err() && is_new {
-        // Empty, or it stays.
+        // Removes the directory only if it is empty.
         let _ = fs::remove_dir(data_dir);
     }
     restored
@@ -59,7 +59,7 @@ pub fn restore(file: &Path, data_dir: &Path) -> Result<(), ArchiveError> {
 /// # Errors
 /// `Exists`.
 pub fn refuse_existing(file: &Path) -> Result<(), ArchiveError> {
-    // Also a link that leads nowhere is somebody's.
+    // A link that leads nowhere counts as taken, too.
     if file.symlink_metadata().is_ok() {
         return Err(ArchiveError::Exists {
             path: file.to_owned(),

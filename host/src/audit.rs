@@ -7,9 +7,9 @@
 //! `write` each; the file is never truncated or read here, and followed where it
 //! is moved away.
 //!
-//! What a request adds is bounded, whatever it holds: a document shows some values
-//! and one hash of the rest ([`hashed`]), a line has a longest length, and of the
-//! refusals that a stranger gets some have lines and the rest are counted.
+//! A request adds a bounded amount, whatever it holds: a document shows some values and one
+//! hash of the rest ([`hashed`]), a line has a longest length, and a stranger's refusals have
+//! some lines while the rest are counted.
 
 mod changes;
 mod file;
@@ -61,7 +61,7 @@ struct Device {
     /// Whether the last line could not be written.
     broken: AtomicBool,
     strangers: Mutex<Strangers>,
-    /// Those whose logins fail, for the lines that tell of that.
+    /// Peers whose logins fail, to bound the lines about them.
     failed_logins: Mutex<Strangers>,
     /// Whether the path names another file that could not be opened.
     astray: AtomicBool,
@@ -124,8 +124,8 @@ impl Audit {
             .and_then(|mut bytes| {
                 bytes.push(b'\n');
                 if self.device.broken.load(Ordering::Relaxed) {
-                    // The last line may stand there in part: it takes no other
-                    // with it.
+                    // The last line may be cut off in the file: this line begins a new one, so
+                    // that it is not spoilt too.
                     bytes.insert(0, b'\n');
                 }
                 self.append(&bytes)
@@ -140,9 +140,9 @@ impl Audit {
         })
     }
 
-    /// Writes the line of a refusal to `peer`, whose token did not hold or who had
-    /// none; of those beyond a peer's number, how many they are. Whether it got a
-    /// line of its own.
+    /// Writes the line of a refusal to `peer`, whose token was not valid or who had none.
+    /// Beyond a peer's number of lines, refusals are only counted. Returns whether this one got
+    /// a line of its own.
     ///
     /// # Errors
     /// As [`Self::record`].
@@ -169,8 +169,8 @@ impl Audit {
         }
     }
 
-    /// Writes the line of a login from `peer` that failed, as long as that has lines. The
-    /// others stand nowhere: the request that each of them was is counted by itself.
+    /// Writes the line of a failed login from `peer`, as long as that peer has lines left.
+    /// Further failures have no such line: the request of each is counted by itself.
     ///
     /// # Errors
     /// As [`Self::record`].
@@ -202,7 +202,7 @@ impl Audit {
         self.record_left_out(over, now)
     }
 
-    /// The same for all that were counted, since the server ends.
+    /// The same for all counted refusals, since the server ends.
     ///
     /// # Errors
     /// As [`Self::record`].
@@ -215,7 +215,7 @@ impl Audit {
     pub async fn keep_settled(self) {
         loop {
             tokio::time::sleep(WINDOW / 4).await;
-            // A failure is remembered by the device and stops the next request.
+            // The device remembers a failure, which stops the next request.
             let _ = self.settle();
         }
     }
@@ -253,8 +253,8 @@ impl Audit {
         }
     }
 
-    /// Goes on in the file that the path names now, where the former one was moved
-    /// away or removed. A failure is told once, in the log.
+    /// Goes on in the file that the path names at present, where the former one was moved away
+    /// or removed. A failure is logged once.
     pub fn follow(&self) {
         let Some(file) = &self.device.file else {
             return;
@@ -299,8 +299,8 @@ fn as_map(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The fields of a line that is too long, the longest of them as how long they were
-/// and their digest, until the line fits.
+/// The fields of a line that is too long: the longest are replaced by their length and digest,
+/// until the line fits.
 fn shortened(line: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
     // `record` puts these before the others by itself.

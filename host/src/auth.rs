@@ -1,4 +1,4 @@
-//! From a token to who asks, and what they may.
+//! From a token to the caller's identity and policies.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -35,7 +35,8 @@ impl Identity {
         let row = &self.token.row;
         let accessor = match self.token.kind {
             TokenKind::Service => row.accessor.clone(),
-            // It has none, and two of them must not be taken for one requester.
+            // A batch token has no accessor, and two batch tokens must not be taken for one
+            // requester.
             TokenKind::Batch => {
                 let (head, _) = row.hash.split_at(18);
                 format!("batch-{}", BASE64_URL_SAFE_NO_PAD.encode(head))
@@ -52,8 +53,8 @@ impl Identity {
         }
     }
 
-    /// When the token ends, where nothing can move that: a batch token at its
-    /// time, one that is used up with this request.
+    /// When the token ends, where nothing can move that: a batch token at its own end, a token
+    /// without uses left with this request.
     pub fn fixed_end(&self) -> Option<Timestamp> {
         let row = &self.token.row;
         match self.token.kind {
@@ -81,8 +82,8 @@ impl Authenticator {
         }
     }
 
-    /// Who presents `token` from `peer`; none where it is unknown, has ended, is
-    /// used up, or is bound to other addresses. One of a token's limited uses is
+    /// The identity behind `token`, presented from `peer`; none where the token is unknown, has
+    /// ended, is used up, or is bound to other addresses. One of a token's limited uses is
     /// taken.
     ///
     /// # Errors

@@ -15,8 +15,8 @@ pub const SOON: u32 = 6;
 pub const DAILY: Duration = Duration::from_secs(24 * 3600);
 
 /// Delay after the `attempts`th attempt failed: doubling from 5 s to 15 min,
-/// spread by a fifth either way so that what failed together does not return
-/// together. `spread` is any number, a random one in service.
+/// spread by a fifth either way so that leases that failed together are not retried together.
+/// `spread` is any number, a random one in service.
 pub fn delay(attempts: u32, spread: u64) -> Duration {
     let doubled = FIRST
         .saturating_mul(1 << attempts.saturating_sub(1).min(16))
@@ -36,9 +36,9 @@ pub fn jittered(attempts: u32) -> Duration {
 }
 
 /// How many attempts fit in the time since the first, one included, at their own
-/// times; at most [`SOON`]. More than that were not asked for by the clock.
+/// times; at most [`SOON`]. Attempts beyond that were not due by the clock.
 pub fn fitting(age: Duration) -> u32 {
-    // The shortest delays there may be, so that what came by itself always fits.
+    // The shortest possible delays, so that attempts that came at their own times always fit.
     let shortest = FIRST - FIRST / 5;
     (1..SOON)
         .take_while(|doubled| age >= shortest * ((1 << doubled) - 1))

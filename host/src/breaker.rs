@@ -14,14 +14,14 @@ pub const TRIPS_AT: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What may be begun now.
+/// How many attempts may begin at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// As much as there is room for.
     Free,
     /// One attempt, to find out whether upstream is back.
     Probe,
-    /// Nothing until then.
+    /// No attempt until then.
     Until(Timestamp),
 }
 

@@ -4,10 +4,10 @@
 //! have. A provider is loaded when a mount first needs it and stays in memory
 //! until its file is found changed or no pin names it. A file that is missing or
 //! was changed disables the mounts that need it, with a sentence, and nothing
-//! else; calls under way end on what they began with.
+//! else; calls under way end on the provider that they began with.
 //!
-//! Loading may mean compiling, which takes up to minutes. Nobody waits that long but
-//! who pins: everybody else is told after some seconds that it is being compiled.
+//! Loading may mean compiling, which takes up to minutes. Only a request that pins waits that
+//! long: every other one is told after some seconds that the provider is being compiled.
 
 mod arrivals;
 mod loads;
@@ -105,10 +105,11 @@ pub struct PinSpec {
 /// most, and longer than any caller has for some.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long somebody waits who only looks: what is compiled already is loaded by then.
+/// How long a caller waits that only looks: a provider that is already compiled is loaded by
+/// then.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// When to ask again for what is being compiled.
+/// When to ask again for a provider that is being compiled.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A pin as shown, or one that is about to be made.
@@ -183,7 +184,7 @@ pub struct Examined {
     _expected: Expected,
 }
 
-/// How the plugin of a mount stands, for somebody who only looks.
+/// How the plugin of a mount stands, for a caller that only looks.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// The pin that runs, or will once it is compiled.
@@ -239,7 +240,7 @@ impl Catalog {
         })
     }
 
-    /// Somebody is about to pin a plugin; who asks for its name waits.
+    /// Announces that a plugin is about to be pinned; requests for its name wait.
     pub fn expect(&self, arrival: Arrival) -> Expected {
         self.arrivals.expect(arrival)
     }
@@ -273,7 +274,7 @@ impl Catalog {
             sha256: Some(spec.sha256),
             source: spec.source,
         });
-        // Before minutes of compiling, where it can be known.
+        // Refuses before minutes of compiling, where the version is known by now.
         if let Some(asked) = &asked {
             self.replaced(&spec, asked, replace)?;
         }
@@ -522,10 +523,10 @@ impl Catalog {
             .collect())
     }
 
-    /// Lets the component in a file of the plugin directory describe itself, as before it
-    /// is pinned: in the sandbox, without network, keys, time and entropy, within its
-    /// limits. Nothing else of it runs, and nothing is pinned or kept but its compiled
-    /// code. One look is taken at a time.
+    /// Lets the component in a file of the plugin directory describe itself, as every component
+    /// must before it is pinned: in the sandbox, without network, keys, time and entropy,
+    /// within its limits. Nothing else of it runs, and nothing is pinned or kept but its
+    /// compiled code. One look is taken at a time.
     ///
     /// # Errors
     /// `NotFound` where there is no such file; a sentence where it is no provider that
@@ -559,7 +560,7 @@ impl Catalog {
         })
     }
 
-    /// What can be seen of the plugin directory without reading its files.
+    /// Marks of the plugin directory that change with its files, seen without reading them.
     pub async fn signs(&self) -> Signs {
         self.source.signs().await
     }
@@ -573,8 +574,8 @@ impl Catalog {
         names.map_err(|error| Refusal::Unavailable(sentence(&error)))
     }
 
-    /// Reads and hashes the files of all loaded providers again. One whose file
-    /// is gone or changed runs no more until the pinned bytes are back.
+    /// Reads and hashes the files of all loaded providers again. A provider whose file is gone
+    /// or changed does not run until the pinned bytes are back.
     pub async fn verify_again(&self) {
         let mut done = self.loads.done();
         done.sort();
@@ -689,17 +690,17 @@ impl Catalog {
             .ok()
     }
 
-    /// Drops what calls by a connection of a mount have parked.
+    /// Drops the streams that calls by a connection of a mount have parked.
     pub fn drop_parked(&self, of: ConnectionId) {
         self.source.drop_parked(of);
     }
 
-    /// What the calls of providers came to since the start, by plugin and mount.
+    /// The outcomes of providers' calls since the start, by plugin and mount.
     pub fn tallies(&self) -> Vec<Tally> {
         self.source.tallies()
     }
 
-    /// What the host holds for the calls of providers now.
+    /// The memory that the host holds for the calls of providers.
     pub fn holdings(&self) -> Holdings {
         self.source.holdings()
     }
@@ -759,7 +760,7 @@ fn check_name(text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The state of what is being compiled.
+/// The state of a provider that is being compiled.
 const COMPILING: &str = "compiling";
 
 fn is_compiled(name: &str) -> String {

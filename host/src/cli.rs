@@ -2,10 +2,10 @@
 //!
 //! It speaks to a server over HTTP and never opens its database, but for `backup`
 //! and `restore` of a data directory that no server uses; `plugin check` and `plugin
-//! inspect` need no server at all. What was asked for goes to standard output, everything else to standard error; a refusal of
-//! the server becomes one sentence and exit code 1, a mistake in the words typed
-//! exit code 2. A reader of standard output that has gone is a quiet end, but for
-//! what the server gives out once. `main` calls [`run`].
+//! inspect` need no server at all. The answer goes to standard output, everything else to standard error. A refusal of
+//! the server becomes one sentence and exit code 1, a mistake in the words typed exit code 2. A command whose reader of
+//! standard output has gone ends quietly, unless the answer is one that the server gives only once. `main` calls
+//! [`run`].
 
 use std::process::ExitCode;
 
@@ -159,8 +159,8 @@ pub fn run(request: Request, console: &mut Console<'_>) -> ExitCode {
     }
 }
 
-/// Whether nobody wanted to read on. Where something is lost by that, the command
-/// has put a sentence before the error, and that is told.
+/// Whether the reader of standard output has gone. Where an answer is lost by that, the command
+/// has put a sentence before the error, and it is printed.
 fn is_quiet(error: &anyhow::Error) -> bool {
     error
         .chain()

@@ -1,4 +1,4 @@
-//! What the operator wrote, turned into what the program needs.
+//! The operator's settings, read into the values that the program needs.
 //!
 //! Flags win over environment variables, those over the configuration file,
 //! those over defaults. A key that is not known is refused with the nearest

@@ -1,7 +1,7 @@
 //! The running engines of an installation, wired to each other.
 //!
 //! Made once, when the keyring is open. Handlers and the server hold it behind
-//! an `Arc`; whatever lasts is in storage, so dropping it loses nothing.
+//! an `Arc`; everything that lasts is in storage, so dropping the engines loses nothing.
 
 use std::sync::Arc;
 
@@ -214,8 +214,8 @@ impl Engine {
         self.tasks.resume().await;
     }
 
-    /// Has what a plugin's pins may have stood in the way of tried again at once: they
-    /// were changed, or a file of theirs was.
+    /// Tries at once the work that a plugin's pins may have held up. Called where a pin or its
+    /// file has changed.
     ///
     /// # Errors
     /// Where storage fails.
@@ -223,7 +223,7 @@ impl Engine {
         self.mounts.wake_users(plugin).await
     }
 
-    /// Pins a version of a plugin; what its mounts failed to do is tried at once.
+    /// Pins a version of a plugin; work that its mounts failed to do is tried at once.
     ///
     /// # Errors
     /// As [`Upgrades::pin`].
@@ -233,8 +233,8 @@ impl Engine {
         Ok(pinned)
     }
 
-    /// Stops the scheduler once what it has begun is done. What is left is due
-    /// at the next start.
+    /// Stops the scheduler once the work that it has begun is done. The rest is due at the next
+    /// start.
     pub async fn shutdown(&self) {
         let scheduler = self.scheduler.lock().await.take();
         if let Some(scheduler) = scheduler {

@@ -33,8 +33,8 @@ pub struct Installation {
     config: Config,
     clock: Clock,
     storage: Storage,
-    /// The directory, locked for as long as this process lives: two servers on one
-    /// database would each rotate and revoke what the other does.
+    /// The directory, locked for as long as this process lives: two servers on one database
+    /// would each rotate and revoke the same credentials.
     _lock: File,
     engine: OnceLock<Arc<Engine>>,
     /// Held while it is being initialised: two callers must not both get a token.
@@ -176,7 +176,7 @@ impl Installation {
         let (storage, clock) = (self.storage.clone(), self.clock.clone());
         let version = env!("CARGO_PKG_VERSION");
         if let Err(error) = storage.record_version(version, clock.now()).await {
-            // A disk that takes nothing stops no server that only has to read.
+            // A full disk must not stop a server that only has to read.
             tracing::warn!(version, %error, "could not note the version that runs");
         }
         let context = Context {
@@ -299,7 +299,7 @@ mod tests {
             let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
             assert!(!knows(&fresh, one.expose()).await);
             drop(fresh);
-            // A restart forgets nothing of it: another answer was lost.
+            // The same after a restart: the answer was lost again.
             let fresh = open(home.path()).await;
             let third = fresh.initialise().await.unwrap().unwrap();
             assert!(!knows(&fresh, other.expose()).await);

@@ -4,7 +4,7 @@
 //!
 //! # Layout, in order of dependency
 //!
-//! What stands below all of it are crates, which can import nothing from here:
+//! These crates stand below all modules, and can import nothing from here:
 //!
 //! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
 //! - [`lessor_seal`]: keys: they seal stored values, derive and hash
@@ -43,11 +43,11 @@
 //!
 //! # Invariants
 //!
-//! 1. **No unknown credential.** Whatever may exist upstream has a row first. A
+//! 1. **No unknown credential.** A credential has a row before it can exist upstream. A
 //!    crash at any instruction leaves a row that leads to its revocation.
-//! 2. **Rotation never loses the last working root.** The new one is on disk, or
-//!    derivable again, before upstream changes; the former is ended only after
-//!    the new one has proven itself.
+//! 2. **Rotation never loses the last working root.** The new root is on disk, or derivable
+//!    again, before upstream changes; the former one is ended only after the new one has proven
+//!    itself.
 //! 3. **A root credential is visible to exactly one call.** Decrypted just before
 //!    it, passed by value into a fresh instance, zeroed with it.
 //! 4. **Only pinned bytes run.** The bytes that are hashed are the bytes that are
@@ -58,8 +58,8 @@
 //!    dropped at any line; the scheduler reads due rows.
 //! 7. **Access ends when its reason ends.** A renewal looks again at what gave the
 //!    token: user, role, policies, proof.
-//! 8. **Nothing changes unrecorded.** Whoever changes the state records its event, once
-//!    that is committed; where no audit device can write, no request is begun.
+//! 8. **Nothing changes unrecorded.** Code that changes the state records the event, once the
+//!    change is committed; where no audit device can write, no request is begun.
 
 #![cfg_attr(
     not(feature = "test-hooks"),

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Request(request) => cli::run(request, &mut console),
         Command::Restore(args) => cli::restore(&args, &mut console),
-        // Its parent sees how it ended.
+        // The parent process sees how it ended.
         Command::Compile => compile::as_child().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
         Command::Server(args) => match server::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,10 @@
-//! Whoever watches the log while it is written: `sys/monitor`.
+//! `sys/monitor`: watching the log while it is written.
 //!
 //! A layer beside the one that writes the log gives every event to those who watch,
-//! each at a level of their own, also below the log's. What libraries trace is left
-//! out here as there. A watcher that reads too slowly loses lines and is told how
-//! many; nobody else waits for one. With nobody watching, events cost nothing: the
-//! layer then asks for none.
+//! each at a level of their own, also below the log's. Traces of libraries are left out, as
+//! they are from the log. A watcher that reads too slowly loses lines and is told how
+//! many; nobody else waits for one. While nobody watches, events cost nothing: the layer then
+//! asks for none.
 
 use std::{
     fmt::{self, Write as _},
@@ -31,7 +31,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Who may watch at a time. Each holds a connection and its lines.
+/// The most watchers at a time. Each holds a connection and its lines.
 const WATCHERS: usize = 8;
 
 /// Lines that wait for one watcher: some seconds of a busy log.
@@ -274,7 +274,7 @@ fn rank(level: Level) -> usize {
 
 /// Whether an event is this program's own, or coarse. wasmtime traces every argument
 /// and result of WASI, the random bytes that became a password among them, and HTTP
-/// libraries trace headers: nobody sees those, whatever level was asked for.
+/// libraries trace headers: nobody sees these events, whatever level was asked for.
 pub(crate) fn is_own_or_coarse(event: &Metadata<'_>) -> bool {
     *event.level() != Level::TRACE || event.target().starts_with("lessor")
 }
@@ -288,7 +288,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// Asks for what somebody watches, and for nothing else.
+/// Asks only for events of a level that somebody watches.
 struct Watched(Monitors);
 
 impl<S> Filter<S> for Watched {
@@ -296,7 +296,7 @@ impl<S> Filter<S> for Watched {
         self.wants(event)
     }
 
-    // Remembered until somebody comes or goes.
+    // `tracing` remembers the answer until a watcher comes or goes.
     fn callsite_enabled(&self, event: &'static Metadata<'static>) -> Interest {
         match self.wants(event) {
             true => Interest::always(),

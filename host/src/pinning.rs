@@ -1,11 +1,11 @@
 //! Pins nobody asks for by API: those of the configuration file, and in
 //! `--dev` those of every file that turns up in the plugin directory.
 //!
-//! The directory is looked at once a second, by its path: whatever that leads to,
-//! however it was changed. After a change the files of all loaded providers are
-//! verified again, declared pins whose file was missing get another try, and a
-//! file that no pin names is told of. One that cannot be pinned is a warning in
-//! the log; it stops nothing, and nothing waits for it: pins are made beside.
+//! The directory is looked at once a second, by its path, so any way of changing it is noticed,
+//! a moved link too. After a change the files of all loaded providers are verified again,
+//! declared pins whose file was missing get another try, and the log tells of a file that no
+//! pin names. A file that cannot be pinned is a warning in the log; it stops nothing, and
+//! nothing waits for it: pins are made in tasks of their own.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,21 +30,22 @@ use crate::{
 /// directory that was there when they were asked for.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is declared or lies in the directory goes its own way, also where it takes the
-/// place of other bytes: whoever put it there has said so.
+/// A declared pin, or with `--dev` a file of the directory, may replace other bytes of its
+/// version: the operator put it there for that.
 const CHANGE: Change = Change {
     replace: true,
     force: true,
 };
 
-/// Watches the plugin directory, and pins what is declared and, in `--dev`, what is
-/// there.
+/// Watches the plugin directory, and makes the declared pins and, in `--dev`, one for each
+/// file.
 #[derive(Debug)]
 pub struct Watch {
     installation: Arc<Installation>,
-    /// What is about to be pinned, by name and file, until its pin is being made.
+    /// Plugins that are about to be pinned, by name and file, until the making of the pin
+    /// begins.
     expected: HashMap<(String, String), Expected>,
-    /// What was looked at already.
+    /// Files that were looked at already.
     seen: HashSet<(String, Option<Digest>)>,
     /// Plugins of mounts that could not run when they were last looked at.
     lame: HashSet<String>,
@@ -52,7 +53,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins: what will be pinned is known by name before anybody can ask for it.
+    /// Begins: announces the pins to be made by name, before anybody can ask for one.
     pub async fn begin(installation: Arc<Installation>) -> Self {
         let mut watch = Self {
             installation,
@@ -71,15 +72,16 @@ impl Watch {
     pub async fn run(mut self) {
         let engine = self.installation.ready().await;
         drop_undeclared(&engine, self.config()).await;
-        // Has what mounts run loaded, and compiled where another version of the program
-        // has done that last, before anybody asks for it.
+        // Loads the providers that mounts run, before anybody asks for them; they are compiled
+        // anew if another version of the program did that last.
         engine.mounts.list().await;
         let mut former = None;
         let mut settled = false;
         loop {
             let signs = engine.catalog.signs().await;
             let changed = former.as_ref() != Some(&signs);
-            // What changes twice within one tick of the file system's clock shows once.
+            // A file that changes twice within one tick of the file system's clock shows one
+            // change.
             if changed || !settled {
                 self.look(&engine).await;
             }
@@ -140,11 +142,11 @@ impl Watch {
         self.pin_declared(engine).await;
         self.look_at_unpinned(engine).await;
         self.wake_mended(engine).await;
-        // What is left of them cannot be read.
+        // Names that are left here belong to files that cannot be read.
         self.expected.clear();
     }
 
-    /// Where a plugin runs again, what its mounts failed to do is tried at once.
+    /// Where a plugin runs again, work that its mounts failed to do is tried at once.
     async fn wake_mended(&mut self, engine: &Engine) {
         for plugin in engine.mounts.plugins() {
             if engine.catalog.plugin(&plugin, None).await.is_err() {
@@ -226,7 +228,7 @@ impl Watch {
         }
     }
 
-    /// Makes a pin beside, unless that is being done.
+    /// Makes a pin in a task of its own, unless one is making it already.
     fn pin(&mut self, engine: &Arc<Engine>, spec: PinSpec) {
         let expected = self
             .expected

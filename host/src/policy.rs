@@ -1,9 +1,9 @@
 //! Policies: who may do what at which path. Pure; text and questions in,
 //! decisions out.
 //!
-//! `policies` reads the texts and keeps what they come to; `api` asks
-//! [`Acl::decide`] before it calls any handler. Nothing here reads storage, the
-//! clock or a request, and nothing is allowed that no rule grants.
+//! `policies` reads the texts and keeps the resulting rules; `api` asks [`Acl::decide`] before
+//! it calls any handler. Nothing here reads storage, the clock or a request, and only a rule
+//! allows something.
 //!
 //! # Specification
 //!
@@ -47,8 +47,8 @@
 //! capabilities of all; `deny` in any of them leaves nothing else; fields that
 //! are required in any; allowed and denied fields of all, the values of a field
 //! together, and an empty list (any value) wins over values; of the bounds for
-//! wrapping, the lesser one each. A rule that restricts fields restricts the
-//! whole, also where another one did not.
+//! wrapping, the lesser one each. If one of the rules restricts fields, all of them together
+//! are restricted.
 //!
 //! **What the rule then says.** `deny`, or the lack of the capability, refuses.
 //! So does an answer that is to be wrapped for less than the least or more than

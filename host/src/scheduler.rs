@@ -3,12 +3,12 @@
 //! Mounts that are held since a restore are left alone, and so are the ends of tokens,
 //! which end leases of any mount.
 //!
-//! It keeps nothing in memory that a restart would miss. It sleeps until the next due
-//! moment, or until a write makes work due before that, then takes from each connection
-//! at most as much as that one has free call slots: one whose upstream hangs fills its
-//! own slots and delays nobody else. All are looked after at the same time, and the
-//! next are taken while the outcome of the last is being stored, so that all of it
-//! shares one commit.
+//! The scheduler keeps nothing in memory that a restart would lose. It sleeps until the next
+//! due moment, or until a write makes work due before that, then takes from each connection
+//! at most as much as that one has free call slots: a connection whose upstream hangs fills its
+//! own slots and delays no other. All connections are looked after at the same time, and the
+//! next leases are taken while the outcome of the last ones is being stored, so that both share
+//! one commit.
 
 use std::{
     future::Future,
@@ -69,12 +69,12 @@ const BESIDE_CALLERS: Pace = Pace {
 /// How long after a request for a credential others are expected.
 const CALLERS_STAY: Duration = Duration::from_secs(1);
 
-/// Static roles taken from one connection at a time. Each is claimed by a transaction
-/// of its own, and others wait meanwhile.
+/// Static roles taken from one connection at a time. Each role is claimed by a transaction of
+/// its own, and other writers wait meanwhile.
 const ACCOUNTS: usize = 16;
 
 /// How long the scheduler sleeps at most. Everything it does is due at a known
-/// moment, which the store tells; this bounds the harm of one that it does not.
+/// moment, which the store tells; this bounds the harm of a moment that the store leaves out.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// How long until the scheduler tries again after storage failed for the first
@@ -92,9 +92,9 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Makes due what a crash interrupted, then starts it: before the first call of
-    /// this process, or one under way would be taken for interrupted and be made a
-    /// second time.
+    /// Makes due the work that a crash interrupted, then starts the scheduler. Call it before
+    /// the first provider call of this process: a call under way would be taken for interrupted
+    /// and made a second time.
     pub async fn start(
         context: Context,
         mounts: Arc<Mounts>,
@@ -131,8 +131,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes no more work and waits for what is under way. What is left is due
-    /// at the next start.
+    /// Takes no more work and waits for the work under way. The rest is due at the next start.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);
         if self.task.await.is_err() {
@@ -150,7 +149,7 @@ struct Work {
     tokens: Arc<Tokens>,
     clock: Clock,
     total: Arc<Semaphore>,
-    /// Told where an attempt has given back a call slot, or has ended.
+    /// Notified when an attempt has given back a call slot, or has ended.
     room: Arc<Notify>,
     under_way: Mutex<JoinSet<()>>,
 }
@@ -163,12 +162,12 @@ impl Work {
             let sooner = due.begin_to_look();
             let mounts = self.mounts.changed();
             let room = self.room.notified();
-            // All times count from here: what becomes due while it runs is not
-            // slept over.
+            // All times count from here: work that becomes due during this pass is not slept
+            // over.
             let now = self.clock.now();
             let (mut next, failed) = self.run_once(now).await;
-            // What fails may wake, too: a storage that takes nothing is asked after its
-            // pause and not for every one of them.
+            // A failing write may wake the scheduler, too: it then waits for the pause all the
+            // same, and does not ask a broken storage at each wake.
             let mut takes_nothing = false;
             match failed {
                 None => failures = 0,
@@ -231,8 +230,7 @@ impl Work {
         Arc::clone(&self.total).try_acquire_many_owned(permits).ok()
     }
 
-    /// Gives back what was not needed: another connection may have found no room
-    /// meanwhile.
+    /// Gives unused permits back: another connection may have found no room meanwhile.
     fn give_back(&self, permits: OwnedSemaphorePermit) {
         if permits.num_permits() > 0 {
             drop(permits);
@@ -243,7 +241,7 @@ impl Work {
     /// Begins all due work there is room for; the moment of the next, and the
     /// first failure of storage.
     async fn run_once(&self, now: Timestamp) -> (Option<Timestamp>, Option<Refusal>) {
-        // What fails for one connection is no reason to leave the others undone.
+        // A failure of one connection must not leave the others undone.
         let (mut next, mut failed) = (None::<Timestamp>, None);
         let mut note = |outcome: Result<Option<Timestamp>, Refusal>| match outcome {
             Ok(due) => next = [next, due].into_iter().flatten().min(),
@@ -319,8 +317,8 @@ impl Work {
             Admission::Until(then) => return Ok(Some(then)),
         };
         let claimed = self.leases.claim_due(connection, now, most).await?;
-        // Where what was looked at waits for its own time, there may be others behind;
-        // where something was taken, it is looked again as soon as there is room.
+        // If the rows that were read wait for their own time, there may be due ones behind
+        // them; if any was taken, the next look comes as soon as there is room.
         let next = match claimed.is_empty() {
             true => self.leases.next_due(connection).await?,
             false => None,

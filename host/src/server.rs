@@ -3,8 +3,8 @@
 //!
 //! The composition root: no decision about leases, callers or files is made
 //! here. SIGTERM, SIGINT and SIGQUIT stop the listener; requests under way get their
-//! time; then the scheduler stops, and what is left is due at the next start. SIGHUP
-//! makes it look at its audit file and its certificate; no other signal ends it.
+//! time; then the scheduler stops, and what is left is due at the next start. SIGHUP makes the
+//! server look at its audit file and its certificate; no other signal ends it.
 
 mod certificates;
 mod hardening;
@@ -40,8 +40,8 @@ use places::Places;
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the scheduler may go on with what it had begun. A provider call can
-/// take longer; cut off, it is repeated at the next start.
+/// How long the scheduler may go on with work that it has begun. A provider call can take
+/// longer; it is cut off then, and repeated at the next start.
 const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the server until SIGTERM, SIGINT or SIGQUIT.
@@ -67,7 +67,7 @@ pub fn run(args: &ServerArgs) -> Result<(), ServerError> {
         .build()
         .map_err(ServerError::Runtime)?;
     let outcome = runtime.block_on(serve(config));
-    // Nothing that still runs may hold up the end.
+    // Tasks that still run must not hold up the end of the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
@@ -125,7 +125,7 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     let signal = signals::stop().map_err(ServerError::Signal)?;
     let stop = async move {
         signal.await;
-        // Whoever watches the log would watch it until the end of the grace.
+        // A watcher of the log would hold its connection until the end of the grace.
         monitors.close();
     };
     listener.serve_until(stop, GRACE).await;
@@ -139,7 +139,8 @@ async fn serve(config: Config) -> Result<(), ServerError> {
             tracing::warn!("a provider call did not end in time; it is repeated at the next start");
         }
     }
-    // What was counted and not written yet: the last requests are answered.
+    // Writes the counts of refusals that have no line yet; the last requests are answered by
+    // this point.
     if let Err(error) = audit.settle_all() {
         tracing::warn!(%error, "how many refusals had no audit line could not be written down");
     }
@@ -168,7 +169,7 @@ async fn start_dev(installation: &Installation) -> Result<Option<Secret<String>>
     let Some(dev) = &installation.config().dev else {
         return Ok(None);
     };
-    // As every token is: without the white space of the file it may come from.
+    // Trimmed as every token is: it may come from a file that ends in white space.
     let chosen = dev.root_token_id.as_ref();
     let chosen = chosen.map(|token| Secret::new(token.trim().to_owned()));
     Ok(installation.initialise_dev(chosen).await?)
@@ -208,7 +209,7 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, ServerError> {
     }
 }
 
-/// Tells whoever started the server what they need; standard output is theirs.
+/// Prints what the person who started the server needs; standard output belongs to that person.
 fn announce(
     listener: &Listener,
     installation: &Installation,
@@ -289,7 +290,7 @@ pub enum ServerError {
         /// What was given.
         listen: String,
     },
-    /// The address is taken or not ours.
+    /// The address is taken, or belongs to another machine.
     #[error("cannot listen on {address}")]
     Bind {
         /// Which.

@@ -1,9 +1,9 @@
 //! Which version of a plugin mounts run: all that name one are moved to another
-//! in one call, and what no longer fits the new version is told beforehand.
+//! in one call, and configs and roles that do not fit the new version are named beforehand.
 //!
 //! A mount that names no version follows the newest as long as its config and roles
-//! fit that. Where they do not, it stays at the version that it ran, and names it from
-//! then on: the schemas of a version must never be the reason why its leases cannot be
+//! fit that. Where they do not fit, the mount stays at the version that it ran, and names it
+//! from then on: the schemas of a version must never be the reason why its leases cannot be
 //! ended.
 //!
 //! Calls under way end on the provider that they began with; the next one of each
@@ -34,11 +34,11 @@ pub struct Upgrades {
     roles: Arc<Roles>,
 }
 
-/// What a pin may do to what is there.
+/// What a new pin may replace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change {
-    /// It may take the place of other bytes that are pinned as its version, and its
-    /// version that of the one that the provider says of itself.
+    /// The pin may replace other bytes of the same version, and may give a version other than
+    /// the provider's own.
     pub replace: bool,
     /// Also where configs and roles of the mounts that run that version do not fit it.
     pub force: bool,
@@ -80,12 +80,12 @@ impl Upgrades {
         }
     }
 
-    /// Pins a plugin. Mounts that follow the newest go over to it where they fit it,
-    /// and stay where they are otherwise.
+    /// Pins a plugin. Mounts that follow the newest go over to the new version where they fit
+    /// it, and stay where they are otherwise.
     ///
     /// # Errors
-    /// A sentence where it cannot be pinned at all; `Conflict` where it would replace
-    /// what mounts run, and may not or does not fit them.
+    /// A sentence where it cannot be pinned at all; `Conflict` where it would replace the bytes
+    /// that mounts run, and is not allowed to or does not fit these mounts.
     pub async fn pin(&self, spec: PinSpec, change: Change) -> Result<Pinned, Refusal> {
         let examined = self.catalog.examine(spec, change.replace).await?;
         let (name, version) = (&examined.pin.name, &examined.pin.version);
@@ -131,9 +131,9 @@ impl Upgrades {
         })
     }
 
-    /// What does not fit a version that is about to be pinned: of mounts whose bytes
-    /// it replaces, sentences; and mounts that would follow it, with the version that
-    /// they run and why they do not fit.
+    /// The misfits of a version that is about to be pinned. First, sentences about the mounts
+    /// whose bytes it replaces; second, the mounts that would follow it and do not fit, with
+    /// the version that they run and the reason.
     async fn misfitting(
         &self,
         examined: &Examined,
@@ -219,8 +219,8 @@ impl Upgrades {
         })
     }
 
-    /// What of a mount does not fit the version that it runs, a sentence each. Empty
-    /// where that cannot run.
+    /// The parts of a mount that do not fit the version that it runs, a sentence each. Empty
+    /// where that version cannot run.
     ///
     /// # Errors
     /// `NotFound`, or where storage fails.
@@ -264,7 +264,7 @@ impl Upgrades {
     }
 }
 
-/// Why a stored document is none of a schema.
+/// Why a stored document does not fit a schema.
 fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<String> {
     match serde_json::from_str::<Value>(document.expose()) {
         Ok(mut parsed) => checker.check(root, &mut parsed).err(),
@@ -283,7 +283,7 @@ mod tests {
         testing::{Heard, House, db},
     };
 
-    /// The fake's successor, which does not fit what the mount has.
+    /// The fake's successor, which does not fit the config and role of the mount.
     fn successor(version: Option<&str>) -> PinSpec {
         PinSpec {
             name: "fake".into(),

@@ -1,9 +1,8 @@
 //! Wrapped answers: an answer kept under a token that opens it once.
 //!
-//! Whoever carries the token from the one who asked to the one who needs the
-//! answer never sees it, and a token that was opened on the way opens nothing:
-//! so the receiver knows. The answer is sealed and goes with its token, at its
-//! first use or at its end.
+//! Whoever carries the token from the caller to the receiver never sees the answer. If the
+//! carrier opens it on the way, the token opens nothing for the receiver, who so learns of it.
+//! The answer is sealed and goes with its token, at its first use or at its end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +36,7 @@ pub struct Parcel {
     pub lease: Option<String>,
 }
 
-/// A wrapped answer, as whoever asked is told of it.
+/// A wrapped answer, as its caller is told of it.
 #[derive(Debug)]
 pub struct Wrapped {
     /// Opens it, once.
@@ -56,7 +55,7 @@ pub struct Wrapped {
     pub lease: Option<String>,
 }
 
-/// What is told of a wrapped answer to whoever has the token, without opening it.
+/// The facts about a wrapped answer that the holder of its token may read without opening it.
 #[derive(Debug)]
 pub struct Label {
     /// Path of the request that it answers.
@@ -111,7 +110,7 @@ impl Wrappings {
         Ok(told(token, row, parcel))
     }
 
-    /// Opens a wrapped answer, which is gone with that.
+    /// Opens a wrapped answer and removes it.
     ///
     /// # Errors
     /// `Invalid` where the token stands for none.
@@ -128,7 +127,7 @@ impl Wrappings {
         Ok(self.keyring.open_text(&context(&row), &sealed)?)
     }
 
-    /// What a wrapped answer is; it stays.
+    /// The facts about a wrapped answer, which stays.
     ///
     /// # Errors
     /// `Invalid` where the token stands for none.
@@ -185,7 +184,8 @@ impl Wrappings {
         let holds = |row: &TokenRow| {
             row.policies == [WRAPPING]
                 && row.expires_at.is_some_and(|end| now < end)
-                // Used up where it may not be used, and not yet removed.
+                // 0 where a caller from an address that may not use the token has used it up,
+                // and the row is not removed yet.
                 && row.uses_left != Some(0)
         };
         row.filter(holds).ok_or_else(invalid)

@@ -1,5 +1,4 @@
-//! From where something may be used: ranges of addresses, one reading for all of
-//! them.
+//! Ranges of addresses that something may be used from: one reading for all of them.
 //!
 //! An IPv4 address shows in its IPv6 form (`::ffff:a.b.c.d`) where a socket takes
 //! both, and operators write it so. Either form is the same address here, of a
@@ -20,13 +19,13 @@ pub fn parse(text: &str) -> Option<IpNet> {
     range.ok().map(canonical)
 }
 
-/// Whether `peer` is in one of the ranges; none of them admits everybody.
+/// Whether `peer` is in one of the ranges; an empty list admits everybody.
 pub fn admits(ranges: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     ranges.is_empty() || ranges.iter().any(|range| canonical(*range).contains(&peer))
 }
 
-/// Whether every inner range lies within an outer one; no outer ones cover all.
+/// Whether every inner range lies within an outer one; an empty outer list covers all.
 pub fn covers(outer: &[IpNet], inner: &[IpNet]) -> bool {
     let within = |range: &IpNet| {
         let range = canonical(*range);
@@ -76,7 +75,7 @@ mod tests {
         ] {
             let peer: IpAddr = peer.parse().unwrap();
             assert_eq!(admits(&ranges(texts), peer), expected, "{texts:?} {peer}");
-            // One that was stored as it was written is the same.
+            // A range that was stored in its IPv6 form is the same.
             let stored: Vec<IpNet> = texts
                 .iter()
                 .map(|text| {

@@ -1,10 +1,10 @@
 //! Changes of state, as the audit log and the operator's log tell of them.
 //!
-//! Whoever changes the state records one [`Event`] once the change is committed, in the
-//! module that made it. Recording makes one event of `tracing`, with the facts as its
-//! fields: the log prints it by its own filter, and `audit` writes each one to
-//! the audit device, whatever that filter says, with the id of the request within which
-//! it happened. Nothing else becomes a line of type `change`.
+//! A change of state is recorded as one [`Event`] once it is committed, in the module that made
+//! it. Recording makes one event of `tracing`, with the facts as its fields: the log prints it
+//! by its own filter, and `audit` writes each one to the audit device, whatever that filter
+//! says, with the id of the request within which it happened. Nothing else becomes a line of
+//! type `change`.
 //!
 //! An event holds no secret: its fields are names, paths, accessors, digests, counts and
 //! reasons. Plain data; it knows of no engine, so that every layer can record one.
@@ -18,14 +18,14 @@ use crate::{
     id::{ConnectionName, Digest, LeaseId, MountPath, OperationId, RoleName},
 };
 
-/// The module that alone makes events of changes: what `audit` knows them by.
+/// The module that alone makes events of changes; `audit` recognises them by it.
 pub const MODULE: &str = module_path!();
 
-/// Accessors that one event names at most: a line of the audit log holds them.
+/// Accessors that one event names at most: as many as fit in a line of the audit log.
 pub const ACCESSORS: usize = 500;
 
-/// The name of the one event that anybody can make, again and again: it has so many
-/// lines.
+/// The name of the one event that a stranger can cause again and again, so its lines are
+/// bounded.
 pub const LOGIN_FAILED: &str = "login.failed";
 
 /// What a field of an event holds.
@@ -63,13 +63,13 @@ pub struct Field {
     pub name: &'static str,
     /// What it holds.
     pub kind: Kind,
-    /// What it means, in every event alike.
+    /// Its meaning, the same in every event.
     pub meaning: &'static str,
     /// Whether there are lines without it.
     pub optional: bool,
 }
 
-/// What is known of an event before it happens, for the reference.
+/// The description of a kind of event, for the reference.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
     /// The stable name, in `event` of the line.

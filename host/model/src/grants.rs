@@ -77,7 +77,7 @@ pub enum Host {
     Address(IpAddr),
 }
 
-/// What a guest wants to reach, once its host has passed the first check.
+/// The destination that a guest wants to reach, after its host has passed the first check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// How.
@@ -286,7 +286,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// As the grant that covers it is written.
+/// Its text in the form of the grant that would cover it.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
@@ -394,7 +394,7 @@ fn parse_granted_host(text: &str) -> Result<GrantedHost, &'static str> {
         if range.trunc() != range {
             return Err("the address of a range has no bits set beyond its length");
         }
-        // Compared as IPv4, no address would ever be in it.
+        // Addresses are compared as IPv4, so none would ever be in this range.
         if canonical(range.network()).is_ipv4() && range.addr().is_ipv6() {
             return Err("a range of IPv4 is written as such, as in 10.0.0.0/8");
         }

@@ -163,8 +163,8 @@ impl Serialize for Digest {
 #[serde(transparent)]
 pub struct MountPath(String);
 
-/// First segments of paths below a mount that are the host's own, or kept for it: the
-/// documents of a provider are named otherwise.
+/// First segments of paths below a mount that are the host's own, or reserved for it: a
+/// provider's documents cannot have these names.
 pub const HOST_PATHS: [&str; 11] = [
     "config",
     "creds",
@@ -292,11 +292,12 @@ pub struct ConnectionId(pub i64);
 #[serde(transparent)]
 pub struct ConnectionName(Cow<'static, str>);
 
-/// Segments that stand behind `config/` and `rotate-root/` for something else.
+/// Segments that mean something else behind `config/` and `rotate-root/`, so no connection may
+/// have such a name.
 const NO_CONNECTIONS: [&str; 3] = ["abort", "retry", "rotate-root"];
 
 impl ConnectionName {
-    /// The connection of whoever names none.
+    /// The connection of a request or role that names none.
     pub const DEFAULT: Self = Self(Cow::Borrowed("default"));
 
     /// The name.
@@ -304,7 +305,7 @@ impl ConnectionName {
         &self.0
     }
 
-    /// Whether it is the connection of whoever names none.
+    /// Whether it is [`Self::DEFAULT`].
     pub fn is_default(&self) -> bool {
         *self == Self::DEFAULT
     }
@@ -377,9 +378,9 @@ impl Serialize for LeaseId {
     }
 }
 
-/// A name that makes no difference of case, as it is stored and compared: the one
-/// form, wherever such a name comes from. ASCII alone is folded: other letters have
-/// cases that not every reader knows, and are refused where a name is made.
+/// The one form in which a name is stored and compared where upper and lower case are the same.
+/// ASCII alone is folded: other letters have cases that not every reader knows, and are refused
+/// where a name is made.
 pub fn folded(name: &str) -> String {
     name.to_ascii_lowercase()
 }

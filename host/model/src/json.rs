@@ -2,10 +2,10 @@
 //! requests, and what guests answer.
 //!
 //! How deep, how wide and how long a document may be is decided while it is read
-//! ([`Bounds`]), so that no tree is built of what is refused, and no later walk
-//! over a document has to count. A field that stands twice is refused: two readers
-//! would take different ones. A sentence about broken JSON gives line and column
-//! and no piece of the document, which may be a password.
+//! ([`Bounds`]), so that no tree is built of a document that is refused, and no later walk over
+//! a document has to count. A field that stands twice is refused: two readers would take
+//! different ones. A sentence about broken JSON gives line and column and no piece of the
+//! document, which may be a password.
 //!
 //! Pure. A few bytes of text can be many of memory: a list of a million numbers is
 //! two megabytes of text, 32 as a tree, and a keyed hash each in the audit log.
@@ -30,8 +30,8 @@ pub struct Bounds {
     pub text: usize,
 }
 
-/// What a caller with a token may send. Beyond any role or policy that a person
-/// writes; to hash that many values takes some ten milliseconds.
+/// Bounds for a caller with a token: more than any role or policy that a person writes. To hash
+/// that many values takes some ten milliseconds.
 pub const CALLER: Bounds = Bounds {
     depth: 32,
     values: 10_000,
@@ -39,7 +39,7 @@ pub const CALLER: Bounds = Bounds {
     text: 512 << 10,
 };
 
-/// What anybody may send: a login has three fields, and its longest is a signed
+/// Bounds for a caller without a token: a login has three fields, and its longest is a signed
 /// token of 64 KiB.
 pub const STRANGER: Bounds = Bounds {
     depth: 8,
@@ -48,9 +48,8 @@ pub const STRANGER: Bounds = Bounds {
     text: 96 << 10,
 };
 
-/// What a guest may answer, whose length `sandbox.output` bounds already: a
-/// credential of ten thousand fields is taken, and looking for its secrets is
-/// bounded elsewhere.
+/// Bounds for a guest's answer, whose length `sandbox.output` bounds already: a credential of
+/// ten thousand fields is taken, and the search for its secrets has bounds of its own.
 pub const GUEST: Bounds = Bounds {
     depth: 32,
     values: 20_000,
@@ -86,7 +85,7 @@ impl Flaw {
 /// Reads one JSON document.
 ///
 /// # Errors
-/// Where it breaks off, or what of it is beyond `bounds`.
+/// Where the document breaks off, or which part of it is beyond `bounds`.
 pub fn parse(bytes: &[u8], bounds: &Bounds) -> Result<Value, Flaw> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let left = Cell::new(bounds.values);
@@ -322,7 +321,7 @@ mod tests {
             (r#"{"a":{"b":{"c":[1]}}}"#, Some("deeper than 3 levels")),
             (r#"["12345"]"#, None),
             (r#"["123456"]"#, Some("a text longer than 5 bytes")),
-            // Escaped, it is longer than what it says.
+            // In its escaped form the text is longer than its value.
             (r#"["\u0061\u0062"]"#, None),
             (r#"{"1234":1}"#, None),
             (r#"{"12345":1}"#, Some("name is longer than 4 bytes")),
@@ -335,8 +334,8 @@ mod tests {
         }
     }
 
-    /// What is too wide is refused where its last value stands, and not after the
-    /// rest of it was read.
+    /// A document that is too wide is refused at the first value too many, and not after the
+    /// rest was read.
     #[test]
     fn a_wide_document_is_not_read_to_its_end() {
         let text = format!("[{}", "1,".repeat(1 << 19));

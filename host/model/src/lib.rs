@@ -1,6 +1,6 @@
-//! What the things of this program are, as plain data, and what is decided from that
-//! alone: no I/O, no SQL, no time but as an argument. Only [`clock`] reads the time, and
-//! only [`random`] asks the system for randomness.
+//! The things of this program as plain data, and the decisions that need nothing else: no I/O,
+//! no SQL, no time but as an argument. Only [`clock`] reads the time, and only [`random`] asks
+//! the system for randomness.
 //!
 //! # Layout, in order of dependency
 //!

@@ -1,6 +1,5 @@
-//! How long a token lives: pure, and the one place where an end is computed. The
-//! first life, a login and a renewal ask the same function, so that none of them
-//! passes a bound that another one keeps.
+//! How long a token lives: pure, and the one place where an end is computed. A token's
+//! creation, a login and a renewal ask the same function, so that each keeps all bounds.
 //!
 //! The rules are those that Vault documents for token TTLs: a token ends at the
 //! earliest of the longest lives that apply, counted from when it was made; a
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// Default and longest life of what names none: Vault's 32 days.
+/// Default and longest life of a token that nothing else bounds: Vault's 32 days.
 pub const SYSTEM_TTL: Duration = Duration::from_secs(768 * 3600);
 
 /// All that bounds the end of a token. A span of zero says nothing.
@@ -29,7 +28,7 @@ pub struct Bounds {
     pub explicit_max: Duration,
 }
 
-/// A length, and what whoever gets it should know.
+/// A length, and warnings for the holder of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life {
     /// From now on.
@@ -56,7 +55,7 @@ impl Bounds {
         };
         let ttl = least([wanted, longest, left]);
         let mut warnings = Vec::new();
-        // The system's length, which nobody named, is cut without a word.
+        // The system's length, for which nobody asked, is cut without a warning.
         let named = [self.period, self.asked, self.usual];
         let is_named = named.iter().any(|span| !span.is_zero());
         if is_named && ttl < wanted {

@@ -32,7 +32,7 @@ impl Length {
         }
     }
 
-    /// The same in whole seconds, as it is stored; what is shorter than one is one,
+    /// The same in whole seconds, as it is stored; a length below one second becomes one,
     /// because 0 means that nothing is set.
     #[must_use]
     pub fn in_seconds(self) -> Self {

@@ -33,7 +33,7 @@ impl Default for Lockout {
     }
 }
 
-/// What a name failed.
+/// The failed logins of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failures {
     /// In a row.
@@ -64,7 +64,7 @@ impl Lockout {
         !self.disabled && end.is_some_and(|end| now < end)
     }
 
-    /// What one more failure at `now` makes of the former ones.
+    /// The state after one more failure at `now`.
     pub fn after_failure(&self, former: Option<Failures>, now: Timestamp) -> Failures {
         let in_a_row = former.filter(|former| {
             let served = former.locked_until.is_some_and(|end| end <= now);

@@ -1,4 +1,4 @@
-//! Logins: the kinds of methods, and what is known of a secret id.
+//! Logins: the kinds of methods, and the facts about a secret id.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -44,14 +44,14 @@ impl Kind {
         }
     }
 
-    /// Whether failed logins of one name lock it: not where every login brings
-    /// proof that nobody can guess at.
+    /// Whether failed logins of one name lock it. They do not where a login's proof cannot be
+    /// guessed.
     pub fn locks_out(self) -> bool {
         matches!(self, Self::AppRole | Self::Userpass)
     }
 }
 
-/// What is known of a secret id beside its hash, uses and end.
+/// The facts about a secret id beside its hash, uses and end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SecretIdFacts {
     /// From where it may be used; empty: from anywhere.

@@ -1,5 +1,4 @@
-//! What may be mounted at a path, and what an operator sets there, checked before it is
-//! stored.
+//! The kinds of mounts, and the settings of one, checked before they are stored.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ pub enum Kind {
     Login(login::Kind),
 }
 
-/// What stands before the path of a login method.
+/// The prefix of a login method's path.
 const BEFORE_LOGINS: &str = "auth/";
 
 impl Kind {
@@ -30,7 +29,7 @@ impl Kind {
         std::iter::once(Self::Provider).chain(logins)
     }
 
-    /// The name in storage; what of it runs is told by the name of its plugin.
+    /// The name in storage; the name of the plugin says which provider or method runs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -55,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Whether two have their paths in one place: a provider's and a login method's never
+    /// Whether two kinds share one space of paths: a provider's path and a login method's never
     /// meet.
     pub fn is_beside(self, other: Self) -> bool {
         self.prefix() == other.prefix()
@@ -66,7 +65,7 @@ impl Kind {
         format!("{}{path}", self.prefix())
     }
 
-    /// A whole path, without what stands before the paths of such mounts.
+    /// A whole path without the prefix of such mounts.
     pub fn own_path(self, whole: &str) -> Option<&str> {
         whole.strip_prefix(self.prefix())
     }
@@ -100,8 +99,8 @@ const AUDIENCES: usize = 16;
 /// Bytes of the longest audience: URLs and client ids are shorter.
 const LONGEST_AUDIENCE: usize = 512;
 
-/// What an operator sets on a mount, of whichever kind. What a kind makes no use of has
-/// its default.
+/// An operator's settings of a mount, of any kind. A setting that a kind does not use has its
+/// default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tune {
@@ -137,7 +136,7 @@ pub struct Tune {
     /// Lock-out of names that fail to log in.
     #[serde(skip_serializing_if = "is_default")]
     pub lockout: Lockout,
-    /// What Vault's clients set beyond that.
+    /// Further settings of Vault's clients.
     pub vault: VaultSettings,
 }
 
@@ -166,7 +165,7 @@ impl Default for Tune {
 }
 
 impl Tune {
-    /// What a mount of a kind has of which nothing was set.
+    /// The settings of a mount of a kind where none was set.
     pub fn of(kind: Kind) -> Self {
         match kind {
             Kind::Provider => Self::default(),
@@ -260,7 +259,7 @@ impl Tune {
     }
 }
 
-/// What to change of a mount; absent stays.
+/// Changes to a mount; an absent setting stays.
 #[derive(Clone, Debug, Default)]
 pub struct TunePatch {
     /// See [`Tune`]; 0: what a mount has that names none, as Vault's clients mean it.
@@ -366,7 +365,7 @@ impl TunePatch {
             || self.lockout_disabled.is_some()
     }
 
-    /// The lengths of leases that the patch comes to: the default and the longest.
+    /// The lengths of leases after the patch: the default and the longest.
     fn lifetimes(&self, former: &Tune) -> (Duration, Length) {
         let max = match self.max_lease_ttl {
             None => former.max_lease_ttl,
@@ -374,7 +373,7 @@ impl TunePatch {
             Some(Some(max)) => max.in_seconds(),
         };
         let default = match self.default_lease_ttl {
-            // Nor is it one to a default that followed the former maximum.
+            // A default that followed the former maximum follows the new one.
             None => match max {
                 Length::For(max) if former.default_lease_ttl == unset(former.max_lease_ttl) => {
                     former.default_lease_ttl.min(max)
@@ -437,7 +436,7 @@ mod tests {
             (24, 24, 12, 12),
             (24, 24, 48, 24),
             (1, 24, 12, 1),
-            // Whoever chose one hears of the contradiction.
+            // A default that somebody chose is refused as a contradiction.
             (20, 24, 12, 20),
         ] {
             let former = Tune {

@@ -1,5 +1,5 @@
-//! Certificates and keys in the PEM texts that an operator gives: the one reader
-//! (`lessor_pem`), and what a place takes.
+//! Certificates and keys in the PEM texts that an operator gives: read by `lessor_pem`, and
+//! checked for the field that they stand in.
 //!
 //! A block that does not belong where it stands is refused by its name. Leaving
 //! it out would silently trust fewer authorities, or check fewer keys, than were

@@ -2,8 +2,8 @@
 //!
 //! A template is text with `{mount}`, `{role}`, `{random}` and `{requester}`;
 //! `{mount:8}` cuts to eight characters. `{random}` is the tail of the operation
-//! id, so that a name can be computed again from the lease alone. What is filled
-//! in is lower-cased and reduced to `[a-z0-9_-]`, which every upstream takes.
+//! id, so that a name can be computed again from the lease alone. The values that replace them
+//! are lower-cased and reduced to `[a-z0-9_-]`, which every upstream takes.
 
 use crate::{id::OperationId, suggest::shown};
 
@@ -17,7 +17,7 @@ pub const RANDOM_LENGTH: usize = 16;
 /// Fewest characters of randomness a name may keep: 50 bits.
 pub const RANDOM_MINIMUM: usize = 10;
 
-/// What a name is made of.
+/// The parts that a name is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// The mount's path.
@@ -42,7 +42,7 @@ pub fn check(template: &str) -> Result<(), String> {
             length,
         } = piece
         {
-            // Each begins with the same characters, so that two add nothing.
+            // Every `{random}` begins with the same characters, so a second one adds nothing.
             randomness = randomness.max(length.unwrap_or(RANDOM_LENGTH).min(RANDOM_LENGTH));
         }
     }
@@ -209,7 +209,7 @@ mod tests {
             ("v-{requester}-{random:10}", 0, "v-root-zzzzzzzzzz"),
             (DEFAULT_TEMPLATE, 24, "db--rea-zzzzzzzzzzzzzzzz"),
             (DEFAULT_TEMPLATE, 10, "zzzzzzzzzz"),
-            // Cut at its end, all names of this one would be the same.
+            // If it were cut at its end, all names of this template would be the same.
             ("{random:12}-of-the-team-{role}", 16, "zzzzzzzzzzzz"),
         ] {
             assert_eq!(named(template, limit), expected, "{template} {limit}");

@@ -19,7 +19,7 @@ use crate::{
     secret::Secret,
 };
 
-/// What the host tells a provider about one call, and what bounds the call.
+/// The facts that the host tells a provider about one call, and the call's limits.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Stable over all attempts of one operation.
@@ -36,7 +36,7 @@ pub struct Call {
     pub requester: Option<Requester>,
     /// Wall-clock limit of this call.
     pub timeout: Duration,
-    /// What belongs to the mount rather than to this call.
+    /// The parts that belong to the mount rather than to this call.
     pub scope: Arc<Scope>,
 }
 
@@ -59,7 +59,7 @@ pub enum Trigger {
     Recovery,
 }
 
-/// What a mount lends to each of its calls. One per mount, digest and config
+/// The things that a mount lends to each of its calls. One per mount, digest and config
 /// version: connections are parked and derived secrets are made within it.
 #[derive(Debug)]
 pub struct Scope {
@@ -69,7 +69,7 @@ pub struct Scope {
     pub connection_name: ConnectionName,
     /// The mount's path.
     pub mount: MountPath,
-    /// What the provider is told as the mount's path.
+    /// The path that the provider is told for the mount: the one it was made at.
     pub known_as: String,
     /// Version of the config that is passed with the calls.
     pub config_version: u32,
@@ -369,16 +369,15 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The same, saying what is so now because of it.
+    /// The same, with its consequence added to the message.
     #[must_use]
     pub fn after(self, left: &str) -> Self {
         let message = format!("{}; {left}", self.message.trim_end_matches('.'));
         Self { message, ..self }
     }
 
-    /// Whether what was asked of upstream may take effect a little later: the host
-    /// stopped the call, which may have been waiting for an answer, or upstream
-    /// broke off.
+    /// Whether a request to upstream may still take effect: the host stopped the call, which
+    /// may have been waiting for an answer, or upstream broke off.
     pub fn may_still_land(&self) -> bool {
         self.class == FailureClass::Unavailable
             || ["timeout", "trap"].contains(&self.code.as_str())
@@ -415,7 +414,7 @@ pub struct Credential {
 pub enum Revocation {
     /// A credential that `create` returned, by its id.
     Credential(String),
-    /// Whatever the operation made, if anything.
+    /// Anything that the operation made.
     UnknownCredential,
     /// A former root credential, by the id that `rotate` gave.
     FormerRoot(String),
@@ -439,8 +438,8 @@ pub struct Rotated {
     pub retires: Option<String>,
     /// Facts worth showing; a JSON object.
     pub metadata: Value,
-    /// What is wrong with `secret` or `retires`, where something is. The rest stands
-    /// here all the same: upstream may have changed already and know no other.
+    /// What is wrong with `secret` or `retires`, where something is. The answer is kept all the
+    /// same: upstream may have changed already and take no other credential.
     pub defect: Option<Failure>,
 }
 
@@ -553,9 +552,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
     ) -> Result<Option<Document>, Failure>;
 }
 
-/// All that a provider says of itself and is made of, as whoever decides whether it is
-/// pinned wants to see it: its digest, the version of the contract that it was built for,
-/// its descriptor and its anatomy.
+/// The description and make of a provider, for the operator who decides whether to pin it: its
+/// digest, the version of the contract that it was built for, its descriptor and its anatomy.
 pub fn portrait(provider: &dyn Provider) -> Value {
     let exports = &provider.anatomy().exports;
     let packages = ["lessor:plugin/provider@", "lessor:provider/provider@"];

@@ -1,23 +1,23 @@
-//! What an engine tells whoever asked: the kinds of "no", each with one sentence.
+//! An engine's refusals: the kinds of "no", each with one sentence for the caller.
 //!
 //! `mount`, `role`, `settings`, `lease`, `rotation` and `catalog` answer with
 //! this type, so that `api` maps it to a status in one place and never branches
-//! on text. It knows neither storage nor keys: who has errors of its own turns them
-//! into it at its edge. Details that do not help the caller travel as the source of
+//! on text. It knows neither storage nor keys: a layer with errors of its own turns them into a
+//! `Refusal` at its edge. Details that do not help the caller travel as the source of
 //! [`Refusal::Internal`] and are logged, not answered.
 
 use std::time::Duration;
 
 use crate::{id::InvalidId, provider::Failure, random::RandomError};
 
-/// A request that was not carried out. Nothing was changed, unless it says so itself:
-/// only [`Refusal::Partly`] leaves something behind, and it names that.
+/// A request that was not carried out. Only [`Refusal::Partly`] leaves a change behind, and
+/// names it; with any other, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The request is wrong; the sentence names the field and the way out.
     #[error("{0}")]
     Invalid(String),
-    /// Who asks may not; no more is told.
+    /// The caller is not allowed to; no more is told.
     #[error("permission denied")]
     Denied,
     /// There is no such mount, role, lease or plugin.
@@ -34,7 +34,7 @@ pub enum Refusal {
         /// When to come back.
         retry_after: Duration,
     },
-    /// What is asked for is still being made ready.
+    /// The thing asked for is still being prepared.
     #[error("{message}")]
     NotYet {
         /// What is.
@@ -51,12 +51,12 @@ pub enum Refusal {
     /// A defect or a broken machine; the source is for the log.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Refused half way: what was changed before stays.
+    /// Refused half way: earlier changes stay.
     #[error("{}", half_way(cause, left))]
     Partly {
         /// Why it went no further.
         cause: Box<Self>,
-        /// What is so now, as the end of a sentence.
+        /// The changes that stay, as the end of a sentence.
         left: String,
     },
 }
@@ -67,7 +67,7 @@ impl Refusal {
         Self::Internal(Box::new(source))
     }
 
-    /// The same, after something was changed; `left` says what is so now.
+    /// The same, after something was changed; `left` names the changes that stay.
     #[must_use]
     pub fn after(self, left: impl Into<String>) -> Self {
         Self::Partly {
@@ -76,7 +76,7 @@ impl Refusal {
         }
     }
 
-    /// Why it was refused, whatever was changed before.
+    /// The reason of the refusal, leaving earlier changes aside.
     pub fn cause(&self) -> &Self {
         match self {
             Self::Partly { cause, .. } => cause.cause(),
@@ -85,7 +85,8 @@ impl Refusal {
     }
 }
 
-/// Why, and what is so now. A failure keeps its code at its end, where clients look.
+/// The reason and the changes that stay. A failure keeps its code at its end, where clients
+/// look.
 fn half_way(cause: &Refusal, left: &str) -> String {
     match cause {
         Refusal::Provider(failure) => failure.clone().after(left).to_string(),

@@ -1,4 +1,4 @@
-//! What the host reads of a role, and the lengths that leases of a role may have.
+//! The fields of a role that the host reads, and the lengths that leases of a role may have.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,8 +22,8 @@ pub struct HostFields {
     pub name_template: String,
     /// Whether a lease ends with its requester's token.
     pub bind_to_token: bool,
-    /// What a client calls the connection, where the connection has another name. Vault's
-    /// clients compare it when they read the role.
+    /// The client's name for the connection, where it has another one. Vault's clients compare
+    /// it when they read the role.
     #[serde(default)]
     pub db_name: Option<String>,
 }
@@ -50,8 +50,8 @@ impl HostFields {
         Self::default().with(document)
     }
 
-    /// These fields, with those that a role document names in the place of their
-    /// former values; they are taken out of it. Null names nothing.
+    /// These fields, changed by those that a role document names, which are taken out of it. A
+    /// null changes nothing.
     ///
     /// # Errors
     /// One sentence that names the field.
@@ -121,9 +121,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// From a role and its mount: the shorter of the two counts. A lease without end
-    /// needs the word of both. A mount that says it allows roles to, and bounds those
-    /// that name no longest lease of their own as a mount does that says nothing.
+    /// From a role and its mount: the shorter of the two counts. A lease without an end needs
+    /// `never` of both. A mount that says `never` lets its roles say so too; a role of it
+    /// without a longest lease is bounded as if the mount said nothing.
     pub fn of(fields: &HostFields, tune: &Tune) -> Self {
         let max = match (fields.max_ttl, tune.max_lease_ttl) {
             (Some(max), of_mount) => max.min(of_mount),
@@ -237,7 +237,7 @@ mod tests {
         }
     }
 
-    /// The default and the longest, by what role and mount say.
+    /// The default and the longest, by the settings of role and mount.
     #[test]
     fn the_shorter_of_role_and_mount_counts_and_only_the_word_of_both_is_without_end() {
         let length = |hours: u64| Length::For(Duration::from_secs(hours * 3600));

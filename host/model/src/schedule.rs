@@ -2,9 +2,9 @@
 //!
 //! Every period, by a cron expression in UTC, or only by hand. A cron schedule
 //! may have a window: the renewal may begin only that long after a firing, and
-//! one that was missed waits for the next firing. Without a window a missed time
-//! is made up at once. Whoever uses a [`Schedule`] stores the next time, so that
-//! a restart neither skips nor repeats.
+//! one that was missed waits for the next firing. Without a window a missed time is made up at
+//! once. The user of a [`Schedule`] stores the next time, so that a restart neither skips nor
+//! repeats a renewal.
 
 mod cron;
 
@@ -35,7 +35,7 @@ pub enum Schedule {
     },
 }
 
-/// What is to be done about a renewal whose stored time has come.
+/// The action for a renewal whose stored time has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Begin it.
@@ -92,8 +92,8 @@ impl Schedule {
         }
     }
 
-    /// Takes a schedule's fields out of a body that changes `self`: what the body does
-    /// not name stays. A period of 0 alone switches it off.
+    /// Takes a schedule's fields out of a body that changes `self`: fields that the body does
+    /// not name stay. A period of 0 alone switches the schedule off.
     ///
     /// # Errors
     /// One sentence that names the field.
@@ -116,7 +116,8 @@ impl Schedule {
                 }
                 return Ok(self.clone());
             }
-            // A window is one of the expression in force, and stays with a new one.
+            // A window belongs to the expression in force, and stays when the expression
+            // changes.
             (None, None, Some(_)) => {
                 if let Some(cron) = self.cron() {
                     document.insert("rotation_schedule".into(), cron.into());
@@ -176,9 +177,8 @@ impl Schedule {
         }
     }
 
-    /// The next time, for one that last ran at `last`. It may lie before `now`:
-    /// what was missed is made up, except where a window is over. One that never
-    /// ran begins to count now.
+    /// The next time, for one that last ran at `last`. It may lie before `now`: a missed run is
+    /// made up, except where its window is over. A schedule that never ran counts from `now`.
     pub fn next(&self, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let from = last.unwrap_or(now);
         match self {
@@ -192,7 +192,7 @@ impl Schedule {
         }
     }
 
-    /// What is to be done at `now`, when the stored next time has come.
+    /// The action at `now`, when the stored next time has come.
     pub fn due(&self, now: Timestamp) -> Due {
         let Self::Cron {
             cron,
@@ -209,8 +209,8 @@ impl Schedule {
         }
     }
 
-    /// What is to be done about a try that failed at `now` and may be repeated
-    /// at `again`: no try goes beyond the window that it began in.
+    /// The action after a try that failed at `now` and may be repeated at `again`: no try goes
+    /// beyond the window that it began in.
     pub fn due_again(&self, now: Timestamp, again: Timestamp) -> Due {
         match (self, self.due(again)) {
             (

@@ -82,8 +82,7 @@ impl Checker {
 
     /// Checks `document` and fills in the schema's defaults.
     ///
-    /// `root` is what the sentence calls the document: `config`, `role`,
-    /// `request`.
+    /// `root` is the sentence's name for the document: `config`, `role`, `request`.
     ///
     /// # Errors
     /// One sentence that names the field; the document may then hold some
@@ -117,7 +116,7 @@ pub fn knows(schema: &Value, name: &str) -> bool {
     shape::names(&Position::root(schema).parts(&Branches::Every), name)
 }
 
-/// What is said of a document that cannot, behind its name.
+/// The end of the sentence about a document that is too much work, behind its name.
 pub const UNBEARABLE: &str =
     "would take more than 1,000,000 checks by its schema: shorten it, or nest it less deeply";
 
@@ -190,8 +189,8 @@ fn refuse_unknown(
     Ok(())
 }
 
-/// Sets what is absent and has a default, at every level that is present; nothing is
-/// given back where that is more than there is room for.
+/// Sets absent fields that have a default, at every level that is present. Returns none where
+/// the defaults would take too much room.
 fn fill_defaults(position: &Position<'_>, instance: &mut Value, room: &mut usize) -> Option<()> {
     let parts = position.parts(&Branches::Sole(instance));
     match instance {

@@ -73,7 +73,7 @@ pub fn shown(text: &str) -> String {
     out
 }
 
-/// Case and the choice of `-` or `_` are no difference worth counting.
+/// Case and the choice between `-` and `_` do not count as differences.
 fn folded(name: &str) -> String {
     shown(name).to_lowercase().replace('-', "_")
 }

@@ -1,5 +1,5 @@
-//! Tokens: how one is kept, and the standard `token_*` parameters: what a role of a
-//! login method, or a token role, says of the tokens that it makes.
+//! Tokens: how a token is kept, and the standard `token_*` parameters, by which a role of a
+//! login method or a token role describes the tokens that it makes.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -79,8 +79,7 @@ impl RoleTokenKind {
     }
 }
 
-/// What is said of the tokens of a role or user. A span of zero leaves it to the
-/// mount.
+/// The parameters of a role's or user's tokens. A span of zero leaves the length to the mount.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenParameters {
@@ -102,8 +101,8 @@ pub struct TokenParameters {
     pub bound_cidrs: Vec<IpNet>,
     /// The kind of token.
     pub kind: RoleTokenKind,
-    /// Names of before `token_…` that parameters were written by: they are shown
-    /// under those, too.
+    /// Older names, without `token_`, by which parameters were written: they are shown under
+    /// these, too.
     pub older_names: BTreeSet<String>,
 }
 

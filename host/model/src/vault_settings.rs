@@ -1,8 +1,8 @@
-//! What Vault's clients set on a mount or login method beyond what its engine reads.
+//! Settings of Vault's clients on a mount or login method that its engine does not read.
 //!
 //! All of it is kept and shown again, since a client that wrote it asks whether it is
-//! there: Terraform shows a difference at every plan else. What has no effect here is
-//! kept with a warning that says so. Nothing is taken and dropped.
+//! there: Terraform shows a difference at every plan else. A setting that has no effect here is
+//! kept with a warning that says so. No setting is accepted and dropped.
 
 use std::collections::HashSet;
 
@@ -78,12 +78,12 @@ pub const VAULT_SETTINGS: [VaultSetting; 14] = [
     within("allowed_managed_keys", Form::List, NO_MANAGED_KEYS),
     within("delegated_auth_accessors", Form::List, NO_DELEGATION),
     within("identity_token_key", Form::Text, NO_IDENTITY_TOKENS),
-    // Nothing is cached, so that this is so whatever is set.
+    // Nothing is cached, so the setting changes nothing.
     within("force_no_cache", Form::Truth, None),
     within(
         "trim_request_trailing_slashes",
         Form::Truth,
-        // They are trimmed from every path.
+        // Slashes at the end are trimmed from every path.
         None,
     ),
     beside(
@@ -135,7 +135,7 @@ impl VaultSettings {
         idle.collect()
     }
 
-    /// Those of one place, as Vault shows them: what is not set is not there.
+    /// The settings of one place, as Vault shows them: one that is not set is left out.
     pub fn shown(&self, beside: bool) -> Map<String, Value> {
         let shown = VAULT_SETTINGS
             .iter()

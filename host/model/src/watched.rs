@@ -1,7 +1,7 @@
-//! A stream that tells somebody what passes through it.
+//! A stream that tells a watcher of the bytes that pass through it.
 //!
-//! hyper and rustls own the streams that they work on; who gave them one learns so what
-//! becomes of it, and may end it. Nothing is changed on the way.
+//! hyper and rustls own the streams that they work on. Through a watcher, the code that gave
+//! them a stream learns what becomes of it, and may end it. No byte is changed on the way.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Whom a [`Watched`] stream tells.
+/// The watcher of a [`Watched`] stream.
 pub trait Watcher: Unpin {
     /// So many bytes were read; 0 at the end of the stream.
     ///

@@ -1,10 +1,9 @@
 //! Values as Vault's clients write them: a truth as `1` or `"True"`, a number as
 //! text, a text as a number, a list as text with commas.
 //!
-//! Pure. What is taken is what Go's decoder takes that Vault reads its fields with
-//! (mapstructure's weak input, `strconv.ParseBool`), and one thing less: a number
-//! that JSON readers do not keep exactly is no text, because a password made of it
-//! would be another one.
+//! Pure. The accepted values are those of Go's decoder, with which Vault reads its fields
+//! (mapstructure's weak input, `strconv.ParseBool`), with one exception: a number that JSON
+//! readers do not keep exactly is no text, because it would become another password.
 
 use serde_json::{Map, Value};
 
@@ -118,7 +117,7 @@ pub fn object(value: &Value) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a value asks for nothing: what Vault and its clients write for "not set".
+/// Whether a value asks for nothing: one that Vault and its clients write for "not set".
 pub fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,12 +1,11 @@
-//! Keys: what seals stored values, derives secrets for operations and hashes tokens.
+//! The keys, which seal stored values, derive secrets for operations and hash tokens.
 //!
 //! A root key (outside the database) wraps three kinds of keys (inside it):
 //! versioned *data* keys seal values, the *derive* key is the ground of
-//! `host.derive`, the *hash* key makes stored tokens and audited secrets useless
-//! to whoever copies the file. Sealing is XChaCha20-Poly1305 with the value's
-//! place (table, row, column) as associated data, so that a ciphertext moved to
-//! another row does not open. Random 192-bit nonces need no counter, which a
-//! restored backup would repeat.
+//! `host.derive`, the *hash* key makes stored tokens and audited secrets useless to a thief of
+//! the file. Sealing is XChaCha20-Poly1305 with the value's place (table, row, column) as
+//! associated data, so that a ciphertext moved to another row does not open. Random 192-bit
+//! nonces need no counter, which a restored backup would repeat.
 
 use std::{
     fs,
@@ -104,12 +103,12 @@ impl RootKey {
     }
 }
 
-/// What a wrapped key is for.
+/// The purpose of a wrapped key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Seals stored values.
     Data,
-    /// Ground of what operations derive; never replaced, since a repeat must
+    /// The ground of the secrets that operations derive; never replaced, since a repeat must
     /// arrive at the same bytes.
     Derive,
     /// Hashes tokens and audited secrets.
@@ -214,7 +213,7 @@ impl Keyring {
         seal_with(key, *version, context, plain)
     }
 
-    /// Opens what [`Self::seal`] made for the same place.
+    /// Opens a value that [`Self::seal`] made for the same place.
     ///
     /// # Errors
     /// Where the value was changed or moved, or its key is gone.
@@ -266,14 +265,14 @@ impl Keyring {
         self.keyed_hash("secret id", secret_id)
     }
 
-    /// The form in which what a caller names a request by is stored. No two lists
-    /// of parts have the same one.
+    /// The form in which a caller's name for a request is stored. No two lists of parts have
+    /// the same one.
     pub fn idempotency_hash(&self, parts: &[&str]) -> [u8; 32] {
         self.keyed_hash("idempotency", &serde_json::json!(parts).to_string())
     }
 
-    /// The form in which a secret stands in the audit log: whoever knows the
-    /// value can look for it, nobody can read it back.
+    /// The form in which a secret stands in the audit log: a reader who knows the value can
+    /// look for it, and nobody can read it back.
     pub fn audit_hash(&self, value: &str) -> String {
         format!(
             "hmac-sha256:{}",
@@ -282,8 +281,8 @@ impl Keyring {
     }
 
     fn keyed_hash(&self, domain: &str, value: &str) -> [u8; 32] {
-        // A key of a whole block cannot be of a wrong length. HMAC itself fills up
-        // a shorter one with zeros (RFC 2104), so that nothing is changed by it.
+        // A key of a whole block cannot be of a wrong length. HMAC itself fills up a shorter
+        // key with zeros (RFC 2104), so filling it up here changes nothing.
         let mut block = Zeroizing::new([0; HMAC_BLOCK]);
         block
             .iter_mut()

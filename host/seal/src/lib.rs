@@ -1,4 +1,4 @@
-//! Keys: what seals stored values, derives secrets and hashes tokens.
+//! The keys, which seal stored values, derive secrets and hash tokens.
 //!
 //! # Layout, in order of dependency
 //!

@@ -179,8 +179,8 @@ pub(super) async fn credential(
     }))
 }
 
-/// The provider's credential with the fields that Vault's clients read. What the host
-/// says of it is not the provider's to change, but for the name that it goes by.
+/// The provider's credential with the fields that Vault's clients read. A provider cannot
+/// change the host's fields, except the account's name.
 fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> {
     let parsed: Value = serde_json::from_str(found.secret.expose()).map_err(ApiError::internal)?;
     let Value::Object(mut credential) = parsed else {

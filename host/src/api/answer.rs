@@ -36,7 +36,7 @@ pub(super) struct Begun {
     pub(super) leases: usize,
 }
 
-/// The headers of [`Begun`].
+/// The headers that tell of [`Begun`].
 const TASK: &str = "lessor-task";
 const LEASES: &str = "lessor-leases";
 
@@ -268,9 +268,9 @@ impl Answer {
         }
     }
 
-    /// The same, which says in its warnings what of the request was not used. What
-    /// has no envelope has no place for them, and what was done without a word gets
-    /// one.
+    /// The same answer, with warnings about the parts of the request that were not used. An
+    /// answer without an envelope has no place for warnings; a 204 that has any becomes 200
+    /// with an envelope.
     pub(super) fn noticing(mut self, notices: Vec<String>) -> Self {
         match &mut self.body {
             Body::Empty if self.status == StatusCode::NO_CONTENT => Self {
@@ -442,7 +442,8 @@ impl Envelope {
                 &shown
             }
         };
-        // Grown once: what it outgrew would keep what is secret in it.
+        // Allocated once at its full size: a smaller buffer that it outgrew would keep the
+        // secrets in it.
         out.reserve(data.len() + tail.len() + 256);
         out.truncate(out.len() - 1);
         let tail = tail.get(1..tail.len() - 1).unwrap_or_default();
@@ -480,7 +481,7 @@ pub(super) fn published_as(content_type: &str) -> &'static str {
         .unwrap_or("application/octet-stream")
 }
 
-/// What mounts publish: certificates, revocation lists, keys, facts.
+/// Documents of every kind that mounts publish: certificates, revocation lists, keys, facts.
 const DOCUMENTS: [&str; 13] = [
     "application/json",
     "application/jwk-set+json",
@@ -575,7 +576,7 @@ fn respond(
     response
 }
 
-/// What is gone already is as gone as it was asked to be.
+/// A removal of something that is gone already succeeds.
 pub(super) fn gone(outcome: Result<(), Refusal>) -> Outcome {
     match outcome {
         Ok(()) | Err(Refusal::NotFound(_)) => Ok(Answer::done()),

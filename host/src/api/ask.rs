@@ -1,4 +1,4 @@
-//! A request as its handler gets it: whose it is, and what it says.
+//! A request as its handler gets it: its caller, and its fields.
 
 use lessor_model::{provider::Requester, secret::Secret};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{auth::Identity, lease::IdempotencyKey};
 
-/// How a caller waits for what goes on in the background.
+/// How a caller waits for work that goes on in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Not at all.
@@ -28,7 +28,7 @@ pub(super) struct Ask {
     pub(super) operation: Operation,
     /// Below `/v1/`.
     pub(super) path: String,
-    /// Whether that is not how the caller spelled it.
+    /// Whether the caller spelled the path otherwise.
     pub(super) spelled_otherwise: bool,
     /// Whether a policy grants `sudo` there.
     pub(super) sudo: bool,
@@ -36,17 +36,17 @@ pub(super) struct Ask {
     pub(super) wraps: bool,
     /// The body and, of anything but a write, the query.
     pub(super) fields: Map<String, Value>,
-    /// What of them is not used, for the answer to say.
+    /// Collects the fields that are not used, for the answer to name.
     pub(super) notices: Notices,
-    /// Whether what is asked for cannot be undone.
+    /// Whether the operation cannot be undone.
     pub(super) irreversible: bool,
     /// The fields that its endpoint declares; a test finds a handler that takes another.
     #[cfg(feature = "test-hooks")]
     pub(super) declared: Vec<&'static str>,
     pub(super) identity: Identity,
     pub(super) token: Option<Secret<String>>,
-    /// `Idempotency-Key`; only issuing needs one, all else can be repeated as it
-    /// stands.
+    /// `Idempotency-Key`; only issuing needs one, all other operations can be repeated as they
+    /// are.
     pub(super) key: Option<IdempotencyKey>,
     /// `Prefer: respond-async`: where a task can do it, a task does.
     pub(super) prefers_task: bool,
@@ -60,7 +60,7 @@ impl Ask {
         self.take_fields()
     }
 
-    /// The same, where who asked matters after it.
+    /// The same, for a handler that needs the caller afterwards.
     pub(super) fn take_fields(&mut self) -> Fields {
         let fields = std::mem::take(&mut self.fields);
         self.these(fields)
@@ -103,7 +103,7 @@ impl Ask {
         }
     }
 
-    /// Who asks, as leases keep it.
+    /// The caller, as leases record it.
     pub(super) fn requester(&self) -> Requester {
         self.identity.requester()
     }

@@ -16,14 +16,14 @@ pub(super) struct Request<'a> {
     /// Its path in the form that is used, and what that means.
     pub(super) target: &'a Target,
     pub(super) operation: Operation,
-    /// The path as it was sent, where that differs: what a rule says of this spelling
-    /// counts, too, so that a rule that is written like the request denies it.
+    /// The path as it was sent, where that differs: a rule about this spelling counts, too, so
+    /// that a rule that is written like the request denies it.
     ///
     /// To bring the rules into the form that is used, and judge once, would be wider: a
     /// rule for `…/users/ADMIN` grants nothing today and would then grant `admin`, and one
-    /// that narrows `…/users/*` there would no longer narrow it for who writes `ADMIN`.
-    /// Nor is it known when rules are read which names those are: login methods come and
-    /// go, and `+` may stand for any.
+    /// that narrows `…/users/*` there would no longer narrow it for a caller that writes
+    /// `ADMIN`. Nor is it known, when rules are read, which of their segments are such names:
+    /// login methods come and go, and `+` may stand for any.
     pub(super) sent: Option<&'a str>,
     /// Of the body and, unless it is a write, the query.
     pub(super) fields: &'a Map<String, Value>,
@@ -31,7 +31,7 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Refuses what `identity` may not do; whether it has `sudo` there.
+    /// Refuses an operation that `identity` may not do. Returns whether it has `sudo` there.
     pub(super) async fn authorise(
         &self,
         engine: &Engine,
@@ -80,8 +80,8 @@ impl Request<'_> {
         })
     }
 
-    /// A write is an update, or a creation where the path names something that is
-    /// not there. What is there is only looked for where it matters.
+    /// A write is an update, or a creation where the path names something that does not exist.
+    /// Storage is only asked where the answer matters.
     async fn decide_write(
         &self,
         engine: &Engine,

@@ -1,13 +1,12 @@
 //! Bodies and query strings as fields.
 //!
 //! A body is a JSON object or nothing, whatever its `Content-Type` says: scripts
-//! send JSON as text, curl as a form. What is called a form and begins with no `{`
-//! is one. Nobody is trusted more for any of them: a token is a header, and no
-//! browser adds one by itself.
+//! send JSON as text, curl as a form. A body that is called a form and does not begin with `{`
+//! is one. This lets no web page in: a token is a header, and no browser adds one by itself.
 //!
 //! A body takes memory as it arrives and not before, and its size and time are
-//! bounded. Strangers have less of each, and among them as much as [`POOL`] at once,
-//! so that those who have a token find room however many there are.
+//! bounded. Callers without a token have less of each, and share [`POOL`] bytes, so that
+//! callers with a token find room however many strangers there are.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -49,11 +48,11 @@ pub(super) const POOL: usize = 16 << 20;
 /// secret id are served also where slow bodies have emptied it.
 const FREE: usize = 4 << 10;
 
-/// Bytes of a body that is too large which are read all the same, and kept nowhere:
-/// a client that still sends hears no answer.
+/// Bytes of a body that is too large which are read and dropped: a client hears no answer while
+/// it still sends.
 const PASSED_BY: u64 = 2 << 20;
 
-/// Query parameters that are about the request, not in it.
+/// Query parameters about the request itself, which are no fields.
 const NOT_FIELDS: [&str; 2] = ["list", "help"];
 
 /// Reads bodies.
@@ -137,7 +136,7 @@ impl Bodies {
 struct Collected {
     bytes: Zeroizing<Vec<u8>>,
     limit: usize,
-    /// Absent for those who need no room of the pool.
+    /// Absent for a caller that takes no room of the pool.
     pool: Option<Arc<Pool>>,
     taken: usize,
 }
@@ -259,7 +258,7 @@ pub fn fields(bytes: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ApiEr
     }
     match json::parse(bytes, bounds).map_err(refused)? {
         Value::Object(fields) => Ok(fields),
-        // Vault's own client sends null where it has nothing to say.
+        // Vault's own client sends null where it has no fields.
         Value::Null => Ok(Map::new()),
         _ => Err(ApiError::bad_request("the body must be a JSON object")),
     }
@@ -281,8 +280,8 @@ pub fn of_query(query: &str) -> Result<Map<String, Value>, ApiError> {
     Ok(fields)
 }
 
-/// The fields of a query and of a body together. One that stands in both with two values
-/// is refused: whoever wrote either relies on it.
+/// The fields of a query and of a body together. A field that has one value in the query and
+/// another in the body is refused: its author relies on one of the two.
 fn beside(
     mut query: Map<String, Value>,
     body: Map<String, Value>,
@@ -293,7 +292,7 @@ fn beside(
     };
     for (name, value) in body {
         let other = query.get(&name);
-        // Clients write null for what their callers left out.
+        // Clients write null for a field that their callers left out.
         if other.is_some() && value.is_null() {
             continue;
         }
@@ -479,7 +478,7 @@ mod tests {
         assert_eq!(left(), 8);
         drop(small);
         assert_eq!(left(), 10);
-        // Who has a token asks no pool.
+        // A caller with a token takes no room of the pool.
         let mut caller = Collected::new(1 << 20, None);
         caller.take(&[0; 1 << 20]).unwrap();
         assert_eq!(caller.take(&[0]).unwrap_err().status(), 413);

@@ -113,8 +113,8 @@ async fn show(engine: &Engine, routes: &Routes, which: Which, mut ask: Ask) -> O
     Ok(capabilities(&acl, &paths, canonical))
 }
 
-/// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; what ends
-/// in a wildcard stands without it under `glob_paths`.
+/// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; a path that ends in a
+/// wildcard stands without it under `glob_paths`.
 pub(super) fn resultant(acl: &Acl) -> Answer {
     let root = acl.is_root();
     let (mut exact, mut globs) = (BTreeMap::new(), BTreeMap::new());
@@ -150,7 +150,8 @@ fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
 }
 
 /// What an ACL allows at some paths, by path as it was asked for; of a lone path also
-/// as `capabilities`. A request's path is judged in its `canonical` form, so these are.
+/// as `capabilities`. These paths are judged in their `canonical` form, as the path of a
+/// request is.
 fn capabilities(acl: &Acl, paths: &[String], canonical: impl Fn(&str) -> Option<String>) -> Answer {
     let of_path = |path: &String| -> Vec<&'static str> {
         if acl.is_root() {

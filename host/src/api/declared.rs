@@ -1,6 +1,6 @@
-//! Whether an answer is one that its endpoint declares; only in a build for tests, where
-//! an answer that is not fails its request. So every test that asks for something proves
-//! the table of endpoints, and with it the documents that are made of it.
+//! Checks that an endpoint declares the answer that it gives. Only in a build for tests, where
+//! an undeclared answer fails its request. So every test that sends a request also checks the
+//! table of endpoints, and the documents that are made of it.
 
 use std::{
     collections::HashMap,
@@ -24,11 +24,11 @@ use super::{
     operation::Operation,
 };
 
-/// Statuses with which any request may be refused that is not as the document of the API
-/// has it: too large or too slow a body where none is asked for.
+/// Statuses with which any request may be refused that does not fit the document of the API,
+/// such as one with a body, too large or too slow, where none is asked for.
 const OF_ANY_BODY: [u16; 2] = [408, 413];
 
-/// The outcome, where an endpoint declares it; else a defect.
+/// The outcome if the endpoint declares it, else an error that names the defect.
 pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outcome) -> Outcome {
     let Some(endpoint) = target.endpoint else {
         return outcome;

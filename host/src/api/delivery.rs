@@ -1,9 +1,9 @@
-//! Whether an answer was written to its connection: a credential whose answer was not
-//! reached nobody, and its lease is ended.
+//! Tells whether an answer was written to its connection. A credential whose answer was not
+//! written has reached nobody, so its lease is ended.
 //!
 //! An answer is written once its body was taken by the connection and what the
-//! connection holds was flushed after that. What the operating system then has may still
-//! get lost, or be left unread; nothing here could tell.
+//! connection holds was flushed after that. Bytes that the operating system then holds may
+//! still get lost, or be left unread; the server cannot know.
 
 use std::{
     mem,
@@ -27,14 +27,14 @@ impl Watcher for Link {
     /// All that the connection has taken so far is written.
     fn flushed(&self) {
         for taken in mem::take(&mut *self.taken()) {
-            // Nobody listening means that it does not matter.
+            // A receiver that is gone does not want to know.
             let _ = taken.send(());
         }
     }
 }
 
-/// An answer on its way. Where it is dropped before it was written, or the connection
-/// is, its other end is told.
+/// An answer on its way. If it or the connection is dropped before the answer was written, the
+/// receiver is told.
 #[derive(Debug)]
 pub struct Delivery {
     link: Link,
@@ -42,8 +42,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// An answer that is to go over `link`, and what completes with it: an error where
-    /// it was not written.
+    /// An answer that is to go over `link`, and a receiver that completes with it: with an
+    /// error where the answer was not written.
     pub fn over(link: Link) -> (Self, oneshot::Receiver<()>) {
         let (sender, written) = oneshot::channel();
         let sender = Some(sender);

@@ -1,4 +1,4 @@
-//! What the paths for operators tell of, beside the engines.
+//! State that the paths for operators show, beside the engines.
 
 use super::in_flight::InFlight;
 use crate::{config::Config, monitor::Monitors};

@@ -1,4 +1,4 @@
-//! From a path that is understood to the handler that its endpoint names.
+//! Calls the handler that the endpoint of a path names.
 
 use super::{
     Outcome,

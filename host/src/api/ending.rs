@@ -1,4 +1,4 @@
-//! Answers of what ends leases: how many, and how their end is watched.
+//! Answers to requests that end leases: how many leases, and the task that watches their end.
 
 use std::time::Duration;
 
@@ -39,9 +39,9 @@ pub(super) struct Ends {
     purged: Option<usize>,
 }
 
-/// What is answered where Vault has an answer without a body: nothing, or the task.
+/// The answer at a path where Vault answers without a body: nothing, or the task.
 pub(super) const QUIETLY: &[Gives] = &[Gives::Nothing, accepted::<Ends>()];
-/// What is answered elsewhere.
+/// The answer at any other path.
 pub(super) const TOLD: &[Gives] = &[Gives::Nothing, data::<Ends>(), accepted::<Ends>()];
 
 /// Leases that were marked or ordered to end.
@@ -51,8 +51,8 @@ pub(super) struct Doomed<'a> {
     pub(super) kind: Draining,
     /// Under which prefix they stand.
     pub(super) prefix: &'a str,
-    /// The mount whose leases they are, where all are one mount's: another may have
-    /// leases under the prefix that live on.
+    /// The mount, where all these leases are of one: another mount may have leases under the
+    /// prefix that live on.
     pub(super) of: Option<i64>,
     /// How many there are.
     pub(super) count: usize,
@@ -66,8 +66,8 @@ pub(super) struct Doomed<'a> {
     pub(super) purged: Option<usize>,
 }
 
-/// Answers a request that ends leases: how many, and by which task their end can be
-/// watched. Waits for it where the caller does.
+/// Answers a request that ends leases, with their number and the task by which their end can be
+/// watched. Waits for that end where the caller wants to.
 pub(super) async fn answer(engine: &Engine, ask: &Ask, wait: Wait, doomed: Doomed<'_>) -> Outcome {
     let Doomed {
         prefix,

@@ -1,15 +1,15 @@
 //! The API, path by path: one [`Endpoint`] for each, and everything that must be known
 //! of it in that one place.
 //!
-//! What a path is for, who may ask, which operations it takes, which fields each reads,
-//! what answers them and with what: the handlers' modules declare it beside the handlers,
-//! and `table` puts it together. Routing, authorisation, the audit log, `?help=1`, the
-//! OpenAPI document and the form in which names are judged all read this table, so that
-//! they cannot disagree.
+//! An entry says what the path is for, who may ask, which operations it takes, which fields
+//! each operation reads, which handler answers and what the answer holds. The handlers' modules
+//! declare the entries beside the handlers, and `table` puts them together. Routing,
+//! authorisation, the audit log, `?help=1`, the OpenAPI document and the form in which names
+//! are judged all read this table, so that they cannot disagree.
 //!
-//! In a pattern `:name` stands for one segment and `*name` for one or more. With a `~`
-//! before it, the name is one that makes no difference of case. The names are those
-//! under which Vault's clients repeat the segment in a body.
+//! In a pattern `:name` stands for one segment and `*name` for one or more. With a `~` before
+//! it, upper and lower case of that segment are the same. The names are those under which
+//! Vault's clients repeat the segment in a body.
 
 pub(super) mod field;
 pub(super) mod gives;
@@ -33,7 +33,7 @@ use self::{
 use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
 use crate::{engine::Engine, installation::Installation, login::LoginMount};
 
-/// What a handler comes to.
+/// The outcome of a handler.
 pub(super) type Answering<'a, T = Outcome> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Whether what a path names exists, for the question whether a write creates it.
@@ -49,17 +49,17 @@ pub(super) struct Endpoint {
     pub(super) also: &'static [&'static str],
     /// What it is, for people.
     pub(super) about: &'static str,
-    /// Operations that need `sudo` beside what is done: what reaches over the tokens,
-    /// leases and mounts of others, and what makes code run. Vault has the same list.
+    /// Operations that need `sudo` beside their capability: those that reach over the tokens,
+    /// leases and mounts of others, and those that make code run. Vault has the same list.
     pub(super) sudo: &'static [Operation],
-    /// Whether a request is worth an audit line: what monitors ask every second and
-    /// must learn also when no audit line can be written is not.
+    /// Whether a request has an audit line. The paths of monitors have none: they are asked
+    /// every second, and must be answered also when no line can be written.
     pub(super) audited: bool,
     /// What it does with a wrapped answer; whoever holds the wrapping token may ask.
     pub(super) parcel: Option<Parcel>,
-    /// What it names, where a write may create that.
+    /// How to find the thing that the path names, where a write may create it.
     pub(super) exists: Option<Exists>,
-    /// What is shown to whoever has no token.
+    /// The handler for a caller without a token, if the path shows it anything.
     pub(super) to_strangers: Option<for<'a> fn(&'a Engine) -> Answering<'a>>,
     /// Which document of the provider a body is.
     pub(super) document: Option<Document>,
@@ -95,19 +95,19 @@ pub(super) struct Verb {
     fields: &'static [Field],
     /// Such fields that it shares with others.
     shared: &'static [&'static [Field]],
-    /// Whether what is done cannot be undone: it ends or renews something upstream, or
-    /// ends something here. What removes something cannot, either.
+    /// Whether the operation cannot be undone: it ends or renews something upstream, or ends
+    /// something here. A removal cannot be undone, either.
     pub(super) irreversible: bool,
-    /// What it answers where it does what it was asked for.
+    /// The answers that it may give on success.
     pub(super) gives: &'static [Gives],
     /// The statuses with which it may refuse, beside those of every request.
     refuses: &'static [&'static [u16]],
-    /// What answers.
+    /// The handler.
     pub(super) handler: Handler,
 }
 
 impl Verb {
-    /// Reads fields that others read, too.
+    /// Reads fields that it shares with other operations.
     pub(super) const fn sharing(mut self, lists: &'static [&'static [Field]]) -> Self {
         self.shared = lists;
         self
@@ -120,7 +120,7 @@ impl Verb {
             .chain(self.shared.iter().copied().flatten())
     }
 
-    /// Does what cannot be undone.
+    /// Marks the operation as one that cannot be undone.
     pub(super) const fn for_good(mut self) -> Self {
         self.irreversible = true;
         self
@@ -144,8 +144,8 @@ impl Verb {
     }
 
     /// The statuses with which an operation may refuse a request that is well formed and
-    /// arrives whole. Who sends more than the document of the API tells of may also hear
-    /// what `declared` adds.
+    /// arrives whole. A request that does not fit the document of the API may also get those
+    /// that `declared` adds.
     pub(super) fn refusals(
         &self,
         endpoint: &Endpoint,
@@ -154,13 +154,13 @@ impl Verb {
     ) -> Vec<u16> {
         let mut all = vec![400, 500];
         if shelf != Shelf::Host {
-            // The mount or login method may go while it is asked.
+            // The mount or login method may be removed while the request is answered.
             all.extend(MISSING);
         }
         match self.handler {
             Handler::Caller(_) | Handler::Login => all.extend([403, 429, 503]),
-            // Who may ask anything is nobody, and a server that is busy or whose disk is
-            // full answers what leaves no line.
+            // A path that is open to anybody refuses nobody with 403; one that leaves no audit
+            // line is answered also where the server is busy or its disk is full.
             Handler::Anybody(_) if endpoint.audited => all.extend([429, 503]),
             Handler::Anybody(_) => {}
         }
@@ -184,7 +184,7 @@ pub(super) const UPSTREAM: &[u16] = &[404, 409, 501, 502];
 /// Leases do not end.
 pub(super) const UNENDED: &[u16] = &[502];
 
-/// What answers, and what it must be told.
+/// A handler, by what it needs to be given.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
     /// Whoever may.
@@ -215,7 +215,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// What the path has in place of a name of its pattern.
+    /// The segment of the path that stands for a name of its pattern.
     ///
     /// # Errors
     /// Where the pattern has no such name, which is a mistake of the table.
@@ -294,7 +294,7 @@ impl Endpoint {
         self
     }
 
-    /// What of it needs `sudo`.
+    /// Says which of its operations need `sudo`.
     pub(super) const fn sudo(mut self, operations: &'static [Operation]) -> Self {
         self.sudo = operations;
         self
@@ -333,7 +333,7 @@ impl Endpoint {
         self
     }
 
-    /// What it does for an operation, if anything.
+    /// Its entry for an operation, if it takes it.
     pub(super) fn verb(&self, operation: Operation) -> Option<&'static Verb> {
         let mut verbs = self.verbs.iter();
         verbs.find(|verb| verb.operations.contains(&operation))

@@ -1,4 +1,4 @@
-//! What becomes of a refusal on the wire: a status, and sentences for the caller.
+//! A refusal as it is answered: a status, and sentences for the caller.
 //!
 //! One place maps [`Refusal`] to statuses. The text of an internal error goes to
 //! the log; the caller gets the request id to look for it there.
@@ -18,11 +18,11 @@ pub struct ApiError {
     status: StatusCode,
     errors: Vec<String>,
     retry_after: Option<Duration>,
-    /// The methods that are taken instead, of a method that is not.
+    /// The methods that the path takes, where the request's method is not one of them.
     allow: Option<String>,
     /// For the log only.
     cause: Option<Box<dyn Error + Send + Sync>>,
-    /// What was changed before, where something was.
+    /// The changes that were made before the refusal, if there were any.
     left: Option<String>,
 }
 
@@ -90,8 +90,8 @@ impl ApiError {
         )
     }
 
-    /// The same, without a sentence, where it says that something does not exist
-    /// and Vault answers with an empty list.
+    /// The same; for something that does not exist, without a sentence, where Vault answers
+    /// with an empty list.
     pub(super) fn without_sentence(mut self) -> Self {
         if self.status == StatusCode::NOT_FOUND {
             self.errors.clear();
@@ -99,7 +99,7 @@ impl ApiError {
         self
     }
 
-    /// The same, saying what was changed before.
+    /// The same, with the changes that were made before.
     fn after(mut self, left: String) -> Self {
         if let Some(last) = self.errors.last_mut() {
             last.push_str("; ");
@@ -110,8 +110,8 @@ impl ApiError {
         self
     }
 
-    /// The same for whoever reads a document without a token: a reason may name what
-    /// the config holds, and is for the log.
+    /// The same for a reader of a document without a token: the reason may name contents of the
+    /// config, so only the log has it.
     pub(super) fn undisclosed(mut self) -> Self {
         if self.cause.is_none() {
             self.errors =
@@ -140,7 +140,8 @@ impl ApiError {
         self.allow.as_deref()
     }
 
-    /// The same, which says too what of the request was not used: that may be why.
+    /// The same, with the parts of the request that were not used: one of them may be the
+    /// reason.
     pub(super) fn noticing(mut self, notices: &[String]) -> Self {
         if self.status == StatusCode::BAD_REQUEST
             && let [sentence] = self.errors.as_mut_slice()
@@ -158,7 +159,7 @@ impl ApiError {
         self.status
     }
 
-    /// What the caller is told, a sentence each.
+    /// The sentences for the caller.
     pub fn errors(&self) -> &[String] {
         &self.errors
     }

@@ -2,10 +2,10 @@
 //!
 //! A handler takes the fields it knows; [`Fields::finish`] looks at what is left. A
 //! field that is not known is dropped and named in the answer's `warnings`, since
-//! Vault's clients send what other servers know; where ignoring it would let somebody
-//! do more, or for longer, than was meant, it is refused ([`holds_back`]), as is any such
-//! field of what cannot be undone: it may have been meant to hold that back. What a
-//! path says already is dropped by `path_fields`, before any handler looks.
+//! Vault's clients send what other servers know; where ignoring it would let somebody do more,
+//! or for longer, than was meant, it is refused ([`holds_back`]). An operation that cannot be
+//! undone refuses every unknown field, which may have been meant to hold it back. Fields that
+//! repeat the path are dropped by `path_fields`, before any handler looks.
 //!
 //! Values are read as Go's decoder reads them ([`weak`]).
 
@@ -67,14 +67,14 @@ const HOLDING_BACK: [&str; 38] = [
     "version",
 ];
 
-/// From this length on, a word may be misspelled by one letter and is still meant.
+/// From this length on, a word counts also when it is misspelled by one letter.
 const LONG_WORD: usize = 6;
 
 /// Unknown fields that are named in one answer.
 const NAMED: usize = 16;
 
-/// What of a request was not used, for its answer to say. Cheap to clone; all
-/// clones are one.
+/// Sentences about the parts of a request that were not used, for its answer. Cheap to clone;
+/// all clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Notices(Arc<Mutex<Vec<String>>>);
 
@@ -87,7 +87,8 @@ impl Notices {
         }
     }
 
-    /// Says it in an answer, or in the refusal that it may be the reason of.
+    /// Puts the sentences into the answer. A refusal has them too, since an unused field may be
+    /// its reason.
     pub(super) fn told(&self, outcome: Outcome) -> Outcome {
         let notices = self.take();
         match outcome {
@@ -96,7 +97,7 @@ impl Notices {
         }
     }
 
-    /// Takes what there is to say.
+    /// Takes all sentences.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -110,7 +111,7 @@ pub struct Fields {
     left: Map<String, Value>,
     known: Vec<&'static str>,
     notices: Notices,
-    /// Whether what they are of cannot be undone.
+    /// Whether the operation that they belong to cannot be undone.
     irreversible: bool,
     /// Those that the endpoint declares, where that is known.
     #[cfg(feature = "test-hooks")]
@@ -118,7 +119,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The fields of a whole body; what is not used of them goes to `notices`.
+    /// The fields of a whole body; `notices` gets those that are not used.
     pub fn new(body: Map<String, Value>, notices: &Notices) -> Self {
         Self {
             prefix: String::new(),
@@ -154,7 +155,7 @@ impl Fields {
         })
     }
 
-    /// The same, of something that may be impossible to undo.
+    /// The same, for an operation that may be impossible to undo.
     pub(super) fn of_what_cannot_be_undone(self, irreversible: bool) -> Self {
         Self {
             irreversible,
@@ -162,7 +163,7 @@ impl Fields {
         }
     }
 
-    /// Where what is not used of them goes.
+    /// Gets a sentence for each field that is not used.
     pub(super) fn notices(&self) -> Notices {
         self.notices.clone()
     }
@@ -232,8 +233,7 @@ impl Fields {
         duration::of_value(&self.path(name), &value).map_err(ApiError::bad_request)
     }
 
-    /// How long something lives, or `never`; none within where 0 asks for none of its
-    /// own.
+    /// How long something lives, or `never`; the inner value is none where 0 says "not set".
     pub(super) fn length(
         &mut self,
         name: &'static str,
@@ -248,7 +248,7 @@ impl Fields {
         self.weakly(name, what, weak::list)
     }
 
-    /// Any JSON, for somebody who knows more of it.
+    /// Any JSON, for a caller that reads it further.
     pub(super) fn value(&mut self, name: &'static str) -> Option<Value> {
         self.take(name)
     }
@@ -267,8 +267,8 @@ impl Fields {
         }))
     }
 
-    /// Accepts a list only where it is empty: the field exists in Vault, and
-    /// what it asks for does not exist here.
+    /// Accepts a list only where it is empty: the field exists in Vault, and lessor cannot do
+    /// what it asks for.
     pub(super) fn empty(&mut self, name: &'static str, reason: &str) -> Result<(), ApiError> {
         match self.take(name).is_none_or(|value| weak::is_nothing(&value)) {
             true => Ok(()),
@@ -284,8 +284,8 @@ impl Fields {
         }
     }
 
-    /// Gives fields that Vault renamed their present names; where both are there,
-    /// the present one counts.
+    /// Gives fields that Vault renamed their present names; where a request has both, the
+    /// present name counts.
     pub(super) fn rename(&mut self, names: &[(&str, &str)]) {
         for (former, present) in names {
             if let Some(value) = self.left.remove(*former)
@@ -296,8 +296,7 @@ impl Fields {
         }
     }
 
-    /// Keeps the fields of these names, which somebody else knows more of, and
-    /// finishes with the others.
+    /// Keeps the fields of these names for another reader, and finishes with the others.
     pub(super) fn keep(mut self, names: &[&'static str]) -> Result<Map<String, Value>, ApiError> {
         let kept = names
             .iter()
@@ -307,19 +306,19 @@ impl Fields {
         Ok(kept)
     }
 
-    /// What nobody took, for somebody who knows more fields.
+    /// The fields that nobody took, for a reader that knows more fields.
     pub(super) fn rest(self) -> Value {
         Value::Object(self.left)
     }
 
-    /// Names what nobody took in the answer's warnings.
+    /// Names the fields that nobody took in the answer's warnings.
     ///
     /// # Errors
     /// One sentence about a field that cannot be ignored.
     pub fn finish(self) -> Result<(), ApiError> {
         #[cfg(feature = "test-hooks")]
         self.expect_declared()?;
-        // Clients write null for what their callers left out.
+        // Clients write null for a field that their callers left out.
         for (name, value) in self.left.iter().filter(|(_, value)| !value.is_null()) {
             let path = format!("{}{}", self.prefix, suggest::shown(name));
             let known = self.known.iter().copied();
@@ -372,8 +371,7 @@ impl Fields {
     }
 }
 
-/// Whether a field of this name limits somebody or something, so that who wrote it
-/// relies on it.
+/// Whether a field of this name limits somebody or something, so that its author relies on it.
 fn holds_back(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric());
@@ -531,7 +529,7 @@ mod tests {
             ("CAS", json!(3), true),
             // At a path without a role: a token of no role at all would come of it.
             ("role_name", json!("narrow"), true),
-            // They ask for nothing: who reads and writes back means no harm.
+            // They ask for nothing: a client that writes back what it read sends them.
             ("token_strictly_bind_ip", json!(false), false),
             ("explict_max_ttl", json!(0), false),
             ("bound_cidr", json!([]), false),

@@ -1,8 +1,8 @@
 //! Work that takes longer than an async thread may be held: reading and hashing
 //! large documents.
 //!
-//! It runs on the blocking threads, as much at once as there are processors, and
-//! for strangers half of that: whoever has a token never waits behind them.
+//! It runs on the blocking threads, on as many at once as there are processors. Strangers get
+//! half of these, so that a caller with a token never waits behind them.
 
 use std::{num::NonZero, thread};
 
@@ -14,7 +14,7 @@ use super::error::ApiError;
 /// release build. To change threads costs a tenth of that.
 const LIGHT: usize = 16 << 10;
 
-/// Whose work it is.
+/// The caller whose work it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum For {
     /// Anybody at all.
@@ -41,7 +41,7 @@ impl Default for Heavy {
 }
 
 impl Heavy {
-    /// Does `work` that is about so many bytes of JSON, where it is in nobody's way.
+    /// Does `work` that is about so many bytes of JSON, on a thread that holds up nobody else.
     ///
     /// # Errors
     /// 500 where it panicked or the server ends.

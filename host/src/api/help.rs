@@ -19,7 +19,7 @@ use super::{
 };
 use crate::engine::Engine;
 
-/// What a path does, as Vault's clients read it.
+/// The text about a path, as Vault's clients read it.
 #[derive(Serialize)]
 struct Help {
     help: String,
@@ -71,7 +71,7 @@ async fn of_mount(
     Some(page(target, endpoint, provider.as_ref()))
 }
 
-/// What a provider says of the fields that it takes.
+/// The fields that a provider takes, by its schemas.
 struct Schemas {
     summary: String,
     config: Value,

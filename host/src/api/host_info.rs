@@ -1,6 +1,6 @@
-//! What `sys/host-info` tells of the machine, in the shapes of Vault's: read from
-//! `/proc` at the moment of asking. What cannot be read, as elsewhere than on Linux,
-//! is left out and named in a warning, as Vault does.
+//! `sys/host-info`: the machine, in the shapes of Vault's answer, read from `/proc` at the
+//! moment of asking. Parts that cannot be read, as elsewhere than on Linux, are left out and
+//! named in a warning, as Vault does.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -201,7 +201,7 @@ struct Memory {
     used_percent: f64,
 }
 
-/// What is told, and a sentence for each part that is missing.
+/// The facts that could be read, and a sentence for each part that is missing.
 pub(super) fn collect(now: Timestamp) -> (HostInfo, Vec<String>) {
     let mut warnings = Vec::new();
     let info = HostInfo {

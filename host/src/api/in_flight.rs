@@ -1,4 +1,4 @@
-//! Which requests are being answered now: `sys/in-flight-req`.
+//! `sys/in-flight-req`: the requests that are being answered.
 
 use std::{
     collections::BTreeMap,
@@ -58,7 +58,7 @@ impl InFlight {
         }
     }
 
-    /// Notes whose token a request shows.
+    /// Notes the accessor of the token that a request shows.
     pub(super) fn identified(&self, id: &str, accessor: &str) {
         if let Some(request) = self.lock().get_mut(id) {
             request.client = accessor.to_owned();

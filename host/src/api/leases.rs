@@ -169,7 +169,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .refuses(&[MISSING, CONFLICT])]),
 ];
 
-/// What is answered to who ends a lease: nothing, or that it ends later.
+/// The answer to a request that ends a lease: nothing, or that it ends later.
 const REVOKED: &[Gives] = &[
     Gives::Nothing,
     accepted::<Queued>(),
@@ -333,7 +333,7 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
     };
     let moment = |at: Option<Timestamp>| at.map(Timestamp::rfc3339);
     let shown = Lease {
-        // The one that was asked for, which the caller knows it by.
+        // The id that was asked for, by which the caller knows the lease.
         id: id.to_string(),
         path: format!("{}/creds/{}", lease.id.mount, lease.id.role),
         issue_time: lease.issue_time.rfc3339(),
@@ -358,8 +358,7 @@ pub(super) async fn lookup(engine: &Engine, ask: Ask) -> Outcome {
     }))
 }
 
-/// What to say of a lease that was asked for by an id that it had before its mount was
-/// moved.
+/// A warning about a lease that was asked for by the id that it had before its mount was moved.
 fn moved(asked: &LeaseId, lease: &LeaseView) -> Option<String> {
     (*asked != lease.id).then(|| {
         format!(
@@ -417,7 +416,7 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
     let force = fields.truth("force")?.unwrap_or(false);
     let reason = force.then(|| reason(&mut fields)).transpose()?;
     fields.finish()?;
-    // No lease has such an id, so it is gone.
+    // No lease can have such an id, so there is nothing to end.
     let Ok(id) = id.parse::<LeaseId>() else {
         return Ok(Answer::done());
     };
@@ -456,8 +455,9 @@ pub(super) async fn revoke(engine: &Engine, id: String, mut ask: Ask) -> Outcome
     }
 }
 
-/// `PUT sys/leases/revoke-prefix/:prefix`: orders the end of all at once. 204, with the
-/// task in the head that ends when none is left; with `sync`, waits for that itself.
+/// `PUT sys/leases/revoke-prefix/:prefix`: orders the end of all at once. 204, with a header
+/// that names the task which ends when none is left; with `sync`, the request itself waits for
+/// that.
 pub(super) async fn revoke_prefix(engine: &Engine, prefix: &str, mut ask: Ask) -> Outcome {
     let wait = ask.take_wait()?;
     let fields = ask.take_fields();
@@ -509,8 +509,8 @@ pub(super) async fn revoke_force(engine: &Engine, prefix: &str, mut ask: Ask) ->
     Ok(answer)
 }
 
-/// Why a credential that may still work is forgotten. Vault's clients have no word for
-/// it: then the audit log says that none was given, because somebody will ask.
+/// The reason why a credential that may still work is forgotten. Vault's clients send none:
+/// then the audit log says that none was given, because somebody will ask.
 fn reason(fields: &mut Fields) -> Result<String, ApiError> {
     let reason = fields.text("reason")?.unwrap_or_default();
     if reason.len() > 1024 {
@@ -524,7 +524,7 @@ fn reason(fields: &mut Fields) -> Result<String, ApiError> {
     })
 }
 
-/// `GET sys/leases`: what waits for its end, with the reason. `state` narrows it;
+/// `GET sys/leases`: leases that wait for their end, with the reason. `state` narrows the list;
 /// `type=irrevocable` is Vault's word for out of sync.
 pub(super) async fn ending(engine: &Engine, ask: Ask) -> Outcome {
     const MOST: u64 = 10_000;
@@ -614,7 +614,7 @@ pub(super) async fn quarantine(engine: &Engine) -> Outcome {
     }))
 }
 
-/// `DELETE sys/leases/quarantine/:number`: somebody has seen to it.
+/// `DELETE sys/leases/quarantine/:number`: forgets one that somebody has seen to.
 pub(super) async fn forget(engine: &Engine, number: &str) -> Outcome {
     let number = number.parse().map_err(|_| {
         ApiError::bad_request("the number of a quarantined lease is a whole number")

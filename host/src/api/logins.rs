@@ -44,7 +44,7 @@ use crate::{
     policy::Acl,
 };
 
-/// As what the settings of `auth/token` are shown, of which nothing can be set.
+/// The kind under which the settings of `auth/token` are shown; none of them can be set.
 const TOKENS: mount::Kind = mount::Kind::Login(Kind::AppRole);
 
 /// The settings of a login method that are its own.
@@ -112,7 +112,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     at("sys/auth/*path/tune", "The settings of a login method.")
         .sudo(ALL)
         .on(TUNING),
-    // What Vault's own client and Terraform use.
+    // The path that Vault's own client and Terraform use.
     at(
         "sys/mounts/auth/*path/tune",
         "The settings of a login method, as of a mount.",
@@ -268,7 +268,7 @@ struct LockedAtMethod {
     alias_identifiers: Vec<String>,
 }
 
-/// Whether what a path below a login method names is there.
+/// Whether the thing that a path below a login method names exists.
 fn has_entry<'a>(engine: &'a Engine, target: &'a Target) -> Answering<'a, Result<bool, ApiError>> {
     Box::pin(async move {
         let Place::Login { mount, .. } = &target.place else {
@@ -286,7 +286,7 @@ fn has_entry<'a>(engine: &'a Engine, target: &'a Target) -> Answering<'a, Result
 #[derive(Debug)]
 pub(super) struct LoginRequest<'a> {
     mount: &'a LoginMount,
-    /// Who, where the path says so.
+    /// The name of the user, where the path has it.
     name: Option<&'a str>,
     verb: &'static Verb,
 }
@@ -517,7 +517,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         })?;
         patch.token_type = Some(kind);
     }
-    // As it is shown, beside the others; then as it is set.
+    // First as a read shows it, beside the other settings; then as a write sets it.
     let shown = [
         "user_lockout_threshold",
         "user_lockout_duration",
@@ -541,7 +541,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
     Ok(patch)
 }
 
-/// Takes the four settings of lock-out under their names; what is not given stays as
+/// Takes the four settings of lock-out under their names; a setting that is not given stays as
 /// the patch has it.
 fn take_lockout(
     fields: &mut Fields,

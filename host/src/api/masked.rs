@@ -2,10 +2,10 @@
 //! tokens that a caller has put into a path.
 //!
 //! Vault had paths that end in a token (`auth/token/lookup/:token`), and some
-//! clients still try them. Here they name nothing, and a path stands in clear in
-//! the log. Pure; `record` calls it for everything that it writes down.
+//! clients still try them. Such paths name nothing here, but every path stands in clear in the
+//! log. Pure; `record` calls it for every path and sentence that it writes down.
 
-/// What stands for a token.
+/// The text that replaces a token.
 const MASK: &str = "<token>";
 
 /// A path, its segments below `v1` or with it.
@@ -28,7 +28,7 @@ pub(super) fn sentence(text: &str) -> String {
     while !rest.is_empty() {
         let length = rest.find(|c: char| !is_of_token(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(length);
-        // What ends a sentence is no part of a token.
+        // The punctuation at the end of a sentence is no part of a token.
         let bare = word.trim_end_matches('.');
         match looks_like_token(bare) {
             true => {
@@ -45,8 +45,8 @@ pub(super) fn sentence(text: &str) -> String {
     out
 }
 
-/// Whether a token stands where the path goes on, for Vault's old clients: also one
-/// whose id an operator chose, which looks like nothing.
+/// Whether Vault's old clients put a token where the path goes on. Its place tells that, since
+/// an operator may have chosen an id that does not look like a token.
 fn names_a_token(before: &[&str]) -> bool {
     let mut segments = before
         .iter()

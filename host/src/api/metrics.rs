@@ -1,7 +1,7 @@
-//! `GET sys/metrics`, in Prometheus' text format (exposition format 0.0.4). The
-//! gauges of mounts are read from storage at the moment of asking, so they survive
-//! a restart and need no history; what providers' calls came to is counted in
-//! memory since the start (`providers`).
+//! `GET sys/metrics`, in Prometheus' text format (exposition format 0.0.4). The gauges of
+//! mounts are read from storage at the moment of asking, so they survive a restart and need no
+//! history; the outcomes of providers' calls are counted in memory since the start
+//! (`providers`).
 
 mod providers;
 
@@ -115,7 +115,7 @@ pub(super) async fn show(engine: &Engine, ask: Ask) -> Outcome {
     })
 }
 
-/// A connection; what is counted by mounts stands with the default one.
+/// A connection; the counts of a whole mount stand with its default connection.
 async fn sample(engine: &Engine, connection: &Connection) -> Result<Sample, ApiError> {
     let now = engine.clock.now();
     let is_default = connection.name.is_default();

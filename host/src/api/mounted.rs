@@ -81,7 +81,7 @@ const RETRY: &[Field] = &[field::truth(
     "Whether what the provider gave is taken though it does not fit.",
 )];
 
-/// What is done with a root credential, with or without the name of its connection.
+/// The operations on a root credential, with or without the name of its connection.
 const REPLACE: Verb = write(
     "Replaces it.",
     &[field::ASYNC],
@@ -563,7 +563,7 @@ async fn write_config(call: Call<'_>) -> Outcome {
 }
 
 /// `DELETE :mount/config`; gone already is done. With `revoke` the connection's leases are
-/// ended first; with `force` what is not ended waits until there is a config again.
+/// ended first; with `force` leases that are not ended wait until there is a config again.
 async fn remove_config(call: Call<'_>) -> Outcome {
     let (engine, path, name) = (call.engine, call.mount()?, call.connection()?);
     let mut fields = call.ask.into_fields();
@@ -617,8 +617,8 @@ async fn remove_config(call: Call<'_>) -> Outcome {
     }))
 }
 
-/// Ends all leases of a connection, before its config goes that it takes; how many. With
-/// `force` those that are not ended are no reason to stop.
+/// Ends all leases of a connection, before the config is removed that this needs. Returns how
+/// many. With `force`, leases that are not ended do not stop the removal.
 async fn end_all(
     engine: &Engine,
     connection: &Arc<Connection>,
@@ -638,7 +638,7 @@ async fn end_all(
     }
     let newest = ending::newest(engine)?;
     let count = engine.leases.revoke_all(connection).await?;
-    // Also those that upstream did not end before: whoever asks may have mended that.
+    // Also those that upstream did not end before: the operator may have mended the reason.
     let woken = engine
         .storage
         .wake_revocations(connection.id, engine.clock.now());
@@ -678,8 +678,8 @@ async fn rotate(mut call: Call<'_>) -> Outcome {
     Ok(rotated(outcome.version, outcome.metadata))
 }
 
-/// The provider's metadata, beside the version that is now in use: what the host says
-/// is not the provider's to change.
+/// The provider's metadata, beside the version that is now in use. A provider cannot change the
+/// host's fields.
 fn rotated(version: u32, metadata: Value) -> Answer {
     let metadata = match metadata {
         Value::Object(metadata) => metadata,
@@ -709,7 +709,7 @@ async fn write_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask
     Ok(Answer::done_with(warnings))
 }
 
-/// `DELETE :mount/roles/:name`; gone already is done. Its leases live on, unless
+/// `DELETE :mount/roles/:name`; gone already is done. The role's leases live on, unless
 /// `revoke` or the mount's settings say otherwise.
 async fn remove_role(engine: &Engine, mount: &MountPath, name: &str, mut ask: Ask) -> Outcome {
     let name = name.parse::<RoleName>()?;
@@ -829,9 +829,9 @@ async fn has_own_wait(engine: &Engine, mount: &MountPath) -> bool {
     })
 }
 
-/// Compares upstream with the leases. Only orphans that the caller names are
-/// ended: upstream does not tell which installation made them.
-/// A task does it, which is cancelled where its caller does not wait for it.
+/// Compares upstream with the leases. Only orphans that the caller names are ended: upstream
+/// does not tell which installation made them. The comparison is a task, which is cancelled
+/// where its caller leaves.
 async fn reconcile(engine: &Engine, mount: &MountPath, mut ask: Ask) -> Outcome {
     let is_async = ask.take_async()?;
     let mut fields = ask.take_fields();

@@ -1,4 +1,4 @@
-//! `sys/mounts/…`: providers at paths, with what they may reach.
+//! `sys/mounts/…`: providers at paths, and the hosts that each may reach.
 
 use std::collections::BTreeMap;
 
@@ -309,8 +309,8 @@ pub(super) async fn show_tune(engine: &Engine, path: &str) -> Outcome {
     }))
 }
 
-/// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path, for
-/// whoever may do anything there. Others do not learn whether there is one.
+/// `GET sys/internal/ui/mounts/:path`: the mount that would answer a path, for a caller that
+/// may do anything there. Other callers do not learn whether there is one.
 pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
     if let Some(login) = path.strip_prefix("auth/") {
         return logins::show_for_path(engine, login, ask);
@@ -341,7 +341,7 @@ pub(super) async fn list_for_ui(engine: &Engine, ask: &Ask) -> Outcome {
     }))
 }
 
-/// The same for whoever has no token.
+/// The same for a caller without a token.
 pub(super) async fn list_for_strangers(engine: &Engine) -> Outcome {
     let views = engine.mounts.list().await;
     let listed = views
@@ -508,7 +508,7 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         allowed_hosts: fields.list("allowed_hosts")?,
         extra_roots: fields.text("extra_roots")?,
         max_leases: fields.number("max_leases")?,
-        // What does not fit is above every limit, and refused as such.
+        // A number that does not fit is above every limit, and refused as too large.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
         identity_audiences: fields.list("identity_audiences")?,
         timeout: fields.duration("timeout")?,

@@ -1,9 +1,9 @@
 //! `sys/internal/specs/openapi`: the API as an OpenAPI 3.1 document, made of the table of
 //! endpoints. `bao`, Terraform's generator and testing tools ask for it there.
 //!
-//! Paths below a mount or a login method stand in it for each one that the caller may
-//! know of, with the schemas of the mounted provider. What begins with `x-vault-` is what
-//! Vault's own document calls so.
+//! Paths below a mount or a login method stand in it once for each mount and method that the
+//! caller may know of, with the schemas of the mounted provider. Keys that begin with
+//! `x-vault-` are those of Vault's own document.
 
 mod answers;
 mod requests;
@@ -62,7 +62,7 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         if !acl.reaches(path.as_str()) {
             continue;
         }
-        // Without its provider the host's own fields are all that is known.
+        // Where the provider cannot be loaded, only the host's own fields are known.
         let plugin = engine.mounts.plugin(&mount).await.ok();
         let shelf = Shelf::Mount(mount.spec.kind);
         for endpoint in routes.endpoints(shelf) {
@@ -112,8 +112,8 @@ impl Document {
         })
     }
 
-    /// Adds an endpoint's paths; one that lists beside what it reads, writes or removes
-    /// has one more for the list.
+    /// Adds an endpoint's paths; an endpoint that lists beside other operations has one more
+    /// path for the list.
     fn add(
         &mut self,
         (shelf, before): (Shelf, &str),
@@ -225,7 +225,7 @@ struct Done<'a> {
     plugin: Option<&'a Plugin>,
 }
 
-/// What names an operation in a document: generators make functions of it.
+/// The name of an operation in the document, from which generators make functions.
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric());
     let words = words.filter(|word| !word.is_empty());
@@ -312,8 +312,8 @@ mod tests {
             statuses("/Host/sys/mounts", "get"),
             "200 400 403 429 500 503"
         );
-        // A GET that does not ask for the list is a read, which is not taken there, or
-        // shows something else.
+        // A GET without `list=true` is a read, which this path does not take or answers with
+        // something else.
         assert_eq!(
             statuses("/Host/auth/token/roles/", "get"),
             "200 400 403 404 405 429 500 503"
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(user["x-vault-createSupported"], true);
         let body = &user["post"]["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(body["properties"]["password"]["writeOnly"], true);
-        // JSON Schema's format of that name is another one's.
+        // JSON Schema's format of that name means something else.
         assert_eq!(body["properties"]["token_ttl"].get("format"), None);
         assert!(body["properties"]["token_ttl"]["pattern"].is_string());
         assert_eq!(paths["/sys/init"]["post"]["security"], json!([]));

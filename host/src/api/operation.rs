@@ -1,9 +1,9 @@
-//! What the method and the query of a request ask for. Pure.
+//! The operation that the method and the query of a request ask for. Pure.
 
 use http::Method;
 
-/// What a method asks for. PUT and POST are one write; `LIST` and
-/// `GET ?list=true` are one list.
+/// An operation that methods ask for. PUT and POST are one write; `LIST` and `GET ?list=true`
+/// are one list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Shows something.

@@ -1,4 +1,4 @@
-//! What operators ask of a running server: `sys/host-info`, `in-flight-req`,
+//! Paths by which operators look into a running server: `sys/host-info`, `in-flight-req`,
 //! `ha-status`, `version-history`, `monitor` and `internal/counters/…`.
 
 use std::collections::BTreeMap;
@@ -168,7 +168,7 @@ fn nodes(desk: &Desk) -> Outcome {
     }))
 }
 
-/// `GET sys/monitor`: the log, as it is written, until the caller has enough.
+/// `GET sys/monitor`: the log, as it is written, until the caller leaves.
 fn monitor(desk: &Desk, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let level = fields.text("log_level")?.unwrap_or_default();

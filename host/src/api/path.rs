@@ -1,11 +1,11 @@
 //! The path of a request, taken apart once.
 //!
-//! Doubled slashes collapse, as Vault's clients need it. Whatever could make two
-//! readers see two paths is refused: dot segments, encoded slashes, control
-//! characters, blanks around a segment. A name that makes no difference of case is
-//! put into the form in which it is stored. All of that happens before anybody
-//! judges the path, and what was judged is what is used: so every later stage may
-//! compare segments as plain text, and no later one changes them.
+//! Doubled slashes collapse, as Vault's clients need it. A path that two readers could read
+//! differently is refused: dot segments, encoded slashes, control characters, blanks around a
+//! segment. A name in which upper and lower case are the same is put into the form in which it
+//! is stored. All of that happens before the path is judged, and the judged path is the one
+//! that is used: so every later stage may compare segments as plain text, and no later one
+//! changes them.
 
 use percent_encoding::percent_decode_str;
 

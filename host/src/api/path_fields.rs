@@ -1,12 +1,12 @@
-//! What a path says already, and clients say again in the body.
+//! Fields of a body that repeat what the path says.
 //!
 //! Some of Vault's clients put all parameters of a call into its body, those of the
-//! path too; Vault takes them for every path and goes by the path. So they are dropped
-//! here, for all paths and before any handler looks. One that says something else than
-//! the path is named in the answer's warnings.
+//! path too; Vault takes them for every path and goes by the path. So such fields are dropped
+//! here, for all paths and before any handler looks. A field that contradicts the path is named
+//! in the answer's warnings.
 //!
-//! A document that a provider reads has its own fields, by the provider's schema. There
-//! only what says the same as the path is dropped, and nothing that the schema knows.
+//! A document that a provider reads has its own fields, by the provider's schema. There, a
+//! field is dropped only if it says the same as the path and the schema does not know it.
 
 use lessor_model::{id::MountPath, weak};
 use serde_json::{Map, Value};
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::engine::Engine;
 
-/// The names under which clients repeat what stands in a path for a name of its
-/// pattern.
+/// The field names under which clients repeat a named segment of a path.
 fn names_of(name: &'static str) -> &'static [&'static str] {
     match name {
         "path" => &["path", "mount_point"],
@@ -38,7 +37,7 @@ fn names_of(name: &'static str) -> &'static [&'static str] {
     }
 }
 
-/// Drops what a path says from the fields of a request.
+/// Drops the fields of a request that repeat its path.
 pub(super) async fn drop_from(
     fields: &mut Map<String, Value>,
     engine: &Engine,
@@ -100,7 +99,7 @@ async fn drop_from_document(
     if repeated.is_empty() {
         return;
     }
-    // Where the mount or its provider is not to be had, the handler says why.
+    // If the mount or its provider cannot be loaded, the handler says why.
     let Ok(opened) = engine.mounts.open(mount) else {
         return;
     };
@@ -120,8 +119,7 @@ async fn drop_from_document(
     }
 }
 
-/// Whether a value says what the path does; slashes at the ends and case make no
-/// difference to a path.
+/// Whether a value says the same as the path; slashes at the ends and letter case do not count.
 fn says(given: &Value, said: &str) -> bool {
     let same = |given: String| {
         given

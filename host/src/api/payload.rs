@@ -21,12 +21,12 @@ use crate::monitor::Watch;
 /// Bytes read and sent at a time.
 const PIECE: usize = 64 << 10;
 
-/// What follows the head of an answer.
+/// The body of an answer.
 #[derive(Debug)]
 pub enum Payload {
     /// All of it at hand.
     Whole(Full<Bytes>),
-    /// The same, of which somebody wants to know whether it was written.
+    /// The same, for a sender that wants to know whether it was written.
     Watched {
         /// All of it.
         whole: Full<Bytes>,
@@ -51,7 +51,7 @@ impl From<Vec<u8>> for Payload {
 }
 
 impl Payload {
-    /// The same, watched. What is read from a file carries no credential.
+    /// The same, watched. A body that is read from a file is not: it carries no credential.
     #[must_use]
     pub fn watched(self, delivery: Delivery) -> Self {
         match self {

@@ -1,4 +1,4 @@
-//! `sys/plugins/…`: pins, and the files that none names.
+//! `sys/plugins/…`: pins, and the files that no pin names.
 
 use lessor_model::{id::MountPath, provider, suggest};
 use lessor_store::PinSource;
@@ -330,7 +330,7 @@ struct Upgraded {
 /// The one kind of plugin that can be pinned.
 const SECRET: &str = "secret";
 
-/// What Vault's plugins are started with, and a provider is not.
+/// Fields by which Vault's plugins are started; a provider has no use for them.
 const MEANINGLESS: [(&str, &str); 5] = [
     ("args", "a provider takes no arguments"),
     ("env", "a provider sees no environment"),
@@ -339,7 +339,7 @@ const MEANINGLESS: [(&str, &str); 5] = [
     ("builtin", "no provider is built in"),
 ];
 
-/// What a read shows beside the fields of a write.
+/// Fields that a read shows and no write sets.
 const SHOWN: [&str; 12] = [
     "type",
     "name",
@@ -509,9 +509,9 @@ pub(super) async fn unpinned(engine: &Engine) -> Outcome {
     }))
 }
 
-/// `GET sys/plugins/inspect/:file`: what a file of the plugin directory wants and is made
-/// of, whether a pin names it or not. It is compiled where that was not done before, which
-/// may take as long as for a pin.
+/// `GET sys/plugins/inspect/:file`: what a file of the plugin directory wants to reach and is
+/// made of, whether a pin names it or not. The file is compiled if it was not before, which may
+/// take as long as for a pin.
 pub(super) async fn inspect(engine: &Engine, file: &str, ask: Ask) -> Outcome {
     ask.expect_no_fields()?;
     let inspected = engine.catalog.inspect(file).await?;
@@ -527,8 +527,8 @@ pub(super) async fn inspect(engine: &Engine, file: &str, ask: Ask) -> Outcome {
     Ok(Answer::data(shown))
 }
 
-/// `PUT sys/plugins/reload/backend`: every provider is read and verified again,
-/// whichever of them or of their mounts was named.
+/// `PUT sys/plugins/reload/backend`: every provider is read and verified again, whichever of
+/// them or of their mounts the request names.
 pub(super) async fn reload(engine: &Engine, ask: Ask) -> Outcome {
     let mut fields = ask.into_fields();
     let plugin = fields.text("plugin")?.filter(|name| !name.is_empty());

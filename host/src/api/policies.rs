@@ -214,7 +214,7 @@ pub(super) async fn write_legacy(
     store((engine, routes), name, text, fields, warnings).await
 }
 
-/// What to say where the path that was sent spells the name otherwise.
+/// A warning where the path that was sent spells the name otherwise.
 fn renamed(name: &str, ask: &Ask) -> Vec<String> {
     match ask.spelled_otherwise {
         true => vec![format!(
@@ -224,7 +224,7 @@ fn renamed(name: &str, ask: &Ask) -> Vec<String> {
     }
 }
 
-/// Writes a policy from its text and what else stands in the request.
+/// Writes a policy from its text and the other fields of the request.
 async fn store(
     (engine, routes): (&Engine, &Routes),
     name: &str,
@@ -240,8 +240,8 @@ async fn store(
             "is not available: delete the policy when it is to end",
         )?;
     }
-    // Nothing is filled into paths here, so nothing can be let in; and what a policy
-    // is shown with may be written back.
+    // These fields mean nothing here: no templates are filled into paths. They are accepted
+    // because a client may write back what it read.
     fields.ignore(&[
         "version",
         "modified",
@@ -255,8 +255,8 @@ async fn store(
     Ok(Answer::done_with(warnings))
 }
 
-/// What to say of rules for a spelling in which no request is judged: they grant
-/// nothing, and deny nothing.
+/// Warnings about rules for a spelling in which no request is judged: such rules grant nothing,
+/// and deny nothing.
 fn unmatched(engine: &Engine, routes: &Routes, text: &str) -> Vec<String> {
     let Ok(policy) = Policy::parse(text) else {
         return Vec::new();
@@ -274,7 +274,7 @@ fn unmatched(engine: &Engine, routes: &Routes, text: &str) -> Vec<String> {
     paths.collect()
 }
 
-/// The text, where base64 was sent. A policy of any use is no base64 itself.
+/// The text, where base64 was sent. No useful policy is itself valid base64.
 fn decoded(text: String) -> String {
     let bytes = BASE64_STANDARD.decode(text.trim()).ok();
     bytes

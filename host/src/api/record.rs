@@ -1,9 +1,9 @@
-//! What is remembered of a request while it is answered: the material of its
-//! audit line and of its log event.
+//! Facts about a request that are collected while it is answered, for its audit line and its
+//! log event.
 //!
-//! Bodies and credentials enter only as keyed hashes, but for what decides what may run
-//! and where to: an auditor must be able to read a grant. The path stands in clear, cut
-//! to a readable length, but for a token that was put into it.
+//! Bodies and credentials enter only as keyed hashes, except the fields that decide what may
+//! run and what it may reach: an auditor must be able to read a grant. The path stands in
+//! clear, cut to a readable length and without tokens.
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{audit, auth::Identity, token::Granted};
 
-/// What of a write below `sys/mounts` and `sys/plugins` stands in clear.
+/// The fields of a write below `sys/mounts` and `sys/plugins` that stand in clear.
 const GRANTS: [&str; 5] = [
     "allowed_hosts",
     "type",
@@ -42,7 +42,7 @@ pub(super) struct Record {
     operation: Option<Operation>,
     audited: bool,
     caller: Value,
-    /// Whether the caller's token holds.
+    /// Whether the caller's token is valid.
     known: bool,
     body: Value,
     /// Fields that the mount wants to be seen as they are.
@@ -58,7 +58,7 @@ impl Record {
             method: suggest::shown(method.as_str()),
             path: masked::path(&readable(path)),
             operation: None,
-            // Until the path is understood, only as it is usually written.
+            // Until the path is understood, by its usual spelling.
             audited: ROUTES.is_audited(path),
             caller: Value::Null,
             known: false,
@@ -73,7 +73,7 @@ impl Record {
         &self.id
     }
 
-    /// What is told of it while it is answered.
+    /// The entry of `sys/in-flight-req`, while it is answered.
     pub(super) fn under_way(&self, since: Timestamp) -> UnderWay {
         UnderWay {
             method: self.method.clone(),
@@ -95,14 +95,14 @@ impl Record {
         self.peer
     }
 
-    /// Notes what the path turned out to be.
+    /// Notes the meaning of the path.
     pub(super) fn locate(&mut self, target: &Target, operation: Option<Operation>) {
         self.path = masked::path(&target.path);
         self.operation = operation;
         self.audited = target.is_audited();
     }
 
-    /// Notes who asked.
+    /// Notes the caller.
     pub(super) fn caller(
         &mut self,
         token: Option<&Secret<String>>,
@@ -122,7 +122,7 @@ impl Record {
         };
     }
 
-    /// Notes the fields of a request, hashed but for what the mount wants to be seen.
+    /// Notes the fields of a request, hashed except those that the mount wants to be seen.
     pub(super) fn body(&mut self, hashed: Value, fields: &Map<String, Value>) {
         self.body = hashed;
         show_plain(&mut self.body, fields, &self.plain_request);
@@ -139,13 +139,13 @@ impl Record {
         &self.plain_response
     }
 
-    /// Whether the caller's token holds.
+    /// Whether the caller's token is valid.
     pub(super) fn is_known(&self) -> bool {
         self.known
     }
 
-    /// Whether this is no more than a stranger who was refused, or who was shown
-    /// what everybody may see: of those, a peer gets so many lines.
+    /// Whether the request was a stranger's, and either refused or for something that everybody
+    /// may see. Such requests have a bounded number of lines for each peer.
     pub(super) fn is_of_a_stranger(&self, outcome: &Outcome) -> bool {
         let gave_something = match outcome {
             Err(_) => false,
@@ -200,8 +200,7 @@ impl Record {
         }
     }
 
-    /// Writes the log event; one that is `counted` with others is for who looks
-    /// closely.
+    /// Writes the log event; at a finer level where the request is `counted` with others.
     pub(super) fn log(&self, outcome: &Outcome, took: Duration, counted: bool) {
         let (method, path, peer) = (&self.method, &self.path, self.peer);
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -223,7 +222,7 @@ impl Record {
                     }
                 }
             }
-            // What it changed is told by who changed it, and the audit log has all of it.
+            // A change has an event of its own, and the audit log has every request.
             Ok(answer) => {
                 tracing::debug!(%peer, method, path, status = answer.status.as_u16(), ms, "answered a request");
             }
@@ -278,8 +277,8 @@ fn readable(path: &str) -> String {
         .collect()
 }
 
-/// What of an answer is worth keeping: the lease, and hashes of what was handed
-/// out, so that a found secret can be traced to the request that gave it.
+/// The parts of an answer that the audit line keeps: the lease, and hashes of the secrets
+/// handed out, so that a secret that turns up can be traced to its request.
 fn response_of(
     body: &Body,
     handed_out: Option<Value>,
@@ -318,7 +317,7 @@ fn response_of(
             }
             Value::Object(response)
         }
-        // What is in it was written down when it was wrapped.
+        // The answer within was recorded when it was wrapped.
         Body::Unwrapped(_) => json!({ "unwrapped": true }),
         Body::Bare(value) => hashed(value).unwrap_or_default(),
         Body::Public { .. } => json!({ "public": true }),
@@ -329,7 +328,7 @@ fn response_of(
     }
 }
 
-/// A token that was made: who it is for and what it may, and its hash.
+/// A token that was made: its holder, its policies and its hash.
 fn granted_of(granted: &Granted, keyring: Option<&Keyring>) -> Value {
     let row = &granted.known.row;
     json!({

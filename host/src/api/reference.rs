@@ -19,7 +19,7 @@ use super::{
 };
 use crate::testing::page::assert_page;
 
-/// What stands above the paths.
+/// The text above the paths.
 const HEAD: &str = "\
 # The API
 
@@ -132,7 +132,7 @@ fn of_endpoint(text: &mut String, endpoint: &Endpoint, types: &mut SchemaGenerat
     }
 }
 
-/// What an operation answers, in a line.
+/// The answers of an operation, in one line.
 fn answers(verb: &Verb, types: &mut SchemaGenerator) -> String {
     let mut kind = |shape: Shape| kind_of(shape(types).as_value());
     let of = |gives: &Gives| match *gives {
@@ -188,7 +188,7 @@ fn add_types(text: &mut String, mut types: SchemaGenerator) {
     }
 }
 
-/// What a value is, for people.
+/// The type of a value, in words.
 fn kind_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next()) {
         return format!("[{name}](#{})", name.to_lowercase());

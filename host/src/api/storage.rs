@@ -55,7 +55,7 @@ pub(super) async fn back_up(engine: &Engine) -> Outcome {
     };
     let file = copy.reopen().map_err(ApiError::internal)?;
     let length = file.metadata().map_err(ApiError::internal)?.len();
-    // Its name goes with `copy`, here; the open file stays until it is sent.
+    // Dropping `copy` removes the file's name here; the open file stays until it is sent.
     Event::BackedUp { bytes: length }.record();
     Ok(Answer {
         task: None,

@@ -1,6 +1,5 @@
-//! `sys/health`, `seal-status`, `init` and `leader`: what anybody may ask, also
-//! of a server that is not initialised yet. Vault answers these without its
-//! envelope.
+//! `sys/health`, `seal-status`, `init` and `leader`: paths that anybody may ask, also of a
+//! server that is not initialised yet. Vault answers them without its envelope.
 
 use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
@@ -210,9 +209,8 @@ fn is_initialised(installation: &Installation) -> bool {
     installation.engine().is_some()
 }
 
-/// What is reported as the version: the Vault whose API is served. Clients read it as
-/// that, and Terraform leaves fields out of requests to a Vault that it takes for older
-/// than they are.
+/// The version that is reported: that of the Vault whose API is served. Clients read it so, and
+/// Terraform leaves out of its requests the fields that are newer than the version.
 pub(super) const VAULT_VERSION: &str = "1.21.0";
 
 /// This program's own version, beside it.
@@ -226,10 +224,9 @@ pub(super) fn not_initialised() -> ApiError {
     )
 }
 
-/// Refuses a write that a web page can make its reader's browser send: here no token
-/// is asked for, so a page anywhere could initialise a server that only its reader
-/// reaches. Browsers name the page in `Origin` or `Sec-Fetch-Site`; old ones send
-/// forms without either.
+/// Refuses a write that a web page can make its reader's browser send. These paths ask for no
+/// token, so any page could initialise a server that only its reader reaches. Browsers name the
+/// page in `Origin` or `Sec-Fetch-Site`; old ones send forms without either.
 pub(super) fn refuse_web_pages(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let of_a_page = text("sec-fetch-site").is_some_and(|site| site != "none");
@@ -247,9 +244,8 @@ pub(super) fn refuse_web_pages(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// 200 where it serves, 501 where it is not initialised; `activecode` and
-/// `uninitcode` choose other codes. What a standby or a sealed server would
-/// answer is accepted and never applies: there is one server, and it unseals
-/// itself.
+/// `uninitcode` choose other codes. The codes for a standby or a sealed server are accepted and
+/// never used: there is one server, and it unseals itself.
 fn health(installation: &Installation, fields: Map<String, Value>) -> Outcome {
     let initialised = is_initialised(installation);
     let (parameter, default) = if initialised {
@@ -320,9 +316,9 @@ fn leader() -> Answer {
     })
 }
 
-/// Makes the installation; repeated until its token was used, for an answer may be
-/// lost. The root key is in a file, so there are no shares to
-/// hand out; what clients ask about shares is accepted and means nothing.
+/// Makes the installation. It may be repeated until its token was used, because an answer may
+/// be lost. The root key is in a file, so there are no shares to hand out; the fields about
+/// shares are accepted and mean nothing.
 async fn init(installation: &Installation, body: Map<String, Value>) -> Outcome {
     let notices = Notices::default();
     let mut fields = Fields::new(body, &notices);

@@ -14,7 +14,7 @@ use super::{
     policies, storage, system, tasks, tokens, wrapping,
 };
 
-/// Those of the host itself, below `/v1/`.
+/// The endpoints of the host itself, below `/v1/`.
 const HOST: &[&[Endpoint]] = &[
     system::ENDPOINTS,
     operations::ENDPOINTS,
@@ -95,7 +95,7 @@ mod tests {
                 let mut operations = Vec::new();
                 for verb in endpoint.verbs {
                     assert!(verb.about.ends_with('.'), "{pattern}: {}", verb.about);
-                    // What is only there to say no never answers.
+                    // An endpoint that only refuses has no answers.
                     let says_no = pattern == "oidc/*path";
                     assert_eq!(verb.gives.is_empty(), says_no, "{pattern}: {}", verb.about);
                     for operation in verb.operations {
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// What anybody may ask is a short list, and every line of it was thought about.
+    /// The paths that are open to anybody. The list is short; think before you add a line.
     #[test]
     fn what_needs_no_token_or_leaves_no_line_is_known() {
         let named = |is: fn(&Endpoint) -> bool| {
@@ -173,7 +173,7 @@ mod tests {
         })
     }
 
-    /// Every name that makes no difference of case, and paths that look like one.
+    /// Every name in which upper and lower case are the same, and paths that look like one.
     #[test]
     fn names_are_in_the_form_that_is_used_before_a_path_is_judged() {
         for (path, expected) in [

@@ -1,4 +1,4 @@
-//! `sys/tasks/…`: what callers asked for and did not wait for.
+//! `sys/tasks/…`: work that callers asked for and did not wait for.
 
 use std::collections::BTreeMap;
 
@@ -113,8 +113,8 @@ pub(super) async fn begin(engine: &Engine, ask: &Ask, work: Work) -> Outcome {
     Ok(Answer::accepted(Data::of(begun), Vec::new()))
 }
 
-/// `GET sys/tasks/:id`. The credential that a task made stands in the first
-/// answer to whoever asked for it, and in no other.
+/// `GET sys/tasks/:id`. The credential that a task made stands in the first answer to the
+/// caller that asked for it, and in no other.
 pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
     let holder = ask.requester().accessor;
     let id = id.parse::<OperationId>()?;
@@ -126,7 +126,7 @@ pub(super) async fn show(engine: &Engine, id: &str, ask: &Ask) -> Outcome {
     let Some(credential) = view.credential else {
         return Ok(Answer::data(shown));
     };
-    // The lease may have ended while nobody asked; the credential went with it.
+    // The lease may have ended before anybody fetched the credential, which is gone with it.
     let lease = engine.leases.lookup(&credential.lease).await?;
     let mut text = json!(shown).to_string();
     text.pop();

@@ -51,7 +51,7 @@ pub(super) const FIELDS: &[Field] = &[
 
 pub(super) const POLICIES: Field = field::texts("token_policies", "Their policies.");
 
-/// Names that Vault had for the parameters before, and has now.
+/// Vault's older names of the parameters, and its present ones.
 pub(super) const OLDER: [(&str, &str); 6] = [
     ("policies", "token_policies"),
     ("ttl", "token_ttl"),
@@ -62,8 +62,8 @@ pub(super) const OLDER: [(&str, &str); 6] = [
 ];
 
 /// Notes which of the older names that an endpoint takes (`taken`, with their present
-/// ones) a write uses. A parameter that is written by its present name alone has its
-/// older one no more, as in Vault.
+/// ones) a write uses. Once a parameter is written by its present name alone, it is no longer
+/// shown under the older one, as in Vault.
 pub(super) fn note_older(
     parameters: &mut TokenParameters,
     fields: &Fields,
@@ -78,7 +78,7 @@ pub(super) fn note_older(
     }
 }
 
-/// Takes the fields; those that are not given stay as they were.
+/// Takes the fields; a parameter that is not given stays as it was.
 pub fn take(fields: &mut Fields, former: TokenParameters) -> Result<TokenParameters, ApiError> {
     let mut parameters = former;
     for (name, slot) in [
@@ -135,8 +135,8 @@ pub fn take(fields: &mut Fields, former: TokenParameters) -> Result<TokenParamet
     Ok(parameters)
 }
 
-/// What whoever writes a role or user of a login method should know of its tokens:
-/// a period is cut to the longest life that the method gives.
+/// Warnings for the writer of a role or user of a login method: a period is cut to the longest
+/// life that the method gives.
 pub(super) fn warnings(parameters: &TokenParameters, mount: &LoginMount) -> Vec<String> {
     let (period, longest) = (parameters.period, mount.spec.tune.longest());
     if period <= longest {
@@ -299,7 +299,7 @@ pub(super) fn shown(range: &IpNet) -> String {
     }
 }
 
-/// The kind as Vault shows it: `default` is the word for what nobody chose.
+/// The kind as Vault shows it: `default` where nobody chose one.
 fn shown_kind(kind: RoleTokenKind) -> &'static str {
     match kind {
         RoleTokenKind::DefaultService => "default",

@@ -64,7 +64,7 @@ const NEW: &[Field] = &[
     field::text("entity_alias", "Must be empty."),
 ];
 
-/// The fields of a token role; the last three as they were called first.
+/// The fields of a token role; the last three under their older names.
 const ROLE: &[Field] = &[
     field::texts("allowed_policies", "Policies that its tokens may have."),
     field::texts(
@@ -385,7 +385,7 @@ pub(super) async fn create(
     Ok(Answer::granted(granted))
 }
 
-/// What is asked of a new token; the fields are taken out of the request.
+/// The wishes for a new token; their fields are taken out of the request.
 ///
 /// # Errors
 /// A field of the wrong kind or beyond its bounds.
@@ -450,11 +450,11 @@ pub(super) fn take_meta(
         .map(Some)
 }
 
-/// `auth/token/lookup`, `…-self`, `…-accessor`. A token that does not hold is
-/// refused as one without rights would be.
+/// `auth/token/lookup`, `…-self`, `…-accessor`. A token that is not valid is refused as one
+/// without rights would be.
 pub(super) async fn lookup(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
     let mut fields = ask.take_fields();
-    // Who names none means their own.
+    // A caller that names no token means its own.
     let which = match which {
         Which::Value if !fields.has("token") => Which::Own,
         which => which,
@@ -468,7 +468,7 @@ pub(super) async fn lookup(engine: &Engine, which: Which, mut ask: Ask) -> Outco
             "bad token: it is unknown or has ended",
         ),
     })?;
-    // An accessor leads to what is known of a token, never to the token.
+    // An accessor leads to the facts about a token, never to the token.
     let id = value.map_or_else(String::new, |value| value.expose().clone());
     Ok(Answer::data(shown(&token, id, engine.clock.now())))
 }
@@ -517,7 +517,7 @@ pub(super) async fn renew(engine: &Engine, which: Which, mut ask: Ask) -> Outcom
     let (token, warnings) = engine.logins.renew(&token, increment).await?;
     let left = token.ttl(engine.clock.now());
     Ok(Answer::granted(Granted {
-        // Through an accessor the token stays unknown.
+        // An answer by accessor does not show the token.
         token: value.unwrap_or_else(|| Secret::new(String::new())),
         ttl: Duration::from_secs(left),
         known: token,
@@ -525,8 +525,7 @@ pub(super) async fn renew(engine: &Engine, which: Which, mut ask: Ask) -> Outcom
     }))
 }
 
-/// `auth/token/revoke`, `…-self`, `…-accessor`. A token that is not there is
-/// revoked.
+/// `auth/token/revoke`, `…-self`, `…-accessor`. A token that does not exist counts as revoked.
 pub(super) async fn revoke(engine: &Engine, which: Which, mut ask: Ask) -> Outcome {
     let mut fields = ask.take_fields();
     let named = named(engine, which, &ask, &mut fields).await?;
@@ -542,7 +541,7 @@ pub(super) async fn revoke(engine: &Engine, which: Which, mut ask: Ask) -> Outco
     Ok(Answer::done())
 }
 
-/// `auth/token/revoke-orphan`: what the token made lives on.
+/// `auth/token/revoke-orphan`: the tokens that this token made live on.
 pub(super) async fn revoke_orphan(engine: &Engine, mut ask: Ask) -> Outcome {
     let mut fields = ask.take_fields();
     let named = named(engine, Which::Value, &ask, &mut fields).await?;
@@ -554,8 +553,8 @@ pub(super) async fn revoke_orphan(engine: &Engine, mut ask: Ask) -> Outcome {
     Ok(Answer::done())
 }
 
-/// The token that a request means, and its value where that is known; none where
-/// there is no such token.
+/// The token that a request names, with its value where that is known; none where there is no
+/// such token.
 pub(super) async fn named(
     engine: &Engine,
     which: Which,
@@ -564,7 +563,7 @@ pub(super) async fn named(
 ) -> Result<Option<(Token, Option<Secret<String>>)>, ApiError> {
     match which {
         Which::Own => {
-            // Some clients name it all the same.
+            // Some clients name their own token all the same.
             fields.ignore(&["token"]);
             let own = ask.token.as_ref().map(Secret::duplicate);
             Ok(Some((ask.identity.token.clone(), own)))
@@ -591,7 +590,7 @@ pub(super) async fn accessors(engine: &Engine) -> Outcome {
     Answer::list(engine.tokens.accessors().await?)
 }
 
-/// `POST auth/token/tidy`: what is over leaves by itself.
+/// `POST auth/token/tidy`: does nothing, since ended tokens are removed by themselves.
 pub(super) async fn tidy(engine: &Engine, ask: Ask) -> Outcome {
     ask.expect_no_fields()?;
     engine.tokens.end_due(engine.clock.now()).await?;

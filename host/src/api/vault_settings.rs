@@ -54,7 +54,7 @@ pub(super) const FIELDS: &[Field] = &[
     field::truth("external_entropy_access", IDLE),
 ];
 
-/// Those that stand beside `config` in a request that mounts.
+/// The settings that stand beside `config` in a request that mounts.
 pub(super) const FIELDS_BESIDE: &[Field] = &[
     field::object("options", IDLE),
     field::truth("local", IDLE),
@@ -73,7 +73,7 @@ pub(super) enum Place {
     Anywhere,
 }
 
-/// Takes those that are given into `settings`.
+/// Takes the settings that the request gives into `settings`.
 pub(super) fn take(
     fields: &mut Fields,
     place: Place,

@@ -1,8 +1,8 @@
 //! `X-Vault-Wrap-TTL`, `sys/wrapping/…` and the older `cubbyhole/response`: answers
 //! under a token that opens them once.
 //!
-//! Looking never opens: no GET but that of `cubbyhole/response`, which is Vault's
-//! first way to open one, uses a wrapping token up.
+//! A look-up never opens an answer. The only GET that uses a wrapping token up is that of
+//! `cubbyhole/response`, Vault's first way to open one.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[],
         does!(call => wrap_body(call.ask)),
     )
-    // The fields are wrapped behind the handler, as any answer is.
+    // The fields are wrapped after the handler returns, as any answer is.
     .gives(&[Gives::Wrapped, data::<Map<String, Value>>()])]),
     at("sys/wrapping/unwrap", "Opens a wrapped answer, once.")
         .of_parcel(endpoint::Parcel::Unwrap)
@@ -95,7 +95,7 @@ fn named_in(mut ask: Ask) -> Result<Secret<String>, ApiError> {
     Ok(named(fields, ask.token.as_ref())?.token)
 }
 
-/// How long an answer is kept that shall be wrapped; none where it shall not.
+/// How long the wrapped answer is kept; none where the request asks for no wrapping.
 pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     const NAME: &str = "X-Vault-Wrap-TTL";
     let Some(value) = headers.get(NAME) else {
@@ -219,7 +219,7 @@ pub(super) async fn unwrap_as_at_first(
 pub(super) struct Named {
     /// The wrapping token.
     pub(super) token: Secret<String>,
-    /// Whether it is all that its bearer shows: then nobody else's token is asked for.
+    /// Whether the request shows no other token: then the wrapping token alone suffices.
     pub(super) is_own: bool,
 }
 

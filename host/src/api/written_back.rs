@@ -1,8 +1,8 @@
 //! Roles as Vault shows them: whatever a GET shows, a write takes.
 //!
-//! Vault shows a role with the kind of credential that it makes. Who reads one there,
-//! changes a field and writes it here sends that too, so it is dropped. A field that the
-//! provider's schema has is the provider's, whatever it is called.
+//! Vault shows a role with the kind of credential that it makes. A client that reads a role
+//! there, changes a field and writes it here sends that kind too, so it is dropped. A field
+//! that the provider's schema has is the provider's, whatever its name is.
 
 use lessor_model::{id::MountPath, schema::Checker, weak};
 use serde_json::{Map, Value};
@@ -45,7 +45,7 @@ fn drop_kind(fields: &mut Map<String, Value>, schema: &Checker) -> Result<(), Ap
     Ok(())
 }
 
-/// The provider of a mount; where it is not to be had, the engine says why.
+/// The provider of a mount; none where it cannot be loaded: the engine then says why.
 async fn plugin(engine: &Engine, mount: &MountPath) -> Option<std::sync::Arc<Plugin>> {
     let mount = engine.mounts.open(mount).ok()?;
     engine.mounts.plugin(&mount).await.ok()

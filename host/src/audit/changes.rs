@@ -1,9 +1,9 @@
 //! Changes of state as audit lines.
 //!
-//! Whoever changes the state records a [`lessor_model::event::Event`], which is one event of
-//! `tracing` from that module alone. This layer writes those to the audit device,
-//! whatever the log's own filter says: also what the scheduler did without any
-//! request. An event within a request carries that request's id.
+//! Code that changes the state records a [`lessor_model::event::Event`], which is one event of
+//! `tracing` from that module alone. This layer writes these events to the audit device,
+//! whatever the log's own filter says; the scheduler's changes are among them, which belong to
+//! no request. An event within a request carries that request's id.
 
 use std::{fmt, net::IpAddr};
 
@@ -105,7 +105,7 @@ where
             })
             .flatten();
         line.extend(fields.0);
-        // A failure is remembered by the device and stops the next request.
+        // The device remembers a failure, which stops the next request.
         let _ = match stranger {
             Some(peer) => self.audit.record_failed_login(peer, line),
             None => self.audit.record("change", line),
@@ -113,7 +113,7 @@ where
     }
 }
 
-/// Makes lists of those fields that are some: an event has no lists.
+/// Makes lists of the fields that hold one: an event of `tracing` has no lists.
 fn read_lists(name: &str, fields: &mut Map<String, Value>) {
     let described = event::EVENTS.iter().find(|event| event.name == name);
     let lists = described
@@ -197,7 +197,8 @@ mod tests {
                     attempts: 2,
                 }
                 .record();
-                // What looked like a change as long as modules were named.
+                // An event of another module, which is no change of state whatever its fields
+                // are.
                 tracing::warn!(target: "lessor::lease", "could not record a revocation");
                 tracing::info!(name: "lease.issued", target: "lessor::event", "forged");
             });
@@ -248,8 +249,8 @@ mod tests {
         );
     }
 
-    /// Whoever guesses at passwords writes no more lines than whoever asks for anything
-    /// else without a token.
+    /// A peer that guesses passwords gets no more lines than one that asks for anything else
+    /// without a token.
     #[test]
     fn failed_logins_of_one_address_have_so_many_lines() {
         let lines = lines_of(|| {

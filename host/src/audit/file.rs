@@ -34,8 +34,8 @@ impl AuditFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = appended(path, OFlags::empty())?;
         Ok(Self {
-            // What a link leads to is decided now: one that is put into the place of the
-            // file later could lead to a key.
+            // Links are followed once, here: a link that later takes the place of the file
+            // could lead to a key.
             path: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
             open: Mutex::new(Open {
                 file,
@@ -56,9 +56,9 @@ impl AuditFile {
         open.file.write_all(line)
     }
 
-    /// Goes on in the file that the path names now, made where there is none;
-    /// whether that is another one. Where it cannot be opened, the former one is
-    /// kept as long as something names it.
+    /// Goes on in the file that the path names at present, and makes it where there is none.
+    /// Returns whether it is another file. Where it cannot be opened, the former file is kept
+    /// as long as a name leads to it.
     pub(super) fn follow(&self) -> io::Result<bool> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let held = open.file.metadata()?;
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
 
-        // Moved to where nothing can be made in its place: it goes on being written.
+        // The file is moved, and none can be made in its place: lines go on into the moved one.
         let elsewhere = directory.path().join("elsewhere");
         fs::rename(&below, &elsewhere).unwrap();
         file.follow().unwrap_err();
@@ -178,7 +178,7 @@ mod tests {
             "one\ntwo\n"
         );
 
-        // Removed too: nobody would read a line.
+        // The moved file is removed too: nobody would read a line.
         fs::remove_file(elsewhere.join("audit.jsonl")).unwrap();
         file.follow().unwrap_err();
         file.append(b"three\n").unwrap_err();

@@ -1,23 +1,22 @@
 //! Documents in audit lines: as keyed hashes, and no more of them than a line has
 //! room for.
 //!
-//! Pure. A value costs a hash of some microseconds and a hundred bytes of line, so
-//! the first [`SHOWN`] stand in the line one by one, and all that is beyond is one
-//! hash over its JSON text: whoever has the document can still prove that it was
-//! this one.
+//! Pure. A value costs a hash of some microseconds and a hundred bytes of line, so the first
+//! [`SHOWN`] stand in the line one by one, and the rest is one hash over its JSON text:
+//! somebody who has the document can still prove that it was this one.
 
 use lessor_seal::keyring::Keyring;
 use serde_json::{Map, Value};
 
 /// Values of one document that a line shows each by itself. A longer name of a
-/// field counts as several. More than any login, role or credential has; and as
-/// many as make a fifth of [`super::LONGEST_LINE`].
+/// field counts as several. No login, role or credential has as many; together they make a
+/// fifth of [`super::LONGEST_LINE`].
 const SHOWN: usize = 160;
 
 /// Bytes of a field's name that count as much as a value.
 const OF_A_NAME: usize = 64;
 
-/// Under what name an object says what was left out of it. No field is called that.
+/// The name under which an object says what was left out of it. No field has this name.
 const BEYOND: &str = "…";
 
 /// A copy of `document` in which every text and number is a keyed hash. Names

@@ -1,10 +1,9 @@
 //! How many lines a stranger gets: pure.
 //!
-//! Whoever asks without a token that holds is answered with a refusal, and each
-//! refusal is a line. So that nobody fills the disk with them, and with it stops
-//! the server, each peer has a number of lines in a while; the rest are counted,
-//! and the count is a line. That lines are left out is a line too, before the first
-//! of them is: a server that is killed has lost a number, and not the fact.
+//! A request without a valid token is refused, and each refusal is a line. A flood of such
+//! lines would fill the disk and stop the server, so each peer has a number of lines in a
+//! window; the rest are counted, and the count is a line. Before the first line is left out,
+//! another line says so: a server that is killed then loses a number, and not the fact.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -47,7 +46,7 @@ struct Peer {
 pub(super) enum Verdict {
     /// It gets its line.
     Line,
-    /// It is counted, and it is the first one: that is a line.
+    /// It is the first that is counted, which has a line of its own.
     FirstLeftOut(IpAddr),
     /// It is counted.
     LeftOut,
@@ -65,8 +64,8 @@ pub(super) struct LeftOut {
 }
 
 impl Strangers {
-    /// Decides about a refusal with `status` to `peer` at `now`. What was counted
-    /// before must have been taken by [`Self::settled`].
+    /// Decides about a refusal with `status` to `peer` at `now`. Call [`Self::settled`] before,
+    /// to take the counts of windows that are over.
     pub(super) fn judge(&mut self, peer: IpAddr, status: u16, now: Timestamp) -> Verdict {
         if self
             .all_since
@@ -91,7 +90,7 @@ impl Strangers {
         }
         let is_first = of_peer.left_out.is_empty();
         *of_peer.left_out.entry(status).or_default() += 1;
-        // Of many peers, not even that each has begun fits.
+        // With many peers, not even a line about the first of each fits.
         match is_first && self.all < LINES_OF_ALL + PEERS as u64 {
             true => {
                 self.all += 1;
@@ -126,7 +125,7 @@ impl Strangers {
     }
 }
 
-/// Whom an address stands for: who has one of IPv6 has 2⁶⁴ of them.
+/// The peer that an address stands for: an owner of one IPv6 address has 2⁶⁴ of them.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {

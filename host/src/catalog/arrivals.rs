@@ -1,6 +1,5 @@
-//! Plugins that are about to be pinned: known by name, and still to be read, compiled
-//! and described. Whoever asks for one waits for it, instead of hearing that there is
-//! none.
+//! Plugins that are about to be pinned: known by name, and still to be read, compiled and
+//! described. A request for one waits for it, instead of hearing that there is none.
 
 use lessor_model::id::Digest;
 use lessor_store::PinSource;

@@ -1,5 +1,5 @@
-//! Loads of providers, under way or done: one for all who ask for the same bytes.
-//! A load goes on when everybody who waited for it has left.
+//! Loads of providers, under way or done: all requests for the same bytes share one load. A
+//! load goes on when everybody who waited for it has left.
 
 use std::{
     collections::HashMap,
@@ -74,7 +74,7 @@ impl Loads {
         let load = load();
         let loading = begin(async move {
             let loaded = load.await;
-            // Until now, so that what mounts run need not be compiled anew.
+            // Kept until now, so that providers that mounts run need not be compiled anew.
             drop(former);
             loaded
         });
@@ -124,7 +124,7 @@ fn outcome(loading: &Loading) -> Option<Result<Arc<Plugin>, Arc<NotLoaded>>> {
     loading.clone().now_or_never()
 }
 
-/// Whatever else is wrong with a file may have been mended since.
+/// Any other fault of a file may have been mended since.
 fn still_counts(loading: &Loading) -> bool {
     match outcome(loading) {
         None | Some(Ok(_)) => true,

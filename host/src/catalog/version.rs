@@ -1,5 +1,5 @@
 //! Versions of plugins are semantic versions, written as Vault writes them: `v1.2.3`.
-//! What leaves numbers out means zeros, and the `v` may be left out.
+//! Numbers that are left out are zeros, and the `v` may be left out.
 
 use std::cmp::Ordering;
 
@@ -27,13 +27,13 @@ pub(super) fn canonical(text: &str) -> Result<String, Refusal> {
         })
 }
 
-/// Whether two texts are the same version. One that was stored before versions had a
-/// form is its own.
+/// Whether two texts are the same version. A text that is no semantic version (older databases
+/// hold some) equals only itself.
 pub fn same(one: &str, other: &str) -> bool {
     one == other || parse(one).is_some_and(|version| parse(other) == Some(version))
 }
 
-/// Which of two is newer. What is no semantic version is older than all that are.
+/// Which of two is newer. A text that is no semantic version is older than all that are.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
     parse(one).cmp(&parse(other))
 }

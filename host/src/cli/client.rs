@@ -19,8 +19,7 @@ use ureq::{Body, Timeout};
 
 use super::console::Console;
 
-/// The status by which the server says that it has taken something up, and that
-/// it is not done.
+/// The status by which the server says that work has begun and is not done yet.
 pub(super) const ACCEPTED: u16 = 202;
 
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:8200";
@@ -77,7 +76,7 @@ pub(super) enum ClientError {
 }
 
 impl ClientError {
-    /// The error, where a missing thing is named by what the caller calls it.
+    /// The same error; a missing thing is named in the caller's words.
     pub(super) fn where_missing(self, sentence: String) -> anyhow::Error {
         match self {
             Self::Missing { .. } => anyhow::Error::msg(sentence),
@@ -358,7 +357,7 @@ fn token(console: &Console<'_>) -> Result<Option<Secret<String>>, ClientError> {
         let Some(token) = console.first_set(&[variable]) else {
             continue;
         };
-        // What no header can hold would otherwise look like a server that is not there.
+        // A token that no header can hold would otherwise look like a server that is not there.
         if HeaderValue::from_str(&token).is_err() {
             return Err(ClientError::Token { variable });
         }

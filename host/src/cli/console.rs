@@ -1,8 +1,8 @@
 //! What surrounds a command: where it writes, reads, and finds its settings.
 //!
-//! Passed in, so that a test can look at all of it. What is written here may hold
-//! text of others (names, a provider's data, failures): it is made visible, so
-//! that it cannot act on the terminal.
+//! Passed in, so that a test can look at all of it. Output may hold text of others (names, a
+//! provider's data, failures), so hidden characters in it are made visible and cannot act on
+//! the terminal.
 
 use std::io::{self, Read, Write};
 
@@ -31,8 +31,8 @@ impl Console<'_> {
             .map_err(|source| Unprinted { source }.into())
     }
 
-    /// Tells the person at the terminal something. That nobody reads it is no
-    /// reason to fail.
+    /// Tells the person at the terminal something. A command does not fail because nobody reads
+    /// that.
     pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.err, "{}", visible(text));
     }

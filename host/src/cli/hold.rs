@@ -1,5 +1,5 @@
-//! `lessor hold` and `lessor release`: what a restored copy holds back, and letting it
-//! go on.
+//! `lessor hold` and `lessor release`: lists the work that a restored copy holds back, and lets
+//! it go on.
 
 use anyhow::Result;
 use clap::Args;

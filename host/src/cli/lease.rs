@@ -1,4 +1,4 @@
-//! `lessor lease`: what has been handed out, and ending it.
+//! `lessor lease`: shows leases, and ends them.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -186,7 +186,7 @@ impl Session<'_, '_> {
                 let presence = self.presence_below(&prefix);
                 let body = json!({ how_long(no_wait): true });
                 let mut answer = self.client.post(&path, &body)?;
-                // The server keeps nobody waiting for ever; asked again, it goes on.
+                // The server does not let a caller wait for ever; asked again, it waits on.
                 while answer.status == ACCEPTED && !no_wait {
                     self.console
                         .note(&format!("leases below {prefix} are still being revoked"));
@@ -209,7 +209,7 @@ impl Session<'_, '_> {
     fn presence_of_lease(&self, id: &str) -> Presence {
         let body = json!({ "lease_id": id });
         match self.client.post("sys/leases/lookup", &body) {
-            // As Vault does, the server answers so for a lease that it does not have.
+            // The server answers so for a lease that it does not have, as Vault does.
             Err(ClientError::Refused { status: 400, .. }) => Presence::Absent,
             other => Presence::of(&other),
         }

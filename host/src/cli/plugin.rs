@@ -17,8 +17,8 @@ use super::client::Answer;
 use super::console::Console;
 use super::session::Removed;
 
-/// A file from which on compiling takes so long that somebody who waits is told: a
-/// second or two for what Rust makes, and fifteen for an interpreter.
+/// Size of a file from which on the command tells its user that compiling takes a while: a
+/// second or two for a component from Rust, fifteen for an interpreter.
 const LARGE: u64 = 2 << 20;
 
 /// What can be done with plugins.
@@ -195,7 +195,7 @@ impl Session<'_, '_> {
     }
 }
 
-/// Tells who waits for a large component why.
+/// Tells the user why a large component takes a while.
 fn announce_compiling(file: &Path, console: &mut Console<'_>) {
     let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
     if size >= LARGE {

@@ -10,7 +10,7 @@ use super::client::{Answer, Client, ClientError};
 use super::output::{self, Format};
 use super::{Connection, Console};
 
-/// How long a write waits for what the server makes ready.
+/// How long a write waits while the server prepares something.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// See the file's header.
@@ -35,8 +35,8 @@ impl<'a, 'c> Session<'a, 'c> {
         })
     }
 
-    /// Writes, and passes on what the server wants its caller to know. Waits while the
-    /// server makes ready what it needs for it, as the plugin of a new mount.
+    /// Writes, and passes the server's warnings on. Waits while the server still prepares
+    /// something, such as the plugin of a new mount.
     pub(super) fn write(&mut self, path: &str, body: &Value) -> Result<()> {
         let mut told = false;
         let given_up = Instant::now() + PATIENCE;
@@ -55,10 +55,9 @@ impl<'a, 'c> Session<'a, 'c> {
         Ok(())
     }
 
-    /// Removes what is at a path, and says of `what` whether it was there: else a
-    /// typing error would look like a removal. Gone already is no failure, so that
-    /// a script can be run again. `which` is the query that looks, `how` the one
-    /// that removes.
+    /// Removes the thing at a path, and says of `what` whether it was there: else a typing
+    /// error would look like a removal. A thing that is already gone is no failure, so that a
+    /// script can be run again. `which` is the query that looks, `how` the one that removes.
     pub(super) fn remove(
         &mut self,
         path: &str,

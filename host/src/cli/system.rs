@@ -53,7 +53,8 @@ impl Session<'_, '_> {
         let mut shown = Map::new();
         shown.insert("state".to_owned(), state.into());
         shown.insert("address".to_owned(), self.client.address().into());
-        // `version` is the Vault whose API is served; servers of before told their own.
+        // `version` is the Vault whose API is served; an older server has no `lessor_version`
+        // and tells its own there.
         for (shown_as, names) in [
             ("version", ["lessor_version", "version"].as_slice()),
             ("initialized", &["initialized"]),

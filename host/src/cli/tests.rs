@@ -18,7 +18,7 @@ fn split(words: &str) -> Vec<&str> {
     words.split(' ').collect()
 }
 
-/// Whether a command looks first for what it ends.
+/// Whether a command looks up the thing that it ends first.
 fn removes(words: &str) -> bool {
     words.contains(" remove ") || words.starts_with("lease revoke ")
 }
@@ -295,7 +295,7 @@ fn saved_fields_go_into_private_files_and_nowhere_else() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
-    // One that others could read before.
+    // A file that others can read.
     std::fs::write(file("password"), "something longer than the password").unwrap();
     std::fs::set_permissions(file("password"), PermissionsExt::from_mode(0o644)).unwrap();
     let save = |field: &str| format!("{field}={}", file(field).display());

@@ -2,8 +2,8 @@
 //!
 //! A value that reads as a JSON number, boolean, null, list, object or quoted
 //! string is that; everything else is text. `key=@file` and `key=-` are always
-//! text, so a secret made of digits stays a string, and the place for secrets:
-//! what stands on a command line is seen by every process of the machine.
+//! text, so a secret made of digits stays a string. Secrets belong there: every process of the
+//! machine can read a command line.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -164,7 +164,7 @@ impl Body {
 }
 
 fn whole(text: &str) -> Result<Map<String, Value>> {
-    // serde_json names line and column, not what stands there.
+    // serde_json names line and column, and does not quote the text, which may be a secret.
     match serde_json::from_str(text).context("the body is not JSON")? {
         Value::Object(body) => Ok(body),
         _ => bail!("the body is JSON, but no object"),

@@ -9,8 +9,8 @@ use std::{
 
 use super::ConfigError;
 
-/// Refuses an audit file that is one of `others`, each with what it is, or lies in
-/// the data directory under a name that is no log's.
+/// Refuses an audit file that is one of `others` (each with a word for what it is), or that
+/// lies in the data directory under a name that is no log's.
 pub(super) fn check(
     audit: &Path,
     data_dir: &Path,
@@ -50,7 +50,7 @@ fn followed(path: &Path, links: usize) -> PathBuf {
     if let Ok(found) = fs::canonicalize(path) {
         return found;
     }
-    // A link that leads to nothing yet: a file is made where it leads.
+    // A link whose target does not exist yet: the file will be made at the target.
     if let (Ok(target), Some(left)) = (fs::read_link(path), links.checked_sub(1)) {
         let beside = path
             .parent()

@@ -72,7 +72,7 @@ pub(super) fn merge(
     let written = Value::Table(table)
         .try_into()
         .map_err(|source: toml::de::Error| {
-            // The whole text, as only it names the key.
+            // The whole text of the error, since only the whole text names the key.
             ConfigError::Value(source.to_string().trim().replace('\n', " "))
         })?;
     Ok(Sources { written, warnings })

@@ -1,4 +1,4 @@
-//! What several policies come to together.
+//! Several policies joined: what they grant together.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -86,7 +86,8 @@ impl Acl {
                 .filter(|capability| *capability != Capability::Deny)
                 .collect()
         } else {
-            // As a list, so that a path with a slash behind finds what a list would.
+            // As a list, so that a path with a slash behind it meets the rules that a list
+            // would.
             self.grant_at(path, true)
                 .map(|grant| grant.capabilities.iter().collect())
                 .unwrap_or_default()
@@ -124,8 +125,8 @@ impl Acl {
         granted
     }
 
-    /// Whether anything is allowed at `mount`, a path without slashes around it,
-    /// or anywhere below: who asks may know that it is there.
+    /// Whether anything is allowed at `mount`, a path without slashes around it, or anywhere
+    /// below. If so, the caller may know that the mount exists.
     pub fn reaches(&self, mount: &str) -> bool {
         match &*self.0 {
             Inner::Root => true,

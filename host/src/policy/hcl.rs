@@ -31,7 +31,7 @@ pub fn read(text: &str) -> Result<Vec<Entry>, String> {
     }
 }
 
-/// What of the text is not read yet.
+/// The rest of the text, which is not read yet.
 struct Reader<'t> {
     rest: &'t str,
     line: usize,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 
 use lessor_model::suggest::shown;
 
-/// The segment that stands for any one.
+/// The segment that matches any one segment.
 const ANY_SEGMENT: &str = "+";
 
 /// A path of a rule.

@@ -1,4 +1,4 @@
-//! What both languages of policies read to: named values, as a tree.
+//! A policy as a tree of named values: both languages, HCL and JSON, are read into it.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ impl Node {
 /// # Errors
 /// A sentence that says where it breaks off.
 pub(super) fn of_json(text: &str) -> Result<Vec<Entry>, String> {
-    // The one walk that does not recurse comes first.
+    // The depth is checked first, by a walk that does not recurse.
     if depth_of_json(text) > DEEPEST {
         return Err(too_deep());
     }

@@ -1,10 +1,9 @@
 //! The listener's certificate and key: read at the start, and again where their
 //! files change.
 //!
-//! Whoever renews a certificate replaces two files, one after the other. New files
-//! are taken up once they rest; those that do not fit together, or cannot be
-//! read, change nothing: the former certificate goes on being served, and the log
-//! says why.
+//! A renewal of the certificate replaces two files, one after the other. New files are taken up
+//! once neither changes any more. Files that do not fit together, or cannot be read, change
+//! nothing: the former certificate goes on being served, and the log says why.
 
 use std::{
     error::Error as _,
@@ -33,7 +32,7 @@ pub(super) struct Certificates {
     seen: Mutex<Seen>,
 }
 
-/// What the files were.
+/// The state of the files that was read last.
 #[derive(Debug)]
 struct Seen {
     /// When they were read last, with or without success.
@@ -45,7 +44,8 @@ struct Seen {
 impl Certificates {
     /// Reads certificate and key.
     pub(super) fn read(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        // Before the files are read: a change between would be seen as one later.
+        // Taken before the files are read, so that a change in between is seen at the next
+        // look.
         let state = State::of(&tls.cert, &tls.key);
         let served = read(&tls.cert, &tls.key, &provider)?;
         Ok(Self {
@@ -60,8 +60,8 @@ impl Certificates {
         })
     }
 
-    /// Takes up new files, where there are and they have not changed since the last
-    /// look; at once where an operator `asked`.
+    /// Takes up new files, if there are any and they have not changed since the last look; at
+    /// once where an operator `asked`.
     pub(super) fn follow(&self, asked: bool) {
         let state = State::of(&self.cert, &self.key);
         {
@@ -99,8 +99,8 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// What tells two versions of the files apart: also those of links that lead
-/// elsewhere now.
+/// Marks by which two versions of the files differ, also where a link has come to lead
+/// elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State([Option<[i128; 5]>; 2]);
 
@@ -115,7 +115,8 @@ impl State {
                 found.ino().into(),
                 found.len().into(),
                 nanoseconds(found.mtime(), found.mtime_nsec()),
-                // Also what only became readable.
+                // The time of the last change of mode or owner too, for a file that only became
+                // readable.
                 nanoseconds(found.ctime(), found.ctime_nsec()),
             ])
         };
@@ -129,7 +130,7 @@ fn read(cert: &Path, key: &Path, provider: &CryptoProvider) -> Result<CertifiedK
     CertifiedKey::from_der(chain, key, provider).map_err(TlsError::Unusable)
 }
 
-/// What `read` makes of a file's text.
+/// Applies `read` to a file's text.
 fn content<T>(path: &Path, read: impl Fn(&str) -> Result<T, String>) -> Result<T, TlsError> {
     let bytes = fs::read(path).map_err(|source| TlsError::File {
         path: path.to_owned(),

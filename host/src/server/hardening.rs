@@ -1,4 +1,4 @@
-//! What a process does that holds other systems' root credentials in memory.
+//! Protects a process that holds other systems' root credentials in memory.
 
 use rustix::{
     fs::Mode,
@@ -13,8 +13,9 @@ pub(super) fn keep_files_private() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Takes as many descriptors as the process may have; how many that is, if there is
-/// a limit. What a shell starts with is few: as many as idle connections make.
+/// Raises the limit of descriptors to the most that the process may have; returns that number,
+/// if there is a limit. A shell starts programs with so few that idle connections alone use
+/// them up.
 pub(super) fn raise_descriptors() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

@@ -1,7 +1,7 @@
 //! The listener: TCP, TLS where it is configured, HTTP/1.1 and HTTP/2.
 //!
-//! Every wait on a peer is bounded, so that one that says nothing costs a task
-//! and a place, which it loses to whoever needs one (`places`).
+//! Every wait on a peer is bounded. A silent peer costs a task and a place, and loses the place
+//! to a connection that needs one (`places`).
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -234,8 +234,8 @@ mod tests {
     use super::*;
     use crate::api::{delivery::Delivery, payload::Payload};
 
-    /// Serves one answer of many bytes over a connection that holds few; the caller's
-    /// end, and whether the answer was written.
+    /// Serves one answer of many bytes over a connection that holds few. Returns the caller's
+    /// end of it, and whether the answer was written.
     async fn asked() -> (DuplexStream, oneshot::Receiver<()>) {
         let (mut caller, stream) = duplex(64);
         let link = Link::default();
@@ -261,7 +261,7 @@ mod tests {
         let (mut caller, written) = asked().await;
         let mut read = vec![0; 1000];
         caller.read_exact(&mut read).await.unwrap();
-        // The head came before; what is left is the end of the body.
+        // The head was read before, so the rest is the end of the body.
         caller.read_exact(&mut read[..50]).await.unwrap();
         let rest = tokio::spawn(async move {
             let _ = caller.read_to_end(&mut Vec::new()).await;

@@ -1,8 +1,8 @@
 //! Log events, to standard error. Standard output belongs to whoever started
 //! the server.
 //!
-//! Fields hold text of others: what a provider said, a path that a stranger
-//! asked for. In lines of text it is made visible, so that it neither acts on a
+//! Fields hold text of others: a provider's sentence, a path that a stranger asked for. In
+//! lines of text, hidden characters of it are made visible, so that it neither acts on a
 //! terminal nor looks like a line of its own. JSON has its own escapes.
 
 use std::{fmt, io};
@@ -73,10 +73,10 @@ fn visible_fields() -> impl for<'writer> FormatFields<'writer> {
     .delimited(" ")
 }
 
-/// Leaves out what libraries trace, whatever level was asked for.
+/// Leaves out the traces of libraries, whatever level was asked for.
 fn without_foreign_traces() -> FilterFn<fn(&Metadata<'_>) -> bool> {
     let own_or_coarse: fn(&Metadata<'_>) -> bool = is_own_or_coarse;
-    // The hint leaves it to the operator's level what is not even looked at.
+    // The hint is the operator's level: events below it are not even looked at.
     filter_fn(own_or_coarse).with_max_level_hint(LevelFilter::TRACE)
 }
 

@@ -2,12 +2,12 @@
 //!
 //! By itself glibc learns from the largest blocks that were freed to keep as much for
 //! later, and has eight arenas for each processor: after a minute of a flood of strangers
-//! the server held three times what it had before, for good. With these settings it is
-//! twice as much (`cargo xtask bench flood`). Smaller ones give nearly all of it back, and
-//! make certificates a fifth slower, since each takes pages anew.
+//! the server held three times what it had before, for good. With these settings the server
+//! holds twice as much (`cargo xtask bench flood`). Smaller values give nearly all of it back,
+//! and make certificates a fifth slower, since each takes pages anew.
 
-/// Blocks from this size on are the system's again once they are free, in bytes: bodies
-/// and what is read of them.
+/// Blocks from this size on, in bytes, go back to the system once they are free: bodies, and
+/// the documents that are read from them.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const OF_ITS_OWN: i32 = 1 << 20;
 
@@ -15,7 +15,7 @@ const OF_ITS_OWN: i32 = 1 << 20;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT: i32 = 4 << 20;
 
-/// Heaps that threads share; each keeps what is free in it.
+/// Heaps that threads share; each heap keeps its free memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 2;
 

@@ -1,4 +1,5 @@
-//! Places for connections: there are so many, and those who have a token keep theirs.
+//! Places for connections: their number is limited, and a connection with a valid token keeps
+//! its place.
 //!
 //! Each connection costs a descriptor, and a process has a number of them. Were they
 //! all taken by peers that connect and say nothing, nobody else would get in, and the
@@ -31,14 +32,14 @@ pub(super) struct Places(Arc<Inner>);
 struct Inner {
     most: usize,
     taken: Mutex<HashMap<u64, Arc<Place>>>,
-    /// Counts what happens, which tells what was longest ago.
+    /// Counts events, and so orders connections by their last one.
     clock: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Place {
     peer: IpAddr,
-    /// Whether a token of a request held.
+    /// Whether the token of a request was valid.
     proven: AtomicBool,
     /// Requests under way.
     busy: AtomicUsize,
@@ -69,8 +70,8 @@ impl Places {
         }))
     }
 
-    /// A place for a connection of `peer`; none where all are taken by those who
-    /// keep theirs.
+    /// A place for a connection of `peer`; none where all are taken by connections that keep
+    /// theirs.
     pub(super) fn enter(&self, peer: IpAddr) -> Option<Guest> {
         let now = self.now();
         let place = Arc::new(Place {
@@ -111,7 +112,7 @@ impl Guest {
         self.place.leave.notified().await;
     }
 
-    /// A request begins, which ends with what this gives.
+    /// A request begins; it ends when the returned value is dropped.
     pub(super) fn begin(&self) -> Busy<'_> {
         self.place.busy.fetch_add(1, Ordering::Relaxed);
         self.place.last.store(self.places.now(), Ordering::Relaxed);
@@ -124,7 +125,7 @@ impl Guest {
 pub(super) struct Busy<'g>(&'g Guest);
 
 impl Busy<'_> {
-    /// It ends; whether its token held.
+    /// The request ends; the argument says whether its token was valid.
     pub(super) fn end(self, proven: bool) {
         if proven {
             self.0.place.proven.store(true, Ordering::Relaxed);
@@ -146,7 +147,7 @@ impl Drop for Guest {
     }
 }
 
-/// Whose connection is missed least.
+/// The connection that gives way, as the head of the file says.
 fn least_missed(taken: &HashMap<u64, Arc<Place>>) -> Option<u64> {
     let strangers = || {
         let taken = taken.iter();

@@ -9,9 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::certificates::Certificates;
 use crate::audit::Audit;
 
-/// How often the files are looked at that others replace. Short beside the minutes
-/// in which a renewed certificate or a rotated log is missed; a look is three
-/// system calls.
+/// How often the server looks at files that others replace: short beside the minutes after
+/// which somebody misses a renewed certificate or a rotated log. A look is three system calls.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Signals whose default would end the process at once, in the middle of its work,
@@ -27,8 +26,8 @@ const HARMLESS: [Number; 8] = [
     Number::STKFLT,
 ];
 
-/// Takes the signals that must not end the process, from the first moment on; gives
-/// those of SIGHUP.
+/// Takes the signals that must not end the process, from the first moment on; returns the
+/// stream of SIGHUP.
 pub(super) fn take_over() -> io::Result<Signal> {
     for harmless in HARMLESS {
         // A handler stays for as long as the process lives.
@@ -52,8 +51,8 @@ pub(super) fn stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Keeps the audit file and the certificate those that their paths name: at SIGHUP
-/// at once, else within some seconds. Goes on until the task is dropped.
+/// Follows the audit file and the certificate where their paths come to name other files: at
+/// once at SIGHUP, else within some seconds. Goes on until the task is dropped.
 pub(super) async fn follow(
     mut hangup: Signal,
     audit: Audit,

@@ -1,5 +1,5 @@
-//! That the page of the audit log says what the code says, and that every write of
-//! storage has its event.
+//! Tests that the page of the audit log agrees with the code, and that every write of storage
+//! has its event.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -138,12 +138,12 @@ fn every_event_is_recorded_by_somebody() {
     }
 }
 
-/// Who tells of what a function of storage writes.
+/// Who records the write of a function of storage.
 enum Told {
-    /// Each file that calls it, with the events that it records itself, or that another
-    /// file does for it (`file.rs:Event`).
+    /// Each file that calls the function, with the events that it records itself, or that
+    /// another file records for it (`file.rs:Event`).
     By(&'static [(&'static str, &'static [&'static str])]),
-    /// Nobody, and why that is no change of state that anybody looks for.
+    /// Nobody, with the reason why this is no change of state that anybody looks for.
     Not(&'static str),
 }
 use Told::{By, Not};

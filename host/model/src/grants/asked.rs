@@ -1,5 +1,5 @@
-//! Grants that allow more than a provider asks for: what a provider wants to reach it
-//! says in its descriptor, as templates over a mount's config. Pure.
+//! Grants that allow more than a provider asks for. A provider's descriptor says what it wants
+//! to reach, as templates over a mount's config. Pure.
 
 use super::{Grant, GrantedHost, Scheme, parse_grant, parse_granted_host, parse_port};
 
@@ -26,7 +26,7 @@ pub fn beyond(entries: &[String], endpoints: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// One endpoint of a descriptor. What is absent comes from the config.
+/// One endpoint of a descriptor. An absent part comes from the config.
 struct Asked {
     scheme: Option<Scheme>,
     host: Option<GrantedHost>,
@@ -79,10 +79,11 @@ impl Asked {
                 granted == asked || granted.ends_with(&format!(".{asked}"))
             }
             (GrantedHost::Below(_), _) => false,
-            // One host is asked for, and this is one.
+            // The provider asks for one host, and the grant is for one.
             (GrantedHost::Name(_) | GrantedHost::Address(_), None) => true,
             (GrantedHost::Name(granted), Some(asked)) => asked.covers(granted),
-            // Where a name leads to an inner address, the grants name that as well.
+            // Where a name leads to an inner address, the mount must be granted that address as
+            // well.
             (GrantedHost::Address(_), Some(GrantedHost::Name(_) | GrantedHost::Below(_))) => true,
             (GrantedHost::Address(_), Some(asked)) => asked == granted,
         }

@@ -1,4 +1,4 @@
-//! How much work a document is by its schema.
+//! Bounds the work of checking a document by its schema.
 //!
 //! `admission` bounds what one place of a document has to satisfy. But where a
 //! schema refers to itself twice, each level of a document doubles the work, and
@@ -139,7 +139,7 @@ impl<'s> Burden<'s> {
         Some(())
     }
 
-    /// What it takes to apply a schema's own keywords once.
+    /// The cost of applying a schema's own keywords once.
     fn work(&mut self, schema: &'s Value, instance: &Value) -> u64 {
         let mut work = match instance {
             Value::String(text) => 1 + wide(text.len()) / READ,
@@ -172,7 +172,7 @@ impl<'s> Burden<'s> {
         work
     }
 
-    /// What it takes to look for a pattern in a text of this length.
+    /// The cost of looking for a pattern in a text of this length.
     fn steps(&mut self, pattern: &'s str, length: usize) -> u64 {
         let places = self.patterns.entry(pattern).or_insert_with(|| {
             regex_syntax::parse(pattern).map_or(MOST_PLACES, |hir| places(&hir))
@@ -283,7 +283,7 @@ mod tests {
                 json!({"abcdef": 1}),
                 json!({long.as_str(): 1}),
             ),
-            // What the regex crate does not read itself is taken for the worst.
+            // A pattern that the regex crate does not read itself counts as the worst case.
             (json!({"pattern": r"\cA"}), json!("abcdef"), json!(long)),
             (
                 json!({"allOf": vec![json!({"minLength": 1}); 900]}),

@@ -1,4 +1,4 @@
-//! What differs between two documents of one schema, where nobody is told so.
+//! Differences between two documents of one schema that the provider did not announce.
 
 use std::collections::BTreeSet;
 
@@ -14,9 +14,9 @@ use super::{
 /// secret: the id of a key, a certificate.
 const ROTATED: &str = "x-lessor-rotated";
 
-/// Paths of the values that differ between `former` and `new`, secrets and what the
-/// schema marks with `x-lessor-rotated: true` left aside. `root` is what the paths call
-/// the document. A null is as good as nothing.
+/// Paths of the values that differ between `former` and `new`, except secrets and values that
+/// the schema marks with `x-lessor-rotated: true`. `root` is the document's name in the paths.
+/// A null counts as absent.
 pub fn changes(schema: &Value, root: &str, former: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(

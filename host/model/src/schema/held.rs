@@ -7,8 +7,8 @@ use serde_json::Value;
 const HELD: &str = "x-lessor-credentials";
 
 /// How many credentials of one account upstream takes at a time: 1 where the provider
-/// does not say, because to keep a second one that upstream has ended would hand out
-/// what does not work.
+/// does not say, because a second one that upstream has ended would be kept and handed out, and
+/// not work.
 ///
 /// # Errors
 /// What is wrong with the number, to go behind the name of the schema.

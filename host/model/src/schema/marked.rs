@@ -1,4 +1,4 @@
-//! What of a document its schema marks as secret.
+//! The values of a document that its schema marks as secret.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! A document that a write changes: what it names, over what is stored. A null names
-//! nothing: clients write it for what their callers left out.
+//! A write that changes a stored document: its fields replace the stored ones. A null changes
+//! nothing: clients write it for a field that their callers left out.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +10,7 @@ pub fn patched(stored: &Value, named: &Map<String, Value>) -> Value {
     Value::Object(whole)
 }
 
-/// What of the stored document is kept where these fields are named.
+/// The part of the stored document that is kept where these fields are named.
 pub fn kept(stored: &Value, named: &Map<String, Value>) -> Map<String, Value> {
     let is_named = |name: &String| named.get(name).is_some_and(|value| !value.is_null());
     let stored = stored.as_object().into_iter().flatten();

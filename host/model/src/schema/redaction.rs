@@ -1,8 +1,8 @@
 //! Making a stored document fit to be shown, and taking it back as it was shown.
 //!
-//! Whatever any reading of the schema marks `writeOnly` is replaced, as is a
-//! field that the schema does not name: after an upgrade the new schema may no
-//! longer know that it is a secret.
+//! A value that any reading of the schema marks `writeOnly` is replaced, as is a field that the
+//! schema does not name: after an upgrade the new schema may no longer know that the field is a
+//! secret.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use super::{
     shape::{self, Branches, Position},
 };
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub const REDACTED: &str = "<redacted>";
 
 /// A copy of `document` without its secrets.
@@ -87,7 +87,7 @@ fn put_back(
 }
 
 fn shown(position: &Position<'_>, instance: &Value) -> Value {
-    // A null tells that nothing is set, and that is no secret.
+    // A null says that nothing is set, which is no secret.
     if instance.is_null() {
         return Value::Null;
     }

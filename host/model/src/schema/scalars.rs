@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::shape::{Branches, Position};
 use crate::weak;
 
-/// Reads scalars as what the schema takes in their places. What is none stays, for
-/// the schema to refuse.
+/// Reads scalars as the types that the schema takes in their places. A value that cannot be
+/// read so stays, for the schema to refuse.
 pub(super) fn read(position: &Position<'_>, instance: &mut Value) {
     let parts = position.parts(&Branches::Every);
     let takes = |kind: &str| super::lists::takes(&parts, kind);

@@ -15,9 +15,9 @@ pub(super) const IN_PLACE_DEPTH: usize = 32;
 
 /// Which branches of `anyOf`, `oneOf`, `if` and their like are followed.
 pub(super) enum Branches<'i> {
-    /// Each of them: what may hold in any reading.
+    /// Each of them, for statements that hold in at least one reading.
     Every,
-    /// None: what holds in every reading.
+    /// None, for statements that hold in every reading.
     Never,
     /// Those that the instance may be meant for; each where none fits.
     Applicable(&'i Value),
@@ -126,7 +126,7 @@ pub(super) fn names(parts: &[&Value], property: &str) -> bool {
         .any(|all| all.get(property).is_some())
 }
 
-/// What a local reference points to: `#` or `#/$defs/Name`.
+/// The schema that a local reference points to: `#` or `#/$defs/Name`.
 pub(super) fn resolve<'s>(root: &'s Value, reference: &str) -> Option<&'s Value> {
     let fragment = reference.strip_prefix('#')?;
     let pointer = percent_encoding::percent_decode_str(fragment)
@@ -158,8 +158,8 @@ fn gather<'s>(
     // Conditions are not evaluated here: they count as possible, never as certain.
     let conditions = matches!(branches, Branches::Every | Branches::Applicable(_));
     let mut follow = |branch| gather(root, branch, branches, depth + 1, parts);
-    // Most schemas have none of these: to look at what there is costs less than to
-    // look for each.
+    // Most schemas have none of these keywords: walking over the keywords that exist costs less
+    // than looking up each of these.
     for (keyword, value) in schema.as_object().into_iter().flatten() {
         match keyword.as_str() {
             "$ref" => {

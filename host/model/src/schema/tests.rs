@@ -274,7 +274,7 @@ fn a_document_that_multiplies_its_schema_is_refused_at_once() {
         Checker::new(&twice).unwrap().check("role", &mut nested),
         Err(format!("role {UNBEARABLE}"))
     );
-    // Shown it is all the same: what a place has to satisfy is looked at once.
+    // Showing it still ends: each schema of a place is looked at once.
     assert_eq!(redact(&twice, &nested), nested);
 }
 

@@ -1,4 +1,4 @@
-//! What an operation answers where it does what it was asked for, as it is declared.
+//! Answers that operations declare for the case of success.
 //!
 //! The shape of an answer is that of the type which the handler fills in: its fields and
 //! their descriptions are read off that type, so that they stand in one place. In a build
@@ -37,10 +37,10 @@ pub(in crate::api) enum Gives {
     Bytes(&'static str),
 }
 
-/// What an operation answers that says no more than that it is done.
+/// The answer of an operation that says no more than that it is done.
 pub(in crate::api) const NOTHING: &[Gives] = &[Gives::Nothing];
 
-/// What an operation answers that lists names.
+/// The answer of an operation that lists names.
 pub(in crate::api) const KEYS: &[Gives] = &[data::<Keys>()];
 
 /// Names.

@@ -24,7 +24,7 @@ pub(in crate::api) struct Name {
 #[derive(Clone, Debug)]
 pub(in crate::api) struct Pattern(Vec<Part>);
 
-/// Where in a path the names of a pattern are.
+/// Positions of a pattern's names in a path.
 pub(in crate::api) type Found = Vec<(Name, Range<usize>)>;
 
 impl Pattern {

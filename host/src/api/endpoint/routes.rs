@@ -80,7 +80,7 @@ impl Routes {
         rows.flat_map(|row| row.declared.iter().copied())
     }
 
-    /// What serves a path, and where in the path the names of its pattern are.
+    /// The endpoint that serves a path, and the positions of its pattern's names in the path.
     pub(in crate::api) fn find<S: AsRef<str>>(
         &self,
         shelf: Shelf,
@@ -101,8 +101,8 @@ impl Routes {
         !endpoints.any(|endpoint| !endpoint.audited && endpoint.pattern == path)
     }
 
-    /// What a path in its one form means. Without an engine, only what the host serves
-    /// itself is known.
+    /// The meaning of a path in its one form. Without an engine, only the host's own paths are
+    /// known.
     pub(in crate::api) fn target(&self, segments: &[String], engine: Option<&Engine>) -> Target {
         let path = segments.join("/");
         let (place, begin) = match region_of(segments) {
@@ -164,7 +164,7 @@ impl Routes {
             Some(Region::Mounts) | None => return Ok(segments),
         };
         let within = segments.get_mut(begin..).unwrap_or_default();
-        // A name is in its form also where nothing is served below it.
+        // The name is put into its form also where nothing is served below it.
         let lengths = (1..=within.len())
             .rev()
             .filter(|length| *length == within.len() || *length <= LONGEST);
@@ -184,7 +184,7 @@ impl Routes {
     }
 
     /// A path that stands in a body as it would be judged and used: none where no
-    /// request could have it. A slash behind it stays, as it asks for a list.
+    /// request could have it. A slash at its end stays, as it asks for a list.
     pub(in crate::api) fn canonical_text(
         &self,
         text: &str,
@@ -209,8 +209,8 @@ impl Routes {
     }
 }
 
-/// Whose the paths are that begin so; none: nobody's. Which kind a mount is of is known
-/// once it is resolved.
+/// The region of paths that begin so; none where they are served nowhere. The kind of a
+/// mount is known once the mount is found.
 fn region_of<S: AsRef<str>>(segments: &[S]) -> Option<Region> {
     let mut first = segments.iter().map(AsRef::as_ref);
     match (first.next(), first.next()) {

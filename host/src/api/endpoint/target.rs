@@ -1,4 +1,4 @@
-//! What the path of a request means.
+//! The meaning of a request's path.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ pub(in crate::api) enum Place {
     },
     /// By the mount of a provider.
     Provider { mount: MountPath, rest: String },
-    /// By a mount that there is not.
+    /// By a mount that does not exist.
     NoMount,
-    /// Nowhere: what begins so belongs to the host.
+    /// Nowhere: paths that begin so are reserved for the host.
     Nowhere,
 }
 
@@ -44,9 +44,10 @@ pub(in crate::api) struct Target {
     pub(in crate::api) path: String,
     /// Where it is served.
     pub(in crate::api) place: Place,
-    /// What serves it; none where nothing does, or where a provider's document may.
+    /// The endpoint that serves it; none where nothing does, or where it may be a provider's
+    /// document.
     pub(in crate::api) endpoint: Option<&'static Endpoint>,
-    /// What the path says for the names of the pattern.
+    /// The path's segments, by the names of the pattern.
     pub(super) said: Vec<(&'static str, String)>,
 }
 
@@ -61,14 +62,14 @@ impl Target {
         }
     }
 
-    /// What the path says for a name of its pattern.
+    /// The segment that stands for a name of its pattern.
     pub(in crate::api) fn said(&self, name: &str) -> Option<&str> {
         let mut said = self.said.iter();
         said.find(|(known, _)| *known == name)
             .map(|(_, said)| said.as_str())
     }
 
-    /// All that it says, by the names of its pattern.
+    /// All named segments, by the names of the pattern.
     pub(in crate::api) fn all_said(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.said.iter().map(|(name, said)| (*name, said.as_str()))
     }
@@ -89,7 +90,7 @@ impl Target {
         self.endpoint.is_none_or(|endpoint| endpoint.audited)
     }
 
-    /// Whether what an operation does there cannot be undone.
+    /// Whether an operation cannot be undone there.
     pub(in crate::api) fn cannot_be_undone(&self, operation: Operation) -> bool {
         let verb = self.endpoint.and_then(|it| it.verb(operation));
         operation == Operation::Delete || verb.is_some_and(|it| it.irreversible)
@@ -108,7 +109,7 @@ impl Target {
         let verbs = self.endpoint.into_iter().flat_map(|it| it.verbs);
         let operations = verbs.flat_map(|verb| verb.operations);
         let methods = operations.flat_map(|operation| match operation {
-            // Reading may make a credential, which nobody would see.
+            // No HEAD elsewhere: a read may make a credential, which nobody would see.
             Operation::Read if self.is_open() => ["GET", "HEAD"].as_slice(),
             Operation::Read => &["GET"],
             Operation::List => &["LIST"],
@@ -118,7 +119,7 @@ impl Target {
         methods.copied().collect()
     }
 
-    /// What answers an operation.
+    /// The entry for an operation.
     pub(in crate::api) fn handler(&self, operation: Operation) -> Option<Handler> {
         Some(self.endpoint?.verb(operation)?.handler)
     }
@@ -131,8 +132,8 @@ impl Target {
         }
     }
 
-    /// The mount and the name of a document that its provider may publish: what lies
-    /// below a mount and is not the host's.
+    /// The mount and the name of a document that its provider may publish: a path below a mount
+    /// that is none of the host's.
     pub(in crate::api) fn document(&self) -> Option<(&MountPath, &str)> {
         match (&self.place, self.endpoint) {
             (Place::Provider { mount, rest }, None) => Some((mount, rest)),

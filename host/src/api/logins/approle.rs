@@ -35,7 +35,7 @@ const RENAMED: [(&str, &str); 3] = [
     ("bound_cidr_list", "secret_id_bound_cidrs"),
 ];
 
-/// What Vault writes where a secret id never ends.
+/// The time that Vault writes for a secret id that never ends.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 const ROLE: &[Field] = &[
@@ -317,7 +317,7 @@ async fn look_up(engine: &Engine, mount: &LoginMount, name: &str, ask: Ask) -> O
         .approles()
         .look_up(mount, name, &value)
         .await?;
-    // Vault's answer for a secret id that is not there is no answer.
+    // Vault answers a look-up of a secret id that does not exist with 204.
     Ok(view.map_or_else(Answer::done, |view| Answer::data(SecretId::of(&view))))
 }
 
@@ -381,7 +381,7 @@ fn read_only() -> ApiError {
 /// One field of a role at a path of its own.
 struct OneField {
     name: &'static str,
-    /// What deleting it sets; absent: it can only be read.
+    /// The value that deleting the field sets; absent where it can only be read.
     default: Option<Value>,
 }
 
@@ -485,7 +485,7 @@ fn take_role(mut fields: Fields, mut former: AppRole, is_new: bool) -> Result<Ap
         ));
     }
     let role = AppRole {
-        // Empty, it is refused as such.
+        // An empty text is refused as empty.
         role_id: fields
             .text("role_id")?
             .map_or(former.role_id, |id| id.trim().to_owned()),
@@ -503,7 +503,7 @@ fn take_role(mut fields: Fields, mut former: AppRole, is_new: bool) -> Result<Ap
         local_secret_ids: local.unwrap_or(former.local_secret_ids),
         token: token_parameters::take(&mut fields, former.token)?,
     };
-    // What hvac and vaultrs call local_secret_ids; Vault does not know it.
+    // hvac and vaultrs send this name for `local_secret_ids`; Vault does not know it.
     fields.ignore(&["enable_local_secret_ids"]);
     fields.finish()?;
     Ok(role)

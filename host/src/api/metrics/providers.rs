@@ -42,7 +42,7 @@ pub(super) fn render(tallies: &[Tally]) -> String {
     text
 }
 
-/// What the host holds for calls now, and the most that it held.
+/// The memory that the host holds for calls, and the most that it held.
 pub(super) fn render_holdings(holdings: &Holdings) -> String {
     let Holdings {
         held,

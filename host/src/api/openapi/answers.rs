@@ -1,5 +1,5 @@
-//! What an operation answers, as the OpenAPI document has it: by status, what the
-//! endpoint declares, in the shape of the handler's type.
+//! The answers of an operation in the OpenAPI document: those that the endpoint declares, by
+//! status, in the shape of the handler's type.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(in crate::api) const REFUSALS: [(u16, &str); 11] = [
     (502, "Upstream or its provider failed."),
 ];
 
-/// That of all others.
+/// The sentence of every other status.
 const UNAVAILABLE: &str = "The server cannot answer now.";
 
 /// The type of all answers but documents and files.
@@ -47,10 +47,10 @@ pub(in crate::api) fn types() -> SchemaGenerator {
     settings.into_generator()
 }
 
-/// What is said of an answer, and its content by type.
+/// The description of an answer, and its content by type.
 type Known = (&'static str, Vec<(&'static str, Value)>);
 
-/// What an operation answers, by status.
+/// The answers of an operation, by status.
 pub(super) struct Answers<'t> {
     /// The types that it refers to.
     types: &'t mut SchemaGenerator,
@@ -67,7 +67,7 @@ impl Answers<'_> {
         for gives in done.verb.gives {
             answers.add_success(gives, done);
         }
-        // A GET of this path that does not ask for the list reads what is there.
+        // A GET of this path without `list=true` is a read.
         let mut refusals = done
             .verb
             .refusals(done.endpoint, done.operation, done.shelf);
@@ -193,8 +193,9 @@ impl Answers<'_> {
     }
 }
 
-/// A provider's schema for what is shown: OpenAPI has `writeOnly` for what no answer
-/// holds, while providers mark with it what is secret. And a document has one dialect.
+/// A provider's schema for an answer. Providers mark secrets with `writeOnly`, which in OpenAPI
+/// means that no answer holds the field, so it becomes `format: password`. `$schema` is left
+/// out, since a document has one dialect.
 fn as_shown(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What an operation takes, as the OpenAPI document has it: the fields that its endpoint
+//! The fields of an operation's request in the OpenAPI document: those that its endpoint
 //! declares, and those of the provider's document.
 
 use serde_json::{Map, Value, json};
@@ -23,8 +23,8 @@ pub(super) fn body(verb: &Verb, endpoint: &Endpoint, plugin: Option<&Plugin>) ->
     let mut schema = Map::new();
     let provider = plugin.map(|plugin| plugin.provider.descriptor());
     if let Some((provider, document)) = provider.zip(endpoint.document) {
-        // A config or a role is changed by what a write names, so that none of its fields
-        // must be there.
+        // A write changes only the fields of a config or role that it names, so none of them is
+        // required.
         let (theirs, is_whole) = match document {
             Document::Request => (&provider.request_schema, true),
             Document::Config => (&provider.config_schema, false),
@@ -49,7 +49,7 @@ pub(super) fn body(verb: &Verb, endpoint: &Endpoint, plugin: Option<&Plugin>) ->
     (object, is_required)
 }
 
-/// What a read or a removal takes from its query.
+/// The fields that a read or a removal takes from its query.
 pub(super) fn query(verb: &Verb) -> Vec<Value> {
     let of = |field: &Field| {
         let mut schema = schema_of(field);
@@ -100,7 +100,7 @@ pub(super) fn braced(pattern: &str) -> String {
     pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-/// What stands in a path for the names of a pattern.
+/// The parameters of a path, by the names of its pattern.
 pub(super) fn parameters(pattern: &str) -> Vec<Value> {
     let of = |part: &str| {
         let bare = part.trim_start_matches('~');

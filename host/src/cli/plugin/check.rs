@@ -78,7 +78,7 @@ impl Document {
                 .with_context(|| format!("{name}: cannot read {}", file.display()))?,
             Self::Input => console.read_input()?,
         };
-        // serde_json names line and column, not what stands there.
+        // serde_json names line and column, and does not quote the text, which may be a secret.
         let value: Value =
             serde_json::from_str(&text).with_context(|| format!("{name} is not JSON"))?;
         if !value.is_object() {
@@ -179,8 +179,7 @@ fn authorities(file: &Path) -> Result<Vec<rustls_pki_types::CertificateDer<'stat
     conformance::authorities(&pem).map_err(|problem| anyhow!("{} {problem}", file.display()))
 }
 
-/// A new file for a root credential. One that exists may hold another that is
-/// still needed.
+/// A new file for a root credential. A file that exists may hold one that is still needed.
 fn private_file(file: &Path) -> Result<File> {
     OpenOptions::new()
         .write(true)

@@ -31,7 +31,7 @@ fn check_fields(rules: &[&str], cases: &[(Value, bool)]) {
                 });
                 assert_eq!(decision.allowed, *expected, "{given} of {texts:?}");
             }
-            // What carries no fields of its own is not held to them.
+            // An operation without fields of its own is not held to conditions on fields.
             assert!(decide(&acl(texts), "delete", "a").allowed);
         }
     }
@@ -207,7 +207,7 @@ fn conditions_of_several_rules_are_merged() {
             (json!({"a": "z"}), true),
         ],
     );
-    // A rule without conditions does not lift those of another.
+    // A rule without conditions does not lift the conditions of another rule.
     check_fields(
         &[r#"allowed_parameters = { "a" = [] }"#, ""],
         &[(json!({"a": 1}), true), (json!({"b": 1}), false)],
