@@ -8,7 +8,8 @@
 //!
 //! - [`lessor_model`]: what things are, as plain data, and what is decided from that alone
 //! - [`lessor_seal`]: keys: they seal stored values, derive and hash
-//! - [`lessor_store`]: SQLite, and all SQL; what every request reads, in memory until it changes
+//! - [`lessor_store`]: SQLite, and all SQL; what every request reads, in memory until it changes;
+//!   who waits for due work, woken by what makes it due
 //! - [`lessor_sandbox`]: pinned bytes; wasmtime, limits, network
 //!
 //! A module imports only lines above its own; the test `layers` reads this table.

@@ -322,7 +322,7 @@ mod tests {
         let policy = &policy["content"]["application/json"]["schema"];
         assert_eq!(policy["anyOf"].as_array().unwrap().len(), 2, "{policy}");
         assert_eq!(
-            statuses("/Provider/creds/{role}", "post"),
+            statuses("/Mount(Provider)/creds/{role}", "post"),
             "200 202 400 403 404 408 409 413 429 500 501 502 503"
         );
     }

@@ -9,7 +9,7 @@ use lessor_store::{DueRotation, RotationRow, RotationState};
 use super::{Rotations, path_of};
 use crate::{
     backoff,
-    mount::{Connection, give_up_at},
+    mount::{Connection, RotationTurn, give_up_at},
 };
 
 /// How long until a scheduled rotation that could not begin is tried again.
@@ -51,21 +51,21 @@ impl Rotations {
             if connection.held.is_some() {
                 continue;
             }
-            self.storage
-                .claim_rotation(rotation.operation, give_up_at(&connection, now))
-                .await?;
+            let until = give_up_at(&connection, now);
+            let claimed = self
+                .storage
+                .claim_rotation(rotation.operation, rotation.due_at, until);
+            if !claimed.await? {
+                continue;
+            }
+            let rotation = RotationRow {
+                due_at: Some(until),
+                ..rotation
+            };
             let rotations = Arc::clone(self);
             tokio::spawn(async move {
                 let turn = connection.rotation_turn().await;
-                let outcome = match rotation.state {
-                    RotationState::Retiring | RotationState::Undoing => {
-                        rotations.end_left(&connection, &rotation).await
-                    }
-                    _ => rotations
-                        .drive_open(&connection, None, &turn)
-                        .await
-                        .map(|_| ()),
-                };
+                let outcome = rotations.go_on(&connection, &rotation, &turn).await;
                 if let Err(error) = outcome
                     && !matches!(error, Refusal::Limit { .. })
                 {
@@ -76,19 +76,33 @@ impl Rotations {
         Ok([next_scheduled, found.next].into_iter().flatten().min())
     }
 
-    /// Ends what a rotation leaves, unless whoever had the turn before has: an operator who
-    /// gives a rotation up makes that due, and ends it at once.
-    async fn end_left(
+    /// Goes on with a claimed rotation, unless whoever had the turn before has done it, or
+    /// has put it off.
+    async fn go_on(
         &self,
         connection: &Arc<Connection>,
-        found: &RotationRow,
+        claimed: &RotationRow,
+        turn: &RotationTurn,
     ) -> Result<(), Refusal> {
-        let left = self.ending(connection).await?;
-        let same =
-            |row: &&RotationRow| row.operation == found.operation && row.state == found.state;
-        match left.iter().find(same) {
-            Some(row) => self.end(connection, row).await,
-            None => Ok(()),
+        let ends = matches!(
+            claimed.state,
+            RotationState::Retiring | RotationState::Undoing
+        );
+        let standing = match ends {
+            true => self.ending(connection).await?,
+            false => {
+                let open = self.storage.unsettled_rotation(connection.id).await?;
+                open.into_iter().collect()
+            }
+        };
+        let is_claimed = |row: &RotationRow| {
+            (row.operation, row.state, row.due_at)
+                == (claimed.operation, claimed.state, claimed.due_at)
+        };
+        match standing.iter().any(is_claimed) {
+            false => Ok(()),
+            true if ends => self.end(connection, claimed).await,
+            true => self.drive_open(connection, None, turn).await.map(drop),
         }
     }
 

@@ -6,7 +6,7 @@ use lessor_model::{clock::Timestamp, id::ConnectionName, refusal::Refusal};
 use lessor_store::RotationState;
 use serde_json::json;
 
-use crate::testing::{House, Step, db, requester};
+use crate::testing::{Heard, House, Step, db, requester};
 
 #[tokio::test]
 async fn an_answer_lost_after_the_password_changed_is_recovered_by_derivation() {
@@ -887,4 +887,28 @@ async fn what_rotations_left_can_be_dropped_by_force() {
             .unwrap()
             .is_empty()
     );
+}
+
+/// The scheduler took what was due, waited for its turn, and did it once more.
+#[tokio::test]
+async fn what_was_ended_before_the_scheduler_had_its_turn_is_not_ended_again() {
+    let heard = Heard::from_here();
+    let house = House::new();
+    let engine = house.open(false).await;
+    house.upstream.lock().unwrap().two_roots = true;
+    engine
+        .rotations
+        .rotate_root(&db(), &ConnectionName::DEFAULT, None)
+        .await
+        .unwrap();
+    house.clock.advance(Duration::from_secs(61));
+    let connection = engine.connected();
+    let turn = connection.rotation_turn().await;
+    let due = engine.rotations.ending(&connection).await.unwrap();
+    engine.rotations.run_due(house.clock.now()).await.unwrap();
+    // Gives it time to queue up for the turn.
+    engine.rotations.end(&connection, &due[0]).await.unwrap();
+    drop(turn);
+    let _behind_it = connection.rotation_turn().await;
+    assert_eq!(heard.count("rotation.former_ended"), 1);
 }

@@ -4,11 +4,14 @@
 //! load there is a commit for each read: the row of one token came from the file anew
 //! for every request. What policies come to was parsed anew as well.
 //!
-//! This is the one such cache. A table of which something is kept has [`Changes`], which
-//! triggers of the writing connection count: whoever writes to it, and by which
-//! function, need not know that it is kept. They are counted once the transaction is
-//! over and before anybody is told of it. What is read before a change and stored after
-//! it is not kept, because [`Kept::get`] looks at the count before it reads.
+//! This is the one cache of rows by their keys. (Mounts, login methods and pins are small
+//! tables that their engines, which alone write them, hold as a whole.)
+//!
+//! A table of which something is kept has [`Changes`], which triggers of the writing
+//! connection count: whoever writes to it, and by which function, need not know that it
+//! is kept. They are counted once the transaction is over and before anybody is told of
+//! it. What is read before a change and stored after it is not kept, because
+//! [`Kept::get`] looks at the count before it reads.
 
 use std::{
     collections::HashMap,

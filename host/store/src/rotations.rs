@@ -194,15 +194,17 @@ impl Storage {
         .await
     }
 
-    /// Keeps others from taking a due rotation up until `due_at`.
+    /// Keeps others from taking a rotation up until `until` that was found due at
+    /// `due_at`. False where it is due at another time by now, or over.
     pub async fn claim_rotation(
         &self,
         id: OperationId,
-        due_at: Timestamp,
-    ) -> Result<(), StorageError> {
-        self.execute(
-            "UPDATE rotations SET due_at = ?2 WHERE operation = ?1 AND due_at IS NOT NULL",
-            (id.to_bytes(), due_at.0),
+        due_at: Option<Timestamp>,
+        until: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.execute_any(
+            "UPDATE rotations SET due_at = ?3 WHERE operation = ?1 AND due_at = ?2",
+            (id.to_bytes(), due_at.map(|due| due.0), until.0),
         )
         .await
     }
