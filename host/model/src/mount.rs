@@ -336,7 +336,7 @@ impl TunePatch {
             Some(Some(max)) => max.in_seconds(),
         };
         let default = match self.default_lease_ttl {
-            // A default that followed the former maximum follows the new one.
+            // A default that followed the former maximum is cut to the new one.
             None => match max {
                 Length::For(max) if former.default_lease_ttl == unset(former.max_lease_ttl) => {
                     former.default_lease_ttl.min(max)

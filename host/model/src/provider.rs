@@ -215,7 +215,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The same, with its consequence added to the message.
+    /// The same, with `left`, the changes that stay, added to the message.
     #[must_use]
     pub fn after(self, left: &str) -> Self {
         let message = format!("{}; {left}", self.message.trim_end_matches('.'));

@@ -1,4 +1,4 @@
-//! What an operator writes into the configuration file, seen from outside.
+//! The configuration file, seen from outside.
 
 use std::{
     fs,

@@ -24,7 +24,7 @@ struct Shared {
     open: AtomicUsize,
     answered: AtomicUsize,
     principals: Mutex<BTreeSet<String>>,
-    /// Whether those who must wait are answered.
+    /// Whether the waiting callers are answered.
     released: Mutex<bool>,
     release: Condvar,
 }
@@ -127,12 +127,12 @@ impl Upstream {
         self.shared.answered.load(Ordering::SeqCst)
     }
 
-    /// What exists upstream.
+    /// The principals that exist upstream.
     pub(super) fn principals(&self) -> BTreeSet<String> {
         self.shared.principals.lock().unwrap().clone()
     }
 
-    /// Answers those who wait.
+    /// Answers the waiting callers.
     pub(super) fn release(&self) {
         *self.shared.released.lock().unwrap() = true;
         self.shared.release.notify_all();
