@@ -1,8 +1,8 @@
 //! `cargo xtask demo`: leases real credentials before your eyes.
 //!
-//! Every command is run as it is shown, and every claim is checked against the
-//! real system: one that does not hold ends the demo with a failure. Servers
-//! and files are removed at the end, after a failure and after Ctrl-C too.
+//! Every command is run as it is shown, and every claim is checked against the real system: a
+//! claim that does not hold ends the demo with a failure. Servers and files are removed at the
+//! end, after a failure and after Ctrl-C too.
 
 use std::process::ExitCode;
 

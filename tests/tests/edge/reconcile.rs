@@ -83,7 +83,7 @@ fn an_orphan_is_listed_and_ended_only_where_it_is_named() {
         let sentence = fixture.server.http.post("db/reconcile", &body).refused(400);
         assert!(sentence.contains(says), "{body}: {sentence}");
     }
-    // A misspelt field is refused, and nothing is done.
+    // A misspelt field is warned of and has no effect: nothing is ended.
     let misspelt = json!({"dry_rum": false});
     let answer = fixture.server.http.post("db/reconcile", &misspelt).ok();
     let answer = answer.json();
@@ -171,8 +171,8 @@ fn what_is_being_made_or_ended_is_neither_orphan_nor_vanished() {
         let mut wrong = Vec::new();
         for _ in 0..40 {
             let found = dry_run(&fixture);
-            // While the first credentials of a mount are being made, the real orphan may be
-            // reported only later; no other role is ever reported.
+            // While the first credentials of a mount are being made, the real orphan may first
+            // count as undecided; no other role is ever reported.
             let told = found["orphan_count"].as_u64().unwrap()
                 + found["undecided_count"].as_u64().unwrap();
             let real = found["orphans"] == json!(["orphan_real"]) || found["orphan_count"] == 0;
