@@ -46,9 +46,9 @@ pub struct Engine {
     pub storage: Storage,
     /// Tells who a token belongs to.
     pub authenticator: Authenticator,
-    /// Who may do what at which path.
+    /// The policies.
     pub policies: Arc<Policies>,
-    /// What callers show.
+    /// The tokens that callers present.
     pub tokens: Arc<Tokens>,
     /// How callers without a token get one.
     pub logins: Logins,
@@ -62,7 +62,7 @@ pub struct Engine {
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
     pub settings: Settings,
-    /// What may be asked.
+    /// The roles of mounts.
     pub roles: Arc<Roles>,
     /// Which version of a plugin mounts run.
     pub upgrades: Upgrades,
@@ -72,7 +72,7 @@ pub struct Engine {
     pub rotations: Arc<Rotations>,
     /// Existing accounts upstream, renewed.
     pub accounts: Arc<Accounts>,
-    /// What callers do not wait for.
+    /// Tasks: work that callers do not wait for.
     pub tasks: Arc<Tasks>,
     scheduler: Mutex<Option<Scheduler>>,
 }

@@ -153,7 +153,7 @@ impl Postgres {
     /// Runs SQL as the observer; gives a line a row, with `|` between columns.
     ///
     /// # Errors
-    /// What the cluster said.
+    /// The error of the cluster.
     pub fn query(&self, sql: &str) -> Result<String, String> {
         let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut client = match observer.take() {
@@ -178,7 +178,7 @@ impl Postgres {
     /// Logs in as somebody and runs SQL.
     ///
     /// # Errors
-    /// What the cluster said.
+    /// The error of the cluster.
     pub fn query_as(&self, user: &str, password: &str, sql: &str) -> Result<String, String> {
         rows(&mut self.connect(user, password)?, sql)
     }
@@ -348,7 +348,7 @@ fn rows(client: &mut Client, sql: &str) -> Result<String, String> {
     Ok(lines.join("\n"))
 }
 
-/// What the cluster said, or what stood in the way of its saying anything.
+/// The cluster's error, or the reason why psql got none.
 fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(
         || error.to_string(),

@@ -73,8 +73,8 @@ fn sources(dep_info: &Path) -> Vec<PathBuf> {
     parse(&fs::read_to_string(dep_info).unwrap_or_default())
 }
 
-/// What follows the colon, separated by spaces; a space in a name has a
-/// backslash before it.
+/// The names behind the colon, separated by spaces; a space in a name has a backslash before
+/// it.
 fn parse(dep_info: &str) -> Vec<PathBuf> {
     let Some((_, sources)) = dep_info.split_once(": ") else {
         return Vec::new();

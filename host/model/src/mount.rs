@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal};
 
-/// What is mounted at a path.
+/// The kinds of things that are mounted at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A provider: it makes credentials upstream.
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// What such a mount is called, for people.
+    /// The word for such a mount, for people.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Provider => "mount",

@@ -64,7 +64,7 @@ fn shelf_of(target: &Target) -> Shelf {
     }
 }
 
-/// What is wrong with an answer.
+/// The fault of an answer.
 fn fault_of(verb: &'static Verb, answer: &Answer) -> Option<String> {
     let mut faults = Vec::new();
     for (index, gives) in verb.gives.iter().enumerate() {

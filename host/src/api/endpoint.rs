@@ -43,11 +43,11 @@ pub(super) type Exists =
 /// A path of the API.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// What it looks like, below where it is served: `/v1/`, a mount, a login method.
+    /// Its form, below the place where it is served: `/v1/`, a mount, a login method.
     pub(super) pattern: &'static str,
     /// The same path by other names.
     pub(super) also: &'static [&'static str],
-    /// What it is, for people.
+    /// Its subject, for people.
     pub(super) about: &'static str,
     /// Operations that need `sudo` beside their capability: those that reach over the tokens,
     /// leases and mounts of others, and those that make code run. Vault has the same list.
@@ -55,7 +55,7 @@ pub(super) struct Endpoint {
     /// Whether a request has an audit line. The paths of monitors have none: they are asked
     /// every second, and must be answered also when no line can be written.
     pub(super) audited: bool,
-    /// What it does with a wrapped answer; whoever holds the wrapping token may ask.
+    /// Its operation on a wrapped answer, which any holder of the wrapping token may ask for.
     pub(super) parcel: Option<Parcel>,
     /// How to find the thing that the path names, where a write may create it.
     pub(super) exists: Option<Exists>,

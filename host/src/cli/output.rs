@@ -78,7 +78,7 @@ pub(super) fn rows<'v>(columns: &[&str], rows: impl IntoIterator<Item = &'v Valu
     finished(&table)
 }
 
-/// What stands where nothing is.
+/// The text for an empty value.
 const NOTHING: &str = "-";
 
 /// A value as a person reads it: no quotes, lists with commas, seconds as a

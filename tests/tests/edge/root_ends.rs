@@ -142,8 +142,7 @@ fn a_new_token_name_is_announced_and_a_rotation_goes_through() {
     let house = House::start("", "");
     house.server.http.post("keys/rotate-root", &json!({})).ok();
     assert_eq!(house.view()["version"], json!(2));
-    // Removing the config is refused at this point: the former root credential must be ended
-    // first.
+    // Removing the config at this point ends the former root credential first.
     house.server.http.delete("keys/config").ok();
     house.await_tokens(1);
     assert_eq!(house.toy.accounts_by(TOKEN), None);

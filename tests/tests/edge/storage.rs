@@ -337,7 +337,7 @@ fn an_audit_log_on_a_full_disk_stops_all_but_monitors_until_there_is_space() {
     while file.write_all(&[0]).is_ok() {}
     drop(file);
     let http = &fixture.server.http;
-    // What is left of the log's last page may take a few lines more.
+    // The rest of the log's last page may take a few lines more.
     let full = |answer: &Answer| {
         answer.status == 503 && answer.text().contains("audit log takes no lines")
     };

@@ -86,7 +86,7 @@ fn a_system_that_is_down_is_asked_seldom_and_all_is_ended_once_it_is_back() {
     fixture.await_exactly(&[]);
 }
 
-/// A revocation that upstream refuses is answered as refused, by whichever path it was asked
+/// A revocation that upstream refuses is never answered as done, by whichever path it was asked
 /// for.
 #[test]
 fn a_revocation_that_upstream_refuses_is_never_told_as_done() {

@@ -292,7 +292,7 @@ fn the_credential_of_a_task_is_for_whoever_asked_for_it() {
     eventually_true("the task is over", || {
         http.get(&path).data()["has_credential"] == true
     });
-    // Neither a stranger's request nor an operator's takes the use.
+    // Neither another caller nor an operator gets the credential.
     for client in [&other, http] {
         let shown = client.get(&path).data();
         assert_eq!(shown["state"], "succeeded");

@@ -38,7 +38,7 @@ impl Gate {
         self.turn(State::Open);
     }
 
-    /// Lets every later client wait.
+    /// Makes every later client wait.
     pub(super) fn shut(&self) {
         self.turn(State::Shut);
     }

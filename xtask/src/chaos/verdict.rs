@@ -82,7 +82,7 @@ impl Losses {
         let undead = books.revoked.iter().filter(|credential| {
             leases.contains_key(&credential.lease) && roles.contains(&credential.username)
         });
-        // A lease whose role is gone counts as lost, there.
+        // A credential whose role is gone counts as lost, and not as locked out.
         let locked_out = rejected.iter().filter(|name| roles.contains(*name));
         let rejected: BTreeSet<&String> = locked_out.chain(&books.rejected).collect();
         Self {

@@ -299,7 +299,7 @@ fn every_operation_tells_of_what_it_changed_and_of_nothing_else() {
     );
 }
 
-/// What the fixture did, and the installation.
+/// The events of the installation and of the fixture.
 fn begin(walk: &mut Walk, started: &str) {
     let events: Vec<String> = started
         .lines()

@@ -30,7 +30,7 @@ struct Shared {
 }
 
 impl Upstream {
-    /// One that answers lines:
+    /// An upstream that answers lines:
     ///
     /// | line | answer |
     /// |---|---|
@@ -42,7 +42,7 @@ impl Upstream {
         Self::serve(listener, Shared::answer_lines)
     }
 
-    /// One that answers every HTTP request with this head and a body of so many
+    /// An upstream that answers every HTTP request with this head and a body of so many
     /// bytes, and closes.
     pub(super) fn http(head: &str, body: usize) -> Self {
         let head = format!("HTTP/1.1 {head}\r\n\r\n");
@@ -55,7 +55,7 @@ impl Upstream {
         })
     }
 
-    /// One that answers every HTTP request with these bytes over and over, until nobody
+    /// An upstream that answers every HTTP request with these bytes over and over, until nobody
     /// takes them any more.
     pub(super) fn endless(begin: &'static str, again: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,7 +68,7 @@ impl Upstream {
         })
     }
 
-    /// One that reads nothing until it is released.
+    /// An upstream that reads nothing until it is released.
     pub(super) fn deaf() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::serve(listener, |shared, _stream| {
