@@ -54,7 +54,7 @@ pub struct Engine {
     pub logins: Logins,
     /// The root token of the initialisation, until it is used.
     pub first_token: Arc<FirstToken>,
-    /// Answers that wait for whoever holds their token.
+    /// Answers that wait for the holder of their token.
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,

@@ -8,8 +8,7 @@ use crate::{
     server::Server,
 };
 
-/// One bad request: what is wrong with it, the request, the status, and what
-/// the sentence must say.
+/// One bad request: its fault, the request, the status, and a text that the sentence must hold.
 pub type Case<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a [&'a str]);
 
 /// Everything that a request could change, as the API shows it,

@@ -6,8 +6,7 @@
 //! Clients issue, use, renew, revoke and rotate as fast as they are answered.
 //! Meanwhile the server is killed at random moments, while it starts too, and the
 //! database is restarted and paused. In the end, when the server has come to
-//! rest, PostgreSQL, the server's own leases and what the clients were told must
-//! agree:
+//! rest, PostgreSQL, the server's own leases and the answers to the clients must agree:
 //!
 //! 1. *No orphan*: every leased role in PostgreSQL has its lease.
 //! 2. *Nothing lost*: every credential that was acknowledged and not revoked has

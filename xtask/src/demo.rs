@@ -73,7 +73,7 @@ mod tests {
     use crate::workspace::Workspace;
 
     /// The commands of the README's tour are commands of the demo, in its
-    /// order, so whoever runs the demo has tried the README.
+    /// order, so a run of the demo tries the README.
     #[test]
     fn the_tour_of_the_readme_is_part_of_the_demo() {
         let readme = Workspace::find().unwrap().root().join("README.md");

@@ -35,7 +35,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// A fresh directory whose name begins with `prefix`. From now on Ctrl-C
-    /// ends no process, but fails whatever waits here next.
+    /// ends no process, but fails the next wait here.
     pub(crate) fn new(prefix: &str) -> Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {

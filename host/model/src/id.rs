@@ -283,7 +283,7 @@ impl fmt::Debug for RoleName {
     }
 }
 
-/// The row of a connection. It survives whatever its mount or itself is called.
+/// The row of a connection. It stays the same when the mount is moved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub i64);
 

@@ -187,11 +187,11 @@ pub(super) const UNENDED: &[u16] = &[502];
 /// A handler, by what it needs to be given.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
-    /// Whoever may.
+    /// A caller whose policies allow it.
     Caller(for<'a> fn(Call<'a>) -> Answering<'a>),
     /// Anybody, also where there is no installation yet.
     Anybody(for<'a> fn(&'a Installation, Map<String, Value>) -> Answering<'a>),
-    /// Whoever logs in: the login method answers.
+    /// A caller that logs in: the login method answers.
     Login,
 }
 
@@ -318,7 +318,7 @@ impl Endpoint {
         self
     }
 
-    /// Shows something to whoever has no token.
+    /// Shows something to a caller without a token.
     pub(super) const fn showing_strangers(
         mut self,
         show: for<'a> fn(&'a Engine) -> Answering<'a>,

@@ -1,8 +1,8 @@
 //! How answers are shown: a table to read, or the server's JSON with the values
 //! that came.
 //!
-//! Text is made visible before a table is laid out, for a hidden character has
-//! another width than what is shown for it.
+//! Text is made visible before a table is laid out, for a hidden character has another width
+//! than the number that is shown for it.
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};

@@ -1,4 +1,4 @@
-//! Tables of configurations and what becomes of them.
+//! Tables of configurations and their outcomes.
 
 use std::io::Write as _;
 

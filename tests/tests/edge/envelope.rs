@@ -25,7 +25,7 @@ fn envelope(answer: &Answer) -> Value {
     body["data"].clone()
 }
 
-/// A member that must be there, and what its value must be.
+/// A member that must exist, and a check of its value.
 type Member = (&'static str, fn(&Value) -> bool);
 
 #[track_caller]

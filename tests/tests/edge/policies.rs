@@ -97,7 +97,7 @@ fn texts_and_names_are_taken_as_vaults_clients_send_them() {
     );
     assert_eq!(http.get("sys/policy/older").data()["rules"], text);
 
-    // Names are in lower case, whoever writes or asks.
+    // Names are stored in lower case, in whichever case a request writes or asks.
     let warned = http.put(
         "sys/policies/acl/Upper",
         &json!({"policy": text, "name": "Upper"}),

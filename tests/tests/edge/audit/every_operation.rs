@@ -86,7 +86,7 @@ pub(super) const EVENTS: &[&str] = &[
 /// The events of leases whose end is ordered, and of the task that waits for it.
 const ORDERED: [&str; 3] = ["lease.end_ordered", "task.queued", "task.ended"];
 
-/// The walk: where it is, and what it has met.
+/// The walk: its position, and the operations that it has met.
 struct Walk {
     fixture: Fixture,
     reader: Reader,

@@ -1,4 +1,4 @@
-//! Guests that hand secrets to whoever listens, and those that talk too much.
+//! Guests that hand out secrets, and guests that log too much.
 
 use lessor_tests::{server::Server, wait::eventually_true};
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A guest and what is expected of its call.
+/// A guest and the expected end of its call.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     /// The name of its act, and of its role.
