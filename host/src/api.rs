@@ -54,7 +54,7 @@ mod vault_settings;
 mod wrapping;
 mod written_back;
 
-/// What the fuzz targets take of the API (`tests/fuzz`).
+/// The functions of the API that the fuzz targets call (`tests/fuzz`).
 #[cfg(feature = "test-hooks")]
 pub mod internals {
     use lessor_model::login::Kind;

@@ -15,12 +15,12 @@ use crate::{
     token::{Token, Tokens, entity_of},
 };
 
-/// Who asks.
+/// An identified caller.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Their token, without its value.
     pub token: Token,
-    /// What it may do.
+    /// Its rights.
     pub acl: Acl,
 }
 

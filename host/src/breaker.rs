@@ -34,7 +34,7 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// What may be begun at `now`. A probe that is admitted keeps others back.
+    /// How many attempts may begin at `now`. A probe that is admitted keeps others back.
     pub fn admit(&mut self, now: Timestamp) -> Admission {
         match self.probe_at {
             None => Admission::Free,

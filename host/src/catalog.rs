@@ -131,7 +131,7 @@ pub struct CatalogEntry {
     pub state: &'static str,
     /// Why it is not ready.
     pub reason: Option<String>,
-    /// What the provider says of itself and is made of, where it could be loaded.
+    /// The provider's description and make, where it could be loaded.
     pub provider: Option<(Descriptor, Anatomy)>,
     /// Paths of the mounts that run it.
     pub mounts: Vec<String>,
@@ -166,7 +166,7 @@ pub struct Catalog {
 /// A file of the plugin directory that was looked into.
 #[derive(Debug)]
 pub struct Inspected {
-    /// What its bytes are.
+    /// The provider that its bytes are.
     pub provider: Arc<dyn Provider>,
     /// The pins of the same bytes, by name and version.
     pub pins: Vec<(String, String)>,
@@ -177,7 +177,7 @@ pub struct Inspected {
 pub struct Examined {
     /// As it will be stored.
     pub pin: PinRow,
-    /// What it pins.
+    /// The provider that it pins.
     pub plugin: Arc<Plugin>,
     /// The pin that it replaces.
     pub former: Option<PinRow>,
@@ -199,7 +199,7 @@ impl Examined {
         pins::by_age(&self.pin, other).is_gt()
     }
 
-    /// What the provider says its version is, where it is pinned as another one.
+    /// The provider's own version, where it is pinned as another one.
     pub fn is_mislabelled(&self) -> Option<&str> {
         let own = &self.plugin.provider.descriptor().version;
         (!version::same(own, &self.pin.version)).then_some(own)

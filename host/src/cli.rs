@@ -1,11 +1,11 @@
 //! The command line: nouns, then verbs, each one HTTP request or few.
 //!
-//! It speaks to a server over HTTP and never opens its database, but for `backup`
-//! and `restore` of a data directory that no server uses; `plugin check` and `plugin
-//! inspect` need no server at all. The answer goes to standard output, everything else to standard error. A refusal of
-//! the server becomes one sentence and exit code 1, a mistake in the words typed exit code 2. A command whose reader of
-//! standard output has gone ends quietly, unless the answer is one that the server gives only once. `main` calls
-//! [`run`].
+//! It speaks to a server over HTTP and never opens its database, but for `backup` and
+//! `restore` of a data directory that no server uses; `plugin check` and `plugin inspect`
+//! need no server at all. The answer goes to standard output, everything else to standard
+//! error. A refusal of the server becomes one sentence and exit code 1, a mistake in the
+//! words typed exit code 2. A command whose reader of standard output has gone ends
+//! quietly, unless the answer is one that the server gives only once. `main` calls [`run`].
 
 use std::process::ExitCode;
 
@@ -115,7 +115,7 @@ pub struct Verbs<V: Subcommand> {
 pub struct With<A: Args> {
     #[command(flatten)]
     arguments: A,
-    // Last: its heading would stand over whatever follows.
+    // Last, since its heading would stand over the arguments that follow.
     #[command(flatten)]
     connection: Connection,
 }

@@ -65,7 +65,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the server needs to know.
+/// The settings of the server.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `host:port` to serve on.
@@ -98,11 +98,11 @@ pub struct Config {
     pub plugins: Vec<PluginPin>,
     /// Present with `--dev`.
     pub dev: Option<Dev>,
-    /// What deserves a word in the log: variables that look like a mistake.
+    /// Warnings for the log: variables that look like a mistake.
     pub warnings: Vec<String>,
 }
 
-/// What `--dev` adds.
+/// The settings that `--dev` adds.
 #[derive(Clone, Debug)]
 pub struct Dev {
     /// The chosen root token, where one was given.

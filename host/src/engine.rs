@@ -46,15 +46,15 @@ pub struct Engine {
     pub storage: Storage,
     /// Tells who a token belongs to.
     pub authenticator: Authenticator,
-    /// Who may do what at which path.
+    /// The policies.
     pub policies: Arc<Policies>,
-    /// What callers show.
+    /// The tokens that callers present.
     pub tokens: Arc<Tokens>,
     /// How callers without a token get one.
     pub logins: Logins,
     /// The root token of the initialisation, until it is used.
     pub first_token: Arc<FirstToken>,
-    /// Answers that wait for whoever holds their token.
+    /// Answers that wait for the holder of their token.
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
@@ -64,7 +64,7 @@ pub struct Engine {
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
     pub settings: Settings,
-    /// What may be asked.
+    /// The roles of mounts.
     pub roles: Arc<Roles>,
     /// Which version of a plugin mounts run.
     pub upgrades: Upgrades,
@@ -74,7 +74,7 @@ pub struct Engine {
     pub rotations: Arc<Rotations>,
     /// Existing accounts upstream, renewed.
     pub accounts: Arc<Accounts>,
-    /// What callers do not wait for.
+    /// Tasks: work that callers do not wait for.
     pub tasks: Arc<Tasks>,
     scheduler: Mutex<Option<Scheduler>>,
 }

@@ -78,7 +78,7 @@ mod hcl;
 mod pattern;
 mod tree;
 
-/// What the fuzz targets take of the reader of policies (`tests/fuzz`).
+/// The functions of the reader of policies that the fuzz targets call (`tests/fuzz`).
 #[cfg(feature = "test-hooks")]
 pub mod internals {
     pub use super::{
@@ -126,7 +126,7 @@ pub const LONGEST: usize = 256 << 10;
 /// more; readers recurse this deep.
 pub const DEEPEST: usize = 16;
 
-/// What a rule can grant.
+/// The capabilities that a rule can grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// Making what is not there yet.
@@ -220,13 +220,13 @@ impl Policy {
     }
 }
 
-/// What somebody wants to do.
+/// An operation that a caller wants to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The path below `/v1/`, without a leading slash. That of a list ends in a
     /// slash.
     pub path: &'a str,
-    /// What it takes.
+    /// The capability that it takes.
     pub capability: Capability,
     /// The fields of the request: the body of a write, the query of a read.
     pub fields: &'a Map<String, Value>,
@@ -234,7 +234,7 @@ pub struct Question<'a> {
     pub wrap_ttl: Option<Duration>,
 }
 
-/// What the policies say to a question.
+/// The policies' answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Whether it may be done, leaving aside whether the path asks for `sudo`.

@@ -249,7 +249,7 @@ fn announce(
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// What the operator wrote cannot be used.
+    /// The operator's settings cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The directory of `--dev` cannot be made.
@@ -263,7 +263,7 @@ pub enum ServerError {
         "log.level {level:?} is not a level or filter: write error, warn, info, debug or trace"
     )]
     LogLevel {
-        /// What was given.
+        /// The given text.
         level: String,
     },
     /// The audit device cannot be opened.
@@ -278,7 +278,7 @@ pub enum ServerError {
     /// The address is none.
     #[error("listen {listen:?} is not an address such as 127.0.0.1:8200")]
     Address {
-        /// What was given.
+        /// The given text.
         listen: String,
         /// Why.
         #[source]
@@ -287,7 +287,7 @@ pub enum ServerError {
     /// The name has no address.
     #[error("listen {listen:?} names no address")]
     NoAddress {
-        /// What was given.
+        /// The given text.
         listen: String,
     },
     /// The address is taken, or belongs to another machine.

@@ -44,18 +44,18 @@ pub struct Change {
     pub force: bool,
 }
 
-/// What pinning did.
+/// The outcome of pinning.
 #[derive(Debug)]
 pub struct Pinned {
     /// The pin's name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What the operator should know, a sentence each.
+    /// Warnings for the operator, a sentence each.
     pub warnings: Vec<String>,
 }
 
-/// What an upgrade did.
+/// The outcome of an upgrade.
 #[derive(Debug)]
 pub struct Upgrade {
     /// The version that is run now.
@@ -66,7 +66,7 @@ pub struct Upgrade {
     pub changed: Vec<MountPath>,
     /// Mounts that name no version: they run the newest anyway.
     pub following: Vec<MountPath>,
-    /// What is to be written anew, a sentence each.
+    /// Configs and roles that must be written anew, a sentence each.
     pub misfits: Vec<String>,
 }
 

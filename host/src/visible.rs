@@ -49,8 +49,8 @@ pub fn visible_line(text: &str) -> Cow<'_, str> {
     rewritten(text, |_| false)
 }
 
-/// JSON text whose strings hold hidden characters as escapes only. Whoever parses
-/// it reads exactly the same values, and a terminal that shows it is not moved.
+/// JSON text whose strings hold hidden characters as escapes only. A reader that parses it gets
+/// exactly the same values, and a terminal that shows it is not affected.
 pub fn visible_json(text: &str) -> Cow<'_, str> {
     // Outside of strings JSON has no hidden characters but its white space.
     if !text.chars().any(|c| is_hidden(c) && !is_json_space(c)) {
@@ -130,7 +130,7 @@ mod tests {
         ] {
             assert_eq!(visible(text), shown, "{text:?}");
             assert_eq!(visible_line(text), on_one_line, "{text:?}");
-            // What is visible is left as it is.
+            // Visible characters stay as they are.
             assert_eq!(visible(shown), shown, "{text:?}");
         }
     }

@@ -16,8 +16,8 @@ use crate::{
 /// on a machine that does something else.
 const CALL_TIMEOUT_SECONDS: u64 = 30;
 
-/// When a call of a dead process can no longer take effect: its timeout, and
-/// ample time for what was already on its way.
+/// When a call of a dead process can no longer take effect: its timeout, and ample time for a
+/// request already on its way.
 pub const GIVEN_UP_SECONDS: u64 = CALL_TIMEOUT_SECONDS + 20;
 
 /// Server, cluster, mount and role.
@@ -67,7 +67,7 @@ impl Fixture {
              grant select on harness_table to harness_readers;",
         );
         if root.username == "harness_creator" {
-            // What an administrator gives to a root that is no superuser.
+            // The rights that an administrator gives to a root that is no superuser.
             postgres.sql(&format!(
                 "grant harness_readers to {0} with admin option; grant pg_signal_backend to {0}",
                 root.username

@@ -165,7 +165,7 @@ impl Http {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Method and path, for failure messages.

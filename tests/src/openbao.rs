@@ -142,7 +142,7 @@ fn spawn(home: &TempDir, arguments: &[String]) -> Child {
     Command::new(python::program("bao"))
         .arg("server")
         .args(arguments)
-        // Nothing of the person who runs it has a say here.
+        // The environment of the person who runs the tests must not matter.
         .env_clear()
         .env("HOME", home.path())
         .env("TMPDIR", home.path())

@@ -1,9 +1,8 @@
-//! A PostgreSQL cluster of the test's own, and what an observer sees in it.
+//! A PostgreSQL cluster of the test's own, and an observer who looks into it.
 //!
-//! The observer is the superuser `postgres`, whom no server under test ever
-//! sees; the roles that a test gives to the server as root credentials are made
-//! here too and begin with `harness_`, so that whatever else exists is a leased
-//! role.
+//! The observer is the superuser `postgres`, whom no server under test ever sees. The roles
+//! that a test gives to the server as root credentials are made here too and begin with
+//! `harness_`, so that any other role is a leased one.
 
 pub mod programs;
 pub mod template;
@@ -30,9 +29,8 @@ use crate::{openssl::ServerCertificate, wait::eventually_true};
 /// Password of the observer.
 pub const OBSERVER_PASSWORD: &str = "observer-password";
 
-/// Settings of a cluster whose data is thrown away: what a crash of the machine would
-/// lose is worth nothing. What is committed survives a crash of PostgreSQL all the
-/// same.
+/// Settings of a cluster whose data is thrown away, so a crash of the machine may lose it.
+/// Committed data survives a crash of PostgreSQL all the same.
 const THROWN_AWAY: &str = "fsync = off\nfull_page_writes = off\n";
 
 /// A running cluster. Dropping it ends the process and removes the data.
@@ -72,8 +70,8 @@ impl Postgres {
         Self::with(Some(certificate), THROWN_AWAY)
     }
 
-    /// A fresh cluster as its maker configures it: what it has committed survives a
-    /// crash of the machine. With a certificate, it takes connections over TLS only.
+    /// A fresh cluster with PostgreSQL's own settings: committed data survives a crash of the
+    /// machine. With a certificate, it takes connections over TLS only.
     pub fn start_durable(certificate: Option<&ServerCertificate>) -> Self {
         Self::with(certificate, "")
     }
@@ -155,7 +153,7 @@ impl Postgres {
     /// Runs SQL as the observer; gives a line a row, with `|` between columns.
     ///
     /// # Errors
-    /// What the cluster said.
+    /// The error of the cluster.
     pub fn query(&self, sql: &str) -> Result<String, String> {
         let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut client = match observer.take() {
@@ -180,7 +178,7 @@ impl Postgres {
     /// Logs in as somebody and runs SQL.
     ///
     /// # Errors
-    /// What the cluster said.
+    /// The error of the cluster.
     pub fn query_as(&self, user: &str, password: &str, sql: &str) -> Result<String, String> {
         rows(&mut self.connect(user, password)?, sql)
     }
@@ -278,8 +276,8 @@ impl Postgres {
         program
     }
 
-    /// The roles that exist beside the cluster's own and the harness's: what
-    /// leases have left upstream.
+    /// The roles that exist beside the cluster's own and the harness's: those that leases have
+    /// left upstream.
     pub fn leased_roles(&self) -> BTreeSet<String> {
         self.sql(
             "select rolname from pg_roles where rolname not like 'pg\\_%' \
@@ -350,7 +348,7 @@ fn rows(client: &mut Client, sql: &str) -> Result<String, String> {
     Ok(lines.join("\n"))
 }
 
-/// What the cluster said, or what stood in the way of its saying anything.
+/// The cluster's error, or the reason why psql got none.
 fn said(error: &postgres::Error) -> String {
     error.as_db_error().map_or_else(
         || error.to_string(),

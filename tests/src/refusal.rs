@@ -1,6 +1,5 @@
-//! What a refusal must be: a 4xx (or upstream's 502) with one sentence that names
-//! what is wrong. Tables of bad requests are run to their end, so that one
-//! failing test tells of all that is amiss.
+//! Checks refusals: each is a 4xx (or upstream's 502) with one sentence that names the mistake.
+//! Tables of bad requests are run to their end, so that one failing test shows all faults.
 
 use serde_json::{Value, json};
 
@@ -9,8 +8,7 @@ use crate::{
     server::Server,
 };
 
-/// One bad request: what is wrong with it, the request, the status, and what
-/// the sentence must say.
+/// One bad request: its fault, the request, the status, and a text that the sentence must hold.
 pub type Case<'a> = (&'a str, &'a str, &'a str, Value, u16, &'a [&'a str]);
 
 /// Everything that a request could change, as the API shows it,
@@ -36,7 +34,7 @@ pub fn state(server: &Server) -> Value {
 /// Sends every case.
 ///
 /// # Panics
-/// With all that are not as they must be.
+/// With every case that fails.
 pub fn refuse_all(http: &Http, cases: &[Case<'_>]) {
     let mut wrong = Vec::new();
     for (what, method, path, body, status, says) in cases {
@@ -51,7 +49,7 @@ pub fn refuse_all(http: &Http, cases: &[Case<'_>]) {
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What is wrong with a refusal, if anything.
+/// The fault of a refusal, if there is one.
 pub fn complaint(answer: &Answer, status: u16, says: &[&str]) -> Option<String> {
     let text = answer.text();
     let complain = |why: &str| {

@@ -90,7 +90,7 @@ impl Setup {
         }
     }
 
-    /// Starts the server on a fresh data directory and leaves it at that.
+    /// Starts the server on a fresh data directory, without initialising it.
     pub fn start_uninitialised(self) -> Server {
         let home = home();
         let plugins = home.path().join("plugins");
@@ -304,7 +304,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have died already; either way nothing of it stays.
+        // The process may have died already; either way it is gone afterwards.
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {
@@ -394,7 +394,7 @@ fn launch(
     let mut process = Command::new(binary())
         .arg("server")
         .args(arguments)
-        // What a killed development server leaves goes with the rest.
+        // A killed development server leaves its directory, which is removed with the others.
         .env("TMPDIR", home)
         .env_remove("LESSOR_FAULT")
         .env("LESSOR_TEST_CODE_CACHE", code_cache())

@@ -6,8 +6,8 @@ use std::{
     process::Command,
 };
 
-/// Builds `source`, a file below `tests/edge`, in `directory`; what comes back
-/// is for `LD_PRELOAD`.
+/// Builds `source`, a file below `tests/edge`, in `directory`; returns the path for
+/// `LD_PRELOAD`.
 ///
 /// # Panics
 /// Where there is no C compiler, or it refuses the file.

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the workloads of `tests/bench`, in the release build, side by
 //! side with OpenBao.
 //!
-//! What is needed is built and installed here; what is measured, and how, stands in
+//! This module builds and installs what the bench needs; the measuring itself is in
 //! `tests/bench`.
 
 use std::fs;
@@ -71,8 +71,8 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
         .arg(if options.save { RESULTS } else { "" })
         .arg(if options.alone { "alone" } else { "peer" })
         .args(&options.workloads)
-        // All that is written goes with the scratch directory, and all that is
-        // started can be ended with it.
+        // All files are removed with the scratch directory, and all processes can be ended with
+        // it.
         .env("TMPDIR", scratch.directory())
         .process_group(0)
         .stdin(Stdio::null());
@@ -97,7 +97,7 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     })
 }
 
-/// How often it is looked whether it has ended.
+/// The pause between two looks whether the bench has ended.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Where `--save` writes.

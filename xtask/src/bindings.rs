@@ -1,8 +1,8 @@
 //! Keeps the SDK's bindings, which are made from the contract in `wit/v1` and
 //! checked in under `sdk/src/host/bindings/`.
 //!
-//! The generator stands outside the workspace, because what it takes to read WIT
-//! is heavy and no other build needs it: it is compiled here and nowhere else.
+//! The generator stands outside the workspace, because the crates that read WIT are heavy and
+//! no other build needs them: it is compiled only here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

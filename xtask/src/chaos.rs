@@ -6,16 +6,15 @@
 //! Clients issue, use, renew, revoke and rotate as fast as they are answered.
 //! Meanwhile the server is killed at random moments, while it starts too, and the
 //! database is restarted and paused. In the end, when the server has come to
-//! rest, PostgreSQL, the server's own leases and what the clients were told must
-//! agree:
+//! rest, PostgreSQL, the server's own leases and the answers to the clients must agree:
 //!
 //! 1. *No orphan*: every leased role in PostgreSQL has its lease.
 //! 2. *Nothing lost*: every credential that was acknowledged and not revoked has
 //!    its lease and its role, and logs in.
 //! 3. *One working root*: the server issues, rotates and issues again.
 //!
-//! A request without an answer counts neither way: whether it was done is the
-//! server's secret, as long as lease and role agree.
+//! A request without an answer may have been done or not, so it counts neither way, as long as
+//! lease and role agree.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -103,7 +102,7 @@ fn perform(options: &Options) -> Result<ExitCode> {
     for outcome in columns.iter().flatten() {
         say::data(&report::line(outcome));
     }
-    // What the peer loses is its own affair.
+    // Losses of the peer do not fail the run.
     Ok(if lost_nothing {
         ExitCode::SUCCESS
     } else {
@@ -111,7 +110,7 @@ fn perform(options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// The same for OpenBao. That it cannot be had is no failure of ours.
+/// The same for OpenBao. If OpenBao cannot be installed, the run does not fail.
 fn peer(workspace: &Workspace, options: &Options, seed: u64, postgres: &std::path::Path) -> Column {
     servers::ensure_openbao(workspace)
         .and_then(|program| {

@@ -115,8 +115,7 @@ impl Cluster {
         self.await_ready(scratch)
     }
 
-    /// Stops every process of the server where it stands, until what this gives
-    /// is dropped.
+    /// Pauses every process of the server, until the returned value is dropped.
     pub(crate) fn pause(&self) -> Result<Pause> {
         let postmaster = Pid::from_child(&self.process);
         kill_process(postmaster, Signal::STOP).context("cannot pause PostgreSQL")?;
@@ -196,7 +195,7 @@ fn children(parent: Pid) -> Result<Vec<Pid>> {
         .collect())
 }
 
-/// Who the server runs as: somebody else where we are root.
+/// The user that the server runs as: another one where we are root.
 struct Owner(Option<(u32, u32)>);
 
 impl Owner {

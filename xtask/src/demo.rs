@@ -1,8 +1,8 @@
 //! `cargo xtask demo`: leases real credentials before your eyes.
 //!
-//! Every command is run as it is shown, and every claim is checked against the
-//! real system: one that does not hold ends the demo with a failure. Servers
-//! and files are removed at the end, after a failure and after Ctrl-C too.
+//! Every command is run as it is shown, and every claim is checked against the real system: a
+//! claim that does not hold ends the demo with a failure. Servers and files are removed at the
+//! end, after a failure and after Ctrl-C too.
 
 use std::process::ExitCode;
 
@@ -73,7 +73,7 @@ mod tests {
     use crate::workspace::Workspace;
 
     /// The commands of the README's tour are commands of the demo, in its
-    /// order, so whoever runs the demo has tried the README.
+    /// order, so a run of the demo tries the README.
     #[test]
     fn the_tour_of_the_readme_is_part_of_the_demo() {
         let readme = Workspace::find().unwrap().root().join("README.md");

@@ -1,8 +1,8 @@
-//! `cargo xtask deny`: what the dependencies may be, by `deny.toml`.
+//! `cargo xtask deny`: checks the dependencies by `deny.toml`.
 //!
 //! Licences, duplicates and sources follow from Cargo.lock and are always checked.
-//! Advisories need a database from GitHub: where that cannot be had, this says so and
-//! does not fail, since what was right yesterday is not wrong for want of a network.
+//! Advisories need a database from GitHub: without a network, the command says so and does not
+//! fail, since missing news makes no dependency bad.
 
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;

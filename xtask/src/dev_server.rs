@@ -48,7 +48,7 @@ impl DevServer {
         Ok(server)
     }
 
-    /// Where it serves, once it says so.
+    /// The address that it serves on, once it prints it.
     fn address(&mut self, log: &Path) -> Result<Option<String>> {
         let printed = fs::read_to_string(log)?;
         if let Some(status) = self.process.try_wait()? {

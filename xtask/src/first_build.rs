@@ -1,9 +1,8 @@
 //! Whether the program is compiled incrementally.
 //!
-//! A first build gains nothing from what incremental compilation writes down, and
-//! pays a third of its time for it. But cargo keeps both kinds apart, so whoever
-//! goes over to the other one compiles the workspace again: that waits for the
-//! first change to the program, which has to compile it anyway.
+//! A first build gains nothing from incremental compilation, and pays a third of its time for
+//! it. But cargo keeps both kinds of output apart, so the change to incremental builds compiles
+//! the workspace again: it waits for the first change to the program, which compiles it anyway.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +13,8 @@ use anyhow::{Context, Result};
 /// Lies in the target directory as long as the program is as first built.
 const MARK: &str = "first-build";
 
-/// Whether to leave it to cargo, which compiles incrementally. Remembers in the
-/// target directory what it answers. A person's own `CARGO_INCREMENTAL` wins.
+/// Whether to leave it to cargo, which compiles incrementally. Remembers its answer in the
+/// target directory. A person's own `CARGO_INCREMENTAL` wins.
 pub(crate) fn incremental(target: &Path) -> Result<bool> {
     if std::env::var_os("CARGO_INCREMENTAL").is_some() {
         return Ok(true);
@@ -44,7 +43,7 @@ pub(crate) fn incremental(target: &Path) -> Result<bool> {
     Ok(!first)
 }
 
-/// What the target directory tells.
+/// The facts in the target directory.
 struct State {
     /// It was a first build when it was last looked at.
     marked: bool,
@@ -74,8 +73,8 @@ fn sources(dep_info: &Path) -> Vec<PathBuf> {
     parse(&fs::read_to_string(dep_info).unwrap_or_default())
 }
 
-/// What follows the colon, separated by spaces; a space in a name has a
-/// backslash before it.
+/// The names behind the colon, separated by spaces; a space in a name has a backslash before
+/// it.
 fn parse(dep_info: &str) -> Vec<PathBuf> {
     let Some((_, sources)) = dep_info.split_once(": ") else {
         return Vec::new();

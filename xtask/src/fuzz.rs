@@ -2,7 +2,7 @@
 //!
 //! The targets are a crate of their own (`tests/fuzz`), whose tests play its corpora.
 //! Here it is built once more with coverage and with libFuzzer, and each target runs in
-//! a process of its own until it has had as much of a processor as was asked, as many
+//! a process of its own until it has used the processor time that was asked for, as many
 //! at once as there are processors.
 //! At the end the inputs that together reach most are packed with the others into
 //! the target's corpus, from where every test run begins.
@@ -84,8 +84,7 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
     })
 }
 
-/// Runs all targets, as many at once as there are processors. What came of each, in
-/// order.
+/// Runs all targets, as many at once as there are processors. Returns their outcomes, in order.
 ///
 /// # Errors
 /// The first target's failure; the others run to their end.
@@ -133,7 +132,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What was done and found, a line a target.
+/// The tally, a line a target.
 fn table(tallies: &[Tally], kept: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);

@@ -2,8 +2,8 @@
 //!
 //! Each example is copied below `target/languages`, built there by the commands of
 //! its README with packages from PyPI and npm alone, checked, pinned, and leased
-//! from; what is claimed is seen at the upstream system. It stands apart from
-//! `cargo xtask test`, whose time on a fresh clone such toolchains would double.
+//! from; each claim is checked at the upstream system. It stands apart from `cargo xtask test`,
+//! whose time on a fresh clone such toolchains would double.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ fn freeze(directory: &Path, stage: &mut Stage) -> Result<()> {
 }
 
 /// Copies what the examples are built from, as it stands in the workspace: the
-/// contract, the upstream, the sources. What earlier runs installed stays.
+/// contract, the upstream, the sources. Packages that earlier runs installed stay.
 fn copy(workspace: &Workspace, directory: &Path) -> Result<()> {
     let examples = workspace.root().join("examples");
     copy_into(&workspace.root().join("wit"), &directory.join("wit"))?;
@@ -90,7 +90,7 @@ fn copy(workspace: &Workspace, directory: &Path) -> Result<()> {
             &examples.join(language.folder),
             &language.directory(directory),
         )?;
-        // What an earlier run made may be of an earlier source.
+        // The output of an earlier run may be of an earlier source.
         let plugins = language.directory(directory).join("plugins");
         if plugins.is_dir() {
             fs::remove_dir_all(&plugins)
@@ -132,7 +132,7 @@ fn copy_into(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What whoever follows a README in the workspace itself has made there.
+/// Files that a person who follows a README in the workspace itself makes there.
 const MADE: [&str; 4] = [".venv", "node_modules", "plugins", "__pycache__"];
 
 #[cfg(test)]

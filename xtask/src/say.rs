@@ -1,7 +1,7 @@
-//! What xtask tells the person who runs it.
+//! The output of xtask.
 //!
-//! Progress and explanations go to standard error, as cargo's own do. A reader
-//! that went away is no reason to fail, so write errors are dropped.
+//! Progress and explanations go to standard error, as cargo's own do. xtask does not fail
+//! because its reader has gone, so write errors are dropped.
 
 use std::io::Write;
 
@@ -20,7 +20,7 @@ pub(crate) fn failure(text: &str) {
     line(text);
 }
 
-/// What the command was run for; goes to standard output.
+/// The result of the command, on standard output.
 pub(crate) fn data(text: &str) {
     let _ = write!(std::io::stdout().lock(), "{text}");
 }

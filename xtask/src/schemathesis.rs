@@ -1,10 +1,10 @@
 //! `cargo xtask schemathesis`: the document of the API held against a server.
 //!
-//! Schemathesis, from PyPI, makes requests of the OpenAPI document of a running server,
-//! such as fit it and such as do not, for a minute, and looks at every answer: no error of
-//! the server, no status, type or field that the document does not tell of. What it leaves
-//! out, and why, stands in `tests/schemathesis/schemathesis.toml`. The server is the one of
-//! the tests, which fails a request itself where an answer is not declared.
+//! For a minute, Schemathesis (from PyPI) makes requests from the OpenAPI document of a running
+//! server, requests that fit it and requests that do not. No answer may be an error of the
+//! server, or have a status, type or field that the document does not declare. The file
+//! `tests/schemathesis/schemathesis.toml` says what is left out, and why. The server is the one
+//! of the tests, which fails a request itself where an answer is not declared.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use crate::{plugins, say, servers, test};
 /// Seconds that Schemathesis may take, unless somebody says so.
 const SECONDS: u64 = 60;
 
-/// What its requests are made from; another number makes others.
+/// The seed of its requests.
 const SEED: u64 = 19;
 
 /// How long a command may take: Schemathesis ends what it has begun, beside its time.

@@ -1,5 +1,5 @@
-//! A directory that goes away again, and programs that are run in it: what the
-//! demo and the chaos play in, and the bench measures in.
+//! A temporary directory, and programs that are run in it: the demo, the chaos and the bench
+//! each have one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,14 +18,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tempfile::TempDir;
 
-/// Nothing that is waited for here takes longer, unless somebody says so.
+/// The longest wait for anything here, unless the caller sets another.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often something is looked at that is being waited for.
+/// The pause between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// A scratch directory, the environment of what runs in it, and whether the
-/// person has had enough.
+/// A scratch directory, the environment of the programs that run in it, and whether the person
+/// has pressed Ctrl-C.
 pub(crate) struct Scratch {
     directory: TempDir,
     environment: BTreeMap<&'static str, OsString>,
@@ -35,7 +35,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// A fresh directory whose name begins with `prefix`. From now on Ctrl-C
-    /// ends no process, but fails whatever waits here next.
+    /// ends no process, but fails the next wait here.
     pub(crate) fn new(prefix: &str) -> Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -110,7 +110,8 @@ impl Scratch {
     /// end when we do.
     pub(crate) fn server(&self, program: &str) -> Command {
         let mut command = self.command(program);
-        // What it leaves in a temporary directory goes with the scratch directory.
+        // Files that the server leaves in its temporary directory are removed with the scratch
+        // directory.
         command.process_group(0).env("TMPDIR", self.directory());
         command
     }

@@ -12,8 +12,8 @@ use crate::workspace::{Workspace, on_path, run};
 /// The one package that brings a PostgreSQL server and its client.
 const PACKAGE: &str = "postgresql";
 
-/// The version of OpenBao that the chaos is compared with; what is installed stands
-/// in `tests/clients/requirements.txt`.
+/// The version of OpenBao that the chaos is compared with; the file
+/// `tests/clients/requirements.txt` says which version is installed.
 pub(crate) const OPENBAO: &str = "2.7.2";
 
 /// The directory of PostgreSQL's programs (`initdb`, `postgres`, `psql`).
@@ -22,7 +22,7 @@ pub(crate) const OPENBAO: &str = "2.7.2";
 /// per version; then the newest is taken.
 pub(crate) fn postgres() -> Option<PathBuf> {
     if let Some(initdb) = on_path("initdb") {
-        // What stands on the search path may be a link to where the rest is.
+        // The program on the search path may be a link into the directory of the others.
         return initdb.canonicalize().ok()?.parent().map(PathBuf::from);
     }
     let versions = PathBuf::from("/usr/lib/postgresql").read_dir().ok()?;
@@ -73,8 +73,8 @@ pub(crate) fn ensure_openssl() -> Result<()> {
 }
 
 /// The Python environment of tests and chaos in `target/python`: hvac, a client of
-/// Vault, and OpenBao. What is in it and how it is made stands in
-/// `tests/clients`, since tests that run by themselves see to it too.
+/// Vault, and OpenBao. `tests/clients` defines and makes it, since a test that is run alone
+/// makes it too.
 pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
     ensure_venv()?;
     let environment = workspace.target().join("python");
@@ -91,8 +91,8 @@ pub(crate) fn ensure_python(workspace: &Workspace) -> Result<PathBuf> {
     Ok(environment)
 }
 
-/// The packages from npm that tests need, in `target/node`. What they are and how they
-/// get there stands in `tests/clients`, since tests that run by themselves see to it too.
+/// The packages from npm that tests need, in `target/node`. `tests/clients` names and installs
+/// them, since a test that is run alone installs them too.
 pub(crate) fn ensure_node_packages(workspace: &Workspace) -> Result<()> {
     let node = ensure_node(workspace)?;
     let mut install = Command::new("python3");

@@ -1,6 +1,5 @@
-//! Where stories are told that claim something: a scratch directory and an
-//! environment in which each command is shown, run, and held against what was
-//! claimed of it.
+//! A stage for stories with claims: a scratch directory and an environment in which each
+//! command is shown, run, and checked against its claim.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -20,11 +19,11 @@ pub(crate) struct Step {
     pub(crate) story: &'static str,
     /// What a person would type.
     pub(crate) command: &'static str,
-    /// What must come of it.
+    /// The claim about it.
     pub(crate) claim: Claim,
 }
 
-/// What must come of a command.
+/// A claim about a command.
 #[derive(Clone, Copy)]
 pub(crate) enum Claim {
     /// It succeeds and prints each of these, among other things.
@@ -33,13 +32,12 @@ pub(crate) enum Claim {
     Answers(&'static str),
     /// It fails and prints this, among other things.
     Fails(&'static str),
-    /// It comes to succeed and print exactly this line within the time, as seen
-    /// by asking again and again.
+    /// Run again and again, it succeeds and prints exactly this line within the time.
     Becomes(&'static str, Duration),
 }
 
 impl Claim {
-    /// Whether it holds; if not, what is wrong with the command.
+    /// Whether the claim holds; if not, the fault of the command.
     fn judge(&self, succeeded: bool, printed: &str) -> Result<(), String> {
         match (self, succeeded) {
             (Self::Fails(_), true) => Err("was to fail, and succeeded".to_owned()),
@@ -192,7 +190,7 @@ impl Stage {
             let _ = child.kill();
             let _ = child.wait();
         }
-        // Ctrl-C reaches the command as well; that it failed says nothing then.
+        // Ctrl-C reaches the command as well, so its failure means nothing then.
         self.scratch.go_on()?;
         let printed = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
         Ok((ended?.success(), printed))

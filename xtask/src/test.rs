@@ -161,7 +161,7 @@ fn plain_runner(command: &mut Command) -> Result<ExitCode> {
     Ok(code(status.code()))
 }
 
-/// What the lines `test result: …` add up to.
+/// The sum of the lines `test result: …`.
 #[derive(Default, Debug, PartialEq)]
 struct Total {
     binaries: u64,

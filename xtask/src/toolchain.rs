@@ -1,5 +1,5 @@
-//! The Rust toolchain: the target that providers are built for, and what tells
-//! one toolchain's output from another's.
+//! The Rust toolchain: the target that providers are built for, and the marks by which outputs
+//! of two toolchains differ.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::say;
 use crate::workspace::{output, run};
 
-/// What providers are compiled for.
+/// The target of providers.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 
 /// Adds the wasm target where it is missing.

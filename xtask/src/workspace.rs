@@ -1,4 +1,4 @@
-//! Where things are, and how a program is run from here.
+//! The paths of the workspace, and functions that run programs in it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -103,9 +103,9 @@ pub(crate) fn beside(
     other
 }
 
-/// Leaves the processors to whoever else wants them, as does what this thread starts
-/// from here on: it fills the gaps of a build that waits for one crate. Elsewhere
-/// than on Linux this would be so for the whole process, and nothing is done.
+/// Lowers the priority of this thread and of the programs that it starts from here on, so that
+/// they fill the gaps of a build that waits for one crate. Only on Linux: elsewhere this would
+/// lower the whole process, so nothing is done.
 pub(crate) fn stand_back() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(19);

@@ -28,7 +28,7 @@ pub const ACCESSORS: usize = 500;
 /// bounded.
 pub const LOGIN_FAILED: &str = "login.failed";
 
-/// What a field of an event holds.
+/// The type of an event's field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text, such as a name or an id.
@@ -61,7 +61,7 @@ impl Kind {
 pub struct Field {
     /// Its name in the line.
     pub name: &'static str,
-    /// What it holds.
+    /// The type of its value.
     pub kind: Kind,
     /// Its meaning, the same in every event.
     pub meaning: &'static str,
@@ -172,7 +172,7 @@ impl fmt::Debug for Listed<'_> {
     }
 }
 
-/// What a field means: one meaning for each name.
+/// The meaning of a field: one for each name.
 macro_rules! meaning {
     (accessor) => {
         "Accessor of the token, or of the secret id"

@@ -95,18 +95,18 @@ pub enum Refusal {
     NotGranted(Destination),
     /// The granted name led to a special address that no grant names.
     SpecialAddress {
-        /// What was asked for.
+        /// The destination that was asked for.
         destination: Destination,
-        /// What its name resolved to.
+        /// The address that its name resolved to.
         address: IpAddr,
-        /// What that address is.
+        /// The kind of that address.
         meaning: &'static str,
     },
     /// The host is neither a name nor an address in its usual form.
     BadHost {
         /// The host as it came, shortened.
         host: String,
-        /// What is wrong with it.
+        /// Its fault.
         reason: &'static str,
     },
 }
@@ -117,7 +117,7 @@ pub enum Refusal {
 pub struct GrantError {
     /// The entry, shortened.
     pub entry: String,
-    /// What is wrong and what is expected.
+    /// The fault, and the form that is expected.
     pub reason: &'static str,
 }
 
@@ -232,7 +232,7 @@ impl Host {
     /// Reads a host as a guest or a URL writes it; IPv6 with or without brackets.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Its fault.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(inside) = text.strip_prefix('[') {
             let inside = inside
@@ -366,7 +366,7 @@ fn split_port(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
     }
 }
 
-/// What is wrong with any other port.
+/// The sentence about any other port.
 const PORT: &str = "the port is a number from 1 to 65535";
 
 fn parse_port(text: &str) -> Result<u16, &'static str> {

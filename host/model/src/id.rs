@@ -283,7 +283,7 @@ impl fmt::Debug for RoleName {
     }
 }
 
-/// The row of a connection. It survives whatever its mount or itself is called.
+/// The row of a connection. It stays the same when the mount is moved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub i64);
 
@@ -395,7 +395,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// What a caller sent, cut for an error sentence.
+/// A caller's text, cut for an error sentence.
 fn shorten(text: &str) -> String {
     const LIMIT: usize = 64;
     let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
@@ -421,7 +421,7 @@ pub enum InvalidId {
     /// Not a path to mount on.
     #[error("mount path {path:?} cannot be used: {reason}")]
     MountPath {
-        /// What was given, cut to a readable length.
+        /// The given text, cut to a readable length.
         path: String,
         /// Which rule it breaks.
         reason: &'static str,
@@ -431,7 +431,7 @@ pub enum InvalidId {
         "role name {name:?} cannot be used: a name is 1 to 128 letters, digits, `.`, `_` or `-`"
     )]
     RoleName {
-        /// What was given, cut to a readable length.
+        /// The given text, cut to a readable length.
         name: String,
     },
     /// Not a connection's name.
@@ -440,7 +440,7 @@ pub enum InvalidId {
          abort, retry, rotate-root"
     )]
     ConnectionName {
-        /// What was given, cut to a readable length.
+        /// The given text, cut to a readable length.
         name: String,
     },
 }

@@ -321,7 +321,7 @@ mod tests {
             (r#"{"a":{"b":{"c":[1]}}}"#, Some("deeper than 3 levels")),
             (r#"["12345"]"#, None),
             (r#"["123456"]"#, Some("a text longer than 5 bytes")),
-            // In its escaped form the text is longer than its value.
+            // Escapes make the source longer than the text, which is what is measured.
             (r#"["\u0061\u0062"]"#, None),
             (r#"{"1234":1}"#, None),
             (r#"{"12345":1}"#, Some("name is longer than 4 bytes")),

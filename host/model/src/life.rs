@@ -33,7 +33,7 @@ pub struct Bounds {
 pub struct Life {
     /// From now on.
     pub ttl: Duration,
-    /// Why it is shorter than what was asked for, a sentence each.
+    /// Reasons why it is shorter than the length asked for, a sentence each.
     pub warnings: Vec<String>,
 }
 

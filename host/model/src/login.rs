@@ -36,7 +36,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// What its entries are called.
+    /// The word for its entries.
     pub fn noun(self) -> &'static str {
         match self {
             Self::AppRole | Self::Jwt => "role",
@@ -58,7 +58,7 @@ pub struct SecretIdFacts {
     pub cidr_list: Vec<IpNet>,
     /// From where its tokens may be used; empty: as the role says.
     pub token_bound_cidrs: Vec<IpNet>,
-    /// What stands in its tokens.
+    /// The metadata of its tokens.
     pub metadata: BTreeMap<String, String>,
     /// How long it was made for; 0: for ever.
     pub ttl: Duration,

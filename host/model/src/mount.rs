@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal, suggest};
 
-/// What is mounted at a path.
+/// The kinds of things that are mounted at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A provider: it makes credentials upstream.
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// What such a mount is called, for people.
+    /// The word for such a mount, for people.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Provider => "mount",
@@ -373,7 +373,7 @@ impl TunePatch {
             Some(Some(max)) => max.in_seconds(),
         };
         let default = match self.default_lease_ttl {
-            // A default that followed the former maximum follows the new one.
+            // A default that followed the former maximum is cut to the new one.
             None => match max {
                 Length::For(max) if former.default_lease_ttl == unset(former.max_lease_ttl) => {
                     former.default_lease_ttl.min(max)

@@ -142,7 +142,7 @@ impl Requester {
     }
 }
 
-/// What a provider says of itself (`describe`).
+/// A provider's description of itself (`describe`).
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Descriptor {
     /// The provider's name.
@@ -159,7 +159,7 @@ pub struct Descriptor {
     pub request_schema: Value,
     /// Of what `create` returns.
     pub credential_schema: Value,
-    /// What it wants to reach, as URI templates over the config.
+    /// The destinations that it wants to reach, as URI templates over the config.
     pub endpoints: Vec<String>,
     /// Longest principal name that upstream takes; 0 for no limit.
     pub name_limit: u32,
@@ -254,7 +254,7 @@ impl Descriptor {
     }
 }
 
-/// What a provider is made of, read from its component.
+/// The make of a provider, read from its component.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Anatomy {
     /// Bytes of the component.
@@ -265,11 +265,12 @@ pub struct Anatomy {
     pub imports: Vec<String>,
     /// Interfaces that it exports.
     pub exports: Vec<String>,
-    /// What an instance of it begins with.
+    /// The memories and tables that an instance of it begins with.
     pub begins_with: Beginnings,
 }
 
-/// What an instance of a component begins with; each counts against a limit.
+/// The memories and tables that an instance of a component begins with; each counts against a
+/// limit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Beginnings {
     /// Its memories.
@@ -354,7 +355,7 @@ impl fmt::Display for FailureClass {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct Failure {
-    /// What can be done about it.
+    /// The class of the failure, by what can be done about it.
     pub class: FailureClass,
     /// Stable, for programs.
     pub code: String,
@@ -369,7 +370,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The same, with its consequence added to the message.
+    /// The same, with `left`, the changes that stay, added to the message.
     #[must_use]
     pub fn after(self, left: &str) -> Self {
         let message = format!("{}; {left}", self.message.trim_end_matches('.'));
@@ -390,7 +391,7 @@ impl Failure {
 pub struct Validation {
     /// Who the root credential is upstream.
     pub identity: Option<String>,
-    /// What will hurt later.
+    /// Warnings about trouble to come.
     pub warnings: Vec<String>,
 }
 
@@ -409,7 +410,7 @@ pub struct Credential {
     pub effective_in: Option<Duration>,
 }
 
-/// What `revoke` is to end.
+/// The thing that `revoke` is to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
     /// A credential that `create` returned, by its id.
@@ -420,7 +421,7 @@ pub enum Revocation {
     FormerRoot(String),
 }
 
-/// What `rotate` is to renew.
+/// The credential that `rotate` is to renew.
 #[derive(Debug)]
 pub enum Rotation {
     /// The root credential in the config.
@@ -438,7 +439,7 @@ pub struct Rotated {
     pub retires: Option<String>,
     /// Facts worth showing; a JSON object.
     pub metadata: Value,
-    /// What is wrong with `secret` or `retires`, where something is. The answer is kept all the
+    /// The fault of `secret` or `retires`, if there is one. The answer is kept all the
     /// same: upstream may have changed already and take no other credential.
     pub defect: Option<Failure>,
 }
@@ -480,10 +481,10 @@ pub struct Page {
 /// with defaults filled in.
 #[async_trait]
 pub trait Provider: Send + Sync + fmt::Debug {
-    /// What it said of itself when it was loaded.
+    /// Its description of itself, from when it was loaded.
     fn descriptor(&self) -> &Descriptor;
 
-    /// What it is made of.
+    /// The make of its component.
     fn anatomy(&self) -> &Anatomy;
 
     /// The digest of the bytes that run.

@@ -37,7 +37,7 @@ pub enum Refusal {
     /// The thing asked for is still being prepared.
     #[error("{message}")]
     NotYet {
-        /// What is.
+        /// The name of that thing.
         message: String,
         /// When to come back.
         retry_after: Duration,

@@ -120,8 +120,8 @@ pub fn knows(schema: &Value, name: &str) -> bool {
 pub const UNBEARABLE: &str =
     "would take more than 1,000,000 checks by its schema: shorten it, or nest it less deeply";
 
-/// Compiles a schema that comes from a plugin, for checks that need no more than
-/// a yes or no and the place of the mistake.
+/// Compiles a schema that comes from a plugin, for checks that only need a yes or no and the
+/// place of the mistake.
 ///
 /// # Errors
 /// As [`Checker::new`].

@@ -136,7 +136,7 @@ impl Purpose {
 /// A key as the database holds it.
 #[derive(Clone, Debug)]
 pub struct WrappedKey {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// Counts up within a purpose.
     pub version: u32,
@@ -381,7 +381,7 @@ pub enum KeyringError {
     RootKeyFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Others than the owner may read the root key.

@@ -18,7 +18,7 @@ use tokio::fs::File;
 use super::{Outcome, endpoint::gives::Keys, error::ApiError, payload::Payload};
 use crate::{monitor::Watch, token::Granted, wrapping::Wrapped};
 
-/// What a handler answers.
+/// A handler's answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -86,7 +86,7 @@ pub(super) struct Envelope {
     pub(super) data_on_top: bool,
 }
 
-/// What stands under `data`.
+/// The value of `data`.
 #[derive(Debug, Default)]
 pub(super) enum Data {
     /// null
@@ -100,7 +100,7 @@ pub(super) enum Data {
 }
 
 impl Data {
-    /// What a type says of itself.
+    /// The fields of a type that can be serialised.
     pub(super) fn of(data: impl Serialize) -> Self {
         Self::Json(json!(data))
     }

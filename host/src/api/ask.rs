@@ -22,7 +22,7 @@ pub(super) enum Wait {
     ByTask,
 }
 
-/// What an authorised caller asks.
+/// An authorised caller's request.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) operation: Operation,

@@ -149,9 +149,9 @@ fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// What an ACL allows at some paths, by path as it was asked for; of a lone path also
-/// as `capabilities`. These paths are judged in their `canonical` form, as the path of a
-/// request is.
+/// The capabilities that an ACL grants at some paths, by path as it was asked for; of a lone
+/// path also as `capabilities`. These paths are judged in their `canonical` form, as the path
+/// of a request is.
 fn capabilities(acl: &Acl, paths: &[String], canonical: impl Fn(&str) -> Option<String>) -> Answer {
     let of_path = |path: &String| -> Vec<&'static str> {
         if acl.is_root() {

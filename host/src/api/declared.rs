@@ -16,9 +16,8 @@ use super::{
     Outcome,
     answer::{Answer, Body, Data, published_as},
     endpoint::{
-        Target, Verb,
+        Shelf, Target, Verb,
         gives::{Gives, Shape},
-        routes::Shelf,
     },
     error::ApiError,
     operation::Operation,
@@ -57,7 +56,7 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
     }
 }
 
-/// What is wrong with an answer.
+/// The fault of an answer.
 fn fault_of(verb: &'static Verb, answer: &Answer) -> Option<String> {
     let mut faults = Vec::new();
     for (index, gives) in verb.gives.iter().enumerate() {

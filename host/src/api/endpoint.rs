@@ -24,12 +24,9 @@ use serde_json::{Map, Value};
 
 pub(super) use self::{
     field::Field,
-    target::{Place, Target},
+    target::{Place, Shelf, Target},
 };
-use self::{
-    gives::Gives,
-    routes::{Routes, Shelf},
-};
+use self::{gives::Gives, routes::Routes};
 use super::{Outcome, ask::Ask, desk::Desk, error::ApiError, operation::Operation};
 use crate::{engine::Engine, installation::Installation, login::LoginMount};
 
@@ -43,11 +40,11 @@ pub(super) type Exists =
 /// A path of the API.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// What it looks like, below where it is served: `/v1/`, a mount, a login method.
+    /// Its form, below the place where it is served: `/v1/`, a mount, a login method.
     pub(super) pattern: &'static str,
     /// The same path by other names.
     pub(super) also: &'static [&'static str],
-    /// What it is, for people.
+    /// Its subject, for people.
     pub(super) about: &'static str,
     /// Operations that need `sudo` beside their capability: those that reach over the tokens,
     /// leases and mounts of others, and those that make code run. Vault has the same list.
@@ -55,7 +52,7 @@ pub(super) struct Endpoint {
     /// Whether a request has an audit line. The paths of monitors have none: they are asked
     /// every second, and must be answered also when no line can be written.
     pub(super) audited: bool,
-    /// What it does with a wrapped answer; whoever holds the wrapping token may ask.
+    /// Its operation on a wrapped answer, which any holder of the wrapping token may ask for.
     pub(super) parcel: Option<Parcel>,
     /// How to find the thing that the path names, where a write may create it.
     pub(super) exists: Option<Exists>,
@@ -187,11 +184,11 @@ pub(super) const UNENDED: &[u16] = &[502];
 /// A handler, by what it needs to be given.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
-    /// Whoever may.
+    /// A caller whose policies allow it.
     Caller(for<'a> fn(Call<'a>) -> Answering<'a>),
     /// Anybody, also where there is no installation yet.
     Anybody(for<'a> fn(&'a Installation, Map<String, Value>) -> Answering<'a>),
-    /// Whoever logs in: the login method answers.
+    /// A caller that logs in: the login method answers.
     Login,
 }
 
@@ -318,7 +315,7 @@ impl Endpoint {
         self
     }
 
-    /// Shows something to whoever has no token.
+    /// Shows something to a caller without a token.
     pub(super) const fn showing_strangers(
         mut self,
         show: for<'a> fn(&'a Engine) -> Answering<'a>,

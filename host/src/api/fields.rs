@@ -106,14 +106,14 @@ impl Notices {
 /// The fields of one object that were not taken yet.
 #[derive(Debug)]
 pub struct Fields {
-    /// What stands before a field's name in a sentence: `config.`, or nothing.
+    /// The prefix of a field's name in a sentence: `config.`, or nothing.
     prefix: String,
     left: Map<String, Value>,
     known: Vec<&'static str>,
     notices: Notices,
     /// Whether the operation that they belong to cannot be undone.
     irreversible: bool,
-    /// Those that the endpoint declares, where that is known.
+    /// The fields that the endpoint declares, where that is known.
     #[cfg(feature = "test-hooks")]
     declared: Option<Vec<&'static str>>,
 }

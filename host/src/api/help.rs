@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Outcome,
     answer::Answer,
-    endpoint::{Document, Endpoint, Place, Target, routes::Shelf},
+    endpoint::{Document, Endpoint, Place, Shelf, Target},
     error::ApiError,
     table::ROUTES,
 };

@@ -13,7 +13,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default)]
 pub(super) struct InFlight(Arc<Mutex<BTreeMap<String, UnderWay>>>);
 
-/// What is told of one.
+/// The facts that are shown about one.
 #[derive(Clone, Debug)]
 pub(super) struct UnderWay {
     pub(super) method: String,

@@ -335,7 +335,7 @@ pub(super) fn show(engine: &Engine, path: &str) -> Outcome {
 }
 
 /// `GET sys/internal/ui/mounts/auth/:path`: the login method that would answer a
-/// path, for whoever may do anything there.
+/// path, for a caller that may do anything there.
 pub(super) fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Outcome {
     let (at, shown) = match engine.logins.resolve(path) {
         Some((mount, _)) => (mount.path().to_string(), entry(&mount)),

@@ -33,7 +33,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[at(
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What a mount's metrics are made of.
+/// The values behind a mount's metrics.
 struct Sample {
     mount: String,
     /// Unless it is the default one.

@@ -326,8 +326,8 @@ pub(super) async fn show_for_path(engine: &Engine, path: &str, ask: &Ask) -> Out
     }))
 }
 
-/// `GET sys/internal/ui/mounts`: the mounts and login methods where whoever asks may
-/// do anything, and those that are listed to strangers.
+/// `GET sys/internal/ui/mounts`: the mounts and login methods where the caller may do anything,
+/// and those that are listed to strangers.
 pub(super) async fn list_for_ui(engine: &Engine, ask: &Ask) -> Outcome {
     let views = engine.mounts.list().await;
     let known = views.iter().filter(|view| {

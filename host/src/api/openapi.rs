@@ -21,12 +21,7 @@ use self::{
 use super::{
     Outcome,
     answer::Answer,
-    endpoint::{
-        Endpoint, Handler, Verb, at, does,
-        gives::bare,
-        read,
-        routes::{Routes, Shelf},
-    },
+    endpoint::{Endpoint, Handler, Shelf, Verb, at, does, gives::bare, read, routes::Routes},
     operation::Operation,
 };
 use crate::{catalog::Plugin, engine::Engine, policy::Acl};

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{engine::Engine, monitor::Format};
 
-/// What operators look at.
+/// The paths by which operators look into the server.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at("sys/host-info", "The machine that the server runs on.").on(&[read(
         "Shows processors, memory, disks and system.",

@@ -10,9 +10,8 @@ use serde_json::Value;
 use super::{
     answer::{Auth, Errors, Wire, WrapInfo},
     endpoint::{
-        Endpoint, Handler, Verb,
+        Endpoint, Handler, Shelf, Verb,
         gives::{Gives, Shape},
-        routes::Shelf,
     },
     openapi::{self, REFUSALS},
     table::ROUTES,

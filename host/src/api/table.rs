@@ -6,10 +6,7 @@ use lessor_model::{login::Kind, mount};
 
 use super::{
     capabilities,
-    endpoint::{
-        Endpoint,
-        routes::{Routes, Shelf},
-    },
+    endpoint::{Endpoint, Shelf, routes::Routes},
     hold, identity, leases, logins, metrics, mounted, mounts, openapi, operations, plugins,
     policies, storage, system, tasks, tokens, wrapping,
 };

@@ -1,4 +1,4 @@
-//! Roles as Vault shows them: whatever a GET shows, a write takes.
+//! Roles as Vault shows them: a write takes every field that a GET shows.
 //!
 //! Vault shows a role with the kind of credential that it makes. A client that reads a role
 //! there, changes a field and writes it here sends that kind too, so it is dropped. A field

@@ -41,7 +41,7 @@ struct Peer {
     left_out: BTreeMap<u16, u64>,
 }
 
-/// What becomes of one refusal.
+/// The treatment of one refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It gets its line.

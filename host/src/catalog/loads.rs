@@ -43,7 +43,8 @@ pub(super) struct Loads {
 }
 
 impl Loads {
-    /// The load of a file; begun where there is none, or none that still counts.
+    /// The load of a file; a new one is begun where there is none, or where the failure of the
+    /// last one may have passed.
     pub(super) fn get<L>(&self, key: Key, load: impl FnOnce() -> L) -> Loading
     where
         L: Future<Output = Result<Arc<Plugin>, PluginError>> + Send + 'static,

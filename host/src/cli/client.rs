@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The largest answer that is read: a long list of leases fits many times.
 const ANSWER_BYTES: u64 = 64 << 20;
 
-/// What may stand in a path as it is. A mount's path keeps its slashes.
+/// Characters that stand in a path unescaped. A mount's path keeps its slashes.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')

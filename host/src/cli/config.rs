@@ -56,7 +56,7 @@ pub struct Of {
 }
 
 impl Of {
-    /// The path of what belongs to the connection, below its mount.
+    /// A path of the connection, below its mount.
     pub(super) fn path(&self, mount: &str, what: &str) -> String {
         match &self.connection {
             None => format!("{mount}/{what}"),

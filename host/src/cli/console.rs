@@ -1,4 +1,4 @@
-//! What surrounds a command: where it writes, reads, and finds its settings.
+//! The surroundings of a command: where it writes, reads, and finds its settings.
 //!
 //! Passed in, so that a test can look at all of it. Output may hold text of others (names, a
 //! provider's data, failures), so hidden characters in it are made visible and cannot act on
@@ -57,7 +57,7 @@ impl Console<'_> {
     }
 }
 
-/// What was asked for could not be printed.
+/// The answer could not be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
 pub(super) struct Unprinted {

@@ -247,7 +247,7 @@ pub(super) fn how_long(no_wait: bool) -> &'static str {
 }
 
 impl Session<'_, '_> {
-    /// What is said of the leases of something that was removed.
+    /// The sentence about the leases of something that was removed.
     pub(super) fn fate(answer: &Answer) -> String {
         let marked = answer.data().get("marked").and_then(Value::as_u64);
         let task = answer.data().get("task_id").and_then(Value::as_str);

@@ -1,8 +1,8 @@
 //! How answers are shown: a table to read, or the server's JSON with the values
 //! that came.
 //!
-//! Text is made visible before a table is laid out, for a hidden character has
-//! another width than what is shown for it.
+//! Text is made visible before a table is laid out, for a hidden character has another width
+//! than the number that is shown for it.
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -78,7 +78,7 @@ pub(super) fn rows<'v>(columns: &[&str], rows: impl IntoIterator<Item = &'v Valu
     finished(&table)
 }
 
-/// What stands where nothing is.
+/// The text for an empty value.
 const NOTHING: &str = "-";
 
 /// A value as a person reads it: no quotes, lists with commas, seconds as a

@@ -128,7 +128,7 @@ impl<'a, 'c> Session<'a, 'c> {
     }
 }
 
-/// What was known of a thing before it was removed.
+/// What a read before the removal told of a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     There,

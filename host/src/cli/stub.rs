@@ -10,7 +10,7 @@ use clap::Parser;
 
 use super::{Cli, Command, Console};
 
-/// What a request was.
+/// A request that was received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) line: String,
@@ -18,7 +18,7 @@ pub(super) struct Asked {
     pub(super) body: String,
 }
 
-/// What a command did.
+/// The outcome of a command.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) code: ExitCode,

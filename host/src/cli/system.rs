@@ -90,7 +90,8 @@ impl Session<'_, '_> {
         let TokenVerb::Lookup = verb;
         let answer = self.client.get("auth/token/lookup-self")?;
         let mut shown = answer.data().clone();
-        // The token itself; whoever asks has it already, and a screen is no place for it.
+        // The token itself is left out: its caller has it already, and a screen is no place for
+        // it.
         if let Some(fields) = shown.as_object_mut() {
             fields.shift_remove("id");
         }

@@ -530,7 +530,7 @@ fn a_root_token_is_printed_once_by_init_and_never_by_token_lookup() {
 /// and forges a line.
 const FOREIGN: &str = r"x\u001b[2J\u001b]0;t\u0007\u202etxt\u200b\u009b\nforged";
 
-/// What a terminal acts on, or does not show as it is.
+/// Characters that a terminal acts on, or does not show as they are.
 fn hidden(text: &str) -> Option<char> {
     text.chars()
         .find(|c| (c.is_control() && *c != '\n') || matches!(c, '\u{200b}' | '\u{202e}'))

@@ -35,7 +35,7 @@ pub(super) enum Word {
     Field(String, Given),
 }
 
-/// What stands behind `key=`.
+/// The part behind `key=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Given {
     /// The value itself.

@@ -15,11 +15,11 @@ pub(super) struct Key {
     pub(super) table: &'static str,
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// What holds without it, as it is written in the file; with a blank in it, in
-    /// words. Empty where nothing does.
+    /// Its default, as it is written in the file; a text with a blank is a description in
+    /// words. Empty where there is no default.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the page"))]
     pub(super) default: &'static str,
-    /// What it is, for `docs/settings.md`.
+    /// Its description, for `docs/settings.md`.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test writes the page"))]
     pub(super) about: &'static str,
 }
@@ -36,7 +36,7 @@ impl Key {
     }
 }
 
-/// What every environment variable of this program begins with.
+/// The prefix of every environment variable of this program.
 pub(super) const PREFIX: &str = "LESSOR_";
 
 /// Keys of one `[[plugin]]`.

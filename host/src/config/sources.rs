@@ -265,7 +265,7 @@ pub enum ConfigError {
     AuditFile {
         /// As written.
         path: PathBuf,
-        /// What it is.
+        /// The use of that file.
         what: &'static str,
     },
     /// A declared pin without a digest.

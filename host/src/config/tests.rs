@@ -1,4 +1,4 @@
-//! Tables of configurations and what becomes of them.
+//! Tables of configurations and their outcomes.
 
 use std::io::Write as _;
 
@@ -253,7 +253,8 @@ fn dev_keeps_everything_in_its_own_directory() {
     );
 }
 
-/// What holds where a key is not set, as the page says: set so, nothing changes.
+/// The page's defaults hold where a key is not set: setting a key to its default changes
+/// nothing.
 #[test]
 fn the_defaults_of_the_page_are_those_of_the_program() {
     let plain = load("", &[], ServerArgs::default()).unwrap();

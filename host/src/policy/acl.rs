@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{Capability, Decision, Policy, Question, grant::Grant, pattern::Pattern};
 
-/// What is granted at a path of a rule.
+/// The grant at a path of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// As rules write it, without the last `*`.
@@ -15,7 +15,7 @@ pub struct Granted {
     pub capabilities: Vec<Capability>,
 }
 
-/// What the holder of some policies may do. Cheap to clone.
+/// The rights of a holder of some policies. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Acl(Arc<Inner>);
 
@@ -32,7 +32,7 @@ enum Inner {
 }
 
 impl Acl {
-    /// What `policies` grant together; nothing where there are none.
+    /// The rights that `policies` grant together; none where the list is empty.
     pub fn of<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Self {
         let mut grants: HashMap<&Pattern, Grant> = HashMap::new();
         for rule in policies.into_iter().flat_map(|policy| &policy.rules) {
@@ -61,7 +61,7 @@ impl Acl {
         matches!(*self.0, Inner::Root)
     }
 
-    /// What the policies say to `question`.
+    /// The policies' answer to `question`.
     pub fn decide(&self, question: &Question<'_>) -> Decision {
         if self.is_root() {
             return Decision {
@@ -99,7 +99,7 @@ impl Acl {
         found
     }
 
-    /// What the rules grant, by the path that they write; nothing of [`Self::root`].
+    /// The grants of all rules, by the path that they write; none for [`Self::root`].
     pub fn granted(&self) -> Vec<Granted> {
         let Inner::Rules { exact, patterns } = &*self.0 else {
             return Vec::new();

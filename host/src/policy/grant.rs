@@ -1,5 +1,5 @@
-//! What a rule grants, once its path is the one that counts: capabilities, and
-//! conditions on the request's fields and on the wrapping of its answer.
+//! The grant of a rule, once its path is the one that counts: capabilities, and conditions on
+//! the request's fields and on the wrapping of its answer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,7 +54,7 @@ fn bit(capability: Capability) -> u16 {
     1 << capability as u16
 }
 
-/// What a rule grants, or several of the same pattern together.
+/// The grant of a rule, or of several with the same pattern together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Grant {
     pub(super) capabilities: Capabilities,

@@ -207,7 +207,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What stands behind a backslash.
+    /// The character that an escape behind a backslash stands for.
     fn escape(&mut self) -> Result<char, String> {
         let digits = match self.bump() {
             Some('"') => return Ok('"'),

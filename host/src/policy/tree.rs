@@ -25,7 +25,7 @@ pub struct Entry {
     pub key: String,
     /// Where it stands, counted from 1; JSON does not tell.
     pub line: Option<usize>,
-    /// What it names.
+    /// Its value.
     pub value: Node,
 }
 

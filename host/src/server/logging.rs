@@ -1,5 +1,4 @@
-//! Log events, to standard error. Standard output belongs to whoever started
-//! the server.
+//! Log events, to standard error. Standard output belongs to the person who started the server.
 //!
 //! Fields hold text of others: a provider's sentence, a path that a stranger asked for. In
 //! lines of text, hidden characters of it are made visible, so that it neither acts on a

@@ -1,5 +1,5 @@
-//! What signals do: some stop the server, one makes it look at its files, and no
-//! other ends it.
+//! The effects of signals: some stop the server, one makes it look at its files, and no other
+//! ends it.
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -45,7 +45,7 @@ pub fn make_data(home: &Path) {
     }
 }
 
-/// The data that all begin with, made by the first that asks.
+/// The data that every cluster begins with, made by the first that asks.
 fn template(directory: &Path) -> PathBuf {
     let lock = File::create(directory.join("lock")).expect("the template's lock");
     lock.lock().expect("the template is ours to make or take");

@@ -1,5 +1,4 @@
-//! `docs/security.md` says of each advisory which test would fail if it came to be
-//! so here.
+//! `docs/security.md` names for each advisory the test that would fail if lessor had the fault.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -36,7 +35,7 @@ fn every_advisory_names_tests_that_are_there() {
     {
         let tests = row.trim_end_matches('|').rsplit('|').next().unwrap();
         for name in tests.split('`').skip(1).step_by(2) {
-            // A file stands for all that is in it.
+            // The name of a file stands for all its tests.
             let is_there = name.ends_with(".rs") || known.contains(name);
             assert!(is_there, "no test {name}: {row}");
         }

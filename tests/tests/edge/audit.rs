@@ -1,5 +1,5 @@
-//! The audit log tells of every change of state: by every operation of the API, and by
-//! what comes by time. Each with its event, once, and no other.
+//! The audit log tells of every change of state, by an operation of the API or by time: each
+//! change has its event, once, and no other.
 
 mod by_time;
 mod every_operation;
@@ -13,8 +13,8 @@ use lessor_tests::{
 };
 use serde_json::Value;
 
-/// The names of all events, as docs/audit.md has them; a unit test holds that against
-/// the code.
+/// The names of all events, as docs/audit.md has them; a unit test compares that page with the
+/// code.
 fn all_events() -> BTreeSet<String> {
     let page = std::fs::read_to_string(workspace().join("docs/audit.md")).unwrap();
     let (_, events) = page.split_once("| `event` | when |").unwrap();
@@ -48,7 +48,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("task.set_aside", "host/src/task/tests.rs"),
 ];
 
-/// An event that somebody adds happens in one of these tests, or it is said where else.
+/// A new event must happen in one of these tests, or the list above says where else.
 #[test]
 fn every_event_happens_in_a_test() {
     let mut seen = names(every_operation::EVENTS);
@@ -85,10 +85,10 @@ struct Reader {
 /// The events of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Told {
-    /// With the id of the request that was made, in order.
+    /// With the id of the step's request, in order.
     of_request: Vec<String>,
-    /// Without one: what comes by time, or follows in the background. How many of each,
-    /// since some come side by side.
+    /// Without a request's id: events that come by time, or follow in the background. Counted,
+    /// since the order of concurrent ones varies.
     by_time: BTreeMap<String, usize>,
 }
 
@@ -114,7 +114,7 @@ impl Reader {
         }
     }
 
-    /// What was told since the last step. A line that is half written is left.
+    /// The events since the last step. A line that is half written is left for later.
     fn since(&self, server: &Server) -> (Told, usize) {
         let audit = server.audit();
         let new = &audit[self.read..];
@@ -149,7 +149,7 @@ impl Reader {
         (told, self.read + whole)
     }
 
-    /// Waits until exactly this was told since the last step.
+    /// Waits until the events since the last step are exactly these.
     #[track_caller]
     fn expect(&mut self, server: &Server, what: &str, expected: &Told) {
         let mut last = None;
@@ -172,7 +172,7 @@ impl Reader {
 }
 
 impl Reader {
-    /// Waits until each of these was told since the last step, among others.
+    /// Waits until each of these events was written since the last step, perhaps among others.
     #[track_caller]
     fn meet(&mut self, server: &Server, what: &str, events: &[&str]) {
         self.read = eventually(what, || {

@@ -1,5 +1,5 @@
-//! Backups: consistent while the server writes, without keys or secrets in
-//! clear, and worth something when they are put back later.
+//! Backups: consistent while the server writes, without keys or secrets in clear, and of use
+//! when they are put back later.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ fn lessor(server: &Server, words: &[&str]) -> Output {
         .expect("run lessor")
 }
 
-/// What a command that succeeds tells.
+/// The output of a command that succeeds.
 #[track_caller]
 fn told(server: &Server, words: &[&str]) -> String {
     let done = lessor(server, words);
@@ -65,7 +65,7 @@ fn back_up(server: &Server, name: &str) -> PathBuf {
     file
 }
 
-/// Loses the data directory but for the root key, and goes on from a backup.
+/// Loses all of the data directory except the root key, and goes on from a backup.
 fn restore(server: &mut Server, backup: &Path) {
     server.kill();
     let lost = beside(server, "lost");
@@ -123,8 +123,8 @@ fn a_restored_backup_knows_its_leases_and_reconcile_finds_those_made_since() {
     fixture.await_exactly(&[kept, next]);
 }
 
-/// The root credential in the backup is worth nothing upstream any more. Nothing
-/// is lost by that: leases stay, and the way out is in the refusal.
+/// Upstream no longer takes the root credential in the backup. Nothing is lost: leases stay,
+/// and the refusal names the way out.
 #[test]
 fn after_a_rotation_a_restored_server_asks_for_the_root_credential_and_loses_nothing() {
     let mut fixture = Fixture::start();
@@ -155,7 +155,7 @@ fn after_a_rotation_a_restored_server_asks_for_the_root_credential_and_loses_not
     ));
     fixture.root.password = "given by hand".to_owned();
     fixture.configure("db").ok();
-    // The failed revocation goes on by itself, and all else as before.
+    // The failed revocation goes on by itself, and everything else works again.
     fixture.await_exactly(&[]);
     let next = fixture.issue("reader");
     fixture
@@ -191,7 +191,7 @@ fn a_backup_is_private_holds_no_secret_in_clear_and_replaces_nothing() {
     assert!(sentence.contains("exists already"), "{sentence}");
     assert_eq!(fs::read(&backup).unwrap(), bytes);
 
-    // Nothing of it is left in the data directory.
+    // No part of the copy is left in the data directory.
     let left = fs::read_dir(server.data()).unwrap().flatten();
     let left: Vec<_> = left
         .filter(|entry| entry.file_name().to_string_lossy().contains("backup"))
@@ -246,7 +246,7 @@ fn a_backup_is_consistent_while_leases_come_and_go() {
         (backups, kept)
     });
     assert!(kept > 0, "nothing was written meanwhile");
-    // The check of each was done when it was made; the last one serves.
+    // Each backup was checked when it was made; the last one is put back.
     let (first, last) = &backups[backups.len() - 1];
     restore(&mut fixture.server, last);
     let known = fixture.server.leases("db/creds");
@@ -255,8 +255,8 @@ fn a_backup_is_consistent_while_leases_come_and_go() {
     let found = fixture.server.http.post("db/reconcile", &json!({})).data();
     let orphans = usize::try_from(found["orphan_count"].as_u64().unwrap()).unwrap();
     let vanished = usize::try_from(found["vanished_count"].as_u64().unwrap()).unwrap();
-    // What the snapshot held and upstream does not: active ones, and those that
-    // were just being made or ended.
+    // Leases in the snapshot whose credential upstream does not have: active ones, and those
+    // that were being made or ended at that moment.
     let gone = known.len() + orphans - fixture.postgres.leased_roles().len();
     assert!(vanished <= gone, "{vanished} {gone} {found}");
 }
@@ -270,7 +270,7 @@ fn a_stopped_server_is_backed_up_from_its_directory_and_a_running_one_is_not() {
     let sentence = complained(&fixture.server, &words);
     assert!(sentence.contains("in use"), "{sentence}");
     assert!(!file.exists());
-    // Killed, so that the last commits stand in the log only.
+    // The server is killed, so that the last commits stand in the write-ahead log only.
     fixture.server.kill();
     let note = told(&fixture.server, &words);
     assert!(note.contains("root key is not in it"), "{note}");
@@ -336,8 +336,8 @@ fn what_is_no_sound_backup_is_not_restored() {
     fixture.issue("reader");
 }
 
-/// What the backup knows of an end is old: a lease may have been renewed since, an
-/// account rotated, and the server that it was taken from may still run.
+/// The ends in a backup are old: a lease may have been renewed since, an account rotated, and
+/// the server that the backup was taken from may still run.
 #[test]
 fn a_restored_copy_ends_and_rotates_nothing_until_it_is_released() {
     let mut fixture = Fixture::start();
@@ -388,8 +388,7 @@ fn a_restored_copy_ends_and_rotates_nothing_until_it_is_released() {
     expected.sort();
     assert_eq!(names, expected);
 
-    // Somebody else's turn of the scheduler comes and goes: this lease is issued and
-    // revoked by request, which goes on.
+    // Requests go on while the scheduler leaves the mount alone: a lease is issued and revoked.
     let since = http.get("db/creds/reader").ok();
     let warning = since.json()["warnings"][0].as_str().unwrap().to_owned();
     assert!(warning.contains("is held"), "{warning}");
@@ -405,7 +404,7 @@ fn a_restored_copy_ends_and_rotates_nothing_until_it_is_released() {
         let sentence = http.post(path, &body).refused(409);
         assert!(sentence.contains("lessor release db"), "{sentence}");
     }
-    // Renewed since, as far as its holder knows.
+    // Its holder knows of a later end than the backup.
     fixture.renew(&held[0], 3600).ok();
     assert!(held.iter().all(|lease| fixture.works(lease)));
     let password = account.as_str().unwrap();

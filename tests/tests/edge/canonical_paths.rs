@@ -4,8 +4,8 @@
 use lessor_tests::{http::Http, server::Server};
 use serde_json::{Value, json};
 
-/// Paths with a name that makes no difference of case, around a name; and a body
-/// that a write there takes.
+/// Paths with a name in which upper and lower case are the same, as the text before and after
+/// that name; and a body that a write there takes.
 fn places() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     let policy = json!({"policy": "path \"x\" { capabilities = [\"read\"] }"});
     vec![
@@ -65,7 +65,7 @@ fn places() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     ]
 }
 
-/// A name as somebody may spell it who hopes to be judged as somebody else.
+/// Spellings of a name by which a caller may hope to be judged as somebody else.
 const SPELLINGS: [&str; 8] = [
     "locked",
     "LOCKED",
@@ -93,8 +93,8 @@ fn send(http: &Http, method: &str, path: &str, body: &Value) -> u16 {
     http.send(method, path, &[], body).status
 }
 
-/// A server with a login method of each kind, and a token that may do everything
-/// below names but to what is called `locked`.
+/// A server with a login method of each kind, and a token that may do everything with names
+/// except the name `locked`.
 fn scene() -> (Server, Http) {
     let server = Server::start();
     let http = &server.http;
@@ -145,8 +145,8 @@ fn no_spelling_of_a_path_passes_a_denial() {
     }
 }
 
-/// A rule that was written before there was a method, or with a `+`, is not put into the
-/// form that is used: it denies who writes as it does.
+/// A rule that was written before its method existed, or with a `+`, is not put into the form
+/// that is used: it denies a request in its own spelling.
 #[test]
 fn a_denial_in_another_spelling_refuses_who_writes_like_it() {
     let server = Server::start();
@@ -178,8 +178,8 @@ fn a_denial_in_another_spelling_refuses_who_writes_like_it() {
     }
 }
 
-/// Nor does such a rule grant anything to whoever writes otherwise, or as it does: put into
-/// the form that is used it would, and what narrows a wider rule would narrow it no more.
+/// Such a rule grants nothing, in no spelling of a request. Put into the form that is used it
+/// would grant, and a rule that narrows a wider one would narrow it no more.
 #[test]
 fn a_rule_in_another_spelling_grants_nothing_and_narrows_a_wider_one() {
     let server = Server::start();
@@ -247,7 +247,7 @@ fn a_name_is_one_name_in_every_spelling() {
             let status = send(&keeper, "GET", &format!("{path}bob"), &body);
             assert_eq!(status, 200, "{path}{name}");
         }
-        // What was meant is said, where the name is kept otherwise.
+        // A warning gives the name in the form in which it is kept.
         if path.starts_with("sys/") {
             let answer = keeper.put(&format!("{path}BOB"), &body).ok().json();
             let warning = answer["warnings"][0].as_str().unwrap();
@@ -262,7 +262,7 @@ fn a_name_is_one_name_in_every_spelling() {
         assert!(status < 300, "{path}: {status}");
         assert_eq!(server.http.list(list).keys().len(), before, "{path}");
     }
-    // Whoever logs in is one, however they spell it, and is counted as one.
+    // A user is one user in every spelling, and failures are counted together.
     let user = json!({"password": "x", "token_policies": "x"});
     server.http.post("auth/people/users/Bob", &user).ok();
     let stranger = server.http.without_token();
@@ -348,7 +348,7 @@ fn names_that_tell_cases_apart_are_judged_as_they_are_written() {
     keeper.post("auth/People/users/bob", &user).refused(403);
     keeper.post("auth/PEOPLE/users/bob", &user).refused(403);
     http.get("auth/PEOPLE/users/bob").nothing_here();
-    // What means something else is not taken for it.
+    // A path that means something else is not taken for such a name.
     for path in ["auth/people/Users/bob", "auth/People/USERS/bob"] {
         http.get(path).nothing_here();
     }

@@ -98,7 +98,7 @@ fn a_leased_certificate_verifies_and_is_for_what_was_asked() {
         .unwrap();
     assert_eq!(of_certificate, of_key);
 
-    // It ends with the lease: valid now and for its 3 hours, and no minute more.
+    // The certificate ends with the lease: valid now and for its 3 hours, and no minute more.
     let lasts = |seconds: &str| {
         desk.openssl(&["x509", "-in", "leaf.pem", "-noout", "-checkend", seconds])
             .is_ok()
@@ -187,9 +187,10 @@ fn a_rotated_authority_verifies_both_ways() {
     };
     verify("new-ca.pem", "chain.pem", "new.pem");
     verify("old-ca.pem", "chain.pem", "old.pem");
-    // Who trusts only the old authority verifies new leaves with what they send.
+    // A verifier that trusts only the old authority verifies new leaves with the chain that
+    // they send.
     verify("old-ca.pem", "sent.pem", "new.pem");
-    // Who trusts only the new one verifies old leaves with the published chain.
+    // A verifier that trusts only the new one verifies old leaves with the published chain.
     verify("new-ca.pem", "chain.pem", "old.pem");
 
     // A leaf of the former authority can still be revoked.

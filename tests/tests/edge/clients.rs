@@ -11,11 +11,11 @@ mod vaultrs;
 use lessor_tests::fixture::Fixture;
 use serde_json::json;
 
-/// What `docs/clients.md` calls not offered answers as any path that nothing
-/// answers, so that a client takes it for what it is; and it answers nothing at all to
-/// who has no token. Some of it was reached without one, or by too little of one, where
-/// it is offered: CVE-2024-8185 (`sys/storage/raft/join`), CVE-2025-52894 (`sys/rekey`),
-/// CVE-2026-5807 (`sys/generate-root`), CVE-2025-54997 (`sys/audit`).
+/// A path that `docs/clients.md` lists as not offered answers as any path that nothing serves,
+/// so that a client understands; a caller without a token gets nothing at all. Where such paths
+/// are offered, some were reached without a token or by too weak a one: CVE-2024-8185
+/// (`sys/storage/raft/join`), CVE-2025-52894 (`sys/rekey`), CVE-2026-5807
+/// (`sys/generate-root`), CVE-2025-54997 (`sys/audit`).
 #[test]
 fn what_is_not_offered_is_not_there() {
     let fixture = Fixture::start();

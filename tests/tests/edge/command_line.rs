@@ -1,5 +1,5 @@
-//! The command line against a real server: a newcomer's whole way, and what it
-//! says when something is wrong.
+//! The command line against a real server: a newcomer's whole way, and its sentences about
+//! mistakes.
 
 use std::{
     fs,
@@ -295,7 +295,7 @@ fn a_token_with_a_line_end_is_the_same_token() {
     assert!(done.status.success(), "{done:?}");
 }
 
-/// What a provider wants to reach could be seen only once it was pinned.
+/// An operator could see what a provider wants to reach only after pinning it.
 #[test]
 fn a_provider_can_be_looked_at_before_it_is_pinned_and_without_a_server() {
     let inspect = |more: &[&str]| {

@@ -1,5 +1,5 @@
-//! Compiling a component, whoever wrote it, costs a bounded amount and holds up nobody
-//! but who waits for it.
+//! Compiling a component, whoever wrote it, costs a bounded amount and holds up only those who
+//! wait for it.
 
 use std::{
     fs,
@@ -57,7 +57,7 @@ fn loops(depth: usize) -> Vec<u8> {
     [[0x03, 0x40].repeat(depth), vec![0x0b; depth]].concat()
 }
 
-/// Variables that are set in branches: within every bound, and the work of minutes.
+/// Variables that are set in branches: within every bound, and yet minutes of work.
 fn tangle(locals: usize, branches: usize) -> Vec<u8> {
     let branch = |n: usize| {
         let (one, other) = (n * 7919 % locals, n * 31 % locals);
@@ -141,7 +141,7 @@ fn a_component_that_is_out_of_proportion_is_refused_before_it_is_compiled() {
     }
 }
 
-/// The compiler had the server's threads and all of its memory.
+/// The compiler used to take the server's threads and all of its memory.
 #[test]
 fn a_component_that_takes_minutes_to_compile_is_given_up_and_holds_up_nobody() {
     let server = setup(2).start();
@@ -180,7 +180,7 @@ fn a_component_that_takes_minutes_to_compile_is_given_up_and_holds_up_nobody() {
         .nothing_here();
 }
 
-/// It knows nothing, has nothing, and stands behind everybody else.
+/// The compiling process has no environment, no files but its pipes, and a lower priority.
 fn assert_is_restrained(compiler: &Path, server: &Path) {
     eventually_true("it has restrained itself", || {
         let limits = fs::read_to_string(compiler.join("limits")).unwrap();
@@ -210,7 +210,7 @@ fn niceness(process: &Path) -> i32 {
     after.split(' ').nth(16).unwrap().parse().unwrap()
 }
 
-/// The server did not serve before it had compiled what was declared.
+/// The server used to wait for its declared plugins to be compiled before it served.
 #[test]
 fn serving_begins_while_declared_plugins_are_compiled() {
     let hard = hard();
@@ -218,8 +218,8 @@ fn serving_begins_while_declared_plugins_are_compiled() {
         "[[plugin]]\nname = \"hard\"\nfile = \"hard.wasm\"\nsha256 = \"{}\"",
         sha256(&hard)
     );
-    // With the memory that it is given by default, it would be given up before the time
-    // is over for which those wait who ask for it.
+    // With the default memory, the compiler would give up before the callers' waiting time is
+    // over.
     let patient = "[sandbox]\ncompile = 30\ncompile_memory = 8589934592";
     let setup = Server::setup().config(patient);
     let mut server = setup.config(&pin).start_uninitialised();
@@ -238,7 +238,7 @@ fn serving_begins_while_declared_plugins_are_compiled() {
         "{sentence}"
     );
 
-    // It ends with its parent.
+    // The compiling process ends with its parent.
     let compiler = eventually("there is a compiler", || children(server.id()).pop());
     server.kill();
     eventually_true("the compiler is gone", || {

@@ -1,4 +1,4 @@
-//! What an operator writes into the configuration file, seen from outside.
+//! The configuration file, seen from outside.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use lessor_tests::{
 use serde_json::json;
 
 /// Runs a server that must end of itself, and gives what it printed to standard
-/// error. One that starts after all is killed.
+/// error. A server that starts after all is killed.
 fn refuses_to_start(command: &mut Command) -> String {
     let mut process = command
         .stdin(Stdio::null())

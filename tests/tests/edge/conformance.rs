@@ -37,7 +37,7 @@ fn check(file: &Path, arguments: &[&str]) -> Output {
     command(file, arguments).output().expect("run lessor")
 }
 
-/// What a check found: exit code, and `result` and `detail` of each rule.
+/// The findings of a check: exit code, and `result` and `detail` of each rule.
 struct Found {
     code: Option<i32>,
     findings: Value,

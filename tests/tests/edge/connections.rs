@@ -51,7 +51,7 @@ impl Two {
         self.fixture.write_role(name, changes).ok();
     }
 
-    /// Which of the two clusters take a credential: the first, the second.
+    /// Whether each of the two clusters takes a credential: the first, the second.
     fn taken(&self, lease: &Lease) -> (bool, bool) {
         let there = self.orders.accepts(&lease.username, &lease.password);
         (self.fixture.works(lease), there)
@@ -76,7 +76,7 @@ fn a_role_leases_from_the_system_of_its_connection() {
         let shown = http.get(&format!("db/roles/{role}")).data();
         assert_eq!(shown["connection"], "orders");
         assert_eq!(shown["db_name"], "orders");
-        // What is shown is taken, and changes nothing.
+        // Writing back what a read shows is accepted, and changes nothing.
         assert_eq!(
             http.post(&format!("db/roles/{role}"), &shown).ok().status,
             204
@@ -88,7 +88,7 @@ fn a_role_leases_from_the_system_of_its_connection() {
     assert_eq!(two.taken(&here), (true, false));
     assert_eq!(two.taken(&there), (false, true));
 
-    // A role that goes elsewhere takes none of its leases along.
+    // A role that is written with another connection takes none of its leases along.
     two.write_role("theirs", &json!({"connection": "default"}));
     let moved = two.fixture.issue("theirs");
     assert_eq!(two.taken(&moved), (true, false));
@@ -160,7 +160,7 @@ fn the_config_of_a_connection_goes_by_itself() {
         refused.contains("connection orders") && refused.contains("db/config/orders"),
         "{refused}"
     );
-    // Written again, it goes on.
+    // Once the config is written again, its work goes on.
     http.post("db/config/orders", &two.config()).ok();
     let again = two.fixture.issue("theirs");
     assert_eq!(two.taken(&again), (false, true));
@@ -234,13 +234,13 @@ fn an_account_belongs_to_one_system() {
     assert!(refused.contains("rotate-root/orders"), "{refused}");
 }
 
-/// As clients of Vault's database engine go about it, and what was written before a mount
-/// could have several.
+/// The way of clients of Vault's database engine, and roles from the time when a mount had one
+/// connection.
 #[test]
 fn a_db_name_is_a_connection_and_nothing_else_is_taken_for_one() {
     let two = Two::unconfigured();
     let http = &two.fixture.server.http;
-    // Nobody but the default connection could be meant.
+    // Only the default connection can be meant.
     let body = json!({"db_name": "orders", "member_of": ["harness_readers"]});
     for _ in 0..2 {
         assert_eq!(http.post("db/roles/early", &body).ok().status, 204);
@@ -254,12 +254,12 @@ fn a_db_name_is_a_connection_and_nothing_else_is_taken_for_one() {
     assert!(told.text().contains("roles/early"), "{}", told.text());
     let still = two.fixture.issue("early");
     assert_eq!(two.taken(&still), (true, false));
-    // Written again, it is what it says.
+    // Written again, the role is for the connection that it names.
     http.post("db/roles/early", &body).ok();
     let now = two.fixture.issue("early");
     assert_eq!(two.taken(&now), (false, true));
 
-    // Where there are several, one that there is not is waited for.
+    // Where a mount has several connections, a role may name one that is still to be made.
     let answer = http
         .post(
             "db/roles/late",

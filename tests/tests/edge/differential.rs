@@ -1,4 +1,4 @@
-//! The same requests to OpenBao and to us: what a client sees must be the same.
+//! The same requests to OpenBao and to lessor: a client must see the same answers.
 //!
 //! Both lease roles of one PostgreSQL cluster, OpenBao with its database engine,
 //! we with the provider `postgres`. Each answer is reduced to its shape: the
@@ -25,7 +25,7 @@ fn openbao_and_lessor_answer_alike() {
     assert!(report.is_empty(), "{report}");
 }
 
-/// Sends everything to both; what is wrong.
+/// Sends every request to both servers; returns the differences that fail the test.
 fn compared() -> String {
     let bao = OpenBao::start();
     let fixture = Fixture::start();

@@ -25,7 +25,7 @@ fn envelope(answer: &Answer) -> Value {
     body["data"].clone()
 }
 
-/// A member that must be there, and what its value must be.
+/// A member that must exist, and a check of its value.
 type Member = (&'static str, fn(&Value) -> bool);
 
 #[track_caller]
@@ -109,10 +109,10 @@ fn every_answer_with_data_is_an_envelope_and_every_other_is_empty() {
         match answer.status {
             204 => {
                 assert!(answer.bytes.is_empty(), "{answer:?}");
-                // `bao proxy` forgets what was revoked only where it reads this.
+                // `bao proxy` forgets a revoked lease or token only where it reads this.
                 assert_eq!(answer.content_type.as_deref(), Some("application/json"));
             }
-            // A write that has something to say says it in the envelope.
+            // A write with a warning answers with an envelope.
             200 => drop(envelope(&answer)),
             202 => {}
             _ => panic!("{answer:?}"),
@@ -339,7 +339,7 @@ fn the_fields_that_strict_clients_parse_are_there() {
         &fixture.server.lookup(&lease.id).data()["last_renewal"]
     ));
 
-    // Revoking what is not there is done already; listing nothing is 404.
+    // Revoking a lease that does not exist succeeds; listing nothing is 404.
     fixture.revoke(&lease).ok();
     let again = fixture.revoke(&lease);
     assert_eq!(again.status, 204, "{again:?}");

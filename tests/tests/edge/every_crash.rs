@@ -1,7 +1,6 @@
-//! `kill -9` at every fault point there is, and again during the recovery. After
-//! it, always the same three things hold: upstream has exactly the credentials of
-//! the leases that exist, exactly one root works and is known, and no lease that
-//! somebody was given is missing.
+//! `kill -9` at every fault point there is, and again during the recovery. Afterwards the same
+//! three things always hold: upstream has exactly the credentials of the leases that exist,
+//! exactly one root works and is known, and no lease that somebody was given is missing.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -13,8 +12,8 @@ use lessor_tests::{
 };
 use serde_json::{Value, json};
 
-/// The points in the order in which an operation reaches them. Whoever adds one
-/// to the program adds it here: the first test compares.
+/// The points in the order in which an operation reaches them. A point that is added to the
+/// program must be added here: the first test compares.
 const CHAINS: [&[&str]; 9] = [
     &[
         "issue.before_intent",
@@ -113,7 +112,7 @@ fn recoveries() -> Vec<(&'static str, &'static str)> {
         let points = CHAINS[chain];
         pairs.extend(points[1..].iter().map(|point| (mark, *point)));
     }
-    // What was not committed is done once more.
+    // Work that was not committed is done once more.
     for again in [
         "revoke.after_provider",
         "rotate.after_provider",
@@ -146,8 +145,8 @@ fn prepare(postgres: &Postgres) {
     );
 }
 
-/// One life: the operation of `point` dies there, each restart but the last dies
-/// at the next of `again`, and then all must be well.
+/// One life of the server: it dies at `point` during that point's operation, each restart but
+/// the last dies at the next point of `again`, and then the three things must hold.
 fn crash(postgres: Postgres, point: &str, again: &[&str]) -> Postgres {
     let story = format!("{point} {again:?}");
     let root = fresh_root(&postgres);
@@ -155,13 +154,13 @@ fn crash(postgres: Postgres, point: &str, again: &[&str]) -> Postgres {
     let mut fixture = Fixture::on(postgres, setup, root);
     let kept = begin(&fixture, point);
     fixture.server.await_death();
-    // The clock of each life begins anew: it must pass what the last one, whose own
-    // was moved, put off.
+    // Each life has a fresh clock, which must pass the moments that the former life, whose
+    // clock was moved, has stored.
     let mut passed = 0;
     for next in again {
         passed += GIVEN_UP_SECONDS;
         fixture.server.restart_with_fault(next);
-        // It dies while it recovers, perhaps before it can answer this.
+        // The server dies while it recovers, perhaps before it can answer this.
         let _ = fixture.server.http.try_send(
             "PUT",
             "sys/test/clock",
@@ -214,7 +213,7 @@ fn fresh_root(postgres: &Postgres) -> Root {
     root
 }
 
-/// Does what dies at `point`; the leases that somebody was given before.
+/// Starts the operation that dies at `point`; returns the leases that were handed out before.
 fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
     let http = &fixture.server.http;
     let (operation, _) = point.split_once('.').unwrap();
@@ -250,7 +249,7 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
         }
         "task" => {
             let kept = fixture.issue("reader");
-            // It may be answered before the worker dies.
+            // The request may be answered before the worker dies.
             let _ = http.try_send(
                 "POST",
                 "db/creds/reader",
@@ -300,7 +299,7 @@ fn begin(fixture: &Fixture, point: &str) -> Vec<Lease> {
     }
 }
 
-/// Waits until nothing is under way, and upstream has what the leases say.
+/// Waits until nothing is under way, and upstream has exactly the credentials of the leases.
 fn settled(fixture: &Fixture, story: &str) {
     eventually_true(&format!("{story}: upstream has the leases' roles"), || {
         let states = fixture.server.http.get("sys/leases/count").data();

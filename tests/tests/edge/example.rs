@@ -1,4 +1,4 @@
-//! The example for authors, end to end as its guide tells it: built outside the
+//! The example for authors, end to end as its guide describes it: built outside the
 //! workspace, pinned, mounted, leasing over HTTP from the guide's toy upstream.
 
 use std::fs;

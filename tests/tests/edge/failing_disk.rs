@@ -13,7 +13,7 @@ use lessor_tests::{
 use serde_json::json;
 use tempfile::TempDir;
 
-/// Of Linux, on every architecture.
+/// Linux's numbers, the same on every architecture.
 const EIO: u32 = 5;
 const ENOSPC: u32 = 28;
 const EROFS: u32 = 30;
@@ -37,7 +37,7 @@ impl Disk {
 
     /// From now on, calls of this kind end with this errno.
     fn fail(&self, kind: &str, errno: u32) {
-        // Renamed into place: half an order would be none.
+        // Written beside and renamed, so that the library never reads half an order.
         let draft = self.home.path().join("draft");
         fs::write(&draft, format!("{kind} {errno}")).expect("the order is written");
         fs::rename(draft, self.orders()).expect("the order is given");
@@ -55,8 +55,8 @@ impl Disk {
     }
 }
 
-/// Whatever writes is refused with one sentence, whatever reads answers, and
-/// nothing is made upstream.
+/// Every request that writes is refused with one sentence, every one that reads is answered,
+/// and nothing is made upstream.
 fn refuses_and_reads_on(fixture: &Fixture, lease: &Lease, what: &str) {
     let http = &fixture.server.http;
     let upstream = fixture.postgres.leased_roles();
@@ -107,14 +107,14 @@ fn an_error_of_the_disk_is_refused_in_one_sentence_and_passes_with_it() {
     fixture.server.advance_clock(60);
     fixture.await_exactly(&kept);
 
-    // The last error comes with a crash: what was acknowledged is there.
+    // After the last error the server crashes: everything that was acknowledged is there.
     disk.fail("sync", EIO);
     fixture.server.http.get("db/creds/reader").refused(503);
     fixture.server.kill();
     fixture.server.restart();
-    // What was written and not synced may be there all the same: an intent that
-    // nobody was told of, ended when no call of it can land any more. The clock
-    // begins where the machine's stands, behind the one that set that time.
+    // Data that was written and not synced may be there all the same, such as an intent that
+    // nobody was told of. Its lease ends when its call can no longer take effect. The new
+    // process begins with the machine's clock, behind the moved one that set that time.
     fixture.server.advance_clock(60 + GIVEN_UP_SECONDS);
     fixture.await_exactly(&kept);
     for lease in &kept {

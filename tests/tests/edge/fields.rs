@@ -1,6 +1,5 @@
-//! How the fields of a request are read: from any body that is one, as Vault's
-//! clients write values, without what the path says already, and with a word about
-//! what was not used.
+//! How the fields of a request are read: from any kind of body, with values as Vault's clients
+//! write them, without fields that repeat the path, and with a warning about unused ones.
 
 use lessor_tests::{
     fixture::Fixture,
@@ -185,7 +184,7 @@ fn what_the_path_says_is_dropped_from_the_body() {
             "{path}: {notices:?}"
         );
     }
-    // What says otherwise than the path counts no more, and is named.
+    // A field that contradicts the path is not used, and a warning names it.
     let answer = http
         .post("auth/approle/role/r", &json!({"role_name": "other"}))
         .ok();
@@ -194,7 +193,7 @@ fn what_the_path_says_is_dropped_from_the_body() {
         "{answer:?}"
     );
     assert_eq!(http.list("auth/approle/role").keys(), ["r"]);
-    // A provider's document is the provider's: there it is not known.
+    // In a provider's document, the field is unknown to the provider's schema.
     let sentence = http
         .post("q/roles/r", &json!({"name": "other", "member_of": ["x"]}))
         .refused(400);
@@ -254,7 +253,7 @@ fn a_field_that_is_not_known_is_named_in_a_warning() {
     }
 }
 
-/// Ignored, each of these would let somebody do more or for longer than was meant.
+/// If ignored, each of these fields would let somebody do more or for longer than was meant.
 #[test]
 fn a_misspelled_limit_is_refused_by_name_and_changes_nothing() {
     let server = server();
@@ -397,7 +396,7 @@ fn values_are_read_as_gos_decoder_reads_them() {
         .refused(403);
 }
 
-/// What is read from a file ends in a newline.
+/// A value that is read from a file ends in a newline.
 #[test]
 fn bearer_texts_lose_the_white_space_around_them() {
     let server = server();
@@ -508,8 +507,8 @@ fn bearer_texts_lose_the_white_space_around_them() {
     }
 }
 
-/// A `revoke` or a `ttl` in the body of a DELETE or GET was dropped unsaid: the leases of
-/// a role lived on, and a lease lived for longer than its caller had asked for.
+/// A `revoke` or a `ttl` in the body of a DELETE or GET was silently dropped: the leases of a
+/// role lived on, and a lease lived for longer than its caller had asked for.
 #[test]
 fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
     let fixture = Fixture::start();
@@ -572,7 +571,7 @@ fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
             .ok();
         assert_eq!(fixture.works(&lease), !revoked, "{name}");
     }
-    // Whoever reads the audit log learns what counted, wherever it stood.
+    // The audit line has the fields that counted, wherever they stood in the request.
     let audit = fixture.server.audit();
     let line = audit
         .lines()
@@ -580,8 +579,8 @@ fn the_body_of_whatever_is_no_write_counts_as_its_query_does() {
     assert!(line.unwrap().contains("\"revoke\":true"), "{line:?}");
 }
 
-/// `rotate-root` with `{"abort": true}` rotated, and said in a warning that it had not
-/// understood.
+/// `rotate-root` with `{"abort": true}` rotated, and only warned that it did not know the
+/// field.
 #[test]
 fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
     let fixture = Fixture::start();
@@ -685,7 +684,7 @@ fn nothing_that_cannot_be_undone_is_done_past_a_field_that_is_not_known() {
         .data();
     assert_eq!(kept["secret_id_accessor"], secret["secret_id_accessor"]);
 
-    // What asks for nothing is no reason to refuse, and is named.
+    // A field that asks for nothing is no reason to refuse; a warning names it.
     let rotated = http.post("db/rotate-root", &json!({"abort": false})).ok();
     assert!(warnings(&rotated)[0].contains("abort"), "{rotated:?}");
     assert_eq!(fixture.config_view()["version"], 2);

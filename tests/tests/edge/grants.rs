@@ -1,5 +1,5 @@
-//! What is missing is named: a network grant of the mount, a privilege of the
-//! root credential. And without the grant nothing is dialled.
+//! Refusals name the missing grant of the mount, or the missing privilege of the root
+//! credential. Without the grant nothing is dialled.
 
 use std::{io::ErrorKind, net::TcpListener};
 
@@ -52,7 +52,7 @@ fn without_a_grant_nothing_is_dialled_and_the_refusal_says_which_to_add() {
     }
     assert_eq!(offered(&listener), 0, "something was dialled");
 
-    // The counter does count: with the grant, the same config dials.
+    // Proof that the counter counts: with the grant, the same config dials.
     server
         .http
         .post(
@@ -90,7 +90,7 @@ fn a_grant_wider_than_what_the_provider_asks_for_is_told_when_it_is_set() {
     assert_eq!(tune(json!({"description": "hers"})).status, 204);
 }
 
-/// An auditor could not read what a mount was granted.
+/// An auditor could not read the grants of a mount.
 #[test]
 fn grants_and_pins_stand_in_clear_in_the_audit_log_and_nothing_else_does() {
     let server = Server::start();
@@ -104,7 +104,7 @@ fn grants_and_pins_stand_in_clear_in_the_audit_log_and_nothing_else_does() {
         .http
         .post("sys/mounts/db/tune", &json!({"allowed_hosts": [tuned]}))
         .ok();
-    // Elsewhere a field of that name may be anything.
+    // At other paths a field of that name may hold anything.
     let config = json!({"allowed_hosts": ["canary-config"]});
     assert_eq!(server.http.post("db/config", &config).status, 400);
     let audit = server.audit();
@@ -153,7 +153,7 @@ fn a_root_without_the_privilege_is_told_which_it_lacks() {
             "username": root.username, "password": root.password,
         }),
     );
-    // Refused, or taken with a warning: either way CREATEROLE is named.
+    // The config is refused, or taken with a warning: either way CREATEROLE is named.
     assert!(answer.text().contains("CREATEROLE"), "{answer:?}");
 }
 
@@ -197,8 +197,8 @@ fn a_root_that_is_no_superuser_leases_and_revokes_and_rotates() {
     fixture.await_exactly(&[]);
 }
 
-/// What `GET config` shows can be written back, as configuration tools do. But
-/// nobody may send the root credential elsewhere without knowing it.
+/// The output of `GET config` can be written back, as configuration tools do. But only somebody
+/// who knows the root credential can have it sent to another host.
 #[test]
 fn a_config_written_back_keeps_its_password_and_never_for_another_host() {
     let fixture = Fixture::start();

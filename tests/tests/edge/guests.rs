@@ -1,13 +1,12 @@
 //! The sandbox holds: guests that misbehave, through the public edge.
 //!
-//! Every guest is a file under `guests/`. They are played by family, one server
-//! and one test each, as rows of a table that say how the call must end and
-//! what the audit log and the log must tell. After each, a mount that behaves is
-//! served as before; after all of a family, played over and over, the server
-//! has the memory and the descriptors that it had.
+//! Every guest is a file under `guests/`. Guests are played by family, one server and one test
+//! each. A row of the family's table says how the call must end and what the audit log and the
+//! log must tell. After each, a mount that behaves is served as before; after all of a family,
+//! played over and over, the server has the memory and the descriptors that it had.
 //!
-//! `build.rs` names the guests in `guest`: one that is in no table is dead code
-//! there, which does not compile.
+//! `build.rs` names the guests in `guest`: a guest that is in no table is dead code there,
+//! which does not compile.
 
 mod ambient;
 mod answers;

@@ -152,7 +152,7 @@ fn a_token_that_does_not_hold_opens_nothing() {
             ("POST", "sys/wrapping/wrap"),
             ("POST", "sys/wrapping/rewrap"),
         ] {
-            // A wrapping token is there to be looked up and moved.
+            // A wrapping token may be looked up and rewrapped.
             if what == "one that wraps an answer" && path == "sys/wrapping/rewrap" {
                 continue;
             }
@@ -169,7 +169,7 @@ fn a_token_that_does_not_hold_opens_nothing() {
     fixture.await_exactly(&[]);
 }
 
-/// What is wrong with the answer to a path that names nothing.
+/// The fault of an answer to a path that names nothing.
 fn no_refusal(answer: &Answer) -> Option<String> {
     let describe = |why: &str| {
         Some(format!(
@@ -179,7 +179,7 @@ fn no_refusal(answer: &Answer) -> Option<String> {
             answer.text()
         ))
     };
-    // What cannot be there has been deleted already.
+    // A thing that cannot exist counts as deleted already.
     if answer.status == 204 && answer.request.starts_with("DELETE") {
         return None;
     }

@@ -1,5 +1,5 @@
-//! The first moments of a server: its root token reaches somebody or can be asked
-//! for again, nobody's browser makes it, and its files are its own.
+//! The first moments of a server: its root token reaches somebody or can be asked for again, no
+//! web page can make it, and only the server's user can read its files.
 
 use std::process::{Command, Stdio};
 
@@ -73,7 +73,7 @@ fn no_web_page_initialises_a_server() {
     server.initialise();
 }
 
-/// What a second server on the same data directory says.
+/// The error of a second server on the same data directory.
 fn second_server(server: &Server, more: &[(&str, String)]) -> String {
     let done = Command::new(binary())
         .args(["server", "--listen", "127.0.0.1:0", "--data-dir"])

@@ -1,11 +1,11 @@
 //! The source of the host keeps its order: a module imports only from lines above its
 //! own in the table `# Layout` of its crate, and no files import each other in a circle.
 //!
-//! The table is the order, so that the one who reads it first reads what holds. Parent
-//! and child are one thing that was divided: a child may use its parent's types, and a
-//! parent its child's functions. Between the children of a folder there is no circle;
-//! a name that a parent has from one child and lends to another one counts as that
-//! child's. Tests may use anything.
+//! The table is the order, so a reader who begins with it can rely on it. Parent and child are
+//! one thing that was divided: a child may use its parent's types, and a parent its child's
+//! functions. Between the children of a folder there is no circle; a name that a parent
+//! re-exports from one child counts, in another one, as an import from that child. Tests may
+//! use anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use syn::{
 /// A module by its path from the root of the crate, which is empty.
 type Module = Vec<String>;
 
-/// The modules that one imports something from.
+/// The modules that a module imports something from.
 type Imports = BTreeSet<Module>;
 
 #[test]
@@ -146,7 +146,7 @@ fn target(
     lent: &BTreeMap<Module, BTreeMap<String, Module>>,
 ) -> Option<Module> {
     let (mut to, rest) = resolve(path, module, modules)?;
-    // A name that the parent has from elsewhere.
+    // A name that the parent itself imports.
     if module.starts_with(&to)
         && let Some(name) = rest.first()
         && let Some(origin) = lent.get(&to).and_then(|names| names.get(name))
@@ -156,7 +156,7 @@ fn target(
     Some(to)
 }
 
-/// The longest beginning of a path that is a module, and what is named in it.
+/// The longest beginning of a path that is a module, and the name after it.
 fn resolve<'p>(
     path: &'p [String],
     module: &Module,
@@ -231,7 +231,7 @@ fn way_back(start: &str, edges: &BTreeMap<String, BTreeSet<String>>) -> Option<V
     None
 }
 
-/// What a file names.
+/// The names in a file.
 #[derive(Default)]
 struct Reader {
     /// Names that it imports, as it calls them, and from where.
@@ -240,12 +240,12 @@ struct Reader {
     paths: Vec<Vec<String>>,
     /// Modules in files of their own.
     declared: Vec<String>,
-    /// Modules within the file, around what is read.
+    /// Inline modules of the file around the item that is being read.
     depth: usize,
 }
 
 impl Reader {
-    /// Which module each name comes from that this one has from another one.
+    /// The module that each imported name of a module comes from.
     fn names(&self, module: &Module, modules: &BTreeSet<Module>) -> BTreeMap<String, Module> {
         self.uses
             .iter()
@@ -307,7 +307,7 @@ impl Reader {
         }
     }
 
-    /// Paths in what a macro is given.
+    /// Paths in a macro's arguments.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
@@ -393,7 +393,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Whether what follows is there for tests alone: `cfg(test)`, `cfg(all(test, …))`.
+/// Whether the item is compiled for tests only: `cfg(test)`, `cfg(all(test, …))`.
 fn is_for_tests(attribute: &Attribute) -> bool {
     let syn::Meta::List(list) = &attribute.meta else {
         return false;

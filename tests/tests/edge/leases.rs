@@ -180,7 +180,7 @@ fn revoking_a_prefix_ends_what_is_under_it_and_nothing_else() {
         .http
         .put("sys/leases/revoke-prefix/db/creds/reader", &json!({}))
         .ok();
-    // As from Vault, and what goes on stands in the head.
+    // The answer is Vault's; a header names the task that goes on.
     assert_eq!((answer.status, answer.text().as_str()), (204, ""));
     let task = format!("sys/tasks/{}", answer.task.unwrap());
     assert_eq!(
@@ -263,8 +263,8 @@ fn a_role_written_back_as_it_was_read_stays_the_same() {
     );
 }
 
-/// As in Vault, a role that is deleted leaves its leases alone; who wants them ended
-/// says so, and is told how many there are and which task ends with the last.
+/// As in Vault, deleting a role leaves its leases alone. A caller can ask for their end, and
+/// then hears how many there are and which task ends with the last.
 #[test]
 fn leases_outlive_their_role_unless_they_are_to_end_with_it() {
     let fixture = Fixture::start();
@@ -291,7 +291,7 @@ fn leases_outlive_their_role_unless_they_are_to_end_with_it() {
     );
     fixture.await_exactly(std::slice::from_ref(&kept));
 
-    // By the settings of the mount, and waiting for it.
+    // By the settings of the mount, and the request waits for the end.
     let tune = json!({"revoke_leases_with_role": true});
     http.post("sys/mounts/db/tune", &tune).ok();
     let removed = http.delete("db/roles/writer?sync=true").data();
@@ -303,8 +303,8 @@ fn leases_outlive_their_role_unless_they_are_to_end_with_it() {
     assert_eq!(http.delete("db/roles/writer?revoke=true").ok().status, 204);
 }
 
-/// What Vault shows of a role that says nothing of its lengths is written back by
-/// migrations: it lifts no bound.
+/// Migrations write back what Vault shows of a role without lengths of its own: that lifts no
+/// bound.
 #[test]
 fn a_length_of_zero_is_none_and_only_a_word_is_without_end() {
     let fixture = Fixture::start();
@@ -426,8 +426,8 @@ fn unmounting_revokes_the_leases_of_the_mount() {
     fixture.server.await_no_leases("other/db/creds");
 }
 
-/// Sixteen mounts made, and half of them removed, by callers at once: none is
-/// lost from sight and none stays behind.
+/// Callers make sixteen mounts at once and remove half of them: no mount is missing, and no
+/// removed one stays.
 #[test]
 fn mounts_made_and_removed_at_once_are_all_seen() {
     let server = Server::start();

@@ -33,7 +33,7 @@ fn a_full_role_or_mount_refuses_and_makes_nothing_until_a_lease_ends() {
     fixture.await_exactly(&leases);
 }
 
-/// Two callers who see room for one must not both get it.
+/// Two callers who see room for one lease must not both get one.
 #[test]
 fn a_cap_holds_under_simultaneous_issues() {
     let fixture = Fixture::start();

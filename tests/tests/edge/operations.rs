@@ -1,5 +1,5 @@
-//! What operators and user interfaces ask of a running server: its versions, the
-//! machine, the requests under way, the log, and which mounts there are.
+//! Questions of operators and user interfaces to a running server: its versions, the machine,
+//! the requests under way, the log, and the mounts.
 
 use std::{
     collections::BTreeSet,
@@ -128,7 +128,7 @@ fn the_log_can_be_watched_until_the_server_stops() {
         line["@message"].is_string() && line["@module"].is_string(),
         "{line}"
     );
-    // What is fine was asked for by one of them alone.
+    // Only one of the two asked for events of that level.
     http.get("sys/mounts").ok();
     assert!(line_with(&mut json, "answered a request").is_some());
     for query in ["log_level=loud", "log_format=xml"] {
@@ -231,8 +231,8 @@ fn user_interfaces_are_shown_the_mounts_that_their_user_may_know_of() {
     );
 }
 
-/// The document has what is mounted, with the schemas of its providers, for whoever may
-/// know of it.
+/// The document has the mounts that its caller may know of, with the schemas of their
+/// providers.
 #[test]
 fn the_api_describes_itself_to_programs() {
     let fixture = Fixture::start();
@@ -262,7 +262,7 @@ fn the_api_describes_itself_to_programs() {
             });
             assert!(may_refuse || is_open, "{path}");
             let answers = ["200", "202", "204"].into_iter().any(may_do);
-            // What is not offered is there to say so.
+            // An operation that is only refused is in the document with its refusal.
             assert!(answers || path.contains("/oidc/"), "{path}");
         }
     }
@@ -273,8 +273,8 @@ fn the_api_describes_itself_to_programs() {
     let credential = answer("/db/creds/{role}", "get", "200");
     let data = &credential["allOf"][1]["properties"]["data"]["properties"];
     assert!(data["password"].is_object(), "{credential}");
-    // By that word OpenAPI means what no answer holds: Schemathesis found the password
-    // to be forbidden in its own answer.
+    // In OpenAPI, `writeOnly` marks fields that no answer holds: Schemathesis found that the
+    // document forbade the password in the very answer that hands it out.
     assert!(
         !credential.to_string().contains("writeOnly"),
         "{credential}"
@@ -349,7 +349,7 @@ fn every_path_says_what_it_does() {
         ("auth/people/login/bob", "password"),
         ("db", "creds/:role"),
         ("db/config", "rotation_schedule"),
-        // What the provider takes, beside what the host does.
+        // The provider's fields beside the host's.
         ("db/roles/any", "member_of"),
         ("db/creds/any", "ttl"),
     ] {
@@ -440,7 +440,7 @@ fn what_is_set_on_a_mount_is_kept_and_what_has_no_effect_is_warned_of() {
         for (name, value) in wanted.as_object().unwrap() {
             assert_eq!(&shown[name], value, "{path}: {name}");
         }
-        // What is read can be written, and is read again.
+        // The document that is read can be written back, and reads the same.
         http.post(path, &wanted).ok();
         assert_eq!(http.get(path).data(), shown, "{path}");
     }

@@ -8,8 +8,8 @@ fn a_revocation_that_finds_postgresql_down_is_done_once_it_is_up() {
     let mut fixture = Fixture::start();
     let lease = fixture.issue("reader");
     fixture.postgres.stop();
-    // Whether the server answers "queued" or with what went wrong, the lease is
-    // ending from here on.
+    // Whether the server answers "queued" or with the failure, the lease is ending from here
+    // on.
     let answer = fixture.revoke(&lease);
     assert!(
         answer.status < 500 || matches!(answer.status, 502 | 503),

@@ -1,6 +1,6 @@
-//! A directory to drop providers into: what turns up is told of and runs only
-//! once it is pinned; whatever becomes of a file has a name, stops no more than
-//! the mounts that need it, and ends when the file is back.
+//! A directory to drop providers into: a new file is logged, and runs only once it is pinned.
+//! Every fault of a file has a name, stops only the mounts that need the file, and ends when
+//! the file is back.
 
 use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
@@ -26,7 +26,7 @@ fn unpinned(server: &Server, file: &str) -> Option<Value> {
     files.into_iter().find(|found| found["file"] == file)
 }
 
-/// Pins a file as a version that it does not say of itself.
+/// Pins a file as another version than the provider's own.
 fn pin_version(server: &Server, name: &str, file: &str, version: &str) {
     let body = json!({
         "command": file, "sha256": server.digest(file), "version": version, "replace": true
@@ -64,7 +64,7 @@ fn a_file_that_turns_up_is_told_of_and_runs_once_it_is_pinned() {
     let original = fs::read(server.plugins().join("certificate.wasm")).unwrap();
     let dropped = rebuilt(&original, 1);
     let digest = sha256(&dropped);
-    // Half of it is there first: it has a digest, which is not the one to pin.
+    // At first half of the file is there: it has a digest, but the wrong one.
     let file = server.plugins().join("dropped.wasm");
     fs::write(&file, &dropped[..dropped.len() / 2]).unwrap();
     eventually_true("the half is listed", || {
@@ -109,8 +109,8 @@ fn a_file_that_turns_up_is_told_of_and_runs_once_it_is_pinned() {
     assert!(shown["descriptor"]["endpoints"].is_array(), "{shown}");
 }
 
-/// The directory was looked at once it had been quiet: for as long as one file was
-/// written to, none was told of and none verified again.
+/// The server used to look at the directory only once it was quiet: while one file was being
+/// written, no other was noticed or verified again.
 #[test]
 fn a_file_that_never_rests_hides_no_other() {
     let server = Server::start();
@@ -125,8 +125,8 @@ fn a_file_that_never_rests_hides_no_other() {
     });
 }
 
-/// What is done to a pinned file, the state that the pin then has, and what the
-/// mount's sentence names.
+/// A change to a pinned file, the state that the pin then has, and a part of the mount's
+/// sentence.
 type Misfortune = (&'static str, fn(&Path), &'static str, &'static str);
 
 #[test]
@@ -241,7 +241,7 @@ fn whatever_becomes_of_a_file_has_a_name_and_ends_when_the_file_is_back() {
         );
         let mounts = server.http.get("sys/mounts").data();
         assert!(mounts["ca/"].is_object(), "{what}: {mounts}");
-        // The rest of the host does not mind, and the lease is still known.
+        // The rest of the host goes on, and the lease is still known.
         server.http.get("sys/health").ok();
         server.http.get("sys/plugins/catalog/secret/postgres").ok();
         assert_eq!(server.lookup(&lease).ok().data()["id"], lease.as_str());
@@ -260,12 +260,12 @@ fn whatever_becomes_of_a_file_has_a_name_and_ends_when_the_file_is_back() {
     });
 }
 
-/// What is done to the plugin directory, the state that the pin then has, and the
-/// status of issuing.
+/// A change to the plugin directory, the state that the pin then has, and the status of
+/// issuing.
 type Upheaval = (&'static str, fn(&Path), &'static str, u16);
 
-/// One directory was watched, and not whatever the path leads to: after a release was
-/// rolled out by moving a link, nothing was noticed any more.
+/// The server used to watch one directory instead of the path: after a release was rolled out
+/// by moving a link, it noticed nothing any more.
 #[test]
 fn the_plugin_directory_is_what_its_path_leads_to() {
     let server = Server::start();
@@ -370,7 +370,7 @@ fn other_bytes_take_the_place_of_a_pinned_version_only_where_that_is_asked_for()
     pin(&json!({})).ok();
 }
 
-/// Any version was taken, and mounts that follow the newest went over to it.
+/// Any version used to be accepted, and mounts that follow the newest went over to it.
 #[test]
 fn a_version_that_the_provider_does_not_say_needs_a_word() {
     let server = Server::start();
@@ -401,7 +401,7 @@ fn a_version_that_the_provider_does_not_say_needs_a_word() {
         warned.contains("0.1.0") && warned.contains("v3.0.0"),
         "{warned}"
     );
-    // What stands is written back without the word.
+    // An existing pin is written back without `replace`.
     let shown = server.http.get(at).data();
     assert_eq!(shown["version"], "v3.0.0");
     server.http.put(at, &shown).ok();
@@ -435,7 +435,7 @@ fn versions_stand_side_by_side_and_one_call_upgrades_all_mounts() {
     let before = made_by("one").0;
     assert_eq!(made_by("newest").1, digests[0]);
 
-    // A newer pin changes what follows the newest, and nothing else.
+    // A newer pin changes the mounts that follow the newest, and no other.
     pin_version(&server, "ca", files[1], "2.0.0");
     assert_eq!(made_by("one").1, digests[0]);
     assert_eq!(made_by("newest").1, digests[1]);
@@ -465,7 +465,7 @@ fn versions_stand_side_by_side_and_one_call_upgrades_all_mounts() {
     }
     assert!(server.audit().contains("upgraded a mount"));
 
-    // Leases remember what made them, and the former version may go.
+    // Leases remember the digest that made them, and the former version may be removed.
     assert_eq!(
         server.lookup(&before).ok().data()["plugin_sha256"],
         digests[0]
@@ -535,7 +535,7 @@ fn a_call_under_way_ends_on_the_version_it_began_with() {
         server.lookup(&under_way.id).ok().data()["plugin_sha256"],
         server.digest("postgres.wasm")
     );
-    // The new one ends what the former one made.
+    // The new version ends the former one's leases.
     fixture.revoke(&under_way).ok();
     assert!(!fixture.works(&under_way));
 }

@@ -1,5 +1,5 @@
-//! Only pinned bytes run: files that cannot run are not pinned, files that
-//! change are not run.
+//! Only pinned bytes run: a file that cannot run is not pinned, and a file that changes is not
+//! run.
 
 use std::{
     fs,
@@ -98,7 +98,7 @@ fn a_digest_in_upper_case_is_accepted_and_compared() {
     assert_eq!(refused.status, 400, "{refused:?}");
 }
 
-/// What the instructions of Vault's plugins say, of this year and of years ago.
+/// Requests from the instructions of Vault's plugins, of this year and of years ago.
 #[test]
 fn a_plugin_is_registered_in_every_form_that_vault_has_had() {
     let server = Server::start();
@@ -148,7 +148,7 @@ fn a_plugin_is_registered_in_every_form_that_vault_has_had() {
         assert!(answer.text().contains(warns), "{body}: {answer:?}");
         let shown = server.http.get(at).data();
         assert_eq!(shown["version"], version, "{body}");
-        // What is shown can be written back.
+        // The document that a read shows can be written back.
         server.http.put(at, &shown).ok();
         assert_eq!(server.http.get(at).data()["version"], version);
         let named = version.trim_start_matches('v');
@@ -201,7 +201,7 @@ fn a_plugin_file_that_changes_after_pinning_disables_its_mounts_and_nothing_else
     fixture.await_exactly(&[]);
 }
 
-/// What a file wants was only to be had of a copy of it, where the command line ran.
+/// An operator used to need a copy of the file beside the command line to see what it wants.
 #[test]
 fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
     let server = Server::start();
@@ -220,7 +220,7 @@ fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
     let imports = shown["component"]["imports"].to_string();
     assert!(imports.contains("lessor:plugin/"), "{imports}");
     assert!(shown["contract"].is_string(), "{shown}");
-    // It is as unpinned as it was, and what is pinned is told to be.
+    // The file is still unpinned, and a pinned file is shown with its pins.
     assert_eq!(http.get("sys/plugins/pins").data(), pins);
     let unpinned = http.get("sys/plugins/unpinned").data();
     assert!(
@@ -242,7 +242,7 @@ fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
         assert!(refused.contains(says), "{file}: {refused}");
     }
 
-    // It makes code run, so that it takes sudo.
+    // The operation runs code, so it needs `sudo`.
     for (name, capabilities, status) in [
         ("looks", r#"["read"]"#, 403),
         ("may", r#"["read", "sudo"]"#, 200),
@@ -265,7 +265,7 @@ fn a_file_is_looked_into_where_it_lies_before_anybody_pins_it() {
         );
     }
 
-    // Told to the command line by name, it is what is told of a copy.
+    // By name, the command line prints the same as for a copy.
     let inspect = |words: &[&str]| -> Value {
         let done = Command::new(binary())
             .args(["plugin", "inspect", "--output", "json"])

@@ -97,7 +97,7 @@ fn texts_and_names_are_taken_as_vaults_clients_send_them() {
     );
     assert_eq!(http.get("sys/policy/older").data()["rules"], text);
 
-    // Names are in lower case, whoever writes or asks.
+    // Names are stored in lower case, in whichever case a request writes or asks.
     let warned = http.put(
         "sys/policies/acl/Upper",
         &json!({"policy": text, "name": "Upper"}),
@@ -112,7 +112,7 @@ fn texts_and_names_are_taken_as_vaults_clients_send_them() {
     http.delete("sys/policies/acl/uPPer").ok();
     http.get("sys/policies/acl/upper").nothing_here();
 
-    // Only on the version that was read.
+    // With `cas`, a write succeeds only on the version that was read.
     let write = |cas: Value| {
         http.put(
             "sys/policies/acl/older",
@@ -257,7 +257,7 @@ fn a_token_may_what_its_policies_grant_and_nothing_else() {
     reader.get("db/creds/reader").ok();
     http.delete("sys/policies/acl/reader").ok();
     reader.get("db/creds/reader").refused(403);
-    // What `default` grants stands.
+    // The grants of `default` still count.
     reader.get("auth/token/lookup-self").ok();
 }
 
@@ -291,7 +291,7 @@ fn lists_protected_paths_and_wrapped_answers_ask_for_what_they_need() {
         assert_eq!(answer.json()["wrap_info"].is_object(), allowed, "{ttl}");
     }
 
-    // Who may do nothing in a mount does not learn that it is there.
+    // A caller that may do nothing in a mount does not learn that it exists.
     let ui = "sys/internal/ui/mounts/db/creds/x";
     assert_eq!(wrapper.get(ui).data()["path"], "db/");
     plain.get(ui).refused(403);

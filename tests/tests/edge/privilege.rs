@@ -1,5 +1,5 @@
-//! What a token may be does not depend on the way to it: every path that makes a
-//! token, times every source of policies, times every spelling.
+//! The bounds of a token do not depend on the way to it: every path that makes a token, times
+//! every source of policies, times every spelling.
 
 use lessor_tests::{
     http::{Answer, Http},
@@ -8,7 +8,7 @@ use lessor_tests::{
 };
 use serde_json::{Value, json};
 
-/// Root as a list of policies may have it.
+/// Lists of policies that spell `root`.
 fn spellings() -> Vec<Value> {
     vec![
         json!("root"),
@@ -37,7 +37,7 @@ fn client(http: &Http, body: &Value) -> Http {
     http.with_token(&token_of(&http.post("auth/token/create", body)))
 }
 
-/// Every token that there is, by what it may.
+/// The policies of every token that exists.
 fn roots(http: &Http) -> usize {
     let accessors = http.list("auth/token/accessors").keys();
     let is_root = |accessor: &String| {
@@ -85,8 +85,8 @@ fn scene() -> (Server, Http, Http) {
     (server, weak, strong)
 }
 
-/// Two requests of a token that may write a token role and use it made root once.
-/// CVE-2025-5999 and CVE-2025-64761 were of this kind: root in a spelling, or from a
+/// A token that may write a token role and use it could once make a root token with two
+/// requests. CVE-2025-5999 and CVE-2025-64761 were of this kind: root in a spelling, or from a
 /// source, that the check did not see.
 #[test]
 fn root_is_given_by_no_role_login_or_spelling() {
@@ -96,7 +96,7 @@ fn root_is_given_by_no_role_login_or_spelling() {
     let login_role = json!({"role_type": "jwt", "user_claim": "sub", "bound_subject": "bob"});
     for spelling in spellings() {
         for who in [&weak, &strong, root] {
-            // A role or user that would give it is not written.
+            // A role or user that would give `root` is refused when it is written.
             let with = |body: Value, field: &str| {
                 let mut body = body;
                 body[field] = spelling.clone();
@@ -125,7 +125,7 @@ fn root_is_given_by_no_role_login_or_spelling() {
                 assert!(sentence.contains("root"), "{path} {body}: {sentence}");
                 root.get(path).nothing_here();
             }
-            // Neither is one that is there changed so.
+            // An existing one cannot be changed to give it.
             root.post("auth/people/users/v", &json!({"password": "x"}))
                 .ok();
             root.post("auth/approle/role/v", &json!({})).ok();
@@ -180,8 +180,7 @@ fn root_is_given_by_no_role_login_or_spelling() {
 }
 
 /// Every kind of login, renewed too, and through a wrapped answer, gives what its
-/// role or user says and never root; what the method itself says of tokens takes no
-/// limit away.
+/// role or user says and never root; the method's own settings take no limit away.
 #[test]
 fn every_login_gives_what_its_role_says_and_no_more() {
     let (server, _, _) = scene();
@@ -223,7 +222,7 @@ fn every_login_gives_what_its_role_says_and_no_more() {
             root.post(&tune, &json!({"token_type": kind})).ok();
             let login = stranger.post(path, &body);
             if kind.ends_with("batch") {
-                // Uses of what is nowhere stored cannot be counted.
+                // The uses of a batch token cannot be counted, since it is stored nowhere.
                 let sentence = login.refused(400);
                 assert!(sentence.contains("num_uses"), "{sentence}");
                 continue;
@@ -248,7 +247,7 @@ fn every_login_gives_what_its_role_says_and_no_more() {
     }
 }
 
-/// As in Vault, with what is safer: it ends with the one that it is from.
+/// As in Vault, but safer: a root token ends with the one that made it.
 #[test]
 fn a_root_token_makes_another_that_ends_with_it() {
     let server = Server::start();
@@ -267,22 +266,21 @@ fn a_root_token_makes_another_that_ends_with_it() {
     let own = child.get("auth/token/lookup-self").data();
     assert_eq!(own["orphan"], false);
     assert_eq!(own["path"], "auth/token/create");
-    // Without a length it is without an end, as the one that made it, and none that
-    // could be renewed.
+    // Without a length it has no end, like the one that made it, and cannot be renewed.
     let lasting = root.post("auth/token/create", &json!({}));
     let shown = lasting.clone().ok().json()["auth"].clone();
     assert_eq!(shown["lease_duration"], 0);
     assert_eq!(shown["renewable"], false);
     let lasting = root.with_token(&token_of(&lasting));
     assert!(lasting.get("auth/token/lookup-self").data()["expire_time"].is_null());
-    // What comes from one with an end has no later one.
+    // A token made by one with an end does not end later.
     let grandchild = child.post(
         "auth/token/create",
         &json!({"policies": "root", "no_parent": true, "ttl": "100h"}),
     );
     let left = grandchild.clone().ok().json()["auth"]["lease_duration"].clone();
     assert!(left.as_u64().unwrap() <= 1200, "{left}");
-    // Nobody gets it in passing: not an orphan, not by a role.
+    // `root` is never given without being named: neither to an orphan nor by a role.
     root.post("auth/token/roles/open", &json!({})).ok();
     for (path, body) in [
         ("auth/token/create", json!({"no_parent": true})),
@@ -300,18 +298,18 @@ fn a_root_token_makes_another_that_ends_with_it() {
         let sentence = root.post("auth/token/create", &body).refused(400);
         assert!(sentence.contains(says), "{sentence}");
     }
-    // One with few requests makes none at all.
+    // A root token with limited uses makes no other.
     let few = client(root, &json!({"num_uses": 3}));
     let sentence = few.post("auth/token/create", &json!({})).refused(400);
     assert!(sentence.contains("restricted use"), "{sentence}");
 
-    // Revoked with the one that made it.
+    // The child is revoked with the one that made it.
     let parent = client(root, &json!({}));
     let heir = client(&parent, &json!({}));
     heir.get("sys/mounts").ok();
     parent.post("auth/token/revoke-self", &json!({})).ok();
     heir.get("sys/mounts").refused(403);
-    // Also where all others would live on.
+    // Also by `revoke-orphan`, where other children live on.
     let parent = client(root, &json!({}));
     let heir = client(&parent, &json!({}));
     let other = client(&parent, &json!({"policies": "default"}));
@@ -319,7 +317,7 @@ fn a_root_token_makes_another_that_ends_with_it() {
     root.post("auth/token/revoke-orphan", &alone).ok();
     heir.get("sys/mounts").refused(403);
     other.get("auth/token/lookup-self").ok();
-    // It is on record: in the log, and who asked for what in the audit log.
+    // The log has its making, and the audit log has the request and the caller.
     assert!(server.log().contains("a root token made another one"));
     let audit = server.audit();
     let is_record = |line: &str| {
@@ -330,9 +328,9 @@ fn a_root_token_makes_another_that_ends_with_it() {
     assert!(audit.lines().any(is_record));
 }
 
-/// An orphan is by its definition not revoked with the one that made it. A root token
-/// that is one ends when its maker would have, whatever was asked for and through however
-/// many of them it came.
+/// An orphan is by its definition not revoked with the one that made it. An orphan root token
+/// ends no later than its maker would have, whatever length it asks for and however many
+/// orphans stand in between.
 #[test]
 fn an_orphan_root_token_outlives_a_revoked_maker_and_not_its_end() {
     let server = Server::start();
@@ -372,7 +370,7 @@ fn an_orphan_root_token_outlives_a_revoked_maker_and_not_its_end() {
         let left = renewed.json()["auth"]["lease_duration"].clone();
         assert!(left.as_u64().unwrap() <= 900, "{left}: {own}");
     }
-    // Whoever looks finds them, and ends them.
+    // A list of accessors shows such orphans, and they can be ended.
     assert_eq!(roots(root), 1 + orphans.len());
     let last = orphans.pop().unwrap();
     let accessor = last.get("auth/token/lookup-self").data()["accessor"].clone();

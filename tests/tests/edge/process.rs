@@ -123,7 +123,7 @@ fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
         serves(&server, &second)
     });
 
-    // A key of another certificate: what was served goes on being served.
+    // A key of another certificate: the former certificate goes on being served.
     fs::write(home.path().join("server.key"), &third.key).unwrap();
     send(&server, Signal::HUP);
     eventually_true("the log says why the files are not used", || {
@@ -133,7 +133,7 @@ fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     });
     assert!(serves(&server, &second));
 
-    // Nobody says so: the server looks by itself.
+    // No signal is sent: the server looks by itself.
     install(home.path(), &third);
     eventually_true("the third certificate is served", || {
         serves(&server, &third)

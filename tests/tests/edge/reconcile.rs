@@ -1,5 +1,5 @@
-//! What PostgreSQL holds against the leases: orphans and vanished credentials
-//! are found, nothing else is taken for one, and only what is named is ended.
+//! PostgreSQL's roles compared with the leases: orphans and vanished credentials are found,
+//! nothing else is taken for one, and only named orphans are ended.
 
 use std::{
     collections::BTreeSet,
@@ -44,8 +44,8 @@ fn an_orphan_is_listed_and_ended_only_where_it_is_named() {
     let lease = fixture.issue("reader");
     orphan(&fixture, "orphan_one");
     orphan(&fixture, "orphan_two");
-    // Somebody else's: of another mount, of a mount whose path begins alike, and
-    // of no lessor at all.
+    // Roles of others: of another mount, of a mount whose path begins alike, and of no lessor
+    // at all.
     marked(&fixture, "stranger_other", "other");
     marked(&fixture, "stranger_alike", "db:x");
     fixture.postgres.sql("create role stranger_plain login");
@@ -83,7 +83,7 @@ fn an_orphan_is_listed_and_ended_only_where_it_is_named() {
         let sentence = fixture.server.http.post("db/reconcile", &body).refused(400);
         assert!(sentence.contains(says), "{body}: {sentence}");
     }
-    // A misspelt field is told of, and what it may have meant is not done.
+    // A misspelt field is warned of and has no effect: nothing is ended.
     let misspelt = json!({"dry_rum": false});
     let answer = fixture.server.http.post("db/reconcile", &misspelt).ok();
     let answer = answer.json();
@@ -171,8 +171,8 @@ fn what_is_being_made_or_ended_is_neither_orphan_nor_vanished() {
         let mut wrong = Vec::new();
         for _ in 0..40 {
             let found = dry_run(&fixture);
-            // Where the first credentials of a mount are just being made, what no
-            // lease knows may have to wait; it is never more than the real one.
+            // While the first credentials of a mount are being made, the real orphan may first
+            // count as undecided; no other role is ever reported.
             let told = found["orphan_count"].as_u64().unwrap()
                 + found["undecided_count"].as_u64().unwrap();
             let real = found["orphans"] == json!(["orphan_real"]) || found["orphan_count"] == 0;
@@ -194,7 +194,7 @@ fn a_role_that_a_crash_left_in_the_making_is_no_orphan() {
     http.post_to_the_death("db/creds/reader", &json!({}));
     fixture.server.await_death();
     fixture.server.restart();
-    // Its call might still land, so it is not revoked yet either.
+    // Its call might still take effect, so the lease is not revoked yet.
     assert_eq!(fixture.postgres.leased_roles().len(), 1);
     let found = dry_run(&fixture);
     assert_eq!(found["upstream_count"], 1);
@@ -203,13 +203,13 @@ fn a_role_that_a_crash_left_in_the_making_is_no_orphan() {
     assert_eq!(found["undecided_count"], 0);
 }
 
-/// Upstream knows the next mount at a path by another name, as long as the former
-/// has leases: so it sees only what it made itself.
+/// As long as a former mount at a path has leases, the next mount there has another name
+/// upstream: so it sees only its own roles.
 #[test]
 fn leases_of_an_unmounted_mount_are_no_orphans_of_the_next_at_its_path() {
     let mut fixture = Fixture::start();
     let lease = fixture.issue("reader");
-    // The former mount cannot get in any more, so its leases stay.
+    // The former mount can no longer log in, so its leases stay.
     fixture.postgres.sql(&format!(
         "alter role {} password 'changed'; select pg_terminate_backend(pid) \
          from pg_stat_activity where usename = '{0}'",

@@ -184,7 +184,7 @@ fn a_request_without_a_good_token_is_denied_whatever_it_asks_for() {
             ("GET", "sys/plugins/catalog"),
             ("PUT", "sys/plugins/catalog/secret/x"),
             ("GET", "auth/token/lookup-self"),
-            // What does not exist is not told to strangers either.
+            // A stranger is not told either that something does not exist.
             ("GET", "nowhere/creds/reader"),
             ("GET", "db/roles/nosuch"),
         ] {
@@ -216,8 +216,8 @@ fn unknown_paths_are_nothing_here_and_wrong_methods_say_so() {
     }
 }
 
-/// RFC 9110, 15.5.6: who is told that a path does not take a method is told which ones it
-/// takes. Schemathesis found that nobody was.
+/// RFC 9110, 15.5.6: an answer 405 must name the methods that the path takes. Schemathesis
+/// found that it did not.
 #[test]
 fn who_asks_by_a_wrong_method_is_told_the_right_ones() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! A mount is moved with all that belongs to it.
+//! A mount is moved together with everything that belongs to it.
 
 use std::process::{Command, Stdio};
 
@@ -37,7 +37,7 @@ fn leases_roles_and_the_root_follow_a_mount_that_is_moved() {
         .post("team/db/rotate-root", &json!({}))
         .ok();
 
-    // What was made before the move is still known to be the mount's own.
+    // Credentials from before the move still count as the mount's own.
     let found = fixture
         .server
         .http
@@ -57,8 +57,8 @@ fn leases_roles_and_the_root_follow_a_mount_that_is_moved() {
     });
 }
 
-/// An id that a lease was handed out with names it whatever its mount is called since,
-/// also after a restart. Revoking by such an id answered 204 and ended nothing.
+/// The id that a lease was handed out with goes on naming it after its mount is moved, also
+/// after a restart. Revoking by such an id used to answer 204 and end nothing.
 #[test]
 fn ids_of_before_a_move_go_on_naming_their_leases() {
     let mut fixture = Fixture::start();
@@ -131,7 +131,7 @@ fn ids_of_before_a_move_go_on_naming_their_leases() {
     http.put("sys/leases/revoke-prefix/db", &body).ok();
     assert_eq!(fixture.postgres.leased_roles().len(), 0);
     fixture.server.await_no_leases("final");
-    // Gone already is done, as ever.
+    // Revoking a lease that is gone succeeds.
     let body = json!({"lease_id": revoked.id});
     assert_eq!(http.put("sys/leases/revoke", &body).status, 204);
 }
@@ -145,9 +145,9 @@ fn succeeded(fixture: &Fixture, task: &Value) {
     });
 }
 
-/// What a token may do at the former path it may go on doing to the leases of that time,
-/// and to no later ones, for they never were there. A mount that is made there is another
-/// one, and ends nothing of the one that was moved away.
+/// A token's rights at the former path still hold for the leases from before the move, and not
+/// for later ones, which never had that path. A mount that is made there is another one, and
+/// ends no lease of the one that was moved away.
 #[test]
 fn whoever_was_granted_the_former_path_gains_nothing_by_a_move() {
     let fixture = Fixture::start();
@@ -196,8 +196,8 @@ fn whoever_was_granted_the_former_path_gains_nothing_by_a_move() {
         .ok();
     assert!(fixture.works(&after) && !fixture.works(&before));
 
-    // Another mount at the former path, removed with `sync`: what was moved lives on, and
-    // nobody waits for it.
+    // Another mount at the former path, removed with `sync`: the moved leases live on, and the
+    // request does not wait for them.
     let another = http.get("moved/creds/reader").ok();
     mv(&fixture, "moved", "db").ok();
     mv(&fixture, "db", "moved").ok();

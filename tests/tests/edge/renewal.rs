@@ -1,5 +1,5 @@
-//! Renewals: an end that is the least of its bounds, and a look again at what gave
-//! the token.
+//! Renewals: the end is the earliest of all bounds, and the source of the token (user, role,
+//! method) is looked at again.
 
 use lessor_tests::{
     http::{Answer, Http},
@@ -80,7 +80,7 @@ fn no_token_lives_beyond_any_of_its_bounds_not_even_at_first() {
     assert_eq!(length(&renew(&periodic)), 3600);
     server.advance_clock(3000);
     assert_eq!(length(&renew(&periodic)), 3600);
-    // The method says less by now, and so does the next renewal.
+    // The method's longest life is shorter by now, and so is the next renewal.
     http.post(
         "sys/auth/people/tune",
         &json!({"max_lease_ttl": "20m", "default_lease_ttl": "1m"}),
@@ -91,11 +91,11 @@ fn no_token_lives_beyond_any_of_its_bounds_not_even_at_first() {
 
 /// A login method with one role or user that gives tokens of the policy `app`.
 struct Door<'a> {
-    /// What the method is.
+    /// The kind of the method.
     kind: &'a str,
     /// The role or user.
     entry: &'a str,
-    /// What is written there.
+    /// The document that is written there.
     says: Value,
     /// The login.
     path: &'a str,
@@ -151,7 +151,7 @@ fn a_renewal_looks_again_at_what_gave_the_token() {
             let sentence = renew(holder).refused(400);
             assert!(sentence.contains("not renewing"), "{sentence}");
             assert!(sentence.contains(says), "{sentence}");
-            // What it has it keeps, until its time.
+            // The token keeps its rights until its end.
             holder.get("auth/token/lookup-self").ok();
         }
         let own = |holder: &Http| holder.get("auth/token/lookup-self").data();
@@ -159,7 +159,7 @@ fn a_renewal_looks_again_at_what_gave_the_token() {
         write(json!({"token_policies": "app", "token_ttl": "1h"}));
         let token = log_in();
         assert_eq!(length(&renew(&token)), 3600);
-        // As long as it says now.
+        // The renewal is as long as the role says by now.
         write(json!({"token_policies": "app", "token_ttl": "10m"}));
         assert_eq!(length(&renew(&token)), 600);
         write(json!({"token_policies": "app", "token_ttl": "1m", "token_max_ttl": "2m"}));
@@ -174,7 +174,7 @@ fn a_renewal_looks_again_at_what_gave_the_token() {
         renew(&token).ok();
         assert!(own(&token)["period"].is_null());
 
-        // Other policies are for who logs in.
+        // Changed policies take a new login.
         write(json!({"token_policies": "app,more"}));
         refused(&token, "policies have changed");
         write(json!({"token_policies": []}));
@@ -183,14 +183,15 @@ fn a_renewal_looks_again_at_what_gave_the_token() {
         renew(&token).ok();
 
         if door.kind == "jwt" {
-            // What a token must say to get in is asked when somebody logs in.
+            // The claims that a role asks for are checked at a login, so a change takes a new
+            // one.
             write(json!({"token_policies": "app", "bound_claims": {"team": "red"}}));
             refused(&token, "what role \"bob\" of auth/m asks for has changed");
             write(json!({"token_policies": "app", "bound_claims": {}}));
             renew(&token).ok();
         }
 
-        // Gone, and come again as somebody else of the name.
+        // The user is removed and made again: another user of the same name.
         http.delete(door.entry).ok();
         refused(&token, "\"bob\" of auth/m does not exist");
         let body = json!({"token": token.token()});

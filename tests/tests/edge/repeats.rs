@@ -75,7 +75,7 @@ fn a_caller_comes_back_after_a_crash_and_gets_its_credential() {
 }
 
 /// Callers that leave while their credential is being made: nobody has it, and it is
-/// ended. One that named its request comes back for it.
+/// ended. A caller that named its request comes back for it.
 #[test]
 fn what_nobody_waited_for_is_ended_unless_the_request_has_a_name() {
     let fixture = Fixture::start();

@@ -1,5 +1,5 @@
-//! No root credential is lost, and none stays upstream that nobody knows: over an
-//! upstream whose root may have several tokens, with `kill -9` in between.
+//! No root credential is lost, and no forgotten one stays upstream. The upstream's root may
+//! have several tokens, and `kill -9` comes in between.
 
 use std::fs;
 
@@ -94,7 +94,7 @@ fn a_rotated_config_that_fails_its_schema_survives_every_crash() {
     }
 }
 
-/// What is staged is a token that upstream takes and nobody knows.
+/// The staged credential is a token that upstream takes and nobody knows.
 #[test]
 fn a_staged_root_is_ended_upstream_whatever_the_point_of_the_crash() {
     for (way, fault) in [
@@ -122,7 +122,7 @@ fn a_staged_root_is_ended_upstream_whatever_the_point_of_the_crash() {
             "remove" => http.try_send("DELETE", "keys/config", &[], None),
             _ => http.try_send("POST", "keys/rotate-root/abort", &[], None),
         };
-        // The scheduler may be the one who dies, after the answer.
+        // The process may die in the scheduler, after the answer.
         let _ = died;
         house.revive();
         house.await_tokens(1);
@@ -142,7 +142,7 @@ fn a_new_token_name_is_announced_and_a_rotation_goes_through() {
     let house = House::start("", "");
     house.server.http.post("keys/rotate-root", &json!({})).ok();
     assert_eq!(house.view()["version"], json!(2));
-    // Whoever removes the config now is told that the former one is ended first.
+    // Removing the config at this point ends the former root credential first.
     house.server.http.delete("keys/config").ok();
     house.await_tokens(1);
     assert_eq!(house.toy.accounts_by(TOKEN), None);

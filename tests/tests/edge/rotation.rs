@@ -35,7 +35,7 @@ fn rotation_at_configuration_leaves_only_the_server_with_the_password() {
     fixture.mount("fresh").ok();
     let mut config = fixture.config();
     config["rotate_on_config"] = json!(true);
-    // While another mount has the same root, it is stored and not rotated.
+    // While another mount has the same root, the config is stored and not rotated.
     let shared = fixture
         .server
         .http
@@ -65,8 +65,8 @@ fn rotation_at_configuration_leaves_only_the_server_with_the_password() {
     assert!(fixture.works(&lease));
 }
 
-/// Without a config no lease can be ended: its credential would work on past its end, and
-/// whoever removed the config was told nothing.
+/// Without a config no lease can be ended, so credentials would work past their end. Removing a
+/// config used to say nothing of that.
 #[test]
 fn a_config_is_not_removed_from_under_the_leases_that_need_it() {
     let mut fixture = Fixture::start();
@@ -85,13 +85,13 @@ fn a_config_is_not_removed_from_under_the_leases_that_need_it() {
     assert_eq!(removed.data(), json!({"revoked": 2, "leases": 0}));
     assert_eq!(fixture.postgres.leased_roles().len(), 0);
     http.get("db/config").nothing_here();
-    // Gone already is done, and nothing left is nothing to tell.
+    // Removing a config that is gone succeeds, without a warning where no leases are left.
     assert_eq!(http.delete("db/config?revoke=true").ok().status, 204);
     fixture.configure("db").ok();
     assert_eq!(http.delete("db/config").ok().status, 204);
 
-    // Removed all the same, it is told what becomes of them; and they are ended once it
-    // can be.
+    // A forced removal names the leases that are left, and they are ended once there is a
+    // config again.
     fixture.configure("db").ok();
     let kept = fixture.issue("reader");
     let removed = http.delete("db/config?force=true").ok().json();
@@ -194,7 +194,7 @@ fn a_config_keeps_what_a_write_does_not_name() {
     assert_eq!(after["config"]["username"], json!(fixture.root.username));
     fixture.issue("reader");
 
-    // As it is shown.
+    // Written back as it is shown.
     let shown = fixture.config_view();
     assert_eq!(http.post("db/config", &shown).ok().status, 204);
     let again = fixture.config_view();
@@ -206,7 +206,7 @@ fn a_config_keeps_what_a_write_does_not_name() {
     ] {
         assert_eq!(again[field], shown[field], "{field}");
     }
-    // A window is one of the expression that it stands with.
+    // A window belongs to the cron expression.
     http.post("db/config", &json!({"rotation_schedule": "0 4 * * *"}))
         .ok();
     assert_eq!(fixture.config_view()["rotation_window"], json!(7200));
@@ -247,7 +247,7 @@ fn rotation_under_load_fails_no_issue_and_never_loses_the_root() {
 }
 
 /// With one provider call at a time, issues and rotations wait for each other's
-/// slot and turn; none may wait for what the other holds.
+/// slot and turn; none may wait for a slot or turn that the other holds.
 #[test]
 fn rotation_and_issues_share_a_single_call_slot_without_a_deadlock() {
     let fixture = Fixture::start();
@@ -266,7 +266,7 @@ fn rotation_and_issues_share_a_single_call_slot_without_a_deadlock() {
     );
 }
 
-/// Who does what at once.
+/// Callers that issue and rotate at the same time.
 #[derive(Clone, Copy)]
 struct Load {
     issuers: usize,
@@ -312,7 +312,7 @@ fn rotate_under_load(fixture: &Fixture, load: Load) {
             .into_iter()
             .map(thread::ScopedJoinHandle::join)
             .collect();
-        // Whatever came of the rotators, the issuers must end too.
+        // The issuers must end, whatever the rotators did.
         rotating.store(false, Ordering::SeqCst);
         for end in ends {
             end.expect("a rotator failed");

@@ -1,5 +1,5 @@
-//! No secret is to be found where it does not belong: the server's output, the
-//! audit log, what it refuses with, and its files.
+//! No secret is found where it does not belong: in the server's output, the audit log,
+//! refusals, and files.
 
 use std::{fs, path::Path};
 
@@ -103,7 +103,7 @@ fn no_secret_reaches_the_log_the_audit_a_refusal_or_the_disk() {
             assert!(!contains(bytes, secret), "{what} is in {file}");
         }
     }
-    // The search does find what is there.
+    // Proof that the search finds a text that is there.
     let (_, bytes) = data
         .iter()
         .max_by_key(|(file, bytes)| {
@@ -133,8 +133,8 @@ fn shows_a_key(text: &str) -> bool {
     key || runs.any(|run| run.len() >= 32)
 }
 
-/// The keys of a rehearsal's verifier stood in what the operator's own statement raised:
-/// whoever has them may try passwords on them.
+/// The error of an operator's own statement held the keys of a rehearsal's verifier, on which
+/// passwords can be tried.
 #[test]
 fn no_error_shows_what_a_server_keeps_of_a_password() {
     let fixture = Fixture::start();
@@ -153,7 +153,7 @@ fn no_error_shows_what_a_server_keeps_of_a_password() {
     let raise = |level: &str, what: &str| {
         format!("DO $do$ BEGIN RAISE {level} 'this: %', {what}; END $do$")
     };
-    // Whether the host knows what the provider does not look for.
+    // Forms of the verifier that the provider does not look for and the host must mask.
     let told = |what: &str, text: &str| {
         assert!(text.contains("this: ****"), "{what}: {text}");
         assert!(!shows_a_key(text), "{what}: {text}");

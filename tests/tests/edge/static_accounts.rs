@@ -1,5 +1,5 @@
-//! Existing accounts: their password is renewed, and the one that is shown is
-//! the one that works.
+//! Existing accounts: their password is renewed, and the password that is shown is the one that
+//! works.
 
 use std::thread;
 
@@ -113,7 +113,7 @@ fn an_imported_account_logs_in_with_the_password_shown_and_no_other() {
         "{role}"
     );
 
-    // Forgotten here, and as it is upstream.
+    // The static role is gone, and the account upstream is unchanged.
     http.delete("db/static-roles/app").ok();
     assert!(accepts(&fixture, &second));
     http.list("db/static-roles").nothing_here();
@@ -232,7 +232,7 @@ fn a_rotation_that_failed_shows_why_and_is_made_up() {
     assert!(failing["attempts"].as_u64().unwrap() >= 1, "{failing}");
     assert!(failing["next_attempt"].is_string(), "{failing}");
     assert!(failing["last_error"].is_string(), "{failing}");
-    // It never reached upstream: what is shown still holds.
+    // The change never reached upstream: the shown password still works.
     assert_eq!(password(&fixture), first);
 
     fixture.postgres.start_again();
@@ -409,8 +409,8 @@ fn an_account_that_upstream_has_lost_is_out_of_sync() {
     assert!(accepts(&fixture, &password(&fixture)));
 }
 
-/// Terraform and operators write what they read, and clients of Vault send fields that
-/// mean something there.
+/// Terraform and operators write back what they read, and clients of Vault send fields that
+/// have a meaning only there.
 #[test]
 fn a_static_role_takes_what_it_shows_and_what_vaults_clients_send() {
     let fixture =
@@ -449,7 +449,7 @@ fn a_static_role_takes_what_it_shows_and_what_vaults_clients_send() {
     assert!(fixture.postgres.accepts("harness_b", password));
 }
 
-/// Each would have ended the other's password: the mount was locked out.
+/// Two owners of an account would each end the other's password, and lock the mount out.
 #[test]
 fn an_account_has_one_owner_over_all_mounts() {
     let fixture = with_account(&json!({"rotation_period": "1h"}));

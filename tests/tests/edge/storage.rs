@@ -1,6 +1,6 @@
 //! Storage that fails: full, read-only, or with a row in it that cannot be read.
-//! What was acknowledged stays, what cannot be done is refused, and all goes on
-//! by itself once the disk does.
+//! Acknowledged work stays, requests that cannot be carried out are refused, and everything
+//! goes on by itself once the disk works.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +24,7 @@ fn fault(server: &Server, wanted: &Value) {
     server.http.put("sys/test/storage", wanted).ok();
 }
 
-/// Issues until storage refuses; what was handed out before.
+/// Issues until storage refuses; returns the credentials handed out before.
 fn fill(fixture: &Fixture) -> Vec<Lease> {
     let mut leases = Vec::new();
     for _ in 0..5_000 {
@@ -105,7 +105,7 @@ fn a_credential_that_cannot_be_recorded_is_handed_to_nobody_and_ended() {
     let sentence = fixture.server.http.get("db/creds/reader").refused(503);
     assert!(sentence.contains("is revoked"), "{sentence}");
     assert_eq!(fixture.postgres.leased_roles().len(), 2);
-    // While storage fails, its end cannot be begun; it is due all the while.
+    // While storage fails, the credential's end cannot begin, and stays due.
     fixture.server.advance_clock(GIVEN_UP_SECONDS);
     eventually_true("the scheduler has met the failing storage", || {
         fixture
@@ -119,8 +119,8 @@ fn a_credential_that_cannot_be_recorded_is_handed_to_nobody_and_ended() {
     fixture.await_exactly(&[kept]);
 }
 
-/// A task has done its work, and the disk does not take that: it is written down
-/// once the disk does, without a restart.
+/// A task has done its work, and the disk takes no record of that: the outcome is recorded once
+/// the disk works, without a restart.
 #[test]
 fn a_task_whose_end_cannot_be_recorded_ends_all_the_same() {
     let fixture = Fixture::start();
@@ -174,7 +174,7 @@ fn a_task_that_cannot_be_read_is_set_aside_and_stops_no_other() {
     );
 }
 
-/// The credential is ended upstream, and the disk does not take that.
+/// The credential is ended upstream, and the disk takes no record of that.
 #[test]
 fn a_revocation_that_cannot_be_recorded_is_done_again() {
     let fixture = Fixture::start();
@@ -237,7 +237,7 @@ fn a_database_that_may_not_grow_refuses_and_goes_on_when_it_may() {
     fault(&fixture.server, &json!({"max_pages": 0}));
     let after = fixture.issue("reader");
     handed_out.push(after);
-    // What was in the making when the disk was full is ended, nothing else.
+    // Only the credential that was being made when the disk was full is ended.
     fixture.server.advance_clock(GIVEN_UP_SECONDS);
     fixture.await_exactly(&handed_out);
     fixture.server.advance_clock(3601);
@@ -300,7 +300,7 @@ fn a_disk_that_is_really_full_refuses_writes_and_loses_nothing() {
         fixture.server.http.get(read).ok();
     }
     assert!(fixture.works(&lease));
-    // A backup needs space, too, and leaves none of what it had begun.
+    // A backup needs space, too, and leaves no partial copy behind.
     fixture.server.http.get("sys/storage/backup").refused(503);
     let left = fs::read_dir(path.join("data")).unwrap().flatten();
     assert!(
@@ -319,7 +319,7 @@ fn a_disk_that_is_really_full_refuses_writes_and_loses_nothing() {
     drop(disk);
 }
 
-/// Nothing is done that cannot be written down.
+/// Without an audit line nothing is done.
 #[test]
 fn an_audit_log_on_a_full_disk_stops_all_but_monitors_until_there_is_space() {
     let directory = tempfile::tempdir().unwrap();
@@ -337,15 +337,14 @@ fn an_audit_log_on_a_full_disk_stops_all_but_monitors_until_there_is_space() {
     while file.write_all(&[0]).is_ok() {}
     drop(file);
     let http = &fixture.server.http;
-    // What is left of the log's last page may take a few lines more.
+    // The rest of the log's last page may take a few lines more.
     let full = |answer: &Answer| {
         answer.status == 503 && answer.text().contains("audit log takes no lines")
     };
     eventually_true("the audit log is full", || {
         full(&http.get("db/creds/reader"))
     });
-    // A short line may still find room where a long one found none; then what it
-    // tells of was done.
+    // A short line may still find room where a long one found none; then its request was done.
     for (answer, done) in [
         (http.get("sys/mounts"), true),
         (fixture.revoke(&kept), !fixture.works(&kept)),
@@ -359,8 +358,8 @@ fn an_audit_log_on_a_full_disk_stops_all_but_monitors_until_there_is_space() {
     http.get("sys/health").ok();
     fs::remove_file(&ballast).unwrap();
     fixture.revoke(&kept).ok();
-    // What was made when the log was full reached nobody and is gone already;
-    // what was handed out before that ends in its time.
+    // A credential made when the log was full reached nobody and is gone already; earlier ones
+    // end at their time.
     fixture.server.advance_clock(3601);
     fixture.await_exactly(&[]);
     // A line that found no room leaves no other unreadable.
@@ -414,7 +413,7 @@ fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
         })
         .collect();
     let mut statements: Vec<&str> = statements.iter().map(String::as_str).collect();
-    // A mount, and a rotation that is due, stop nothing else either.
+    // A damaged mount, or a damaged rotation that is due, stops nothing else either.
     statements.push("UPDATE mounts SET tune = 'no json' WHERE path = 'broken'");
     statements.push(
         "INSERT INTO rotations (operation, connection_id, state, former_version, attempts, due_at, opened_at)
@@ -432,11 +431,11 @@ fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
         fixture.renew(lease, 3600).ok();
     }
     assert_eq!(fixture.revoke(&good[0]).status, 204);
-    // Whoever asks for a damaged one is told so; it is then set aside.
+    // A request for a damaged lease is told so, and the row is set aside.
     let sentence = fixture.server.lookup(&bad[0].id).refused(409);
     assert!(sentence.contains("quarantine"), "{sentence}");
     assert_eq!(http.get("sys/leases/count").data()["quarantined"], 1);
-    // The rest is found when it is due.
+    // The other damaged rows are found when they are due.
     fixture.server.advance_clock(3601);
     fixture.server.await_no_leases("db/creds");
     eventually_true("all that is damaged is set aside", || {
@@ -461,7 +460,7 @@ fn leases_that_cannot_be_read_are_set_aside_and_stop_nothing() {
         assert!(!found["reason"].as_str().unwrap().is_empty());
         assert!(log.contains(&operation(lease)), "the log names it");
     }
-    // Their credentials live on upstream, as orphans, which is how they end.
+    // Their credentials live on upstream as orphans, and are ended as such.
     let names: BTreeSet<String> = bad.iter().map(|lease| lease.username.clone()).collect();
     let found = http.post("db/reconcile", &json!({})).data();
     assert_eq!(found["orphans"], json!(names));

@@ -1,5 +1,4 @@
-//! What a request without a token may cost, and that those with one are served
-//! meanwhile.
+//! A request without a token costs a bounded amount, and callers with one are served meanwhile.
 
 mod bodies;
 mod connections;

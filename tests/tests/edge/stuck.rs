@@ -1,5 +1,5 @@
-//! What upstream does not end: shown, held back while upstream is down, dropped
-//! by force with a reason.
+//! Leases that upstream does not end: shown, held back while upstream is down, dropped by force
+//! with a reason.
 
 use lessor_tests::{fixture::Fixture, wait::eventually_true};
 use serde_json::json;
@@ -52,7 +52,7 @@ fn what_is_late_is_listed_and_measured_and_can_be_dropped_by_force() {
     http.put("sys/leases/lookup", &json!({"lease_id": stuck.id}))
         .refused(400);
 
-    // What was never tried upstream is not dropped, but ended.
+    // A lease whose end was never tried upstream is not dropped, but ended.
     fixture.postgres.start_again();
     fixture.server.advance_clock(3600);
     eventually_true("the other lease is ended", || {
@@ -86,7 +86,8 @@ fn a_system_that_is_down_is_asked_seldom_and_all_is_ended_once_it_is_back() {
     fixture.await_exactly(&[]);
 }
 
-/// However it was asked for, a revocation that upstream refused is told as such.
+/// A revocation that upstream refuses is never answered as done, by whichever path it was asked
+/// for.
 #[test]
 fn a_revocation_that_upstream_refuses_is_never_told_as_done() {
     let mut fixture = Fixture::start();
@@ -116,7 +117,7 @@ fn a_revocation_that_upstream_refuses_is_never_told_as_done() {
         "{refused}"
     );
 
-    // Vault's clients have no word for the reason: then that is written down.
+    // Vault's clients send no reason: then the audit log says that none was given.
     let force = json!({"lease_id": one.id, "force": true});
     assert_eq!(http.put("sys/leases/revoke", &force).status, 204);
     assert!(fixture.server.audit().contains("no reason was given"));

@@ -1,4 +1,4 @@
-//! What is asked for and not waited for.
+//! Work that callers ask for and do not wait for.
 
 use lessor_tests::{
     fixture::{Fixture, GIVEN_UP_SECONDS},
@@ -146,7 +146,7 @@ fn a_task_survives_a_crash_at_every_point() {
         fixture.server.restart();
         let task = match asked {
             Ok(answer) => task_of(answer),
-            // It died before it could answer: the task is in the list.
+            // The server died before it could answer: the task is in the list.
             Err(_) => {
                 let keys = fixture.server.http.list("sys/tasks").keys();
                 assert_eq!(keys.len(), 1, "{point}: {keys:?}");

@@ -49,7 +49,7 @@ fn a_token_ends_with_the_one_that_made_it_and_an_orphan_does_not() {
     let orphan = child.with_token(&granted(&child.post("auth/token/create-orphan", &maker)));
     let spared = client(&orphan, &maker);
 
-    // A crash forgets none of it.
+    // A crash loses no token.
     server.kill();
     server.restart();
     let at = |old: &Http| server.http.with_token(old.token());
@@ -66,7 +66,7 @@ fn a_token_ends_with_the_one_that_made_it_and_an_orphan_does_not() {
         assert!(!is_live(token));
     }
     assert!(is_live(&orphan));
-    // Whoever is refused learns nothing and makes nothing.
+    // A refused caller learns nothing and makes nothing.
     assert_eq!(child.post("auth/token/create", &maker).status, 403);
 
     server
@@ -148,7 +148,7 @@ fn a_token_is_looked_up_renewed_and_revoked_by_value_self_and_accessor() {
         let answer = http.post(path, &body);
         assert!((400..=403).contains(&answer.status), "{answer:?}");
     }
-    // As in Vault: what is not there is revoked.
+    // As in Vault, revoking a token that does not exist succeeds.
     http.post("auth/token/revoke-accessor", &json!({"accessor": accessor}))
         .ok();
     http.post("auth/token/revoke", &json!({"token": own.token()}))
@@ -234,7 +234,7 @@ fn a_lease_of_a_binding_role_ends_with_its_requesters_token() {
     fixture.server.advance_clock(600);
     ends(&bound);
 
-    // A batch token has an end that nothing moves: so has the lease.
+    // The end of a batch token never moves, so the end of its lease does not either.
     let batch = client(
         http,
         &json!({"policies": ["reader"], "ttl": "10m", "type": "batch"}),
@@ -247,7 +247,7 @@ fn a_lease_of_a_binding_role_ends_with_its_requesters_token() {
         "{renewed}"
     );
 
-    // The last use of a token can leave nothing behind that ends with it.
+    // With its last use, a token cannot make a lease or token that would end with it.
     let once = client(http, &json!({"policies": ["reader"], "num_uses": 1}));
     let before = fixture.postgres.leased_roles();
     once.get("db/creds/reader").refused(409);
@@ -292,7 +292,7 @@ fn the_credential_of_a_task_is_for_whoever_asked_for_it() {
     eventually_true("the task is over", || {
         http.get(&path).data()["has_credential"] == true
     });
-    // Neither a stranger nor an operator takes it.
+    // Neither another caller nor an operator gets the credential.
     for client in [&other, http] {
         let shown = client.get(&path).data();
         assert_eq!(shown["state"], "succeeded");

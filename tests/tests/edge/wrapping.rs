@@ -1,4 +1,4 @@
-//! Wrapped answers: opened once, by whoever holds their token.
+//! Wrapped answers: opened once, by the holder of their token.
 
 use lessor_tests::{
     fixture::Fixture,
@@ -119,7 +119,7 @@ fn looking_never_opens_and_the_token_may_be_ones_own_or_named() {
     ] {
         assert_eq!(label.data()["creation_path"], path);
     }
-    // Whoever fetches a link in advance opens nothing.
+    // A program that fetches links in advance opens nothing.
     for path in ["sys/wrapping/unwrap", "sys/wrapping/rewrap"] {
         assert_eq!(holder.get(path).status, 405, "{path}");
         assert_eq!(holder.list(path).status, 405, "{path}");
@@ -213,7 +213,7 @@ fn what_is_wrapped_can_be_moved_and_ends_unread() {
         .post("sys/wrapping/unwrap", &json!({}));
     assert_eq!(opened.ok().json()["auth"]["accessor"], accessor);
 
-    // Unread, it is gone at its end, and may do nothing else before.
+    // An unread answer is gone at its end, and its token may do nothing else before.
     let parcel = token(&wrapped(http, "POST", "sys/wrapping/wrap", Some(&body)));
     let accessors = || http.list("auth/token/accessors").keys().len();
     let before = accessors();

@@ -1,5 +1,5 @@
-//! Whatever a GET shows, a write takes: every document is read, written back as it
-//! was shown, and read again, and is the same.
+//! A write takes what a GET shows: every document is read, written back as it was shown, read
+//! again, and is the same.
 //!
 //! One test over all paths that have both. A path that is added goes into the table.
 
@@ -25,7 +25,7 @@ fn still(mut shown: Value) -> Value {
     shown
 }
 
-/// Reads, writes back and reads again; what is wrong, if anything.
+/// Reads, writes back and reads again; returns the fault, if there is one.
 fn complaint(http: &Http, path: &str) -> Option<String> {
     let shown = http.get(path).data();
     assert!(shown.is_object(), "{path}: {shown}");
@@ -37,7 +37,7 @@ fn complaint(http: &Http, path: &str) -> Option<String> {
             written.text()
         ));
     }
-    // Of its own answer nothing is unknown to the server.
+    // The server knows every field of its own answer.
     if written.text().contains("ignored") {
         return Some(format!("{path}: {}", written.text()));
     }

@@ -1,4 +1,4 @@
-//! Asking a server that may die under the question.
+//! Requests to a server that may die before it answers.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub(super) struct Api {
     token: String,
 }
 
-/// What a request came to.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// A status and what was said.
+    /// A status and the body.
     Answered(u16, Value),
-    /// None, or half of one: whether anything was done is unknown.
+    /// No answer, or half of one: whether the request was done is unknown.
     Silent,
 }
 
@@ -54,10 +54,10 @@ impl Api {
         self.try_ask(method, path, body).unwrap_or(Reply::Silent)
     }
 
-    /// Asks for what must succeed; gives the answer.
+    /// A request that must succeed; returns the answer.
     ///
     /// # Errors
-    /// What was said instead.
+    /// The refusal.
     pub(super) fn demand(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         match self.ask(method, path, body) {
             Reply::Answered(200..=299, said) => Ok(said),

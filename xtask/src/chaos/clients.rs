@@ -1,5 +1,4 @@
-//! The load: clients that issue, use, renew, revoke and rotate, and write down
-//! what they were told.
+//! The load: clients that issue, use, renew, revoke and rotate, and write down the answers.
 
 use serde_json::{Value, json};
 
@@ -12,13 +11,13 @@ use super::system::{FULL, System};
 
 /// One client.
 pub(super) struct Client<'a> {
-    /// What is put through the chaos.
+    /// The system under test.
     pub(super) system: &'a dyn System,
-    /// How it is asked.
+    /// The client of its API.
     pub(super) api: &'a Api,
-    /// Where credentials are used.
+    /// The database, where credentials are used.
     pub(super) logins: &'a Logins<'a>,
-    /// What everybody was told.
+    /// The answers to all clients.
     pub(super) ledger: &'a Ledger,
     /// Whether the server is up.
     pub(super) gate: &'a Gate,
@@ -49,8 +48,8 @@ impl Client<'_> {
             return self.rotate_root();
         }
         let choice = self.random.below(100);
-        // Whoever works on a credential has taken it out of the list, so that
-        // nobody revokes what somebody else is about to use.
+        // A client that works on a credential has taken it out of the list, so that no other
+        // client revokes it meanwhile.
         let taken = |client: &mut Self| {
             let mut books = client.ledger.books();
             client.random.take(&mut books.held)

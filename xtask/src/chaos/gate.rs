@@ -38,7 +38,7 @@ impl Gate {
         self.turn(State::Open);
     }
 
-    /// Has everybody wait who comes from now on.
+    /// Makes every later client wait.
     pub(super) fn shut(&self) {
         self.turn(State::Shut);
     }

@@ -1,5 +1,4 @@
-//! What the clients were told: the side of the story that no crash of the
-//! server can change.
+//! The answers that the clients got, which no crash of the server can change.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -51,14 +50,14 @@ pub(super) struct Counts {
 /// Every acknowledged credential, in one of three lists.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
-    /// Must work.
+    /// Credentials that must work.
     pub(super) held: Vec<Credential>,
-    /// Were asked to be revoked, and nobody said that they are: may be there or
-    /// gone, lease and role alike.
+    /// Credentials whose revocation was asked for and not confirmed: lease and role may both
+    /// exist or both be gone.
     pub(super) unsure: Vec<Credential>,
-    /// Were said to be revoked: must be gone.
+    /// Credentials whose revocation was confirmed: they must be gone.
     pub(super) revoked: Vec<Credential>,
-    /// Names of those that PostgreSQL did not let in when they had to work.
+    /// Names of credentials that PostgreSQL refused while they had to work.
     pub(super) rejected: Vec<String>,
     /// The rest of the story in numbers.
     pub(super) counts: Counts,

@@ -22,10 +22,9 @@ pub(super) struct Lessor {
     pub(super) port: u16,
 }
 
-/// Limit of one call of the provider. What a call in the moment of a kill may
-/// have made is revoked only when the call can no longer take effect, so this is
-/// also how long the end of a run takes at least. Longer than a database is
-/// paused, so that a pause alone fails nothing.
+/// Limit of one call of the provider. A credential that a call may have made at the moment of a
+/// kill is revoked only when the call can no longer take effect, so the end of a run takes at
+/// least this long. Longer than a database is paused, so that a pause alone fails nothing.
 const CALL_TIMEOUT: &str = "10s";
 
 impl System for Lessor {

@@ -1,4 +1,4 @@
-//! Using a credential for what it is for: logging in to PostgreSQL with psql.
+//! Uses of a credential: logins to PostgreSQL with psql.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,18 +8,18 @@ use std::thread;
 use super::ledger::Credential;
 use crate::scratch::Scratch;
 
-/// What came of a login.
+/// The outcome of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Login {
     /// PostgreSQL let it in.
     Accepted,
     /// PostgreSQL did not accept the name with the password.
     Refused,
-    /// PostgreSQL was not there to say.
+    /// PostgreSQL did not answer.
     Inconclusive,
 }
 
-/// The database's door.
+/// The database that credentials log in to.
 pub(super) struct Logins<'a> {
     scratch: &'a Scratch,
 }
@@ -81,9 +81,9 @@ impl<'a> Logins<'a> {
     }
 }
 
-/// What psql's end means. Only PostgreSQL's own refusal of the name with the
-/// password counts against a credential: while the database is being restarted
-/// or overrun, nobody gets in.
+/// The outcome that psql's exit means. Only PostgreSQL's own refusal of the name with the
+/// password counts against a credential: while the database is restarting or overloaded, nobody
+/// gets in.
 fn verdict(succeeded: bool, error: &str) -> Login {
     let refusals = [
         "password authentication failed",

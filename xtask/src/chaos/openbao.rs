@@ -130,7 +130,7 @@ impl System for OpenBao {
 
     fn leases(&self, api: &Api) -> Result<Leases> {
         let keys = list(api, "sys/leases/lookup/db/creds/r")?;
-        // Which role a lease is for is told to nobody but its first owner.
+        // OpenBao tells only the caller that issued a lease which role it is for.
         Ok(keys
             .into_iter()
             .map(|key| (format!("db/creds/r/{key}"), None))

@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The options on the command line.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ pub(super) struct Options {
     pub(super) clients: u64,
     /// Share of requests that rotate the root credential, in percent.
     pub(super) rotate: u64,
-    /// Whether OpenBao is put through the same.
+    /// Whether OpenBao has the same run.
     pub(super) peer: bool,
     /// Whether the debug build is tested.
     pub(super) debug: bool,

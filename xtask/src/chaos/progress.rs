@@ -31,7 +31,7 @@ impl Phase {
         self.0.inc(1);
     }
 
-    /// What is going on at the moment.
+    /// The text about the present step.
     pub(super) fn now(&self, text: String) {
         self.0.set_message(text);
     }

@@ -1,5 +1,5 @@
-//! Decisions that a seed fixes. What happens is still decided by the moment at
-//! which it happens: the same seed gives the same plan, not the same run.
+//! Decisions that a seed fixes. Timing still differs: the same seed gives the same plan, not
+//! the same run.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What happens to the server and to its database while the clients work.
+//! Kills of the server, and restarts and pauses of its database, while the clients work.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::system::System;
 use crate::cluster::Cluster;
 use crate::scratch::Scratch;
 
-/// What was done.
+/// The counts of what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Damage {
     /// How often the server was killed.
@@ -52,11 +52,11 @@ const START: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(300))
 /// How long the database stands still.
 const STANDSTILL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2000));
 
-/// What follows the last kill, so that work goes on after it too.
+/// The time after the last kill in which clients still work.
 const AFTERMATH: Duration = Duration::from_secs(1);
 
 impl Storm<'_> {
-    /// Rages until the last kill; the server serves before and after.
+    /// Runs until the last kill; the server serves before and after.
     pub(super) fn rage(mut self, server: &mut Server, cluster: &mut Cluster) -> Result<Damage> {
         let phase = Phase::begin(
             &format!("{}: {} kills", self.system.title(), self.kills),
@@ -103,7 +103,7 @@ impl Storm<'_> {
     }
 
     fn kill(&self, server: &mut Server, damage: &mut Damage, phase: &Phase) {
-        // First the kill: what is on its way is to be met by it.
+        // The kill comes first, so that it meets requests under way.
         server.kill();
         self.gate.shut();
         damage.kills += 1;

@@ -1,4 +1,4 @@
-//! What is put through the chaos, as the chaos sees it.
+//! The interface of a system under test.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -16,7 +16,7 @@ pub(super) type Leases = BTreeMap<String, Option<String>>;
 /// A system that leases roles of PostgreSQL. Everything is asked over HTTP,
 /// as a client of Vault would, and nothing is read behind the system's back.
 pub(super) trait System: Sync {
-    /// Its name and what is tested of it.
+    /// Its name and the build that is tested.
     fn title(&self) -> String;
 
     /// The server, ready to be started; it listens on a port of its own.
@@ -47,16 +47,16 @@ pub(super) trait System: Sync {
     /// Its leases.
     fn leases(&self, api: &Api) -> Result<Leases>;
 
-    /// What all its lease ids begin with.
+    /// The prefix of all its lease ids.
     fn prefix(&self) -> &'static str;
 }
 
-/// What a system says of its own work.
+/// A system's own word on whether it has work left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// It has nothing left to do.
     Reached,
-    /// It has; what.
+    /// It has work left; the text says which.
     Ahead(String),
     /// It does not say.
     Untold,

@@ -1,4 +1,4 @@
-//! One system's run: set up, load and storm, rest, and a look at what is left.
+//! One system's run: set-up, load and storm, rest, and a comparison of what is left.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,19 +27,19 @@ use crate::scratch::Scratch;
 /// How a run went.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
-    /// What was put through it.
+    /// The system under test.
     pub(super) title: String,
-    /// What was done to it.
+    /// The kills, restarts and pauses.
     pub(super) damage: Damage,
-    /// What the clients were told.
+    /// The answers that the clients got.
     pub(super) counts: Counts,
     /// Its leases at the end.
     pub(super) leases: usize,
     /// The leased roles in PostgreSQL at the end.
     pub(super) roles: usize,
-    /// What was lost.
+    /// The losses.
     pub(super) losses: Losses,
-    /// Why, where there is something to say.
+    /// Reasons for the losses, where they are known.
     pub(super) notes: Vec<String>,
     /// How long it took.
     pub(super) took: Duration,
@@ -49,11 +49,11 @@ pub(super) struct Outcome {
 /// comes within three minutes of the fifth.
 const REST: Duration = Duration::from_secs(8 * 60);
 
-/// How long nothing has to change of a system that does not say whether it has
-/// come to rest.
+/// How long the roles and leases must stay the same, for a system that does not say whether it
+/// has come to rest.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// How often that is looked at.
+/// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Puts a system through it. The files stay where something was lost.
@@ -69,7 +69,7 @@ pub(super) fn run(
     let mut scratch = Scratch::new("lessor-chaos-")?;
     let outcome = play(options, seed, postgres, &mut scratch, make);
     let well = outcome.as_ref().is_ok_and(|it| it.losses.none());
-    // Who interrupts it does not want to look into it.
+    // A person who interrupts the run does not want its files.
     if well || scratch.go_on().is_err() {
         scratch.clear_away()?;
     } else {
@@ -169,7 +169,7 @@ fn play(
     })
 }
 
-/// The end of a run, when nobody does anything any more.
+/// The end of a run, after the clients have stopped.
 struct End<'a> {
     system: &'a dyn System,
     api: &'a Api,
@@ -209,7 +209,7 @@ impl End<'_> {
         Ok(remains)
     }
 
-    /// Waits until nothing is left to do; says what is where that does not come.
+    /// Waits until no work is left; returns the work that is left after the longest wait.
     fn await_rest(&self, phase: &Phase) -> Result<Option<String>> {
         let deadline = Instant::now() + REST;
         let mut last = (0, 0);
@@ -241,9 +241,9 @@ impl End<'_> {
     }
 
     /// Whether there is a working root credential, and no other than the one in
-    /// use: something can be issued, the root be rotated, and issued again. That
-    /// PostgreSQL holds one password of a role sees to it that only one works;
-    /// that the first one does not, although it was rotated, is tried.
+    /// use: something can be issued, the root be rotated, and issued again. PostgreSQL holds
+    /// one password of a role, so only one can work. If it was rotated, the first one is tried,
+    /// and must be refused.
     fn try_root(&mut self, first_root: &Credential) -> Result<()> {
         self.issue().context("nothing can be issued any more")?;
         self.api
@@ -267,7 +267,7 @@ impl End<'_> {
     /// Revokes every lease; how many roles are left when nothing moves any more.
     fn revoke_all(&self, phase: &Phase) -> Result<u64> {
         let path = format!("sys/leases/revoke-prefix/{}", self.system.prefix());
-        // In the background: a client that goes away in the middle stops nothing.
+        // In the background, so that the revocations go on if the client leaves.
         let body = json!({ "sync": false });
         if let Reply::Answered(status @ 400.., said) = self.api.ask("PUT", &path, Some(&body)) {
             say::line(&format!("{path} was answered {status}: {said}"));

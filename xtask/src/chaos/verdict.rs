@@ -1,11 +1,11 @@
-//! What is left, held against what was acknowledged: pure.
+//! Compares the final state with the acknowledged answers. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ledger::Books;
 use super::system::Leases;
 
-/// What was found when all had come to rest.
+/// The state after the system has come to rest.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Remains {
     /// Leased roles in PostgreSQL.
@@ -22,7 +22,7 @@ pub(super) struct Remains {
     pub(super) left: u64,
 }
 
-/// What was lost. All zero is what a run has to end with.
+/// The losses. A run must end with zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Losses {
     /// Roles that no lease accounts for: nobody will ever end them.
@@ -82,7 +82,7 @@ impl Losses {
         let undead = books.revoked.iter().filter(|credential| {
             leases.contains_key(&credential.lease) && roles.contains(&credential.username)
         });
-        // One whose role is gone is lost, and is counted there.
+        // A credential whose role is gone counts as lost, and not as locked out.
         let locked_out = rejected.iter().filter(|name| roles.contains(*name));
         let rejected: BTreeSet<&String> = locked_out.chain(&books.rejected).collect();
         Self {

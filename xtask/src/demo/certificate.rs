@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::available;
 use crate::stage::{Claim, Stage, Step};
 
-/// What is shown.
+/// The steps of this part.
 pub(super) const STEPS: &[Step] = &[
     Step {
         story: "A mount puts a provider at a path. This one needs no network, and is granted none.",

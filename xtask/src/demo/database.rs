@@ -10,7 +10,7 @@ use crate::cluster::{Cluster, keep, password};
 use crate::say;
 use crate::stage::{Claim, Stage, Step};
 
-/// What is shown.
+/// The steps of this part.
 pub(super) const STEPS: &[Step] = &[
     Step {
         story: "A mount that was granted nothing reaches nothing.",
@@ -172,9 +172,8 @@ pub(super) fn tell(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Starts a server with what somebody who runs a database would have: a table, a
-/// group that may read it, and a role for lessor that may create roles and
-/// nothing else.
+/// Starts a server as an operator of a database would have it: with a table, a group that may
+/// read it, and a role for lessor that may create roles and nothing else.
 pub(super) fn server(programs: &Path, stage: &mut Stage) -> Result<Cluster> {
     say::line("A PostgreSQL server of its own is started, with a table of orders to read.");
     let cluster = Cluster::start(programs, &mut stage.scratch, &[])?;

@@ -1,4 +1,4 @@
-//! The demo's server, and what is asked of it first.
+//! The demo's server, and the first requests to it.
 
 use anyhow::{Context, Result};
 
@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 pub(super) const COMMAND: &str =
     "lessor server --dev --dev-root-token-id demo --plugin-dir target/plugins";
 
-/// What is asked of it first.
+/// The first requests to it.
 pub(super) const STEPS: [Step; 2] = [
     Step {
         story: "It serves.",

@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use crate::say;
 use crate::workspace::{TEST_FEATURES, Workspace, on_path, shown};
 
-/// What rustc is told for the crates of this workspace alone: to count which edges
-/// were taken and to tell which values were compared. The libraries below them stay
-/// as they are, so that coverage is about the host, and most of a build is shared.
+/// Flags of rustc for the crates of this workspace alone: to count which edges were taken and
+/// to tell which values were compared. The libraries below them stay as they are, so that
+/// coverage is about the host, and most of a build is shared.
 const COVERAGE: [&str; 6] = [
     "-Copt-level=1",
     "-Cpasses=sancov-module",

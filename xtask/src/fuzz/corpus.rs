@@ -1,5 +1,5 @@
-//! The corpora in the tree: what somebody wrote and named, and the few inputs of
-//! all that were found which together reach most. One is a packed file there, and a
+//! The corpora in the tree: inputs that a person wrote and named, and, of all inputs that were
+//! found, the few that together reach most. A corpus is a packed file there, and a
 //! directory while its target runs; the program of the targets knows both forms.
 
 use std::collections::HashSet;

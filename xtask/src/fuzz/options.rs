@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The options on the command line.
 
 /// Printed for `--help`.
 pub(super) const USAGE: &str = "\

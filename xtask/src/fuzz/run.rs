@@ -12,15 +12,15 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::fuzz::corpus;
 use crate::workspace::{Workspace, run};
 
-/// Bytes of an input at most: what is checked has its own bounds, and short
-/// inputs find more in an hour.
+/// Bytes of an input at most: the code under test has its own bounds, and short inputs find
+/// more in an hour.
 const LONGEST: usize = 4096;
 
 /// Seconds that one case may take: by the clock on the wall, on a machine that
 /// does something else.
 const PATIENCE: u64 = 60;
 
-/// How often it is looked at how much of a processor a target has had.
+/// The pause between two looks at the processor time of a target.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Where everything of the run stands, a directory a target.
@@ -66,11 +66,11 @@ pub(super) struct Run {
     target: String,
     directory: PathBuf,
     child: Child,
-    /// How much of a processor it gets.
+    /// The processor time that it gets.
     length: Duration,
 }
 
-/// What came of it.
+/// Its outcome.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) target: String,
@@ -101,7 +101,7 @@ impl Run {
             fs::create_dir_all(directory)
                 .with_context(|| format!("cannot create {}", directory.display()))?;
         }
-        // A log and crashes are of the last run; what was found stays.
+        // The log and crashes of the last run are removed; its findings stay.
         for old in crashes.read_dir()?.flatten() {
             fs::remove_file(old.path())?;
         }
@@ -128,7 +128,7 @@ impl Run {
     /// Waits for its end, by time or by a crash.
     pub(super) fn wait(mut self) -> Result<Tally> {
         let pid = Pid::from_child(&self.child);
-        // What has ended stays to be asked for its time.
+        // An ended process still tells its processor time until it is waited for.
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         let mut told = false;
         let cpu = loop {
@@ -139,7 +139,7 @@ impl Run {
                 break cpu;
             }
             if cpu >= self.length.as_secs() && !told {
-                // It ends by itself, and tells its sums.
+                // At this signal libFuzzer ends by itself, and prints its sums.
                 kill_process(pid, Signal::INT).context("cannot end a target")?;
                 told = true;
             }

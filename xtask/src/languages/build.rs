@@ -1,4 +1,4 @@
-//! Builds an example by the commands of its README, and says what came of it.
+//! Builds an example by the commands of its README, and reports the outcome.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use super::life::Language;
 use crate::say;
 
 /// Performs each command below `directory`. They run beside those of another
-/// language: what they print is shown only where one fails.
+/// language: their output is shown only where one fails.
 pub(super) fn build(directory: &Path, language: &Language, node: Option<&Path>) -> Result<()> {
     let at = language.directory(directory);
     let path = search_path(node)?;

@@ -193,7 +193,7 @@ const JAVASCRIPT: Language = Language {
 /// All of them.
 pub(super) const BOTH: [Language; 2] = [PYTHON, JAVASCRIPT];
 
-/// A provider that a check must find out.
+/// A provider whose fault the check must find.
 pub(super) const FROZEN: [Step; 1] = [Step {
     story: "QuickJS starts every instance from the same state of `Math.random()`: two leases\n\
             would have one password. The check says so.",

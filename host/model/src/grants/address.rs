@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(crate) struct SpecialBlock {
     /// The block.
     pub(crate) range: IpNet,
-    /// What it is, for people: `a private address`.
+    /// Its kind, for people: `a private address`.
     pub(crate) meaning: &'static str,
 }
 

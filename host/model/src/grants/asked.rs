@@ -65,7 +65,7 @@ impl Asked {
         })
     }
 
-    /// Whether a grant is for no more than this endpoint, whatever the config says.
+    /// Whether a grant covers only this endpoint, for every config.
     fn covers(&self, grant: &Grant) -> bool {
         let scheme = self.scheme.is_none_or(|scheme| scheme == grant.scheme);
         let port = self.port.is_none_or(|port| port == grant.port);

@@ -11,7 +11,7 @@ const HELD: &str = "x-lessor-credentials";
 /// not work.
 ///
 /// # Errors
-/// What is wrong with the number, to go behind the name of the schema.
+/// The fault of the number, to go behind the name of the schema.
 pub fn credentials_held(role_schema: &Value) -> Result<u64, String> {
     match role_schema.get(HELD) {
         None => Ok(1),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::suggest;
 
-/// What is wrong, with the document called `root`.
+/// The sentence about the finding, with the document called `root`.
 pub(super) fn of(root: &str, error: &ValidationError<'_>) -> String {
     let path = path(root, error);
     match error.kind() {

@@ -1,4 +1,4 @@
-//! What a schema says about one place of a document.
+//! The statements of a schema about one place of a document.
 //!
 //! A place is described by several schemas at once: the one that stands there,
 //! what it refers to, and the branches of its combinators. This file gathers

@@ -3,19 +3,10 @@
 use lessor_model::{id, login::Kind, mount};
 
 use super::{
-    Endpoint, Place, Target,
+    Endpoint, Place, Shelf, Target,
     pattern::{Found, Pattern},
 };
 use crate::engine::Engine;
-
-/// Where endpoints are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::api) enum Shelf {
-    /// Below `/v1/`.
-    Host,
-    /// Below a mount of a kind.
-    Mount(mount::Kind),
-}
 
 /// Whose a path is, by how it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,17 @@ use std::sync::Arc;
 
 use lessor_model::{id::MountPath, mount::Kind};
 
-use super::{Endpoint, Handler, routes::Shelf};
+use super::{Endpoint, Handler};
 use crate::{api::operation::Operation, login::LoginMount};
+
+/// Where endpoints are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::api) enum Shelf {
+    /// Below `/v1/`.
+    Host,
+    /// Below a mount of a kind.
+    Mount(Kind),
+}
 
 /// Where a path is served.
 #[derive(Clone, Debug)]

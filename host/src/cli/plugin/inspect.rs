@@ -44,7 +44,7 @@ pub(super) fn show(whole: &Value, format: Format, console: &mut Console<'_>) -> 
     console.data(&shown)
 }
 
-/// What decides, one line each; of schemas the names of fields.
+/// The facts by which an operator decides, one line each; of schemas only the names of fields.
 fn readable(whole: &Value) -> Value {
     let at = |path: &str| whole.pointer(path).cloned().unwrap_or_default();
     let said = |name: &str| at(&format!("/descriptor/{name}"));

@@ -1,4 +1,4 @@
-//! What rules ask of a request's fields and of the wrapping of its answer.
+//! Conditions of rules on a request's fields and on the wrapping of its answer.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What comes by time, without any request, and what goes wrong.
+//! Changes that come by time, without any request, and failures.
 
 use lessor_tests::{
     fixture::Fixture,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Reader, Told, send};
 
-/// The events that these tests make happen, and no operation that goes well.
+/// The events that these tests cause and that no successful operation does.
 pub(super) const EVENTS: &[&str] = &[
     "account.missed",
     "account.not_rotated",
@@ -121,7 +121,7 @@ fn what_ends_at_its_time_is_told_without_a_request() {
     assert_eq!(json!(found), json!(expected));
     assert_eq!((&ended["tokens"], &ended["leases"]), (&json!(2), &json!(0)));
 
-    // Ends with its token: the token is told of, and then the lease.
+    // The lease ends with its token: first the token has its event, then the lease.
     let bound = json!({"member_of": ["harness_readers"], "bind_to_token": true});
     step(
         reader,
@@ -205,7 +205,7 @@ fn what_ends_at_its_time_is_told_without_a_request() {
     assert_eq!(newest(server, "secret_id.expired")["count"], 1);
 }
 
-/// What an end takes along is named: tokens under the one that made them.
+/// An event names the tokens that end along with the one that made them.
 #[test]
 fn a_token_that_ends_is_told_with_those_that_it_made() {
     let server = Server::start();
@@ -271,7 +271,7 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
             "account.rotated",
         ],
     );
-    // At night, and nobody was awake for a day.
+    // Schedules at night with a window of an hour, which the clock then passes.
     let nightly =
         json!({"rotation_schedule": "0 3 * * *", "rotation_window": "1h", "rotation_period": 0});
     step(
@@ -358,7 +358,7 @@ fn what_goes_wrong_upstream_is_told() {
     reader.meet(server, "upstream is back", &["upstream.returned"]);
 }
 
-/// A root that is no superuser drops none.
+/// A root that is no superuser cannot drop one.
 #[test]
 fn an_orphan_that_cannot_be_ended_is_told_of() {
     let fixture = Fixture::with(Server::setup(), Postgres::role_creator);
@@ -431,8 +431,8 @@ fn what_an_operator_decides_of_a_rotation_is_told() {
     pass(reader, &server, 61, &["rotation.former_ended"]);
 }
 
-/// What a rotation leaves is ended later; where that fails, it is told of again and again,
-/// and dropped only by force.
+/// A root credential that a rotation leaves is ended later. Where that fails, each attempt has
+/// its event, and only force drops the credential.
 #[test]
 fn a_former_root_that_cannot_be_ended_is_told_of() {
     let toy = Toy::start();

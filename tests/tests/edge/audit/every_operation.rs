@@ -1,6 +1,5 @@
-//! A walk over every operation of the API. What there is to walk is read from the tables
-//! of the server itself: its help names every path with its methods, its routes every
-//! path.
+//! A walk over every operation of the API. The paths are read from the tables of the server
+//! itself, so that a new one is not forgotten.
 
 use std::{collections::BTreeSet, fs, time::SystemTime};
 
@@ -14,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::{Reader, Told, send};
 
-/// Operations that change nothing and are no request like others.
+/// Operations that change nothing and cannot be asked like others.
 const NOT_WALKED: [(&str, &str); 1] =
-    // It sends the log for as long as somebody reads it.
+    // Its answer lasts for as long as somebody reads it.
     [("GET", "sys/monitor")];
 
-/// What a build for tests alone has.
+/// Operations that only a build for tests has.
 const FOR_TESTS: &str = "sys/test/:what";
 
 /// The events that operations have.
@@ -84,14 +83,14 @@ pub(super) const EVENTS: &[&str] = &[
     "wrapping.wrapped",
 ];
 
-/// What tells of leases whose end is ordered, and of the task that waits for it.
+/// The events of leases whose end is ordered, and of the task that waits for it.
 const ORDERED: [&str; 3] = ["lease.end_ordered", "task.queued", "task.ended"];
 
-/// The walk: where it is, and what it has met.
+/// The walk: its position, and the operations that it has met.
 struct Walk {
     fixture: Fixture,
     reader: Reader,
-    /// What was asked: method and path.
+    /// The operations that were asked: method and path.
     asked: BTreeSet<(String, String)>,
 }
 
@@ -171,8 +170,8 @@ fn fits(pattern: &str, path: &str) -> bool {
     path.next().is_none()
 }
 
-/// What a path does for some methods, as `docs/api.md` has it: a unit test holds that page
-/// against the table that serves the paths.
+/// A path's operations, as `docs/api.md` has them: a unit test compares that page with the
+/// table that serves the paths.
 #[derive(Debug)]
 struct Verb {
     methods: Vec<String>,
@@ -214,7 +213,7 @@ fn verbs() -> Vec<Verb> {
     found
 }
 
-/// Which of them a request asks for: of the patterns that fit, the narrowest counts.
+/// The entry that a request asks for: of the patterns that fit, the narrowest counts.
 fn asked<'v>(verbs: &'v [Verb], method: &str, path: &str) -> Option<(usize, &'v Verb)> {
     let literal = |pattern: &str| pattern.split('/').filter(|it| !it.starts_with(':')).count();
     let patterns = verbs.iter().flat_map(|verb| &verb.patterns);
@@ -300,7 +299,7 @@ fn every_operation_tells_of_what_it_changed_and_of_nothing_else() {
     );
 }
 
-/// What the fixture did, and the installation.
+/// The events of the installation and of the fixture.
 fn begin(walk: &mut Walk, started: &str) {
     let events: Vec<String> = started
         .lines()
@@ -487,7 +486,7 @@ fn walk_plugins_and_mounts(walk: &mut Walk) {
         .ok();
 }
 
-/// A second connection of the mount, which comes and goes.
+/// A second connection of the mount, made and removed.
 fn walk_another_connection(walk: &mut Walk) {
     let mut config = walk.fixture.config();
     walk.fixture
@@ -991,7 +990,7 @@ fn walk_policies_and_tokens(walk: &mut Walk) {
         &["token.revoked"],
     )
     .ok();
-    // The last use of a token revokes it, whatever it was for.
+    // The last use of a token revokes the token, whichever operation it was.
     let body = json!({"policies": ["default"], "num_uses": 1});
     let answer = walk.step("POST auth/token/create", "auth/token/create", body, &made);
     let once = walk
@@ -1406,7 +1405,7 @@ fn walk_logins(walk: &mut Walk) {
     .ok();
 }
 
-/// What only looks.
+/// Operations that only look.
 fn look_around(walk: &mut Walk) {
     for path in [
         "sys/ha-status",
@@ -1453,7 +1452,7 @@ fn look_around(walk: &mut Walk) {
         .ok();
 }
 
-/// What takes the rest away.
+/// Operations that remove the rest.
 fn finish(walk: &mut Walk) {
     // One lease is left, of the task.
     let path = "sys/leases/revoke-prefix/db";

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 struct Companion {
     process: Child,
     home: TempDir,
-    /// What it serves itself, without a token.
+    /// Its own address, which asks for no token.
     http: Http,
 }
 
@@ -162,7 +162,7 @@ fn bao_agent_renders_a_leased_credential_and_renews_it() {
     let found = token.get("auth/token/lookup-self").data();
     assert_eq!(found["display_name"], "approle", "{found}");
 
-    // Neither would be there any more, were it not renewed.
+    // Without renewals, both would have ended by this time.
     eventually_true("the agent renews what it leased", || {
         fixture.server.lookup(lease).data()["last_renewal"].is_string()
     });
@@ -208,7 +208,7 @@ fn bao_proxy_answers_from_its_cache_until_what_is_there_is_revoked() {
     let another = create();
     assert_ne!(another, token, "a revoked token is not served");
 
-    // What a token leased ends with it in the cache, too.
+    // A token's leases leave the cache with the token.
     let child = proxy.http.with_token(&another);
     let of_child = Lease::of(&child.get("db/creds/reader"));
     assert_eq!(Lease::of(&child.get("db/creds/reader")).id, of_child.id);

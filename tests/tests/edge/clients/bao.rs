@@ -62,7 +62,7 @@ impl Person {
     /// The same with `-format=json`, parsed.
     #[track_caller]
     fn reads_json(&self, line: &str) -> Value {
-        // Options stand behind the command, before what it is about.
+        // Options stand behind the command and before its arguments.
         let mut words: Vec<&str> = line.split_whitespace().collect();
         let groups = ["auth", "lease", "plugin", "policy", "secrets", "token"];
         words.insert(

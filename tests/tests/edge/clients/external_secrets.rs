@@ -1,6 +1,6 @@
-//! What External Secrets Operator sends, request by request, and what it needs to
-//! find in the answers: its Vault provider (logging in, checking and ending its
-//! token) and its generator VaultDynamicSecret. Read in its source of August 2026.
+//! The requests of External Secrets Operator, one by one, and the parts that it needs to find
+//! in the answers: its Vault provider (logging in, checking and ending its token) and its
+//! generator VaultDynamicSecret. Read in its source of August 2026.
 
 use lessor_tests::{
     fixture::Fixture,
@@ -17,8 +17,8 @@ fn ask(http: &Http, method: &str, path: &str, body: Option<&Value>) -> Answer {
     http.send(method, path, &headers, body.as_deref().map(str::as_bytes))
 }
 
-/// The operator's `checkToken`: what it insists on in `lookup-self`, and whether
-/// it goes on using the token.
+/// The operator's `checkToken`: the fields that it insists on in `lookup-self`, and whether it
+/// goes on using the token.
 #[track_caller]
 fn checks_token(http: &Http) -> bool {
     let data = ask(http, "GET", "auth/token/lookup-self", None).data();
@@ -150,7 +150,7 @@ fn generates(fixture: &Fixture, operator: &Http) {
     for path in ["db/data/app", "secret/data/app", "secret/metadata/app"] {
         assert_eq!(ask(root, "GET", path, None).status, 404, "{path}");
     }
-    // What it may not have, it is told as Vault tells it.
+    // A refusal has the form that Vault gives it.
     let refused = ask(operator, "GET", "db/creds/other", None).refused(403);
     assert!(refused.contains("permission denied"), "{refused}");
 }

@@ -43,8 +43,8 @@ impl<F: Future> Now for F {}
 
 /// A client with the token of `http`.
 fn client(http: &Http) -> VaultClient {
-    // It prepares TLS also for an address that has none. That another test of
-    // this process came first is as good.
+    // vaultrs prepares TLS also for an address without it. An error only means that another
+    // test of this process came first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let settings = VaultClientSettingsBuilder::default()
         .address(http.base())

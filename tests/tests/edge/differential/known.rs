@@ -1,4 +1,4 @@
-//! Where we answer otherwise than OpenBao, and why.
+//! Answers of lessor that differ from OpenBao's, with the reasons.
 
 /// Differences with one reason: the reason, then steps and the difference as it
 /// is reported (OpenBao | lessor). A `*` stands for anything.
@@ -184,8 +184,8 @@ pub(super) const DIFFERENCES: &[Known] = &[
     ]),
 ];
 
-/// What is wrong: differences that are not known, and known ones that are none.
-/// Empty where nothing is.
+/// The failures: differences that are not known, and known ones that are gone. Empty where
+/// there are none.
 pub(super) fn judge(found: &[(String, String)]) -> String {
     let known: Vec<(&str, &str)> = DIFFERENCES
         .iter()

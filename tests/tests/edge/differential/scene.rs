@@ -1,4 +1,4 @@
-//! One of the two servers, and what its answers have given so far.
+//! One of the two servers, with the values that its answers have given so far.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +47,8 @@ impl Scene {
         for (name, pointer) in &step.keep {
             let kept = match answer.json().pointer(pointer) {
                 Some(Value::String(text)) => text.clone(),
-                // What is missing is reported as a difference; requests that
-                // need it go on with something that is nothing.
+                // A missing value is reported as a difference; requests that need it go on with
+                // a value that names nothing.
                 _ => format!("no-{name}"),
             };
             self.values.insert(name, kept);

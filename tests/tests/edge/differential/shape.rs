@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lessor_tests::http::Answer;
 use serde_json::Value;
 
-/// What phrases of Vault's refusals clients look for.
+/// Phrases of Vault's refusals that clients look for.
 const PHRASES: [&str; 6] = [
     "permission denied",
     "invalid lease",

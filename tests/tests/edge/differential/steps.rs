@@ -1,5 +1,5 @@
-//! The requests, in the order in which they are sent. `{name}` in a path or body
-//! stands for what an earlier answer of the same server gave.
+//! The requests, in the order in which they are sent. `{name}` in a path or body stands for a
+//! value that an earlier answer of the same server gave.
 
 // Tables: a request a line.
 #[rustfmt::skip]
@@ -15,9 +15,9 @@ use serde_json::Value;
 
 /// One request.
 pub(super) struct Step {
-    /// What it is about, then what it does: `tokens: create`.
+    /// The subject, then the action: `tokens: create`.
     pub(super) name: String,
-    /// Whose token it carries: a kept value, or `nobody`.
+    /// The token that it carries: a kept value, or `nobody`.
     pub(super) by: &'static str,
     pub(super) method: &'static str,
     pub(super) path: String,

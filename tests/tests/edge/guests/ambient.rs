@@ -1,5 +1,5 @@
-//! Guests that reach for what a program has around it: files, environment,
-//! sockets of its own, its process.
+//! Guests that reach for a program's surroundings: files, environment, sockets of their own,
+//! the process.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -15,7 +15,7 @@ fn a_guest_has_nothing_around_it() {
     let udp_port = datagrams.local_addr().unwrap().port();
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("written");
-    // Even what is granted is not reached by a socket of its own.
+    // A socket of the guest's own does not even reach a granted host.
     let grants = [upstream.grant("tcp"), format!("tcp://127.0.0.1:{udp_port}")];
     let stage = Stage::start(Server::setup(), "", &grants);
     #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! Guests whose answer is too long, or not what they promised.
+//! Guests whose answer is too long, or does not fit their schema.
 
 use lessor_tests::{server::Server, wait::eventually};
 use serde_json::json;

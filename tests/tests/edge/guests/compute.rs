@@ -24,7 +24,8 @@ fn what_takes_too_much_is_stopped_by_the_name_of_the_limit() {
         row(guest::MEMORY_BOMB).fails("limit_memory", &["67108864 bytes", "(setting `sandbox.memory`)"]).costly(),
         row(guest::TABLE_BOMB).on("table").fails("limit_table", &["20000 elements", "(setting `sandbox.table`)"]),
         row(guest::STACK_BOMB).fails("limit_stack", &["524288 bytes", "(setting `sandbox.stack`)"]),
-        // Rust's own stack is memory of the guest's, which ends where it ends.
+        // Rust's own stack is part of the guest's memory, and its overflow runs out of that
+        // memory.
         row(guest::DEEP_RECURSION).fails("trap", &["crashed", "out of bounds memory access"]),
         row(guest::DERIVE_TOO_MUCH).fails("trap", &["at most 1024"]),
         row(guest::DERIVE_TOO_OFTEN).fails("trap", &["more than 64 different secrets"]),
@@ -33,7 +34,7 @@ fn what_takes_too_much_is_stopped_by_the_name_of_the_limit() {
         row(guest::STATIC_STATE).notes(&["calls before: 0"]),
     ]);
 
-    // As many as there are threads compute; the others have their turn.
+    // As many guests compute as there are threads; other calls still have their turn.
     thread::scope(|scope| {
         let loops = [(); 2].map(|()| scope.spawn(|| stage.create("bad", guest::ENDLESS_LOOP)));
         let mut served = 0;

@@ -20,7 +20,7 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
     let grants = [upstream.grant("tcp"), web.grant("http")];
     let stage = Stage::start(Server::setup(), "", &grants);
     let told = |act: &str| json!({"act": act, "target": "127.0.0.1", "number": upstream.port()});
-    // What another mount left with the host, and finds again at the end.
+    // A connection that another mount parked with the host, and finds again at the end.
     stage.mount("other", "misbehaving", &grants);
     stage.role("other", "park", &told("park"));
     assert_eq!(note(&stage.create("other", "park").ok()), "found: false");
@@ -46,7 +46,7 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
         |line: &&str| line.contains("revoked a lease") && line.contains(guest::TRAP_IN_CREATE);
     assert!(audit.lines().any(|line| is_end(&line)));
 
-    // Upstream still had something to say on it: it serves nobody again.
+    // Upstream had sent more on the connection, so the host does not hand it out again.
     let unfinished = guest::PARK_AN_UNFINISHED_CONNECTION;
     stage.role("bad", unfinished, &told(unfinished));
     for _ in 0..2 {
@@ -58,7 +58,7 @@ fn connections_end_with_their_call_and_belong_to_their_mount() {
     stage.good_call().unwrap();
 }
 
-/// The host gives up, upstream does not: what comes of it is found and ended.
+/// The host gives up and upstream goes on: the credential that it makes is found and ended.
 #[test]
 fn a_principal_that_is_made_after_the_deadline_is_ended() {
     let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());
@@ -89,7 +89,7 @@ fn a_principal_that_is_made_after_the_deadline_is_ended() {
 }
 
 /// Mounts of a provider hang: the next mount of it finds a slot as long as there is one,
-/// waits in vain where there is none, and another provider is served.
+/// waits in vain where there is none, and another provider is served meanwhile.
 #[test]
 fn a_provider_that_hangs_leaves_room_for_others() {
     let upstream = Upstream::lines(TcpListener::bind("127.0.0.1:0").unwrap());

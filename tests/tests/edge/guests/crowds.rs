@@ -1,5 +1,5 @@
 //! Components that take much of the pool with each call, and mounts that hang: others are
-//! served all the same, and are told what is so where they wait in vain.
+//! served all the same, and a call that waits in vain is refused with the reason.
 
 use std::{fs, net::TcpListener, thread};
 
@@ -111,7 +111,7 @@ fn a_component_that_takes_much_of_the_pool_leaves_the_other_mounts_their_share()
                 .collect();
             let least = if says.is_empty() { 16 } else { 1 };
             eventually_true("calls hang", || upstream.open() >= least);
-            // Those of other plugins, and other mounts of this one.
+            // Calls of other plugins, and of other mounts of this one.
             stage.good_call().unwrap();
             let metrics = stage.metrics();
             let taken = metric(&metrics, "lessor_provider_slots_taken");
@@ -121,7 +121,7 @@ fn a_component_that_takes_much_of_the_pool_leaves_the_other_mounts_their_share()
         });
         for sentence in &sentences {
             let waited = sentence.ends_with("(limit_plugin_calls)") && sentence.contains(says);
-            // Those whose turn came late may have just begun.
+            // Calls whose turn came late may have just begun.
             let ran = ["(timeout)", "(limit_cpu)"]
                 .iter()
                 .any(|code| sentence.ends_with(code));

@@ -9,7 +9,7 @@ use super::{
 };
 use lessor_tests::server::Server;
 
-/// What stands before the name of the act in the data of the component.
+/// The mark before the name of the act in the data of the component.
 const MARK: &[u8] = b"misbehaving guest describes by: ";
 
 /// Bytes of the mark and the name together.
@@ -101,7 +101,7 @@ fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
     stage.good_call().unwrap();
     assert_eq!(pins(), before, "a refusal changed the pins");
 
-    // Neither entropy nor time is lent: it says the same at every load.
+    // Without entropy and time, the guest describes itself in the same way at every load.
     let summary = |stage: &Stage| {
         let shown = stage
             .server

@@ -1,5 +1,5 @@
-//! Guests that have the host keep things for them, and upstreams that help: what is held
-//! is counted, ends with the call, and is bounded over all calls.
+//! Guests that make the host hold memory for them, and upstreams that help. That memory is
+//! counted, freed with the call, and bounded over all calls.
 
 use std::thread;
 
@@ -13,7 +13,7 @@ use super::{
     upstream::Upstream,
 };
 
-/// What the host may hold for one call, and for all.
+/// The bytes that the host may hold for one call, and for all.
 const HELD: u64 = 2 << 20;
 const HELD_BY_ALL: u64 = 8 << 20;
 
@@ -48,7 +48,7 @@ fn what_the_host_holds_for_a_call_is_bounded_and_ends_with_it() {
     ]);
     deaf.release();
 
-    // It is chance whether the guest or the host computes when the time is over.
+    // The guest or the host may be computing when the time is over.
     let verify = json!({"act": guest::VERIFY_AT_LENGTH, "number": 1_500_000});
     stage.role("bad", "verify", &verify);
     let before = stage.rest();
@@ -58,7 +58,7 @@ fn what_the_host_holds_for_a_call_is_bounded_and_ends_with_it() {
     assert!(ends.iter().any(|end| sentence.contains(end)), "{sentence}");
     stage.is_at_rest(before);
 
-    // As many calls as can be hoard at once: all of them together have their limit.
+    // As many calls as possible hoard at once: all of them together have one limit.
     stage.role("bad", "hoard", &json!({"act": guest::UNSENT_BODIES}));
     let before = stage.rest();
     thread::scope(|scope| {

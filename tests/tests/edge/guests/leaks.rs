@@ -1,4 +1,4 @@
-//! Guests that hand secrets to whoever listens, and those that talk too much.
+//! Guests that hand out secrets, and guests that log too much.
 
 use lessor_tests::{server::Server, wait::eventually_true};
 use serde_json::json;
@@ -9,7 +9,7 @@ use super::{
     stage::{Stage, note, without_secrets},
 };
 
-/// What a call may say here, so that a flood is a short one.
+/// The limits of log output in these tests, so low that a short flood passes them.
 const EVENTS: u64 = 20;
 const BYTES: u64 = 8192;
 
@@ -38,20 +38,20 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
         row(guest::STDOUT_FLOOD).number(100_u64).drops("limit_log_bytes", "stdout", BYTES),
     ]);
 
-    // What the host keeps of a credential for all to see.
+    // The parts of a credential that the host keeps in clear.
     let lease = stage.create("bad", guest::SECRET_IN_METADATA).ok().json();
     let shown = stage.server.lookup(lease["lease_id"].as_str().unwrap());
     without_secrets("lease", &shown.text()).unwrap();
     let metadata = shown.data()["metadata"].take();
     assert_eq!(metadata, json!({"note": "**** and ****", "kept": "plain"}));
 
-    // Too many secrets to look for, so that nothing is shown.
+    // Too many secrets to look for, so the whole text is masked.
     let lease = stage.create("bad", guest::MANY_SECRETS).ok().json();
     let shown = stage.server.lookup(lease["lease_id"].as_str().unwrap());
     assert_eq!(shown.data()["metadata"], json!({"****": "****"}));
     assert!(!stage.server.log().contains("unsearchable"));
 
-    // What is derived is a secret, too.
+    // Derived bytes are a secret, too.
     let derived = note(&stage.create("bad", guest::SECRET_IN_THE_LOG));
     assert_eq!(derived.len(), 32);
     assert!(!stage.server.log().contains(&derived));
@@ -128,7 +128,8 @@ fn who_a_mount_is_leaves_by_no_way_and_is_shown_to_nobody_else() {
     assert!(!all.contains("eyJ"), "a token was told");
 }
 
-/// What a call makes is known before it is returned: also to a call that fails.
+/// The host knows the secrets that a call makes before the call returns them, also where it
+/// fails.
 #[test]
 fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
     let stage = Stage::start(Server::setup(), "", &[]);
@@ -162,7 +163,7 @@ fn a_secret_that_came_to_be_in_a_call_leaves_by_no_way() {
     told();
 }
 
-/// The rotation's own record as well: it is kept, shown and tried again.
+/// The rotation's record is scrubbed as well: it is kept, shown and tried again.
 #[test]
 fn a_new_root_that_a_rotation_derived_leaves_by_no_way() {
     let stage = Stage::start(Server::setup(), "", &[]);
@@ -193,7 +194,7 @@ fn a_new_root_that_a_rotation_derived_leaves_by_no_way() {
     }
 }
 
-/// What stands in the files of the database.
+/// The bytes of the database's files.
 fn database(stage: &Stage) -> String {
     let files = std::fs::read_dir(stage.server.data()).unwrap();
     let files = files.map(|file| file.unwrap().path()).filter(|file| {

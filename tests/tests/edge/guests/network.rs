@@ -91,7 +91,7 @@ fn nothing_is_dialled_that_no_grant_leads_to() {
     let asked = resolver.asked();
     assert!(asked.iter().all(|name| name == "inner.test"), "{asked:?}");
 
-    // One look at the name decides, and is what is dialled.
+    // The name is looked up once, and the checked address is the one that is dialled.
     let role = json!({"act": guest::DNS_REBINDING, "target": "rebinding.test", "number": port});
     stage.role("bad", "rebinding", &role);
     assert_eq!(note(&stage.create("bad", "rebinding").ok()), "pong");

@@ -1,9 +1,9 @@
-//! Readers that leave before they have read their answer. Nobody has its credential then,
-//! so the server ends the lease: the connection broke while the answer was being written.
+//! Readers that leave before they have read their answer. The connection breaks while the
+//! answer is being written, so nobody has the credential, and the server ends the lease.
 //!
-//! A short answer is with the operating system at once, and whether it was read from
-//! there nobody can tell. These are longer than what that keeps for a connection, so that
-//! they are being written until somebody reads them.
+//! The operating system takes a short answer at once, and the server cannot know whether
+//! somebody read it. These answers are longer than the system's buffer of a connection, so they
+//! are being written until somebody reads them.
 
 use std::{
     io::{Read as _, Write as _},
@@ -32,8 +32,7 @@ fn a_lease_whose_reader_left_before_reading_is_ended() {
     let role = json!({"act": guest::LONG_ANSWER, "number": LENGTH});
     stage.role("bad", "long", &role);
 
-    // Whoever reads to the end keeps the lease, and so does whoever comes after others
-    // that did not.
+    // A reader that reads to the end keeps its lease, also after others that did not.
     let read = stage.create("bad", "long").ok();
     assert!(read.bytes.len() > LENGTH);
     let kept = read.json()["lease_id"].as_str().unwrap().to_owned();

@@ -1,11 +1,11 @@
-//! One guest in a table: what it is told to do, and what must come of it.
+//! One guest in a table: its act, and the outcome that the test expects.
 
 use serde_json::{Value, json};
 
-/// A guest and what is expected of its call.
+/// A guest and the expected end of its call.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// Its act, which is the role's name too.
+    /// The name of its act, and of its role.
     pub(super) guest: &'static str,
     /// The mount that it is played on.
     pub(super) mount: &'static str,
@@ -17,8 +17,7 @@ pub(super) struct Row {
     pub(super) audited: Vec<Vec<String>>,
     /// Parts of the log.
     pub(super) logged: Vec<String>,
-    /// Whether it takes a second, or all there is of something, and is played
-    /// again only once.
+    /// Whether it takes a second, or uses up a shared resource, and so is repeated only once.
     pub(super) costly: bool,
 }
 
@@ -107,7 +106,7 @@ impl Row {
         self
     }
 
-    /// It takes a second, or all there is of something.
+    /// It takes a second, or uses up a shared resource.
     pub(super) fn costly(mut self) -> Self {
         self.costly = true;
         self

@@ -1,5 +1,5 @@
-//! A server with a mount whose provider misbehaves and one whose does not, and
-//! what is checked after every misdeed.
+//! A server with a mount whose provider misbehaves and one whose provider behaves, and the
+//! checks after every misdeed.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +24,7 @@ pub(super) const ROOT: &str = "canary/root+credential \"\u{e4}\"?=1";
 /// The password of every credential, which only its caller may see.
 pub(super) const PASSWORD: &str = "canary-password";
 
-/// Rounds until the server has what it keeps: warm slots, caches, threads.
+/// Rounds until the server's lasting memory has settled: warm slots, caches, threads.
 pub(super) const WARM_UP: usize = 4;
 
 /// Rounds in which a family must leave nothing behind.
@@ -33,23 +33,23 @@ pub(super) const ROUNDS: usize = 8;
 /// Calls that a server runs at once, so that few slots keep something warm.
 const SLOTS: u64 = 4;
 
-/// What a server at rest may still grow by: 2 MiB for each slot, in case none
-/// held a large guest before.
+/// The growth that a server at rest may still show: 2 MiB for each slot, in case none held a
+/// large guest before.
 const MEMORY: u64 = SLOTS * (2 << 20);
 
-/// What may come and go: connections of the client, the database's readers.
+/// Descriptors that may come and go: connections of the client, the database's readers.
 const DESCRIPTORS: usize = 8;
 
 /// When a call that timed out can no longer take effect.
 pub(super) const GIVEN_UP_SECONDS: u64 = 60;
 
-/// What a loaded machine adds to any call.
+/// The time that a loaded machine adds to any call.
 const LOADED: Duration = Duration::from_secs(1);
 
 /// A server in the middle of a play.
 pub(super) struct Stage {
     pub(super) server: Server,
-    /// What the slowest of the first calls of the mount that behaves took.
+    /// The time of the slowest of the first calls of the mount that behaves.
     normal: Duration,
 }
 
@@ -124,8 +124,7 @@ impl Stage {
         self.server.http.get(&format!("{mount}/creds/{role}"))
     }
 
-    /// Plays a whole family, then over and over until something that stays
-    /// would show.
+    /// Plays a whole family, then repeats it often enough for a leak to show.
     pub(super) fn play(&self, family: &[Row]) {
         for row in family {
             let mut role = row.told.clone();
@@ -162,7 +161,7 @@ impl Stage {
         self.good_call().unwrap();
     }
 
-    /// Plays one guest: what is not as it must be.
+    /// Plays one guest; returns every fault.
     fn complaint(&self, row: &Row) -> Option<String> {
         let (audit, log) = (self.server.audit().len(), self.server.log().len());
         let answer = self.create(row.mount, row.guest);
@@ -202,7 +201,7 @@ impl Stage {
         (self.server.resident(), self.server.descriptors())
     }
 
-    /// What the server counts.
+    /// The server's metrics.
     pub(super) fn metrics(&self) -> String {
         self.server.http.get("sys/metrics").ok().text()
     }
@@ -232,7 +231,7 @@ impl Stage {
         );
     }
 
-    /// Ends everything that a play has left.
+    /// Ends every lease that a play has left.
     fn end_leases(&self, family: &[Row]) {
         let mounts: BTreeSet<_> = family.iter().map(|row| row.mount).chain(["good"]).collect();
         for mount in mounts {
@@ -240,14 +239,15 @@ impl Stage {
                 .http
                 .put(&format!("sys/leases/revoke-prefix/{mount}"), &json!({}))
                 .ok();
-            // What timed out may still land, and is ended when it cannot any more.
+            // A call that timed out may still take effect; its lease is ended when it no longer
+            // can.
             self.server.advance_clock(GIVEN_UP_SECONDS);
             self.server.await_no_leases(&format!("{mount}/creds"));
         }
     }
 }
 
-/// What the server wrote down during one call.
+/// The lines that the server wrote during one call.
 struct Told {
     audit: String,
     log: String,
@@ -328,7 +328,7 @@ fn value(line: &str) -> u64 {
     number.unwrap_or_else(|| panic!("no number in {line}"))
 }
 
-/// What the guest noted in its credential.
+/// The guest's note in its credential.
 pub(super) fn note(answer: &Answer) -> String {
     let body = answer.json();
     body["data"]["note"].as_str().unwrap_or_default().to_owned()
@@ -338,7 +338,8 @@ pub(super) fn note(answer: &Answer) -> String {
 pub(super) fn without_secrets(what: &str, text: &str) -> Result<(), String> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let core = |text: &str| {
-        // What depends on the secret alone, at each place in a group of three.
+        // The base64 digits that depend on the secret alone, for each offset in a group of
+        // three bytes.
         let encoded = STANDARD.encode(text);
         encoded[4..encoded.len() - 4].to_owned()
     };

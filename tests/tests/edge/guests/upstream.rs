@@ -24,13 +24,13 @@ struct Shared {
     open: AtomicUsize,
     answered: AtomicUsize,
     principals: Mutex<BTreeSet<String>>,
-    /// Whether those who must wait are answered.
+    /// Whether the waiting callers are answered.
     released: Mutex<bool>,
     release: Condvar,
 }
 
 impl Upstream {
-    /// One that answers lines:
+    /// An upstream that answers lines:
     ///
     /// | line | answer |
     /// |---|---|
@@ -42,7 +42,7 @@ impl Upstream {
         Self::serve(listener, Shared::answer_lines)
     }
 
-    /// One that answers every HTTP request with this head and a body of so many
+    /// An upstream that answers every HTTP request with this head and a body of so many
     /// bytes, and closes.
     pub(super) fn http(head: &str, body: usize) -> Self {
         let head = format!("HTTP/1.1 {head}\r\n\r\n");
@@ -55,7 +55,7 @@ impl Upstream {
         })
     }
 
-    /// One that answers every HTTP request with these bytes over and over, until nobody
+    /// An upstream that answers every HTTP request with these bytes over and over, until nobody
     /// takes them any more.
     pub(super) fn endless(begin: &'static str, again: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,7 +68,7 @@ impl Upstream {
         })
     }
 
-    /// One that reads nothing until it is released.
+    /// An upstream that reads nothing until it is released.
     pub(super) fn deaf() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::serve(listener, |shared, _stream| {
@@ -127,12 +127,12 @@ impl Upstream {
         self.shared.answered.load(Ordering::SeqCst)
     }
 
-    /// What exists upstream.
+    /// The principals that exist upstream.
     pub(super) fn principals(&self) -> BTreeSet<String> {
         self.shared.principals.lock().unwrap().clone()
     }
 
-    /// Answers those who wait.
+    /// Answers the waiting callers.
     pub(super) fn release(&self) {
         *self.shared.released.lock().unwrap() = true;
         self.shared.release.notify_all();

@@ -204,7 +204,7 @@ fn a_secret_id_is_known_by_its_accessor_and_ends_when_it_should() {
         "missing secret_id"
     );
 
-    // By its time, also where nobody swept it out yet.
+    // Ended by its time, also where no sweep has removed it yet.
     let brief = secret_id(&server, "ci", &json!({"ttl": "1m"}));
     log_in(&server, &role_id, &brief["secret_id"]).ok();
     server.advance_clock(60);
@@ -253,7 +253,7 @@ fn a_secret_id_is_known_by_its_accessor_and_ends_when_it_should() {
 #[test]
 fn the_last_use_of_a_secret_id_is_taken_once() {
     let server = server();
-    // Losers fail, and enough of them would lock the role id.
+    // The losers' logins fail, and enough failures would lock the role id.
     let never = json!({"user_lockout_config": {"lockout_disable": true}});
     server.http.post("sys/auth/approle/tune", &never).ok();
     let role_id = role(&server, "ci", &json!({}));
@@ -306,7 +306,7 @@ fn addresses_are_bound_to_roles_secret_ids_and_tokens() {
     log_in(&server, &role_id, &json!(null)).ok();
 }
 
-/// A secret id can go to its program without anybody in between seeing it.
+/// A wrapped secret id reaches its program, and nobody in between sees it.
 #[test]
 fn a_secret_id_and_a_login_are_answered_wrapped() {
     let server = server();

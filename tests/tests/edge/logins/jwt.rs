@@ -19,7 +19,7 @@ use lessor_tests::{
 };
 use serde_json::{Value, json};
 
-/// Unix seconds: tokens are signed by the time that everybody has.
+/// Unix seconds of the system clock, by which tokens are signed.
 #[expect(
     clippy::disallowed_methods,
     reason = "an identity provider has a clock of its own"
@@ -54,7 +54,7 @@ impl Provider {
             asked: Arc::default(),
         };
         let (answers, asked) = (Arc::clone(&provider.answers), Arc::clone(&provider.asked));
-        // It ends with the process: nothing but this test asks it.
+        // The thread ends with the test process: only this test asks the server.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 serve(stream.unwrap(), &answers, &asked);
@@ -97,7 +97,7 @@ fn serve(
     let length = body.len();
     let answer =
         format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-    // The other side may have had enough.
+    // The other side may have closed.
     let _ = stream.write_all(answer.as_bytes());
     let _ = stream.shutdown(Shutdown::Write);
 }
@@ -254,11 +254,11 @@ fn a_token_of_a_known_key_is_exchanged_for_one_of_this_server() {
             "{what}: {sentence}"
         );
     }
-    // Time passes: what held holds no more.
+    // Time passes, and the token has expired.
     server.advance_clock(3600 + 61);
     assert!(log_in(&server, &jwt).refused(400).contains("expired"));
 
-    // Nothing of a token is kept in clear.
+    // No part of a token is kept in clear.
     server.stop();
     let signature = jwt.rsplit_once('.').unwrap().1;
     assert!(!server.log().contains(signature) && !server.audit().contains(signature));
@@ -302,7 +302,8 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_lacking() {
     log_in(&server, &one).ok();
     assert_eq!(provider.times_asked(), 3);
 
-    // A withdrawn key ends within the hour; one that cannot be asked about, not yet.
+    // A withdrawn key ends within the hour; while the provider cannot be asked, keys stay in
+    // use.
     provider.keys(&[&second]);
     let later = |signer: &Signer, hours: u64| {
         let moments = json!({"iat": now(), "nbf": now(), "exp": now() + hours * 3600});

@@ -1,5 +1,5 @@
-//! Login methods as such: enabled, tuned and disabled at paths, held to policies,
-//! refusing what is wrong, and forgetting no secret anywhere.
+//! Login methods in general: they are enabled, tuned and disabled at paths, obey policies,
+//! refuse bad input, and leave no secret anywhere.
 
 use lessor_tests::{
     http::{Answer, Http},
@@ -55,7 +55,7 @@ fn methods_are_enabled_tuned_and_disabled_at_paths() {
         768 * 3600
     );
 
-    // What the method says counts where the role says nothing.
+    // The method's settings count where the role has none.
     http.post("auth/team/ci/role/ci", &json!({"role_id": "r"}))
         .ok();
     let made = http
@@ -136,7 +136,7 @@ fn only_logins_need_no_token() {
         let answer = stranger.send(method, path, &[], Some(body.as_bytes()));
         assert_eq!(answer.status, expected, "{method} {path}: {answer:?}");
     }
-    // Whoever holds a token is told more.
+    // A caller with a token is told more.
     for (method, path, expected) in [
         ("GET", "auth/approle/login", 405),
         ("POST", "auth/approle/login/bob", 404),
@@ -286,7 +286,7 @@ fn what_logs_in_shows_nowhere() {
     assert!(server.audit().contains("auth/approle/login"));
 }
 
-/// What operators may do below `auth/` is policy like all else.
+/// Policies decide what operators may do below `auth/`, as everywhere.
 #[test]
 fn paths_of_a_method_are_held_to_policies() {
     let server = server();
@@ -311,7 +311,7 @@ fn paths_of_a_method_are_held_to_policies() {
     let none = json!({});
     bob.get("sys/auth").ok();
     bob.post("auth/approle/role/ci", &none).ok();
-    // It is there now, so that a write would change it.
+    // The role exists by now, so a write would change it.
     bob.post("auth/approle/role/ci", &none).refused(403);
     bob.get("auth/approle/role/ci").ok();
     bob.post("auth/approle/role/ci/secret-id", &none).ok();

@@ -1,4 +1,4 @@
-//! A name and a password for a token, and what failing at it leads to.
+//! Logins with a name and a password, and the consequences of failed ones.
 
 use lessor_tests::server::Server;
 use serde_json::json;
@@ -37,7 +37,7 @@ fn a_user_logs_in_with_a_password() {
         "missing password"
     );
 
-    // What a write does not name stays, the password too.
+    // Fields that a write does not name stay, the password too.
     http.post("auth/people/users/bob", &json!({"token_ttl": "1h"}))
         .ok();
     http.post(
@@ -79,7 +79,7 @@ fn failures_in_a_row_lock_a_name_out_for_a_while() {
             password(server, name, "wrong").refused(400);
         }
     };
-    // A success begins anew.
+    // After a success, counting begins anew.
     fail(&server, "bob", 4);
     password(&server, "bob", "right").ok();
     fail(&server, "bob", 5);
@@ -90,13 +90,13 @@ fn failures_in_a_row_lock_a_name_out_for_a_while() {
         );
     }
     password(&server, "eve", "right").ok();
-    // Whoever does not exist is answered as who does, and is not shown as locked.
+    // A name that does not exist is answered like one that does, and is not shown as locked.
     fail(&server, "nobody", 5);
     assert_eq!(
         password(&server, "nobody", "wrong").refused(403),
         "permission denied"
     );
-    // One who is made meanwhile is as new.
+    // A user who is made meanwhile begins without failures.
     fail(&server, "carol", 5);
     password(&server, "carol", "right").refused(403);
     let made = json!({"password": "right"});
@@ -115,7 +115,7 @@ fn failures_in_a_row_lock_a_name_out_for_a_while() {
     );
     assert_eq!(server.http.get(&elsewhere).data()["total"], 0);
 
-    // It outlives the process, ends by its time, and by hand.
+    // A lock outlives the process, and ends by its time and by hand.
     server.kill();
     server.restart();
     password(&server, "bob", "right").refused(403);
@@ -143,7 +143,7 @@ fn failures_in_a_row_lock_a_name_out_for_a_while() {
     password(&server, "eve", "right").ok();
 }
 
-/// A role id is no secret: whoever knows it can lock it, and no more.
+/// A role id is no secret: somebody who knows it can lock it, and no more.
 #[test]
 fn wrong_secret_ids_lock_a_role_id_out() {
     let server = server();
@@ -158,7 +158,7 @@ fn wrong_secret_ids_lock_a_role_id_out() {
         accessor(&server, "approle")
     );
     server.http.put(&unlock, &json!({})).ok();
-    // Being locked took no use.
+    // The refused login has taken no use.
     log_in(&server, &role_id, &made["secret_id"]).ok();
 }
 
@@ -241,7 +241,7 @@ fn what_is_written_by_an_older_name_is_read_back_by_it() {
             "{shown}"
         );
     }
-    // What is read can be written, and is read again.
+    // The document that is read can be written back, and reads the same.
     http.post(user, &shown).ok();
     assert_eq!(http.get(user).data(), shown);
     http.post(user, &json!({"token_policies": ["dev"]})).ok();

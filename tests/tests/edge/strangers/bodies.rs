@@ -110,8 +110,8 @@ fn a_complex_body_without_a_token_is_refused_while_it_is_read() {
     assert!(audit.len() < 256 << 10, "{} bytes of audit", audit.len());
 }
 
-/// CVE-2025-59043: what is read of a body was 35 times as large as the body, before
-/// anybody asked who sends it; and strings of it kept the audit log busy.
+/// CVE-2025-59043: a body grew to 35 times its size in memory before its sender was identified,
+/// and its strings kept the audit log busy.
 #[test]
 fn bodies_that_grow_when_they_are_read_leave_the_memory_as_it_was() {
     let server = Server::start();
@@ -149,7 +149,7 @@ fn a_wide_body_of_a_caller_is_one_line_of_bounded_length() {
     assert!(rest.contains(" more hmac-sha256:"), "{rest}");
 }
 
-/// Who has a token may send more than who has none.
+/// A caller with a token may send more than one without.
 #[test]
 fn a_body_is_bounded_by_who_sends_it() {
     let server = Server::start();

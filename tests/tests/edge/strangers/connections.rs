@@ -14,7 +14,7 @@ fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(address).unwrap()
 }
 
-/// What comes back until the other side closes.
+/// All bytes until the other side closes.
 fn rest(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
     let _ = stream.read_to_end(&mut text);
@@ -60,7 +60,7 @@ fn slow_bodies_of_strangers_keep_little_memory_and_no_caller_out() {
             let head = "POST /v1/sys/wrapping/lookup HTTP/1.1\r\nHost: a\r\nContent-Length: 130000\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
             stream.set_write_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-            // What is refused is closed while we write.
+            // The server refuses and closes while we write.
             let _ = stream.write_all(&piece);
             stream
         })
@@ -96,8 +96,8 @@ fn idle_connections_give_their_places_to_callers() {
     drop(idle);
 }
 
-/// While strangers are loud, whoever has a token gets their leases, and what is
-/// written about the strangers is bounded.
+/// During a flood of strangers, callers with a token get their leases, and the lines about the
+/// strangers are bounded.
 #[test]
 fn a_caller_is_served_while_strangers_flood() {
     use std::{

@@ -1,4 +1,4 @@
-//! Audit lines of those who are refused.
+//! Audit lines of refused strangers.
 
 use lessor_tests::server::Server;
 use serde_json::json;
@@ -23,11 +23,11 @@ fn refusals_of_a_stranger_are_counted_where_they_are_too_many_for_lines() {
         stranger.get("nowhere/creds/x").refused(403);
     }
     assert_eq!(refused("nowhere/creds/x"), LINES);
-    // That something is left out is known from the first on.
+    // A line says that others are left out, before the first is.
     let begun = lines(&server, "leaving-out");
     assert_eq!(begun.len(), 1);
     assert_eq!(begun[0]["remote_address"], "127.0.0.1");
-    // Whoever has a token has their lines, and so has what is given out.
+    // Requests with a token have their lines, and so has everything that is handed out.
     for _ in 0..10 {
         server.http.get("nowhere/creds/y").refused(404);
     }
@@ -42,7 +42,7 @@ fn refusals_of_a_stranger_are_counted_where_they_are_too_many_for_lines() {
     assert_eq!(counts[0]["by_status"], json!({"403": 40}));
     assert_eq!(counts[0]["remote_address"], "127.0.0.1");
 
-    // A server that ends says what it counted.
+    // A server that ends writes down its counts.
     for _ in 0..LINES {
         stranger.get("nowhere/creds/z").refused(403);
     }

@@ -79,8 +79,8 @@ fn names_that_do_not_exist_answer_as_those_that_do() {
     assert_eq!(half("known"), half("missing"));
 }
 
-/// A failure of who exists was written to the disk, and one of nobody was not: their
-/// answers came milliseconds sooner.
+/// A failed login of an existing name was written to the disk, and one of a missing name was
+/// not: its answer came milliseconds sooner.
 #[test]
 fn a_failure_of_nobody_is_written_as_one_of_somebody_and_fills_nothing() {
     let server = Server::start();
@@ -129,7 +129,7 @@ fn a_failure_of_nobody_is_written_as_one_of_somebody_and_fills_nothing() {
     }
     let names: Vec<String> = written().into_iter().map(|(_, name, _)| name).collect();
     assert_eq!(names, ["", "bob", "", "bob"]);
-    // It is nobody's, and nobody is locked.
+    // The name belongs to no user, and no user is locked.
     let locked = http.get("sys/locked-users").data();
     assert_eq!(locked["total"], json!(0), "{locked}");
 }
