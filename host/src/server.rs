@@ -121,8 +121,9 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     );
     let places = Places::new(hardening::raise_descriptors());
     let listener = Listener::new(sockets, tls, api, places);
-    announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
+    // Before the announcement: whoever reads it may send a signal at once.
     let signal = signals::stop().map_err(ServerError::Signal)?;
+    announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
     let stop = async move {
         signal.await;
         // A watcher of the log would hold its connection until the end of the grace.
