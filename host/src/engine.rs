@@ -14,10 +14,10 @@ use lessor_store::{Storage, StorageError};
 use tokio::sync::Mutex;
 
 use crate::{
-    account::Accounts,
     auth::Authenticator,
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
+    connection_config::Configs,
     context::Context,
     first_token::FirstToken,
     identity::Issuer,
@@ -28,7 +28,7 @@ use crate::{
     role::Roles,
     rotation::Rotations,
     scheduler::Scheduler,
-    settings::Settings,
+    static_role::StaticRoles,
     task::Tasks,
     token::Tokens,
     upgrade::{Change, Pinned, Upgrades},
@@ -63,7 +63,7 @@ pub struct Engine {
     /// Providers at paths.
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
-    pub settings: Settings,
+    pub configs: Configs,
     /// The roles of mounts.
     pub roles: Arc<Roles>,
     /// Which version of a plugin mounts run.
@@ -73,7 +73,7 @@ pub struct Engine {
     /// Root credentials as rotated.
     pub rotations: Arc<Rotations>,
     /// Existing accounts upstream, renewed.
-    pub accounts: Arc<Accounts>,
+    pub static_roles: Arc<StaticRoles>,
     /// Tasks: work that callers do not wait for.
     pub tasks: Arc<Tasks>,
     scheduler: Mutex<Option<Scheduler>>,
@@ -146,14 +146,14 @@ impl Engine {
             Arc::clone(&mounts),
             Arc::clone(&roles),
         );
-        let settings = Settings::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
+        let configs = Configs::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
         let leases = Arc::new(Leases::new(
             context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&roles),
             Arc::clone(&rotations),
         ));
-        let accounts = Arc::new(Accounts::new(
+        let static_roles = Arc::new(StaticRoles::new(
             context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
@@ -181,12 +181,12 @@ impl Engine {
             catalog,
             issuer,
             mounts,
-            settings,
+            configs,
             upgrades,
             roles,
             leases,
             rotations,
-            accounts,
+            static_roles,
             tasks,
             scheduler: Mutex::new(None),
         })
@@ -207,7 +207,7 @@ impl Engine {
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
-            Arc::clone(&self.accounts),
+            Arc::clone(&self.static_roles),
             Arc::clone(&self.tokens),
         );
         *self.scheduler.lock().await = Some(scheduler.await);

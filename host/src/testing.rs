@@ -1,5 +1,5 @@
 //! An engine over a fake upstream, for the tests of `lease`, `rotation` and
-//! `account`.
+//! `static_role`.
 //!
 //! The fake keeps the truth of what exists upstream and of which root password
 //! works. It can be told to fail before or after a call took effect. An engine
@@ -620,7 +620,7 @@ impl Engine {
         self.mounts.create(spec).await.unwrap();
         let root = json!({"password": "initial"});
         let written = self
-            .settings
+            .configs
             .write(path, &ConnectionName::DEFAULT, root, requester())
             .await;
         written.unwrap();

@@ -509,7 +509,7 @@ events! {
             { mount: MountPath, audience: String, plugin: Digest, operation: OperationId, token_id: String }
     }
 
-    "lessor::settings" {
+    "lessor::connection_config" {
         /// A config was written: a root credential, or what stands beside it.
         ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, connection: ConnectionName, version: u32 }
         /// The root credential of a new config was to be rotated at once, and was not.
@@ -610,7 +610,7 @@ events! {
             { mount: MountPath, connection: ConnectionName, next: Option<Timestamp> }
     }
 
-    "lessor::account" {
+    "lessor::static_role" {
         /// A static role was written for an account that had none.
         StaticRoleWritten = "static_role.written", info, "wrote a static role",
             { mount: MountPath, static_role: RoleName, account: String }
@@ -625,22 +625,22 @@ events! {
             "put a static role off that cannot be read; remove it and write it again",
             { mount: MountPath, number: i64, until: Timestamp }
         /// The rotation of an account's credential was begun.
-        AccountRotationBegun = "account.rotation_begun", info, "began the rotation of an account's credential",
+        StaticRoleRotationBegun = "static_role.rotation_begun", info, "began the rotation of an account's credential",
             { mount: MountPath, static_role: RoleName, account: String }
         /// An account has a new credential, which is stored.
-        AccountRotated = "account.rotated", info, "rotated an account's credential",
+        StaticRoleRotated = "static_role.rotated", info, "rotated an account's credential",
             { mount: MountPath, static_role: RoleName, account: String, version: u32 }
         /// A step of the rotation of an account's credential failed.
-        AccountNotRotated = "account.not_rotated", warn, "could not rotate an account's credential",
+        StaticRoleNotRotated = "static_role.not_rotated", warn, "could not rotate an account's credential",
             { mount: MountPath, static_role: RoleName, account: String, attempts: u32, state: &'static str, next: Option<Timestamp>, reason: String }
         /// The time is over for which an account's former credential was kept.
-        AccountFormerDue = "account.former_due", info, "an account's former credential is to be ended",
+        StaticRoleFormerDue = "static_role.former_due", info, "an account's former credential is to be ended",
             { mount: MountPath, static_role: RoleName, account: String }
         /// An account's former credential was ended upstream.
-        AccountFormerEnded = "account.former_ended", info, "ended an account's former credential",
+        StaticRoleFormerEnded = "static_role.former_ended", info, "ended an account's former credential",
             { mount: MountPath, static_role: RoleName, account: String }
         /// The window of a scheduled rotation of an account's credential passed without one.
-        AccountMissed = "account.missed", warn, "missed the window of a scheduled rotation",
+        StaticRoleMissed = "static_role.missed", warn, "missed the window of a scheduled rotation",
             { mount: MountPath, static_role: RoleName, account: String, next: Option<Timestamp> }
     }
 

@@ -1,6 +1,6 @@
 //! An engine's refusals: the kinds of "no", each with one sentence for the caller.
 //!
-//! `mount`, `role`, `settings`, `lease`, `rotation` and `catalog` answer with
+//! `mount`, `role`, `connection_config`, `lease`, `rotation` and `catalog` answer with
 //! this type, so that `api` maps it to a status in one place and never branches
 //! on text. It knows neither storage nor keys: a layer with errors of its own turns them into a
 //! `Refusal` at its edge. Details that do not help the caller travel as the source of

@@ -17,7 +17,6 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
-    accounts::{self, StaticCredential, StaticRole},
     answer::{Answer, Data, Envelope},
     ask::Ask,
     ending::{self, Doomed},
@@ -29,14 +28,15 @@ use super::{
     },
     error::ApiError,
     leases,
+    static_roles::{self, StaticCredential, StaticRole},
     tasks::{self, BegunTask},
     written_back,
 };
 use crate::{
+    connection_config::ConfigView,
     engine::Engine,
     lease::{Ending, IssueRequest},
     mount::{Connection, Mount},
-    settings::ConfigView,
     task::{Done, Draining, Work},
 };
 
@@ -243,7 +243,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ).gives(&[Gives::Credential, accepted::<BegunTask>()]).refuses(&[UPSTREAM])]),
     at("static-roles", "Existing accounts whose credential is renewed.").on(&[list(
         "Lists them.",
-        does!(call => accounts::list(call.engine, call.mount()?).await),
+        does!(call => static_roles::list(call.engine, call.mount()?).await),
     )]),
     at("static-roles/:name", "An existing account.")
         .takes(Document::StaticRole)
@@ -253,7 +253,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 let Ok(name) = target.said("name").unwrap_or_default().parse() else {
                     return Ok(false);
                 };
-                let account = engine.storage.account(mount.id, name).await;
+                let account = engine.storage.static_role(mount.id, name).await;
                 Ok(account.map_err(Refusal::from)?.is_some())
             })
         })
@@ -261,7 +261,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             read(
                 "Shows it.",
                 &[],
-                does!(call => accounts::show(call.engine, call.mount()?, call.at("name")?).await),
+                does!(call => static_roles::show(call.engine, call.mount()?, call.at("name")?).await),
             ).gives(&[data::<StaticRole>()]).refuses(&[MISSING]),
             write(
                 "Takes it over, or changes it.",
@@ -276,23 +276,23 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::number("keep", "How many credentials stay valid: 1, or 2."),
                     field::truth("skip_import_rotation", "Whether its credential stays when it is taken over."),
                 ],
-                does!(call => accounts::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+                does!(call => static_roles::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
             delete(
                 "Leaves it alone from now on.",
                 &[field::truth("force", "Whether it is left though a renewal goes on.")],
-                does!(call => accounts::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+                does!(call => static_roles::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
         ]),
     at("static-creds/:name", "The credential of an existing account.").on(&[read(
         "Shows it.",
         &[field::text("version", "current, previous, or a number.")],
-        does!(call => accounts::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+        does!(call => static_roles::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).gives(&[data::<StaticCredential>()]).refuses(&[MISSING, CONFLICT])]),
     at("rotate-role/:name", "The credential of an existing account.").on(&[write(
         "Renews it.",
         &[],
-        does!(call => accounts::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+        does!(call => static_roles::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).refuses(&[UPSTREAM]).for_good()]),
     at("reconcile", "What upstream holds, beside the leases.").on(&[write(
         "Shows what differs, and ends the orphans that are named.",
@@ -510,7 +510,7 @@ async fn list_connections(engine: &Engine, mount: &MountPath) -> Outcome {
 
 async fn show_config(call: &Call<'_>) -> Outcome {
     let name = call.connection()?;
-    let view = call.engine.settings.read(call.mount()?, &name).await;
+    let view = call.engine.configs.read(call.mount()?, &name).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     Ok(Answer::data(config_of(view)))
 }
@@ -556,8 +556,8 @@ async fn write_config(call: Call<'_>) -> Outcome {
     let (mount, name) = (call.mount()?, call.connection()?);
     let requester = call.ask.requester();
     let body = Value::Object(call.ask.fields);
-    let settings = &call.engine.settings;
-    let written = settings.write(mount, &name, body, requester).await?;
+    let configs = &call.engine.configs;
+    let written = configs.write(mount, &name, body, requester).await?;
     let warnings = [written.view.warnings, written.warnings].concat();
     Ok(Answer::done_with(warnings))
 }
@@ -577,7 +577,7 @@ async fn remove_config(call: Call<'_>) -> Outcome {
         true => end_all(engine, &connection, force).await?,
         false => 0,
     };
-    let outcome = engine.settings.remove(path, &name, force).await;
+    let outcome = engine.configs.remove(path, &name, force).await;
     let removed = match outcome {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -597,11 +597,14 @@ async fn remove_config(call: Call<'_>) -> Outcome {
             ),
         });
     }
-    let accounts = engine.storage.accounts_by_connection(connection.id).await;
-    let accounts = accounts.map_err(Refusal::from)?;
-    if accounts > 0 {
+    let static_roles = engine
+        .storage
+        .static_roles_by_connection(connection.id)
+        .await;
+    let static_roles = static_roles.map_err(Refusal::from)?;
+    if static_roles > 0 {
         warnings.push(format!(
-            "{accounts} static roles of {mount} are not rotated while it has no config"
+            "{static_roles} static roles of {mount} are not rotated while it has no config"
         ));
     }
     if revoked == 0 && warnings.is_empty() {

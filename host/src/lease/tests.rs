@@ -558,7 +558,7 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
     assert_eq!(house.principals(), 400);
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -580,7 +580,7 @@ async fn a_mended_config_has_failed_revocations_tried_at_once() {
     ));
     let config = json!({"password": "initial"});
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();

@@ -7,8 +7,6 @@
 //! intent and stand in the submodules, one per table; no provider is ever called
 //! within a transaction.
 
-mod account_rotations;
-mod accounts;
 mod backup;
 mod configs;
 mod connections;
@@ -34,6 +32,8 @@ mod revocations;
 mod roles;
 mod rotations;
 mod secret_ids;
+mod static_role_rotations;
+mod static_roles;
 mod tasks;
 mod tokens;
 mod versions;
@@ -59,8 +59,6 @@ use crate::{
     kept::{Feed, Kept},
 };
 
-pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
-pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
 pub use connections::ConnectionRow;
@@ -81,6 +79,10 @@ pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
 pub use roles::{NewRole, RoleRow};
 pub use rotations::{DueRotations, RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
+pub use static_role_rotations::{CredentialRow, NewCredential, Place, Retires, StaticRoleFailure};
+pub use static_roles::{
+    Added, Former, NewStaticRole, StaticRoleChange, StaticRoleRow, StaticRoleState,
+};
 pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
@@ -849,10 +851,10 @@ mod tests {
             .await;
         let due = due.unwrap().rows;
         assert!(due.len() == 1 && due[0].connection == of, "{due:?}");
-        let account = storage.account(3, "billing".parse().unwrap()).await;
+        let account = storage.static_role(3, "billing".parse().unwrap()).await;
         let account = account.unwrap().unwrap();
         assert_eq!((account.id, account.connection), (7, of));
-        let credential = storage.account_credential(7, Place::Current).await;
+        let credential = storage.static_role_credential(7, Place::Current).await;
         assert_eq!(credential.unwrap().unwrap().secret, [2]);
         let revoked = storage.early_revocations(of, Timestamp(0)).await;
         assert_eq!(revoked.unwrap().len(), 1);

@@ -273,7 +273,7 @@ impl Storage {
                 "DELETE FROM rotation_schedules WHERE connection_id IN (SELECT id FROM connections WHERE mount_id = ?1)",
                 [id],
             )?;
-            super::accounts::forget_all(connection, id, now)?;
+            super::static_roles::forget_all(connection, id, now)?;
             super::revocations::order_revocation(connection, id, None, OperationId::GREATEST, now)
         })
         .await

@@ -12,8 +12,8 @@ use super::{Reader, Told, send};
 
 /// The events that these tests cause and that no successful operation does.
 pub(super) const EVENTS: &[&str] = &[
-    "account.missed",
-    "account.not_rotated",
+    "static_role.missed",
+    "static_role.not_rotated",
     "config.not_rotated",
     "hold.begun",
     "hold.released",
@@ -257,7 +257,7 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
     let day = json!({"rotation_period": "24h"});
     step(reader, server, "POST db/config", day, &["config.written"]).ok();
     let role = json!({"username": "harness_app", "rotation_period": "24h"});
-    let written = ["static_role.written", "account.rotated"];
+    let written = ["static_role.written", "static_role.rotated"];
     step(reader, server, "POST db/static-roles/app", role, &written).ok();
     pass(
         reader,
@@ -267,8 +267,8 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
             "rotation.begun",
             "rotation.staged",
             "rotation.completed",
-            "account.rotation_begun",
-            "account.rotated",
+            "static_role.rotation_begun",
+            "static_role.rotated",
         ],
     );
     // Schedules at night with a window of an hour, which the clock then passes.
@@ -300,9 +300,9 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
         reader,
         server,
         26 * 3600,
-        &["rotation.missed", "account.missed"],
+        &["rotation.missed", "static_role.missed"],
     );
-    assert_eq!(newest(server, "account.missed")["static_role"], "app");
+    assert_eq!(newest(server, "static_role.missed")["static_role"], "app");
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn what_goes_wrong_upstream_is_told() {
     )
     .refused(502);
     assert_eq!(newest(server, "lease.not_issued")["maybe_made"], false);
-    let events = ["account.rotation_begun", "account.not_rotated"];
+    let events = ["static_role.rotation_begun", "static_role.not_rotated"];
     step(
         reader,
         server,

@@ -23,8 +23,8 @@ const FOR_TESTS: &str = "sys/test/:what";
 
 /// The events that operations have.
 pub(super) const EVENTS: &[&str] = &[
-    "account.rotated",
-    "account.rotation_begun",
+    "static_role.rotated",
+    "static_role.rotation_begun",
     "config.erased",
     "config.written",
     "installation.first_token_used",
@@ -604,7 +604,7 @@ fn walk_the_mount(walk: &mut Walk) {
         "POST db/static-roles/:name",
         "db/static-roles/app",
         role.clone(),
-        &["static_role.written", "account.rotated"],
+        &["static_role.written", "static_role.rotated"],
     )
     .ok();
     walk.step(
@@ -634,7 +634,7 @@ fn walk_the_mount(walk: &mut Walk) {
         "POST db/rotate-role/:name",
         "db/rotate-role/app",
         json!({}),
-        &["account.rotation_begun", "account.rotated"],
+        &["static_role.rotation_begun", "static_role.rotated"],
     )
     .ok();
     walk.step(

@@ -12,7 +12,7 @@ use super::{
     ask::Ask,
     error::ApiError,
 };
-use crate::{account::AccountCredential, engine::Engine, mount::show_choice};
+use crate::{engine::Engine, mount::show_choice, static_role::StaticRoleCredential};
 
 /// An existing account whose credential is renewed.
 #[derive(Serialize, JsonSchema)]
@@ -84,12 +84,12 @@ struct ShownSchedule {
 
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {
-    Answer::list(engine.accounts.list(mount).await?)
+    Answer::list(engine.static_roles.list(mount).await?)
 }
 
 /// Shows a static role and how its rotation stands.
 pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
-    let view = engine.accounts.read(mount, &name.parse()?).await;
+    let view = engine.static_roles.read(mount, &name.parse()?).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     let mut document = match view.document {
         Value::Object(document) => document,
@@ -129,7 +129,10 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
 pub(super) async fn write(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
     let (name, requester) = (name.parse()?, ask.requester());
     let body = Value::Object(ask.fields);
-    let warnings = engine.accounts.write(mount, &name, body, requester).await?;
+    let warnings = engine
+        .static_roles
+        .write(mount, &name, body, requester)
+        .await?;
     Ok(Answer::done_with(warnings))
 }
 
@@ -138,14 +141,19 @@ pub(super) async fn remove(engine: &Engine, mount: &MountPath, name: &str, ask: 
     let mut fields = ask.into_fields();
     let force = fields.truth("force")?.unwrap_or(false);
     fields.finish()?;
-    gone(engine.accounts.remove(mount, &name.parse()?, force).await)
+    gone(
+        engine
+            .static_roles
+            .remove(mount, &name.parse()?, force)
+            .await,
+    )
 }
 
 /// Renews an account's credential.
 pub(super) async fn rotate(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
     let (name, requester) = (name.parse()?, ask.requester());
     ask.expect_no_fields()?;
-    engine.accounts.rotate(mount, &name, requester).await?;
+    engine.static_roles.rotate(mount, &name, requester).await?;
     Ok(Answer::done())
 }
 
@@ -169,7 +177,7 @@ pub(super) async fn credential(
             ));
         }
     };
-    let found = engine.accounts.credential(mount, &name, place).await;
+    let found = engine.static_roles.credential(mount, &name, place).await;
     let mut found = found.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     let warnings = std::mem::take(&mut found.warnings);
     Ok(Answer::envelope(Envelope {
@@ -181,7 +189,7 @@ pub(super) async fn credential(
 
 /// The provider's credential with the fields that Vault's clients read. A provider cannot
 /// change the host's fields, except the account's name.
-fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> {
+fn credential_of(found: &StaticRoleCredential) -> Result<Secret<String>, ApiError> {
     let parsed: Value = serde_json::from_str(found.secret.expose()).map_err(ApiError::internal)?;
     let Value::Object(mut credential) = parsed else {
         return Err(ApiError::internal("a stored credential is no JSON object"));

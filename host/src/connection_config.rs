@@ -86,7 +86,7 @@ pub struct OpenRotation {
 
 /// The configs of all connections.
 #[derive(Debug)]
-pub struct Settings {
+pub struct Configs {
     storage: Storage,
     keyring: Keyring,
     mounts: Arc<Mounts>,
@@ -94,8 +94,8 @@ pub struct Settings {
     clock: Clock,
 }
 
-impl Settings {
-    /// Settings over a storage.
+impl Configs {
+    /// Configs over a storage.
     pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
         let Context {
             storage,
