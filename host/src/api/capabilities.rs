@@ -31,7 +31,11 @@ const PATH: Field = field::texts("path", "The same, as it was called first.");
 
 /// The paths that tell what a token may do.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    at("sys/capabilities", "What a token may do at some paths.").on(&[write(
+    at(
+        "sys/capabilities",
+        "The operations that a token may perform at some paths.",
+    )
+    .on(&[write(
         "Shows it.",
         &[field::secret("token", "The token.").required(), PATHS, PATH],
         does!(call => show(call.engine, call.routes, Which::Value, call.ask).await),
@@ -39,7 +43,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-self",
-        "What the token in use may do at some paths.",
+        "The operations that the token in use may perform at some paths.",
     )
     .on(&[write(
         "Shows it.",
@@ -49,7 +53,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-accessor",
-        "What the token of an accessor may do at some paths.",
+        "The operations that the token of an accessor may perform at some paths.",
     )
     .on(&[write(
         "Shows it.",
@@ -91,7 +95,7 @@ struct ResultantAcl {
     glob_paths: Option<BTreeMap<String, Allowed>>,
 }
 
-/// What a token may do at a path.
+/// The operations that a token may perform at a path.
 #[derive(Serialize, JsonSchema)]
 struct Allowed {
     /// create, read, update, patch, delete, list, sudo or deny.

@@ -68,7 +68,7 @@ fn fault_of(verb: &'static Verb, answer: &Answer) -> Option<String> {
     Some(format!("{}: {faults:?}", answer.status))
 }
 
-/// Which shape it is: the verb, and the place among what it gives.
+/// The name of the shape: the verb, and the place among the shapes that it gives.
 type Key = (&'static Verb, usize);
 
 fn fits(key: Key, gives: &Gives, answer: &Answer) -> Result<(), String> {

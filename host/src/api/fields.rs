@@ -233,7 +233,7 @@ impl Fields {
         duration::of_value(&self.path(name), &value).map_err(ApiError::bad_request)
     }
 
-    /// How long something lives, or `never`; the inner value is none where 0 says "not set".
+    /// The time that something lives, or `never`; the inner value is none where 0 says "not set".
     pub(super) fn length(
         &mut self,
         name: &'static str,

@@ -22,7 +22,7 @@ use crate::installation::Installation;
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at(
         "identity/oidc/.well-known/openid-configuration",
-        "Who the server is, as an issuer of tokens that say which mount somebody is.",
+        "The server's description of itself, as an issuer of tokens that say which mount somebody is.",
     )
     .on(&[verb(
         &[Operation::Read],
@@ -46,21 +46,21 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[bare::<KeySet>()])]),
 ];
 
-/// Who the server is, as an issuer (OpenID Connect Discovery 1.0).
+/// The server's description of itself as an issuer (OpenID Connect Discovery 1.0).
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of what the issuer writes")]
 struct Discovery {
     /// Its name: a URL.
     issuer: String,
-    /// Where its keys are.
+    /// The URL of its keys.
     jwks_uri: String,
-    /// What it answers to.
+    /// The response types that it supports.
     response_types_supported: Vec<String>,
     /// Whom its subjects are known to.
     subject_types_supported: Vec<String>,
-    /// What it signs with.
+    /// The algorithms that it signs with.
     id_token_signing_alg_values_supported: Vec<String>,
-    /// What its tokens say.
+    /// The claims of its tokens.
     claims_supported: Vec<String>,
 }
 

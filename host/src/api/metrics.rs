@@ -22,7 +22,7 @@ use crate::{engine::Engine, mount::Connection};
 /// The path that measuring systems ask.
 pub(super) const ENDPOINTS: &[Endpoint] = &[at(
     "sys/metrics",
-    "What there is to measure, in Prometheus' format.",
+    "The metrics of the server, in Prometheus' format.",
 )
 .on(&[read(
     "Shows it.",
@@ -54,7 +54,7 @@ const FAMILIES: [(&str, &str); 10] = [
     ),
     (
         "lessor_oldest_overdue_revocation_seconds",
-        "How long the longest waiting lease should have ended ago; 0 where none waits.",
+        "The number of seconds since the longest waiting lease should have ended; 0 where none waits.",
     ),
     (
         "lessor_upstream_down",
@@ -70,11 +70,11 @@ const FAMILIES: [(&str, &str); 10] = [
     ),
     (
         "lessor_rotation_last_timestamp_seconds",
-        "When the root credential was last rotated.",
+        "The time when the root credential was last rotated.",
     ),
     (
         "lessor_rotation_next_timestamp_seconds",
-        "When the root credential is rotated next.",
+        "The time when the root credential is rotated next.",
     ),
     (
         "lessor_held",

@@ -42,17 +42,20 @@ use crate::{
 
 const PERIOD: Field = field::span(
     "rotation_period",
-    "How often its credential is renewed; 0: never.",
+    "The time between two renewals of its credential; 0: it is never renewed.",
 );
 const SCHEDULE: Field = field::text(
     "rotation_schedule",
-    "When it is renewed, as cron has it, in UTC.",
+    "The schedule of its renewals, as a cron expression in UTC.",
 );
 const WINDOW: Field = field::span(
     "rotation_window",
-    "How long after its time a scheduled renewal may begin.",
+    "The time within which a renewal must begin, counted from its scheduled time.",
 );
-const GRACE: Field = field::span("rotation_grace", "How long the former one stays valid.");
+const GRACE: Field = field::span(
+    "rotation_grace",
+    "The time for which the former credential stays valid.",
+);
 
 /// The host's fields of a config.
 const CONFIG: &[Field] = &[
@@ -108,7 +111,7 @@ const RESET: Verb = write(
 )
 .refuses(&[MISSING]);
 
-/// Which connection a role is for.
+/// The connection that a role is for.
 const CONNECTION: Field = field::text(
     "connection",
     "The connection that it is for; the default one where none is named.",
@@ -180,11 +183,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .on(&[GIVE_UP]),
     at("rotate-root/:name/abort", "A rotation that failed, of a connection.")
         .on(&[GIVE_UP]),
-    at("reset", "What is kept in memory of the default connection.")
+    at("reset", "The state of the default connection that is kept in memory.")
         .on(&[RESET]),
-    at("reset/:name", "What is kept in memory of a connection.")
+    at("reset/:name", "The state of a connection that is kept in memory.")
         .on(&[RESET]),
-    at("roles", "What may be asked for.").on(&[list(
+    at("roles", "The roles that credentials may be asked for.").on(&[list(
         "Lists the roles.",
         does!(call => Answer::list(call.engine.roles.list(call.mount()?).await?)),
     )]),
@@ -212,7 +215,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::length("default_ttl", "Length of a lease that asks for none."),
                     field::length("max_ttl", "Longest life of a lease."),
                     field::number("max_leases", "Leases of the role at a time; 0: any number."),
-                    field::text("name_template", "How credentials are named upstream."),
+                    field::text("name_template", "The template of the names that credentials have upstream."),
                     field::truth("bind_to_token", "Whether leases end with the token of who asked."),
                     CONNECTION,
                     DB_NAME,
@@ -273,7 +276,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     SCHEDULE,
                     WINDOW,
                     GRACE,
-                    field::number("keep", "How many credentials stay valid: 1, or 2."),
+                    field::number("keep", "The number of credentials that stay valid: 1, or 2."),
                     field::truth("skip_import_rotation", "Whether its credential stays when it is taken over."),
                 ],
                 does!(call => static_roles::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
@@ -294,7 +297,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[],
         does!(call => static_roles::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).refuses(&[UPSTREAM]).for_good()]),
-    at("reconcile", "What upstream holds, beside the leases.").on(&[write(
+    at("reconcile", "The credentials that upstream holds, compared with the leases.").on(&[write(
         "Shows what differs, and ends the orphans that are named.",
         &[
             field::truth("dry_run", "Whether nothing is ended; so unless it is false."),
@@ -311,27 +314,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 struct Config {
     /// The provider's own fields, by its schema; what is secret is not shown.
     config: Value,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     identity: Option<String>,
     /// Counts up with every new root credential.
     version: u32,
-    /// What the provider warned of when it was proven.
+    /// The warnings that the provider gave when the config was proven.
     warnings: Vec<String>,
     /// Whether the root credential is replaced at once when it is written.
     rotate_on_config: bool,
     /// Seconds between rotations; 0: none by period.
     rotation_period: u64,
-    /// When it is rotated, as cron has it, in UTC.
+    /// The schedule of its rotations, as a cron expression in UTC.
     rotation_schedule: Option<String>,
     /// Seconds after its time within which a scheduled rotation may begin.
     rotation_window: Option<u64>,
     /// Seconds for which the former root credential stays valid.
     rotation_grace: u64,
-    /// When it was last rotated.
+    /// The time when it was last rotated.
     last_rotation: Option<String>,
-    /// When it is rotated next.
+    /// The time when it is rotated next.
     next_rotation: Option<String>,
-    /// Why the last rotation by time failed.
+    /// The reason why the last rotation by time failed.
     last_error: Option<String>,
     /// A rotation that is open.
     rotation: Option<OpenRotation>,
@@ -344,7 +347,7 @@ struct Config {
 struct Rotation {
     /// Its operation, the same for every attempt.
     operation: String,
-    /// Where it stands.
+    /// The state of the rotation.
     state: &'static str,
     /// The version that it replaces.
     former_version: u32,
@@ -352,9 +355,9 @@ struct Rotation {
     new_version: Option<u32>,
     /// Attempts at the present step.
     attempts: u32,
-    /// When it goes on.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
 }
 
@@ -365,14 +368,14 @@ struct OpenRotation {
     rotation: Rotation,
     /// The config that it would put in use; what is secret is not shown.
     staged_config: Value,
-    /// What of that is neither secret nor announced by the provider to change.
+    /// The changed fields that are neither secret nor announced by the provider to change.
     changes: Vec<String>,
 }
 
 /// A root credential that is replaced.
 #[derive(Serialize, JsonSchema)]
 struct Rotated {
-    /// What the provider says of it.
+    /// The provider's facts about the new root credential.
     #[serde(flatten)]
     metadata: Map<String, Value>,
     /// The version that is in use now.
@@ -394,13 +397,13 @@ struct RemovedConfig {
 struct Role {
     #[serde(flatten)]
     document: Map<String, Value>,
-    /// Seconds that a lease lives which asks for no length, or never; 0: as the mount says.
+    /// The number of seconds that a lease lives if its request names no length, or never; 0: as the mount says.
     default_ttl: gives::Length,
-    /// Seconds that a lease lives at most, or never; 0: as the mount says.
+    /// The largest number of seconds that a lease lives, or never; 0: as the mount says.
     max_ttl: gives::Length,
     /// Leases of the role at a time; 0: any number.
     max_leases: u64,
-    /// How credentials are named upstream.
+    /// The template of the names that credentials have upstream.
     name_template: String,
     /// Whether leases end with the token of who asked.
     bind_to_token: bool,
@@ -409,23 +412,23 @@ struct Role {
     db_name: Option<String>,
 }
 
-/// What upstream holds, beside the leases.
+/// The credentials that upstream holds, compared with the leases.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct Reconciliation {
     /// Whether nothing is ended.
     dry_run: bool,
-    /// How many credentials upstream has.
+    /// The number of credentials that upstream has.
     upstream_count: u64,
-    /// How many leases there are.
+    /// The number of leases.
     lease_count: u64,
-    /// How many credentials have no lease.
+    /// The number of credentials without a lease.
     orphan_count: u64,
     /// The first of those, by what upstream calls them.
     orphans: Vec<String>,
-    /// How many are too new to tell.
+    /// The number of credentials that are too new to tell.
     undecided_count: u64,
-    /// How many leases have no credential.
+    /// The number of leases without a credential.
     vanished_count: u64,
     /// The first of those.
     vanished: Vec<Vanished>,
@@ -441,7 +444,7 @@ struct Reconciliation {
 struct Vanished {
     /// The lease.
     lease_id: String,
-    /// What upstream called its credential.
+    /// The id that its credential had upstream.
     credential_id: String,
 }
 
@@ -449,9 +452,9 @@ struct Vanished {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct NotEnded {
-    /// What upstream calls it.
+    /// The id of the credential upstream.
     credential_id: String,
-    /// Why.
+    /// The reason why it was not ended.
     error: String,
 }
 

@@ -127,7 +127,7 @@ struct PolicyFacts {
     allow_slashes_in_identity_templates: bool,
     /// False.
     allow_wildcards_in_identity_templates: bool,
-    /// When it was written; left out of one that nobody wrote.
+    /// The time when it was written; left out of one that nobody wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     modified: Option<String>,
 }

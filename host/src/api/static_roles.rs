@@ -28,7 +28,7 @@ pub(super) struct StaticRole {
     manual: bool,
     /// Seconds for which the former credential stays valid.
     rotation_grace: u64,
-    /// How many credentials stay valid.
+    /// The number of credentials that stay valid.
     keep: u8,
     /// idle, rotating, out-of-sync or retiring.
     state: &'static str,
@@ -36,13 +36,13 @@ pub(super) struct StaticRole {
     version: u32,
     /// Attempts at the present renewal.
     attempts: u32,
-    /// When it is tried next.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
-    /// When its credential was last renewed.
+    /// The time when its credential was last renewed.
     last_vault_rotation: Option<String>,
-    /// When it is renewed next.
+    /// The time when its credential is renewed next.
     next_rotation: Option<String>,
     #[serde(flatten)]
     schedule: ShownSchedule,
@@ -51,20 +51,20 @@ pub(super) struct StaticRole {
 /// The credential of an existing account.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct StaticCredential {
-    /// What the provider made, by its schema.
+    /// The credential that the provider made, by its schema.
     #[serde(flatten)]
     credential: Map<String, Value>,
     #[serde(flatten)]
     schedule: ShownSchedule,
-    /// When it was made.
+    /// The time when it was made.
     last_vault_rotation: String,
     /// Seconds until it is renewed.
     ttl: u64,
-    /// Which credential of the account it is.
+    /// The version of the account's credential.
     version: u32,
     /// valid, ending or ended.
     state: &'static str,
-    /// When it ends; null where nobody can tell.
+    /// The time when it ends; null where nobody can tell.
     expires: Option<String>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct StaticCredential {
 struct ShownSchedule {
     /// Seconds between renewals; 0: it has none.
     rotation_period: u64,
-    /// When it is renewed, as cron has it, in UTC.
+    /// The schedule of its renewals, as a cron expression in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation_schedule: Option<String>,
     /// Seconds after its time within which a scheduled renewal may begin.

@@ -84,21 +84,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
         .gives(&[bare::<FirstKeys>()]),
     ]),
-    at("sys/leader", "Which server leads: the one there is.")
-        .unaudited()
-        .on(&[verb(
-            &[Operation::Read],
-            "Shows it.",
-            &[],
-            Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
-        )
-        .gives(&[bare::<Leader>()])]),
+    at(
+        "sys/leader",
+        "The server that leads: the only one there is.",
+    )
+    .unaudited()
+    .on(&[verb(
+        &[Operation::Read],
+        "Shows it.",
+        &[],
+        Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
+    )
+    .gives(&[bare::<Leader>()])]),
     #[cfg(feature = "test-hooks")]
     at("sys/test/clock", "The clock of a test.")
         .sudo(super::operation::ALL)
         .on(&[super::endpoint::write(
             "Moves it.",
-            &[field::span("advance", "How far.")],
+            &[field::span(
+                "advance",
+                "The time by which the clock moves on.",
+            )],
             super::endpoint::does!(call => advance_clock(call.engine, call.ask)),
         )]),
 ];
@@ -175,7 +181,7 @@ struct Initialised {
     initialized: bool,
 }
 
-/// What an installation begins with.
+/// The keys and the token that an installation begins with.
 #[derive(Serialize, JsonSchema)]
 struct FirstKeys<'a> {
     /// Shares of the root key: none, for it is in a file.
@@ -186,7 +192,7 @@ struct FirstKeys<'a> {
     root_token: &'a str,
 }
 
-/// Which server leads.
+/// The server that leads.
 #[derive(Serialize, JsonSchema)]
 struct Leader {
     /// False: there is one server.

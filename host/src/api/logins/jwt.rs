@@ -33,8 +33,11 @@ const CONFIG: &[Field] = &[
         "jwt_validation_pubkeys",
         "Public keys, as PEM, that tokens are checked with.",
     ),
-    field::text("jwks_url", "Where such keys are fetched from."),
-    field::text("jwks_ca_pem", "Certificates that this place is trusted by."),
+    field::text("jwks_url", "The URL from which such keys are fetched."),
+    field::text(
+        "jwks_ca_pem",
+        "Certificates by which the server of that URL is trusted.",
+    ),
     field::text(
         "oidc_discovery_url",
         "An issuer that tells where its keys are.",
@@ -89,13 +92,13 @@ const ROLE: &[Field] = &[
     field::texts("allowed_redirect_uris", "Kept, and means nothing."),
     field::span(
         "expiration_leeway",
-        "How long after its exp a token is taken.",
+        "The time for which a token is taken after its exp.",
     ),
     field::span(
         "not_before_leeway",
-        "How long before its nbf a token is taken.",
+        "The time for which a token is taken before its nbf.",
     ),
-    field::span("clock_skew_leeway", "How far clocks may differ."),
+    field::span("clock_skew_leeway", "The time by which clocks may differ."),
     field::span("max_age", "Taken where it is 0."),
     field::truth("verbose_oidc_logging", "Taken, and means nothing."),
     field::texts("oidc_scopes", "Taken, and means nothing."),
@@ -118,7 +121,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         ],
         Handler::Login,
     ).gives(&[Gives::Token])]),
-    at("config", "Whose signed tokens are taken.").on(&[
+    at("config", "The issuer or the keys whose signed tokens are taken.").on(&[
         read("Shows it.", &[], does!(call => show_config(call.engine, call.login()?)))
             .gives(&[data::<ShownConfig>()])
             .refuses(&[MISSING]),
@@ -184,9 +187,9 @@ struct ShownConfig {
     jwt_validation_pubkeys: Vec<String>,
     /// Algorithms that are taken; empty: RS256 and ES256.
     jwt_supported_algs: Vec<String>,
-    /// Where such keys are fetched from.
+    /// The URL from which such keys are fetched.
     jwks_url: String,
-    /// Certificates that this place is trusted by.
+    /// Certificates by which the server of that URL is trusted.
     jwks_ca_pem: String,
     /// The iss that tokens must have.
     bound_issuer: String,
@@ -218,11 +221,11 @@ struct ShownRole {
     claim_mappings: BTreeMap<String, String>,
     /// Kept, and means nothing.
     groups_claim: String,
-    /// Seconds that clocks may differ; below 0: none.
+    /// The number of seconds by which clocks may differ; below 0: none.
     clock_skew_leeway: i64,
-    /// Seconds after its exp that a token is taken; below 0: none.
+    /// The number of seconds for which a token is taken after its exp; below 0: none.
     expiration_leeway: i64,
-    /// Seconds before its nbf that a token is taken; below 0: none.
+    /// The number of seconds for which a token is taken before its nbf; below 0: none.
     not_before_leeway: i64,
     /// Kept, and means nothing.
     allowed_redirect_uris: Vec<String>,

@@ -24,7 +24,7 @@ pub(in crate::api) const REFUSALS: [(u16, &str); 11] = [
         "The token is missing or has ended, or its policies do not allow it.",
     ),
     (404, "There is nothing here."),
-    (405, "What the path names does not take this method."),
+    (405, "The path does not take this method."),
     (408, "The body did not arrive in time."),
     (409, "Something else goes on, or stands in the way."),
     (413, "The body is too long."),
