@@ -407,7 +407,7 @@ struct Role {
     name_template: String,
     /// Whether leases end with the token of who asked.
     bind_to_token: bool,
-    /// Kept, and means nothing.
+    /// The connection, where it was given by this name.
     #[schemars(skip_serializing_if = "Option::is_none")]
     db_name: Option<String>,
 }
