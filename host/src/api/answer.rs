@@ -122,11 +122,11 @@ pub(super) struct Head<'a> {
 /// The fields behind `data`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Tail<'a> {
-    /// Of a lease: what upstream calls its credential in `id`, its end, and facts of the
+    /// Of a lease: the id of its credential upstream in `id`, its end, and facts of the
     /// provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a Map<String, Value>>,
-    /// Where the answer is that was asked for wrapped, with X-Vault-Wrap-TTL: then `data`
+    /// The token of an answer that was asked for wrapped, with X-Vault-Wrap-TTL: then `data`
     /// and `auth` are null here.
     wrap_info: Option<WrapInfo<'a>>,
     /// Warnings for the caller, a sentence each; null where there are none.

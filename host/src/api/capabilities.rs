@@ -27,7 +27,7 @@ use crate::{
 };
 
 const PATHS: Field = field::texts("paths", "The paths. Required, unless path has them.");
-const PATH: Field = field::texts("path", "The same, as it was called first.");
+const PATH: Field = field::texts("path", "The same, by its first name.");
 
 /// The paths that tell what a token may do.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -67,7 +67,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/internal/ui/resultant-acl",
-        "All that the token in use may do.",
+        "All paths and operations that the token in use may use.",
     )
     .on(&[read(
         "Shows it, by path.",
@@ -82,15 +82,15 @@ type Capabilities = BTreeMap<String, Vec<&'static str>>;
 
 const CAPABILITIES: &[Gives] = &[on_top::<Capabilities>()];
 
-/// All that a token may do.
+/// All paths and operations that a token may use.
 #[derive(Serialize, JsonSchema)]
 struct ResultantAcl {
-    /// Whether it may do everything; then nothing stands beside it.
+    /// Whether it may do everything; then the other fields are left out.
     root: bool,
     /// By path.
     #[serde(skip_serializing_if = "Option::is_none")]
     exact_paths: Option<BTreeMap<String, Allowed>>,
-    /// By what paths begin with.
+    /// By the prefix of paths.
     #[serde(skip_serializing_if = "Option::is_none")]
     glob_paths: Option<BTreeMap<String, Allowed>>,
 }

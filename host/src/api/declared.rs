@@ -39,7 +39,7 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
         Ok(answer) => fault_of(verb, answer),
         Err(refusal) => {
             let status = refusal.status().as_u16();
-            // What is served nowhere counts as the host's.
+            // A path that is served nowhere counts as one of the host's.
             let shelf = target.place.shelf().unwrap_or(Shelf::Host);
             let known = verb.refusals(endpoint, operation, shelf);
             let is_known = known.contains(&status) || OF_ANY_BODY.contains(&status);

@@ -90,7 +90,7 @@ pub(super) struct Verb {
     pub(super) about: &'static str,
     /// The fields that the host reads: of the body of a write, else of the query.
     fields: &'static [Field],
-    /// Such fields that it shares with others.
+    /// Lists of such fields that it shares with other operations.
     shared: &'static [&'static [Field]],
     /// Whether the operation cannot be undone: it ends or renews something upstream, or ends
     /// something here. A removal cannot be undone, either.

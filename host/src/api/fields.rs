@@ -200,7 +200,7 @@ impl Fields {
             .filter(|text| !text.is_empty()))
     }
 
-    /// Such a text that must be there.
+    /// A text of this kind that must be there.
     pub(super) fn required_bearer(&mut self, name: &'static str) -> Result<String, ApiError> {
         self.bearer(name)?
             .ok_or_else(|| self.wrong(name, "is required"))

@@ -26,7 +26,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     )
     .sudo(ALL)
     .on(&[read(
-        "Shows them, and what is overdue.",
+        "Shows them, and the overdue work.",
         &[
             field::number(
                 "limit",
@@ -67,7 +67,7 @@ struct Hold {
 struct HeldMount {
     /// Its path.
     mount: String,
-    /// Since when.
+    /// The time since when it is so.
     since: String,
     /// The numbers of things that are overdue there.
     overdue: OverdueCounts,

@@ -86,7 +86,7 @@ struct ProcessorTimes {
     steal: f64,
     /// Machines inside this one.
     guest: f64,
-    /// Such of low priority.
+    /// Guests of low priority.
     guest_nice: f64,
 }
 

@@ -265,7 +265,7 @@ struct EndingLease {
     lease_id: String,
     /// revoking or out-of-sync.
     state: &'static str,
-    /// Since when it waits.
+    /// The time since when it waits.
     since: Option<String>,
     /// The number of attempts to end it upstream.
     attempts: u32,
@@ -280,7 +280,7 @@ struct EndingLease {
 /// The number of leases.
 #[derive(Default, Serialize, JsonSchema)]
 struct LeaseCounts {
-    /// In all.
+    /// The total.
     lease_count: u64,
     /// By mount.
     counts: BTreeMap<String, u64>,

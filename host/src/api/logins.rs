@@ -101,7 +101,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 &[
                     field::text("type", "approle, userpass or jwt.").required(),
                     field::text("plugin_name", "The kind, where the type is plugin."),
-                    field::text("plugin_version", "Taken, and means nothing."),
+                    field::text("plugin_version", "Accepted, and has no effect."),
                     field::text(
                         "description",
                         "The purpose of the login method, in words for people.",
@@ -237,7 +237,7 @@ struct LoginTuneShown {
     description: String,
     #[serde(flatten)]
     within: Within,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Value>,
     #[serde(flatten)]

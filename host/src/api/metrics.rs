@@ -78,7 +78,7 @@ const FAMILIES: [(&str, &str); 10] = [
     ),
     (
         "lessor_held",
-        "1 while what comes by time waits for the operator, after a restore.",
+        "1 while expiries and rotations wait for the operator, after a restore.",
     ),
 ];
 
@@ -264,10 +264,11 @@ mod tests {
     fn the_page_of_metrics_is_that_of_the_code() {
         let mut page = String::from(
             "# Metrics\n\n\
-             For whoever watches a server: all that `GET /v1/sys/metrics` tells, in Prometheus' text\n\
-             format. Metrics with the label `mount` alone are read from storage and survive a restart;\n\
-             counters begin with the start. A test writes this page from the code.\n\n\
-             | metric | kind | labels | what it is |\n|---|---|---|---|\n",
+             This page is for those who watch a server. It lists the metrics of `GET /v1/sys/metrics`,\n\
+             which answers in Prometheus' text format. Metrics whose only label is `mount` are read from\n\
+             storage and survive a restart; counters begin at 0 with each start. A test writes this page\n\
+             from the code.\n\n\
+             | metric | kind | labels | meaning |\n|---|---|---|---|\n",
         );
         let text = everything();
         let mut lines = text.lines();

@@ -81,7 +81,7 @@ const REMOVAL: &[Field] = &[
 /// The fields of a rotation that is taken up again.
 const RETRY: &[Field] = &[field::truth(
     "accept",
-    "Whether what the provider gave is taken though it does not fit.",
+    "Whether the new config is taken into use even if it changes fields that the provider did not announce.",
 )];
 
 /// The operations on a root credential, with or without the name of its connection.
@@ -105,7 +105,7 @@ const GIVE_UP: Verb = write("Gives it up.", &[], does!(call => abort(call).await
     .refuses(&[UPSTREAM])
     .for_good();
 const RESET: Verb = write(
-    "Drops the streams that are open to upstream and the root credential in memory, and has what failed tried at once.",
+    "Drops the open connections to upstream and the root credential in memory, and has failed work tried again at once.",
     &[],
     does!(call => reset(call).await),
 )
@@ -210,7 +210,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 does!(call => show_role(call.engine, call.mount()?, call.at("name")?).await),
             ).gives(&[data::<Role>()]).refuses(&[MISSING]),
             write(
-                "Writes it; what is not named stays.",
+                "Writes it; a field that is not named keeps its value.",
                 &[
                     field::length("default_ttl", "Length of a lease that asks for none."),
                     field::length("max_ttl", "Longest life of a lease."),
@@ -219,7 +219,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::truth("bind_to_token", "Whether leases end with the token of who asked."),
                     CONNECTION,
                     DB_NAME,
-                    field::truth("replace", "Whether what is not named has its default again."),
+                    field::truth("replace", "Whether a field that is not named gets its default again."),
                 ],
                 does!(call => write_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
@@ -298,11 +298,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         does!(call => static_roles::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).refuses(&[UPSTREAM]).for_good()]),
     at("reconcile", "The credentials that upstream holds, compared with the leases.").on(&[write(
-        "Shows what differs, and ends the orphans that are named.",
+        "Shows the differences, and ends the orphans that are named.",
         &[
             field::truth("dry_run", "Whether nothing is ended; so unless it is false."),
             field::texts("revoke", "The orphans to end."),
-            field::text("connection", "By which connection; the default one where none is named."),
+            field::text("connection", "The connection to ask by; the default one where none is named."),
             field::ASYNC,
         ],
         does!(call => reconcile(call.engine, call.mount()?, call.ask).await),
@@ -312,7 +312,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 /// The config of a mount, with the root credential.
 #[derive(Serialize, JsonSchema)]
 struct Config {
-    /// The provider's own fields, by its schema; what is secret is not shown.
+    /// The provider's own fields, by its schema; secret fields are not shown.
     config: Value,
     /// The principal upstream that the root credential belongs to.
     identity: Option<String>,
@@ -326,7 +326,7 @@ struct Config {
     rotation_period: u64,
     /// The schedule of its rotations, as a cron expression in UTC.
     rotation_schedule: Option<String>,
-    /// Seconds after its time within which a scheduled rotation may begin.
+    /// Seconds after its scheduled time within which a rotation must begin.
     rotation_window: Option<u64>,
     /// Seconds for which the former root credential stays valid.
     rotation_grace: u64,
@@ -366,7 +366,7 @@ struct Rotation {
 struct OpenRotation {
     #[serde(flatten)]
     rotation: Rotation,
-    /// The config that it would put in use; what is secret is not shown.
+    /// The config that it would put in use; secret fields are not shown.
     staged_config: Value,
     /// The changed fields that are neither secret nor announced by the provider to change.
     changes: Vec<String>,
@@ -424,7 +424,7 @@ struct Reconciliation {
     lease_count: u64,
     /// The number of credentials without a lease.
     orphan_count: u64,
-    /// The first of those, by what upstream calls them.
+    /// The first of those, by their ids upstream.
     orphans: Vec<String>,
     /// The number of credentials that are too new to tell.
     undecided_count: u64,
@@ -438,7 +438,7 @@ struct Reconciliation {
     failed: Vec<NotEnded>,
 }
 
-/// A lease whose credential upstream has no more.
+/// A lease whose credential no longer exists upstream.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct Vanished {

@@ -102,7 +102,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[
             field::text("plugin", "The name of a plugin."),
             field::texts("mounts", "Paths of mounts."),
-            field::text("scope", "Taken, and means nothing: there is one server."),
+            field::text("scope", "Accepted, and has no effect: there is one server."),
         ],
         does!(call => reload(call.engine, call.ask).await),
     )

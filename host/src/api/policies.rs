@@ -113,8 +113,8 @@ struct PolicyOfOld {
     facts: PolicyFacts,
 }
 
-/// What is known of a policy. What OpenBao has beyond Vault is there with the values of a
-/// policy that does not use it.
+/// A policy. The fields that OpenBao has beyond Vault have the values of a policy that does not
+/// use them.
 #[derive(Serialize, JsonSchema)]
 struct PolicyFacts {
     /// Its name.

@@ -77,7 +77,7 @@ struct ShownSchedule {
     /// The schedule of its renewals, as a cron expression in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation_schedule: Option<String>,
-    /// Seconds after its time within which a scheduled renewal may begin.
+    /// Seconds after its scheduled time within which a renewal must begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation_window: Option<u64>,
 }

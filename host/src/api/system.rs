@@ -30,10 +30,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[
                 field::number("activecode", "The status instead of 200."),
                 field::number("uninitcode", "The status instead of 501."),
-                field::number("standbycode", "Taken, and never the case."),
-                field::number("sealedcode", "Taken, and never the case."),
-                field::truth("standbyok", "Taken, and never the case."),
-                field::truth("perfstandbyok", "Taken, and never the case."),
+                field::number("standbycode", "Accepted, and has no effect."),
+                field::number("sealedcode", "Accepted, and has no effect."),
+                field::truth("standbyok", "Accepted, and has no effect."),
+                field::truth("perfstandbyok", "Accepted, and has no effect."),
             ],
             Handler::Anybody(|installation, fields| {
                 Box::pin(async move { health(installation, fields) })
@@ -66,16 +66,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .gives(&[bare::<Initialised>()]),
         verb(
             &[Operation::Write],
-            "Makes keys and the root token, which is in the answer alone.",
+            "Makes keys and the root token, which no later answer shows.",
             &[
                 field::number(
                     "secret_shares",
-                    "Taken, and means nothing: the root key is in a file.",
+                    "Accepted, and has no effect: the root key is in a file.",
                 ),
-                field::number("secret_threshold", "Taken, and means nothing."),
-                field::number("stored_shares", "Taken, and means nothing."),
-                field::number("recovery_shares", "Taken, and means nothing."),
-                field::number("recovery_threshold", "Taken, and means nothing."),
+                field::number("secret_threshold", "Accepted, and has no effect."),
+                field::number("stored_shares", "Accepted, and has no effect."),
+                field::number("recovery_shares", "Accepted, and has no effect."),
+                field::number("recovery_threshold", "Accepted, and has no effect."),
                 field::texts("pgp_keys", "Must be empty."),
                 field::texts("recovery_pgp_keys", "Must be empty."),
                 field::text("root_token_pgp_key", "Must be empty."),
@@ -188,7 +188,7 @@ struct FirstKeys<'a> {
     keys: [&'a str; 0],
     /// The same.
     keys_base64: [&'a str; 0],
-    /// The root token, which is shown nowhere else.
+    /// The root token, which no other answer shows.
     root_token: &'a str,
 }
 
@@ -199,7 +199,7 @@ struct Leader {
     ha_enabled: bool,
     /// Whether it is this one.
     is_self: bool,
-    /// Since when: the time that Vault writes for none.
+    /// The time since when it is so: Vault's value for no time.
     active_time: &'static str,
     /// Empty.
     leader_address: &'static str,

@@ -29,7 +29,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[data::<Tasks>()])]),
     at("sys/tasks/:task_id", "A task.").on(&[
         read(
-            "Shows it, and what it came to.",
+            "Shows it and its result.",
             &[],
             does!(call => show(call.engine, call.at("task_id")?, &call.ask).await),
         )
@@ -47,7 +47,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 /// A task that begins.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct BegunTask {
-    /// Its id: `sys/tasks/` shows how it stands.
+    /// Its id: `sys/tasks/` shows its state.
     task_id: String,
     /// The state of the task.
     state: &'static str,
@@ -69,7 +69,7 @@ struct Task {
     id: String,
     /// The kind of work.
     kind: String,
-    /// To what: a path.
+    /// The path that the work is for.
     target: String,
     /// queued, processing, succeeded, failed or cancelled.
     state: &'static str,
@@ -88,8 +88,8 @@ struct Task {
     /// The findings of a task that only looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
-    /// What it made, by the provider's schema: in the first answer to whoever asked for
-    /// it, and in no other.
+    /// The credential that it made, by the provider's schema: in the first answer to whoever
+    /// asked for it, and in no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<Value>,
 }

@@ -182,7 +182,7 @@ pub(super) struct SharedWithTokenRoles {
     token_type: &'static str,
 }
 
-/// What was written by the names that it was called by first is shown by those, too.
+/// Settings that were written by their first names are shown by those, too.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 struct OlderNames {
     /// token_policies

@@ -49,7 +49,7 @@ const NEW: &[Field] = &[
     ),
     field::truth("renewable", "Whether its end can be moved."),
     field::span("ttl", "The time that the token lives."),
-    field::span("lease", "The same, as it was called first."),
+    field::span("lease", "The same, by its first name."),
     field::span(
         "explicit_max_ttl",
         "The longest time that the token lives, renewals included.",

@@ -62,7 +62,7 @@ pub(super) const FIELDS_BESIDE: &[Field] = &[
     field::truth("external_entropy_access", IDLE),
 ];
 
-const IDLE: &str = "Kept and shown, and means nothing here.";
+const IDLE: &str = "Kept and shown, and has no effect here.";
 
 /// The settings of Vault that a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ pub(super) struct ListedMount {
     pub(super) r#type: String,
     /// Its purpose, in words for people.
     pub(super) description: String,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     pub(super) options: Value,
 }
 

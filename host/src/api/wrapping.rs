@@ -73,7 +73,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     )
     .of_parcel(endpoint::Parcel::Lookup)
     .on(&[read_or_write(
-        "Shows when it was made, for how long, and at which path.",
+        "Shows the time when it was made, the time for which it is kept, and the path of its request.",
         &[TOKEN],
         does!(call => lookup(call.engine, &named_in(call.ask)?).await),
     )

@@ -1,4 +1,4 @@
-//! `lessor plugin`: which provider files may run, by their digest; and whether a
+//! `lessor plugin`: pins the provider files that may run, by their digest; and checks whether a
 //! file keeps the contract.
 
 mod check;

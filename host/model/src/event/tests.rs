@@ -46,8 +46,8 @@ fn reference() -> String {
             names.join(", ")
         );
     }
-    text += "\nA field with `?` is left out where there is nothing to say.\n\n";
-    text += "| field | is | means |\n|---|---|---|\n";
+    text += "\nA field with `?` is left out of some lines.\n\n";
+    text += "| field | type | meaning |\n|---|---|---|\n";
     for (name, (kinds, meaning)) in fields {
         let kinds: Vec<&str> = kinds.into_iter().collect();
         text += &format!("| `{name}` | {} | {meaning} |\n", kinds.join(" or "));

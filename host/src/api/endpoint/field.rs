@@ -20,7 +20,7 @@ impl Field {
         self
     }
 
-    /// What it says, and whether it must be there.
+    /// Its description, with a note if it is required.
     pub(in crate::api) fn described(&self) -> String {
         let required = if self.is_required { " Required." } else { "" };
         format!("{}{required}", self.about)

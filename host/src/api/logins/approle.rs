@@ -48,7 +48,7 @@ const ROLE: &[Field] = &[
         "secret_id_bound_cidrs",
         "Addresses and ranges that logins may come from.",
     ),
-    field::texts("bound_cidr_list", "The same, as it was called first."),
+    field::texts("bound_cidr_list", "The same, by its first name."),
     field::number(
         "secret_id_num_uses",
         "The number of uses that each secret id has; 0: any number.",
@@ -61,7 +61,7 @@ const ROLE: &[Field] = &[
         "local_secret_ids",
         "Set when the role is made, and means nothing.",
     ),
-    field::truth("enable_local_secret_ids", "Taken, and means nothing."),
+    field::truth("enable_local_secret_ids", "Accepted, and has no effect."),
     field::texts("policies", "token_policies, as it was called first."),
     field::span("period", "token_period, as it was called first."),
 ];
@@ -107,7 +107,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
             Ok(Answer::data(ShownRole::of(&role)))
         })).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
-        endpoint::write("Writes it; what is not named stays.", ROLE, does!(call => {
+        endpoint::write("Writes it; a field that is not named keeps its value.", ROLE, does!(call => {
             write(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
         })).sharing(&[token_parameters::FIELDS]).refuses(&[CONFLICT]),
         delete("Removes it.", &[], does!(call => {
@@ -214,13 +214,13 @@ struct ShownRole {
     secret_id_num_uses: u64,
     /// The number of seconds that each secret id lives; 0: without end.
     secret_id_ttl: u64,
-    /// Set when the role is made, and means nothing.
+    /// Set when the role is made, and has no effect.
     local_secret_ids: bool,
     #[serde(flatten)]
     token: token_parameters::Shown,
 }
 
-/// One field of a role, and what it was called first.
+/// One field of a role, and the same field by its first name.
 #[derive(JsonSchema)]
 #[schemars(rename = "AppRoleField")]
 #[expect(dead_code, reason = "the field is taken out of the whole role")]
@@ -280,7 +280,7 @@ struct RoleId {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "NewSecretId")]
 struct NewSecret<'a> {
-    /// The secret id, which is shown nowhere else.
+    /// The secret id, which no other answer shows.
     secret_id: &'a str,
     /// Names it, and opens nothing.
     secret_id_accessor: &'a str,

@@ -62,7 +62,7 @@ const CONFIG: &[Field] = &[
     field::texts("oidc_response_types", "Must be empty."),
     field::object("provider_config", "Must be empty."),
     field::texts("override_allowed_server_names", "Must be empty."),
-    field::truth("namespace_in_state", "Taken, and means nothing."),
+    field::truth("namespace_in_state", "Accepted, and has no effect."),
 ];
 const ROLE: &[Field] = &[
     field::text("role_type", "jwt.").required(),
@@ -74,7 +74,10 @@ const ROLE: &[Field] = &[
         "user_claim_json_pointer",
         "Whether user_claim is a JSON pointer.",
     ),
-    field::texts("bound_audiences", "The aud of which a token must have one."),
+    field::texts(
+        "bound_audiences",
+        "Audiences, of which the aud of a token must have one.",
+    ),
     field::text("bound_subject", "The sub that a token must have."),
     field::object(
         "bound_claims",
@@ -86,10 +89,10 @@ const ROLE: &[Field] = &[
     ),
     field::object(
         "claim_mappings",
-        "Claims that stand in the metadata, each with its name there.",
+        "Claims that are copied into the metadata, each with its name there.",
     ),
-    field::text("groups_claim", "Kept, and means nothing."),
-    field::texts("allowed_redirect_uris", "Kept, and means nothing."),
+    field::text("groups_claim", "Kept, and has no effect."),
+    field::texts("allowed_redirect_uris", "Kept, and has no effect."),
     field::span(
         "expiration_leeway",
         "The time for which a token is taken after its exp.",
@@ -99,9 +102,9 @@ const ROLE: &[Field] = &[
         "The time for which a token is taken before its nbf.",
     ),
     field::span("clock_skew_leeway", "The time by which clocks may differ."),
-    field::span("max_age", "Taken where it is 0."),
-    field::truth("verbose_oidc_logging", "Taken, and means nothing."),
-    field::texts("oidc_scopes", "Taken, and means nothing."),
+    field::span("max_age", "Must be 0."),
+    field::truth("verbose_oidc_logging", "Accepted, and has no effect."),
+    field::texts("oidc_scopes", "Accepted, and has no effect."),
     field::texts("policies", "token_policies, as it was called first."),
     field::span("ttl", "token_ttl, as it was called first."),
     field::span("max_ttl", "token_max_ttl, as it was called first."),
@@ -142,7 +145,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             does!(call => show_role(call.engine, call.login()?, call.at("role_name")?).await),
         ).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
         write(
-            "Writes it; what is not named stays.",
+            "Writes it; a field that is not named keeps its value.",
             ROLE,
             does!(call => {
                 write_role(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
@@ -219,7 +222,7 @@ struct ShownRole {
     bound_claims_type: &'static str,
     /// Claims that stand in the metadata, each with its name there.
     claim_mappings: BTreeMap<String, String>,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     groups_claim: String,
     /// The number of seconds by which clocks may differ; below 0: none.
     clock_skew_leeway: i64,
@@ -227,7 +230,7 @@ struct ShownRole {
     expiration_leeway: i64,
     /// The number of seconds for which a token is taken before its nbf; below 0: none.
     not_before_leeway: i64,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     allowed_redirect_uris: Vec<String>,
     /// Empty.
     oidc_scopes: [String; 0],

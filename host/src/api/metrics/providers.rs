@@ -18,7 +18,7 @@ pub(super) fn render(tallies: &[Tally]) -> String {
     family(
         "lessor_provider_calls_total",
         "counter",
-        "Calls of providers, by function and by how they ended.",
+        "Calls of providers, by function and by outcome.",
         &calls,
     );
     family(

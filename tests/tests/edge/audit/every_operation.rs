@@ -191,7 +191,7 @@ fn verbs() -> Vec<Verb> {
                 "A login method of the kind approle" => "auth/machines/",
                 "A login method of the kind userpass" => "auth/people/",
                 "A login method of the kind jwt" => "auth/id/",
-                "What answers hold" => break,
+                "Fields of answers" => break,
                 other => panic!("where is {other:?}?"),
             };
         } else if let Some(title) = line.strip_prefix("### `") {
