@@ -101,12 +101,12 @@ pub struct PinSpec {
     pub source: PinSource,
 }
 
-/// How long a call waits for its provider to be compiled, which takes a second for
+/// The time for which a call waits for its provider to be compiled, which takes a second for
 /// most, and longer than any caller has for some.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a caller waits that only looks: a provider that is already compiled is loaded by
-/// then.
+/// The time for which a caller that only looks waits: a provider that is already compiled is loaded
+/// by then.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// When to ask again for a provider that is being compiled.
@@ -125,11 +125,11 @@ pub struct CatalogEntry {
     pub sha256: Option<Digest>,
     /// Who pinned it.
     pub source: PinSource,
-    /// When it was pinned.
+    /// The time when it was pinned.
     pub pinned_at: Option<Timestamp>,
     /// `ready`, `compiling`, `missing`, `digest mismatch` or `incompatible`.
     pub state: &'static str,
-    /// Why it is not ready.
+    /// The reason why it is not ready.
     pub reason: Option<String>,
     /// The provider's description and make, where it could be loaded.
     pub provider: Option<(Descriptor, Anatomy)>,
@@ -146,7 +146,7 @@ pub struct Unpinned {
     pub size: u64,
     /// Its digest, where it could be read.
     pub sha256: Option<Digest>,
-    /// Why it could not.
+    /// The reason why it could not.
     pub reason: Option<String>,
 }
 
@@ -189,7 +189,7 @@ pub struct Examined {
 pub struct Standing {
     /// The pin that runs, or will once it is compiled.
     pub pin: Option<PinRow>,
-    /// Why it does not run.
+    /// The reason why it does not run.
     pub problem: Option<String>,
 }
 

@@ -64,7 +64,7 @@ pub struct ConfigView {
     pub version: u32,
     /// What the provider warned of when it was proven.
     pub warnings: Vec<String>,
-    /// When it rotates, and last did.
+    /// The schedule of its rotations, and the time of the last one.
     pub schedule: RootSchedule,
     /// A rotation that is open.
     pub rotation: Option<OpenRotation>,

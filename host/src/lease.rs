@@ -75,7 +75,7 @@ pub struct IssueRequest {
     pub key: Option<IdempotencyKey>,
     /// Limit of the provider's call; the mount's where absent.
     pub patience: Option<Duration>,
-    /// When the requester's token ends, where nothing can move that (a batch
+    /// The time when the requester's token ends, where nothing can move that (a batch
     /// token): a lease that is bound to it ends then.
     pub token_end: Option<Timestamp>,
     /// Whether to answer only once upstream honours the credential, as long as the limit
@@ -103,11 +103,11 @@ pub struct LeaseView {
     pub id: LeaseId,
     /// Where it stands.
     pub state: LeaseState,
-    /// When it was made.
+    /// The time when it was made.
     pub issue_time: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expire_time: Option<Timestamp>,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub last_renewal: Option<Timestamp>,
     /// Whether its end can be moved.
     pub renewable: bool,
@@ -121,9 +121,9 @@ pub struct LeaseView {
     pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
-    /// When it is tried next.
+    /// The time when it is tried next.
     pub next_attempt: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
     /// Accessor of the token with which it ends.
     pub bound_to: Option<String>,
@@ -154,7 +154,7 @@ pub struct Leases {
     answering: repeat::Answering,
     /// Held by the one comparison with an inventory that there is at a time.
     comparing: tokio::sync::Mutex<()>,
-    /// When a credential was last asked for, in milliseconds.
+    /// The time when a credential was last asked for, in milliseconds.
     asked: AtomicI64,
 }
 
@@ -192,7 +192,7 @@ impl Leases {
         }
     }
 
-    /// When a credential was last asked for; long ago where none was.
+    /// The time when a credential was last asked for; long ago where none was.
     pub fn last_asked(&self) -> Timestamp {
         Timestamp(self.asked.load(Ordering::Relaxed))
     }

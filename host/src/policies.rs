@@ -40,7 +40,7 @@ pub struct PolicyView {
     pub text: String,
     /// How often it was written.
     pub version: i64,
-    /// When it was written last; absent: never, it is built in.
+    /// The time when it was written last; absent: never, it is built in.
     pub written_at: Option<Timestamp>,
 }
 

@@ -40,7 +40,7 @@ use crate::{
 
 pub use root_use::{Attempt, RootUse};
 
-/// How long a new root credential is tried again at once where upstream is slow
+/// The time for which a new root credential is tried again at once where upstream is slow
 /// to honour it, beyond what the provider said of itself.
 const PATIENCE: Duration = Duration::from_secs(3);
 

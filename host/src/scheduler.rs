@@ -46,7 +46,7 @@ const TOTAL: usize = 256;
 struct Pace {
     /// Leases taken from one connection at a time.
     batch: usize,
-    /// How long the scheduler waits for more room after there is some, so that it
+    /// The time for which the scheduler waits for more room after there is some, so that it
     /// looks and claims once for all of it.
     linger: Duration,
 }
@@ -73,7 +73,7 @@ const CALLERS_STAY: Duration = Duration::from_secs(1);
 /// its own, and other writers wait meanwhile.
 const ACCOUNTS: usize = 16;
 
-/// How long the scheduler sleeps at most. Everything it does is due at a known
+/// The time for which the scheduler sleeps at most. Everything it does is due at a known
 /// moment, which the store tells; this bounds the harm of a moment that the store leaves out.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -81,7 +81,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// time; then twice as long each time, and at most [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a storage that accepts writes again may go unnoticed.
+/// The time for which a storage that accepts writes again may go unnoticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// A running scheduler.

@@ -37,10 +37,10 @@ use lessor_model::{clock::Clock, secret::Secret};
 use listener::Listener;
 use places::Places;
 
-/// How long requests may go on after the signal to stop.
+/// The time for which requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the scheduler may go on with work that it has begun. A provider call can take
+/// The time for which the scheduler may go on with work that it has begun. A provider call can take
 /// longer; it is cut off then, and repeated at the next start.
 const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
 

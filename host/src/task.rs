@@ -41,10 +41,10 @@ const WORKERS: usize = 64;
 /// delays no other.
 const WORKERS_OF_A_MOUNT: usize = 16;
 
-/// How long a task is kept after it was over.
+/// The time for which a task is kept after it was over.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a task that waits for upstream to end credentials may take.
+/// The time that a task may take that waits for upstream to end credentials.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// How long until a worker looks again after storage failed.

@@ -205,7 +205,7 @@ impl Tokens {
         Ok(self.storage.token_accessors(now, LIST_LIMIT).await?)
     }
 
-    /// How many service tokens there are.
+    /// The number of service tokens.
     ///
     /// # Errors
     /// Where storage fails.

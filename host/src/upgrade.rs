@@ -264,7 +264,7 @@ impl Upgrades {
     }
 }
 
-/// Why a stored document does not fit a schema.
+/// The reason why a stored document does not fit a schema.
 fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<String> {
     match serde_json::from_str::<Value>(document.expose()) {
         Ok(mut parsed) => checker.check(root, &mut parsed).err(),

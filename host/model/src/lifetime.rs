@@ -14,7 +14,7 @@ use crate::{clock::Timestamp, duration};
 /// The word for a length without end.
 pub const NEVER: &str = "never";
 
-/// How long something lives. The longer one is the greater one.
+/// The time for which something lives. The longer one is the greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Length {
     /// So long.

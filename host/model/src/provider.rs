@@ -26,7 +26,7 @@ pub struct Call {
     pub operation: OperationId,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// Why it happens.
+    /// The reason why it happens.
     pub trigger: Trigger,
     /// Role that the operation is about.
     pub role_name: Option<RoleName>,
@@ -40,7 +40,7 @@ pub struct Call {
     pub scope: Arc<Scope>,
 }
 
-/// Why a call happens. The names are the contract's.
+/// The reason why a call happens. The names are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Somebody asked for this credential, or for its renewal or its end.
@@ -98,7 +98,7 @@ pub trait Identity: Send + Sync + fmt::Debug {
     ) -> Result<Secret<String>, IdentityError>;
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityError {
     /// The host has no name as an issuer; the sentence says how to give it one.
@@ -295,7 +295,7 @@ pub struct Abilities {
     pub publication: Vec<String>,
 }
 
-/// Why a call failed, by what can be done about it. The names are the contract's.
+/// The reason why a call failed, by what can be done about it. The names are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
@@ -361,7 +361,7 @@ pub struct Failure {
     pub code: String,
     /// For the person who must act. Scrubbed of the call's secrets.
     pub message: String,
-    /// When upstream said to come back.
+    /// The time when upstream said to come back.
     pub retry_after: Option<Duration>,
     /// Whether the call may have changed something upstream: false only where
     /// the sandbox knows that no connection was opened, taken from the parked
@@ -462,7 +462,7 @@ pub struct Document {
     pub content_type: String,
     /// The bytes.
     pub body: Vec<u8>,
-    /// How long the host may answer with them.
+    /// The time for which the host may answer with them.
     pub valid_for: Duration,
 }
 

@@ -54,7 +54,7 @@ pub enum Refusal {
     /// Refused half way: earlier changes stay.
     #[error("{}", half_way(cause, left))]
     Partly {
-        /// Why it went no further.
+        /// The reason why it went no further.
         cause: Box<Self>,
         /// The changes that stay, as the end of a sentence.
         left: String,

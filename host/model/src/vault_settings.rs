@@ -33,7 +33,7 @@ pub struct VaultSetting {
     pub form: Form,
     /// Whether it stands beside `config` in a request that mounts, not in it.
     pub beside: bool,
-    /// Why it has no effect, where it has none.
+    /// The reason why it has no effect, where it has none.
     idle: Option<&'static str>,
 }
 

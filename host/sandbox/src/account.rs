@@ -42,7 +42,7 @@ pub(super) enum Resource {
     Memo,
 }
 
-/// How many resources there are.
+/// The number of resources.
 const RESOURCES: usize = 9;
 
 impl Resource {

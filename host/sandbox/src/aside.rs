@@ -37,7 +37,7 @@ pub(super) struct Slots {
     threads: Arc<Threads>,
 }
 
-/// Why work was not done.
+/// The reason why work was not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotDone {
     /// The host is ending.

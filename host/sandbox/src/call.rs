@@ -128,7 +128,7 @@ impl Session {
         }
     }
 
-    /// Why a call that did not answer in time did not.
+    /// The reason why a call did not answer in time.
     pub(super) fn overdue(&self, timeout: Duration) -> Failure {
         let state = self.store.data();
         let limits = &state.reach.outside.limits;
@@ -146,7 +146,7 @@ impl Session {
         limit.failure(limits, timeout)
     }
 
-    /// Why a call that broke off did.
+    /// The reason why a call broke off.
     pub(super) fn broken(&self, error: &wasmtime::Error, timeout: Duration) -> Failure {
         let state = self.store.data();
         match limit_of(error, state) {

@@ -204,7 +204,7 @@ fn read_until(pipe: &OwnedFd, deadline: Instant) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Why a child ended without an answer: the kernel has no other way to tell it
+/// The reason why a child ended without an answer: the kernel has no other way to tell it
 /// that it met a limit.
 fn broken_off(ended: ExitStatus, limits: &Limits) -> Refused {
     let is = |signal: Signal| ended.signal() == Some(signal.as_raw());

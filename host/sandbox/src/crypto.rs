@@ -60,7 +60,7 @@ pub enum SignatureAlgorithm {
     RsaPkcs1Sha384,
 }
 
-/// Why there is no key or signature.
+/// The reason why there is no key or signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     missing_docs,

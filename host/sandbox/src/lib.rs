@@ -180,7 +180,7 @@ struct Outside {
 /// another, and their memory stays bounded.
 const COMPILING: usize = 2;
 
-/// Why there is no sandbox.
+/// The reason why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// wasmtime refused its settings: most often too little address space.

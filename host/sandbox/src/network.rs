@@ -17,7 +17,7 @@ use super::{
 /// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
 pub(super) const BUFFERS: usize = 64 << 10;
 
-/// Why there is no stream, or no more of it.
+/// The reason why there is no stream, or no more of it.
 #[derive(Debug)]
 pub(super) enum Error {
     Denied(String),

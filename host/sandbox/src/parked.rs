@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 
-/// How long a connection may wait. Servers and firewalls cut idle connections
+/// The time for which a connection may wait. Servers and firewalls cut idle connections
 /// after minutes; a burst of calls comes within seconds.
 const IDLE: Duration = Duration::from_secs(60);
 

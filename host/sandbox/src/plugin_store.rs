@@ -55,7 +55,7 @@ pub struct PluginFile {
     pub digest: Result<Digest, PluginError>,
 }
 
-/// Why a file cannot serve as a provider. Each is one sentence for the operator.
+/// The reason why a file cannot serve as a provider. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// The directory itself cannot be listed.

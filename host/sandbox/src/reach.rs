@@ -30,7 +30,7 @@ use super::{
     limits::{Exceeded, Limit},
 };
 
-/// How long one address may take to answer before the next one is tried.
+/// The time that one address may take to answer before the next one is tried.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Addresses of one name that are tried.
@@ -76,7 +76,7 @@ pub(super) struct Dialled {
     pub(super) peer: SocketAddr,
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     /// No grant; the sentence says which to add.

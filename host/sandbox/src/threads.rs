@@ -44,7 +44,7 @@ pub(super) struct Threads {
     wary: AtomicUsize,
 }
 
-/// How long a turn lasts before its call is one that computes: half of the time
+/// The time for which a turn lasts before its call is one that computes: half of the time
 /// between two looks at it.
 const LONG: Duration = Duration::from_millis(5);
 
@@ -55,7 +55,7 @@ pub(super) struct Busy(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     computing: AtomicBool,
-    /// When its turn began; none before its first.
+    /// The time when its turn began; none before its first.
     began: Mutex<Option<Instant>>,
 }
 

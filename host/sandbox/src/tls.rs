@@ -22,7 +22,7 @@ pub(super) struct TlsConfigs {
 /// More sets of roots than this are made anew now and then.
 const KEPT: usize = 128;
 
-/// Why there is no TLS connection; safe to show to a guest and its operator.
+/// The reason why there is no TLS connection; safe to show to a guest and its operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     /// The name cannot be in a certificate.

@@ -9,7 +9,7 @@ use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, sugge
 use lessor_store::RootSchedule;
 use serde_json::{Map, Value};
 
-/// How long a former root credential stays valid where upstream can hold two:
+/// The time for which a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ const SHOWN: [&str; 8] = [
 /// The host's part of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// When the root credential is renewed, from now on.
+    /// The schedule by which the root credential is renewed, from now on.
     pub(super) schedule: RootSchedule,
     /// Whether `rotate_on_config` is switched on by this write. Where it was on before,
     /// only another root credential is rotated.

@@ -147,7 +147,7 @@ impl Leases {
         Ok(purged)
     }
 
-    /// How many leases a mount has, and how much of it waits for its end.
+    /// The number of leases of a mount, and the number of them that wait for their end.
     ///
     /// # Errors
     /// Where storage fails.

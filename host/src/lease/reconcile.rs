@@ -70,7 +70,7 @@ const PRINCIPAL: &str = "reconcile";
 /// call ends within moments, and one that never does must not be waited for.
 const LOOKS: u32 = 5;
 
-/// Why an orphan is still there that was ended without a failure.
+/// The reason why an orphan that was ended without a failure is still there.
 const STAYS: &str = "the provider reported no failure, and upstream lists it still";
 
 /// How upstream and leases compare.
@@ -82,13 +82,13 @@ pub struct Reconciliation {
     pub leases: usize,
     /// Credentials upstream without a lease; at most 1,000 of them.
     pub orphans: Vec<String>,
-    /// How many there are in all.
+    /// The total number of them.
     pub orphan_count: usize,
     /// Credentials that may belong to leases whose outcome is not known yet.
     pub undecided_count: usize,
     /// Active leases without a credential upstream; at most 1,000 of them.
     pub vanished: Vec<Vanished>,
-    /// How many there are in all.
+    /// The total number of them.
     pub vanished_count: usize,
     /// Orphans that were ended upstream.
     pub revoked: Vec<String>,
@@ -409,7 +409,7 @@ struct Survey {
     /// Its mount, and those that were unmounted from its path.
     here: HashSet<i64>,
     now: Timestamp,
-    /// How long upstream may take to list a new credential.
+    /// The time that upstream may take to list a new credential.
     settled: Duration,
     /// Credentials that were looked for and belong to no lease.
     unheld: HashSet<String>,

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::mount::{Mount, give_up_after};
 
-/// How long a key stands for its operation.
+/// The time for which a key stands for its operation.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Longest key in bytes.

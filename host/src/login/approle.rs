@@ -50,7 +50,7 @@ pub struct AppRole {
     pub secret_id_bound_cidrs: Vec<IpNet>,
     /// Logins with one secret id; 0: any number.
     pub secret_id_num_uses: u64,
-    /// How long a secret id holds; 0: for ever.
+    /// The time for which a secret id holds; 0: for ever.
     pub secret_id_ttl: Duration,
     /// Kept for Vault's clients: there is one server.
     pub local_secret_ids: bool,

@@ -81,7 +81,7 @@ pub struct Claims {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Why somebody did not log in.
+/// The reason why somebody did not log in.
 #[derive(Debug)]
 pub enum Rejection {
     /// The proof is wrong; the sentence tells no more than that.

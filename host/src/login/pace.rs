@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 /// Who waits for which write.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// How many writes were begun.
+    /// The number of writes that were begun.
     begun: AtomicU64,
     /// Which of them has ended last; held while one is under way.
     ended: Mutex<u64>,

@@ -17,7 +17,7 @@ pub(super) struct Pattern {
     is_prefix: bool,
     /// Where the first `+` segment or the `*` stands, in bytes.
     first_wildcard: usize,
-    /// How many segments are `+`.
+    /// The number of segments that are `+`.
     wildcards: usize,
 }
 

@@ -35,9 +35,9 @@ pub(super) struct Certificates {
 /// The state of the files that was read last.
 #[derive(Debug)]
 struct Seen {
-    /// When they were read last, with or without success.
+    /// The time when they were read last, with or without success.
     tried: State,
-    /// When they were looked at last.
+    /// The time when they were looked at last.
     last: State,
 }
 

@@ -29,10 +29,10 @@ use crate::{
     config::{Tls, TlsVersion},
 };
 
-/// How long a peer may take for its TLS handshake, and to answer a ping.
+/// The time that a peer may take for its TLS handshake, and to answer a ping.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a connection may be idle, and a request's head may take. Longer than
+/// The time for which a connection may be idle, and a request's head may take. Longer than
 /// the 90 s after which Go's clients drop an idle connection, so that the server
 /// does not close one that is just being used.
 const IDLE: Duration = Duration::from_secs(120);

@@ -81,7 +81,7 @@ impl StaticRoles {
         Ok(claimed)
     }
 
-    /// When the scheduler must look at a connection's next static role.
+    /// The time when the scheduler must look at a connection's next static role.
     ///
     /// # Errors
     /// Where storage fails.

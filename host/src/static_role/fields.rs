@@ -11,7 +11,7 @@ use crate::connection_config::truth;
 /// Shortest rotation period: Vault's own.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long a former credential stays valid upstream, where upstream can hold
+/// The time for which a former credential stays valid upstream, where upstream can hold
 /// two: time for those who read it just before to read the new one.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ const SHOWN: [&str; 7] = [
 pub(super) struct Asked {
     /// The account upstream.
     pub(super) account: String,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub(super) schedule: Schedule,
     /// What becomes of the former credential.
     pub(super) former: Former,
@@ -103,7 +103,7 @@ impl Asked {
     }
 }
 
-/// When the account is renewed by itself.
+/// The schedule by which the account is renewed.
 fn schedule(
     document: &mut Map<String, Value>,
     row: Option<&StaticRoleRow>,

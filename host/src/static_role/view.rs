@@ -29,7 +29,7 @@ pub struct StaticRoleView {
     pub connection: Arc<Connection>,
     /// What a client calls that, where it is another name.
     pub db_name: Option<String>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
     /// What becomes of the former credential.
     pub former: Former,
@@ -39,13 +39,13 @@ pub struct StaticRoleView {
     pub version: u32,
     /// Attempts at the open rotation that failed.
     pub attempts: u32,
-    /// When the open rotation goes on.
+    /// The time when the open rotation goes on.
     pub next_attempt: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
-    /// When the credential was last renewed.
+    /// The time when the credential was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
 }
 
@@ -80,15 +80,15 @@ pub struct StaticRoleCredential {
     pub account: String,
     /// Its version.
     pub version: u32,
-    /// When it was made.
+    /// The time when it was made.
     pub made_at: Timestamp,
-    /// When the account's credential is renewed by itself.
+    /// The schedule by which the account's credential is renewed.
     pub schedule: Schedule,
     /// Until then, or until it ends; zero where neither is known, or is overdue.
     pub ttl: Duration,
     /// Whether upstream takes it.
     pub standing: Standing,
-    /// When upstream was, or is to be, told to end it, where that is known.
+    /// The time when upstream was, or is to be, told to end it, where that is known.
     pub expires: Option<Timestamp>,
     /// What its reader should know.
     pub warnings: Vec<String>,
@@ -188,7 +188,7 @@ fn ended(row: &StaticRoleRow, standing: Standing, at: Option<Timestamp>) -> Opti
     })
 }
 
-/// Why there is no credential to show.
+/// The reason why there is no credential to show.
 fn missing(mount: &Mount, row: &StaticRoleRow, place: Place) -> Refusal {
     let (name, path, account) = (&row.name, mount.path(), &row.account);
     Refusal::Conflict(match (place, &row.last_error, row.state) {

@@ -78,7 +78,7 @@ pub(super) struct Judged {
     num_uses: u32,
     bound_cidrs: Vec<IpNet>,
     bounds: Bounds,
-    /// When it was judged.
+    /// The time when it was judged.
     at: Timestamp,
     /// From then on; absent: it never ends.
     ttl: Option<Duration>,
@@ -302,7 +302,7 @@ impl Judged {
         self.ttl
     }
 
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub(super) fn end(&self) -> Option<Timestamp> {
         self.ttl.map(|ttl| self.at.plus(ttl))
     }

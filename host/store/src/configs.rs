@@ -59,7 +59,7 @@ pub struct ConfigRow {
     pub metadata: Value,
     /// Names its predecessor upstream, where that must be ended.
     pub retires: Option<String>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
@@ -84,20 +84,20 @@ pub struct NewConfig {
     pub created_at: Timestamp,
 }
 
-/// When a connection's root credential is renewed.
+/// The schedule by which a connection's root credential is renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSchedule {
     /// When by itself.
     pub schedule: Schedule,
-    /// How long a former root credential stays valid.
+    /// The time for which a former root credential stays valid.
     pub grace: Duration,
     /// Whether a new config is rotated at once.
     pub on_config: bool,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next.
+    /// The time when it is renewed next.
     pub next: Option<Timestamp>,
-    /// Why the last scheduled rotation failed, until one succeeds.
+    /// The reason why the last scheduled rotation failed, until one succeeds.
     pub last_error: Option<String>,
 }
 
@@ -108,7 +108,7 @@ pub struct DueRotation {
     pub of: ConnectionId,
     /// Its schedule; absent where it cannot be read.
     pub schedule: Option<Schedule>,
-    /// When it last was.
+    /// The time when it was last renewed.
     pub last: Option<Timestamp>,
 }
 

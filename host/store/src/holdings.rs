@@ -22,9 +22,9 @@ pub struct Holding {
     pub principal: String,
     /// The credential's id; absent where the answer to `create` is not known.
     pub credential_id: Option<String>,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// The time when it ends.
     pub expires_at: Option<Timestamp>,
 }
 

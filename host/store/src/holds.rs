@@ -21,7 +21,7 @@ pub struct Overdue {
 /// place of a page says where the next begins.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OverduePlace {
-    /// When it was due.
+    /// The time when it was due.
     pub due_at: i64,
     /// `lease`, `rotation`, `root` (a scheduled rotation), `static-role`.
     pub kind: String,

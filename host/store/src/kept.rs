@@ -109,7 +109,7 @@ pub struct Kept<K, V> {
 }
 
 struct Values<K, V> {
-    /// How many changes there were before each of them was read.
+    /// The number of changes before each of them was read.
     read_at: u64,
     by_key: HashMap<K, V>,
 }

@@ -72,9 +72,9 @@ pub struct NewLease {
     pub plugin_sha256: Digest,
     /// Version of the root credential.
     pub config_version: u32,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub issued_at: Timestamp,
-    /// When it shall end; absent: never.
+    /// The time when it shall end; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Beyond which no renewal goes.
     pub max_expires_at: Option<Timestamp>,
@@ -119,9 +119,9 @@ pub struct Activation {
     pub credential_id: String,
     /// Facts worth showing.
     pub metadata: Value,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
-    /// When upstream ends it by itself.
+    /// The time when upstream ends it by itself.
     pub upstream_expires_at: Option<Timestamp>,
 }
 
@@ -150,23 +150,23 @@ pub struct LeaseRow {
     pub requester: Requester,
     /// Digest of the provider that made it.
     pub plugin_sha256: Digest,
-    /// When it was made.
+    /// The time when it was made.
     pub issued_at: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Beyond which no renewal goes.
     pub max_expires_at: Option<Timestamp>,
-    /// When upstream ends it by itself.
+    /// The time when upstream ends it by itself.
     pub upstream_expires_at: Option<Timestamp>,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub renewed_at: Option<Timestamp>,
     /// Since when it waits for its end.
     pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
-    /// When the scheduler must look at it.
+    /// The time when the scheduler must look at it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
     /// Accessor of the token with which it ends.
     pub bound_to: Option<String>,
@@ -517,7 +517,7 @@ impl Storage {
         .await
     }
 
-    /// How many leases were made by a connection.
+    /// The number of leases that were made by a connection.
     pub async fn leases_by_connection(&self, of: ConnectionId) -> Result<usize, StorageError> {
         self.read(move |connection| {
             let count = one(

@@ -496,7 +496,7 @@ fn change(
     Ok(connection.prepare_cached(sql)?.execute(parameters)?)
 }
 
-/// Why a commit failed; every write of the batch is told.
+/// The reason why a commit failed; every write of the batch is told.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the commit failed: {message}")]
 pub struct CommitFailure {
@@ -537,7 +537,7 @@ fn refuses_writes(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Why the database did not do as asked.
+/// The reason why the database did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// SQLite said no.

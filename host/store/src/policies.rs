@@ -15,7 +15,7 @@ pub struct PolicyRow {
     pub text: String,
     /// How often it was written.
     pub version: i64,
-    /// When it was written last.
+    /// The time when it was written last.
     pub written_at: Timestamp,
 }
 

@@ -27,7 +27,7 @@ pub struct Quarantined {
     pub credential_id: Option<String>,
     /// What cannot be read.
     pub reason: String,
-    /// When it was met.
+    /// The time when it was met.
     pub quarantined_at: Timestamp,
 }
 
@@ -79,7 +79,7 @@ impl Storage {
         .await
     }
 
-    /// How many leases were set aside.
+    /// The number of leases that were set aside.
     pub async fn count_quarantined(&self) -> Result<u64, StorageError> {
         self.read(count).await
     }

@@ -22,7 +22,7 @@ use super::{
 /// A revocation that a list must name until the credential's own end.
 #[derive(Clone, Debug)]
 pub struct EarlyRevocation {
-    /// When it was revoked.
+    /// The time when it was revoked.
     pub revoked_at: Timestamp,
 }
 
@@ -199,7 +199,7 @@ impl Storage {
         .await
     }
 
-    /// When a connection's next lease is due: one whose end is ordered, since it was.
+    /// The time when a connection's next lease is due: one whose end is ordered, since it was.
     pub async fn next_due(&self, of: ConnectionId) -> Result<Option<Timestamp>, StorageError> {
         self.find(move |connection| {
             let first = |sql| one(connection, sql, [of.0], |row| row.get(0).map(Timestamp));

@@ -77,11 +77,11 @@ pub struct RotationRow {
     pub new_version: Option<u32>,
     /// Attempts at the present step.
     pub attempts: u32,
-    /// When the scheduler goes on with it.
+    /// The time when the scheduler goes on with it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
-    /// When it was opened.
+    /// The time when it was opened.
     pub opened_at: Timestamp,
 }
 
@@ -103,7 +103,7 @@ pub struct DueRotations {
     pub due: Vec<RotationRow>,
     /// Those that are due and cannot be read: the operation as stored, and why.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// When the next one is.
+    /// The time when the next one is due.
     pub next: Option<Timestamp>,
 }
 

@@ -21,7 +21,7 @@ pub struct NewCredential {
     pub secret: Vec<u8>,
     /// The former credential, where it is still valid.
     pub retires: Option<Retires>,
-    /// When it is renewed next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
     /// When.
     pub created_at: Timestamp,
@@ -32,7 +32,7 @@ pub struct NewCredential {
 pub struct Retires {
     /// Names it upstream.
     pub id: String,
-    /// When it is to be ended; absent: at the next rotation.
+    /// The time when it is to be ended; absent: at the next rotation.
     pub at: Option<Timestamp>,
 }
 
@@ -47,7 +47,7 @@ pub struct StaticRoleFailure {
     pub attempts: u32,
     /// Attempts that may have taken effect.
     pub reached: u32,
-    /// When it is tried again.
+    /// The time when it is tried again.
     pub due_at: Timestamp,
     /// Why.
     pub error: String,
@@ -79,9 +79,9 @@ pub struct CredentialRow {
     pub version: u32,
     /// Sealed JSON.
     pub secret: Vec<u8>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
-    /// When upstream was, or is to be, told to end it; absent: no time is set.
+    /// The time when upstream was, or is to be, told to end it; absent: no time is set.
     pub ends_at: Option<Timestamp>,
     /// Whether it is ended.
     pub ended: bool,
@@ -332,7 +332,7 @@ impl Storage {
         .await
     }
 
-    /// When the scheduler must look at a connection's next static role.
+    /// The time when the scheduler must look at a connection's next static role.
     pub async fn next_static_role_due(
         &self,
         of: ConnectionId,

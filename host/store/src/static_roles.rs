@@ -55,7 +55,7 @@ pub struct StaticRoleRow {
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
     /// What becomes of the former credential.
     pub former: Former,
@@ -72,20 +72,20 @@ pub struct StaticRoleRow {
     pub retires: Option<String>,
     /// Version of the current credential; 0 where there is none yet.
     pub version: u32,
-    /// When the credential was last renewed.
+    /// The time when the credential was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
-    /// When the scheduler must look at it.
+    /// The time when the scheduler must look at it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
 }
 
 /// What becomes of an account's former credential where upstream holds two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Former {
-    /// How long it stays valid after a rotation.
+    /// The time for which it stays valid after a rotation.
     pub grace: Duration,
     /// Whether it stays valid until the next rotation instead.
     pub is_kept: bool,
@@ -117,11 +117,11 @@ pub struct StaticRoleChange {
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
     /// What becomes of the former credential.
     pub former: Former,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
 }
 

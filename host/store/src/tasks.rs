@@ -50,7 +50,7 @@ impl TaskState {
     }
 }
 
-/// Why a task failed.
+/// The reason why a task failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
     /// The provider's code, or the host's.
@@ -78,13 +78,13 @@ pub struct TaskRow {
     pub input: Option<Vec<u8>>,
     /// What it came to, sealed; absent once it was handed out.
     pub result: Option<Vec<u8>>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub errors: Vec<TaskError>,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub created_at: Timestamp,
-    /// When it is given up.
+    /// The time when it is given up.
     pub deadline_at: Timestamp,
-    /// When it was over.
+    /// The time when it was over.
     pub ended_at: Option<Timestamp>,
 }
 

@@ -23,9 +23,9 @@ pub struct TokenRow {
     pub display_name: String,
     /// Names of its policies.
     pub policies: Vec<String>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Hash of the token that made it; absent: an orphan.
     pub parent: Option<[u8; 32]>,
@@ -43,17 +43,17 @@ pub struct TokenRow {
 pub struct TokenFacts {
     /// What its maker, or its login, said of it.
     pub meta: Option<BTreeMap<String, String>>,
-    /// How long it was to live when it was made.
+    /// The time for which it was to live when it was made.
     pub creation_ttl: u64,
     /// Its longest life, whatever else would allow more.
     pub explicit_max_ttl: u64,
     /// Its longest life by the login method that made it.
     pub max_ttl: u64,
-    /// How long each renewal lasts, with no longest life.
+    /// The time for which each renewal lasts, with no longest life.
     pub period: u64,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub renewed_at: Option<Timestamp>,
     /// Addresses that may use it; empty: all.
     pub bound_cidrs: Vec<IpNet>,
@@ -146,7 +146,7 @@ impl Storage {
         .await
     }
 
-    /// How many tokens have not ended at `now`.
+    /// The number of tokens that have not ended at `now`.
     pub async fn token_count(&self, now: Timestamp) -> Result<u64, StorageError> {
         let count = self.read(move |connection| {
             one(
@@ -261,7 +261,7 @@ impl Storage {
         .await
     }
 
-    /// When the next token ends.
+    /// The time when the next token ends.
     pub async fn next_token_end(&self) -> Result<Option<Timestamp>, StorageError> {
         self.read(|connection| {
             one(

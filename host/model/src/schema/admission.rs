@@ -56,7 +56,7 @@ pub(super) fn admit(schema: &Value) -> Result<(), InvalidSchema> {
     walk(schema, schema, 0, &mut weights)
 }
 
-/// How many patterns stand in a schema, at the most: what is named like one counts.
+/// The number of patterns that stand in a schema, at the most: what is named like one counts.
 fn patterns(schema: &Value) -> usize {
     match schema {
         Value::Object(members) => members
@@ -106,7 +106,7 @@ fn walk(
     Ok(())
 }
 
-/// How many schemas are evaluated where this one is.
+/// The number of schemas that are evaluated where this one is.
 fn weigh(
     root: &Value,
     schema: &Value,

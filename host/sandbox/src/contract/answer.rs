@@ -25,7 +25,7 @@ pub struct Descriptor {
     pub propagation_s: u32,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug)]
 pub struct Failure {
     pub class: FailureClass,

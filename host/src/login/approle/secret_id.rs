@@ -37,7 +37,7 @@ pub struct SecretIdView {
     pub accessor: String,
     /// Logins that are left; 0: any number.
     pub num_uses: u64,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// The rest.
     pub facts: SecretIdFacts,

@@ -36,7 +36,7 @@ pub(super) struct VerifyingKey {
     key: DecodingKey,
 }
 
-/// Why a token is not taken.
+/// The reason why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unverified {
     /// It is none.

@@ -44,7 +44,7 @@ pub struct JwtRole {
     pub groups_claim: String,
     /// Tolerance of all moments.
     pub clock_skew_leeway: Leeway,
-    /// How long a token without `exp` holds.
+    /// The time for which a token without `exp` holds.
     pub expiration_leeway: Leeway,
     /// How long before `exp` a token without `nbf` and `iat` begins to hold.
     pub not_before_leeway: Leeway,
