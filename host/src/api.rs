@@ -100,7 +100,7 @@ pub mod internals {
         pub open: bool,
         /// Whether reading it needs `sudo`.
         pub sudo: bool,
-        /// What it says, by the names of its pattern.
+        /// The values of the segments, by the names of its pattern.
         pub said: Vec<(&'static str, String)>,
     }
 

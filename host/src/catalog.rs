@@ -97,7 +97,7 @@ pub struct PinSpec {
     pub file: String,
     /// Digest of its bytes.
     pub sha256: Digest,
-    /// Who pins it.
+    /// The source of the pin.
     pub source: PinSource,
 }
 
@@ -109,7 +109,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// by then.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// When to ask again for a provider that is being compiled.
+/// The time after which a caller asks again for a provider that is being compiled.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A pin as shown, or one that is about to be made.
@@ -123,7 +123,7 @@ pub struct CatalogEntry {
     pub file: String,
     /// Digest that its bytes must have, where that is known yet.
     pub sha256: Option<Digest>,
-    /// Who pinned it.
+    /// The source of the pin.
     pub source: PinSource,
     /// The time when it was pinned.
     pub pinned_at: Option<Timestamp>,
@@ -184,7 +184,7 @@ pub struct Examined {
     _expected: Expected,
 }
 
-/// How the plugin of a mount stands, for a caller that only looks.
+/// The state of the plugin of a mount, for a caller that only looks.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// The pin that runs, or will once it is compiled.
@@ -642,7 +642,7 @@ impl Catalog {
         resolved().map_err(Refusal::Invalid)
     }
 
-    /// How the plugins of mounts stand: of each its name and version.
+    /// The state of the plugins of mounts, each by its name and version.
     pub async fn standing(&self, of: &[(&str, Option<&str>)]) -> Vec<Standing> {
         let deadline = Instant::now() + LOOK;
         let mut all = Vec::new();

@@ -50,7 +50,7 @@ pub struct Engine {
     pub policies: Arc<Policies>,
     /// The tokens that callers present.
     pub tokens: Arc<Tokens>,
-    /// How callers without a token get one.
+    /// The login methods, by which callers without a token get one.
     pub logins: Logins,
     /// The root token of the initialisation, until it is used.
     pub first_token: Arc<FirstToken>,
@@ -58,7 +58,7 @@ pub struct Engine {
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
-    /// Who the host is, for upstream systems that trust it.
+    /// The host as an issuer, for upstream systems that trust it.
     pub issuer: Arc<Issuer>,
     /// Providers at paths.
     pub mounts: Arc<Mounts>,
@@ -66,7 +66,7 @@ pub struct Engine {
     pub configs: Configs,
     /// The roles of mounts.
     pub roles: Arc<Roles>,
-    /// Which version of a plugin mounts run.
+    /// Moves mounts from one version of a plugin to another.
     pub upgrades: Upgrades,
     /// Credentials on loan.
     pub leases: Arc<Leases>,

@@ -68,7 +68,7 @@ pub struct IssueRequest {
     pub body: Value,
     /// Length asked for; the role's default where absent.
     pub ttl: Option<Length>,
-    /// Who asks.
+    /// The caller that asks.
     pub requester: Requester,
     /// The caller's name of the request: a repeat under the same one is the same
     /// operation.
@@ -92,7 +92,7 @@ pub struct Issued {
     pub data: Secret<String>,
     /// From when on upstream honours it, where it does not yet.
     pub effective_after: Option<Timestamp>,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
 
@@ -115,7 +115,7 @@ pub struct LeaseView {
     pub credential_id: Option<String>,
     /// Facts that the provider told.
     pub metadata: Value,
-    /// Who asked for it.
+    /// The caller that asked for it.
     pub requester: Requester,
     /// Since when it waits for its end.
     pub ending_since: Option<Timestamp>,
@@ -132,8 +132,7 @@ pub struct LeaseView {
 }
 
 impl LeaseView {
-    /// What is left of the lease at `now`; zero for one that never ends, as
-    /// Vault shows it.
+    /// The rest of the lease's time at `now`; zero for one that never ends, as Vault shows it.
     pub fn ttl(&self, now: Timestamp) -> Duration {
         self.expire_time
             .map_or(Duration::ZERO, |end| end.since(now))
@@ -293,7 +292,7 @@ fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
     }
 }
 
-/// What follows a failed attempt to revoke: the state, and the time to the next.
+/// The consequence of a failed attempt to revoke: the state, and the time to the next attempt.
 fn after_failed_revocation(
     attempts: u32,
     transient: bool,

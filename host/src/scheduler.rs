@@ -41,7 +41,7 @@ use crate::{
 /// Revocations and rotations of static_roles under way at a time, over all connections.
 const TOTAL: usize = 256;
 
-/// How the work on leases shares the processors and the disk.
+/// The pace of the work on leases, which shares the processors and the disk with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pace {
     /// Leases taken from one connection at a time.
@@ -66,7 +66,7 @@ const BESIDE_CALLERS: Pace = Pace {
     linger: Duration::from_millis(2),
 };
 
-/// How long after a request for a credential others are expected.
+/// The time after a request for a credential during which others are expected.
 const CALLERS_STAY: Duration = Duration::from_secs(1);
 
 /// Static roles taken from one connection at a time. Each role is claimed by a transaction of
@@ -77,8 +77,8 @@ const ACCOUNTS: usize = 16;
 /// moment, which the store tells; this bounds the harm of a moment that the store leaves out.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long until the scheduler tries again after storage failed for the first
-/// time; then twice as long each time, and at most [`LONGEST_PAUSE`].
+/// The time until the scheduler tries again after storage failed for the first time; then twice as
+/// long each time, and at most [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The time for which a storage that accepts writes again may go unnoticed.
@@ -382,7 +382,7 @@ fn pace(asked: Timestamp, now: Timestamp) -> Pace {
     }
 }
 
-/// How long to wait after so many failures in a row: pure.
+/// The time to wait after so many failures in a row: pure.
 fn pause_after(failures: u32) -> Duration {
     PAUSE
         .saturating_mul(1 << failures.saturating_sub(1).min(16))

@@ -135,7 +135,7 @@ fn credential_context(id: i64, version: u32) -> String {
     format!("account_credentials/{id}/{version}/secret")
 }
 
-/// Who may change a static role or drive its rotation: one at a time each.
+/// The turns of those who change a static role or drive its rotation: one at a time for each role.
 #[derive(Debug, Default)]
 struct Turns(Mutex<HashMap<i64, Weak<tokio::sync::Mutex<()>>>>);
 

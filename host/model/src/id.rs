@@ -423,7 +423,7 @@ pub enum InvalidId {
     MountPath {
         /// The given text, cut to a readable length.
         path: String,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         reason: &'static str,
     },
     /// Not a role's name.

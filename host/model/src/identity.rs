@@ -26,10 +26,10 @@ pub const LEAD: Duration = Duration::from_secs(3600);
 /// month bounds what a stolen one is worth.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How far clocks may be apart.
+/// The time by which clocks may be apart.
 const SKEW: Duration = Duration::from_secs(300);
 
-/// What becomes of keys at a moment, by their places.
+/// The use of keys at a moment, by their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The one that signs.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub next: Option<Timestamp>,
 }
 
-/// What becomes of keys that were made at these moments, the oldest first.
+/// The use of keys that were made at these moments, the oldest first.
 pub fn plan(made: &[Timestamp], now: Timestamp) -> Plan {
     let signs_from = |place: usize, made: Timestamp| match place {
         0 => made,

@@ -17,7 +17,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::suggest;
 
-/// How much a document may hold.
+/// The bounds of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Deepest nesting of arrays and objects.

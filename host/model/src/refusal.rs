@@ -29,9 +29,9 @@ pub enum Refusal {
     /// A cap is reached.
     #[error("{message}")]
     Limit {
-        /// Which cap, and who may raise it.
+        /// The cap, and the person who may raise it.
         message: String,
-        /// When to come back.
+        /// The time after which to come back.
         retry_after: Duration,
     },
     /// The thing asked for is still being prepared.
@@ -39,7 +39,7 @@ pub enum Refusal {
     NotYet {
         /// The name of that thing.
         message: String,
-        /// When to come back.
+        /// The time after which to come back.
         retry_after: Duration,
     },
     /// The host cannot do this now: storage refuses writes, a plugin is missing.

@@ -1,7 +1,7 @@
 //! The keys of the configuration file, and nothing else: one table that the
 //! check for unknown keys, the environment and `docs/settings.md` share.
 
-/// How the text of an environment variable becomes a value.
+/// The way in which the text of an environment variable becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Taken as it stands.

@@ -283,7 +283,7 @@ pub enum ConfigError {
          fragment or a slash at its end (http:// is for loopback addresses alone)"
     )]
     Issuer {
-        /// What was written.
+        /// The text that was written.
         issuer: String,
     },
     /// Plain HTTP would leave the machine.

@@ -1,4 +1,4 @@
-//! What the body of a config says to the host, taken apart: pure.
+//! Takes the host's fields out of the body of a config: pure.
 //!
 //! A write changes the fields that it names, so that writing one of them switches none
 //! of the others off.
@@ -16,7 +16,7 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 /// Shortest rotation period: below, rotations would run into each other.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
 
-/// What a GET shows beside the fields that can be written.
+/// The fields that a GET shows beside those that can be written.
 const SHOWN: [&str; 8] = [
     "identity",
     "version",

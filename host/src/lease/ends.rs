@@ -1,4 +1,4 @@
-//! When a lease ends: the least of all that bounds it, wherever that is computed. Pure.
+//! Computes the end of a lease: the least of all limits, wherever it is asked for. Pure.
 
 use lessor_model::{
     clock::Timestamp,

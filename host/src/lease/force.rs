@@ -21,7 +21,7 @@ use crate::mount::{Connection, Mount};
 /// Leases that are forgotten in one transaction.
 const BATCH: usize = 1000;
 
-/// What forcing a prefix did.
+/// The outcome of forcing the end of the leases below a prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forced {
     /// Leases forgotten.

@@ -47,11 +47,11 @@ use crate::{catalog::Plugin, mount::Connection};
 /// full; the rest shows once the first are dealt with.
 const SHOWN: usize = 1_000;
 
-/// What the ids of one inventory may take in memory, about. A comparison holds two
-/// inventories at a time.
+/// The number of bytes, about, that the ids of one inventory may take in memory. A comparison holds
+/// two inventories at a time.
 const HELD_BYTES: usize = 128 << 20;
 
-/// What an id takes in a set beside its own bytes, about.
+/// The number of bytes, about, that an id takes in a set beside its own.
 const ID_BYTES: usize = 64;
 
 /// Most pages of one inventory that are asked for.
@@ -66,14 +66,14 @@ const REASON_BYTES: usize = 500;
 /// The name under which this appears where a principal's is wanted.
 const PRINCIPAL: &str = "reconcile";
 
-/// How often upstream is listed again for the sake of leases in the making: each
+/// The number of times that upstream is listed again for the sake of leases in the making: each
 /// call ends within moments, and one that never does must not be waited for.
 const LOOKS: u32 = 5;
 
 /// The reason why an orphan that was ended without a failure is still there.
 const STAYS: &str = "the provider reported no failure, and upstream lists it still";
 
-/// How upstream and leases compare.
+/// The outcome of comparing upstream with the leases.
 #[derive(Debug, Default)]
 pub struct Reconciliation {
     /// Credentials upstream.
@@ -106,7 +106,7 @@ pub struct Vanished {
 }
 
 impl Reconciliation {
-    /// What is told of it.
+    /// The outcome as JSON, for the caller.
     pub fn report(&self, dry_run: bool) -> Value {
         let vanished: Vec<Value> = self
             .vanished
@@ -404,7 +404,7 @@ impl Listed {
 /// One reading of the leases.
 #[derive(Debug)]
 struct Survey {
-    /// Whose upstream is looked at.
+    /// The connection whose upstream is looked at.
     of: ConnectionId,
     /// Its mount, and those that were unmounted from its path.
     here: HashSet<i64>,
@@ -500,7 +500,7 @@ fn no_inventory(connection: &Connection) -> Failure {
     }
 }
 
-/// How many of these ids one answer names: as many as there is room for.
+/// The number of these ids that one answer names: as many as there is room for.
 fn named<'i>(ids: impl Iterator<Item = &'i str>) -> usize {
     let mut room = SHOWN_BYTES;
     ids.take(SHOWN)

@@ -80,7 +80,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Leases {
-    /// What is stored of a request with a key, should it be the first.
+    /// The row of a request with a key, to be stored if it is the first.
     pub(super) fn idempotency_row(
         &self,
         mount: &Mount,

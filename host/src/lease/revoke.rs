@@ -19,7 +19,7 @@ use crate::{
     mount::{Connection, give_up_at},
 };
 
-/// How a request to revoke went.
+/// The outcome of a request to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
     /// The credential is ended upstream.
@@ -328,7 +328,7 @@ impl Leases {
     }
 }
 
-/// How the end of a lease is told of, by what ended it.
+/// The event of a lease's end, by its cause.
 fn ended(lease: LeaseId, row: &LeaseRow) -> Event {
     let attempts = row.attempts;
     match ends_by_time(row) {

@@ -569,7 +569,7 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
     );
 }
 
-/// What the ways of giving a staged root credential up do to it.
+/// Each way of giving a rotation up ends its staged root credential.
 #[tokio::test]
 async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
     for way in ["write", "remove", "abort", "unmount"] {

@@ -199,9 +199,8 @@ async fn converse<S>(
     }
 }
 
-/// How TLS is spoken. Below 1.3 that is 1.2, for clients that know no more (older
-/// systems of Windows and Java), with the suites that rustls has: each is ECDHE with
-/// an AEAD.
+/// The settings of TLS. Below 1.3 that is 1.2, for clients that know no more (older systems of
+/// Windows and Java), with the suites that rustls has: each is ECDHE with an AEAD.
 pub(super) fn acceptor(
     tls: &Tls,
     certificates: Arc<Certificates>,

@@ -1,4 +1,4 @@
-//! How the system's allocator gives memory back.
+//! Has the system's allocator give memory back.
 //!
 //! By itself glibc learns from the largest blocks that were freed to keep as much for
 //! later, and has eight arenas for each processor: after a minute of a flood of strangers

@@ -1,5 +1,4 @@
-//! What follows a failed attempt at a rotation: pure but for the spread of a
-//! delay.
+//! The consequence of a failed attempt at a rotation: pure but for the spread of a delay.
 
 use lessor_model::{
     clock::Timestamp,
@@ -11,7 +10,7 @@ use lessor_store::{StaticRoleRow, StaticRoleState};
 
 use crate::backoff;
 
-/// What follows a failed attempt.
+/// The consequence of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// It is tried again.

@@ -1,5 +1,5 @@
-//! What the scheduler asks of static roles: begin those whose time has come, go
-//! on with interrupted ones, end former credentials whose grace is over.
+//! The scheduler's work on static roles: begin those whose time has come, go on with interrupted
+//! ones, end former credentials whose grace is over.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the body of a static role says, taken apart: pure.
+//! Takes the host's fields out of the body of a static role: pure.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
 /// two: time for those who read it just before to read the new one.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
-/// What a GET shows beside the fields that can be written.
+/// The fields that a GET shows beside those that can be written.
 const SHOWN: [&str; 7] = [
     "state",
     "version",
@@ -33,11 +33,11 @@ pub(super) struct Asked {
     pub(super) account: String,
     /// The schedule by which it is renewed.
     pub(super) schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub(super) former: Former,
     /// Whether a new role leaves the account's present credential alone.
     pub(super) skip_import_rotation: bool,
-    /// What of the body means nothing here.
+    /// Warnings of fields in the body that have no effect here.
     pub(super) warnings: Vec<String>,
     /// Whether no schedule is named, nor that none is meant.
     unscheduled: bool,

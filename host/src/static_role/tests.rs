@@ -519,7 +519,7 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
         .unwrap();
 }
 
-/// What is due at the same moment is done once each, however few the slots.
+/// Static roles that are due at the same moment are rotated once each, however few the slots.
 #[tokio::test]
 async fn many_static_roles_that_are_due_at_once_share_the_mounts_slots() {
     let house = House::new();

@@ -27,11 +27,11 @@ pub struct StaticRoleView {
     pub account: String,
     /// The connection to the system that has it.
     pub connection: Arc<Connection>,
-    /// What a client calls that, where it is another name.
+    /// The client's name of that connection, if it is another one.
     pub db_name: Option<String>,
     /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
     /// Where it stands.
     pub state: StaticRoleState,
@@ -90,7 +90,7 @@ pub struct StaticRoleCredential {
     pub standing: Standing,
     /// The time when upstream was, or is to be, told to end it, where that is known.
     pub expires: Option<Timestamp>,
-    /// What its reader should know.
+    /// Warnings for the reader.
     pub warnings: Vec<String>,
 }
 

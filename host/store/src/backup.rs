@@ -20,8 +20,8 @@ use tempfile::NamedTempFile;
 
 use super::{MIGRATIONS, Storage, StorageError, all, connect, holds, migrate, one};
 
-/// What a file that is being written is called until it is whole. What a crash
-/// leaves of one is of no use to anybody.
+/// The prefix of the name of a file until it is whole. A crash leaves such a file, which is of no
+/// use to anybody.
 const PARTIAL: &str = "backup-";
 
 impl Storage {
@@ -191,7 +191,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// How every SQLite file begins.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// A copy that was not made or is not to be used.
@@ -214,7 +214,7 @@ pub enum BackupError {
     Unsound {
         /// Which.
         path: PathBuf,
-        /// What SQLite found.
+        /// The finding of SQLite.
         reason: String,
     },
     /// The database was locked for a copy.

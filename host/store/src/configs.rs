@@ -51,9 +51,9 @@ pub struct ConfigRow {
     pub state: ConfigState,
     /// Sealed JSON; absent once retired.
     pub document: Option<Vec<u8>>,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
-    /// What the provider warned of when it was proven.
+    /// The warnings that the provider gave when the config was proven.
     pub warnings: Vec<String>,
     /// Facts that the rotation which made it told.
     pub metadata: Value,
@@ -72,9 +72,9 @@ pub struct NewConfig {
     pub version: u32,
     /// Sealed JSON.
     pub document: Vec<u8>,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
-    /// What the provider warned of.
+    /// The warnings of the provider.
     pub warnings: Vec<String>,
     /// Facts that the rotation told.
     pub metadata: Value,
@@ -87,7 +87,7 @@ pub struct NewConfig {
 /// The schedule by which a connection's root credential is renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSchedule {
-    /// When by itself.
+    /// The schedule.
     pub schedule: Schedule,
     /// The time for which a former root credential stays valid.
     pub grace: Duration,
@@ -112,7 +112,7 @@ pub struct DueRotation {
     pub last: Option<Timestamp>,
 }
 
-/// What became of a root credential that was to be erased.
+/// The outcome of erasing a root credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Erasure {
     /// It is erased.

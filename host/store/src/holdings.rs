@@ -1,4 +1,4 @@
-//! What leases say of upstream: read whole, to be compared with an inventory.
+//! The credentials that leases hold upstream: read whole, to be compared with an inventory.
 //!
 //! Every column is read in a way that cannot fail, so that a row that is damaged
 //! elsewhere still vouches for its credential.

@@ -66,7 +66,7 @@ pub struct NewLease {
     pub role_id: i64,
     /// Name of the upstream principal.
     pub principal: String,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
     /// Digest of the provider.
     pub plugin_sha256: Digest,
@@ -112,7 +112,7 @@ impl NewLease {
     }
 }
 
-/// What is recorded of a credential that was made.
+/// The facts that are recorded of a credential that was made.
 #[derive(Clone, Debug)]
 pub struct Activation {
     /// Its id upstream.
@@ -146,7 +146,7 @@ pub struct LeaseRow {
     pub credential_id: Option<String>,
     /// Facts that the provider told.
     pub metadata: Value,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
     /// Digest of the provider that made it.
     pub plugin_sha256: Digest,
@@ -172,7 +172,7 @@ pub struct LeaseRow {
     pub bound_to: Option<String>,
 }
 
-/// That the order `o` covers the lease `l`: to everybody who asks it is ending then,
+/// The condition that the order `o` covers the lease `l`: to everybody who asks it is ending then,
 /// taken or not.
 macro_rules! covers {
     () => {
@@ -219,7 +219,7 @@ pub(super) const SELECT: &str = concat!(
     order!()
 );
 
-/// How an intent was taken.
+/// The outcome of storing an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// It is committed.
@@ -234,12 +234,12 @@ pub enum Intent {
     TokenGone,
 }
 
-/// How a credential was recorded that leaves nothing upstream.
+/// The outcome of recording a credential that leaves nothing upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
     /// Its lease is committed.
     Active,
-    /// What would have refused its intent, had there been one.
+    /// The reason for which its intent would have been refused, had there been one.
     Refused(Intent),
     /// An order to revoke leases of its role covers it.
     Revoked,
@@ -247,7 +247,7 @@ pub enum Made {
     RoleChanged,
 }
 
-/// Which cap refused an intent.
+/// The cap that refused an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
     /// `max_leases` of the role.
@@ -636,7 +636,7 @@ fn insert_active(
     Ok(())
 }
 
-/// What stands against a lease: a cap, or the end of the token with which it ends.
+/// The reason to refuse a lease: a cap, or the end of the token with which it ends.
 fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, StorageError> {
     // The version of the role may have gone with the last of its leases meanwhile, and the
     // config, without which nothing would end the credential.

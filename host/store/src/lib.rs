@@ -780,7 +780,7 @@ mod tests {
         }
     }
 
-    /// What stood in a mount before it could have several connections is of its default one.
+    /// Rows of a mount from before it could have several connections belong to its default one.
     #[tokio::test]
     async fn what_was_of_a_mount_is_of_its_default_connection() {
         let directory = tempfile::tempdir().unwrap();
@@ -934,7 +934,7 @@ mod tests {
         assert!(gone.unwrap().is_none());
     }
 
-    /// What roles said before 0 was "not set", and a task of that time.
+    /// Roles from before 0 was "not set", and a task of that time.
     #[tokio::test]
     async fn a_role_that_said_zero_says_nothing_once_its_file_is_migrated() {
         let directory = tempfile::tempdir().unwrap();

@@ -14,12 +14,12 @@ use super::{
 /// A mount to be made.
 #[derive(Clone, Debug)]
 pub struct NewMount {
-    /// What it is.
+    /// The kind of the mount.
     pub kind: Kind,
     /// Where, without what stands before the paths of its kind.
     pub path: MountPath,
-    /// What its provider knows it as: the path, unless another mount was made
-    /// under it. It stays when the mount is moved, for upstream is marked with it.
+    /// The name by which its provider knows it: the path, unless another mount was made under it.
+    /// It stays when the mount is moved, for upstream is marked with it.
     pub known_as: String,
     /// Public handle, with the name of the plugin and a random part.
     pub accessor: String,

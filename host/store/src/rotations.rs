@@ -96,12 +96,12 @@ impl RotationRow {
     }
 }
 
-/// What the scheduler finds.
+/// The rotations that the scheduler finds.
 #[derive(Clone, Debug, Default)]
 pub struct DueRotations {
-    /// Those that are due.
+    /// The rotations that are due.
     pub due: Vec<RotationRow>,
-    /// Those that are due and cannot be read: the operation as stored, and why.
+    /// The rotations that are due and cannot be read: the operation as stored, and the reason.
     pub unreadable: Vec<(Vec<u8>, String)>,
     /// The time when the next one is due.
     pub next: Option<Timestamp>,
@@ -343,8 +343,8 @@ impl Storage {
         .await
     }
 
-    /// What a connection still has to end upstream, the oldest first: former root
-    /// credentials, and what rotations made that were given up.
+    /// The root credentials that a connection still has to end upstream, the oldest first: former
+    /// ones, and those of rotations that were given up.
     pub async fn ending_rotations(
         &self,
         of: ConnectionId,

@@ -49,11 +49,11 @@ pub struct StaticRoleFailure {
     pub reached: u32,
     /// The time when it is tried again.
     pub due_at: Timestamp,
-    /// Why.
+    /// The reason why it failed.
     pub error: String,
 }
 
-/// Which of an account's credentials.
+/// The place of a credential among those of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The one in force.

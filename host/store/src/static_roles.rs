@@ -51,13 +51,13 @@ pub struct StaticRoleRow {
     pub name: RoleName,
     /// The account's name upstream.
     pub account: String,
-    /// What a client called the default connection.
+    /// The client's name of the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
     /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
     /// Where it stands.
     pub state: StaticRoleState,
@@ -82,7 +82,7 @@ pub struct StaticRoleRow {
     pub last_error: Option<String>,
 }
 
-/// What becomes of an account's former credential where upstream holds two.
+/// The treatment of an account's former credential where upstream holds two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Former {
     /// The time for which it stays valid after a rotation.
@@ -102,7 +102,7 @@ pub struct NewStaticRole {
     pub name: RoleName,
     /// The account's name upstream.
     pub account: String,
-    /// What may change of it later.
+    /// The part that may change later.
     pub change: StaticRoleChange,
     /// The first rotation, and when it may be taken for dead.
     pub first: Option<(OperationId, Timestamp)>,
@@ -110,22 +110,22 @@ pub struct NewStaticRole {
     pub created_at: Timestamp,
 }
 
-/// What may change of a static role.
+/// The part of a static role that may change.
 #[derive(Clone, Debug)]
 pub struct StaticRoleChange {
-    /// What a client called the default connection.
+    /// The client's name of the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
     /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
     /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
 }
 
-/// What became of a static role to be stored.
+/// The outcome of storing a new static role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is stored under this id.
@@ -198,7 +198,7 @@ impl Storage {
         .await
     }
 
-    /// How many static roles a connection has.
+    /// The number of static roles that a connection has.
     pub async fn static_roles_by_connection(
         &self,
         of: ConnectionId,
@@ -348,7 +348,7 @@ pub(super) fn forget_all(
     Ok(())
 }
 
-/// How many credentials of an account are kept.
+/// The number of credentials of an account that are kept.
 fn kept(former: Former) -> u32 {
     match former.is_kept {
         true => 2,

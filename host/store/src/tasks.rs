@@ -64,19 +64,19 @@ pub struct TaskError {
 pub struct TaskRow {
     /// Its id.
     pub id: OperationId,
-    /// What is to be done.
+    /// The kind of work.
     pub kind: String,
     /// To what: a path of the API.
     pub target: String,
     /// Path of the mount.
     pub mount: String,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
     /// Where it stands.
     pub state: TaskState,
-    /// What it needs, sealed.
+    /// Its input, sealed.
     pub input: Option<Vec<u8>>,
-    /// What it came to, sealed; absent once it was handed out.
+    /// Its result, sealed; absent once it was handed out.
     pub result: Option<Vec<u8>>,
     /// The reason why it failed.
     pub errors: Vec<TaskError>,

@@ -37,11 +37,11 @@ pub struct TokenRow {
     pub facts: TokenFacts,
 }
 
-/// What of a token no query asks for. Spans are seconds; 0: none.
+/// The facts of a token that no query asks for. Spans are seconds; 0: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenFacts {
-    /// What its maker, or its login, said of it.
+    /// The metadata that its maker, or its login, gave it.
     pub meta: Option<BTreeMap<String, String>>,
     /// The time for which it was to live when it was made.
     pub creation_ttl: u64,
@@ -59,26 +59,26 @@ pub struct TokenFacts {
     pub bound_cidrs: Vec<IpNet>,
     /// The token role that it was made by.
     pub role: Option<String>,
-    /// Which one of that name: `RoleRow::uuid`.
+    /// The uuid of that role, which tells it from a later one of its name: `RoleRow::uuid`.
     pub role_uuid: Option<String>,
-    /// Whom it stands for, the same over all their tokens; empty: itself alone.
+    /// The entity that it stands for, the same over all tokens of one; empty: itself alone.
     pub entity: String,
-    /// What gave it; absent: a holder of a token had it made.
+    /// The login that gave it; absent: a holder of a token had it made.
     pub login: Option<LoginOrigin>,
 }
 
-/// What a login gave a token for. Whatever of it is gone or another later gives
-/// no more of it.
+/// The origin of a token from a login. The token gets nothing more from a method, role or user that
+/// is gone or was replaced by another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoginOrigin {
-    /// Which login method: its uuid.
+    /// The uuid of the login method.
     pub mount: String,
-    /// Which role or user: its name.
+    /// The name of the role or user.
     pub name: String,
-    /// Which one of that name: its uuid.
+    /// The uuid of the role or user, which tells it from a later one of its name.
     pub entry: String,
-    /// What it asked for as proof, hashed; empty: nothing that can change.
+    /// The proof that it asked for, hashed; empty: nothing that can change.
     pub proof: String,
 }
 

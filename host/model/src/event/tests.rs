@@ -138,7 +138,7 @@ fn every_event_is_recorded_by_somebody() {
     }
 }
 
-/// Who records the write of a function of storage.
+/// The recorder of the write of a function of storage.
 enum Told {
     /// Each file that calls the function, with the events that it records itself, or that
     /// another file records for it (`file.rs:Event`).

@@ -1,4 +1,4 @@
-//! Which schemas are admitted at all.
+//! Decides which schemas are admitted at all.
 //!
 //! A schema is untrusted input that the host evaluates outside any sandbox. It
 //! may refer only to itself, and what has to be evaluated at one place of a

@@ -22,16 +22,16 @@ const LONGEST: u64 = 512 << 10;
 /// Longest time for one document.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What stands behind an issuer's URL (OpenID Connect Discovery 1.0).
+/// The suffix of an issuer's URL (OpenID Connect Discovery 1.0).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
-/// Where public keys are fetched from.
+/// The source of public keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeyUrl {
     /// The URL of a JSON Web Key Set, or of an issuer whose discovery document
     /// names one.
     pub url: String,
-    /// Which of the two.
+    /// Whether the URL is that of an issuer; else it is that of a key set.
     pub discovery: bool,
     /// PEM certificates that alone are trusted; empty: the public roots.
     pub ca_pem: String,
