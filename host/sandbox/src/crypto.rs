@@ -1,7 +1,6 @@
 //! The `crypto` interface, by aws-lc-rs.
 //!
-//! What takes long is done aside, as much at once as there are processors. Nothing here
-//! keeps a key.
+//! Slow work is done aside, as much at once as there are processors. Nothing here keeps a key.
 
 use std::num::NonZeroU32;
 

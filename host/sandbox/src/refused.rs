@@ -1,4 +1,4 @@
-//! Why a component was not compiled.
+//! The reasons why a component was not compiled.
 
 use std::time::Duration;
 

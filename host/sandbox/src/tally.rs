@@ -26,11 +26,11 @@ pub struct Tally {
     pub sha256: Digest,
     /// The mount.
     pub mount: MountPath,
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
 }
 
-/// What is counted of one provider for one mount.
+/// The counts of one provider for one mount.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
     /// Calls by function and by how they ended: `ok`, `trap`, `timeout`, `limit`,

@@ -97,7 +97,7 @@ fn client_config(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, TlsE
     )
 }
 
-/// What rustls said, or that the connection broke.
+/// The sentence of rustls, or that the connection broke.
 fn refusal(error: &io::Error) -> TlsError {
     match error
         .get_ref()

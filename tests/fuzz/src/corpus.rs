@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(read(&file).unwrap()["quoted"], b"\"'");
     }
 
-    /// What stands in the tree is what `cargo xtask fuzz` would write again.
+    /// The corpora in the tree are those that `cargo xtask fuzz` would write again.
     #[test]
     fn the_corpora_are_in_their_one_form() {
         let home = tempfile::tempdir().unwrap();

@@ -62,8 +62,8 @@ pub(super) enum Rest {
     Untold,
 }
 
-/// How many leases there may be. The end of a run looks at each of them, and it
-/// is well below the 10,000 that one list answers.
+/// The largest number of leases. The end of a run looks at each of them, and it is well below the
+/// 10,000 that one list answers.
 pub(super) const FULL: usize = 600;
 
 /// The keys of a list; empty where there is nothing.

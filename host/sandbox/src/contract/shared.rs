@@ -1,5 +1,5 @@
-//! What the versions of the contract have in common, written once: each expands it with
-//! `wit`, the types and imports of its own bindings, and `exports`.
+//! The code that the versions of the contract share, written once: each expands it with `wit`, the
+//! types and imports of its own bindings, and `exports`.
 //!
 //! An inherent function of [`CallState`](crate::call::CallState) is what a trait's function
 //! of the same name calls: the traits are the bindings', one for each version.
