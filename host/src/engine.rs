@@ -243,7 +243,7 @@ impl Engine {
     }
 }
 
-/// Where compiled code is kept, and the key that vouches for it.
+/// The directory of compiled code, and the key that vouches for it.
 fn code_cache(config: &Config, keyring: &Keyring) -> Result<CodeCacheSettings, EngineError> {
     #[cfg(feature = "test-hooks")]
     if let Some(shared) = CodeCacheSettings::of_tests() {

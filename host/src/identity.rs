@@ -331,7 +331,7 @@ fn part(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Where a private key is sealed for.
+/// The context that a private key is sealed for.
 fn place_of(kid: &str) -> String {
     format!("identity_keys/{kid}/private_key")
 }

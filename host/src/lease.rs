@@ -101,7 +101,7 @@ pub struct Issued {
 pub struct LeaseView {
     /// Its id.
     pub id: LeaseId,
-    /// Where it stands.
+    /// The state.
     pub state: LeaseState,
     /// The time when it was made.
     pub issue_time: Timestamp,

@@ -49,7 +49,7 @@ use crate::{
     token::{Granted, Login, Terms, Token, Tokens, entity_of_login},
 };
 
-/// Where tokens themselves are made and asked about; no login method may be there.
+/// The path at which tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
 
 /// The kind of mounts that login methods are, by name.

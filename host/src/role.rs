@@ -401,7 +401,7 @@ fn filled(plugin: &Plugin, mut document: Value) -> Result<Secret<String>, Refusa
     Ok(Secret::new(document.to_string()))
 }
 
-/// Where a role is sealed for. All versions of a role share it: they are told
+/// The context that a role is sealed for. All versions of a role share it: they are told
 /// apart by their row id, which is not known before the row stands.
 fn role_context(mount_id: i64, name: &RoleName) -> String {
     format!("roles/{mount_id}/{name}/document")

@@ -281,7 +281,7 @@ pub enum ServerError {
     Address {
         /// The given text.
         listen: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -294,9 +294,9 @@ pub enum ServerError {
     /// The address is taken, or belongs to another machine.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -125,12 +125,12 @@ fn removed(mount: &Mount, name: &RoleName) -> Refusal {
     ))
 }
 
-/// Where a static role's document is sealed for.
+/// The context that a static role's document is sealed for.
 fn document_context(mount_id: i64, name: &RoleName) -> String {
     format!("static_roles/{mount_id}/{name}/document")
 }
 
-/// Where a version of an account's credential is sealed for.
+/// The context that a version of an account's credential is sealed for.
 fn credential_context(id: i64, version: u32) -> String {
     format!("account_credentials/{id}/{version}/secret")
 }

@@ -500,7 +500,7 @@ impl Tasks {
     }
 }
 
-/// Where a column of a task is sealed for.
+/// The context that a column of a task is sealed for.
 fn context(id: OperationId, column: &str) -> String {
     format!("tasks/{id}/{column}")
 }

@@ -224,7 +224,7 @@ pub fn check(ttl: Duration) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Where the answer of a token is sealed for.
+/// The context that the answer of a token is sealed for.
 fn context(row: &TokenRow) -> String {
     format!("wrappings/{}", row.accessor)
 }

@@ -68,7 +68,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the file's header.
 pub(crate) struct Stage {
-    /// Where the commands run.
+    /// The directory in which the commands run.
     pub(crate) scratch: Scratch,
     directory: PathBuf,
     claims: usize,
@@ -95,7 +95,7 @@ impl Stage {
         directory.clone_into(&mut self.directory);
     }
 
-    /// Where commands are performed.
+    /// The directory in which commands are performed.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

@@ -158,7 +158,7 @@ impl Serialize for Digest {
     }
 }
 
-/// Where a provider is mounted: one or more segments, `db/orders`.
+/// The path at which a provider is mounted: one or more segments, `db/orders`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct MountPath(String);

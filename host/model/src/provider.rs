@@ -73,7 +73,7 @@ pub struct Scope {
     pub known_as: String,
     /// Version of the config that is passed with the calls.
     pub config_version: u32,
-    /// Where the mount may connect to.
+    /// The hosts that the mount may connect to.
     pub grants: Arc<Grants>,
     /// PEM certificates that TLS to upstream trusts beside the public roots.
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
@@ -449,7 +449,7 @@ pub struct Rotated {
 pub struct RevokedCredential {
     /// The id that `create` returned.
     pub id: String,
-    /// When.
+    /// The time when it was revoked.
     pub revoked_at: Timestamp,
     /// Its own end.
     pub expires_at: Option<Timestamp>,

@@ -114,7 +114,7 @@ impl HostFields {
 /// The lengths that a lease of a role may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Where the request names none.
+    /// The length if the request names none.
     pub default: Length,
     /// The longest.
     pub max: Length,

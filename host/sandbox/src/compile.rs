@@ -55,7 +55,7 @@ const LARGEST: usize = 512 << 20;
 /// Machine code that this program has compiled.
 pub(super) struct Compiled(Vec<u8>);
 
-/// Where components are compiled.
+/// The process in which components are compiled.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compiler {
     /// In a process of its own.

@@ -72,7 +72,7 @@ impl Version {
     }
 }
 
-/// Where a component's functions are.
+/// The places of a component's functions.
 #[derive(Clone)]
 pub(super) enum Exports {
     V0_1(v0_1::Exports),

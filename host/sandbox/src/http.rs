@@ -124,7 +124,7 @@ async fn send(
     Ok((response, Box::new(driver)))
 }
 
-/// Where a request goes.
+/// The destination of a request.
 struct Target {
     scheme: Scheme,
     host: String,

@@ -213,7 +213,7 @@ fn report_dropped(
     }
 }
 
-/// Where a provider's words stand in the host's log.
+/// The target of a provider's lines in the host's log.
 pub const TARGET: &str = "lessor::provider";
 
 fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {

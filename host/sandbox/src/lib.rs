@@ -132,7 +132,7 @@ pub mod internals {
 pub struct SandboxSettings {
     /// The clock that guests see.
     pub clock: Clock,
-    /// Where compiled code is kept; absent, every start compiles.
+    /// The settings of the cache of compiled code; absent, every start compiles.
     pub code_cache: Option<CodeCacheSettings>,
     /// Limits of every call.
     pub limits: Limits,
@@ -172,7 +172,7 @@ struct Outside {
     slots: Arc<Shares>,
     /// Slow work that runs at once.
     aside: Aside,
-    /// Where calls that compute end.
+    /// The threads to which calls that compute are moved.
     threads: Arc<Threads>,
 }
 

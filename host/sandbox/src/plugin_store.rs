@@ -63,7 +63,7 @@ pub enum PluginError {
     Directory {
         /// The directory.
         dir: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -113,7 +113,7 @@ pub enum PluginError {
     Unreadable {
         /// Its name.
         file: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -170,7 +170,7 @@ pub enum PluginError {
     /// The host could not compile it for a reason of its own.
     #[error("the provider could not be prepared: {reason}")]
     Prepare {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

@@ -122,7 +122,7 @@ impl Threads {
         }
     }
 
-    /// Where what computes is run, unless the system has no threads to give.
+    /// The runtime for calls that compute, unless the system has no threads to give.
     fn handle(&self) -> Option<&Handle> {
         let start = || {
             let started = Builder::new_multi_thread()

@@ -273,7 +273,7 @@ struct LockedAtMethod {
     mount_accessor: String,
     /// The number of locked names.
     counts: usize,
-    /// Those.
+    /// The locked names.
     alias_identifiers: Vec<String>,
 }
 

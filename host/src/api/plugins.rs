@@ -268,7 +268,7 @@ struct Pins {
 /// Files of the plugin directory that no pin names.
 #[derive(Serialize, JsonSchema)]
 struct Unpinned {
-    /// Those.
+    /// The files.
     unpinned: Vec<UnpinnedFile>,
 }
 

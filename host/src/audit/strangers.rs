@@ -55,7 +55,7 @@ pub(super) enum Verdict {
 /// Refusals that got no line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LeftOut {
-    /// Where they came from; an IPv6 network of 64 bits is one peer.
+    /// The address that they came from; an IPv6 network of 64 bits is one peer.
     pub(super) peer: IpAddr,
     /// The time when counting began, with the first line of that peer.
     pub(super) since: Timestamp,

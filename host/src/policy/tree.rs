@@ -23,7 +23,7 @@ pub enum Node {
 pub struct Entry {
     /// The name.
     pub key: String,
-    /// Where it stands, counted from 1; JSON does not tell.
+    /// Its line, counted from 1; JSON does not tell.
     pub line: Option<usize>,
     /// Its value.
     pub value: Node,

@@ -149,16 +149,16 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("the file {} of [tls] cannot be read", path.display())]
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A file does not hold what it is to hold.
     #[error("the file {} of [tls] {reason}", path.display())]
     Pem {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The end of the sentence.
         reason: String,

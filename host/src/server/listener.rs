@@ -72,7 +72,7 @@ impl Listener {
         }
     }
 
-    /// Where it listens.
+    /// The addresses that it listens on.
     pub(super) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::static_role::resting;
 
-    /// Where upstream takes two credentials of an account.
+    /// The fields of a body, for an upstream that takes two credentials of an account.
     fn take(body: Value, row: Option<&StaticRoleRow>) -> Result<(Asked, Value), String> {
         let mut body = body.as_object().unwrap().clone();
         let two = json!({"x-lessor-credentials": 2});

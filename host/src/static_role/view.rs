@@ -33,7 +33,7 @@ pub struct StaticRoleView {
     pub schedule: Schedule,
     /// The treatment of the former credential.
     pub former: Former,
-    /// Where it stands.
+    /// The state.
     pub state: StaticRoleState,
     /// Version of the current credential; 0 where there is none yet.
     pub version: u32,

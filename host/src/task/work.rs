@@ -56,7 +56,7 @@ pub enum Work {
     },
     /// Wait until what was marked is ended upstream.
     Drain {
-        /// Why.
+        /// The reason for which they are ended.
         kind: Draining,
         /// A prefix of lease ids.
         prefix: String,

@@ -200,19 +200,19 @@ pub enum BackupError {
     /// There is nothing to copy.
     #[error("there is no file {}", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path at which it was looked for.
         path: PathBuf,
     },
     /// Something else than a database of this program.
     #[error("{} is no backup of a lessor server", path.display())]
     Foreign {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
     /// Damaged.
     #[error("{} is damaged ({reason}): use another backup", path.display())]
     Unsound {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The finding of SQLite.
         reason: String,
@@ -223,9 +223,9 @@ pub enum BackupError {
     /// The copy cannot be made there.
     #[error("a copy cannot be written to {}", path.display())]
     File {
-        /// Where.
+        /// The path of the copy.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -10,7 +10,7 @@ use super::{
     Storage, StorageError, change, giving_up, json, maybe_moment, moment, one, to_json, unreadable,
 };
 
-/// Where a version stands.
+/// The state of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigState {
     /// Made by a rotation, not proven yet.
@@ -47,7 +47,7 @@ impl ConfigState {
 pub struct ConfigRow {
     /// Counts up within the connection.
     pub version: u32,
-    /// Where it stands.
+    /// The state.
     pub state: ConfigState,
     /// Sealed JSON; absent once retired.
     pub document: Option<Vec<u8>>,
@@ -80,7 +80,7 @@ pub struct NewConfig {
     pub metadata: Value,
     /// Names the predecessor upstream.
     pub retires: Option<String>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 

@@ -11,7 +11,7 @@ const LIST_LIMIT: usize = 1000;
 /// Overdue work in a held mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue {
-    /// Where it stands in the list.
+    /// Its place in the list.
     pub place: OverduePlace,
     /// The mount.
     pub mount_id: i64,

@@ -15,7 +15,7 @@ use super::{
     one, operation, to_json, unreadable,
 };
 
-/// Where a lease stands. A revoked one has no row.
+/// The state of a lease. A revoked one has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseState {
@@ -138,7 +138,7 @@ pub struct LeaseRow {
     pub role_id: i64,
     /// The role's name.
     pub role_name: RoleName,
-    /// Where it stands.
+    /// The state.
     pub state: LeaseState,
     /// Name of the upstream principal.
     pub principal: String,

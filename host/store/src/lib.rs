@@ -128,7 +128,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Settle + Send>;
 pub struct Storage(Arc<Inner>);
 
 struct Inner {
-    /// Where the file is.
+    /// The directory of the file.
     directory: PathBuf,
     #[cfg(any(test, feature = "test-hooks"))]
     faults: Faults,

@@ -33,7 +33,7 @@ pub struct NewMount {
     pub description: String,
     /// Its settings.
     pub tune: Tune,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
@@ -49,7 +49,7 @@ pub struct MountRow {
     pub live: bool,
     /// The config of a login method, sealed; absent: none was written.
     pub config: Option<Vec<u8>>,
-    /// Where it was before it was moved.
+    /// The paths that it had before it was moved.
     pub former: Vec<FormerPath>,
     /// The rest.
     pub mount: NewMount,

@@ -41,7 +41,7 @@ pub struct PinRow {
     pub sha256: Digest,
     /// The source of the pin.
     pub source: PinSource,
-    /// When.
+    /// The time when it was pinned.
     pub pinned_at: Timestamp,
 }
 

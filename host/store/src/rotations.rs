@@ -13,7 +13,7 @@ use super::{
     maybe_moment, moment, one, operation, unreadable,
 };
 
-/// Where a rotation stands.
+/// The state of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationState {
     /// Upstream is asked for a new root credential, and may have made one.
@@ -69,7 +69,7 @@ pub struct RotationRow {
     pub operation: OperationId,
     /// The connection.
     pub of: ConnectionId,
-    /// Where it stands.
+    /// The state.
     pub state: RotationState,
     /// Config version that it replaces.
     pub former_version: u32,

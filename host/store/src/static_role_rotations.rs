@@ -23,7 +23,7 @@ pub struct NewCredential {
     pub retires: Option<Retires>,
     /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
 
-/// Where a static role stands.
+/// The state of a static role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StaticRoleState {
     /// Nothing is under way.
@@ -59,7 +59,7 @@ pub struct StaticRoleRow {
     pub schedule: Schedule,
     /// The treatment of the former credential.
     pub former: Former,
-    /// Where it stands.
+    /// The state.
     pub state: StaticRoleState,
     /// The open rotation's operation, the same for every attempt.
     pub operation: Option<OperationId>,
@@ -106,7 +106,7 @@ pub struct NewStaticRole {
     pub change: StaticRoleChange,
     /// The first rotation, and when it may be taken for dead.
     pub first: Option<(OperationId, Timestamp)>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 

@@ -9,7 +9,7 @@ use super::{
     unreadable,
 };
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Nobody has begun it.
@@ -72,7 +72,7 @@ pub struct TaskRow {
     pub mount: String,
     /// The caller that asked.
     pub requester: Requester,
-    /// Where it stands.
+    /// The state.
     pub state: TaskState,
     /// Its input, sealed.
     pub input: Option<Vec<u8>>,

@@ -22,7 +22,7 @@ pub type Corpus = BTreeMap<String, Vec<u8>>;
 /// The others were written by hand, and their names tell what they are.
 const FOUND: usize = 16;
 
-/// Where the corpora stand.
+/// The directory of the corpora.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }

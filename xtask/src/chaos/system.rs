@@ -22,7 +22,7 @@ pub(super) trait System: Sync {
     /// The server, ready to be started; it listens on a port of its own.
     fn command(&self, scratch: &Scratch) -> Command;
 
-    /// Where it listens on loopback.
+    /// The port that it listens on, on loopback.
     fn port(&self) -> u16;
 
     /// Makes the started server's keys, once; gives a client with the root token.

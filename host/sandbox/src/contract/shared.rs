@@ -182,7 +182,7 @@ macro_rules! lend {
 /// descriptor and credential.
 macro_rules! speak {
     ($version:expr) => {
-        /// Where a component's functions are.
+        /// The places of a component's functions.
         #[derive(Clone)]
         pub(crate) struct Exports {
             provider: exports::provider::GuestIndices,

@@ -11,7 +11,7 @@ use super::{
 /// The config of a JWT login method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JwtConfig {
-    /// Where the keys are.
+    /// The source of the keys.
     pub source: KeySource,
     /// The required `iss`; empty: any.
     pub bound_issuer: String,
@@ -21,7 +21,7 @@ pub struct JwtConfig {
     pub default_role: String,
 }
 
-/// Where public keys come from.
+/// A source of public keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum KeySource {
     /// They are in the config: public keys or certificates as PEM.

@@ -93,7 +93,7 @@ fn fetch(url: &KeyUrl) -> Result<Vec<VerifyingKey>, String> {
     of_set(&set).map_err(|reason| format!("{field}: {keys_at} {reason}"))
 }
 
-/// Where an issuer's keys are, by its discovery document.
+/// The URL of an issuer's keys, by its discovery document.
 fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, String> {
     let document: Map<String, Value> =
         serde_json::from_slice(document).map_err(|_| "is no JSON object".to_owned())?;

@@ -67,7 +67,7 @@ impl KeySet {
         }
     }
 
-    /// Where they are from.
+    /// The source of the keys.
     pub(super) fn url(&self) -> &KeyUrl {
         &self.url
     }

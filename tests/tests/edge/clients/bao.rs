@@ -13,7 +13,7 @@ use tempfile::TempDir;
 struct Person {
     address: String,
     token: Option<String>,
-    /// Where `bao login` leaves its token.
+    /// The directory in which `bao login` leaves its token.
     home: TempDir,
 }
 
