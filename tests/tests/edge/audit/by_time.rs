@@ -293,13 +293,17 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
     .ok();
     let next = server.http.get("db/config").data()["next_rotation"].clone();
     reader.expect(server, "a look at the config", &Told::default());
-    // Beyond the window of the next night, and before the one after.
-    let hour: u64 = next.as_str().unwrap()[11..13].parse().unwrap();
-    assert_eq!(hour, 3);
+    // Beyond the window of the next night, and before the one after, whatever the
+    // time of day is: by then the server's clock shows five.
+    assert_eq!(&next.as_str().unwrap()[11..], "03:00:00.000Z");
+    let changed = newest(server, "static_role.changed")["time"].clone();
+    let of_day = |from, to| changed.as_str().unwrap()[from..to].parse::<u64>().unwrap();
+    let now = of_day(11, 13) * 3600 + of_day(14, 16) * 60 + of_day(17, 19);
+    let until_five = 5 * 3600 + if now < 3 * 3600 { 0 } else { 24 * 3600 } - now;
     pass(
         reader,
         server,
-        26 * 3600,
+        until_five,
         &["rotation.missed", "static_role.missed"],
     );
     assert_eq!(newest(server, "static_role.missed")["static_role"], "app");
