@@ -74,7 +74,7 @@ struct ProcessorTimes {
     nice: f64,
     /// The kernel.
     system: f64,
-    /// Nothing.
+    /// Idle time.
     idle: f64,
     /// Waiting for disks.
     iowait: f64,
@@ -117,7 +117,7 @@ struct Disk {
     inodes_used_percent: f64,
 }
 
-/// A machine and its system.
+/// The machine and its operating system.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Machine {

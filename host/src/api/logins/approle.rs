@@ -59,7 +59,7 @@ const ROLE: &[Field] = &[
     ),
     field::truth(
         "local_secret_ids",
-        "Set when the role is made, and means nothing.",
+        "Set when the role is made, and has no effect.",
     ),
     field::truth("enable_local_secret_ids", "Accepted, and has no effect."),
     field::texts("policies", "token_policies, as it was called first."),

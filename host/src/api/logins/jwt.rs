@@ -212,7 +212,7 @@ struct ShownRole {
     user_claim: String,
     /// Whether user_claim is a JSON pointer.
     user_claim_json_pointer: bool,
-    /// The aud of which a token must have one.
+    /// Audiences, of which the aud of a token must have one.
     bound_audiences: Vec<String>,
     /// The sub that a token must have.
     bound_subject: String,
@@ -220,7 +220,7 @@ struct ShownRole {
     bound_claims: Map<String, Value>,
     /// string, or glob where * stands for anything.
     bound_claims_type: &'static str,
-    /// Claims that stand in the metadata, each with its name there.
+    /// Claims that are copied into the metadata, each with its name there.
     claim_mappings: BTreeMap<String, String>,
     /// Kept, and has no effect.
     groups_claim: String,
