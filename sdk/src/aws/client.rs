@@ -101,8 +101,9 @@ struct Prepared<'a> {
     headers: Vec<(String, String)>,
     body: &'a [u8],
     is_once: bool,
-    /// A code that passes, because what was just made is not known everywhere yet.
-    passing: Option<&'static str>,
+    /// A code that passes with such a message, because what was just made is not known
+    /// everywhere yet.
+    passing: Option<(&'static str, String)>,
 }
 
 impl<'a> Client<'a> {
@@ -215,7 +216,9 @@ impl<'a> Client<'a> {
     fn pause(&self, request: &Prepared<'_>, error: &AwsError, attempt: u32) -> Option<Duration> {
         let (first, asked) = match error {
             AwsError::Refused(refused) => {
-                let is_passing = request.passing == Some(refused.code.as_str());
+                let is_passing = request.passing.as_ref().is_some_and(|(code, about)| {
+                    refused.code == *code && refused.message.contains(about)
+                });
                 let first = match refused.kind() {
                     _ if is_passing => FIRST_PAUSE,
                     Kind::Throttled => FIRST_PAUSE * 3,

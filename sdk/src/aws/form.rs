@@ -9,7 +9,7 @@ pub struct Form {
     action: &'static str,
     pairs: Vec<(String, String)>,
     pub(super) is_once: bool,
-    pub(super) passing: Option<&'static str>,
+    pub(super) passing: Option<(&'static str, String)>,
 }
 
 impl Form {
@@ -80,11 +80,12 @@ impl Form {
         self
     }
 
-    /// Has the call tried again where AWS refuses with this code, too: what was made a
-    /// moment ago is not known everywhere yet (`NoSuchEntity`).
+    /// Has the call tried again where AWS refuses with this code and a message that holds
+    /// `about`, too: what was made a moment ago is not known everywhere yet
+    /// (`NoSuchEntity`, of the user and of nothing else).
     #[must_use]
-    pub fn while_refused(mut self, code: &'static str) -> Self {
-        self.passing = Some(code);
+    pub fn while_refused(mut self, code: &'static str, about: &str) -> Self {
+        self.passing = Some((code, about.to_owned()));
         self
     }
 

@@ -92,7 +92,7 @@ fn what_passes_is_tried_again_and_nothing_else() {
         (
             "not known yet",
             &[(404, &[], &missing), (200, &[], fine)],
-            get_user().while_refused("NoSuchEntity"),
+            get_user().while_refused("NoSuchEntity", "m"),
             2,
             true,
         ),
