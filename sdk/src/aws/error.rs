@@ -292,8 +292,10 @@ type Found = (String, String, Option<String>);
 /// EC2, `<Error><Code>…` of S3.
 fn of_xml(root: &Element) -> Option<Found> {
     let error = match root.name.as_str() {
-        "ErrorResponse" => root.child("Error")?,
-        "Response" => root.find("Errors/Error")?,
+        "ErrorResponse" | "Response" => {
+            let listed = || root.find("Errors/Error");
+            root.child("Error").or_else(listed)?
+        }
         "Error" => root,
         _ => return None,
     };
