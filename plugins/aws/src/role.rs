@@ -7,7 +7,7 @@ use lessor_sdk::aws::SHORTEST_SESSION;
 use lessor_sdk::prelude::*;
 
 use crate::config::check_path;
-use crate::fields::{Document, Names, Tags, Ttl};
+use crate::fields::{Document, Names, Tags, Ttl, filled, some_time};
 
 /// What is leased. `iam_user`: a user with an access key, gone with the lease.
 /// `assumed_role`, `federation_token`, `session_token`: sessions of STS, which end by
@@ -49,34 +49,34 @@ pub struct Role {
     pub iam_tags: Tags,
     /// The path of a user; `/lessor/<mount>/` where none is given, by which a user is
     /// found again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub user_path: Option<String>,
     /// The most that a user may ever do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub permissions_boundary_arn: Option<String>,
     /// Roles that may be assumed. Where there are several, the request names one.
     #[serde(default)]
     pub role_arns: Names,
     /// What the trust policies of `role_arns` ask for, where they are a third party's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Tags of a session.
     #[serde(default)]
     pub session_tags: Tags,
     /// How long a session lasts whose lease has no end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some_time", skip_serializing_if = "Option::is_none")]
     pub default_sts_ttl: Option<Ttl>,
     /// The longest that a session lasts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some_time", skip_serializing_if = "Option::is_none")]
     pub max_sts_ttl: Option<Ttl>,
     /// The device of the root's user whose code a request for a `session_token` has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub mfa_serial_number: Option<String>,
     /// Adds a link that signs in to the console: of `assumed_role` and `federation_token`.
     #[serde(default)]
     pub console: bool,
     /// The page of the console that the link leads to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub console_destination: Option<String>,
 }
 
@@ -85,13 +85,13 @@ pub struct Role {
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Which of the role's `role_arns` is assumed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub role_arn: Option<String>,
     /// How the session is named in CloudTrail.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub role_session_name: Option<String>,
     /// The code that the device of `mfa_serial_number` shows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub mfa_code: Option<String>,
 }
 

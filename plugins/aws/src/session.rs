@@ -134,7 +134,7 @@ fn console_url(config: &Config, role: &Role, session: &Session) -> Result<Secret
         signin_token: Secret,
     }
     let hosts = config.partition().console();
-    let (page, console) = match (&config.signin_endpoint, hosts) {
+    let (page, console) = match (config.signin_endpoint(), hosts) {
         (Some(url), hosts) => {
             let console = hosts.map_or("console.aws.amazon.com", |(_, console)| console);
             (url.trim_end_matches('/').to_owned(), console)

@@ -190,9 +190,9 @@ pub(crate) fn end_unknown(ctx: &Context, config: &Config) -> Result<()> {
 pub(crate) fn list(ctx: &Context, config: &Config, cursor: Option<&str>) -> Result<Page> {
     let account = Account::open(ctx, config)?;
     let own = mark::path(&ctx.mount);
-    let (path, size) = match &config.inventory_path {
+    let (path, size) = match config.inventory_path() {
         // Each user of another path costs a request more.
-        Some(path) => (path.clone(), WITH_TAGS),
+        Some(path) => (path.to_owned(), WITH_TAGS),
         None => (own.clone(), WITHOUT_TAGS),
     };
     let form = iam("ListUsers")
@@ -204,7 +204,7 @@ pub(crate) fn list(ctx: &Context, config: &Config, cursor: Option<&str>) -> Resu
     for user in answer.members("ListUsersResult/Users") {
         let name = user.text("UserName");
         let is_own = user.text("Path") == own;
-        if is_own || (config.inventory_path.is_some() && is_tagged(&account, name)?) {
+        if is_own || (config.inventory_path().is_some() && is_tagged(&account, name)?) {
             ids.push(name.to_owned());
         }
     }

@@ -41,9 +41,9 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
     };
     match role {
         None => {
-            let needed: Vec<_> = match config.access_key {
-                Some(_) => rotate::PRIVILEGES.to_vec(),
-                None => Vec::new(),
+            let needed: Vec<_> = match config.has_key() {
+                true => rotate::PRIVILEGES.to_vec(),
+                false => Vec::new(),
             };
             looked.config(validation, &needed)
         }
@@ -136,7 +136,7 @@ impl Look<'_> {
             Found::Missing(_) => {}
             Found::Unknown(why) => validation = validation.warning(why),
         }
-        let below = self.account.config.inventory_path.clone();
+        let below = self.account.config.inventory_path().map(str::to_owned);
         let below = below.unwrap_or_else(|| mark::path(&self.account.ctx.mount));
         if !path.starts_with(&below) {
             validation = validation.warning(format!(

@@ -89,9 +89,10 @@ impl Cloud {
         })
     }
 
-    /// Writes the config with changes over it; null takes a field away.
+    /// Writes the whole config with changes over it; null takes a field away.
     fn configure(&self, changes: &Value) -> Answer {
-        let config = changed(self.config(), changes);
+        let mut config = changed(self.config(), changes);
+        config["replace"] = json!(true);
         self.server.http.post("aws/config", &config)
     }
 

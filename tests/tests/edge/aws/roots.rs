@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use lessor_tests::{
-    between::Deed,
+    between::{Asked, Deed},
     moto::{ACCOUNT, Key, Moto, allowing},
     server::Server,
     wait::eventually_true,
@@ -300,8 +300,8 @@ fn web_identity(key: &Key) -> Deed {
     )
 }
 
-/// The first user's policy is what moto checks, and a root that may do all is not needed:
-/// the policy of the README suffices for all that the provider does.
+/// The policy of the README suffices for all that the provider does. moto looks at the
+/// actions of a policy alone, so the resources are looked at here.
 #[test]
 fn bt_27_the_least_privilege_of_the_readme_suffices() {
     let readme =
@@ -310,7 +310,13 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
     let (_, rest) = readme.split_once("```json\n").unwrap();
     let (policy, _) = rest.split_once("```").unwrap();
     let policy: Value = serde_json::from_str(&policy.replace("ACCOUNT", ACCOUNT)).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let anywhere: Vec<Value> = statements
+        .iter()
+        .map(|statement| lessor_tests::fixture::changed(statement.clone(), &json!({"Resource": "*"})))
+        .collect();
     let moto = Moto::start();
+    let policy = json!({"Version": "2012-10-17", "Statement": anywhere});
     let root = moto.user("lessor", &policy);
     let cloud = Cloud::on(moto, root, Server::setup());
     cloud
@@ -326,11 +332,45 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
         .ok();
     let lease = cloud.lease("reader");
     cloud.moto.identity(&lease.key).unwrap();
-    cloud.server.http.post("aws/rotate-root", &json!({})).ok();
+    let http = &cloud.server.http;
+    http.post("aws/rotate-root", &json!({})).ok();
     cloud.server.advance_clock(61);
     eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
-    let found = cloud.server.http.post("aws/reconcile", &json!({})).data();
+    let found = http.post("aws/reconcile", &json!({})).data();
     assert_eq!(found["orphan_count"], 0, "{found}");
     cloud.revoke(&lease).ok();
     cloud.await_no_users();
+
+    let seen = cloud.between.seen();
+    let mut actions: Vec<_> = seen.iter().map(|asked| asked.action()).collect();
+    actions.sort();
+    actions.dedup();
+    for needed in ["CreateUser", "DeleteUser", "TagUser", "ListUsers", "UntagUser"] {
+        assert!(actions.iter().any(|action| action == needed), "{actions:?}");
+    }
+    for asked in seen {
+        assert!(is_allowed(statements, &asked), "{asked:?}");
+    }
+}
+
+/// Whether a policy allows what was asked for, on the user that it is about.
+fn is_allowed(statements: &[Value], asked: &Asked) -> bool {
+    // Nobody needs a privilege to ask who it is.
+    let action = asked.action();
+    if action == "GetCallerIdentity" {
+        return true;
+    }
+    let user = match asked.field("UserName").as_deref() {
+        None | Some("lessor") => format!("arn:aws:iam::{ACCOUNT}:user/lessor"),
+        Some(leased) => format!("arn:aws:iam::{ACCOUNT}:user/lessor/aws/{leased}"),
+    };
+    statements.iter().any(|statement| {
+        let mut actions = statement["Action"].as_array().unwrap().iter();
+        let resource = statement["Resource"].as_str().unwrap();
+        let matches = match resource.strip_suffix('*') {
+            Some(start) => user.starts_with(start),
+            None => user == resource,
+        };
+        matches && actions.any(|allowed| *allowed == format!("iam:{action}"))
+    })
 }

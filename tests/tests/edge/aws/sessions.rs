@@ -54,8 +54,8 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
     );
     // Without it AWS does not let the role be assumed, which writing the role tells.
     let wrong = lessor_tests::fixture::changed(role.clone(), &json!({"external_id": null}));
-    let refused = cloud.role("reporting", &wrong).refused(400);
-    assert!(refused.contains("sts:AssumeRole"), "{refused}");
+    let refused = cloud.role("reporting", &wrong).refused(502);
+    assert!(refused.contains("allow sts:AssumeRole"), "{refused}");
     let warned = cloud.role("reporting", &role).ok().text();
     assert!(warned.contains("Sessions end by themselves"), "{warned}");
 
