@@ -49,34 +49,62 @@ pub struct Role {
     pub iam_tags: Tags,
     /// The path of a user; `/lessor/<mount>/` where none is given, by which a user is
     /// found again.
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub user_path: Option<String>,
     /// The most that a user may ever do.
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub permissions_boundary_arn: Option<String>,
     /// Roles that may be assumed. Where there are several, the request names one.
     #[serde(default)]
     pub role_arns: Names,
     /// What the trust policies of `role_arns` ask for, where they are a third party's.
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub external_id: Option<String>,
     /// Tags of a session.
     #[serde(default)]
     pub session_tags: Tags,
     /// How long a session lasts whose lease has no end.
-    #[serde(default, deserialize_with = "some_time", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "some_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub default_sts_ttl: Option<Ttl>,
     /// The longest that a session lasts.
-    #[serde(default, deserialize_with = "some_time", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "some_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_sts_ttl: Option<Ttl>,
     /// The device of the root's user whose code a request for a `session_token` has.
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mfa_serial_number: Option<String>,
     /// Adds a link that signs in to the console: of `assumed_role` and `federation_token`.
     #[serde(default)]
     pub console: bool,
     /// The page of the console that the link leads to.
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub console_destination: Option<String>,
 }
 
@@ -179,11 +207,7 @@ impl Role {
                 "role.role_arns is missing: an assumed_role needs at least one.".to_owned(),
             );
         }
-        let grants = document
-            || !self.policy_arns.list().is_empty()
-            || !self.inline_policies.is_empty()
-            || !self.iam_groups.list().is_empty();
-        if matches!(own, IamUser | FederationToken) && !grants {
+        if matches!(own, IamUser | FederationToken) && self.grants()? == 0 {
             return refuse(format!(
                 "role grants nothing: write policy_arns, policy_document{} of this {}.",
                 if own == IamUser {
@@ -210,6 +234,13 @@ impl Role {
         document
             .map(|document| document.text("role.policy_document"))
             .transpose()
+    }
+
+    /// The number of policies and groups that a user gets.
+    pub(crate) fn grants(&self) -> Result<usize> {
+        let document = usize::from(self.document()?.is_some());
+        let groups = self.iam_groups.list().len();
+        Ok(document + self.policy_arns.list().len() + self.inline_policies.len() + groups)
     }
 
     pub(crate) fn tags(&self) -> Result<Vec<(String, String)>> {

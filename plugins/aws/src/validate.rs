@@ -93,6 +93,12 @@ impl Look<'_> {
     fn user(&self, mut validation: Validation, role: &Role) -> Result<Validation> {
         mark::tags(self.account.ctx, role)?;
         validation.warnings.extend(self.existing(role)?);
+        let requests = role.grants()? + REQUESTS_OF_A_USER;
+        if requests > REQUESTS_OF_A_CALL {
+            validation = validation.warning(format!(
+                "Making a user of this role takes up to {requests} requests, and the server lets a call make {REQUESTS_OF_A_CALL} unless its limit_connections says more: gather what the role grants in fewer policies."
+            ));
+        }
         let unneeded = [
             ("iam:AttachUserPolicy", role.policy_arns.list().is_empty()),
             (
@@ -287,5 +293,9 @@ impl Look<'_> {
     }
 }
 
+/// A user that an earlier attempt made is found, its key ended and another made.
+const REQUESTS_OF_A_USER: usize = 5;
+/// As the server has it where nobody changed that.
+const REQUESTS_OF_A_CALL: usize = 32;
 /// Policies and groups of one role.
 const MOST_LOOKED_AT: usize = 16;

@@ -5,6 +5,7 @@
 //! web identities nor lets anybody log in with a federation or session token; the proxy
 //! stands in for these, and says so where it does.
 
+mod accounts;
 mod crashes;
 mod refusals;
 mod roots;

@@ -129,7 +129,7 @@ fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     cloud.moto
 }
 
-/// Ten lives of a server that two callers lease from and revoke at while its root is
+/// Six lives of a server that two callers lease from and revoke at while its root is
 /// rotated. Each is killed while a request to AWS is under way, at a place that nobody
 /// chose; AWS takes every second of these requests.
 #[test]
@@ -138,7 +138,7 @@ fn no_user_and_no_root_is_lost_whenever_the_server_is_killed() {
     cloud.role("reader", &json!({"default_ttl": "12h"})).ok();
     let handed = Mutex::new(Vec::<Leased>::new());
     let (mut seed, mut passed) = (SEED, 0);
-    for life in 0..10 {
+    for life in 0..6 {
         seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);
         let place = 1 + (seed >> 16) % 30;
         let story = format!("life {life}, request {place}");

@@ -59,7 +59,7 @@ fn akl_18_bt_14_16_17_the_root_is_rotated_by_two_keys() {
     cloud.server.advance_clock(61);
     eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
     let left = cloud.moto.keys("lessor");
-    assert_ne!(left, [cloud.root.access_key.clone()]);
+    assert_ne!(left, [cloud.root.access_key.as_str()]);
     assert!(
         cloud.moto.identity(&cloud.root).is_err(),
         "the operator's copy is invalid"
@@ -313,7 +313,9 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
     let statements = policy["Statement"].as_array().unwrap();
     let anywhere: Vec<Value> = statements
         .iter()
-        .map(|statement| lessor_tests::fixture::changed(statement.clone(), &json!({"Resource": "*"})))
+        .map(|statement| {
+            lessor_tests::fixture::changed(statement.clone(), &json!({"Resource": "*"}))
+        })
         .collect();
     let moto = Moto::start();
     let policy = json!({"Version": "2012-10-17", "Statement": anywhere});
@@ -345,7 +347,13 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
     let mut actions: Vec<_> = seen.iter().map(|asked| asked.action()).collect();
     actions.sort();
     actions.dedup();
-    for needed in ["CreateUser", "DeleteUser", "TagUser", "ListUsers", "UntagUser"] {
+    for needed in [
+        "CreateUser",
+        "DeleteUser",
+        "TagUser",
+        "ListUsers",
+        "UntagUser",
+    ] {
         assert!(actions.iter().any(|action| action == needed), "{actions:?}");
     }
     for asked in seen {

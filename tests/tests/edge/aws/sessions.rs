@@ -75,7 +75,10 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
     let unknown = lessor_tests::fixture::changed(role.clone(), &unknown);
     let refused = cloud.role("reporting", &unknown).refused(502);
     assert!(refused.contains("role/nope"), "{refused}");
-    assert_eq!(cloud.server.http.list("aws/roles").keys(), Vec::<String>::new());
+    assert_eq!(
+        cloud.server.http.list("aws/roles").keys(),
+        Vec::<String>::new()
+    );
     cloud.between.rule(standing_in);
     let warned = cloud.role("reporting", &role).ok().text();
     assert!(warned.contains("Sessions end by themselves"), "{warned}");

@@ -164,7 +164,7 @@ fn bt_17_eventual_consistency_throttling_and_lost_answers_make_no_second_user() 
     assert_eq!(cloud.leased_users(), BTreeSet::from([lease.user()]));
     assert_eq!(
         cloud.moto.keys(&lease.user()),
-        [lease.key.access_key.clone()]
+        [lease.key.access_key.as_str()]
     );
     cloud.moto.identity(&lease.key).unwrap();
 
