@@ -254,8 +254,8 @@ impl<'a> Client<'a> {
         }
         let (name, region) = (self.service.name, &self.region);
         let sentence = format!(
-            "{} Look whether {region:?} is a region of AWS that has the service {name}.",
-            failure.message()
+            "{}; look whether {region:?} is a region of AWS that has the service {name}.",
+            failure.message().trim_end_matches('.')
         );
         Failure::invalid_config("aws_region_without_service", sentence).into()
     }

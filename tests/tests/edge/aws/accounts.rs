@@ -27,7 +27,9 @@ fn bt_08_09_10_20_a_role_of_policy_arns_bounds_what_is_leased_from_it() {
     let of = |arn| json!({"policy_document": null, "policy_arns": [arn], "max_ttl": "2h"});
     cloud.role("reader", &of(&groups)).ok();
     let http = &cloud.server.http;
-    let before = Leased::of(&http.post("aws/creds/reader", &json!({"ttl": "9h"})));
+    let long = http.post("aws/creds/reader", &json!({"ttl": "9h"}));
+    assert!(long.refused(400).contains("max_ttl"));
+    let before = Leased::of(&http.post("aws/creds/reader", &json!({"ttl": "2h"})));
     assert!(before.seconds <= 7200, "{}", before.seconds);
 
     cloud.role("reader", &of(&roles)).ok();

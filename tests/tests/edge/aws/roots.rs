@@ -252,6 +252,53 @@ fn an_instance_and_a_container_lend_their_roles() {
     assert!(!told.contains("imds-token") && !told.contains("task-token"));
 }
 
+/// The key of a user that may do nothing but assume a role: what is leased is made by the
+/// role, and what is rotated is the user's key.
+#[test]
+fn a_key_that_assumes_a_role_is_rotated_and_leases_by_the_role() {
+    let moto = Moto::start();
+    let own = [
+        "sts:AssumeRole",
+        "iam:GetUser",
+        "iam:TagUser",
+        "iam:UntagUser",
+        "iam:ListAccessKeys",
+        "iam:CreateAccessKey",
+        "iam:DeleteAccessKey",
+    ];
+    let root = moto.user("lessor", &allowing(&own));
+    let cloud = Cloud::bare(moto, root, Server::setup());
+    role(&cloud, "leasing", &["*"]);
+    let role_arn = format!("arn:aws:iam::{ACCOUNT}:role/leasing");
+    let assumed = json!({"role_arn": role_arn, "external_id": "third-party"});
+    cloud.configure(&assumed).ok();
+    cloud.role("reader", &json!({})).ok();
+    let http = &cloud.server.http;
+    http.post("aws/rotate-root", &json!({})).ok();
+    cloud.server.advance_clock(61);
+    eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
+    assert_ne!(cloud.moto.keys("lessor"), [cloud.root.access_key.as_str()]);
+    let lease = cloud.lease("reader");
+    cloud.moto.identity(&lease.key).unwrap();
+    let seen = cloud.between.seen();
+    let mut roles = seen.iter().filter(|asked| asked.action() == "AssumeRole");
+    assert!(
+        roles.all(|asked| asked.field("ExternalId").as_deref() == Some("third-party")),
+        "{seen:?}"
+    );
+    // A role has no device and no federated users.
+    let refused = cloud.role(
+        "own",
+        &json!({"credential_type": "session_token", "policy_document": null}),
+    );
+    assert!(
+        refused.refused(400).contains("lease an assumed_role"),
+        "a session asks for no session of a user"
+    );
+    cloud.revoke(&lease).ok();
+    cloud.await_no_users();
+}
+
 /// A role that everybody of the account may assume, and that may do these actions.
 fn role(cloud: &Cloud, name: &str, actions: &[&str]) {
     let trust = json!({
@@ -308,8 +355,8 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
         std::fs::read_to_string(lessor_tests::server::workspace().join("plugins/aws/README.md"))
             .unwrap();
     let (_, rest) = readme.split_once("```json\n").unwrap();
-    let (policy, _) = rest.split_once("```").unwrap();
-    let policy: Value = serde_json::from_str(&policy.replace("ACCOUNT", ACCOUNT)).unwrap();
+    let (policy_text, _) = rest.split_once("```").unwrap();
+    let policy: Value = serde_json::from_str(&policy_text.replace("ACCOUNT", ACCOUNT)).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
     let anywhere: Vec<Value> = statements
         .iter()
@@ -358,6 +405,19 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
     }
     for asked in seen {
         assert!(is_allowed(statements, &asked), "{asked:?}");
+    }
+    // Also what only users need on whom somebody hung more than lessor did.
+    let shown = http.get("sys/plugins/catalog/secret/aws").data();
+    let shown = shown["privileges"].to_string();
+    let told: Vec<_> = shown
+        .split('"')
+        .filter_map(|text| text.split(' ').next())
+        .filter(|text| text.starts_with("iam:") || text.starts_with("sts:"))
+        .collect();
+    assert!(told.len() > 30, "{shown}");
+    for privilege in told {
+        let quoted = format!("\"{privilege}\"");
+        assert!(policy_text.contains(&quoted), "{privilege}");
     }
 }
 

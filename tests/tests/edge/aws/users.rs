@@ -32,12 +32,19 @@ fn bt_11_12_13_18_27_a_user_is_made_as_the_role_says_and_ended_with_all_that_han
                 "inline_policies": {"more": allowing(&["iam:ListRoles"])},
                 "iam_groups": "analysts",
                 "iam_tags": ["team=data"],
+                "permissions_boundary_arn": policy,
                 "name_template": "DSS-{mount:8}-{role:8}-{random}",
             }),
         )
         .ok();
+    cloud.between.seen();
     let answer = cloud.server.http.get("aws/creds/reader");
     let lease = super::Leased::of(&answer);
+    // moto asks nobody for a boundary before it lets users be made.
+    let seen = cloud.between.seen();
+    let mut made = seen.iter().filter(|asked| asked.action() == "CreateUser");
+    let boundary = made.next().unwrap().field("PermissionsBoundary");
+    assert_eq!(json!(boundary), policy);
     let body = answer.json();
     assert!(
         body["effective_after"].is_string()
