@@ -1,4 +1,4 @@
-//! What the operator writes once per mount: which account, and by which root credential.
+//! The config of a mount, which the operator writes once: the account, and the root credential.
 
 use lessor_sdk::aws::{Credentials, Link, Partition, Root, Service, Way, check_region};
 use lessor_sdk::prelude::*;
@@ -25,23 +25,23 @@ pub struct Config {
     /// `aws-us-gov`.
     #[serde(default = "default_region")]
     pub region: String,
-    /// Where IAM is, where that is not by the partition.
+    /// The URL of IAM, where it is not that of the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam_endpoint: Option<String>,
-    /// Where STS is, where that is not by the region.
+    /// The URL of STS, where it is not that of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts_endpoint: Option<String>,
     /// The region that requests to `sts_endpoint` are signed for, where it is not `region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts_region: Option<String>,
-    /// Where links to the console are made, where that is not by the partition.
+    /// The URL of the sign-in page, where it is not that of the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signin_endpoint: Option<String>,
     /// A role that is assumed with the root credential, and used instead of it. With
     /// `identity_token_audience`, the role that trusts lessor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    /// What the trust policy of `role_arn` asks for, where it is a third party's.
+    /// The external id that the trust policy of `role_arn` asks for, where it is a third party's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The audience under which AWS trusts lessor as an identity provider:
@@ -53,7 +53,7 @@ pub struct Config {
     /// its metadata service.
     #[serde(default)]
     pub instance_credentials: bool,
-    /// Where the metadata service is, where it is not at 169.254.169.254.
+    /// The URL of the metadata service, where it is not at 169.254.169.254.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_endpoint: Option<String>,
     /// Uses the role of the ECS task or EKS pod that lessor runs in: the URL that
@@ -61,7 +61,7 @@ pub struct Config {
     /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_credentials_url: Option<String>,
-    /// What that URL asks for in `Authorization`.
+    /// The value of `Authorization` that this URL asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_authorization_token: Option<Secret>,
     /// Further roles that are assumed, each by the one before.
@@ -85,7 +85,7 @@ pub struct Config {
 pub struct RoleLink {
     /// The role.
     pub role_arn: String,
-    /// What its trust policy asks for, where it is a third party's.
+    /// The external id that its trust policy asks for, where it is a third party's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Tags of the session.

@@ -1,4 +1,4 @@
-//! What the operator lets a role lease, and what a caller may ask for.
+//! The role, which the operator writes, and the request, which a caller makes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use lessor_sdk::prelude::*;
 use crate::config::check_path;
 use crate::fields::{Document, Names, Tags, Ttl, filled, some_time};
 
-/// What is leased. `iam_user`: a user with an access key, gone with the lease.
+/// The kind of credential. `iam_user`: a user with an access key, gone with the lease.
 /// `assumed_role`, `federation_token`, `session_token`: sessions of STS, which end by
 /// themselves and never before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,11 +26,11 @@ pub enum CredentialType {
     SessionToken,
 }
 
-/// What a role leases.
+/// The fields of a role.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// What is leased.
+    /// The kind of credential that is leased.
     pub credential_type: CredentialType,
     /// Managed policies: attached to a user, or narrowing a session.
     #[serde(default)]
@@ -65,7 +65,8 @@ pub struct Role {
     /// Roles that may be assumed. Where there are several, the request names one.
     #[serde(default)]
     pub role_arns: Names,
-    /// What the trust policies of `role_arns` ask for, where they are a third party's.
+    /// The external id that the trust policies of `role_arns` ask for, where they are a third
+    /// party's.
     #[serde(
         default,
         deserialize_with = "filled",
@@ -75,14 +76,14 @@ pub struct Role {
     /// Tags of a session.
     #[serde(default)]
     pub session_tags: Tags,
-    /// How long a session lasts whose lease has no end.
+    /// The duration of a session whose lease has no end.
     #[serde(
         default,
         deserialize_with = "some_time",
         skip_serializing_if = "Option::is_none"
     )]
     pub default_sts_ttl: Option<Ttl>,
-    /// The longest that a session lasts.
+    /// The longest duration of a session.
     #[serde(
         default,
         deserialize_with = "some_time",
@@ -108,14 +109,14 @@ pub struct Role {
     pub console_destination: Option<String>,
 }
 
-/// What a caller may ask for.
+/// The fields of a request.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Which of the role's `role_arns` is assumed.
+    /// The one of the role's `role_arns` that is assumed.
     #[serde(default, deserialize_with = "filled")]
     pub role_arn: Option<String>,
-    /// How the session is named in CloudTrail.
+    /// The name of the session in CloudTrail.
     #[serde(default, deserialize_with = "filled")]
     pub role_session_name: Option<String>,
     /// The code that the device of `mfa_serial_number` shows.
@@ -251,7 +252,7 @@ impl Role {
         self.session_tags.list("role.session_tags")
     }
 
-    /// How long a session is asked for, whose lease has this long to go.
+    /// The duration of a session whose lease has this long to go.
     pub(crate) fn session_time(&self, lease: Option<Duration>) -> Result<Duration> {
         let written = |field: &str, ttl: &Option<Ttl>| {
             let name = format!("role.{field}");

@@ -14,7 +14,7 @@ use crate::account::{Account, gone, iam};
 use crate::config::Config;
 use crate::mark;
 
-/// What rotating needs, of the root's own user.
+/// The privileges that rotating needs, on the root's own user.
 pub(crate) const PRIVILEGES: [&str; 6] = [
     "iam:GetUser",
     "iam:TagUser",

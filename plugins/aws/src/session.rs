@@ -13,7 +13,7 @@ use crate::account::Account;
 use crate::config::Config;
 use crate::role::{CredentialType, Request, Role};
 
-/// What asking for sessions needs. GetSessionToken needs no privilege.
+/// The privileges that asking for sessions needs. GetSessionToken needs no privilege.
 pub(crate) const ISSUE: [&str; 3] = [
     "sts:AssumeRole (assumed_role)",
     "sts:TagSession (session_tags)",

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::role::{CredentialType, Request, Role};
 use crate::{mark, rotate, session, user};
 
-/// What looking needs; all of it may be missing, and is then told.
+/// The privileges that validation needs; it tells of those that are missing, and goes on.
 pub(crate) const PRIVILEGES: [&str; 5] = [
     "iam:SimulatePrincipalPolicy",
     "iam:GetRole (for a root that is a role)",
@@ -59,7 +59,7 @@ struct Look<'a> {
     identity: &'a sts::Identity,
 }
 
-/// What a look at privileges found.
+/// The findings of a look at privileges.
 enum Found {
     Missing(Vec<String>),
     /// Why nothing could be found.
@@ -231,7 +231,7 @@ impl Look<'_> {
         Ok(told)
     }
 
-    /// Which of these privileges the root credential lacks, on a resource.
+    /// The ones of these privileges that the root credential lacks, on a resource.
     fn missing(&self, needed: &[&str], resource: Option<&str>) -> Result<Found> {
         let unknown = |why: &str| {
             Found::Unknown(format!(
@@ -281,7 +281,7 @@ impl Look<'_> {
         }
     }
 
-    /// How many users there are, and may be; none where that cannot be looked at.
+    /// The number of users, and the most that there may be; none where AWS does not tell.
     fn users_left(&self) -> Option<(u64, u64)> {
         let answer = self.account.iam(iam("GetAccountSummary")).ok()?;
         let entries = &answer.find("GetAccountSummaryResult/SummaryMap")?.children;

@@ -32,7 +32,7 @@ struct Cloud {
     root: Key,
 }
 
-/// What a caller got.
+/// A credential that a caller got.
 #[derive(Clone, Debug)]
 struct Leased {
     id: String,
@@ -168,7 +168,7 @@ impl Leased {
     }
 }
 
-/// What moto does not do: it simulates no policies, and has no sign-in page.
+/// Stands in for the parts that moto lacks: it simulates no policies, and has no sign-in page.
 fn standing_in(asked: &Asked) -> Deed {
     if asked.path.starts_with("/federation?Action=getSigninToken") {
         return Deed::Answer(

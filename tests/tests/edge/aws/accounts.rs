@@ -1,6 +1,6 @@
-//! What users of other systems that lease cloud accounts know: limits of roles, changes that
-//! count for new accounts, cascades, accounts that could not be deleted, and a root that is
-//! renewed every day.
+//! The cases that users of other systems for cloud accounts know: limits of roles, changes
+//! that count for new accounts, cascades, accounts that could not be deleted, and a root that
+//! is renewed every day.
 
 use std::collections::BTreeSet;
 

@@ -51,7 +51,7 @@ fn no_user_and_no_root_is_lost_whatever_the_point_of_the_crash() {
     }
 }
 
-/// How long the former root is kept beside the new one, and a second.
+/// The time for which the former root is kept beside the new one, and a second.
 const GRACE_SECONDS: u64 = 61;
 
 /// Moves the clock of a server that may die of it.
@@ -243,5 +243,5 @@ fn one_root_is_left(cloud: &Cloud, story: &str) {
     assert_eq!(json!(cloud.moto.keys("lessor")), json!([in_use]), "{story}");
 }
 
-/// Where the kills fall. Any number does.
+/// The seed of the places at which the server is killed. Any number does.
 const SEED: u32 = 20;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Cloud, refusing, simulated, standing_in, xml};
 
-/// What can be seen of the mount, and of the account.
+/// The state of the mount, and of the account.
 fn state(cloud: &Cloud) -> Value {
     let http = &cloud.server.http;
     json!({
@@ -265,7 +265,7 @@ fn bt_07_a_role_that_cannot_work_is_refused_by_the_field_or_the_privilege() {
     assert!(warned.contains("up to 34 requests"), "{warned}");
 }
 
-/// What AWS refuses while a credential is made leaves no user.
+/// A refusal of AWS while a credential is made leaves no user.
 #[test]
 fn what_aws_refuses_while_a_user_is_made_is_told_and_leaves_nothing() {
     let cloud = Cloud::start();

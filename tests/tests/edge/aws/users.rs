@@ -83,7 +83,7 @@ fn bt_11_12_13_18_27_a_user_is_made_as_the_role_says_and_ended_with_all_that_han
     assert!(!told.contains(&lease.key.secret_key));
     assert!(!told.contains(&cloud.root.secret_key));
 
-    // What somebody hangs on the user does not keep it.
+    // A password that somebody gave the user does not keep it.
     moto.iam(
         "create_login_profile",
         json!({"UserName": user, "Password": "Passw0rd!x"}),
