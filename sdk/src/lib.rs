@@ -67,6 +67,7 @@
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
+//! - [`oauth`]: access tokens of upstream systems, made of these.
 //! - `testing` (not on wasm): runs a provider natively against scripted
 //!   upstreams.
 //!
@@ -87,6 +88,7 @@ mod json;
 pub mod log;
 pub mod memo;
 mod network;
+pub mod oauth;
 mod occasion;
 mod options;
 mod password;
