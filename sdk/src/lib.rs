@@ -67,6 +67,7 @@
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
+//! - [`oauth`]: access tokens of upstream systems, made of these.
 //! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
 //!   feature of that name): what providers for AWS share.
 //! - `testing` (not on wasm): runs a provider natively against scripted
@@ -91,6 +92,7 @@ mod json;
 pub mod log;
 pub mod memo;
 mod network;
+pub mod oauth;
 mod occasion;
 mod options;
 mod password;

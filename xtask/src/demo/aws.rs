@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::upstream::Upstream;
 use crate::cluster::keep;
@@ -68,8 +69,13 @@ const STEPS: &[Step] = &[
 /// Starts an account of AWS, and gives the commands that follow what they need of it.
 pub(super) fn account(workspace: &Workspace, stage: &mut Stage, python: &Path) -> Result<Upstream> {
     let (upstream, line) = Upstream::start(workspace, stage, python, "aws.py")?;
-    let account: serde_json::Value = serde_json::from_str(&line)?;
-    let text = |name: &str| account[name].as_str().context("it says too little");
+    let account: Value = serde_json::from_str(&line)?;
+    let text = |name: &str| {
+        account
+            .get(name)
+            .and_then(Value::as_str)
+            .context("it says too little")
+    };
     stage.scratch.set("AWS_ENDPOINT_URL", text("origin")?);
     stage.scratch.set("AWS_DEFAULT_REGION", "eu-central-1");
     stage.scratch.set("AWS_EC2_METADATA_DISABLED", "true");
