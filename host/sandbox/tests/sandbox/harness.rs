@@ -155,7 +155,7 @@ impl Harness {
             .await
     }
 
-    /// What the guest reported of an act that must succeed.
+    /// The guest's report of an act that must succeed.
     pub(crate) async fn note(&self, act: &str, target: &str, number: u32) -> String {
         note(&self.act_on(act, target, number).await.unwrap())
     }
