@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::Timestamp,
+    dialect::Dialect,
     grants::Grants,
     id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId, RoleName},
     lifetime::Length,
@@ -173,6 +174,9 @@ pub struct Descriptor {
     pub privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     pub propagation_s: u32,
+    /// Paths below a mount in the words of clients that there already are.
+    #[serde(default)]
+    pub dialect: Dialect,
     /// Which optional interfaces it exports.
     pub abilities: Abilities,
 }
@@ -590,6 +594,7 @@ mod tests {
             revocation: RevocationShape::Deletes,
             privileges: Vec::new(),
             propagation_s: 0,
+            dialect: Dialect::default(),
             abilities: Abilities::default(),
         }
     }
