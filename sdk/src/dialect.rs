@@ -217,6 +217,13 @@ impl Alias {
         self
     }
 
+    /// Clients may send a field of this name, which means nothing here: the host names it in
+    /// the answer's warnings.
+    #[must_use]
+    pub fn ignores(self, name: impl Into<String>) -> Self {
+        self.takes(name, "")
+    }
+
     /// Answers also have the host's or the provider's field `theirs` by this name;
     /// `config.region` for one that stands within another.
     #[must_use]

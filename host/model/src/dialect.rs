@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 pub use self::{
     check::{Draft, DraftWord, Flaw},
     does::{Does, OWN_PATHS},
+    fields::Inward,
     pattern::Pattern,
 };
 
@@ -73,12 +74,20 @@ pub struct Alias {
     pub tells: Map<String, Value>,
 }
 
+impl Alias {
+    /// Whether the host serves this path itself, so that only words are added there.
+    pub fn is_on_own_path(&self) -> bool {
+        OWN_PATHS.iter().any(|own| self.path.is_same_as_own(own))
+    }
+}
+
 /// A field in a client's words, and in those of the host or the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {
     /// As the client calls it.
     pub name: String,
-    /// As the host or the provider calls it, with dots where it stands within another.
+    /// As the host or the provider calls it, with dots where it stands within another; empty
+    /// where the field means nothing here.
     pub stands_for: String,
     /// How the client writes it.
     pub form: Form,

@@ -21,6 +21,7 @@ mod configuration;
 mod conformance;
 mod connections;
 mod dev;
+mod dialect;
 mod differential;
 mod envelope;
 mod every_crash;

@@ -30,6 +30,9 @@ const NAME: usize = 64;
 /// Names in the longest path to a field within others.
 const DEPTH: usize = 4;
 
+/// What an alias does with the words of requests.
+const TAKES: &str = "takes";
+
 /// Bounds for a value that is set or told.
 const FIXED: Bounds = Bounds {
     depth: 8,
@@ -121,7 +124,7 @@ impl Draft {
         check_placeholder(&path, does)?;
         check_place(&path, does, documents)?;
         let own = does.host_fields();
-        let takes = words("takes", self.takes)?;
+        let takes = words(TAKES, self.takes)?;
         let gives = words("gives", self.gives)?;
         for word in &takes {
             let (name, theirs) = (&word.name, &word.stands_for);
@@ -131,7 +134,7 @@ impl Draft {
                 ));
             }
             let first = theirs.split('.').next().unwrap_or_default();
-            if !does.has_document() && !own.contains(&first) {
+            if !theirs.is_empty() && !does.has_document() && !own.contains(&first) {
                 return Err(format!(
                     "takes {name} for {theirs}, which is no field of {}",
                     does.as_str()
@@ -241,7 +244,8 @@ fn words(what: &str, drafts: Vec<DraftWord>) -> Result<Vec<Word>, String> {
             ));
         }
         let parts = stands_for.split('.');
-        if parts.clone().count() > DEPTH || !parts.clone().all(is_name) {
+        let means_nothing = stands_for.is_empty() && what == TAKES;
+        if !means_nothing && (parts.clone().count() > DEPTH || !parts.clone().all(is_name)) {
             return Err(format!(
                 "{what} {name} for {:?}, which is no name of a field, nor up to {DEPTH} with dots between",
                 shown(&stands_for)

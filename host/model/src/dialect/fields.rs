@@ -6,32 +6,45 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{Alias, Form, Word};
-use crate::{duration, weak};
+use crate::{duration, suggest, weak};
+
+/// A request in the words of the host and the provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inward {
+    /// Its fields.
+    pub fields: Map<String, Value>,
+    /// The fields that mean nothing here.
+    pub ignored: Vec<String>,
+}
 
 impl Alias {
-    /// The fields of a request in the words of the host and the provider. A field that is null
-    /// was left out.
+    /// The fields of a request in the words of the host and the provider, and the fields that
+    /// were given and mean nothing here. A field that is null was left out.
     ///
     /// # Errors
     /// One sentence, in the client's words.
-    pub fn inward(&self, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    pub fn inward(&self, fields: Map<String, Value>) -> Result<Inward, String> {
         let mut fields = fields;
-        let mut given = Vec::new();
+        let (mut given, mut ignored) = (Vec::new(), Vec::new());
         for word in &self.takes {
             let value = fields.shift_remove(&word.name);
-            if let Some(value) = value.filter(|value| !value.is_null()) {
-                given.push((word, word.read(value)?));
+            let Some(value) = value.filter(|value| !value.is_null()) else {
+                continue;
+            };
+            match word.stands_for.is_empty() {
+                true if weak::is_nothing(&value) => {}
+                true => ignored.push(word.name.clone()),
+                false => given.push((word, word.read(value)?)),
             }
         }
+        if !self.is_on_own_path() {
+            fields.retain(|_, value| !value.is_null());
+        }
         if let Some(only) = self.stands_for.only() {
-            let mut others = fields.iter().filter(|(_, value)| !value.is_null());
+            let mut others = fields.iter();
             if let Some((name, _)) = others.find(|(name, _)| !only.contains(&name.as_str())) {
                 let known = self.takes.iter().map(|word| word.name.as_str());
-                return Err(crate::suggest::unknown(
-                    &crate::suggest::shown(name),
-                    name,
-                    known,
-                ));
+                return Err(suggest::unknown(&suggest::shown(name), name, known));
             }
         }
         for (name, value) in &self.sets {
@@ -43,7 +56,7 @@ impl Alias {
         for (word, value) in given {
             place(&mut fields, word, value)?;
         }
-        Ok(fields)
+        Ok(Inward { fields, ignored })
     }
 
     /// Adds what an answer has in the client's words; a field that is there already stays.
@@ -78,7 +91,8 @@ impl Alias {
         while let Some(next) = rest.chars().next() {
             let before = told.chars().next_back();
             let word = self.takes.iter().find(|word| {
-                word.name != word.stands_for && stands_there(rest, &word.stands_for, before)
+                let is_other = word.name != word.stands_for && !word.stands_for.is_empty();
+                is_other && stands_there(rest, &word.stands_for, before)
             });
             match word {
                 Some(word) => {

@@ -71,7 +71,7 @@ impl Pattern {
     }
 
     /// The segment of a path that stands for its placeholder.
-    pub(super) fn named<'p>(&self, path: &'p [String]) -> Option<&'p str> {
+    pub fn named<'p>(&self, path: &'p [String]) -> Option<&'p str> {
         let is_placeholder = |segment: &Segment| matches!(segment, Segment::Placeholder(_));
         let at = self.0.iter().position(is_placeholder)?;
         path.get(at).map(String::as_str)

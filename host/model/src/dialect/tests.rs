@@ -301,6 +301,7 @@ fn fields_go_in_and_out_in_the_words_of_a_client() {
         word("access_key", "access_key_id", ""),
         word("endpoint", "endpoints.sts", ""),
         word("type", "kind", "list"),
+        word("tuning", "", ""),
     ];
     config.sets = vec![("by".into(), "\"key\"".into())];
     config.gives = vec![
@@ -343,8 +344,19 @@ fn fields_go_in_and_out_in_the_words_of_a_client() {
         let Value::Object(fields) = sent.clone() else {
             panic!()
         };
-        let outcome = alias.inward(fields).map(Value::Object);
+        let outcome = alias
+            .inward(fields)
+            .map(|inward| Value::Object(inward.fields));
         assert_eq!(outcome, taken.map_err(str::to_owned), "{sent}");
+    }
+    for (sent, ignored) in [
+        (json!({"tuning": 7}), vec!["tuning"]),
+        (json!({"tuning": ""}), vec![]),
+        (json!({"other": null}), vec![]),
+    ] {
+        let inward = alias.inward(sent.as_object().cloned().unwrap()).unwrap();
+        assert_eq!(inward.ignored, ignored, "{sent}");
+        assert_eq!(Value::Object(inward.fields), json!({"by": "key"}), "{sent}");
     }
     let Value::Object(mut shown) = json!({
         "config": {"region": "r", "kind": "k"}, "rotation_period": 5400, "version": 3,
@@ -377,7 +389,7 @@ fn an_alias_reaches_no_grant() {
     );
     let taken = alias.inward(fields(json!({"lease": "1h", "max_lease_ttl": "2h"})));
     let expected = fields(json!({"default_lease_ttl": "1h", "max_lease_ttl": "2h"}));
-    assert_eq!(taken.unwrap(), expected);
+    assert_eq!(taken.unwrap().fields, expected);
     let mut shown = fields(json!({"default_lease_ttl": 3600, "allowed_hosts": ["tcp://a:1"]}));
     alias.outward(&mut shown);
     let expected = fields(json!({"default_lease_ttl": 3600, "lease": "1h0m0s"}));

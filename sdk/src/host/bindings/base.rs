@@ -2186,7 +2186,8 @@ pub mod lessor {
                 /// As clients of the path call it.
                 pub name: _rt::String,
                 /// As the host or the provider calls it, with dots between where it stands
-                /// within another: `config.region`.
+                /// within another: `config.region`. Empty where clients send a field that
+                /// means nothing here: the host names it in the answer's warnings.
                 pub stands_for: _rt::String,
                 /// How the value is written, where that differs: `list`, a list with the one
                 /// value in it; `duration`, `1h0m0s` for 3600. Else empty.

@@ -168,7 +168,7 @@ fn check(input: &[u8]) -> &'static str {
         let sent = json!({"a": {"b": 1}, "default_lease_ttl": 3600, "b": [1]});
         let Value::Object(sent) = sent else { continue };
         match alias.inward(sent) {
-            Ok(mut taken) => alias.outward(&mut taken),
+            Ok(mut taken) => alias.outward(&mut taken.fields),
             Err(sentence) => assert_sentence(&sentence, SENTENCE),
         }
         assert_sentence(&alias.in_words("role.a_b must be a string"), SENTENCE);
