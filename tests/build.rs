@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs, io, path::Path};
 
-/// Where guests are, and how their files end.
+/// The directories of guests, and the endings of their files.
 const GUESTS: [(&str, &str); 2] = [("guests/misbehaving/src/acts", "rs"), ("guests", "wat")];
 
 fn main() -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! What the parts of a lease cost by themselves: `cargo bench -p lessor --bench parts`.
+//! Measures the parts of a lease by themselves: `cargo bench -p lessor --bench parts`.
 //!
 //! A sample is one call unless its name tells a number. Storage is a database in the
 //! temporary directory whose commits reach the disk, so the disk is part of what its

@@ -5,7 +5,6 @@
 //! about leases or mounts, and every action has its line in the audit log. `server` calls
 //! [`Api::handle`] once per request.
 
-mod accounts;
 mod answer;
 mod ask;
 mod authorise;
@@ -44,6 +43,7 @@ mod policies;
 mod record;
 #[cfg(test)]
 mod reference;
+mod static_roles;
 mod storage;
 mod system;
 mod table;
@@ -101,7 +101,7 @@ pub mod internals {
         pub open: bool,
         /// Whether reading it needs `sudo`.
         pub sudo: bool,
-        /// What it says, by the names of its pattern.
+        /// The values of the segments, by the names of its pattern.
         pub said: Vec<(&'static str, String)>,
     }
 

@@ -104,21 +104,21 @@ pub enum ArchiveError {
     /// Something has that name.
     #[error("{} exists already: name a new file", path.display())]
     Exists {
-        /// Which.
+        /// The path.
         path: std::path::PathBuf,
     },
     /// Something is where a backup is to be put.
     #[error("{} is not empty: a backup is restored into a new directory", path.display())]
     NotEmpty {
-        /// Which.
+        /// The path.
         path: std::path::PathBuf,
     },
     /// The file cannot be written.
     #[error("{} cannot be written", path.display())]
     File {
-        /// Which.
+        /// The path.
         path: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

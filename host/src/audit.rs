@@ -286,7 +286,7 @@ impl Audit {
         }
     }
 
-    /// Where lines go, for the log.
+    /// The destination of lines, for the log.
     pub fn target(&self) -> &AuditTarget {
         &self.device.target
     }
@@ -330,16 +330,16 @@ pub enum AuditError {
     /// The file cannot be opened.
     #[error("the audit file {} cannot be opened for appending", path.display())]
     Open {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A line cannot be written.
     #[error("the audit device takes no lines")]
     Write {
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

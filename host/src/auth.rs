@@ -53,8 +53,8 @@ impl Identity {
         }
     }
 
-    /// When the token ends, where nothing can move that: a batch token at its own end, a token
-    /// without uses left with this request.
+    /// The time when the token ends, where nothing can move that: a batch token at its own end, a
+    /// token without uses left with this request.
     pub fn fixed_end(&self) -> Option<Timestamp> {
         let row = &self.token.row;
         match self.token.kind {

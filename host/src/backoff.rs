@@ -1,4 +1,4 @@
-//! When to try again: pure.
+//! Computes when to try again: pure.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub fn jittered(attempts: u32) -> Duration {
     )
 }
 
-/// How many attempts fit in the time since the first, one included, at their own
-/// times; at most [`SOON`]. Attempts beyond that were not due by the clock.
+/// The number of attempts that fit in the time since the first, one included, at their own times;
+/// at most [`SOON`]. Attempts beyond that were not due by the clock.
 pub fn fitting(age: Duration) -> u32 {
     // The shortest possible delays, so that attempts that came at their own times always fit.
     let shortest = FIRST - FIRST / 5;

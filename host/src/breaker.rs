@@ -14,7 +14,7 @@ pub const TRIPS_AT: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How many attempts may begin at a moment.
+/// The number of attempts that may begin at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// As much as there is room for.
@@ -29,12 +29,12 @@ pub enum Admission {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Breaker {
     failures: u32,
-    /// When the next probe may go; present while upstream is taken to be down.
+    /// The time when the next probe may go; present while upstream is taken to be down.
     probe_at: Option<Timestamp>,
 }
 
 impl Breaker {
-    /// How many attempts may begin at `now`. A probe that is admitted keeps others back.
+    /// The number of attempts that may begin at `now`. A probe that is admitted keeps others back.
     pub fn admit(&mut self, now: Timestamp) -> Admission {
         match self.probe_at {
             None => Admission::Free,

@@ -97,19 +97,19 @@ pub struct PinSpec {
     pub file: String,
     /// Digest of its bytes.
     pub sha256: Digest,
-    /// Who pins it.
+    /// The source of the pin.
     pub source: PinSource,
 }
 
-/// How long a call waits for its provider to be compiled, which takes a second for
+/// The time for which a call waits for its provider to be compiled, which takes a second for
 /// most, and longer than any caller has for some.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a caller waits that only looks: a provider that is already compiled is loaded by
-/// then.
+/// The time for which a caller that only looks waits: a provider that is already compiled is loaded
+/// by then.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// When to ask again for a provider that is being compiled.
+/// The time after which a caller asks again for a provider that is being compiled.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A pin as shown, or one that is about to be made.
@@ -123,13 +123,13 @@ pub struct CatalogEntry {
     pub file: String,
     /// Digest that its bytes must have, where that is known yet.
     pub sha256: Option<Digest>,
-    /// Who pinned it.
+    /// The source of the pin.
     pub source: PinSource,
-    /// When it was pinned.
+    /// The time when it was pinned.
     pub pinned_at: Option<Timestamp>,
     /// `ready`, `compiling`, `missing`, `digest mismatch` or `incompatible`.
     pub state: &'static str,
-    /// Why it is not ready.
+    /// The reason why it is not ready.
     pub reason: Option<String>,
     /// The provider's description and make, where it could be loaded.
     pub provider: Option<(Descriptor, Anatomy)>,
@@ -146,7 +146,7 @@ pub struct Unpinned {
     pub size: u64,
     /// Its digest, where it could be read.
     pub sha256: Option<Digest>,
-    /// Why it could not.
+    /// The reason why it could not.
     pub reason: Option<String>,
 }
 
@@ -184,12 +184,12 @@ pub struct Examined {
     _expected: Expected,
 }
 
-/// How the plugin of a mount stands, for a caller that only looks.
+/// The state of the plugin of a mount, for a caller that only looks.
 #[derive(Debug, Default)]
 pub struct Standing {
     /// The pin that runs, or will once it is compiled.
     pub pin: Option<PinRow>,
-    /// Why it does not run.
+    /// The reason why it does not run.
     pub problem: Option<String>,
 }
 
@@ -642,7 +642,7 @@ impl Catalog {
         resolved().map_err(Refusal::Invalid)
     }
 
-    /// How the plugins of mounts stand: of each its name and version.
+    /// The state of the plugins of mounts, each by its name and version.
     pub async fn standing(&self, of: &[(&str, Option<&str>)]) -> Vec<Standing> {
         let deadline = Instant::now() + LOOK;
         let mut all = Vec::new();

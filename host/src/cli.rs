@@ -46,19 +46,19 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "lessor", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The nouns.
+/// The commands, by noun.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server
     Server(ServerArgs),
     /// Put a backup into a new data directory
     Restore(Restore),
-    /// What the program starts itself with: it reads a component and writes its code.
+    /// The command by which the program starts itself: it reads a component and writes its code.
     #[command(name = compile::SUBCOMMAND, hide = true)]
     Compile,
     /// A request to a running server.
@@ -66,16 +66,16 @@ pub enum Command {
     Request(Request),
 }
 
-/// What can be asked of a running server.
+/// The requests to a running server.
 #[derive(Debug, Subcommand)]
 pub enum Request {
     /// Show whether the server serves
     Status(Plain),
     /// Make a fresh server usable; prints its root token, once
     Init(Plain),
-    /// Providers: which files may run, by their digest
+    /// Providers: the files that may run, by their digest
     Plugin(Verbs<plugin::Verb>),
-    /// Mounts: a provider at a path, with what it may reach
+    /// Mounts: a provider at a path, with the hosts that it may reach
     Mount(Verbs<mount::Verb>),
     /// The config of a mount: how its provider reaches the upstream system, and as whom
     Config(Verbs<config::Verb>),
@@ -85,7 +85,7 @@ pub enum Request {
     Creds(With<creds::Creds>),
     /// Leases: look up, renew, revoke; those that cannot be read
     Lease(Verbs<lease::Verb>),
-    /// Tasks: what was asked for and not waited for
+    /// Tasks: work that goes on in the background
     Task(Verbs<task::Verb>),
     /// Replace the root credential of a mount
     Rotate(With<system::Rotate>),
@@ -93,9 +93,9 @@ pub enum Request {
     Reconcile(With<reconcile::Reconcile>),
     /// Copy a server's database into a file, while it runs
     Backup(With<backup::Backup>),
-    /// After a restore: show what is overdue and held back
+    /// After a restore: show the overdue work that is held back
     Hold(With<hold::Hold>),
-    /// After a restore: let what comes by time go on, in one mount or in all
+    /// After a restore: let expiries and rotations go on, in one mount or in all
     Release(With<hold::Release>),
     /// The token in use
     Token(Verbs<system::TokenVerb>),
@@ -127,7 +127,7 @@ pub struct Plain {
     connection: Connection,
 }
 
-/// Which server, and how its answer is shown.
+/// The server, and the form of its answer.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server and output")]
 struct Connection {
@@ -139,7 +139,7 @@ struct Connection {
     /// [default: $LESSOR_CACERT, else $VAULT_CACERT, else the public ones]
     #[arg(long, global = true, value_name = "FILE")]
     ca_cert: Option<std::path::PathBuf>,
-    /// How to print: a table to read, or the server's answer as JSON
+    /// Form of the output: a table to read, or the server's answer as JSON
     #[arg(long, short, global = true, value_enum, default_value_t)]
     output: Format,
 }

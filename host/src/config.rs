@@ -42,7 +42,7 @@ pub struct ServerArgs {
     /// Least level that is logged: error, warn, info, debug, trace, or a filter
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// How log events are written to standard error
+    /// Form of log events on standard error
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// Try it out: everything in a temporary directory, unsealed, a root token
@@ -54,7 +54,7 @@ pub struct ServerArgs {
     pub dev_root_token_id: Option<String>,
 }
 
-/// How log events are written.
+/// The form of log events.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -82,17 +82,17 @@ pub struct Config {
     pub seal_file: PathBuf,
     /// Certificate and key of the listener; plain HTTP where absent.
     pub tls: Option<Tls>,
-    /// Where audit lines go.
+    /// The destination of audit lines.
     pub audit: AuditTarget,
-    /// What bounds requests.
+    /// The limits of requests.
     pub limits: Limits,
-    /// What callers' tokens may be.
+    /// The rules for callers' tokens.
     pub tokens: TokenRules,
-    /// What bounds the calls of providers.
+    /// The limits of the calls of providers.
     pub sandbox: sandbox::Limits,
     /// Filter of log events.
     pub log_level: String,
-    /// How log events are written.
+    /// The form of log events.
     pub log_format: LogFormat,
     /// Declared pins.
     pub plugins: Vec<PluginPin>,
@@ -133,7 +133,7 @@ pub enum TlsVersion {
     V1_3,
 }
 
-/// Where audit lines go.
+/// The destination of audit lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
     /// Standard output.
@@ -142,7 +142,7 @@ pub enum AuditTarget {
     File(PathBuf),
 }
 
-/// What bounds requests.
+/// The limits of requests.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct Limits {
@@ -161,7 +161,7 @@ impl Default for Limits {
     }
 }
 
-/// What callers' tokens may be.
+/// The rules for callers' tokens.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default)]
 pub struct TokenRules {

@@ -1,4 +1,4 @@
-//! Whether a provider keeps its contract: `lessor plugin check`.
+//! Examines whether a provider keeps its contract: `lessor plugin check`.
 //!
 //! The component runs in the real sandbox, with neither server nor database, and
 //! is asked what a server would ask of it, crashes included: the same operation
@@ -9,11 +9,11 @@
 //! | file | idea |
 //! |---|---|
 //! | `loading` | a file, loaded and described twice |
-//! | `findings` | the rules, and what was found of each |
+//! | `findings` | the rules, and the finding of each |
 //! | `subject` | the provider under examination: calls, and what they leave upstream |
 //! | `examination` | the rules of a provider that has an upstream, one after another |
-//! | `likeness` | what two credentials have in common; pure |
-//! | `hearing` | what the provider said, as the host's log has it |
+//! | `likeness` | the fields that two credentials have in common; pure |
+//! | `hearing` | the lines that the provider logged, as the host's log has them |
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
@@ -45,32 +45,32 @@ mod likeness;
 mod loading;
 mod subject;
 
-/// What a provider is examined with.
+/// The documents, grants and limits that a provider is examined with.
 #[derive(Debug)]
 pub struct Trial {
-    /// Config of a mount. Absent: only what needs no upstream is examined.
+    /// Config of a mount. Absent: only the rules that need no upstream are examined.
     pub config: Option<Value>,
     /// A role.
     pub role: Value,
     /// A request.
     pub request: Value,
-    /// What the provider may reach.
+    /// The hosts that the provider may reach.
     pub grants: Grants,
-    /// What TLS to upstream trusts beside the public roots.
+    /// The certificates that TLS to upstream trusts beside the public roots.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Limit of each call.
     pub timeout: Duration,
-    /// Where the new config goes if the root credential is to be replaced.
+    /// The file for the new config, if the root credential is to be replaced.
     pub rotate: Option<File>,
 }
 
-/// Why nothing could be found out.
+/// The reason why the examination could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The file cannot be read, or there is no sandbox here.
     #[error(transparent)]
     Loading(#[from] LoadingError),
-    /// It is no provider: one sentence.
+    /// The component is no provider: one sentence.
     #[error("{0}")]
     Provider(String),
     /// A document does not fit the provider's schema: one sentence.
@@ -79,13 +79,13 @@ pub enum CheckError {
     /// No randomness for operation ids.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The name of the mount or the role is none.
+    /// The name of the mount or the role is not valid.
     #[error(transparent)]
     Name(#[from] InvalidId),
-    /// Ctrl-C.
+    /// Somebody pressed Ctrl-C.
     #[error("interrupted; {0}")]
     Interrupted(String),
-    /// The file for the new config takes nothing.
+    /// The file for the new config cannot be written.
     #[error("cannot write the new config")]
     Keep(#[source] std::io::Error),
 }
@@ -170,8 +170,8 @@ pub async fn check(file: &Path, trial: Trial) -> Result<Report, CheckError> {
     Ok(findings.report("not tried: what it builds on failed", &hearing))
 }
 
-/// Lets the component in `file` describe itself: without an upstream, without calling
-/// anything else of it, and without pinning it.
+/// Lets the component in `file` describe itself. It has no upstream, no other function of it is
+/// called, and it is not pinned.
 ///
 /// # Errors
 /// Where it cannot be read, or one sentence where it is no provider.
@@ -180,7 +180,7 @@ pub async fn inspect(file: &Path) -> Result<Arc<dyn Provider>, CheckError> {
     loaded.map_err(|error| CheckError::Provider(sentence(&error)))
 }
 
-/// What loading alone tells.
+/// The findings that loading alone gives.
 fn introduce(loaded: &Loaded, findings: &mut Findings) {
     let Descriptor { name, version, .. } = loaded.provider.descriptor();
     findings.pass(
@@ -201,7 +201,7 @@ fn introduce(loaded: &Loaded, findings: &mut Findings) {
     }
 }
 
-/// Checks of what goes into a provider.
+/// Checks of the documents that go into a provider.
 struct Checkers {
     config: Checker,
     role: Checker,
@@ -229,7 +229,7 @@ fn document(checker: &Checker, name: &str, given: &Value) -> Result<Secret<Strin
     Ok(Secret::new(given.to_string()))
 }
 
-/// An error with what it comes from.
+/// An error with the errors that caused it.
 fn sentence(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = sources.map(ToString::to_string).collect();

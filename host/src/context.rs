@@ -1,4 +1,4 @@
-//! What every engine stands on, handed to each as one.
+//! The handles that every engine works with, handed to each as one.
 
 use lessor_model::clock::Clock;
 use lessor_seal::keyring::Keyring;

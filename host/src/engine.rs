@@ -14,10 +14,10 @@ use lessor_store::{Storage, StorageError};
 use tokio::sync::Mutex;
 
 use crate::{
-    account::Accounts,
     auth::Authenticator,
     catalog::{Catalog, PinSpec},
     config::{Config, TokenRules},
+    connection_config::Configs,
     context::Context,
     first_token::FirstToken,
     identity::Issuer,
@@ -28,7 +28,7 @@ use crate::{
     role::Roles,
     rotation::Rotations,
     scheduler::Scheduler,
-    settings::Settings,
+    static_role::StaticRoles,
     task::Tasks,
     token::Tokens,
     upgrade::{Change, Pinned, Upgrades},
@@ -50,7 +50,7 @@ pub struct Engine {
     pub policies: Arc<Policies>,
     /// The tokens that callers present.
     pub tokens: Arc<Tokens>,
-    /// How callers without a token get one.
+    /// The login methods, by which callers without a token get one.
     pub logins: Logins,
     /// The root token of the initialisation, until it is used.
     pub first_token: Arc<FirstToken>,
@@ -58,22 +58,22 @@ pub struct Engine {
     pub wrappings: Wrappings,
     /// Pins and providers.
     pub catalog: Arc<Catalog>,
-    /// Who the host is, for upstream systems that trust it.
+    /// The host as an issuer, for upstream systems that trust it.
     pub issuer: Arc<Issuer>,
     /// Providers at paths.
     pub mounts: Arc<Mounts>,
     /// Root credentials as written.
-    pub settings: Settings,
+    pub configs: Configs,
     /// The roles of mounts.
     pub roles: Arc<Roles>,
-    /// Which version of a plugin mounts run.
+    /// Moves mounts from one version of a plugin to another.
     pub upgrades: Upgrades,
     /// Credentials on loan.
     pub leases: Arc<Leases>,
     /// Root credentials as rotated.
     pub rotations: Arc<Rotations>,
     /// Existing accounts upstream, renewed.
-    pub accounts: Arc<Accounts>,
+    pub static_roles: Arc<StaticRoles>,
     /// Tasks: work that callers do not wait for.
     pub tasks: Arc<Tasks>,
     scheduler: Mutex<Option<Scheduler>>,
@@ -146,14 +146,14 @@ impl Engine {
             Arc::clone(&mounts),
             Arc::clone(&roles),
         );
-        let settings = Settings::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
+        let configs = Configs::new(context.clone(), Arc::clone(&mounts), Arc::clone(&rotations));
         let leases = Arc::new(Leases::new(
             context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&roles),
             Arc::clone(&rotations),
         ));
-        let accounts = Arc::new(Accounts::new(
+        let static_roles = Arc::new(StaticRoles::new(
             context.clone(),
             Arc::clone(&mounts),
             Arc::clone(&rotations),
@@ -181,12 +181,12 @@ impl Engine {
             catalog,
             issuer,
             mounts,
-            settings,
+            configs,
             upgrades,
             roles,
             leases,
             rotations,
-            accounts,
+            static_roles,
             tasks,
             scheduler: Mutex::new(None),
         })
@@ -207,7 +207,7 @@ impl Engine {
             Arc::clone(&self.mounts),
             Arc::clone(&self.leases),
             Arc::clone(&self.rotations),
-            Arc::clone(&self.accounts),
+            Arc::clone(&self.static_roles),
             Arc::clone(&self.tokens),
         );
         *self.scheduler.lock().await = Some(scheduler.await);
@@ -243,7 +243,7 @@ impl Engine {
     }
 }
 
-/// Where compiled code is kept, and the key that vouches for it.
+/// The directory of compiled code, and the key that vouches for it.
 fn code_cache(config: &Config, keyring: &Keyring) -> Result<CodeCacheSettings, EngineError> {
     #[cfg(feature = "test-hooks")]
     if let Some(shared) = CodeCacheSettings::of_tests() {

@@ -1,4 +1,4 @@
-//! Who the host is, for upstream systems that trust an issuer instead of a stored secret.
+//! The host as an issuer of tokens, for upstream systems that trust one instead of a stored secret.
 //!
 //! A provider asks for a token, which says of which mount it is and to whom it is shown;
 //! upstream looks the key up that signed it, at the issuer's own address, and gives what
@@ -57,8 +57,8 @@ pub struct Issuer {
     name: Option<String>,
     /// Held while a key is made.
     making: Mutex<()>,
-    /// When to look after the keys again, in milliseconds since the epoch: the scheduler
-    /// asks with every lease.
+    /// The time at which to look after the keys again, in milliseconds since the epoch: the
+    /// scheduler asks with every lease.
     look_at: AtomicI64,
 }
 
@@ -67,11 +67,11 @@ pub struct Issuer {
 pub struct Subject {
     /// The mount's, for ever.
     pub uuid: String,
-    /// Where it is.
+    /// The path of the mount.
     pub path: MountPath,
-    /// Which of its root credentials.
+    /// The name of the connection.
     pub connection: String,
-    /// Whom it may be shown to.
+    /// The audiences to which it may be shown.
     pub audiences: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ impl Issuer {
         }
     }
 
-    /// What the calls of a mount may say of themselves.
+    /// The identity of a mount, by which its calls get tokens.
     pub fn identity(self: &Arc<Self>, subject: Subject) -> Arc<dyn Identity> {
         Arc::new(OfMount {
             issuer: Arc::clone(self),
@@ -108,8 +108,8 @@ impl Issuer {
         })
     }
 
-    /// How verifiers find the keys (OpenID Connect Discovery 1.0); none where the host has
-    /// no name as an issuer.
+    /// The document by which verifiers find the keys (OpenID Connect Discovery 1.0); none where the
+    /// host has no name as an issuer.
     pub fn discovery(&self) -> Option<Value> {
         let name = self.name.as_deref()?;
         Some(json!({
@@ -331,7 +331,7 @@ fn part(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Where a private key is sealed for.
+/// The context that a private key is sealed for.
 fn place_of(kid: &str) -> String {
     format!("identity_keys/{kid}/private_key")
 }

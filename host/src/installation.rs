@@ -232,16 +232,16 @@ pub enum InstallationError {
     /// The data directory cannot be made or closed to others.
     #[error("the data directory {} cannot be used", path.display())]
     Directory {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// Another server has it.
     #[error("the data directory {} is in use by another server: stop that one first", path.display())]
     InUse {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
     /// The database cannot be used.

@@ -68,14 +68,14 @@ pub struct IssueRequest {
     pub body: Value,
     /// Length asked for; the role's default where absent.
     pub ttl: Option<Length>,
-    /// Who asks.
+    /// The caller that asks.
     pub requester: Requester,
     /// The caller's name of the request: a repeat under the same one is the same
     /// operation.
     pub key: Option<IdempotencyKey>,
     /// Limit of the provider's call; the mount's where absent.
     pub patience: Option<Duration>,
-    /// When the requester's token ends, where nothing can move that (a batch
+    /// The time when the requester's token ends, where nothing can move that (a batch
     /// token): a lease that is bound to it ends then.
     pub token_end: Option<Timestamp>,
     /// Whether to answer only once upstream honours the credential, as long as the limit
@@ -92,7 +92,7 @@ pub struct Issued {
     pub data: Secret<String>,
     /// From when on upstream honours it, where it does not yet.
     pub effective_after: Option<Timestamp>,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
 }
 
@@ -101,13 +101,13 @@ pub struct Issued {
 pub struct LeaseView {
     /// Its id.
     pub id: LeaseId,
-    /// Where it stands.
+    /// The state.
     pub state: LeaseState,
-    /// When it was made.
+    /// The time when it was made.
     pub issue_time: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expire_time: Option<Timestamp>,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub last_renewal: Option<Timestamp>,
     /// Whether its end can be moved.
     pub renewable: bool,
@@ -115,15 +115,15 @@ pub struct LeaseView {
     pub credential_id: Option<String>,
     /// Facts that the provider told.
     pub metadata: Value,
-    /// Who asked for it.
+    /// The caller that asked for it.
     pub requester: Requester,
     /// Since when it waits for its end.
     pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
-    /// When it is tried next.
+    /// The time when it is tried next.
     pub next_attempt: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
     /// Accessor of the token with which it ends.
     pub bound_to: Option<String>,
@@ -132,8 +132,7 @@ pub struct LeaseView {
 }
 
 impl LeaseView {
-    /// What is left of the lease at `now`; zero for one that never ends, as
-    /// Vault shows it.
+    /// The rest of the lease's time at `now`; zero for one that never ends, as Vault shows it.
     pub fn ttl(&self, now: Timestamp) -> Duration {
         self.expire_time
             .map_or(Duration::ZERO, |end| end.since(now))
@@ -154,7 +153,7 @@ pub struct Leases {
     answering: repeat::Answering,
     /// Held by the one comparison with an inventory that there is at a time.
     comparing: tokio::sync::Mutex<()>,
-    /// When a credential was last asked for, in milliseconds.
+    /// The time when a credential was last asked for, in milliseconds.
     asked: AtomicI64,
 }
 
@@ -192,7 +191,7 @@ impl Leases {
         }
     }
 
-    /// When a credential was last asked for; long ago where none was.
+    /// The time when a credential was last asked for; long ago where none was.
     pub fn last_asked(&self) -> Timestamp {
         Timestamp(self.asked.load(Ordering::Relaxed))
     }
@@ -293,7 +292,7 @@ fn view(mount: &Mount, row: LeaseRow, renews: bool) -> LeaseView {
     }
 }
 
-/// What follows a failed attempt to revoke: the state, and the time to the next.
+/// The consequence of a failed attempt to revoke: the state, and the time to the next attempt.
 fn after_failed_revocation(
     attempts: u32,
     transient: bool,

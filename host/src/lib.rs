@@ -25,8 +25,8 @@
 //! | [`identity`] | who the host is, for upstream systems that trust it |
 //! | [`mount`] | a provider at a path |
 //! | [`rotation`] | root credentials, rotated |
-//! | [`settings`] | root credentials, written |
-//! | [`role`], [`account`] | what may be asked; existing accounts upstream whose credential is renewed |
+//! | [`connection_config`] | root credentials, written |
+//! | [`role`], [`static_role`] | what may be asked; existing accounts upstream whose credential is renewed |
 //! | [`lease`] | the state machine |
 //! | [`upgrade`], [`task`] | which version of a plugin mounts run; what a caller does not wait for |
 //! | [`token`] | what callers show |
@@ -70,7 +70,6 @@
     )
 )]
 
-pub mod account;
 pub mod api;
 pub mod archive;
 pub mod audit;
@@ -81,6 +80,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod conformance;
+pub mod connection_config;
 pub mod context;
 pub mod engine;
 pub mod fault;
@@ -98,7 +98,7 @@ pub mod role;
 pub mod rotation;
 pub mod scheduler;
 pub mod server;
-pub mod settings;
+pub mod static_role;
 pub mod task;
 pub mod token;
 pub mod upgrade;

@@ -49,7 +49,7 @@ use crate::{
     token::{Granted, Login, Terms, Token, Tokens, entity_of_login},
 };
 
-/// Where tokens themselves are made and asked about; no login method may be there.
+/// The path at which tokens themselves are made and asked about; no login method may be there.
 pub const TOKEN_PATH: &str = "token";
 
 /// The kind of mounts that login methods are, by name.
@@ -112,8 +112,8 @@ impl Logins {
         Ok(found.is_some())
     }
 
-    /// Which login method a path, which stands behind `auth/`, belongs to, and how
-    /// many segments the path of that has.
+    /// The kind of the login method that a path behind `auth/` belongs to, and the number of
+    /// segments of the method's path.
     pub fn kind_at(&self, path: &str) -> Option<(Kind, usize)> {
         let (mount, _) = self.resolve(path)?;
         Some((mount.kind, mount.path().as_str().split('/').count()))
@@ -390,7 +390,7 @@ impl Logins {
     }
 }
 
-/// How a login is told of.
+/// The event of a login, by its outcome.
 fn told(mount: &LoginMount, peer: IpAddr, outcome: &Result<Granted, Refusal>) -> Event {
     let (path, remote_address) = (mount.path().clone(), peer);
     let reason = match outcome {
@@ -404,7 +404,7 @@ fn told(mount: &LoginMount, peer: IpAddr, outcome: &Result<Granted, Refusal>) ->
                 remote_address,
             };
         }
-        // What was said to the stranger stands in the line of the request.
+        // The line of the request has the sentence that the stranger was told.
         Err(Refusal::Denied) => "denied",
         Err(Refusal::Invalid(_)) => "invalid",
         Err(_) => "not decided",
@@ -416,7 +416,7 @@ fn told(mount: &LoginMount, peer: IpAddr, outcome: &Result<Granted, Refusal>) ->
     }
 }
 
-/// What a login method gives where a role or user says `parameters`.
+/// The terms of a login method for a role or user with these `parameters`.
 fn terms_of<'a>(mount: &LoginMount, parameters: &'a TokenParameters) -> Terms<'a> {
     Terms {
         default_ttl: mount.spec.tune.usual(),
@@ -425,7 +425,7 @@ fn terms_of<'a>(mount: &LoginMount, parameters: &'a TokenParameters) -> Terms<'a
     }
 }
 
-/// What a role says of tokens, where it leaves the kind to the login method.
+/// The token parameters of a role, where it leaves the kind of token to the login method.
 fn parameters_of(mount: &LoginMount, mut parameters: TokenParameters) -> TokenParameters {
     if parameters.kind == RoleTokenKind::default() {
         parameters.kind = mount.spec.tune.token_type;

@@ -37,7 +37,7 @@ const WATCHERS: usize = 8;
 /// Lines that wait for one watcher: some seconds of a busy log.
 const LINES: usize = 512;
 
-/// How lines are written.
+/// The form of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -46,7 +46,7 @@ pub enum Format {
     Json,
 }
 
-/// Those who watch the log. Cheap to clone.
+/// The readers that follow the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Monitors(Arc<Inner>);
 

@@ -146,7 +146,7 @@ impl Watch {
         self.expected.clear();
     }
 
-    /// Where a plugin runs again, work that its mounts failed to do is tried at once.
+    /// If a plugin runs again, work that its mounts failed to do is tried at once.
     async fn wake_mended(&mut self, engine: &Engine) {
         for plugin in engine.mounts.plugins() {
             if engine.catalog.plugin(&plugin, None).await.is_err() {

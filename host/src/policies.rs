@@ -38,9 +38,9 @@ pub struct PolicyView {
     pub name: PolicyName,
     /// As it was written: HCL or JSON; empty for `root`.
     pub text: String,
-    /// How often it was written.
+    /// The number of times that it was written.
     pub version: i64,
-    /// When it was written last; absent: never, it is built in.
+    /// The time when it was written last; absent: never, it is built in.
     pub written_at: Option<Timestamp>,
 }
 
@@ -54,8 +54,8 @@ impl Policies {
         }
     }
 
-    /// What policies allow together. `root` allows everything; a name that is
-    /// not known allows nothing.
+    /// The rights that policies grant together. `root` allows everything; a name that is not known
+    /// allows nothing.
     ///
     /// # Errors
     /// Where storage fails or holds what is no policy.
@@ -168,7 +168,7 @@ impl Policies {
         Ok(names)
     }
 
-    /// What these policies allow together, as they are stored now.
+    /// The rights that these policies grant together, as they are stored now.
     async fn read_acl(&self, names: &[PolicyName]) -> Result<Acl, Refusal> {
         let mut policies = Vec::new();
         for view in self.views(names).await? {

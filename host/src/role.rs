@@ -43,7 +43,7 @@ pub struct Roles {
     filled: Kept<(i64, Digest), Arc<Secret<String>>>,
 }
 
-/// How often a role may be changed while a change of it is being proven.
+/// The number of times that a role may be changed while a change of it is being proven.
 const CHANGES: u32 = 3;
 
 /// A role that was removed.
@@ -157,7 +157,7 @@ impl Roles {
             };
             let former = former.map(|row| row.id);
             if self.storage.replace_role(new, former).await? {
-                // What a lease of it waits for may have been mended with it.
+                // The change may have mended the role for which one of its leases waits.
                 self.storage.wake_revocations(of, now).await?;
                 let (mount, role) = (path.clone(), name.clone());
                 Event::RoleWritten { mount, role }.record();
@@ -401,7 +401,7 @@ fn filled(plugin: &Plugin, mut document: Value) -> Result<Secret<String>, Refusa
     Ok(Secret::new(document.to_string()))
 }
 
-/// Where a role is sealed for. All versions of a role share it: they are told
+/// The context that a role is sealed for. All versions of a role share it: they are told
 /// apart by their row id, which is not known before the row stands.
 fn role_context(mount_id: i64, name: &RoleName) -> String {
     format!("roles/{mount_id}/{name}/document")

@@ -10,7 +10,7 @@
 //! same operation id, from which a provider computes the same new credential
 //! again. What `rotate` answers is staged whatever it looks like: one that cannot be
 //! used unseen waits for the operator, who takes it (`retry`) or gives it up (`abort`).
-//! What is given up is ended upstream before it is erased.
+//! A root credential that is given up is ended upstream before it is erased.
 
 mod due;
 mod ending;
@@ -40,7 +40,7 @@ use crate::{
 
 pub use root_use::{Attempt, RootUse};
 
-/// How long a new root credential is tried again at once where upstream is slow
+/// The time for which a new root credential is tried again at once where upstream is slow
 /// to honour it, beyond what the provider said of itself.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -561,7 +561,7 @@ fn path_of(connection: &Connection) -> MountPath {
     connection.path().clone()
 }
 
-/// What is said of a rotation that waits for the operator.
+/// The refusal for a rotation that waits for the operator.
 fn waiting(connection: &Connection, reason: &str) -> Refusal {
     Refusal::Conflict(format!(
         "a rotation of {title} failed ({reason}); its new root credential is kept where there is one: \

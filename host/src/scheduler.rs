@@ -29,24 +29,24 @@ use tokio::{
 };
 
 use crate::{
-    account::Accounts,
     breaker::Admission,
     context::Context,
     lease::Leases,
     mount::{Connection, Mounts},
     rotation::Rotations,
+    static_role::StaticRoles,
     token::Tokens,
 };
 
-/// Revocations and rotations of accounts under way at a time, over all connections.
+/// Revocations and rotations of static_roles under way at a time, over all connections.
 const TOTAL: usize = 256;
 
-/// How the work on leases shares the processors and the disk.
+/// The pace of the work on leases, which shares the processors and the disk with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pace {
     /// Leases taken from one connection at a time.
     batch: usize,
-    /// How long the scheduler waits for more room after there is some, so that it
+    /// The time for which the scheduler waits for more room after there is some, so that it
     /// looks and claims once for all of it.
     linger: Duration,
 }
@@ -66,22 +66,22 @@ const BESIDE_CALLERS: Pace = Pace {
     linger: Duration::from_millis(2),
 };
 
-/// How long after a request for a credential others are expected.
+/// The time after a request for a credential during which others are expected.
 const CALLERS_STAY: Duration = Duration::from_secs(1);
 
 /// Static roles taken from one connection at a time. Each role is claimed by a transaction of
 /// its own, and other writers wait meanwhile.
 const ACCOUNTS: usize = 16;
 
-/// How long the scheduler sleeps at most. Everything it does is due at a known
+/// The time for which the scheduler sleeps at most. Everything it does is due at a known
 /// moment, which the store tells; this bounds the harm of a moment that the store leaves out.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long until the scheduler tries again after storage failed for the first
-/// time; then twice as long each time, and at most [`LONGEST_PAUSE`].
+/// The time until the scheduler tries again after storage failed for the first time; then twice as
+/// long each time, and at most [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a storage that accepts writes again may go unnoticed.
+/// The time for which a storage that accepts writes again may go unnoticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
 
 /// A running scheduler.
@@ -100,13 +100,13 @@ impl Scheduler {
         mounts: Arc<Mounts>,
         leases: Arc<Leases>,
         rotations: Arc<Rotations>,
-        accounts: Arc<Accounts>,
+        static_roles: Arc<StaticRoles>,
         tokens: Arc<Tokens>,
     ) -> Self {
         let Context { storage, clock, .. } = context;
         for resumed in [
             rotations.resume_interrupted().await,
-            accounts.resume_interrupted().await,
+            static_roles.resume_interrupted().await,
         ] {
             if let Err(error) = resumed {
                 tracing::error!(%error, "could not resume interrupted rotations; they go on when they are due");
@@ -118,7 +118,7 @@ impl Scheduler {
             mounts,
             leases,
             rotations,
-            accounts,
+            static_roles,
             tokens,
             clock,
             total: Arc::new(Semaphore::new(TOTAL)),
@@ -145,7 +145,7 @@ struct Work {
     mounts: Arc<Mounts>,
     leases: Arc<Leases>,
     rotations: Arc<Rotations>,
-    accounts: Arc<Accounts>,
+    static_roles: Arc<StaticRoles>,
     tokens: Arc<Tokens>,
     clock: Clock,
     total: Arc<Semaphore>,
@@ -255,7 +255,7 @@ impl Work {
         }
         let mut connections = self.mounts.every_connection();
         connections.retain(|connection| connection.held.is_none());
-        let (leases, accounts) = tokio::join!(
+        let (leases, static_roles) = tokio::join!(
             join_all(
                 connections
                     .iter()
@@ -264,10 +264,10 @@ impl Work {
             join_all(
                 connections
                     .iter()
-                    .map(|connection| self.look_after_accounts(connection, now))
+                    .map(|connection| self.look_after_static_roles(connection, now))
             ),
         );
-        leases.into_iter().chain(accounts).for_each(note);
+        leases.into_iter().chain(static_roles).for_each(note);
         (next, failed)
     }
 
@@ -289,14 +289,14 @@ impl Work {
         }
     }
 
-    /// The same for its accounts.
-    async fn look_after_accounts(
+    /// The same for its static_roles.
+    async fn look_after_static_roles(
         &self,
         connection: &Arc<Connection>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Refusal> {
-        match self.accounts.next_due(connection).await? {
-            Some(due) if due <= now => self.begin_accounts(connection, now).await,
+        match self.static_roles.next_due(connection).await? {
+            Some(due) if due <= now => self.begin_static_roles(connection, now).await,
             next => Ok(next),
         }
     }
@@ -341,7 +341,7 @@ impl Work {
         Ok(next)
     }
 
-    async fn begin_accounts(
+    async fn begin_static_roles(
         &self,
         connection: &Arc<Connection>,
         now: Timestamp,
@@ -350,23 +350,23 @@ impl Work {
             return Ok(None);
         };
         let claimed = self
-            .accounts
+            .static_roles
             .claim_due(connection, now, permits.num_permits())
             .await?;
         // Where missed windows were put off, there may be others behind them.
         let next = match claimed.is_empty() {
-            true => self.accounts.next_due(connection).await?,
+            true => self.static_roles.next_due(connection).await?,
             false => None,
         };
         for row in claimed {
             let Some(permit) = permits.split(1) else {
                 break;
             };
-            let (accounts, connection) = (Arc::clone(&self.accounts), Arc::clone(connection));
-            self.attempt(
-                permit,
-                async move { accounts.advance(&connection, row).await },
-            );
+            let (static_roles, connection) =
+                (Arc::clone(&self.static_roles), Arc::clone(connection));
+            self.attempt(permit, async move {
+                static_roles.advance(&connection, row).await
+            });
         }
         self.give_back(permits);
         Ok(next)
@@ -382,7 +382,7 @@ fn pace(asked: Timestamp, now: Timestamp) -> Pace {
     }
 }
 
-/// How long to wait after so many failures in a row: pure.
+/// The time to wait after so many failures in a row: pure.
 fn pause_after(failures: u32) -> Duration {
     PAUSE
         .saturating_mul(1 << failures.saturating_sub(1).min(16))

@@ -37,10 +37,10 @@ use lessor_model::{clock::Clock, secret::Secret};
 use listener::Listener;
 use places::Places;
 
-/// How long requests may go on after the signal to stop.
+/// The time for which requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the scheduler may go on with work that it has begun. A provider call can take
+/// The time for which the scheduler may go on with work that it has begun. A provider call can take
 /// longer; it is cut off then, and repeated at the next start.
 const SCHEDULER_GRACE: Duration = Duration::from_secs(10);
 
@@ -121,8 +121,9 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     );
     let places = Places::new(hardening::raise_descriptors());
     let listener = Listener::new(sockets, tls, api, places);
-    announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
+    // Before the announcement: whoever reads it may send a signal at once.
     let signal = signals::stop().map_err(ServerError::Signal)?;
+    announce(&listener, &installation, token.as_ref()).map_err(ServerError::Announce)?;
     let stop = async move {
         signal.await;
         // A watcher of the log would hold its connection until the end of the grace.
@@ -280,7 +281,7 @@ pub enum ServerError {
     Address {
         /// The given text.
         listen: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -293,9 +294,9 @@ pub enum ServerError {
     /// The address is taken, or belongs to another machine.
     #[error("cannot listen on {address}")]
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

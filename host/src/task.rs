@@ -41,13 +41,13 @@ const WORKERS: usize = 64;
 /// delays no other.
 const WORKERS_OF_A_MOUNT: usize = 16;
 
-/// How long a task is kept after it was over.
+/// The time for which a task is kept after it was over.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a task that waits for upstream to end credentials may take.
+/// The time that a task may take that waits for upstream to end credentials.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How long until a worker looks again after storage failed.
+/// The time until a worker looks again after storage failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Most tasks that one list answers.
@@ -56,13 +56,13 @@ const LIST_LIMIT: usize = 1000;
 /// A task as shown.
 #[derive(Debug)]
 pub struct TaskView {
-    /// What is stored of it; `input` and `result` are absent.
+    /// The stored row; `input` and `result` are absent.
     pub row: TaskRow,
     /// Whether it made a credential that was not handed out before.
     pub holds_credential: bool,
-    /// That credential, where it is handed out now.
+    /// The credential that it made, where it is handed out now.
     pub credential: Option<TaskCredential>,
-    /// What it found, where that is for everybody who may see the task.
+    /// Its findings, where they are for everybody who may see the task.
     pub report: Option<Value>,
 }
 
@@ -90,7 +90,7 @@ pub struct Tasks {
     /// Something was queued since a worker last looked.
     queued: AtomicBool,
     under_way: Mutex<HashMap<OperationId, UnderWay>>,
-    /// Who waits for a task to be over.
+    /// The callers that wait for the end of a task.
     waiting: Mutex<HashMap<OperationId, oneshot::Sender<Result<Done, Refusal>>>>,
     /// The requests that asked for tasks, so that what these change names them.
     asked_in: Mutex<HashMap<OperationId, Span>>,
@@ -449,7 +449,7 @@ impl Tasks {
             }
         }
         if let Some(waiter) = self.waiting().remove(&row.id) {
-            // Who went away meanwhile can look at the task.
+            // A caller that went away meanwhile can look at the task.
             let _ = waiter.send(outcome.map_err(|(_, refusal)| refusal));
         }
     }
@@ -500,7 +500,7 @@ impl Tasks {
     }
 }
 
-/// Where a column of a task is sealed for.
+/// The context that a column of a task is sealed for.
 fn context(id: OperationId, column: &str) -> String {
     format!("tasks/{id}/{column}")
 }
@@ -520,7 +520,7 @@ fn view(row: TaskRow, credential: Option<TaskCredential>, report: Option<Value>)
     }
 }
 
-/// What a task comes to that was not done in time.
+/// The outcome of a task that was not done in time.
 fn late() -> (TaskError, Refusal) {
     let sentence =
         "the task was not done in time; what it began is gone on with or ended by itself";

@@ -1,5 +1,5 @@
 //! An engine over a fake upstream, for the tests of `lease`, `rotation` and
-//! `account`.
+//! `static_role`.
 //!
 //! The fake keeps the truth of what exists upstream and of which root password
 //! works. It can be told to fail before or after a call took effect. An engine
@@ -61,30 +61,30 @@ pub(crate) struct Upstream {
     /// says so, a rotation adds one instead of replacing it.
     pub(crate) roots: BTreeSet<String>,
     pub(crate) two_roots: bool,
-    /// What rotations answer as the new config, with `{password}` in it.
+    /// The new config that rotations answer, with `{password}` in it.
     pub(crate) answers: Option<String>,
     /// Former passwords that were ended.
     pub(crate) ended: Vec<String>,
-    /// Which version was asked to end each credential, and whether with its role.
+    /// For each credential, the version that was asked to end it, and whether with its role.
     pub(crate) ended_by: Vec<(Digest, bool)>,
     pub(crate) created: u32,
-    /// How long upstream needs to honour what it made.
+    /// The time until upstream honours a new credential.
     pub(crate) effective_in: Option<Duration>,
-    /// What was called, and why it was.
+    /// The functions that were called, and the reason of each call.
     pub(crate) occasions: Vec<(&'static str, Trigger)>,
-    /// Whether upstream names a credential itself, and not as it is asked to.
+    /// Whether upstream chooses the id of a credential, instead of the name that it is given.
     pub(crate) names_itself: bool,
     /// Whether the inventory names a next page for ever.
     pub(crate) endless: bool,
     /// Whether the inventory is never answered.
     pub(crate) silent: bool,
-    /// Whether a revocation is taken and nothing done.
+    /// Whether a revocation is answered with success but ends nothing.
     pub(crate) deaf: bool,
-    /// Whether what is made leaves nothing that must be ended.
+    /// Whether a credential leaves nothing upstream that must be ended.
     pub(crate) keeps_nothing: bool,
     /// Holds up the next creation.
     pub(crate) gate: Option<Arc<Gate>>,
-    /// How the next calls go, in order; all well once it is empty.
+    /// The outcomes of the next calls, in order; calls go well once it is empty.
     pub(crate) script: Vec<Step>,
 }
 
@@ -101,25 +101,25 @@ impl Upstream {
     }
 }
 
-/// Where a creation waits until it may go on.
+/// The place where a creation waits until it may go on.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     pub(crate) reached: Notify,
     pub(crate) opened: Notify,
 }
 
-/// How one call goes.
+/// The outcome of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// As it should.
+    /// The call goes well.
     Well,
-    /// Fails without reaching upstream.
+    /// The call fails without reaching upstream.
     Unreached,
-    /// Fails after reaching upstream, before anything took effect.
+    /// The call fails after reaching upstream, before anything took effect.
     FailBefore,
-    /// Takes effect, then the answer is lost.
+    /// The call takes effect, then its answer is lost.
     FailAfter,
-    /// Upstream does not take what is asked.
+    /// Upstream refuses the call.
     Refuse,
 }
 
@@ -582,7 +582,7 @@ impl House {
         self.upstream.lock().unwrap().script.len()
     }
 
-    /// Damages what is stored, as a failing disk or a careless hand would.
+    /// Damages the stored rows, as a failing disk or a careless hand would.
     pub(crate) fn damage(&self, sql: &str) {
         let file = self.directory.path().join("lessor.db");
         let connection = rusqlite::Connection::open(file).unwrap();
@@ -622,7 +622,7 @@ impl Engine {
         self.mounts.create(spec).await.unwrap();
         let root = json!({"password": "initial"});
         let written = self
-            .settings
+            .configs
             .write(path, &ConnectionName::DEFAULT, root, requester())
             .await;
         written.unwrap();
@@ -641,14 +641,14 @@ impl Engine {
         self.leases.issue(&db(), &reader(), request()).await
     }
 
-    /// Whether no lease under a prefix is left, or was before `limit` has passed.
+    /// Whether all leases under a prefix have ended before `limit` has passed.
     pub(crate) async fn drained(&self, prefix: &str, limit: Duration) -> bool {
         let newest = OperationId::new(self.clock.now()).unwrap();
         let drained = self.leases.drained_before(prefix, None, newest);
         tokio::time::timeout(limit, drained).await.is_ok()
     }
 
-    /// Waits until no lease is left, moving the clock to whatever is next.
+    /// Waits until no lease is left, and moves the clock to the next due work each time.
     pub(crate) async fn drain(&self, clock: &Clock) {
         for _ in 0..200 {
             if self.drained("db", Duration::from_millis(50)).await {

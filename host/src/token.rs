@@ -54,8 +54,7 @@ pub const WRAPPING: &str = "response-wrapping";
 /// The policy that a token has unless it is made without.
 pub const DEFAULT: &str = "default";
 
-/// What a service token of this program begins with, so that scanners for leaked
-/// secrets can find it.
+/// The prefix of a service token of this program, so that scanners for leaked secrets can find it.
 const PREFIX: &str = "lsr.";
 
 /// Longest token that is looked up, in bytes. What a batch token holds is in it.
@@ -70,9 +69,9 @@ const LIST_LIMIT: usize = 100_000;
 /// A token that holds.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// How it is kept.
+    /// The kind of the token.
     pub kind: TokenKind,
-    /// What is known of it. A batch token has no accessor.
+    /// The stored row. A batch token has no accessor.
     pub row: TokenRow,
 }
 
@@ -101,8 +100,7 @@ impl Token {
         Ok(())
     }
 
-    /// What is left of it at `now`, in seconds, rounded up; 0 for one without
-    /// end.
+    /// The rest of its time at `now`, in seconds, rounded up; 0 for one without end.
     pub fn ttl(&self, now: Timestamp) -> u64 {
         self.row.expires_at.map_or(0, |end| {
             u64::try_from(end.since(now).as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
@@ -140,7 +138,7 @@ impl Tokens {
         }
     }
 
-    /// What `token` is; none where it is unknown, has ended or is used up.
+    /// Looks `token` up; none where it is unknown, has ended or is used up.
     ///
     /// # Errors
     /// Where storage fails.
@@ -205,7 +203,7 @@ impl Tokens {
         Ok(self.storage.token_accessors(now, LIST_LIMIT).await?)
     }
 
-    /// How many service tokens there are.
+    /// The number of service tokens.
     ///
     /// # Errors
     /// Where storage fails.

@@ -1,5 +1,5 @@
-//! Which version of a plugin mounts run: all that name one are moved to another
-//! in one call, and configs and roles that do not fit the new version are named beforehand.
+//! Moves mounts to another version of a plugin: all that name one in one call. Configs and roles
+//! that do not fit the new version are named beforehand.
 //!
 //! A mount that names no version follows the newest as long as its config and roles
 //! fit that. Where they do not fit, the mount stays at the version that it ran, and names it
@@ -34,7 +34,7 @@ pub struct Upgrades {
     roles: Arc<Roles>,
 }
 
-/// What a new pin may replace.
+/// The checks that a new pin may skip.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change {
     /// The pin may replace other bytes of the same version, and may give a version other than
@@ -264,7 +264,7 @@ impl Upgrades {
     }
 }
 
-/// Why a stored document does not fit a schema.
+/// The reason why a stored document does not fit a schema.
 fn misfit(checker: &Checker, root: &str, document: &Secret<String>) -> Option<String> {
     match serde_json::from_str::<Value>(document.expose()) {
         Ok(mut parsed) => checker.check(root, &mut parsed).err(),

@@ -28,7 +28,7 @@ pub struct Parcel {
     pub answer: Secret<String>,
     /// Path of the request that it answers.
     pub path: String,
-    /// How long it is kept.
+    /// The time for which it is kept.
     pub ttl: Duration,
     /// Accessor of a token in it.
     pub wrapped_accessor: Option<String>,
@@ -43,9 +43,9 @@ pub struct Wrapped {
     pub token: Secret<String>,
     /// Accessor of that token.
     pub accessor: String,
-    /// How long it is kept.
+    /// The time for which it is kept.
     pub ttl: Duration,
-    /// When it was wrapped.
+    /// The time when it was wrapped.
     pub created_at: Timestamp,
     /// Path of the request that it answers.
     pub path: String,
@@ -60,9 +60,9 @@ pub struct Wrapped {
 pub struct Label {
     /// Path of the request that it answers.
     pub path: String,
-    /// When it was wrapped.
+    /// The time when it was wrapped.
     pub created_at: Timestamp,
-    /// How long it is kept.
+    /// The time for which it is kept.
     pub ttl: Duration,
 }
 
@@ -224,7 +224,7 @@ pub fn check(ttl: Duration) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Where the answer of a token is sealed for.
+/// The context that the answer of a token is sealed for.
 fn context(row: &TokenRow) -> String {
     format!("wrappings/{}", row.accessor)
 }

@@ -1,4 +1,4 @@
-"""What a verifier makes of a token, by a library that is not the server's own.
+"""Verifies a token by a library that is not the server's own.
 
     python3 verify.py BASE ISSUER AUDIENCE < TOKEN
 

@@ -1,5 +1,5 @@
 //! A server and a PostgreSQL cluster with a mount `db` and a role `reader`:
-//! where most tests begin.
+//! most tests begin with them.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +16,8 @@ use crate::{
 /// on a machine that does something else.
 const CALL_TIMEOUT_SECONDS: u64 = 30;
 
-/// When a call of a dead process can no longer take effect: its timeout, and ample time for a
-/// request already on its way.
+/// The time after which a call of a dead process can no longer take effect: its timeout, and
+/// ample time for a request already on its way.
 pub const GIVEN_UP_SECONDS: u64 = CALL_TIMEOUT_SECONDS + 20;
 
 /// Server, cluster, mount and role.

@@ -18,12 +18,12 @@ pub fn script(path: &str) -> Command {
     let mut command = Command::new(node());
     command
         .arg(workspace().join(path))
-        // Where `require` looks for what is not beside the script.
+        // `require` looks here for packages that are not beside the script.
         .env("NODE_PATH", PACKAGES.join("node_modules"));
     command
 }
 
-/// Where `cargo xtask` puts a Node.js on a machine that has none.
+/// The directory in which `cargo xtask` puts a Node.js on a machine that has none.
 fn private() -> PathBuf {
     workspace().join("target/languages/node/bin")
 }

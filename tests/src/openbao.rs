@@ -19,7 +19,7 @@ pub struct OpenBao {
     /// A client with the root token.
     pub http: Http,
     home: TempDir,
-    /// How it is started.
+    /// The arguments with which it is started.
     arguments: Vec<String>,
     /// Opens what is on disk, which is sealed after every start.
     unseal_key: Option<String>,

@@ -288,7 +288,7 @@ impl Postgres {
         .collect()
     }
 
-    /// When a role's password ends, in whole Unix seconds.
+    /// The time when a role's password ends, in whole Unix seconds.
     ///
     /// # Panics
     /// Where the role is not there or never ends.
@@ -376,7 +376,7 @@ fn launch(home: &Path, port: u16) -> Child {
         .expect("start postgres")
 }
 
-/// What the installed server calls itself: `postgres (PostgreSQL) 15.18 (…)`.
+/// The version line of the installed server: `postgres (PostgreSQL) 15.18 (…)`.
 ///
 /// # Panics
 /// Where none is installed.

@@ -17,7 +17,7 @@ use crate::{
     wait::{eventually, eventually_true},
 };
 
-/// How a server is started; see [`Server::setup`].
+/// The settings with which a server is started; see [`Server::setup`].
 #[derive(Debug)]
 pub struct Setup {
     config: String,
@@ -132,7 +132,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// How to start a server.
+    /// Settings for a start, with nothing set yet.
     pub fn setup() -> Setup {
         Setup {
             config: String::new(),
@@ -241,7 +241,7 @@ impl Server {
         kilobytes.expect("VmRSS in kB") * 1024
     }
 
-    /// How many files and sockets the process has open.
+    /// The number of files and sockets that the process has open.
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(self.process_file("fd")).expect("its descriptors");
         open.count()
@@ -288,7 +288,7 @@ impl Server {
         found
     }
 
-    /// What `sys/leases/lookup` knows of a lease.
+    /// The answer of `sys/leases/lookup` about a lease.
     pub fn lookup(&self, lease: &str) -> Answer {
         self.http
             .put("sys/leases/lookup", &json!({"lease_id": lease}))
@@ -342,7 +342,7 @@ pub fn workspace() -> &'static Path {
         .expect("the tests stand in the workspace")
 }
 
-/// Where `cargo xtask test` puts the providers that it builds.
+/// The directory in which `cargo xtask test` puts the providers that it builds.
 pub fn built_plugins() -> PathBuf {
     env::var_os("LESSOR_TEST_PLUGINS")
         .map_or_else(|| workspace().join("target/plugins"), PathBuf::from)

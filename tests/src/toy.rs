@@ -48,7 +48,7 @@ impl Toy {
         &self.origin
     }
 
-    /// Where its accounts are.
+    /// The URL of its accounts.
     pub fn accounts_url(&self) -> String {
         format!("{}/accounts", self.origin)
     }

@@ -100,7 +100,7 @@ pub(crate) fn run_command(arguments: &[&str]) -> Result<ExitCode> {
 /// The pause between two looks whether the bench has ended.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Where `--save` writes.
+/// The file that `--save` writes.
 const RESULTS: &str = "tests/bench/RESULTS.md";
 
 /// The names of all workloads: those of their files.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::workspace::{Workspace, run};
 use crate::{say, servers};
 
-/// How long the database may take to come: it has a few megabytes.
+/// The time that the database may take to come: it has a few megabytes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// `cargo xtask deny`.
@@ -49,7 +49,7 @@ pub(crate) fn perform() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How a program ended; none where it took too long, and was ended.
+/// The exit status of a program; none where it took too long, and was ended.
 fn within(mut child: Child, limit: Duration) -> Result<Option<ExitStatus>> {
     let pid = Pid::from_child(&child);
     let (ended, end) = mpsc::channel();

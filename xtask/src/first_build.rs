@@ -63,7 +63,7 @@ impl State {
     }
 }
 
-/// When a file was last written, if it is there.
+/// The time when a file was last written, if it is there.
 fn modified(file: &Path) -> Option<SystemTime> {
     file.metadata().and_then(|about| about.modified()).ok()
 }

@@ -23,8 +23,8 @@ mod build;
 mod life;
 mod toy;
 
-/// How long a command may take: an interpreter is compiled in half a minute, on a
-/// machine that does nothing else.
+/// The time that a command may take: an interpreter is compiled in half a minute, on a machine that
+/// does nothing else.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// `cargo xtask languages`.

@@ -24,7 +24,7 @@ const SECONDS: u64 = 60;
 /// The seed of its requests.
 const SEED: u64 = 19;
 
-/// How long a command may take: Schemathesis ends what it has begun, beside its time.
+/// The time that a command may take: Schemathesis ends what it has begun, beside its time.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Starts the server; the providers are found where they are built.

@@ -57,7 +57,7 @@ impl Scratch {
         })
     }
 
-    /// Where the commands run.
+    /// The directory in which the commands run.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }

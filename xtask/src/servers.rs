@@ -40,7 +40,7 @@ pub(crate) fn postgres() -> Option<PathBuf> {
         .map(|(_, directory)| directory)
 }
 
-/// How a person installs PostgreSQL here.
+/// The command by which a person installs PostgreSQL here.
 pub(crate) fn how_to_install_postgres() -> String {
     if on_path("apt-get").is_some() {
         format!("sudo apt-get install {PACKAGE}")

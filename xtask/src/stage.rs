@@ -15,9 +15,9 @@ use crate::workspace::Workspace;
 /// One command of a story.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
-    /// What happens, in plain words.
+    /// The step, in plain words.
     pub(crate) story: &'static str,
-    /// What a person would type.
+    /// The command that a person would type.
     pub(crate) command: &'static str,
     /// The claim about it.
     pub(crate) claim: Claim,
@@ -63,12 +63,12 @@ impl Claim {
     }
 }
 
-/// How long until a command is run again that has not come to its claim.
+/// The time until a command is run again that has not come to its claim.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the file's header.
 pub(crate) struct Stage {
-    /// Where the commands run.
+    /// The directory in which the commands run.
     pub(crate) scratch: Scratch,
     directory: PathBuf,
     claims: usize,
@@ -95,7 +95,7 @@ impl Stage {
         directory.clone_into(&mut self.directory);
     }
 
-    /// Where commands are performed.
+    /// The directory in which commands are performed.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

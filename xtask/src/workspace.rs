@@ -58,7 +58,7 @@ impl Workspace {
         &self.target
     }
 
-    /// Where the built providers go.
+    /// The directory of the built providers.
     pub(crate) fn plugin_dir(&self) -> PathBuf {
         self.target.join("plugins")
     }

@@ -35,7 +35,7 @@ pub enum Kind {
     Text,
     /// A number.
     Number,
-    /// Whether something is so.
+    /// True or false.
     Truth,
     /// A moment, as RFC 3339 has it.
     Moment,
@@ -76,9 +76,9 @@ pub struct Description {
     pub name: &'static str,
     /// The name of the variant.
     pub variant: &'static str,
-    /// The sentence in `change` of the line; what stands in braces is a field.
+    /// The sentence in `change` of the line; a name in braces stands for a field.
     pub change: &'static str,
-    /// When it happens.
+    /// The occasion on which it is recorded.
     pub when: &'static str,
     /// Its fields.
     pub fields: &'static [Field],
@@ -89,7 +89,7 @@ trait Fact {
     const KIND: Kind;
     const OPTIONAL: bool = false;
 
-    /// As a field of an event of `tracing`.
+    /// The value as a field of an event of `tracing`.
     fn shown(&self) -> impl Value + '_;
 }
 
@@ -178,28 +178,28 @@ macro_rules! meaning {
         "Accessor of the token, or of the secret id"
     };
     (accessors) => {
-        "Accessors of the tokens that ended, those included that a token made which ended"
+        "Accessors of the tokens that ended, their children included"
     };
     (account) => {
         "Name of the account upstream"
     };
     (allowed_hosts) => {
-        "What the provider of the mount may reach"
+        "The hosts that the provider of the mount may reach"
     };
     (attempts) => {
-        "Attempts until then, this one included"
+        "Number of attempts so far, this one included"
     };
     (audience) => {
-        "Whom the token may be shown to"
+        "The party that the token is for, its claim aud"
     };
     (bytes) => {
-        "How many bytes"
+        "Number of bytes"
     };
     (code) => {
         "Code of the limit"
     };
     (count) => {
-        "How many"
+        "Number of secret ids"
     };
     (connection) => {
         "Name of the mount's connection"
@@ -208,25 +208,25 @@ macro_rules! meaning {
         "Id of the credential upstream"
     };
     (credentials) => {
-        "How many root credentials"
+        "Number of root credentials"
     };
     (dropped) => {
-        "How much was dropped"
+        "Amount that was dropped, in the unit of `unit`"
     };
     (ending) => {
-        "How many leases are to end"
+        "Number of leases that are to end"
     };
     (entry) => {
         "`role` or `user`"
     };
     (expires) => {
-        "When it ends; absent: never"
+        "Time when it ends; absent: never"
     };
     (file) => {
         "File in the plugin directory"
     };
     (follows) => {
-        "What comes of it now"
+        "What the host does about it now"
     };
     (former) => {
         "Accessor of the token that opened the answer before"
@@ -238,19 +238,19 @@ macro_rules! meaning {
         "Name of the key"
     };
     (kind) => {
-        "Which kind of token, task or login method"
+        "Kind of token, task or login method"
     };
     (last_error) => {
-        "Why the last attempt failed"
+        "Reason why the last attempt failed"
     };
     (lease) => {
         "Id of the lease"
     };
     (leases) => {
-        "How many leases end with it"
+        "Number of leases that end with it"
     };
     (left) => {
-        "Why a root credential is left to be ended upstream"
+        "Reason why a root credential is left to be ended upstream"
     };
     (limit) => {
         "The limit that was reached"
@@ -259,22 +259,22 @@ macro_rules! meaning {
         "Accessor of the token that made it"
     };
     (maybe_made) => {
-        "Whether upstream may have a credential all the same, which is looked for and ended"
+        "Whether upstream may have made a credential all the same; if so, it is looked for and ended"
     };
     (mount) => {
         "Path of the mount"
     };
     (mounts) => {
-        "How many mounts"
+        "Number of mounts"
     };
     (name) => {
         "Name of the role or user"
     };
     (newest) => {
-        "The newest version, which does not fit"
+        "Newest version, which the mount's config or roles do not fit"
     };
     (next) => {
-        "When it is tried again, or due next"
+        "Time of the next attempt, or when it is due next"
     };
     (number) => {
         "Number of its row in the database"
@@ -286,10 +286,10 @@ macro_rules! meaning {
         "Path of the login method, or of the request"
     };
     (plain_request_keys) => {
-        "Fields of requests that stand in the audit log as they are"
+        "Fields of requests that the audit log shows in clear"
     };
     (plain_response_keys) => {
-        "Fields of answers that stand in the audit log as they are"
+        "Fields of answers that the audit log shows in clear"
     };
     (plugin) => {
         "Name of the plugin, or the digest of its bytes"
@@ -301,46 +301,46 @@ macro_rules! meaning {
         "Name of the policy"
     };
     (prefix) => {
-        "What the paths of the tokens or leases begin with"
+        "Prefix of the paths of the tokens or leases"
     };
     (principal) => {
-        "Name that the provider was given for the credential"
+        "Name that the host gave the provider for the credential"
     };
     (reason) => {
-        "Why"
+        "Reason"
     };
     (remote_address) => {
-        "Where it came from"
+        "Address that the login came from"
     };
     (replaced) => {
         "Digest of the bytes that were pinned as this version before"
     };
     (revoking) => {
-        "How many leases are revoked with it"
+        "Number of leases that are revoked with it"
     };
     (role) => {
         "Name of the role"
     };
     (setting) => {
-        "Which setting of `[sandbox]` has the limit"
+        "Setting of `[sandbox]` that has the limit"
     };
     (sha256) => {
         "Digest of the plugin's bytes"
     };
     (source) => {
-        "Who pinned it: `api`, `config` or `dev`"
+        "Source of the pin: `api`, `config` or `dev`"
     };
     (state) => {
-        "Where it stands then"
+        "State after the change"
     };
     (static_role) => {
         "Name of the static role"
     };
     (stream) => {
-        "Where the provider wrote"
+        "Output that the provider wrote to"
     };
     (target) => {
-        "What the task is about"
+        "Path that the task is for"
     };
     (task) => {
         "Id of the task"
@@ -352,16 +352,16 @@ macro_rules! meaning {
         "Id of the token, its claim jti"
     };
     (tokens) => {
-        "How many tokens"
+        "Number of tokens"
     };
     (ttl_s) => {
-        "How long it lives, in seconds; 0: for ever"
+        "Number of seconds that it lives; 0: for ever"
     };
     (unit) => {
-        "What was dropped"
+        "Unit of `dropped`"
     };
     (until) => {
-        "Until when"
+        "Time until which it lasts"
     };
     (version) => {
         "Version of the plugin, a text; or of the credential, a number"
@@ -384,8 +384,8 @@ macro_rules! events {
             )+
         }
     )+) => {
-        /// A change of state. Each variant says when it happens; what its fields mean
-        /// stands in `docs/audit.md`, with the name that its line has.
+        /// A change of state. The doc of each variant says when it is recorded; `docs/audit.md`
+        /// gives the meaning of its fields, and the name that its line has.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use = "an event that nobody records stands nowhere"]
         pub enum Event {
@@ -416,7 +416,7 @@ macro_rules! events {
         ];
 
         impl Event {
-            /// Tells of the change, in the log and the audit log. To be called once,
+            /// Records the change, in the log and the audit log. To be called once,
             /// when the change is committed.
             pub fn record(self) {
                 match self {
@@ -440,14 +440,14 @@ events! {
         /// Keys and the first root token were made.
         InstallationInitialised = "installation.initialised", info,
             "initialised the installation", { accessor: String }
-        /// Its first root token was replaced by another one, because nobody had used it.
+        /// The first root token was replaced by another one, because nobody had used it.
         InstallationInitialisedAgain = "installation.initialised_again", warn,
             "initialised the installation again: its first root token was not used, and ended",
             { accessor: String }
         /// Somebody used a token for the first time; from then on the initialisation cannot be repeated.
         FirstTokenUsed = "installation.first_token_used", info,
             "the first root token was used: the installation can be initialised no more", {}
-        /// A backup was made of the database, by way of the API.
+        /// A backup of the database was made through the API.
         BackedUp = "storage.backed_up", info, "backed up the database", { bytes: u64 }
     }
 
@@ -487,9 +487,9 @@ events! {
         MountDisabled = "mount.disabled", info, "unmounted a provider", { mount: MountPath, revoking: usize }
         /// The last lease of a disabled mount has ended, and nothing is kept of it.
         MountRemoved = "mount.removed", info, "removed a mount that was disabled", { mount: MountPath }
-        /// A restored database was opened: what comes by time waits for the operator.
+        /// A restored database was opened; revocations, expiries and rotations wait for the operator.
         HoldBegun = "hold.begun", warn,
-            "held since a backup was restored: nothing ends, expires or rotates upstream by itself until \
+            "held mounts since a backup was restored: nothing ends, expires or rotates upstream by itself until \
              `lessor release`; GET /v1/sys/hold tells what is overdue",
             { mounts: usize }
         /// The operator let a mount go on after a restore.
@@ -497,11 +497,11 @@ events! {
     }
 
     "lessor::identity" {
-        /// A key was made by which the host says who it is; it is published at once.
+        /// A signing key of the issuer was made; it is published at once.
         IdentityKeyMade = "identity.key_made", info, "made a key of the issuer", { kid: String }
-        /// A key was removed whose last token is over.
+        /// A signing key of the issuer was removed after the last token that it signed had ended.
         IdentityKeyRemoved = "identity.key_removed", info, "removed a key of the issuer", { kid: String }
-        /// A provider wanted to show which mount it is where the operator has not allowed that.
+        /// A provider asked for a token that says which mount it is, and the operator has not allowed that.
         IdentityRefused = "identity.refused", warn, "refused to vouch for a mount",
             { mount: Option<String>, plugin: String, operation: Option<String>, reason: String }
         /// A provider was given a token that says which mount it is.
@@ -509,10 +509,10 @@ events! {
             { mount: MountPath, audience: String, plugin: Digest, operation: OperationId, token_id: String }
     }
 
-    "lessor::settings" {
-        /// A config was written: a root credential, or what stands beside it.
+    "lessor::connection_config" {
+        /// A config was written: a root credential, or the settings beside it.
         ConfigWritten = "config.written", info, "wrote a config", { mount: MountPath, connection: ConnectionName, version: u32 }
-        /// The root credential of a new config was to be rotated at once, and was not.
+        /// The root credential of a new config was to be rotated at once, and the rotation failed.
         ConfigNotRotated = "config.not_rotated", warn, "wrote a config and could not rotate its root credential",
             { mount: MountPath, connection: ConnectionName, version: u32, reason: String, follows: String }
         /// A config was erased.
@@ -534,7 +534,7 @@ events! {
             { lease: LeaseId, maybe_made: bool, reason: String }
         /// A lease was renewed.
         LeaseRenewed = "lease.renewed", info, "renewed a lease", { lease: LeaseId, expires: Option<Timestamp> }
-        /// The end of one lease was ordered that is not awaited, or not possible yet.
+        /// The end of one lease was ordered; the request does not wait for it, or it is not possible yet.
         LeaseMarked = "lease.marked", info, "marked a lease to be revoked", { lease: LeaseId }
         /// The end of all leases below a prefix was ordered.
         LeasesOrdered = "lease.end_ordered", info, "ordered the end of leases", { prefix: String, ending: usize }
@@ -545,18 +545,18 @@ events! {
         /// Upstream did not end a credential; it is tried again.
         LeaseNotRevoked = "lease.not_revoked", warn, "could not revoke a lease",
             { lease: LeaseId, attempts: u32, state: &'static str, next: Timestamp, reason: String }
-        /// A lease was dropped by force that upstream failed to end.
+        /// A lease that upstream failed to end was dropped by force.
         LeaseForced = "lease.forced", warn, "dropped a lease by force: its credential may still work upstream",
             { lease: LeaseId, principal: String, credential: String, attempts: u32, last_error: Option<String>, reason: String }
-        /// A lease was set aside that cannot be read.
+        /// A lease that cannot be read was set aside.
         LeaseQuarantined = "lease.quarantined", error, "set aside a lease that cannot be read",
             { operation: String, mount: Option<String>, role: Option<String>, principal: Option<String>, reason: String }
         /// A lease that was set aside was forgotten.
         LeaseQuarantineForgotten = "lease.quarantine_forgotten", info, "forgot a quarantined lease",
             { operation: String, mount: Option<String>, credential: Option<String> }
-        /// A credential was ended upstream that no lease held.
+        /// A credential without a lease was ended upstream.
         OrphanRevoked = "orphan.revoked", info, "revoked an orphan", { mount: MountPath, credential: String }
-        /// Upstream did not end a credential that no lease holds.
+        /// Upstream did not end a credential without a lease.
         OrphanNotRevoked = "orphan.not_revoked", warn, "could not revoke an orphan",
             { mount: MountPath, credential: String, reason: String }
         /// Upstream does not answer; the leases of the mount are ended one at a time until it does.
@@ -573,31 +573,31 @@ events! {
         /// A rotation that changed nothing upstream was given up.
         RotationAbandoned = "rotation.abandoned", info, "gave up a rotation that changed nothing upstream",
             { mount: MountPath, connection: ConnectionName, operation: OperationId, reason: String }
-        /// A new root credential was made and stored, and is to prove itself.
+        /// A new root credential was made and stored; it is checked next.
         RotationStaged = "rotation.staged", info, "staged a root credential",
             { mount: MountPath, connection: ConnectionName, operation: OperationId, version: u32 }
-        /// A new root credential was made that nobody takes into use without the operator.
+        /// A new root credential was made; it is taken into use only once the operator says so.
         RotationWaiting = "rotation.waiting", error, "staged a root credential that waits for the operator",
             { mount: MountPath, connection: ConnectionName, operation: OperationId, version: u32, reason: String }
-        /// A new root credential has proven itself and is in use.
+        /// A new root credential works and is in use.
         RotationCompleted = "rotation.completed", info, "rotated a root credential", { mount: MountPath, connection: ConnectionName, version: u32 }
         /// A step of a rotation failed; without a time for the next attempt it waits for the operator.
         RotationFailed = "rotation.failed", warn, "a step of a rotation failed",
             { mount: Option<MountPath>, connection: Option<ConnectionName>, operation: OperationId, attempts: u32, next: Option<Timestamp>, reason: String }
-        /// The operator has a failed rotation taken up again.
+        /// The operator had a failed rotation taken up again.
         RotationRetried = "rotation.retried", info, "took up a failed rotation again",
             { mount: MountPath, connection: ConnectionName, operation: OperationId }
-        /// A rotation was given up whose new root credential, if there is one, is ended.
+        /// A rotation was given up; its new root credential, if there is one, is ended.
         RotationGivenUp = "rotation.given_up", info, "gave up a rotation", { mount: MountPath, connection: ConnectionName, operation: OperationId }
         /// A former root credential was ended upstream.
         RotationFormerEnded = "rotation.former_ended", info, "ended a former root credential",
             { mount: MountPath, connection: ConnectionName, version: u32 }
-        /// What a rotation made that was given up was ended upstream.
-        RotationUndone = "rotation.undone", info, "ended what a rotation made that was given up",
+        /// The root credential of a rotation that was given up was ended upstream.
+        RotationUndone = "rotation.undone", info, "ended the root credential of a rotation that was given up",
             { mount: MountPath, connection: ConnectionName, operation: OperationId, version: Option<u32> }
-        /// Root credentials that rotations left were dropped by force.
+        /// Root credentials that rotations left to be ended were dropped by force.
         RotationForced = "rotation.forced", warn,
-            "dropped by force what rotations left to be ended: it may still work upstream",
+            "dropped by force the root credentials that rotations left to be ended: they may still work upstream",
             { mount: MountPath, connection: ConnectionName, credentials: usize, reason: String }
         /// A rotation that cannot be read was set aside.
         RotationSetAside = "rotation.set_aside", error, "a rotation cannot be read and is left to the operator",
@@ -610,7 +610,7 @@ events! {
             { mount: MountPath, connection: ConnectionName, next: Option<Timestamp> }
     }
 
-    "lessor::account" {
+    "lessor::static_role" {
         /// A static role was written for an account that had none.
         StaticRoleWritten = "static_role.written", info, "wrote a static role",
             { mount: MountPath, static_role: RoleName, account: String }
@@ -620,27 +620,27 @@ events! {
         /// A static role was removed; its account stays upstream.
         StaticRoleRemoved = "static_role.removed", info, "removed a static role",
             { mount: MountPath, static_role: RoleName }
-        /// A static role cannot be read, and what was due is put off.
+        /// A static role cannot be read, and its rotation is put off.
         StaticRolePutOff = "static_role.put_off", error,
-            "put a static role off that cannot be read; remove it and write it again",
+            "put off the rotation of a static role that cannot be read; remove the role and write it again",
             { mount: MountPath, number: i64, until: Timestamp }
         /// The rotation of an account's credential was begun.
-        AccountRotationBegun = "account.rotation_begun", info, "began the rotation of an account's credential",
+        StaticRoleRotationBegun = "static_role.rotation_begun", info, "began the rotation of an account's credential",
             { mount: MountPath, static_role: RoleName, account: String }
         /// An account has a new credential, which is stored.
-        AccountRotated = "account.rotated", info, "rotated an account's credential",
+        StaticRoleRotated = "static_role.rotated", info, "rotated an account's credential",
             { mount: MountPath, static_role: RoleName, account: String, version: u32 }
         /// A step of the rotation of an account's credential failed.
-        AccountNotRotated = "account.not_rotated", warn, "could not rotate an account's credential",
+        StaticRoleNotRotated = "static_role.not_rotated", warn, "could not rotate an account's credential",
             { mount: MountPath, static_role: RoleName, account: String, attempts: u32, state: &'static str, next: Option<Timestamp>, reason: String }
-        /// The time is over for which an account's former credential was kept.
-        AccountFormerDue = "account.former_due", info, "an account's former credential is to be ended",
+        /// The time for which an account's former credential was kept is over.
+        StaticRoleFormerDue = "static_role.former_due", info, "an account's former credential is to be ended",
             { mount: MountPath, static_role: RoleName, account: String }
         /// An account's former credential was ended upstream.
-        AccountFormerEnded = "account.former_ended", info, "ended an account's former credential",
+        StaticRoleFormerEnded = "static_role.former_ended", info, "ended an account's former credential",
             { mount: MountPath, static_role: RoleName, account: String }
         /// The window of a scheduled rotation of an account's credential passed without one.
-        AccountMissed = "account.missed", warn, "missed the window of a scheduled rotation",
+        StaticRoleMissed = "static_role.missed", warn, "missed the window of a scheduled rotation",
             { mount: MountPath, static_role: RoleName, account: String, next: Option<Timestamp> }
     }
 
@@ -651,18 +651,18 @@ events! {
         TaskEnded = "task.ended", info, "ended a task", { task: OperationId, kind: String, state: &'static str }
         /// A task was cancelled.
         TaskCancelled = "task.cancelled", info, "cancelled a task", { task: OperationId }
-        /// The credential that a task made was given to who asked for it, and erased.
+        /// The credential that a task made was given to the caller that asked for it, and erased.
         TaskCollected = "task.collected", info, "gave out the credential of a task", { task: OperationId }
-        /// A task was set aside that cannot be read.
+        /// A task that cannot be read was set aside.
         TaskSetAside = "task.set_aside", error, "set aside a task that cannot be read",
             { task: String, reason: String }
     }
 
     "lessor::token" {
-        /// A token was made, for a holder of one or by a login.
+        /// A token was made, by the holder of another token or by a login.
         TokenCreated = "token.created", info, "made a token",
             { accessor: String, kind: &'static str, path: String, policies: Vec<String>, ttl_s: u64 }
-        /// A root token made another one; beside `token.created`.
+        /// A root token made another one; recorded beside `token.created`.
         RootTokenCreated = "token.root_created", warn, "a root token made another one",
             { accessor: String, maker: String }
         /// A token was renewed.
@@ -670,10 +670,10 @@ events! {
         /// A token was revoked, or used up.
         TokenRevoked = "token.revoked", info, "revoked a token",
             { accessor: String, with: Vec<String>, leases: usize }
-        /// The tokens ended that paths below a prefix made.
+        /// The tokens that were made by paths below a prefix were revoked.
         TokensRevoked = "token.revoked_below", info, "revoked tokens",
             { prefix: String, accessors: Vec<String>, tokens: usize, leases: usize }
-        /// The time of tokens was over. Those that ended in one sweep share a line, 500 at most.
+        /// The time of tokens was over. The tokens that ended in one sweep share a line, 500 at most.
         TokensExpired = "token.expired", info, "ended expired tokens",
             { accessors: Vec<String>, tokens: usize, leases: usize }
         /// A token role was written.
@@ -708,7 +708,7 @@ events! {
             { path: MountPath, plain_request_keys: Vec<String>, plain_response_keys: Vec<String> }
         /// A login method was moved to another path.
         LoginMoved = "login.moved", info, "moved a login method", { from: MountPath, to: MountPath }
-        /// A login method was disabled, and the tokens ended that it gave.
+        /// A login method was disabled, and the tokens that it gave were ended.
         LoginDisabled = "login.disabled", info, "disabled a login method", { path: MountPath }
         /// The config of a login method was written.
         LoginConfigured = "login.configured", info, "configured a login method", { path: MountPath }
@@ -721,29 +721,29 @@ events! {
         /// A secret id was made.
         SecretIdCreated = "secret_id.created", info, "made a secret id",
             { path: MountPath, role: String, accessor: String }
-        /// One of the logins was used for which a secret id is good; the last one removes it.
+        /// One of the uses of a secret id was spent; the last use removes it.
         SecretIdUsed = "secret_id.used", info, "used a secret id", { path: MountPath, role: String, accessor: String }
         /// A secret id was destroyed.
         SecretIdDestroyed = "secret_id.destroyed", info, "destroyed a secret id",
             { path: MountPath, role: String, accessor: Option<String> }
-        /// Secret ids were removed whose time was over.
+        /// Secret ids were removed because their time was over.
         SecretIdsExpired = "secret_id.expired", info, "removed secret ids that had ended",
             { path: MountPath, count: usize }
-        /// Somebody logged in; beside `token.created`.
+        /// A login succeeded; recorded beside `token.created`.
         LoginSucceeded = "login.succeeded", info, "somebody logged in",
             { path: MountPath, name: String, accessor: String, remote_address: IpAddr }
-        /// Somebody did not get in. Of one address 60 in a minute have a line, of all 1,000.
+        /// A login failed. At most 60 lines a minute are written for one address, and 1,000 for all.
         LoginFailed = "login.failed", debug, "a login failed",
             { path: MountPath, reason: &'static str, remote_address: IpAddr }
-        /// A name is refused for a while, after failed logins.
+        /// A name was locked for a while after failed logins.
         LoginLocked = "login.locked", warn, "locked a name after failed logins",
             { path: MountPath, name: String, until: Timestamp }
-        /// A name was unlocked by the operator.
+        /// The operator unlocked a name.
         LoginUnlocked = "login.unlocked", info, "unlocked a name", { path: MountPath, name: String }
     }
 
     "lessor::grant" {
-        /// A provider wanted to reach what it was not granted.
+        /// A provider wanted to connect to a host that it was not granted.
         GrantRefused = "grant.refused", warn, "refused a connection that no grant allows",
             { mount: Option<String>, plugin: String, operation: Option<String>, reason: String }
     }

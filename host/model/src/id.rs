@@ -158,7 +158,7 @@ impl Serialize for Digest {
     }
 }
 
-/// Where a provider is mounted: one or more segments, `db/orders`.
+/// The path at which a provider is mounted: one or more segments, `db/orders`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct MountPath(String);
@@ -423,7 +423,7 @@ pub enum InvalidId {
     MountPath {
         /// The given text, cut to a readable length.
         path: String,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         reason: &'static str,
     },
     /// Not a role's name.

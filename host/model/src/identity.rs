@@ -15,34 +15,34 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// How long a token holds: the longest that the contract allows, because upstream systems
+/// The time for which a token holds: the longest that the contract allows, because upstream systems
 /// exchange it at once for a session of their own.
 pub const TOKEN: Duration = Duration::from_secs(600);
 
-/// How long a published key set may be kept by whoever fetched it.
+/// The time for which a published key set may be kept by whoever fetched it.
 pub const LEAD: Duration = Duration::from_secs(3600);
 
-/// How long one key is the newest: what is signed with it opens upstream systems, and a
+/// The time for which one key is the newest: what is signed with it opens upstream systems, and a
 /// month bounds what a stolen one is worth.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// How far clocks may be apart.
+/// The time by which clocks may be apart.
 const SKEW: Duration = Duration::from_secs(300);
 
-/// What becomes of keys at a moment, by their places.
+/// The use of keys at a moment, by their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The one that signs.
     pub signs: Option<usize>,
-    /// How many of the oldest have no token left that holds.
+    /// The number of the oldest keys that have no valid token left.
     pub over: usize,
     /// Whether another one must be made. The first is made when it is needed.
     pub is_due: bool,
-    /// When the next of this changes.
+    /// The time when this changes next.
     pub next: Option<Timestamp>,
 }
 
-/// What becomes of keys that were made at these moments, the oldest first.
+/// The use of keys that were made at these moments, the oldest first.
 pub fn plan(made: &[Timestamp], now: Timestamp) -> Plan {
     let signs_from = |place: usize, made: Timestamp| match place {
         0 => made,

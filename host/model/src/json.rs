@@ -17,7 +17,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::suggest;
 
-/// How much a document may hold.
+/// The bounds of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Deepest nesting of arrays and objects.
@@ -57,7 +57,7 @@ pub const GUEST: Bounds = Bounds {
     text: 16 << 20,
 };
 
-/// Why a document was not read: the rest of a sentence that begins with what it is.
+/// The reason why a document was not read: the rest of a sentence that begins with what it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Flaw(String);
@@ -135,7 +135,7 @@ pub fn literals(text: &str) -> impl Iterator<Item = String> {
 #[derive(Clone, Copy)]
 struct Document<'b> {
     bounds: &'b Bounds,
-    /// How many values may still come.
+    /// The number of values that may still come.
     left: &'b Cell<usize>,
     depth: usize,
 }

@@ -1,4 +1,4 @@
-//! How long a token lives: pure, and the one place where an end is computed. A token's
+//! Computes how long a token lives: pure, and the one place where an end is computed. A token's
 //! creation, a login and a renewal ask the same function, so that each keeps all bounds.
 //!
 //! The rules are those that Vault documents for token TTLs: a token ends at the

@@ -1,4 +1,4 @@
-//! How long a lease may live: for a span, or, by the word `never`, without end.
+//! The lifetime of a lease: a span, or, by the word `never`, without end.
 //!
 //! Pure. Vault prints 0, or nothing, for a length that nobody has set, and its clients
 //! write back what they read: so neither is a length here, and neither lifts a bound.
@@ -14,7 +14,7 @@ use crate::{clock::Timestamp, duration};
 /// The word for a length without end.
 pub const NEVER: &str = "never";
 
-/// How long something lives. The longer one is the greater one.
+/// The time for which something lives. The longer one is the greater one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Length {
     /// So long.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, refusal::Refusal};
 
-/// When a name is locked, and for how long.
+/// The rules by which a name is locked, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockout {
     /// Failures in a row that lock.
@@ -38,7 +38,7 @@ impl Default for Lockout {
 pub struct Failures {
     /// In a row.
     pub count: u32,
-    /// When the last one was.
+    /// The time of the last one.
     pub last_at: Timestamp,
     /// Until when the name is refused, if it is.
     pub locked_until: Option<Timestamp>,

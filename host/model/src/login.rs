@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// How callers of a login method prove who they are.
+/// The way in which callers of a login method prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A role id and a secret id.
@@ -60,11 +60,11 @@ pub struct SecretIdFacts {
     pub token_bound_cidrs: Vec<IpNet>,
     /// The metadata of its tokens.
     pub metadata: BTreeMap<String, String>,
-    /// How long it was made for; 0: for ever.
+    /// The lifetime that it was made with; 0: for ever.
     pub ttl: Duration,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
-    /// When it was used or made.
+    /// The time when it was used or made.
     pub updated_at: Timestamp,
 }
 

@@ -121,7 +121,7 @@ pub struct Tune {
     pub max_leases: u64,
     /// Calls at a time.
     pub max_concurrency: u32,
-    /// Whom calls may show which mount they are, by a token that the host signs.
+    /// The audiences to which calls may prove which mount they are, by a token that the host signs.
     #[serde(default)]
     pub identity_audiences: Vec<String>,
     /// Limit of one call.
@@ -292,7 +292,7 @@ pub struct TunePatch {
     pub lockout_counter_reset: Option<Duration>,
     /// See [`Lockout`].
     pub lockout_disabled: Option<bool>,
-    /// Those to be changed; empty: not set any more.
+    /// The settings that are to be changed; empty: not set any more.
     pub vault: VaultSettings,
     /// For people.
     pub description: Option<String>,

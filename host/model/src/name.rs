@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::id::{InvalidId, RoleName, folded};
 
-/// What is the same for each of them: it is text in its form.
+/// The implementation that all names share: a name is text in its form.
 macro_rules! name {
     ($name:ident, $doc:literal) => {
         #[doc = $doc]
@@ -48,7 +48,7 @@ name!(EntryName, "The name of a role or user of a login method.");
 name!(TokenRoleName, "The name of a role that tokens are made by.");
 
 impl PolicyName {
-    /// What [`Self::fits`] asks, for sentences.
+    /// The rule of [`Self::fits`], for sentences.
     pub const RULE: &str = "one has 1 to 128 visible ASCII characters and no comma";
 
     /// Longest name of a policy, in bytes.

@@ -27,13 +27,13 @@ pub struct Call {
     pub operation: OperationId,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// Why it happens.
+    /// The reason why it happens.
     pub trigger: Trigger,
     /// Role that the operation is about.
     pub role_name: Option<RoleName>,
     /// Readable, unique name for the upstream principal; same for all attempts.
     pub principal_name: String,
-    /// Who asked; absent for scheduled work.
+    /// The caller that asked; absent for scheduled work.
     pub requester: Option<Requester>,
     /// Wall-clock limit of this call.
     pub timeout: Duration,
@@ -41,7 +41,7 @@ pub struct Call {
     pub scope: Arc<Scope>,
 }
 
-/// Why a call happens. The names are the contract's.
+/// The reason why a call happens. The names are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Somebody asked for this credential, or for its renewal or its end.
@@ -54,7 +54,7 @@ pub enum Trigger {
     Expiry,
     /// Whoever runs the host asked for it.
     Operator,
-    /// What it belonged to is gone.
+    /// The thing that it belonged to is gone.
     Cascade,
     /// An earlier attempt was cut short, and this finishes or undoes it.
     Recovery,
@@ -74,7 +74,7 @@ pub struct Scope {
     pub known_as: String,
     /// Version of the config that is passed with the calls.
     pub config_version: u32,
-    /// Where the mount may connect to.
+    /// The hosts that the mount may connect to.
     pub grants: Arc<Grants>,
     /// PEM certificates that TLS to upstream trusts beside the public roots.
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
@@ -99,7 +99,7 @@ pub trait Identity: Send + Sync + fmt::Debug {
     ) -> Result<Secret<String>, IdentityError>;
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityError {
     /// The host has no name as an issuer; the sentence says how to give it one.
@@ -110,7 +110,7 @@ pub enum IdentityError {
     Unavailable,
 }
 
-/// Who asked for an operation.
+/// The caller that asked for an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requester {
     /// The token's display name.
@@ -166,7 +166,7 @@ pub struct Descriptor {
     pub name_limit: u32,
     /// False where nothing stays upstream but what ends by itself there.
     pub leaves_state: bool,
-    /// What the end of a lease does.
+    /// The effect that the end of a lease has upstream.
     #[serde(default)]
     pub revocation: RevocationShape,
     /// The least that the root credential must be allowed upstream.
@@ -174,14 +174,14 @@ pub struct Descriptor {
     pub privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     pub propagation_s: u32,
-    /// Paths below a mount in the words of clients that there already are.
+    /// The paths below a mount in the words of other clients.
     #[serde(default)]
     pub dialect: Dialect,
-    /// Which optional interfaces it exports.
+    /// The optional interfaces that it exports.
     pub abilities: Abilities,
 }
 
-/// What the end of a lease can do upstream. The names are the contract's.
+/// The effects that the end of a lease can have upstream. The names are the contract's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationShape {
@@ -194,7 +194,7 @@ pub enum RevocationShape {
     None,
 }
 
-/// What upstream must let a root credential do, for one purpose.
+/// The privileges that a root credential needs upstream for one purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Privilege {
     /// `validate`, `issue`, `revoke`, `renew`, `rotate`, `inventory` or `publish`.
@@ -211,8 +211,8 @@ const UNRECALLED: Duration = Duration::from_secs(24 * 3600);
 const NAMED: usize = 16;
 
 impl Descriptor {
-    /// What whoever writes a role should know, whose leases live for `longest` at most:
-    /// where its credentials outlive what can end them upstream.
+    /// A warning for the writer of a role whose leases live for `longest` at most, if its
+    /// credentials outlive the means to end them upstream.
     pub fn outlives(&self, longest: Length) -> Option<String> {
         let name = &self.name;
         match self.revocation {
@@ -237,8 +237,8 @@ impl Descriptor {
         }
     }
 
-    /// What the root credential must be allowed upstream for a purpose, as a sentence;
-    /// none where the provider does not say.
+    /// The privileges that the root credential needs upstream for a purpose, as a sentence; none
+    /// where the provider does not say.
     pub fn needs(&self, purpose: &str) -> Option<String> {
         let mut named = self.privileges.iter();
         let named = named.find(|privilege| privilege.purpose == purpose)?;
@@ -299,7 +299,7 @@ pub struct Abilities {
     pub publication: Vec<String>,
 }
 
-/// Why a call failed, by what can be done about it. The names are the contract's.
+/// The reason why a call failed, by what can be done about it. The names are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureClass {
@@ -365,7 +365,7 @@ pub struct Failure {
     pub code: String,
     /// For the person who must act. Scrubbed of the call's secrets.
     pub message: String,
-    /// When upstream said to come back.
+    /// The time when upstream said to come back.
     pub retry_after: Option<Duration>,
     /// Whether the call may have changed something upstream: false only where
     /// the sandbox knows that no connection was opened, taken from the parked
@@ -393,7 +393,7 @@ impl Failure {
 /// The answer of `validate-config`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Validation {
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
     /// Warnings about trouble to come.
     pub warnings: Vec<String>,
@@ -453,7 +453,7 @@ pub struct Rotated {
 pub struct RevokedCredential {
     /// The id that `create` returned.
     pub id: String,
-    /// When.
+    /// The time when it was revoked.
     pub revoked_at: Timestamp,
     /// Its own end.
     pub expires_at: Option<Timestamp>,
@@ -466,7 +466,7 @@ pub struct Document {
     pub content_type: String,
     /// The bytes.
     pub body: Vec<u8>,
-    /// How long the host may answer with them.
+    /// The time for which the host may answer with them.
     pub valid_for: Duration,
 }
 

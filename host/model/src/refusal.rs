@@ -1,6 +1,6 @@
 //! An engine's refusals: the kinds of "no", each with one sentence for the caller.
 //!
-//! `mount`, `role`, `settings`, `lease`, `rotation` and `catalog` answer with
+//! `mount`, `role`, `connection_config`, `lease`, `rotation` and `catalog` answer with
 //! this type, so that `api` maps it to a status in one place and never branches
 //! on text. It knows neither storage nor keys: a layer with errors of its own turns them into a
 //! `Refusal` at its edge. Details that do not help the caller travel as the source of
@@ -29,9 +29,9 @@ pub enum Refusal {
     /// A cap is reached.
     #[error("{message}")]
     Limit {
-        /// Which cap, and who may raise it.
+        /// The cap, and the person who may raise it.
         message: String,
-        /// When to come back.
+        /// The time after which to come back.
         retry_after: Duration,
     },
     /// The thing asked for is still being prepared.
@@ -39,7 +39,7 @@ pub enum Refusal {
     NotYet {
         /// The name of that thing.
         message: String,
-        /// When to come back.
+        /// The time after which to come back.
         retry_after: Duration,
     },
     /// The host cannot do this now: storage refuses writes, a plugin is missing.
@@ -54,7 +54,7 @@ pub enum Refusal {
     /// Refused half way: earlier changes stay.
     #[error("{}", half_way(cause, left))]
     Partly {
-        /// Why it went no further.
+        /// The reason why it went no further.
         cause: Box<Self>,
         /// The changes that stay, as the end of a sentence.
         left: String,

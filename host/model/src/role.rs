@@ -18,7 +18,7 @@ pub struct HostFields {
     pub max_ttl: Option<Length>,
     /// Cap on leases; 0: none.
     pub max_leases: u64,
-    /// How upstream principals are named.
+    /// The template of the names of upstream principals.
     pub name_template: String,
     /// Whether a lease ends with its requester's token.
     pub bind_to_token: bool,
@@ -114,7 +114,7 @@ impl HostFields {
 /// The lengths that a lease of a role may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Where the request names none.
+    /// The length if the request names none.
     pub default: Length,
     /// The longest.
     pub max: Length,

@@ -1,4 +1,4 @@
-//! When a credential is renewed by itself: pure.
+//! The schedule by which a credential is renewed: pure.
 //!
 //! Every period, by a cron expression in UTC, or only by hand. A cron schedule
 //! may have a window: the renewal may begin only that long after a firing, and
@@ -19,7 +19,7 @@ use crate::{clock::Timestamp, duration};
 /// The field names of a schedule in a body, Vault's own.
 pub const FIELDS: [&str; 3] = ["rotation_period", "rotation_schedule", "rotation_window"];
 
-/// When something is renewed by itself.
+/// The schedule of renewals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
     /// Never.
@@ -30,7 +30,7 @@ pub enum Schedule {
     Cron {
         /// The expression.
         cron: Cron,
-        /// How long after a firing the renewal may begin; absent: at any time.
+        /// The time after a firing within which the renewal may begin; absent: at any time.
         window: Option<Duration>,
     },
 }
@@ -42,7 +42,7 @@ pub enum Due {
     Now,
     /// Its window is over: wait for the next firing.
     Missed {
-        /// That firing.
+        /// The firing after the one that was missed.
         next: Option<Timestamp>,
     },
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::addresses::admits;
 
-/// How a token is kept.
+/// The kind of a token: whether it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// A row.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How a setting is written.
+/// The form of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One of these words.
@@ -29,11 +29,11 @@ pub enum Form {
 pub struct VaultSetting {
     /// Its name in requests and answers.
     pub name: &'static str,
-    /// How it is written.
+    /// The form of its value.
     pub form: Form,
     /// Whether it stands beside `config` in a request that mounts, not in it.
     pub beside: bool,
-    /// Why it has no effect, where it has none.
+    /// The reason why it has no effect, where it has none.
     idle: Option<&'static str>,
 }
 

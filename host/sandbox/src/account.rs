@@ -1,4 +1,4 @@
-//! What the host holds for guests, counted as theirs.
+//! Counts the memory that the host holds for guests as theirs.
 //!
 //! A guest's own memory is bounded by wasmtime; what it has the host keep is not: bodies
 //! that it writes and never sends, headers, texts of requests, log lines, buffers of
@@ -16,10 +16,10 @@ use std::sync::{
 
 use super::limits::{Exceeded, Limit};
 
-/// What a few bytes cost beside themselves: an allocation, a place in a list.
+/// The number of bytes that a small value costs beside its own: an allocation, a place in a list.
 pub(super) const OVERHEAD: usize = 64;
 
-/// What is held.
+/// A kind of memory that is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     /// Bodies of requests, until upstream has taken them.
@@ -28,7 +28,7 @@ pub(super) enum Resource {
     Headers,
     /// Buffers of connections, while they are open.
     Connections,
-    /// What a function was handed, while the host waits or works on it.
+    /// Arguments that a function was handed, while the host waits or works on them.
     Copies,
     /// Log events and what was printed, until the call ends.
     Journal,
@@ -42,7 +42,7 @@ pub(super) enum Resource {
     Memo,
 }
 
-/// How many resources there are.
+/// The number of resources.
 const RESOURCES: usize = 9;
 
 impl Resource {
@@ -95,7 +95,7 @@ impl Shelf {
     }
 }
 
-/// What the host holds for all calls.
+/// The memory that the host holds for all calls.
 #[derive(Debug)]
 pub(super) struct Ledger {
     limit: usize,
@@ -104,14 +104,14 @@ pub(super) struct Ledger {
     shelf: Shelf,
 }
 
-/// What the host has for guests at a moment, in bytes and slots.
+/// The memory and slots that the host has for guests at a moment, in bytes and slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     /// By the name of the resource.
     pub held: Vec<(&'static str, usize)>,
     /// The most that was held at once since the start, of all resources.
     pub peak: usize,
-    /// What may be held at once.
+    /// The number of bytes that may be held at once.
     pub limit: usize,
     /// Slots for calls: all, those that are taken, and the calls that wait for some.
     pub slots: (u32, u32, usize),
@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// What is held now.
+    /// The holdings now.
     pub(super) fn holdings(&self) -> Holdings {
         let held = Resource::ALL.map(|resource| {
             let held = self.shelf.of(resource);
@@ -176,13 +176,13 @@ impl Ledger {
     }
 }
 
-/// What the host holds for one call.
+/// The memory that the host holds for one call.
 #[derive(Debug)]
 pub struct Account {
     ledger: Arc<Ledger>,
     limit: usize,
     used: AtomicUsize,
-    /// What is held until the call ends.
+    /// The memory that is held until the call ends.
     kept: Shelf,
     exceeded: Exceeded,
 }
@@ -306,7 +306,7 @@ mod tests {
         let held: Vec<_> = ledger.holdings().held;
         assert!(held.contains(&("headers", 30)) && held.contains(&("copies", 11)));
         assert_eq!((total(&ledger), ledger.holdings().peak), (41, 90));
-        // What outlives the call's own handle is still the call's.
+        // A holding that outlives the call's own handle is still the call's.
         drop(call);
         assert_eq!(total(&ledger), 41);
         drop(copy);

@@ -18,7 +18,7 @@ use super::threads::Threads;
 /// its patience, which is longer than that of a call, of the 512 that there may be.
 const LOOK_UPS: usize = 128;
 
-/// Those of one provider.
+/// Look-ups of one provider at once.
 const OWN_LOOK_UPS: usize = 32;
 
 /// The slots of one provider.
@@ -37,7 +37,7 @@ pub(super) struct Slots {
     threads: Arc<Threads>,
 }
 
-/// Why work was not done.
+/// The reason why work was not done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotDone {
     /// The host is ending.

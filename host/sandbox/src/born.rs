@@ -17,10 +17,10 @@ pub(super) const TOLD: &str = "lessor-secret:";
 /// More different ones than this are not looked for one by one anyway.
 const MOST: usize = 2_000;
 
-/// What came to be in a call.
+/// The secrets that came to be in a call.
 #[derive(Default)]
 pub(super) struct Born {
-    /// What `derive` gave, which is the same at every attempt.
+    /// The secrets that `derive` gave, which are the same at every attempt.
     pub(super) derived: Vec<Zeroizing<Vec<u8>>>,
     others: Vec<Zeroizing<Vec<u8>>>,
     keys: Vec<Zeroizing<Vec<u8>>>,

@@ -1,4 +1,4 @@
-//! What a component may be made of, counted before anything compiles it. Pure.
+//! The bounds of a component, counted before anything compiles it. Pure.
 //!
 //! Compiling costs more than the size of a file tells: a function of a few bytes
 //! may declare tens of thousands of variables, and the work of a function grows

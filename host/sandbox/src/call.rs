@@ -42,7 +42,7 @@ const RANDOM: u64 = 1 << 20;
 /// hold: those of resources of its own, and one for each time that one is lent.
 const HANDLES: usize = 4;
 
-/// What the functions that a guest calls work on.
+/// The state that the functions work on which a guest calls.
 pub(super) struct CallState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -51,7 +51,7 @@ pub(super) struct CallState {
     pub(super) reach: Arc<Reach>,
     pub(super) journal: Journal,
     pub(super) plugin: Digest,
-    /// What it is told of its call; none where a provider describes itself.
+    /// The facts that the guest is told of its call; none where a provider describes itself.
     call: Option<Arc<Call>>,
     /// Tokens that were asked for.
     pub(super) tokens: u32,
@@ -70,20 +70,20 @@ pub(super) struct Session {
     pub(super) started: Instant,
 }
 
-/// What a call waits for before it runs, in this order.
+/// The slots that a call waits for before it runs, in this order.
 #[derive(Default)]
 pub(super) struct Slots {
     /// Its place among the calls of its provider.
     pub(super) plugin: Option<Share>,
     /// Its places in the pool.
     pub(super) pool: Option<Share>,
-    /// How many it needs of each.
+    /// The number that it needs of each.
     pub(super) weight: u32,
 }
 
-/// What a store is made with.
+/// The inputs of a store.
 pub(super) struct Asking {
-    /// What it is told of its call; none where a provider describes itself.
+    /// The facts that the guest is told of its call; none where a provider describes itself.
     pub(super) call: Option<Arc<Call>>,
     pub(super) busy: Busy,
 }
@@ -128,7 +128,7 @@ impl Session {
         }
     }
 
-    /// Why a call that did not answer in time did not.
+    /// The reason why a call did not answer in time.
     pub(super) fn overdue(&self, timeout: Duration) -> Failure {
         let state = self.store.data();
         let limits = &state.reach.outside.limits;
@@ -146,7 +146,7 @@ impl Session {
         limit.failure(limits, timeout)
     }
 
-    /// Why a call that broke off did.
+    /// The reason why a call broke off.
     pub(super) fn broken(&self, error: &wasmtime::Error, timeout: Duration) -> Failure {
         let state = self.store.data();
         match limit_of(error, state) {
@@ -204,7 +204,7 @@ fn crash(error: &wasmtime::Error) -> Failure {
 }
 
 impl CallState {
-    /// What the guest is told of its call.
+    /// The facts that the guest is told of its call.
     pub(super) fn told(&self) -> Result<&Arc<Call>, NoScope> {
         self.call.as_ref().ok_or(NoScope)
     }

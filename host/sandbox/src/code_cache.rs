@@ -23,7 +23,7 @@ use wasmtime::{Engine, component::Component};
 
 use super::compile::Compiled;
 
-/// Where compiled code is kept and what vouches for it.
+/// The directory of compiled code, and the key that vouches for it.
 #[derive(Debug)]
 pub struct CodeCacheSettings {
     /// A directory of its own; made with mode 0700 where it is missing.

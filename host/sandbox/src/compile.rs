@@ -38,8 +38,8 @@ pub const SUBCOMMAND: &str = "compile-component";
 /// This program, also where its file was replaced since it started.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// How far behind everybody else it is. Not the last place: a server that is busy
-/// for good must still get its providers.
+/// The niceness of the child. Not the last place: a server that is busy for good must still get its
+/// providers.
 const NICENESS: i32 = 10;
 
 /// Its share of the processors may be small, so it has this many times its seconds
@@ -55,7 +55,7 @@ const LARGEST: usize = 512 << 20;
 /// Machine code that this program has compiled.
 pub(super) struct Compiled(Vec<u8>);
 
-/// Where components are compiled.
+/// The process in which components are compiled.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compiler {
     /// In a process of its own.
@@ -64,14 +64,14 @@ pub(super) enum Compiler {
     Here,
 }
 
-/// What the child is to do: the first line that it reads.
+/// The order for the child: the first line that it reads.
 #[derive(Serialize, Deserialize)]
 struct Order {
     limits: Limits,
     bytes: u64,
 }
 
-/// How it went: the first line that the child writes.
+/// The answer of the child: the first line that it writes.
 #[derive(Serialize, Deserialize)]
 enum Answer {
     /// So many bytes of machine code follow.
@@ -204,7 +204,7 @@ fn read_until(pipe: &OwnedFd, deadline: Instant) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Why a child ended without an answer: the kernel has no other way to tell it
+/// The reason why a child ended without an answer: the kernel has no other way to tell it
 /// that it met a limit.
 fn broken_off(ended: ExitStatus, limits: &Limits) -> Refused {
     let is = |signal: Signal| ended.signal() == Some(signal.as_raw());
@@ -258,7 +258,7 @@ pub fn as_child() -> io::Result<()> {
     output.write_all(&code)
 }
 
-/// What the kernel is to keep the child within.
+/// Sets the limits that the kernel is to keep the child within.
 fn restrain(limits: &Limits) -> io::Result<()> {
     let most = |soft: u64, hard: u64| Rlimit {
         current: Some(soft),

@@ -63,7 +63,7 @@ struct Prepared<const N: usize> {
     loaded: Arc<Loaded>,
     call: Arc<Call>,
     busy: Busy,
-    /// Those that such a call always has, the config first.
+    /// The documents that such a call always has, the config first.
     documents: [Secret<String>; N],
     /// The role, where such a call may have none.
     role: Option<Secret<String>>,
@@ -90,7 +90,7 @@ macro_rules! ask {
 /// A longer answer, in bytes, takes a millisecond or more to judge.
 const LONG: usize = 32 << 10;
 
-/// How a function call ended: in time, without a trap, with an answer.
+/// The end of a function call: in time, without a trap, with an answer.
 type Answer<R> = Result<wasmtime::Result<Result<R, answer::Failure>>, Elapsed>;
 
 impl ComponentProvider {
@@ -244,7 +244,7 @@ impl<const N: usize> Prepared<N> {
         result
     }
 
-    /// What the call's store is made with.
+    /// The inputs of the call's store.
     fn asking(&self) -> Asking {
         Asking {
             call: Some(Arc::clone(&self.call)),
@@ -480,7 +480,7 @@ impl fmt::Debug for ComponentProvider {
     }
 }
 
-/// How the audit log tells of something that was refused.
+/// The event of a connection that was refused.
 fn told_of(refused: &Refused, speaker: &Speaker<'_>) -> Event {
     let (mount, plugin) = (speaker.mount.map(str::to_owned), speaker.plugin.to_owned());
     let (operation, reason) = (

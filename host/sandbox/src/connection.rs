@@ -24,7 +24,7 @@ pub struct Connection {
     pub(super) stream: Stream,
     pub(super) destination: Destination,
     pub(super) peer: SocketAddr,
-    /// What it counts for, in a call's account or among those that are parked.
+    /// Its memory, held in a call's account or among the connections that are parked.
     held: Option<Held>,
 }
 

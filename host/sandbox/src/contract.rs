@@ -39,7 +39,7 @@ impl Version {
     /// The newest first: it is the one that counts where a component is of several.
     pub(super) const ALL: [Self; 2] = [Self::V1_0, Self::V0_1];
 
-    /// What the names of its interfaces begin with.
+    /// The prefix of the names of its interfaces.
     pub(super) fn package(self) -> &'static str {
         match self {
             Self::V0_1 => "lessor:provider/",
@@ -47,7 +47,7 @@ impl Version {
         }
     }
 
-    /// What the version in such a name begins with where the host speaks it.
+    /// The prefix of the versions in such names that the host speaks.
     pub(super) fn compatible(self) -> &'static str {
         match self {
             Self::V0_1 => "0.1.",
@@ -72,7 +72,7 @@ impl Version {
     }
 }
 
-/// Where a component's functions are.
+/// The places of a component's functions.
 #[derive(Clone)]
 pub(super) enum Exports {
     V0_1(v0_1::Exports),
@@ -82,7 +82,7 @@ pub(super) enum Exports {
 /// An instance, and the store that it is in.
 pub(super) type At<'a> = (&'a mut Store<CallState>, &'a Instance);
 
-/// How a function ended that was not stopped: the guest's own answer.
+/// The end of a function that was not stopped: the guest's own answer.
 pub(super) type Answered<T> = wasmtime::Result<Result<T, answer::Failure>>;
 
 /// Links all that the host lends, in every version.
@@ -138,7 +138,7 @@ impl Exports {
         each!(self, |of| of.check(at))
     }
 
-    /// What it says of itself, and the names of its public documents.
+    /// The provider's description of itself, and the names of its public documents.
     pub(super) async fn describe(
         &self,
         at: At<'_>,

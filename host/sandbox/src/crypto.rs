@@ -1,7 +1,6 @@
 //! The `crypto` interface, by aws-lc-rs.
 //!
-//! What takes long is done aside, as much at once as there are processors. Nothing here
-//! keeps a key.
+//! Slow work is done aside, as much at once as there are processors. Nothing here keeps a key.
 
 use std::num::NonZeroU32;
 
@@ -60,7 +59,7 @@ pub enum SignatureAlgorithm {
     RsaPkcs1Sha384,
 }
 
-/// Why there is no key or signature.
+/// The reason why there is no key or signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     missing_docs,

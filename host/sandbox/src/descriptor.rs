@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::contract::answer;
 use crate::plugin_store::PluginError;
 
-/// What a schema may hold. Each level of a document is two or three of its schema.
+/// The bounds of a schema. Each level of a document is two or three of its schema.
 const SCHEMA: Bounds = Bounds {
     depth: 120,
     ..json::GUEST
@@ -398,7 +398,7 @@ mod tests {
         }
     }
 
-    /// What it calls its type goes to a terminal.
+    /// The name of a type goes to a terminal.
     #[test]
     fn a_refusal_repeats_a_type_within_bounds() {
         let mut descriptor = good();

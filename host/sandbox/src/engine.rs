@@ -16,15 +16,15 @@ use wasmtime::{
 
 use super::{SandboxError, call::CallState, contract, held_http, limits::Limits};
 
-/// How often a computing guest is looked at. Finer costs idle wake-ups, coarser
-/// makes a guest that computes hog its thread for longer at a time.
+/// The time between two looks at a computing guest. Finer costs idle wake-ups, coarser makes a
+/// guest that computes hog its thread for longer at a time.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What stays resident of a used slot instead of going back to the kernel:
-/// twice what the measured guests touch.
+/// The number of bytes of a used slot that stay resident instead of going back to the kernel: twice
+/// what the measured guests touch.
 const KEEP_RESIDENT: usize = 2 << 20;
 
-/// What the host's own functions may use of a call's stack, beyond the guest's
+/// The number of bytes of a call's stack that the host's own functions may use, beyond the guest's
 /// part of it; as much as wasmtime leaves them by default.
 const HOST_STACK: usize = 1536 << 10;
 
@@ -34,7 +34,7 @@ pub(super) fn tells_touched_pages() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
-/// What decides on the code that components are compiled to: the same wherever they
+/// The settings that decide on the code that components are compiled to: the same wherever they
 /// are.
 pub(super) fn code_config() -> Config {
     let mut config = Config::new();
@@ -82,8 +82,9 @@ fn pool(limits: &Limits, scans: bool) -> PoolingAllocationConfig {
     pool
 }
 
-/// What one component may have. The pool counts core instances and reserves nothing for
-/// them, so there are as many for each call; memories and tables are what runs out.
+/// The number of core instances that one component may have. The pool counts core instances and
+/// reserves nothing for them, so there are as many for each call; memories and tables are what runs
+/// out.
 const CORE_INSTANCES: u32 = 64;
 pub(super) const MEMORIES: u32 = 8;
 pub(super) const TABLES: u32 = 32;

@@ -16,7 +16,7 @@ const DERIVED: u32 = 1024;
 /// Different secrets that one call may derive; providers need one or two.
 const REMEMBERED: usize = 64;
 
-/// What is derived is for providers, whatever else the key may be used for.
+/// The domain of derived secrets: they are for providers, whatever else the key may be used for.
 const DOMAIN: &[u8] = b"lessor provider derive 1";
 
 impl CallState {

@@ -32,7 +32,7 @@ use super::{
 /// The body type of requests and responses in wasmtime-wasi-http.
 type WasiBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Error>;
 
-/// What is left to do on a connection while its response body is read.
+/// The work that is left on a connection while its response body is read.
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// Bytes that are read ahead of what the guest has taken, and the longest head of a
@@ -43,8 +43,8 @@ const BUFFER: usize = 64 << 10;
 /// was read ahead of the body.
 const BEFORE_HEAD: usize = 4 * BUFFER;
 
-/// What a connection takes while it is open: what was read ahead, the part that the guest
-/// reads, and what TLS needs.
+/// The number of bytes that a connection takes while it is open: its read-ahead, the part that the
+/// guest reads, and the buffers of TLS.
 const CONNECTION: usize = 3 * BUFFER;
 
 /// Bytes of a request's body that are handed over at once. Two parts wait to be sent.
@@ -124,7 +124,7 @@ async fn send(
     Ok((response, Box::new(driver)))
 }
 
-/// Where a request goes.
+/// The destination of a request.
 struct Target {
     scheme: Scheme,
     host: String,
@@ -260,7 +260,7 @@ fn capped(body: Incoming, limit: usize, exceeded: Exceeded) -> WasiBody {
         .boxed_unsync()
 }
 
-/// What a header takes.
+/// The number of bytes that a header takes.
 pub(super) fn entry(name: &str, value: &[u8]) -> usize {
     name.len()
         .saturating_add(value.len())

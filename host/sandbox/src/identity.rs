@@ -41,7 +41,7 @@ impl CallState {
         match signed {
             Ok(token) => {
                 self.remember(token.expose().as_bytes())?;
-                // What makes it one: the rest says nothing that is secret.
+                // The signature alone is a secret: the rest of a token says nothing that is one.
                 if let Some((_, signature)) = token.expose().rsplit_once('.') {
                     self.remember(signature.as_bytes())?;
                 }

@@ -1,4 +1,4 @@
-//! What a guest said during a call: log events, standard output and error.
+//! The output of a guest during a call: log events, standard output and error.
 //!
 //! It is kept until the call ends and written to the host's log then, because
 //! only then are all its secrets known: the credential is one of them. Both
@@ -28,13 +28,14 @@ use super::{
 /// Bytes of one log line; longer ones are cut.
 const LINE: usize = 4096;
 
-/// What a field costs beside its text: without it, a million empty ones are free.
+/// The number of bytes that a field costs beside its text: without it, a million empty ones are
+/// free.
 const OVERHEAD: usize = 48;
 
 /// Bytes that a guest may write at once; what it then writes is still capped.
 const WRITE_PERMIT: usize = 64 << 10;
 
-/// How much an event matters.
+/// The level of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -48,7 +49,7 @@ pub enum Level {
     Error,
 }
 
-/// What one call said.
+/// The output of one call.
 #[derive(Debug)]
 pub struct Journal {
     started: Instant,
@@ -59,7 +60,7 @@ pub struct Journal {
     /// Events beyond their number, and beyond their bytes.
     dropped: (u64, u64),
     account: Arc<Account>,
-    /// What it prints.
+    /// The text that it prints to standard output.
     pub stdout: Captured,
     pub(super) stderr: Captured,
 }
@@ -72,7 +73,7 @@ struct Event {
     fields: Vec<(String, String)>,
 }
 
-/// Whose words these are.
+/// The speaker of a line: a provider, in a call of a mount.
 pub struct Speaker<'c> {
     /// None while a provider describes itself, nor an operation.
     pub mount: Option<&'c str>,
@@ -187,8 +188,8 @@ impl Journal {
     }
 }
 
-/// What was dropped goes to the audit log too, under the code of its limit: the
-/// call itself goes on, because what it made upstream stands.
+/// Dropped output goes to the audit log too, under the code of its limit: the call itself goes on,
+/// because what it made upstream stands.
 fn report_dropped(
     speaker: &Speaker<'_>,
     stream: &str,
@@ -212,7 +213,7 @@ fn report_dropped(
     }
 }
 
-/// Where a provider's words stand in the host's log.
+/// The target of a provider's lines in the host's log.
 pub const TARGET: &str = "lessor::provider";
 
 fn emit(level: Level, speaker: &Speaker<'_>, at_ms: u64, fields: &str, message: &str) {

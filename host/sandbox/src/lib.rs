@@ -106,7 +106,7 @@ mod threads;
 mod tls;
 mod world;
 
-/// What the fuzz targets take of the sandbox (`tests/fuzz`).
+/// The parts of the sandbox that the fuzz targets use (`tests/fuzz`).
 #[cfg(feature = "test-hooks")]
 pub mod internals {
     pub use super::{
@@ -121,18 +121,18 @@ pub mod internals {
         world::{check_header, check_version},
     };
 
-    /// What a guest returned, judged.
+    /// The judges of a guest's answers.
     pub mod outcome {
         pub use crate::outcome::{credential, document, failure, page, rotated, validation};
     }
 }
 
-/// What a sandbox is made with.
+/// The settings of a sandbox.
 #[derive(Debug)]
 pub struct SandboxSettings {
     /// The clock that guests see.
     pub clock: Clock,
-    /// Where compiled code is kept; absent, every start compiles.
+    /// The settings of the cache of compiled code; absent, every start compiles.
     pub code_cache: Option<CodeCacheSettings>,
     /// Limits of every call.
     pub limits: Limits,
@@ -152,14 +152,14 @@ struct Inner {
     compiling: Arc<Semaphore>,
     code_cache: Option<CodeCache>,
     outside: Arc<Outside>,
-    /// What is loaded, as long as somebody has it.
+    /// The loaded providers, as long as somebody has them.
     loaded: Mutex<HashMap<Digest, Arc<Loading>>>,
 }
 
 /// The provider of one digest; locked while it is loaded.
 type Loading = tokio::sync::Mutex<Weak<ComponentProvider>>;
 
-/// What calls share: nothing of it belongs to one provider.
+/// The parts that all calls share: nothing of them belongs to one provider.
 struct Outside {
     limits: Limits,
     clock: Clock,
@@ -172,7 +172,7 @@ struct Outside {
     slots: Arc<Shares>,
     /// Slow work that runs at once.
     aside: Aside,
-    /// Where calls that compute end.
+    /// The threads to which calls that compute are moved.
     threads: Arc<Threads>,
 }
 
@@ -180,7 +180,7 @@ struct Outside {
 /// another, and their memory stays bounded.
 const COMPILING: usize = 2;
 
-/// Why there is no sandbox.
+/// The reason why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// wasmtime refused its settings: most often too little address space.
@@ -284,12 +284,12 @@ impl Sandbox {
         self.inner.outside.memo.drop_all_of(of);
     }
 
-    /// What the calls came to since the start, by plugin and mount.
+    /// The tallies of calls since the start, by plugin and mount.
     pub fn tallies(&self) -> Vec<Tally> {
         self.inner.outside.tallies.all()
     }
 
-    /// What the host holds for calls now.
+    /// The memory and slots that the host holds for calls now.
     pub fn holdings(&self) -> Holdings {
         let Outside { ledger, slots, .. } = &*self.inner.outside;
         Holdings {

@@ -1,4 +1,4 @@
-//! What one call may use, and what it means to run into a limit.
+//! The limits of one call, and the failure of a call that runs into one.
 //!
 //! Every limit has a name, which is its setting too: `memory` is
 //! `sandbox.memory` in the configuration. A call that fails after it hit one
@@ -16,7 +16,7 @@ use lessor_model::provider::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
-/// What the codes of limits begin with.
+/// The prefix of the codes of limits.
 pub(super) const LIMIT_CODES: &str = "limit_";
 
 /// Limits of every call, whatever the provider: the table `[sandbox]` of the
@@ -61,7 +61,7 @@ pub struct Limits {
     /// component. One mount takes at most half of them, a second one half of the rest.
     /// Further calls wait, within their timeout.
     pub calls: u32,
-    /// Those that the calls of one provider take: one that hangs leaves room for the
+    /// Slots that the calls of one provider take at most: one that hangs leaves room for the
     /// others. Its mounts share them likewise.
     pub plugin_calls: u32,
     /// Seconds that a provider may take to describe itself; an interpreter that
@@ -326,8 +326,8 @@ impl Limit {
     }
 }
 
-/// How many calls of this weight there can be in so many slots. (A mount alone gets half
-/// of them.)
+/// A sentence about the number of calls of this weight that so many slots have room for. (A mount
+/// alone gets half of them.)
 fn crowded(what: &str, slots: u32, weight: u32) -> String {
     let most = (slots / weight.max(1)).max(1);
     let each = match weight {

@@ -1,4 +1,4 @@
-//! How long an answer of a guest is, for the limit `output`.
+//! Measures an answer of a guest, for the limit `output`.
 
 use super::{account::OVERHEAD, contract::answer};
 

@@ -40,7 +40,7 @@ const VALUES: usize = 64;
 /// Longest time that a value is kept (the contract's limit).
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How often values that are over are looked for while there are any: so long may a
+/// The time between two searches for values that are over, while there are any: so long may a
 /// secret outstay its time.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -51,7 +51,7 @@ pub(super) enum Sensitivity {
     Open,
 }
 
-/// Whose values these are.
+/// The owner of values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) of: ConnectionId,

@@ -14,10 +14,11 @@ use super::{
     reach::{DialError, reason},
 };
 
-/// What a connection takes while it is open: TLS reads and writes records of 16 KiB.
+/// The number of bytes that a connection takes while it is open: TLS reads and writes records of 16
+/// KiB.
 pub(super) const BUFFERS: usize = 64 << 10;
 
-/// Why there is no stream, or no more of it.
+/// The reason why there is no stream, or no more of it.
 #[derive(Debug)]
 pub(super) enum Error {
     Denied(String),
@@ -143,7 +144,7 @@ impl CallState {
         let owner = self.owner(key)?;
         let mut connection = self.table.delete(connection)?;
         let held = self.reach.outside.ledger.hold(Kind::Parked, BUFFERS);
-        // What upstream has said already would wait with it, and it is not taken back.
+        // Bytes that upstream has sent already would wait with it, so it is not taken back.
         if let Some(held) = held
             && connection.is_quiet()
         {

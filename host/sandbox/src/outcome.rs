@@ -194,7 +194,7 @@ pub fn rotated(
             let facts = metadata(&found.metadata, secrets);
             (facts.unwrap_or_else(|_| Value::Object(Map::new())), None)
         }
-        // What no schema marks as secret cannot be looked for in the facts.
+        // A value that no schema marks as secret cannot be looked for in the facts.
         (Err(failure), _) | (_, Err(failure)) => (Value::Object(Map::new()), Some(failure)),
     };
     Rotated {
@@ -258,7 +258,7 @@ pub fn document(found: answer::Document, secrets: &mut Secrets<'_>) -> Result<Do
     })
 }
 
-/// What is wrong with a document, without its values.
+/// The fault of a document, without its values.
 enum Problem {
     /// With what it is.
     NotThat(&'static str),
@@ -478,7 +478,7 @@ mod tests {
         );
     }
 
-    /// What a call said is written after its answer was judged, whatever came of that.
+    /// The output of a call is written after its answer was judged, whatever came of that.
     #[test]
     fn the_secrets_of_an_answer_that_is_refused_are_masked_all_the_same() {
         for data in [

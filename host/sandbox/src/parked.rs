@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 
-/// How long a connection may wait. Servers and firewalls cut idle connections
+/// The time for which a connection may wait. Servers and firewalls cut idle connections
 /// after minutes; a burst of calls comes within seconds.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How often idle ones are looked for while there are any.
+/// The time between two searches for idle connections, while there are any.
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// Connections of one owner: as many calls at once as usually reuse one.
@@ -57,7 +57,7 @@ struct Entry {
     connection: Connection,
 }
 
-/// Who may take a connection back.
+/// The owner of a connection, who alone may take it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     /// The mount's connection whose root credential it is.

@@ -41,7 +41,7 @@ pub struct Signs {
     all: Vec<(String, Option<Sign>)>,
 }
 
-/// Which file it is, how long, and when it last changed.
+/// The signs of a file: its identity, its length, and the time of its last change.
 type Sign = [i128; 5];
 
 /// A file of the plugin directory.
@@ -55,7 +55,7 @@ pub struct PluginFile {
     pub digest: Result<Digest, PluginError>,
 }
 
-/// Why a file cannot serve as a provider. Each is one sentence for the operator.
+/// The reason why a file cannot serve as a provider. Each is one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// The directory itself cannot be listed.
@@ -63,7 +63,7 @@ pub enum PluginError {
     Directory {
         /// The directory.
         dir: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -113,7 +113,7 @@ pub enum PluginError {
     Unreadable {
         /// Its name.
         file: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -130,13 +130,13 @@ pub enum PluginError {
     /// The bytes are no component.
     #[error("this is not a WebAssembly component: {reason}")]
     NotAComponent {
-        /// What it is instead, or what is wrong.
+        /// The kind of file that it is instead, or the fault.
         reason: String,
     },
     /// It is made of more than a provider may be, or costs more to compile.
     #[error("this component is more than a provider may be: {reason}")]
     TooMuch {
-        /// Which bound it exceeds.
+        /// The bound that it exceeds.
         reason: String,
     },
     /// It is a component, but not of the provider world.
@@ -159,18 +159,18 @@ pub enum PluginError {
     /// It begins with more than a provider may have.
     #[error("the provider cannot run")]
     Limit(#[source] Failure),
-    /// What it says of itself is wrong.
+    /// Its description of itself is wrong.
     #[error("the provider describes itself wrongly: {field} {reason}")]
     Descriptor {
         /// The field of the descriptor.
         field: &'static str,
-        /// What is wrong with it.
+        /// The fault of that field.
         reason: String,
     },
     /// The host could not compile it for a reason of its own.
     #[error("the provider could not be prepared: {reason}")]
     Prepare {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -252,7 +252,7 @@ impl PluginStore {
             .collect())
     }
 
-    /// What can be seen of the directory, as its path leads to it now.
+    /// The signs of the directory, as its path leads to it now.
     pub fn signs(&self) -> Signs {
         let mut all = vec![(
             String::new(),

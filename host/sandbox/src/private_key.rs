@@ -39,7 +39,7 @@ fn lines(der: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
     }
 }
 
-/// What PKCS #8 is around: the second field after the version and the algorithm.
+/// The key that PKCS #8 wraps: the second field after the version and the algorithm.
 fn inner(key: &[u8]) -> Option<&[u8]> {
     let (SEQUENCE, fields, _) = value(key)? else {
         return None;

@@ -1,4 +1,4 @@
-//! What one call may reach outside, and the one way to open a connection.
+//! The hosts that one call may reach, and the one way to open a connection.
 //!
 //! Everything that leaves a call (HTTP, byte streams, parked connections) goes
 //! through its [`Reach`]: the grants of the mount, checked by name and by every
@@ -30,13 +30,13 @@ use super::{
     limits::{Exceeded, Limit},
 };
 
-/// How long one address may take to answer before the next one is tried.
+/// The time that one address may take to answer before the next one is tried.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 8;
 
-/// What one call may reach.
+/// The hosts that one call may reach.
 pub(super) struct Reach {
     /// Absent while a provider describes itself.
     scope: Option<Arc<Scope>>,
@@ -44,7 +44,7 @@ pub(super) struct Reach {
     /// The provider's.
     pub(super) aside: Arc<Aside>,
     connections: AtomicUsize,
-    /// What the host holds for the call.
+    /// The memory that the host holds for the call.
     pub(super) account: Arc<Account>,
     /// The first limit that the call ran into.
     pub(super) exceeded: Exceeded,
@@ -76,7 +76,7 @@ pub(super) struct Dialled {
     pub(super) peer: SocketAddr,
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DialError {
     /// No grant; the sentence says which to add.
@@ -118,7 +118,7 @@ impl Reach {
         }
     }
 
-    /// What the mount lends to the call.
+    /// The scope that the mount lends to the call.
     pub(super) fn scope(&self) -> Result<&Arc<Scope>, NoScope> {
         self.scope.as_ref().ok_or(NoScope)
     }
@@ -133,7 +133,7 @@ impl Reach {
         self.touched.store(true, Ordering::Relaxed);
     }
 
-    /// What was refused, in order.
+    /// The refused connections, in order.
     pub(super) fn refusals(&self) -> Vec<Refused> {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,4 +1,4 @@
-//! Why a component was not compiled.
+//! The reasons why a component was not compiled.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{Limit, Limits};
 use crate::plugin_store::PluginError;
 
-/// Why a component was not compiled.
+/// The reason why a component was not compiled.
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 pub(super) enum Refused {
     /// It is no component.

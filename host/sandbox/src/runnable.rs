@@ -21,7 +21,7 @@ use super::{
 };
 use crate::plugin_store::PluginError;
 
-/// What instances are made from.
+/// The compiled component that instances are made from.
 pub(super) struct Runnable {
     pub(super) pre: InstancePre<CallState>,
     pub(super) exports: Exports,
@@ -127,9 +127,9 @@ impl Runnable {
     }
 }
 
-/// How many of the pool's slots an instance takes: its memories, and its tables by the
-/// number that belongs to a slot. Each slot has a stack, and room for as many core
-/// instances as a component may have, so none of those runs out before the slots do.
+/// The number of the pool's slots that an instance takes: its memories, and its tables by the
+/// number that belongs to a slot. Each slot has a stack, and room for as many core instances as a
+/// component may have, so none of those runs out before the slots do.
 fn weight(component: &Component) -> u32 {
     // Unknown only where core modules are imported, which no world of the host's offers.
     component.resources_required().map_or(

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{escapes, private_key};
 
-/// What stands where a secret stood.
+/// The text that replaces a secret.
 pub const MASK: &str = "****";
 
 /// Shorter strings are too common to be masked: `yes`, a port, a region's letter.
@@ -58,16 +58,16 @@ pub struct Secrets<'d> {
 /// Masks a call's secrets in texts.
 #[derive(Default)]
 pub struct Scrubber {
-    /// What is searched for as it stands. Longest first, so that a secret within
+    /// The secrets that are searched for as they are. Longest first, so that a secret within
     /// another does not spoil it.
     needles: Vec<Zeroizing<String>>,
-    /// What is searched for with escapes undone.
+    /// The secrets that are searched for with escapes undone.
     escaped: Vec<Zeroizing<Vec<u8>>>,
-    /// What is left of [`WORK`].
+    /// The rest of [`WORK`].
     left: Cell<usize>,
 }
 
-/// How long what stands in a text can be, in bytes.
+/// The lengths of the longest text and of its longest run, in bytes: no longer secret fits there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Of the longest text.
@@ -368,9 +368,8 @@ impl Room {
     }
 }
 
-/// How much of the end of `text` is the beginning of `needle`, which does not stand
-/// there whole: in bytes, by the search of Knuth, Morris and Pratt (1977), because a
-/// provider may have chosen both.
+/// The number of bytes at the end of `text` that are the beginning of `needle`, which is not there
+/// whole: by the search of Knuth, Morris and Pratt (1977), because a provider may have chosen both.
 fn begun(text: &str, needle: &str) -> usize {
     let longest = text.len().min(needle.len().saturating_sub(1));
     let beginning = needle.as_bytes().get(..longest).unwrap_or_default();
@@ -670,7 +669,7 @@ mod tests {
         }
     }
 
-    /// What is left of the last escape stood for itself, and with it the secret was there.
+    /// The rest of the last escape stood for itself, and with it the secret was there.
     #[test]
     fn a_cut_within_an_escape_leaves_no_secret() {
         let scrubber = scrubber(&["abc%"]);
@@ -743,7 +742,7 @@ mod tests {
         }
     }
 
-    /// What a scrubber leaves out because there is no room for it must not show.
+    /// A secret that a scrubber leaves out because there is no room for it must not show.
     #[test]
     fn a_scrubber_for_little_room_masks_all_that_fits_it() {
         let key = format!("-----BEGIN KEY-----\n{}\n", "MIIEvQIBADANBgkq".repeat(4));

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-/// Whose slots: the row of a mount's connection; nobody's where a provider describes itself.
+/// The owner of slots: the row of a mount's connection; nobody where a provider describes itself.
 pub(super) type Owner = Option<i64>;
 
 /// Slots, and who waits for them.
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// What a call that asks now gets at once.
+    /// The slots that a call that asks now gets at once.
     fn now<F: Future>(asked: Pin<&mut F>) -> Option<F::Output> {
         match asked.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(share) => Some(share),
@@ -247,7 +247,7 @@ mod tests {
         assert!(now(again.as_mut()).is_none());
         held.pop();
         let second = now(again.as_mut()).expect("it came later than the other light one");
-        // What is free now is kept for the heavy one.
+        // A slot that is free now is kept for the heavy one.
         drop(first);
         held.pop();
         let mut more = pin!(shares.take(Some(6), 3));

@@ -26,17 +26,17 @@ pub struct Tally {
     pub sha256: Digest,
     /// The mount.
     pub mount: MountPath,
-    /// What was counted.
+    /// The counts.
     pub counts: Counts,
 }
 
-/// What is counted of one provider for one mount.
+/// The counts of one provider for one mount.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Counts {
     /// Calls by function and by how they ended: `ok`, `trap`, `timeout`, `limit`,
     /// `grant_missing`, or the class of the provider's own failure.
     pub calls: BTreeMap<(&'static str, &'static str), u64>,
-    /// How long they took, by function.
+    /// The time that the calls took, by function.
     pub times: BTreeMap<&'static str, Times>,
     /// Connections that no grant allows.
     pub denials: u64,
@@ -44,7 +44,7 @@ pub struct Counts {
     pub limits: BTreeMap<&'static str, u64>,
 }
 
-/// How long the calls of one function took, waiting for a slot included.
+/// The time that the calls of one function took, waiting for a slot included.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Times {
     /// Calls by the first of [`BUCKETS`] that they fit; the last is for the rest.

@@ -29,7 +29,7 @@ use tracing::instrument::{Instrument as _, WithSubscriber as _};
 /// busy server has in a tenth of a second.
 const WARY: usize = 1_000;
 
-/// How much less the scheduler of the system thinks of these threads than of the others.
+/// The niceness of these threads, against the others of the server.
 const NICENESS: i32 = 5;
 
 /// The threads. They are started once something computes.
@@ -38,13 +38,13 @@ pub(super) struct Threads {
     runtime: OnceLock<Option<Runtime>>,
     /// Calls that have their turn on an async thread now.
     here: AtomicUsize,
-    /// How many may, while there is reason to be wary.
+    /// The largest number of such calls, while there is reason to be wary.
     most_here: usize,
     /// Turns until there is none any more.
     wary: AtomicUsize,
 }
 
-/// How long a turn lasts before its call is one that computes: half of the time
+/// The time for which a turn lasts before its call is one that computes: half of the time
 /// between two looks at it.
 const LONG: Duration = Duration::from_millis(5);
 
@@ -55,7 +55,7 @@ pub(super) struct Busy(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     computing: AtomicBool,
-    /// When its turn began; none before its first.
+    /// The time when its turn began; none before its first.
     began: Mutex<Option<Instant>>,
 }
 
@@ -122,7 +122,7 @@ impl Threads {
         }
     }
 
-    /// Where what computes is run, unless the system has no threads to give.
+    /// The runtime for calls that compute, unless the system has no threads to give.
     fn handle(&self) -> Option<&Handle> {
         let start = || {
             let started = Builder::new_multi_thread()
@@ -222,7 +222,7 @@ impl<T: Send + 'static> Future for Running<T> {
                 return Poll::Pending;
             };
             if let Place::Here(work) = std::mem::replace(place, Place::Between) {
-                // What it logs belongs to the request, and to who listens to it.
+                // Its log events belong to the request, and to the listener of that.
                 let work = work.in_current_span().with_current_subscriber();
                 *place = Place::There(handle.spawn(work));
             }

@@ -22,7 +22,7 @@ pub(super) struct TlsConfigs {
 /// More sets of roots than this are made anew now and then.
 const KEPT: usize = 128;
 
-/// Why there is no TLS connection; safe to show to a guest and its operator.
+/// The reason why there is no TLS connection; safe to show to a guest and its operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     /// The name cannot be in a certificate.
@@ -97,7 +97,7 @@ fn client_config(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, TlsE
     )
 }
 
-/// What rustls said, or that the connection broke.
+/// The sentence of rustls, or that the connection broke.
 fn refusal(error: &io::Error) -> TlsError {
     match error
         .get_ref()

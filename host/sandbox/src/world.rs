@@ -1,5 +1,5 @@
-//! Which world a component was built for, read from its imports and exports
-//! before anything of it runs.
+//! Finds the world that a component was built for, from its imports and exports, before anything of
+//! it runs.
 
 use lessor_model::provider::{Anatomy, Beginnings};
 use wasmtime::{Engine, component::Component};
@@ -55,7 +55,7 @@ pub(super) fn check_world(engine: &Engine, component: &Component) -> Result<Vers
     })
 }
 
-/// What a component is made of.
+/// The parts that a component is made of.
 pub(super) fn anatomy(engine: &Engine, component: &Component, size: u64) -> Anatomy {
     let world = component.component_type();
     let code = component.image_range();

@@ -373,7 +373,7 @@ fn key_version(sealed: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(sealed.get(1..5)?.try_into().ok()?))
 }
 
-/// Why a key or a sealed value could not be used.
+/// The reason why a key or a sealed value could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// The root key's file could not be read or written.

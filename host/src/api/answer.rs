@@ -32,7 +32,7 @@ pub(super) struct Answer {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Begun {
     pub(super) task: OperationId,
-    /// How many leases there are.
+    /// The number of leases.
     pub(super) leases: usize,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Envelope {
     pub(super) auth: Option<Granted>,
     /// Accessor of the secret in `data`, which whoever wraps the answer is told.
     pub(super) accessor: Option<String>,
-    /// Where the answer went that was asked for wrapped.
+    /// The place of an answer that was asked for wrapped.
     pub(super) wrapped: Option<Wrapped>,
     /// Whether the fields of `data` stand beside it, too: Vault has older paths
     /// that answered without an envelope at first.
@@ -106,7 +106,7 @@ impl Data {
     }
 }
 
-/// What every answer with an envelope begins with.
+/// The fields that every answer with an envelope begins with.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Head<'a> {
     /// Names the request, in the logs too.
@@ -119,30 +119,30 @@ pub(super) struct Head<'a> {
     lease_duration: u64,
 }
 
-/// What stands behind `data`.
+/// The fields behind `data`.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Tail<'a> {
-    /// Of a lease: what upstream calls its credential in `id`, its end, and facts of the
+    /// Of a lease: the id of its credential upstream in `id`, its end, and facts of the
     /// provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a Map<String, Value>>,
-    /// Where the answer is that was asked for wrapped, with X-Vault-Wrap-TTL: then `data`
+    /// The token of an answer that was asked for wrapped, with X-Vault-Wrap-TTL: then `data`
     /// and `auth` are null here.
     wrap_info: Option<WrapInfo<'a>>,
-    /// What else there is to know; null where there is nothing.
+    /// Warnings for the caller, a sentence each; null where there are none.
     warnings: Option<&'a [String]>,
     /// The token that is given.
     auth: Option<Auth<'a>>,
 }
 
-/// What answers are wrapped in, as Vault wraps them.
+/// The envelope of answers, as Vault has it.
 #[derive(JsonSchema)]
 #[schemars(rename = "Answer")]
 #[expect(dead_code, reason = "the shape of what an envelope is encoded as")]
 pub(super) struct Wire<'a> {
     #[serde(flatten)]
     head: Head<'a>,
-    /// What was asked for.
+    /// The answer itself.
     data: Value,
     #[serde(flatten)]
     tail: Tail<'a>,
@@ -159,7 +159,7 @@ pub(super) struct Auth<'a> {
     policies: &'a [String],
     /// The same.
     token_policies: &'a [String],
-    /// What stands in it.
+    /// Its metadata.
     metadata: Option<&'a BTreeMap<String, String>>,
     /// Seconds until it ends.
     lease_duration: u64,
@@ -173,7 +173,7 @@ pub(super) struct Auth<'a> {
     orphan: bool,
     /// Null: a login takes one step.
     mfa_requirement: (),
-    /// How often it can be used; 0: any number.
+    /// The number of uses that it has; 0: any number.
     num_uses: u32,
 }
 
@@ -186,7 +186,7 @@ pub(super) struct WrapInfo<'a> {
     accessor: &'a str,
     /// Seconds for which the answer is kept.
     ttl: u64,
-    /// When it was wrapped.
+    /// The time when it was wrapped.
     creation_time: String,
     /// Path of the request that it answers.
     creation_path: &'a str,

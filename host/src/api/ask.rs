@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{auth::Identity, lease::IdempotencyKey};
 
-/// How a caller waits for work that goes on in the background.
+/// The way in which a caller waits for work that goes on in the background.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     /// Not at all.
     No,
-    /// Until it is answered.
+    /// The caller waits until the request is answered.
     Here,
     /// By a task.
     ByTask,

@@ -35,10 +35,10 @@ use crate::audit;
 /// Largest body of a stranger, in bytes: a login's signed token is half of it.
 pub(super) const OF_A_STRANGER: usize = 128 << 10;
 
-/// How long a stranger's body may take to arrive. A login is one packet.
+/// The time within which a stranger's body must arrive. A login is one packet.
 pub(super) const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(10);
 
-/// How long the body of somebody with a token may take.
+/// The time within which the body of somebody with a token must arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of strangers' bodies that are kept at once, beyond [`FREE`] of each.

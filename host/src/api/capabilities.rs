@@ -28,11 +28,15 @@ use crate::{
 };
 
 const PATHS: Field = field::texts("paths", "The paths. Required, unless path has them.");
-const PATH: Field = field::texts("path", "The same, as it was called first.");
+const PATH: Field = field::texts("path", "The same, by its first name.");
 
 /// The paths that tell what a token may do.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    at("sys/capabilities", "What a token may do at some paths.").on(&[write(
+    at(
+        "sys/capabilities",
+        "The operations that a token may perform at some paths.",
+    )
+    .on(&[write(
         "Shows it.",
         &[field::secret("token", "The token.").required(), PATHS, PATH],
         does!(call => show(call.engine, call.routes, Which::Value, call.ask).await),
@@ -40,7 +44,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-self",
-        "What the token in use may do at some paths.",
+        "The operations that the token in use may perform at some paths.",
     )
     .on(&[write(
         "Shows it.",
@@ -50,7 +54,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/capabilities-accessor",
-        "What the token of an accessor may do at some paths.",
+        "The operations that the token of an accessor may perform at some paths.",
     )
     .on(&[write(
         "Shows it.",
@@ -64,7 +68,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(CAPABILITIES)]),
     at(
         "sys/internal/ui/resultant-acl",
-        "All that the token in use may do.",
+        "All paths and operations that the token in use may use.",
     )
     .on(&[read(
         "Shows it, by path.",
@@ -79,20 +83,20 @@ type Capabilities = BTreeMap<String, Vec<&'static str>>;
 
 const CAPABILITIES: &[Gives] = &[on_top::<Capabilities>()];
 
-/// All that a token may do.
+/// All paths and operations that a token may use.
 #[derive(Serialize, JsonSchema)]
 struct ResultantAcl {
-    /// Whether it may do everything; then nothing stands beside it.
+    /// Whether it may do everything; then the other fields are left out.
     root: bool,
     /// By path.
     #[serde(skip_serializing_if = "Option::is_none")]
     exact_paths: Option<BTreeMap<String, Allowed>>,
-    /// By what paths begin with.
+    /// By the prefix of paths.
     #[serde(skip_serializing_if = "Option::is_none")]
     glob_paths: Option<BTreeMap<String, Allowed>>,
 }
 
-/// What a token may do at a path.
+/// The operations that a token may perform at a path.
 #[derive(Serialize, JsonSchema)]
 struct Allowed {
     /// create, read, update, patch, delete, list, sudo or deny.

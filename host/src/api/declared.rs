@@ -39,7 +39,7 @@ pub(super) fn held_against(target: &Target, operation: Operation, outcome: Outco
         Ok(answer) => fault_of(verb, answer),
         Err(refusal) => {
             let status = refusal.status().as_u16();
-            // What is served nowhere counts as the host's.
+            // A path that is served nowhere counts as one of the host's.
             let shelf = target.place.shelf().unwrap_or(Shelf::Host);
             let known = verb.refusals(endpoint, operation, shelf);
             let is_known = known.contains(&status) || OF_ANY_BODY.contains(&status);
@@ -68,7 +68,7 @@ fn fault_of(verb: &'static Verb, answer: &Answer) -> Option<String> {
     Some(format!("{}: {faults:?}", answer.status))
 }
 
-/// Which shape it is: the verb, and the place among what it gives.
+/// The name of the shape: the verb, and the place among the shapes that it gives.
 type Key = (&'static Verb, usize);
 
 fn fits(key: Key, gives: &Gives, answer: &Answer) -> Result<(), String> {

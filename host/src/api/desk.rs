@@ -8,7 +8,7 @@ use crate::{config::Config, monitor::Monitors};
 pub(super) struct Desk {
     pub(super) in_flight: InFlight,
     pub(super) monitors: Monitors,
-    /// Where the server was told to listen.
+    /// The address on which the server was told to listen.
     pub(super) address: String,
 }
 

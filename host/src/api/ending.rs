@@ -20,13 +20,13 @@ use crate::{
     task::{Draining, Work},
 };
 
-/// How long a caller that wants to wait for leases to end is kept waiting.
+/// The longest time that a caller is kept waiting for leases to end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is told of leases that end.
+/// The outcome of a request that ends leases.
 #[derive(Clone, Default, Serialize, JsonSchema)]
 pub(super) struct Ends {
-    /// How many are ended.
+    /// The number of leases that are ended.
     marked: usize,
     /// revoking, or revoked where they all are; left out where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub(super) struct Ends {
     /// The task that ends with the last of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     task_id: Option<String>,
-    /// How many were forgotten, ended upstream or not.
+    /// The number of leases that were forgotten, ended upstream or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     purged: Option<usize>,
 }
@@ -47,22 +47,22 @@ pub(super) const TOLD: &[Gives] = &[Gives::Nothing, data::<Ends>(), accepted::<E
 /// Leases that were marked or ordered to end.
 #[derive(Debug)]
 pub(super) struct Doomed<'a> {
-    /// Why.
+    /// The reason.
     pub(super) kind: Draining,
-    /// Under which prefix they stand.
+    /// The prefix of their paths.
     pub(super) prefix: &'a str,
     /// The mount, where all these leases are of one: another mount may have leases under the
     /// prefix that live on.
     pub(super) of: Option<i64>,
-    /// How many there are.
+    /// The number of leases.
     pub(super) count: usize,
     /// An operation that is newer than all of them.
     pub(super) newest: OperationId,
-    /// What was done, as a sentence begins.
+    /// The act, as the beginning of a sentence.
     pub(super) done: String,
     /// Whether the answer has a body: Vault's own paths have none there.
     pub(super) told: bool,
-    /// How many were forgotten before, where any may be.
+    /// The number of leases that were forgotten before, where any may be.
     pub(super) purged: Option<usize>,
 }
 

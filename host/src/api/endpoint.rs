@@ -54,17 +54,17 @@ pub(super) struct Endpoint {
     pub(super) audited: bool,
     /// Its operation on a wrapped answer, which any holder of the wrapping token may ask for.
     pub(super) parcel: Option<Parcel>,
-    /// How to find the thing that the path names, where a write may create it.
+    /// The way to find the thing that the path names, where a write may create it.
     pub(super) exists: Option<Exists>,
     /// The handler for a caller without a token, if the path shows it anything.
     pub(super) to_strangers: Option<for<'a> fn(&'a Engine) -> Answering<'a>>,
-    /// Which document of the provider a body is.
+    /// The provider's document that a body is.
     pub(super) document: Option<Document>,
-    /// What it does.
+    /// The verbs that it answers to.
     pub(super) verbs: &'static [Verb],
 }
 
-/// What is done with a wrapped answer.
+/// The ways to handle a wrapped answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parcel {
     Lookup,
@@ -81,16 +81,16 @@ pub(super) enum Document {
     StaticRole,
 }
 
-/// What an endpoint does for an operation.
+/// The work of an endpoint for an operation.
 #[derive(Debug)]
 pub(super) struct Verb {
     /// The operations that ask for it.
     pub(super) operations: &'static [Operation],
-    /// What it does, for people.
+    /// The description of its effect, for people.
     pub(super) about: &'static str,
     /// The fields that the host reads: of the body of a write, else of the query.
     fields: &'static [Field],
-    /// Such fields that it shares with others.
+    /// Lists of such fields that it shares with other operations.
     shared: &'static [&'static [Field]],
     /// Whether the operation cannot be undone: it ends or renews something upstream, or ends
     /// something here. A removal cannot be undone, either.
@@ -281,7 +281,7 @@ pub(super) const fn at(pattern: &'static str, about: &'static str) -> Endpoint {
 }
 
 impl Endpoint {
-    /// What it does.
+    /// Gives it these verbs.
     pub(super) const fn on(mut self, verbs: &'static [Verb]) -> Self {
         self.verbs = verbs;
         self

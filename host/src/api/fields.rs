@@ -200,7 +200,7 @@ impl Fields {
             .filter(|text| !text.is_empty()))
     }
 
-    /// Such a text that must be there.
+    /// A text of this kind that must be there.
     pub(super) fn required_bearer(&mut self, name: &'static str) -> Result<String, ApiError> {
         self.bearer(name)?
             .ok_or_else(|| self.wrong(name, "is required"))
@@ -233,7 +233,7 @@ impl Fields {
         duration::of_value(&self.path(name), &value).map_err(ApiError::bad_request)
     }
 
-    /// How long something lives, or `never`; the inner value is none where 0 says "not set".
+    /// The time that something lives, or `never`; the inner value is none where 0 says "not set".
     pub(super) fn length(
         &mut self,
         name: &'static str,

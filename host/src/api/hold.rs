@@ -26,9 +26,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     )
     .sudo(ALL)
     .on(&[read(
-        "Shows them, and what is overdue.",
+        "Shows them, and the overdue work.",
         &[
-            field::number("limit", "How many of what is overdue at most."),
+            field::number(
+                "limit",
+                "The largest number of overdue things that are shown.",
+            ),
             field::text("after", "The lease behind which to begin."),
         ],
         does!(call => show(call.engine, call.ask).await),
@@ -46,16 +49,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .for_good()]),
 ];
 
-/// What is held since a backup was restored.
+/// The mounts that are held since a backup was restored.
 #[derive(Serialize, JsonSchema)]
 struct Hold {
     /// Whether any mount is.
     held: bool,
     /// The mounts that are.
     mounts: Vec<HeldMount>,
-    /// What should have been done by now, the longest ago first.
+    /// The work that should have been done by now, the longest overdue first.
     overdue: Vec<OverdueThing>,
-    /// What to give as `after` for the next page; null: there is none.
+    /// The value of `after` for the next page; null: there is none.
     next: Option<String>,
 }
 
@@ -64,13 +67,13 @@ struct Hold {
 struct HeldMount {
     /// Its path.
     mount: String,
-    /// Since when.
+    /// The time since when it is so.
     since: String,
-    /// How much is overdue there.
+    /// The numbers of things that are overdue there.
     overdue: OverdueCounts,
 }
 
-/// How much is overdue at a mount.
+/// The numbers of things that are overdue at a mount.
 #[derive(Serialize, JsonSchema)]
 struct OverdueCounts {
     /// Leases that should have ended.
@@ -92,11 +95,11 @@ struct OverdueThing {
     mount: Option<String>,
     /// The id of a lease, or its name.
     name: String,
-    /// When it was due.
+    /// The time when it was due.
     due: String,
 }
 
-/// What is held no more.
+/// The mounts that are held no more.
 #[derive(Serialize, JsonSchema)]
 struct Released {
     /// Paths of the mounts.
@@ -207,7 +210,7 @@ fn overdue_of(engine: &Engine, row: &Overdue) -> OverdueThing {
     }
 }
 
-/// Where the next page begins, as clients give it back.
+/// The place where the next page begins, as clients give it back.
 fn text_of(place: &OverduePlace) -> Result<String, ApiError> {
     serde_json::to_vec(place)
         .map(hex::encode)

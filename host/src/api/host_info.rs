@@ -8,15 +8,15 @@ use lessor_model::clock::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What is told of a machine; what cannot be told of it is left out.
+/// The machine as the server sees it; a part that cannot be read is left out.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct HostInfo {
-    /// When it was asked for.
+    /// The time when it was asked for.
     timestamp: String,
     /// The processors.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu: Option<Vec<Processor>>,
-    /// What they did since the machine started.
+    /// The time that they spent on each kind of work since the machine started.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_times: Option<Vec<ProcessorTimes>>,
     /// File systems on devices.
@@ -36,7 +36,7 @@ pub(super) struct HostInfo {
 struct Processor {
     /// Its number.
     cpu: u64,
-    /// Who made it.
+    /// Its maker.
     vendor_id: String,
     /// Its family.
     family: String,
@@ -50,19 +50,19 @@ struct Processor {
     core_id: String,
     /// 1
     cores: u32,
-    /// What its maker calls it.
+    /// The name that its maker gives it.
     model_name: String,
     /// Its frequency in MHz.
     mhz: f64,
     /// Its cache in KiB.
     cache_size: u64,
-    /// What it can do.
+    /// The features that it has.
     flags: Vec<String>,
     /// The version of its microcode.
     microcode: String,
 }
 
-/// Seconds that a processor did each thing.
+/// The number of seconds that a processor spent on each kind of work.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProcessorTimes {
@@ -74,7 +74,7 @@ struct ProcessorTimes {
     nice: f64,
     /// The kernel.
     system: f64,
-    /// Nothing.
+    /// Idle time.
     idle: f64,
     /// Waiting for disks.
     iowait: f64,
@@ -86,7 +86,7 @@ struct ProcessorTimes {
     steal: f64,
     /// Machines inside this one.
     guest: f64,
-    /// Such of low priority.
+    /// Guests of low priority.
     guest_nice: f64,
 }
 
@@ -94,7 +94,7 @@ struct ProcessorTimes {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Disk {
-    /// Where it is mounted.
+    /// The directory at which it is mounted.
     path: String,
     /// Its kind.
     #[serde(rename = "fstype")]
@@ -117,7 +117,7 @@ struct Disk {
     inodes_used_percent: f64,
 }
 
-/// A machine and its system.
+/// The machine and its operating system.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Machine {
@@ -125,7 +125,7 @@ struct Machine {
     hostname: String,
     /// Seconds since it started.
     uptime: u64,
-    /// When that was, in seconds since 1970.
+    /// The time when it started, in seconds since 1970.
     boot_time: u64,
     /// Processes that run.
     procs: usize,
@@ -153,39 +153,39 @@ struct Machine {
 /// The memory of a machine, in bytes, by the kernel's words.
 #[derive(Serialize, JsonSchema)]
 struct Memory {
-    /// In all.
+    /// All memory of the machine.
     total: u64,
-    /// What programs can have.
+    /// Memory that programs can still have.
     available: u64,
-    /// What nobody has.
+    /// Memory that is not used at all.
     free: u64,
-    /// Used lately.
+    /// Memory that was used lately.
     active: u64,
-    /// Not used lately.
+    /// Memory that was not used lately.
     inactive: u64,
     /// Buffers of disks.
     buffers: u64,
-    /// Files.
+    /// Contents of files.
     cached: u64,
-    /// Being written.
+    /// Memory that is being written to disk.
     writeback: u64,
-    /// To be written.
+    /// Memory that is to be written to disk.
     dirty: u64,
-    /// Shared between programs.
+    /// Memory that programs share.
     shared: u64,
     /// The kernel's own structures.
     slab: u64,
-    /// Those of them that can be given back.
+    /// The kernel's structures that can be given back.
     sreclaimable: u64,
-    /// Those that cannot.
+    /// The kernel's structures that cannot be given back.
     sunreclaim: u64,
     /// Tables of pages.
     pagetables: u64,
-    /// Swapped, and in memory too.
+    /// Memory that is swapped out, and in memory too.
     swapcached: u64,
-    /// What may be promised.
+    /// The amount that may be promised to programs.
     commitlimit: u64,
-    /// What is promised.
+    /// The amount that is promised to programs.
     #[serde(rename = "committedas")]
     committed: u64,
     /// Room to swap, in all.
@@ -194,7 +194,7 @@ struct Memory {
     swapfree: u64,
     /// Mapped files.
     mapped: u64,
-    /// What programs have.
+    /// Memory that programs use.
     used: u64,
     /// The same as a part of 100.
     #[serde(rename = "usedPercent")]

@@ -1,4 +1,4 @@
-//! Who the host is, for anybody who verifies its tokens: OpenID Connect's discovery
+//! The documents for anybody who verifies the host's tokens: OpenID Connect's discovery
 //! document and the keys.
 //!
 //! Vault serves these below `identity/oidc`, verifiers look below the issuer's own URL:
@@ -22,7 +22,7 @@ use crate::installation::Installation;
 pub(super) const ENDPOINTS: &[Endpoint] = &[
     at(
         "identity/oidc/.well-known/openid-configuration",
-        "Who the server is, as an issuer of tokens that say which mount somebody is.",
+        "The server's description of itself, as an issuer of tokens that say which mount somebody is.",
     )
     .on(&[verb(
         &[Operation::Read],
@@ -46,21 +46,21 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[bare::<KeySet>()])]),
 ];
 
-/// Who the server is, as an issuer (OpenID Connect Discovery 1.0).
+/// The server's description of itself as an issuer (OpenID Connect Discovery 1.0).
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of what the issuer writes")]
 struct Discovery {
     /// Its name: a URL.
     issuer: String,
-    /// Where its keys are.
+    /// The URL of its keys.
     jwks_uri: String,
-    /// What it answers to.
+    /// The response types that it supports.
     response_types_supported: Vec<String>,
-    /// Whom its subjects are known to.
+    /// The kinds of subject identifiers that it supports.
     subject_types_supported: Vec<String>,
-    /// What it signs with.
+    /// The algorithms that it signs with.
     id_token_signing_alg_values_supported: Vec<String>,
-    /// What its tokens say.
+    /// The claims of its tokens.
     claims_supported: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ fn discovery(installation: &Installation) -> Outcome {
 async fn keys(installation: &Installation) -> Outcome {
     let engine = installation.engine().ok_or_else(system::not_initialised)?;
     let keys = engine.issuer.key_set().await?;
-    // That there is none yet must not be remembered: the first one signs at once.
+    // Caches must not keep an empty list: the first key signs as soon as it is made.
     let kept = if keys.is_empty() {
         std::time::Duration::ZERO
     } else {

@@ -29,7 +29,7 @@ pub(super) struct UnderWay {
 /// A request that is being answered.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct InFlightRequest {
-    /// Since when.
+    /// The time since when it is so.
     start_time: String,
     /// Address and port of who asks.
     client_remote_address: String,

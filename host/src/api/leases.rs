@@ -30,12 +30,15 @@ use crate::{
 };
 
 const LEASE_ID: Field = field::text("lease_id", "The id of the lease.").required();
-const INCREMENT: Field = field::length("increment", "How long it shall live from now.");
+const INCREMENT: Field = field::length("increment", "The time that the lease shall live from now.");
 const FORCE: Field = field::truth(
     "force",
     "Whether it is forgotten where upstream does not end it.",
 );
-const REASON: Field = field::text("reason", "Why it is forgotten; required with force.");
+const REASON: Field = field::text(
+    "reason",
+    "The reason for which the lease is forgotten; required with force.",
+);
 
 /// The paths of leases. Some have been without `leases` before.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
@@ -44,7 +47,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .on(&[read_or_list(
             "Lists them.",
             &[
-                field::number("limit", "How many at most."),
+                field::number("limit", "The largest number of leases that are shown."),
                 field::text("after", "The lease behind which to begin."),
                 field::text("state", "The state that they are in."),
                 field::text("type", "Kinds of leases: irrevocable."),
@@ -136,7 +139,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(ending::TOLD)
     .refuses(&[CONFLICT, UNENDED])
     .for_good()]),
-    at("sys/leases/count", "How many leases there are.").on(&[read(
+    at("sys/leases/count", "The number of leases.").on(&[read(
         "Shows it, by state and mount.",
         &[],
         does!(call => count(call.engine).await),
@@ -183,11 +186,11 @@ struct Lease {
     id: String,
     /// The path of its role's credentials.
     path: String,
-    /// When it was made.
+    /// The time when it was made.
     issue_time: String,
-    /// When it ends; null: never.
+    /// The time when it ends; null: never.
     expire_time: Option<String>,
-    /// When its end was last moved.
+    /// The time when its end was last moved.
     last_renewal: Option<String>,
     /// Whether its end can be moved.
     renewable: bool,
@@ -195,32 +198,32 @@ struct Lease {
     ttl: u64,
     /// active, revoking or out-of-sync.
     state: &'static str,
-    /// How often its end was tried upstream.
+    /// The number of attempts to end it upstream.
     attempts: u32,
-    /// When it is tried next.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
     /// Digest of the plugin that made it.
     plugin_sha256: String,
-    /// What upstream calls its credential.
+    /// The id of its credential upstream.
     credential_id: Option<String>,
     /// Facts of the provider.
     metadata: Value,
-    /// Who asked for it.
+    /// The caller that asked for it.
     requester: Requester,
     /// Accessor of the token with which it ends.
     bound_to: Option<String>,
 }
 
-/// Who asked for something.
+/// The caller that asked for something.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Requester {
-    /// What the token was called.
+    /// The display name of the token.
     display_name: String,
     /// Its accessor.
     accessor: String,
-    /// What a login said of its holder, as pairs.
+    /// The metadata that a login gave for its holder, as pairs.
     metadata: Vec<[String; 2]>,
 }
 
@@ -242,16 +245,16 @@ impl Requester {
 struct Queued {
     /// revoking
     state: &'static str,
-    /// Why it did not.
+    /// The reason why upstream did not end it.
     last_error: String,
 }
 
 /// Leases that wait for their end.
 #[derive(Serialize, JsonSchema)]
 struct EndingLeases {
-    /// How many are shown.
+    /// The number of leases that are shown.
     lease_count: usize,
-    /// Those.
+    /// The leases that are shown.
     leases: Vec<EndingLease>,
 }
 
@@ -262,22 +265,22 @@ struct EndingLease {
     lease_id: String,
     /// revoking or out-of-sync.
     state: &'static str,
-    /// Since when it waits.
+    /// The time since when it waits.
     since: Option<String>,
-    /// How often its end was tried upstream.
+    /// The number of attempts to end it upstream.
     attempts: u32,
-    /// When it is tried next.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
-    /// What upstream calls its credential.
+    /// The id of its credential upstream.
     credential_id: Option<String>,
 }
 
-/// How many leases there are.
+/// The number of leases.
 #[derive(Default, Serialize, JsonSchema)]
 struct LeaseCounts {
-    /// In all.
+    /// The total.
     lease_count: u64,
     /// By mount.
     counts: BTreeMap<String, u64>,
@@ -285,14 +288,14 @@ struct LeaseCounts {
     states: BTreeMap<String, u64>,
     /// By mount and state.
     states_by_mount: BTreeMap<String, BTreeMap<String, u64>>,
-    /// How many cannot be read.
+    /// The number of leases that cannot be read.
     quarantined: u64,
 }
 
 /// Leases that cannot be read.
 #[derive(Serialize, JsonSchema)]
 struct Quarantine {
-    /// How many there are.
+    /// The number of such leases.
     count: u64,
     /// The first of them.
     leases: Vec<QuarantinedLease>,
@@ -311,11 +314,11 @@ struct QuarantinedLease {
     role: Option<String>,
     /// The name that upstream was asked to give its credential.
     principal: Option<String>,
-    /// What upstream calls its credential.
+    /// The id of its credential upstream.
     credential_id: Option<String>,
-    /// What cannot be read.
+    /// The parts of it that cannot be read.
     reason: String,
-    /// When it was met.
+    /// The time when it was found to be unreadable.
     quarantined_at: String,
 }
 

@@ -49,25 +49,31 @@ const TOKENS: mount::Kind = mount::Kind::Login(Kind::AppRole);
 
 /// The settings of a login method that are its own.
 const TUNE: &[Field] = &[
-    field::span("default_lease_ttl", "How long tokens live."),
-    field::span("max_lease_ttl", "How long they live at most."),
-    field::text("description", "What it is for."),
+    field::span("default_lease_ttl", "The time that a token lives."),
+    field::span("max_lease_ttl", "The longest time that a token lives."),
+    field::text(
+        "description",
+        "The purpose of the login method, in words for people.",
+    ),
     field::text(
         "token_type",
         "default-service, default-batch, service or batch.",
     ),
     field::object(
         "user_lockout_config",
-        "When a name is locked: lockout_threshold, lockout_duration, lockout_counter_reset, lockout_disable.",
+        "The rules by which a name is locked: lockout_threshold, lockout_duration, lockout_counter_reset, lockout_disable.",
     ),
     field::number(
         "user_lockout_threshold",
         "Failures until a name is locked, as it is shown.",
     ),
-    field::span("user_lockout_duration", "How long it stays so."),
+    field::span(
+        "user_lockout_duration",
+        "The time for which a name stays locked.",
+    ),
     field::span(
         "user_lockout_counter_reset_duration",
-        "How long a failure counts.",
+        "The time for which a failed login counts.",
     ),
     field::truth("user_lockout_disable", "Whether no name is locked."),
 ];
@@ -95,8 +101,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 &[
                     field::text("type", "approle, userpass or jwt.").required(),
                     field::text("plugin_name", "The kind, where the type is plugin."),
-                    field::text("plugin_version", "Taken, and means nothing."),
-                    field::text("description", "What it is for."),
+                    field::text("plugin_version", "Accepted, and has no effect."),
+                    field::text(
+                        "description",
+                        "The purpose of the login method, in words for people.",
+                    ),
                     field::object("config", "The settings, as tune has them."),
                 ],
                 does!(call => enable(call.engine, call.at("path")?, call.ask).await),
@@ -165,7 +174,7 @@ pub(super) struct LoginMethod {
     accessor: String,
     /// Its settings.
     config: LoginConfig,
-    /// What it is for.
+    /// The purpose of the login method, in words for people.
     description: String,
     #[serde(flatten)]
     beside: Beside,
@@ -179,7 +188,7 @@ pub(super) struct LoginMethod {
     running_plugin_version: &'static str,
     /// Empty.
     running_sha256: &'static str,
-    /// Where it is, where that was not asked for.
+    /// The path of the login method, where the request did not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
 }
@@ -187,28 +196,28 @@ pub(super) struct LoginMethod {
 /// The settings of a login method, as they were set; 0: not at all.
 #[derive(Serialize, JsonSchema)]
 struct LoginConfig {
-    /// Seconds that tokens live.
+    /// The number of seconds that a token lives.
     default_lease_ttl: u64,
-    /// Seconds that they live at most.
+    /// The largest number of seconds that a token lives.
     max_lease_ttl: u64,
     /// default-service, default-batch, service or batch.
     token_type: &'static str,
     #[serde(flatten)]
     within: Within,
-    /// When a name is locked, where that was set.
+    /// The rules by which a name is locked, where any were set.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_lockout_config: Option<LockoutShown>,
 }
 
-/// When a name is locked.
+/// The rules by which a name is locked.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Lockout")]
 struct LockoutShown {
     /// Failures until a name is locked.
     user_lockout_threshold: u32,
-    /// Seconds that it stays so.
+    /// The number of seconds for which a name stays locked.
     user_lockout_duration: u64,
-    /// Seconds that a failure counts.
+    /// The number of seconds for which a failed login counts.
     user_lockout_counter_reset_duration: u64,
     /// Whether no name is locked.
     user_lockout_disable: bool,
@@ -218,17 +227,17 @@ struct LockoutShown {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LoginTune")]
 struct LoginTuneShown {
-    /// Seconds that tokens live.
+    /// The number of seconds that a token lives.
     default_lease_ttl: u64,
-    /// Seconds that they live at most.
+    /// The largest number of seconds that a token lives.
     max_lease_ttl: u64,
     /// default-service, default-batch, service or batch.
     token_type: &'static str,
-    /// What it is for.
+    /// The purpose of the login method, in words for people.
     description: String,
     #[serde(flatten)]
     within: Within,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Value>,
     #[serde(flatten)]
@@ -240,7 +249,7 @@ struct LoginTuneShown {
 struct LockedUsers {
     /// By namespace: there is one.
     by_namespace: [LockedInNamespace; 1],
-    /// How many are locked.
+    /// The number of locked names.
     total: usize,
 }
 
@@ -251,7 +260,7 @@ struct LockedInNamespace {
     namespace_id: &'static str,
     /// Empty.
     namespace_path: &'static str,
-    /// How many are locked.
+    /// The number of locked names.
     counts: usize,
     /// By login method.
     mount_accessors: Vec<LockedAtMethod>,
@@ -262,9 +271,9 @@ struct LockedInNamespace {
 struct LockedAtMethod {
     /// Names the login method.
     mount_accessor: String,
-    /// How many are locked.
+    /// The number of locked names.
     counts: usize,
-    /// Those.
+    /// The locked names.
     alias_identifiers: Vec<String>,
 }
 

@@ -22,7 +22,7 @@ use crate::{engine::Engine, mount::Connection};
 /// The path that measuring systems ask.
 pub(super) const ENDPOINTS: &[Endpoint] = &[at(
     "sys/metrics",
-    "What there is to measure, in Prometheus' format.",
+    "The metrics of the server, in Prometheus' format.",
 )
 .on(&[read(
     "Shows it.",
@@ -54,7 +54,7 @@ const FAMILIES: [(&str, &str); 10] = [
     ),
     (
         "lessor_oldest_overdue_revocation_seconds",
-        "How long the longest waiting lease should have ended ago; 0 where none waits.",
+        "The number of seconds since the longest waiting lease should have ended; 0 where none waits.",
     ),
     (
         "lessor_upstream_down",
@@ -70,15 +70,15 @@ const FAMILIES: [(&str, &str); 10] = [
     ),
     (
         "lessor_rotation_last_timestamp_seconds",
-        "When the root credential was last rotated.",
+        "The time when the root credential was last rotated.",
     ),
     (
         "lessor_rotation_next_timestamp_seconds",
-        "When the root credential is rotated next.",
+        "The time when the root credential is rotated next.",
     ),
     (
         "lessor_held",
-        "1 while what comes by time waits for the operator, after a restore.",
+        "1 while expiries and rotations wait for the operator, after a restore.",
     ),
 ];
 
@@ -264,10 +264,11 @@ mod tests {
     fn the_page_of_metrics_is_that_of_the_code() {
         let mut page = String::from(
             "# Metrics\n\n\
-             For whoever watches a server: all that `GET /v1/sys/metrics` tells, in Prometheus' text\n\
-             format. Metrics with the label `mount` alone are read from storage and survive a restart;\n\
-             counters begin with the start. A test writes this page from the code.\n\n\
-             | metric | kind | labels | what it is |\n|---|---|---|---|\n",
+             This page is for those who watch a server. It lists the metrics of `GET /v1/sys/metrics`,\n\
+             which answers in Prometheus' text format. Metrics whose only label is `mount` are read from\n\
+             storage and survive a restart; counters begin at 0 with each start. A test writes this page\n\
+             from the code.\n\n\
+             | metric | kind | labels | meaning |\n|---|---|---|---|\n",
         );
         let text = everything();
         let mut lines = text.lines();

@@ -17,7 +17,6 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
-    accounts::{self, StaticCredential, StaticRole},
     answer::{Answer, Data, Envelope},
     ask::Ask,
     ending::{self, Doomed},
@@ -29,30 +28,34 @@ use super::{
     },
     error::ApiError,
     leases,
+    static_roles::{self, StaticCredential, StaticRole},
     tasks::{self, BegunTask},
     written_back,
 };
 use crate::{
+    connection_config::ConfigView,
     engine::Engine,
     lease::{Ending, IssueRequest},
     mount::{Connection, Mount},
-    settings::ConfigView,
     task::{Done, Draining, Work},
 };
 
 const PERIOD: Field = field::span(
     "rotation_period",
-    "How often its credential is renewed; 0: never.",
+    "The time between two renewals of its credential; 0: it is never renewed.",
 );
 const SCHEDULE: Field = field::text(
     "rotation_schedule",
-    "When it is renewed, as cron has it, in UTC.",
+    "The schedule of its renewals, as a cron expression in UTC.",
 );
 const WINDOW: Field = field::span(
     "rotation_window",
-    "How long after its time a scheduled renewal may begin.",
+    "The time within which a renewal must begin, counted from its scheduled time.",
 );
-const GRACE: Field = field::span("rotation_grace", "How long the former one stays valid.");
+const GRACE: Field = field::span(
+    "rotation_grace",
+    "The time for which the former credential stays valid.",
+);
 
 /// The host's fields of a config.
 const CONFIG: &[Field] = &[
@@ -78,7 +81,7 @@ const REMOVAL: &[Field] = &[
 /// The fields of a rotation that is taken up again.
 const RETRY: &[Field] = &[field::truth(
     "accept",
-    "Whether what the provider gave is taken though it does not fit.",
+    "Whether the new config is taken into use even if it changes fields that the provider did not announce.",
 )];
 
 /// The operations on a root credential, with or without the name of its connection.
@@ -102,13 +105,13 @@ const GIVE_UP: Verb = write("Gives it up.", &[], does!(call => abort(call).await
     .refuses(&[UPSTREAM])
     .for_good();
 const RESET: Verb = write(
-    "Drops the streams that are open to upstream and the root credential in memory, and has what failed tried at once.",
+    "Drops the open connections to upstream and the root credential in memory, and has failed work tried again at once.",
     &[],
     does!(call => reset(call).await),
 )
 .refuses(&[MISSING]);
 
-/// Which connection a role is for.
+/// The connection that a role is for.
 const CONNECTION: Field = field::text(
     "connection",
     "The connection that it is for; the default one where none is named.",
@@ -180,11 +183,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .on(&[GIVE_UP]),
     at("rotate-root/:name/abort", "A rotation that failed, of a connection.")
         .on(&[GIVE_UP]),
-    at("reset", "What is kept in memory of the default connection.")
+    at("reset", "The state of the default connection that is kept in memory.")
         .on(&[RESET]),
-    at("reset/:name", "What is kept in memory of a connection.")
+    at("reset/:name", "The state of a connection that is kept in memory.")
         .on(&[RESET]),
-    at("roles", "What may be asked for.").on(&[list(
+    at("roles", "The roles that credentials may be asked for.").on(&[list(
         "Lists the roles.",
         does!(call => Answer::list(call.engine.roles.list(call.mount()?).await?)),
     )]),
@@ -207,16 +210,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 does!(call => show_role(call.engine, call.mount()?, call.at("name")?).await),
             ).gives(&[data::<Role>()]).refuses(&[MISSING]),
             write(
-                "Writes it; what is not named stays.",
+                "Writes it; a field that is not named keeps its value.",
                 &[
                     field::length("default_ttl", "Length of a lease that asks for none."),
                     field::length("max_ttl", "Longest life of a lease."),
                     field::number("max_leases", "Leases of the role at a time; 0: any number."),
-                    field::text("name_template", "How credentials are named upstream."),
+                    field::text("name_template", "The template of the names that credentials have upstream."),
                     field::truth("bind_to_token", "Whether leases end with the token of who asked."),
                     CONNECTION,
                     DB_NAME,
-                    field::truth("replace", "Whether what is not named has its default again."),
+                    field::truth("replace", "Whether a field that is not named gets its default again."),
                 ],
                 does!(call => write_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
@@ -243,7 +246,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ).gives(&[Gives::Credential, accepted::<BegunTask>()]).refuses(&[UPSTREAM])]),
     at("static-roles", "Existing accounts whose credential is renewed.").on(&[list(
         "Lists them.",
-        does!(call => accounts::list(call.engine, call.mount()?).await),
+        does!(call => static_roles::list(call.engine, call.mount()?).await),
     )]),
     at("static-roles/:name", "An existing account.")
         .takes(Document::StaticRole)
@@ -253,7 +256,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 let Ok(name) = target.said("name").unwrap_or_default().parse() else {
                     return Ok(false);
                 };
-                let account = engine.storage.account(mount.id, name).await;
+                let account = engine.storage.static_role(mount.id, name).await;
                 Ok(account.map_err(Refusal::from)?.is_some())
             })
         })
@@ -261,7 +264,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             read(
                 "Shows it.",
                 &[],
-                does!(call => accounts::show(call.engine, call.mount()?, call.at("name")?).await),
+                does!(call => static_roles::show(call.engine, call.mount()?, call.at("name")?).await),
             ).gives(&[data::<StaticRole>()]).refuses(&[MISSING]),
             write(
                 "Takes it over, or changes it.",
@@ -273,33 +276,33 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     SCHEDULE,
                     WINDOW,
                     GRACE,
-                    field::number("keep", "How many credentials stay valid: 1, or 2."),
+                    field::number("keep", "The number of credentials that stay valid: 1, or 2."),
                     field::truth("skip_import_rotation", "Whether its credential stays when it is taken over."),
                 ],
-                does!(call => accounts::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+                does!(call => static_roles::write(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
             delete(
                 "Leaves it alone from now on.",
                 &[field::truth("force", "Whether it is left though a renewal goes on.")],
-                does!(call => accounts::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+                does!(call => static_roles::remove(call.engine, call.mount()?, call.at("name")?, call.ask).await),
             ).refuses(&[UPSTREAM]),
         ]),
     at("static-creds/:name", "The credential of an existing account.").on(&[read(
         "Shows it.",
         &[field::text("version", "current, previous, or a number.")],
-        does!(call => accounts::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+        does!(call => static_roles::credential(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).gives(&[data::<StaticCredential>()]).refuses(&[MISSING, CONFLICT])]),
     at("rotate-role/:name", "The credential of an existing account.").on(&[write(
         "Renews it.",
         &[],
-        does!(call => accounts::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
+        does!(call => static_roles::rotate(call.engine, call.mount()?, call.at("name")?, call.ask).await),
     ).refuses(&[UPSTREAM]).for_good()]),
-    at("reconcile", "What upstream holds, beside the leases.").on(&[write(
-        "Shows what differs, and ends the orphans that are named.",
+    at("reconcile", "The credentials that upstream holds, compared with the leases.").on(&[write(
+        "Shows the differences, and ends the orphans that are named.",
         &[
             field::truth("dry_run", "Whether nothing is ended; so unless it is false."),
             field::texts("revoke", "The orphans to end."),
-            field::text("connection", "By which connection; the default one where none is named."),
+            field::text("connection", "The connection to ask by; the default one where none is named."),
             field::ASYNC,
         ],
         does!(call => reconcile(call.engine, call.mount()?, call.ask).await),
@@ -309,29 +312,29 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 /// The config of a mount, with the root credential.
 #[derive(Serialize, JsonSchema)]
 struct Config {
-    /// The provider's own fields, by its schema; what is secret is not shown.
+    /// The provider's own fields, by its schema; secret fields are not shown.
     config: Value,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     identity: Option<String>,
     /// Counts up with every new root credential.
     version: u32,
-    /// What the provider warned of when it was proven.
+    /// The warnings that the provider gave when the config was proven.
     warnings: Vec<String>,
     /// Whether the root credential is replaced at once when it is written.
     rotate_on_config: bool,
     /// Seconds between rotations; 0: none by period.
     rotation_period: u64,
-    /// When it is rotated, as cron has it, in UTC.
+    /// The schedule of its rotations, as a cron expression in UTC.
     rotation_schedule: Option<String>,
-    /// Seconds after its time within which a scheduled rotation may begin.
+    /// Seconds after its scheduled time within which a rotation must begin.
     rotation_window: Option<u64>,
     /// Seconds for which the former root credential stays valid.
     rotation_grace: u64,
-    /// When it was last rotated.
+    /// The time when it was last rotated.
     last_rotation: Option<String>,
-    /// When it is rotated next.
+    /// The time when it is rotated next.
     next_rotation: Option<String>,
-    /// Why the last rotation by time failed.
+    /// The reason why the last rotation by time failed.
     last_error: Option<String>,
     /// A rotation that is open.
     rotation: Option<OpenRotation>,
@@ -344,7 +347,7 @@ struct Config {
 struct Rotation {
     /// Its operation, the same for every attempt.
     operation: String,
-    /// Where it stands.
+    /// The state of the rotation.
     state: &'static str,
     /// The version that it replaces.
     former_version: u32,
@@ -352,9 +355,9 @@ struct Rotation {
     new_version: Option<u32>,
     /// Attempts at the present step.
     attempts: u32,
-    /// When it goes on.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
 }
 
@@ -363,16 +366,16 @@ struct Rotation {
 struct OpenRotation {
     #[serde(flatten)]
     rotation: Rotation,
-    /// The config that it would put in use; what is secret is not shown.
+    /// The config that it would put in use; secret fields are not shown.
     staged_config: Value,
-    /// What of that is neither secret nor announced by the provider to change.
+    /// The changed fields that are neither secret nor announced by the provider to change.
     changes: Vec<String>,
 }
 
 /// A root credential that is replaced.
 #[derive(Serialize, JsonSchema)]
 struct Rotated {
-    /// What the provider says of it.
+    /// The provider's facts about the new root credential.
     #[serde(flatten)]
     metadata: Map<String, Value>,
     /// The version that is in use now.
@@ -394,38 +397,38 @@ struct RemovedConfig {
 struct Role {
     #[serde(flatten)]
     document: Map<String, Value>,
-    /// Seconds that a lease lives which asks for no length, or never; 0: as the mount says.
+    /// The number of seconds that a lease lives if its request names no length, or never; 0: as the mount says.
     default_ttl: gives::Length,
-    /// Seconds that a lease lives at most, or never; 0: as the mount says.
+    /// The largest number of seconds that a lease lives, or never; 0: as the mount says.
     max_ttl: gives::Length,
     /// Leases of the role at a time; 0: any number.
     max_leases: u64,
-    /// How credentials are named upstream.
+    /// The template of the names that credentials have upstream.
     name_template: String,
     /// Whether leases end with the token of who asked.
     bind_to_token: bool,
-    /// Kept, and means nothing.
+    /// The connection, where it was given by this name.
     #[schemars(skip_serializing_if = "Option::is_none")]
     db_name: Option<String>,
 }
 
-/// What upstream holds, beside the leases.
+/// The credentials that upstream holds, compared with the leases.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct Reconciliation {
     /// Whether nothing is ended.
     dry_run: bool,
-    /// How many credentials upstream has.
+    /// The number of credentials that upstream has.
     upstream_count: u64,
-    /// How many leases there are.
+    /// The number of leases.
     lease_count: u64,
-    /// How many credentials have no lease.
+    /// The number of credentials without a lease.
     orphan_count: u64,
-    /// The first of those, by what upstream calls them.
+    /// The first of those, by their ids upstream.
     orphans: Vec<String>,
-    /// How many are too new to tell.
+    /// The number of credentials that are too new to tell.
     undecided_count: u64,
-    /// How many leases have no credential.
+    /// The number of leases without a credential.
     vanished_count: u64,
     /// The first of those.
     vanished: Vec<Vanished>,
@@ -435,13 +438,13 @@ struct Reconciliation {
     failed: Vec<NotEnded>,
 }
 
-/// A lease whose credential upstream has no more.
+/// A lease whose credential no longer exists upstream.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct Vanished {
     /// The lease.
     lease_id: String,
-    /// What upstream called its credential.
+    /// The id that its credential had upstream.
     credential_id: String,
 }
 
@@ -449,9 +452,9 @@ struct Vanished {
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the lease engine makes the report")]
 struct NotEnded {
-    /// What upstream calls it.
+    /// The id of the credential upstream.
     credential_id: String,
-    /// Why.
+    /// The reason why it was not ended.
     error: String,
 }
 
@@ -510,7 +513,7 @@ async fn list_connections(engine: &Engine, mount: &MountPath) -> Outcome {
 
 async fn show_config(call: &Call<'_>) -> Outcome {
     let name = call.connection()?;
-    let view = call.engine.settings.read(call.mount()?, &name).await;
+    let view = call.engine.configs.read(call.mount()?, &name).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     Ok(Answer::data(config_of(view)))
 }
@@ -556,8 +559,8 @@ async fn write_config(call: Call<'_>) -> Outcome {
     let (mount, name) = (call.mount()?, call.connection()?);
     let requester = call.ask.requester();
     let body = Value::Object(call.ask.fields);
-    let settings = &call.engine.settings;
-    let written = settings.write(mount, &name, body, requester).await?;
+    let configs = &call.engine.configs;
+    let written = configs.write(mount, &name, body, requester).await?;
     let warnings = [written.view.warnings, written.warnings].concat();
     Ok(Answer::done_with(warnings))
 }
@@ -577,7 +580,7 @@ async fn remove_config(call: Call<'_>) -> Outcome {
         true => end_all(engine, &connection, force).await?,
         false => 0,
     };
-    let outcome = engine.settings.remove(path, &name, force).await;
+    let outcome = engine.configs.remove(path, &name, force).await;
     let removed = match outcome {
         Ok(removed) => removed,
         Err(Refusal::NotFound(_)) => return Ok(Answer::done()),
@@ -597,11 +600,14 @@ async fn remove_config(call: Call<'_>) -> Outcome {
             ),
         });
     }
-    let accounts = engine.storage.accounts_by_connection(connection.id).await;
-    let accounts = accounts.map_err(Refusal::from)?;
-    if accounts > 0 {
+    let static_roles = engine
+        .storage
+        .static_roles_by_connection(connection.id)
+        .await;
+    let static_roles = static_roles.map_err(Refusal::from)?;
+    if static_roles > 0 {
         warnings.push(format!(
-            "{accounts} static roles of {mount} are not rotated while it has no config"
+            "{static_roles} static roles of {mount} are not rotated while it has no config"
         ));
     }
     if revoked == 0 && warnings.is_empty() {

@@ -67,7 +67,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[data::<Versions>()])]),
     at(
         "sys/internal/counters/:what",
-        "How many there are: tokens, or entities.",
+        "The number of tokens, or of entities.",
     )
     .on(&[read(
         "Shows it.",
@@ -90,7 +90,7 @@ struct Nodes {
 struct Node {
     /// The name of its machine.
     hostname: String,
-    /// Where it listens.
+    /// The address that it listens on.
     api_address: String,
     /// Empty.
     cluster_address: &'static str,
@@ -107,7 +107,7 @@ struct Node {
 struct Versions {
     /// The versions, in the order in which they came.
     keys: Vec<String>,
-    /// What each is.
+    /// The versions, each with its description.
     key_info: BTreeMap<String, VersionInfo>,
 }
 
@@ -120,18 +120,18 @@ struct VersionInfo {
     commit_date: &'static str,
     /// The version before it.
     previous_version: Option<String>,
-    /// When it first started.
+    /// The time when it first started.
     timestamp_installed: String,
 }
 
-/// How many there are.
+/// A count of the tokens or entities.
 #[derive(Serialize, JsonSchema)]
 struct Counters {
-    /// What was asked for.
+    /// The count that was asked for.
     counters: Counted,
 }
 
-/// How many there are of what was asked for.
+/// The count that was asked for.
 #[derive(Default, Serialize, JsonSchema)]
 struct Counted {
     /// Service tokens.
@@ -145,7 +145,7 @@ struct Counted {
 /// A number.
 #[derive(Serialize, JsonSchema)]
 struct Total {
-    /// How many.
+    /// The number of them.
     total: u64,
 }
 

@@ -12,10 +12,10 @@ use percent_encoding::percent_decode_str;
 /// Longest path that is looked at, in bytes.
 const LONGEST: usize = 2_048;
 
-/// Where the documents are that verifiers look for below the root.
+/// The prefix of the documents that verifiers look for below the root.
 const WELL_KNOWN: [&str; 3] = ["identity", "oidc", ".well-known"];
 
-/// Those documents.
+/// The documents below that prefix.
 const DOCUMENTS: [&str; 2] = ["openid-configuration", "jwks.json"];
 
 /// Segments below `/v1/`, decoded; none where the path is not below it. The documents that

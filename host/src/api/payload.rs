@@ -30,14 +30,14 @@ pub enum Payload {
     Watched {
         /// All of it.
         whole: Full<Bytes>,
-        /// Who.
+        /// The sender, which is told once the answer is written.
         delivery: Delivery,
     },
     /// So many bytes of a file, from where it stands.
     File {
-        /// Where they come from.
+        /// The file, at the position from which it is read.
         file: File,
-        /// How many are left.
+        /// The number of bytes that are left to send.
         left: u64,
     },
     /// Lines of the log, until the reader or the server goes.

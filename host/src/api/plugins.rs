@@ -52,11 +52,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Pins it.",
                 &[
                     field::text("sha256", "The SHA-256 of the file, in hex."),
-                    field::text("sha_256", "The same, as it was called first."),
+                    field::text("sha_256", "The same, by its first name."),
                     field::text("command", "The name of the file in the plugin directory."),
                     VERSION,
                     field::truth("replace", "Whether a pin of the same name and version is replaced."),
-                    field::truth("force", "Whether it is taken though mounts do not fit it."),
+                    field::truth("force", "Whether it is pinned even if the config or roles of a mount do not fit it."),
                     field::texts("args", "Must be empty."),
                     field::texts("env", "Must be empty."),
                     field::text("oci_image", "Must be empty."),
@@ -73,7 +73,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             )
             .refuses(&[CONFLICT]),
         ]),
-    at("sys/plugins/pins", "What is pinned, and what of it is there.").on(&[read(
+    at("sys/plugins/pins", "The pins, and the state of the file of each.").on(&[read(
         "Shows it.",
         &[],
         does!(call => pins(call.engine).await),
@@ -87,7 +87,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[data::<Unpinned>()])]),
     at(
         "sys/plugins/inspect/:file",
-        "What a file of the plugin directory wants and is made of.",
+        "The grants that a file of the plugin directory wants, and the parts that it is made of.",
     )
     .sudo(ALL)
     .on(&[read(
@@ -102,7 +102,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[
             field::text("plugin", "The name of a plugin."),
             field::texts("mounts", "Paths of mounts."),
-            field::text("scope", "Taken, and means nothing: there is one server."),
+            field::text("scope", "Accepted, and has no effect: there is one server."),
         ],
         does!(call => reload(call.engine, call.ask).await),
     )
@@ -112,7 +112,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         &[
             field::text("plugin", "The name of the plugin.").required(),
             VERSION,
-            field::truth("force", "Whether it is done though mounts do not fit."),
+            field::truth("force", "Whether mounts are moved even if their config or roles do not fit."),
         ],
         does!(call => upgrade(call.engine, call.ask).await),
     )
@@ -152,27 +152,27 @@ struct Plugin {
     args: [String; 0],
     /// False.
     builtin: bool,
-    /// Who pinned it: api, config or dev.
+    /// The source of the pin: api, config or dev.
     source: String,
-    /// When it was pinned.
+    /// The time when it was pinned.
     pinned_at: Option<String>,
     /// ready, compiling, missing, digest mismatch or incompatible.
     state: &'static str,
-    /// Why it is not ready.
+    /// The reason why it is not ready.
     reason: Option<String>,
     /// Paths of the mounts that run it.
     mounts: Vec<String>,
-    /// What the provider says of itself, where it could be loaded.
+    /// The provider's description of itself, where it could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Descriptor>")]
     descriptor: Option<Value>,
-    /// What it is made of.
+    /// The parts that it is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Component>")]
     component: Option<Value>,
 }
 
-/// What a provider says of itself.
+/// A provider's description of itself.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of the model's type of that name")]
 struct Descriptor {
@@ -190,21 +190,21 @@ struct Descriptor {
     request_schema: Value,
     /// JSON Schema of a credential.
     credential_schema: Value,
-    /// What it wants to reach, as URI templates over the config.
+    /// The hosts that it wants to reach, as URI templates over the config.
     endpoints: Vec<String>,
     /// Bytes of the longest name that upstream takes; 0: any length.
     name_limit: u32,
     /// Whether something stays upstream that must be revoked.
     leaves_state: bool,
-    /// What revoking does upstream: deletes, expires-only or none.
+    /// The effect that revoking has upstream: deletes, expires-only or none.
     revocation: String,
-    /// What upstream must allow the root credential to do, by purpose.
+    /// The privileges that the root credential needs upstream, by purpose.
     privileges: Vec<Privilege>,
-    /// Seconds that a new credential may need before upstream honours it.
+    /// The number of seconds that may pass before upstream honours a new credential.
     propagation_s: u32,
     /// Paths below a mount in other clients' words.
     dialect: Vec<Alias>,
-    /// Which optional interfaces it has.
+    /// The optional interfaces that it has.
     abilities: Abilities,
 }
 
@@ -242,13 +242,13 @@ struct Word {
     form: String,
 }
 
-/// What the root credential must be allowed for one purpose.
+/// The privileges that the root credential needs upstream for one purpose.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of the model's type of that name")]
 struct Privilege {
     /// The purpose: issue, revoke, rotate, inventory or validate.
     purpose: String,
-    /// As upstream names them.
+    /// The privileges, as upstream names them.
     names: Vec<String>,
 }
 
@@ -264,7 +264,7 @@ struct Abilities {
     publication: Vec<String>,
 }
 
-/// What a provider is made of.
+/// The parts that a provider is made of.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of the model's type Anatomy")]
 struct Component {
@@ -276,11 +276,11 @@ struct Component {
     imports: Vec<String>,
     /// Interfaces that it exports.
     exports: Vec<String>,
-    /// What an instance of it begins with.
+    /// The memories and tables that an instance of it begins with.
     begins_with: Beginnings,
 }
 
-/// What an instance of a component begins with.
+/// The memories and tables that an instance of a component begins with.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the shape of the model's type of that name")]
 struct Beginnings {
@@ -294,7 +294,7 @@ struct Beginnings {
     table: u64,
 }
 
-/// What is pinned.
+/// The pins.
 #[derive(Serialize, JsonSchema)]
 struct Pins {
     /// Each pin.
@@ -304,7 +304,7 @@ struct Pins {
 /// Files of the plugin directory that no pin names.
 #[derive(Serialize, JsonSchema)]
 struct Unpinned {
-    /// Those.
+    /// The files.
     unpinned: Vec<UnpinnedFile>,
 }
 
@@ -317,11 +317,11 @@ struct UnpinnedFile {
     size: u64,
     /// Its digest, where it could be read.
     sha256: Option<String>,
-    /// Why it could not.
+    /// The reason why it could not.
     reason: Option<String>,
 }
 
-/// What a file of the plugin directory wants and is made of.
+/// The grants that a file of the plugin directory wants, and the parts that it is made of.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the model makes it for the command line, too")]
 struct Portrait {
@@ -329,9 +329,9 @@ struct Portrait {
     sha256: String,
     /// The version of the contract that it keeps.
     contract: Option<String>,
-    /// What it says of itself.
+    /// The provider's description of itself.
     descriptor: Descriptor,
-    /// What it is made of.
+    /// The parts that it is made of.
     component: Component,
     /// Its name.
     file: String,
@@ -339,7 +339,7 @@ struct Portrait {
     pins: Vec<PinName>,
 }
 
-/// What a pin is called.
+/// The name and version of a pin.
 #[derive(Serialize, JsonSchema)]
 struct PinName {
     /// The name of the plugin.

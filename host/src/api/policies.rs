@@ -113,8 +113,8 @@ struct PolicyOfOld {
     facts: PolicyFacts,
 }
 
-/// What is known of a policy. What OpenBao has beyond Vault is there with the values of a
-/// policy that does not use it.
+/// A policy. The fields that OpenBao has beyond Vault have the values of a policy that does not
+/// use them.
 #[derive(Serialize, JsonSchema)]
 struct PolicyFacts {
     /// Its name.
@@ -127,7 +127,7 @@ struct PolicyFacts {
     allow_slashes_in_identity_templates: bool,
     /// False.
     allow_wildcards_in_identity_templates: bool,
-    /// When it was written; left out of one that nobody wrote.
+    /// The time when it was written; left out of one that nobody wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     modified: Option<String>,
 }

@@ -90,7 +90,7 @@ impl Record {
         self.plain_response = settings.plain_response_keys();
     }
 
-    /// Where it came from.
+    /// The address that it came from.
     pub(super) fn peer(&self) -> SocketAddr {
         self.peer
     }

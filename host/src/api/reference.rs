@@ -22,27 +22,27 @@ use crate::testing::page::assert_page;
 const HEAD: &str = "\
 # The API
 
-For those who write clients, policies or scripts: every path, what it does, the fields that
-the host itself reads, and what it answers. It is made of the table that serves the paths;
-`?help=1` behind any of them, or `bao path-help`, shows what a path of a running server takes,
-with the fields of its providers, and `GET /v1/sys/internal/specs/openapi` all of it as
-OpenAPI 3.1.
+This page is for those who write clients, policies or scripts. It lists every path, its
+operations, the fields that the host itself reads, and the answers. It is generated from the
+table that serves the paths. On a running server, `?help=1` behind a path, or `bao path-help`,
+shows the same for that path, with the fields of its providers;
+`GET /v1/sys/internal/specs/openapi` gives everything as OpenAPI 3.1.
 
 All paths are below `/v1/`. In a path, `:name` stands for one segment and `*name` for one or
-more. A write is POST or PUT; a list is LIST, or GET with `?list=true`. What is read or
-removed takes its fields in the query, and in the body of a DELETE too. *sudo*: a policy must
-grant `sudo` there beside what is done. *open*: no token is needed. A duration is a number of
+more. A write is POST or PUT; a list is LIST, or GET with `?list=true`. A read or a removal
+takes its fields in the query, and a DELETE in its body too. *sudo*: a policy must grant `sudo`
+there beside the operation itself. *open*: no token is needed. A duration is a number of
 seconds, or text such as `90s`, `1h30m` or `7d`.
 
-What an operation answers stands behind its arrow: the status and, where there is more to
-say, what the field `data` of the [Answer](#answer) holds. *On top*: the fields of `data` stand
-beside it, too. A 204 becomes a 200 where there is something to warn of. Whatever is asked
-for may be wrapped, by `X-Vault-Wrap-TTL`.
+The answer of an operation is behind its arrow: the status and, if there is one, the type of
+the field `data` of the [Answer](#answer). *On top*: the fields of `data` are beside it, too.
+A 204 becomes a 200 if the answer has warnings. Any answer may be wrapped, by
+`X-Vault-Wrap-TTL`.
 
 A refusal is [Errors](#errors): `{\"errors\": [...]}` with one sentence that names the field and
-the way out. Every operation may refuse with 400, 429, 500 or 503, one that is not *open* with
-403, a write with 403, 408 or 413, and what is below a mount or a login method with 404, where
-that goes; the statuses beside those are named.
+the way out. Every operation may refuse with 400, 429, 500 or 503; one that is not *open* also
+with 403; a write also with 403, 408 or 413; and a path below a mount or a login method also
+with 404, once that is removed. Other statuses are named at the operation.
 
 ";
 
@@ -144,7 +144,7 @@ fn answers(verb: &Verb, types: &mut SchemaGenerator) -> String {
         Gives::Wrapped => "200 with [WrapInfo](#wrapinfo)".to_owned(),
         Gives::Opened => "200 the answer that was wrapped".to_owned(),
         Gives::Bare(shape) => format!("200 {} without an envelope", kind(shape)),
-        Gives::AtWill(_) => "the same with the status that was asked for".to_owned(),
+        Gives::AtWill(_) => "the same with the status that the request chose".to_owned(),
         Gives::Bytes(kind) => format!("200 `{kind}`"),
     };
     let gives: Vec<_> = verb.gives.iter().map(of).collect();
@@ -164,7 +164,7 @@ fn answers(verb: &Verb, types: &mut SchemaGenerator) -> String {
 
 /// All types that answers hold, by name.
 fn add_types(text: &mut String, mut types: SchemaGenerator) {
-    text.push_str("\n## What answers hold\n");
+    text.push_str("\n## Fields of answers\n");
     let mut types: Vec<_> = types.take_definitions(true).into_iter().collect();
     types.sort_by(|(one, _), (another, _)| one.cmp(another));
     for (name, schema) in types {
@@ -182,7 +182,7 @@ fn add_types(text: &mut String, mut types: SchemaGenerator) {
             );
         }
         if !schema["additionalProperties"].is_null() {
-            text.push_str("| … | any | What the provider has beside them. |\n");
+            text.push_str("| … | any | Further fields of the provider. |\n");
         }
     }
 }

@@ -23,13 +23,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 .gives(&[Gives::Bytes(SQLITE)]),
         ]),
     #[cfg(feature = "test-hooks")]
-    at("sys/test/storage", "What fails in a test.")
+    at("sys/test/storage", "The failures of storage in a test.")
         .sudo(ALL)
         .on(&[super::endpoint::write(
             "Has it fail.",
             &[
-                super::endpoint::field::number("max_pages", "How large the database may be."),
-                super::endpoint::field::number("writes", "How many writes go well."),
+                super::endpoint::field::number(
+                    "max_pages",
+                    "The largest size of the database, in pages.",
+                ),
+                super::endpoint::field::number("writes", "The number of writes that go well."),
             ],
             does!(call => fail(call.engine, call.ask).await),
         )]),

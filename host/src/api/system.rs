@@ -30,10 +30,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
             &[
                 field::number("activecode", "The status instead of 200."),
                 field::number("uninitcode", "The status instead of 501."),
-                field::number("standbycode", "Taken, and never the case."),
-                field::number("sealedcode", "Taken, and never the case."),
-                field::truth("standbyok", "Taken, and never the case."),
-                field::truth("perfstandbyok", "Taken, and never the case."),
+                field::number("standbycode", "Accepted, and has no effect."),
+                field::number("sealedcode", "Accepted, and has no effect."),
+                field::truth("standbyok", "Accepted, and has no effect."),
+                field::truth("perfstandbyok", "Accepted, and has no effect."),
             ],
             Handler::Anybody(|installation, fields| {
                 Box::pin(async move { health(installation, fields) })
@@ -66,16 +66,16 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         .gives(&[bare::<Initialised>()]),
         verb(
             &[Operation::Write],
-            "Makes keys and the root token, which is in the answer alone.",
+            "Makes keys and the root token, which no later answer shows.",
             &[
                 field::number(
                     "secret_shares",
-                    "Taken, and means nothing: the root key is in a file.",
+                    "Accepted, and has no effect: the root key is in a file.",
                 ),
-                field::number("secret_threshold", "Taken, and means nothing."),
-                field::number("stored_shares", "Taken, and means nothing."),
-                field::number("recovery_shares", "Taken, and means nothing."),
-                field::number("recovery_threshold", "Taken, and means nothing."),
+                field::number("secret_threshold", "Accepted, and has no effect."),
+                field::number("stored_shares", "Accepted, and has no effect."),
+                field::number("recovery_shares", "Accepted, and has no effect."),
+                field::number("recovery_threshold", "Accepted, and has no effect."),
                 field::texts("pgp_keys", "Must be empty."),
                 field::texts("recovery_pgp_keys", "Must be empty."),
                 field::text("root_token_pgp_key", "Must be empty."),
@@ -84,21 +84,27 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
         .gives(&[bare::<FirstKeys>()]),
     ]),
-    at("sys/leader", "Which server leads: the one there is.")
-        .unaudited()
-        .on(&[verb(
-            &[Operation::Read],
-            "Shows it.",
-            &[],
-            Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
-        )
-        .gives(&[bare::<Leader>()])]),
+    at(
+        "sys/leader",
+        "The server that leads: the only one there is.",
+    )
+    .unaudited()
+    .on(&[verb(
+        &[Operation::Read],
+        "Shows it.",
+        &[],
+        Handler::Anybody(|_, _| Box::pin(async move { Ok(leader()) })),
+    )
+    .gives(&[bare::<Leader>()])]),
     #[cfg(feature = "test-hooks")]
     at("sys/test/clock", "The clock of a test.")
         .sudo(super::operation::ALL)
         .on(&[super::endpoint::write(
             "Moves it.",
-            &[field::span("advance", "How far.")],
+            &[field::span(
+                "advance",
+                "The time by which the clock moves on.",
+            )],
             super::endpoint::does!(call => advance_clock(call.engine, call.ask)),
         )]),
 ];
@@ -175,25 +181,25 @@ struct Initialised {
     initialized: bool,
 }
 
-/// What an installation begins with.
+/// The keys and the token that an installation begins with.
 #[derive(Serialize, JsonSchema)]
 struct FirstKeys<'a> {
     /// Shares of the root key: none, for it is in a file.
     keys: [&'a str; 0],
     /// The same.
     keys_base64: [&'a str; 0],
-    /// The root token, which is shown nowhere else.
+    /// The root token, which no other answer shows.
     root_token: &'a str,
 }
 
-/// Which server leads.
+/// The server that leads.
 #[derive(Serialize, JsonSchema)]
 struct Leader {
     /// False: there is one server.
     ha_enabled: bool,
     /// Whether it is this one.
     is_self: bool,
-    /// Since when: the time that Vault writes for none.
+    /// The time since when it is so: Vault's value for no time.
     active_time: &'static str,
     /// Empty.
     leader_address: &'static str,

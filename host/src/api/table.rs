@@ -31,7 +31,7 @@ const HOST: &[&[Endpoint]] = &[
     identity::ENDPOINTS,
 ];
 
-/// Those below a mount, by what is mounted.
+/// The endpoints below a mount, by the kind of mount.
 fn below(kind: mount::Kind) -> &'static [&'static [Endpoint]] {
     match kind {
         mount::Kind::Provider => &[mounted::ENDPOINTS],

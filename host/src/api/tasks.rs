@@ -21,7 +21,7 @@ use crate::{
 
 /// The paths of tasks.
 pub(super) const ENDPOINTS: &[Endpoint] = &[
-    at("sys/tasks", "What goes on in the background.").on(&[read_or_list(
+    at("sys/tasks", "The work that goes on in the background.").on(&[read_or_list(
         "Lists it.",
         &[],
         does!(call => list(call.engine).await),
@@ -29,7 +29,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     .gives(&[data::<Tasks>()])]),
     at("sys/tasks/:task_id", "A task.").on(&[
         read(
-            "Shows it, and what it came to.",
+            "Shows it and its result.",
             &[],
             does!(call => show(call.engine, call.at("task_id")?, &call.ask).await),
         )
@@ -47,9 +47,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 /// A task that begins.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct BegunTask {
-    /// Its id: `sys/tasks/` shows how it stands.
+    /// Its id: `sys/tasks/` shows its state.
     task_id: String,
-    /// Where it stands.
+    /// The state of the task.
     state: &'static str,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct BegunTask {
 struct Tasks {
     /// Their ids, the newest first.
     keys: Vec<String>,
-    /// What each is.
+    /// The tasks, by id.
     key_info: BTreeMap<String, Task>,
 }
 
@@ -67,34 +67,34 @@ struct Tasks {
 struct Task {
     /// Its id.
     id: String,
-    /// What is to be done.
+    /// The kind of work.
     kind: String,
-    /// To what: a path.
+    /// The path that the work is for.
     target: String,
     /// queued, processing, succeeded, failed or cancelled.
     state: &'static str,
-    /// Why it failed.
+    /// The reason why it failed.
     errors: Vec<TaskError>,
-    /// Who asked.
+    /// The caller that asked for it.
     requester: Requester,
-    /// When it was asked for.
+    /// The time when it was asked for.
     creation_time: String,
-    /// When it is given up.
+    /// The time when it is given up.
     deadline: String,
-    /// When it was over.
+    /// The time when it ended.
     end_time: Option<String>,
     /// Whether it made a credential that was not handed out before.
     has_credential: bool,
-    /// What it found, where it is one that looks.
+    /// The findings of a task that only looks.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
-    /// What it made, by the provider's schema: in the first answer to whoever asked for
-    /// it, and in no other.
+    /// The credential that it made, by the provider's schema: in the first answer to whoever
+    /// asked for it, and in no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<Value>,
 }
 
-/// Why a task failed.
+/// The reason why a task failed.
 #[derive(Serialize, JsonSchema)]
 struct TaskError {
     /// The provider's code, or the host's.

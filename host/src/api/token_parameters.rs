@@ -20,15 +20,15 @@ use crate::{login::LoginMount, policy};
 
 /// The standard fields, as endpoints declare them.
 pub(super) const FIELDS: &[Field] = &[
-    field::span("token_ttl", "How long tokens live."),
-    field::span("token_max_ttl", "How long they live at most."),
+    field::span("token_ttl", "The time that a token lives."),
+    field::span("token_max_ttl", "The longest time that a token lives."),
     field::span(
         "token_explicit_max_ttl",
-        "How long they live at most, whatever is renewed.",
+        "The longest time that a token lives, renewals included.",
     ),
     field::span(
         "token_period",
-        "How long a renewal makes them live, without end.",
+        "The time that each renewal makes a token live, as often as it is renewed.",
     ),
     POLICIES,
     field::truth(
@@ -37,7 +37,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     field::number(
         "token_num_uses",
-        "How often each can be used; 0: any number.",
+        "The number of uses that a token has; 0: any number.",
     ),
     field::texts(
         "token_bound_cidrs",
@@ -150,12 +150,12 @@ pub(super) fn warnings(parameters: &TokenParameters, mount: &LoginMount) -> Vec<
     )]
 }
 
-/// What the tokens of a role or user are like.
+/// The settings of the tokens that a role or user gives.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Shown {
-    /// Seconds that tokens live.
+    /// The number of seconds that a token lives.
     token_ttl: u64,
-    /// Seconds that they live at most.
+    /// The largest number of seconds that a token lives.
     token_max_ttl: u64,
     #[serde(flatten)]
     shared: SharedWithTokenRoles,
@@ -165,16 +165,16 @@ pub(super) struct Shown {
     older: OlderNames,
 }
 
-/// That part of it which token roles have, too.
+/// The part of these settings that token roles have, too.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SharedWithTokenRoles {
-    /// Seconds that they live at most, whatever is renewed.
+    /// The largest number of seconds that a token lives, renewals included.
     token_explicit_max_ttl: u64,
-    /// Seconds that a renewal makes them live, without end.
+    /// The number of seconds that each renewal makes a token live, as often as it is renewed.
     token_period: u64,
     /// Whether they are without the policy default.
     token_no_default_policy: bool,
-    /// How often each can be used; 0: any number.
+    /// The number of uses that a token has; 0: any number.
     token_num_uses: u32,
     /// Addresses and ranges that they can be used from.
     token_bound_cidrs: Vec<String>,
@@ -182,7 +182,7 @@ pub(super) struct SharedWithTokenRoles {
     token_type: &'static str,
 }
 
-/// What was written by the names that it was called by first is shown by those, too.
+/// Settings that were written by their first names are shown by those, too.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 struct OlderNames {
     /// token_policies

@@ -31,14 +31,14 @@ use crate::{
 const TOKEN: Field = field::secret("token", "The token.").required();
 const TOKEN_OR_OWN: Field = field::secret("token", "The token; left out: the token in use.");
 const ACCESSOR: Field = field::text("accessor", "The accessor of the token.").required();
-const INCREMENT: Field = field::span("increment", "How long it shall live from now.");
+const INCREMENT: Field = field::span("increment", "The time that the token shall live from now.");
 const NEW: &[Field] = &[
     field::secret("id", "The token itself, chosen; for root tokens alone."),
     field::texts(
         "policies",
         "Its policies; left out: those of the token in use.",
     ),
-    field::object("meta", "What stands in it, as texts."),
+    field::object("meta", "The metadata of the token, as texts."),
     field::truth(
         "no_parent",
         "Whether it does not end with the token in use; needs root or sudo.",
@@ -48,18 +48,24 @@ const NEW: &[Field] = &[
         "Whether it is without the policy default.",
     ),
     field::truth("renewable", "Whether its end can be moved."),
-    field::span("ttl", "How long it lives."),
-    field::span("lease", "The same, as it was called first."),
+    field::span("ttl", "The time that the token lives."),
+    field::span("lease", "The same, by its first name."),
     field::span(
         "explicit_max_ttl",
-        "How long it lives at most, whatever is renewed.",
+        "The longest time that the token lives, renewals included.",
     ),
     field::span(
         "period",
-        "How long a renewal makes it live, without end; needs root or sudo.",
+        "The time that each renewal makes the token live, as often as it is renewed; needs root or sudo.",
     ),
-    field::text("display_name", "What it is called, behind token-."),
-    field::number("num_uses", "How often it can be used; 0: any number."),
+    field::text(
+        "display_name",
+        "The display name of the token, which is put behind token-.",
+    ),
+    field::number(
+        "num_uses",
+        "The number of uses that the token has; 0: any number.",
+    ),
     field::text("type", "service or batch."),
     field::text("entity_alias", "Must be empty."),
 ];
@@ -78,7 +84,10 @@ const ROLE: &[Field] = &[
         "Whether its tokens do not end with the one that makes them.",
     ),
     field::truth("renewable", "Whether their end can be moved."),
-    field::text("path_suffix", "What stands behind the path that made them."),
+    field::text(
+        "path_suffix",
+        "The suffix that is put behind the path that made them.",
+    ),
     field::texts("allowed_entity_aliases", "Must be empty."),
     field::span(
         "explicit_max_ttl",
@@ -258,25 +267,25 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
 struct ShownToken {
     /// Names it, and opens nothing.
     accessor: String,
-    /// When it was made, in seconds since 1970.
+    /// The time when it was made, in seconds since 1970.
     creation_time: u64,
-    /// Seconds that it had to live then.
+    /// The number of seconds that it had to live then.
     creation_ttl: u64,
-    /// What it is called.
+    /// Its display name.
     display_name: String,
     /// Empty: there are no identities.
     entity_id: &'static str,
-    /// When it ends; null: never.
+    /// The time when it ends; null: never.
     expire_time: Option<String>,
-    /// Seconds that it lives at most, whatever is renewed; 0: no such end.
+    /// The largest number of seconds that it lives, renewals included; 0: no such end.
     explicit_max_ttl: u64,
     /// The token; empty where it was named by its accessor.
     id: String,
-    /// When it was made.
+    /// The time when it was made.
     issue_time: String,
-    /// What stands in it.
+    /// Its metadata.
     meta: Option<BTreeMap<String, String>>,
-    /// How often it can still be used; 0: any number.
+    /// The number of uses that are left; 0: any number.
     num_uses: u32,
     /// Whether it does not end with another token.
     orphan: bool,
@@ -290,7 +299,7 @@ struct ShownToken {
     ttl: u64,
     /// service or batch.
     r#type: &'static str,
-    /// Seconds that a renewal makes it live, without end.
+    /// The number of seconds that each renewal makes it live, as often as it is renewed.
     #[serde(skip_serializing_if = "Option::is_none")]
     period: Option<u64>,
     /// The role that made it.
@@ -299,7 +308,7 @@ struct ShownToken {
     /// Addresses and ranges that it can be used from.
     #[serde(skip_serializing_if = "Option::is_none")]
     bound_cidrs: Option<Vec<String>>,
-    /// When its end was last moved.
+    /// The time when its end was last moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_renewal: Option<String>,
     /// The same, in seconds since 1970.
@@ -327,7 +336,7 @@ struct ShownRole {
     orphan: bool,
     /// Whether their end can be moved.
     renewable: bool,
-    /// What stands behind the path that made them.
+    /// The suffix that is put behind the path that made them.
     path_suffix: String,
     /// token_explicit_max_ttl, as vaultrs reads it.
     explicit_max_ttl: u64,
@@ -337,7 +346,7 @@ struct ShownRole {
     token: SharedWithTokenRoles,
 }
 
-/// How a request says which token it means.
+/// The way in which a request names the token that it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
     /// By its value, in `token`.

@@ -62,12 +62,12 @@ pub(super) const FIELDS_BESIDE: &[Field] = &[
     field::truth("external_entropy_access", IDLE),
 ];
 
-const IDLE: &str = "Kept and shown, and means nothing here.";
+const IDLE: &str = "Kept and shown, and has no effect here.";
 
-/// Which of the settings a request may hold.
+/// The settings of Vault that a request may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Those beside `config` in a request that mounts.
+    /// The settings beside `config` in a request that mounts.
     Beside,
     /// All, in a request that tunes, and in `config`: older clients send `options` there.
     Anywhere,
@@ -134,10 +134,10 @@ fn texts(name: &str, value: Value) -> Result<Value, ApiError> {
 #[serde(transparent)]
 pub(super) struct Shown<const BESIDE: bool>(Map<String, Value>);
 
-/// Those within a config.
+/// The settings within a config.
 pub(super) type Within = Shown<false>;
 
-/// Those beside a config.
+/// The settings beside a config.
 pub(super) type Beside = Shown<true>;
 
 /// Settings that are shown also where they are not set: clients insist on them.
@@ -215,14 +215,14 @@ impl<const BESIDE: bool> JsonSchema for Shown<BESIDE> {
     }
 }
 
-/// What anybody may know of a mount or login method.
+/// The part of a mount or login method that anybody may know.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ListedMount {
     /// The plugin, or the kind of login method.
     pub(super) r#type: String,
-    /// What it is for.
+    /// Its purpose, in words for people.
     pub(super) description: String,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     pub(super) options: Value,
 }
 

@@ -67,23 +67,26 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         does!(call => rewrap(call.engine, &named_in(call.ask)?).await),
     )
     .gives(&[Gives::Wrapped])]),
-    at("sys/wrapping/lookup", "What a wrapped answer is; it stays.")
-        .of_parcel(endpoint::Parcel::Lookup)
-        .on(&[read_or_write(
-            "Shows when it was made, for how long, and at which path.",
-            &[TOKEN],
-            does!(call => lookup(call.engine, &named_in(call.ask)?).await),
-        )
-        .gives(&[data::<Label>()])]),
+    at(
+        "sys/wrapping/lookup",
+        "The facts about a wrapped answer, which stays wrapped.",
+    )
+    .of_parcel(endpoint::Parcel::Lookup)
+    .on(&[read_or_write(
+        "Shows the time when it was made, the time for which it is kept, and the path of its request.",
+        &[TOKEN],
+        does!(call => lookup(call.engine, &named_in(call.ask)?).await),
+    )
+    .gives(&[data::<Label>()])]),
 ];
 
-/// What is told of a wrapped answer that stays.
+/// The facts about a wrapped answer, which stays wrapped.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "WrappedAnswer")]
 struct Label {
     /// Path of the request that it answers.
     creation_path: String,
-    /// When it was wrapped.
+    /// The time when it was wrapped.
     creation_time: String,
     /// Seconds for which it is kept.
     creation_ttl: u64,
@@ -95,7 +98,7 @@ fn named_in(mut ask: Ask) -> Result<Secret<String>, ApiError> {
     Ok(named(fields, ask.token.as_ref())?.token)
 }
 
-/// How long the wrapped answer is kept; none where the request asks for no wrapping.
+/// The time for which the wrapped answer is kept; none where the request asks for no wrapping.
 pub(super) fn ttl(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     const NAME: &str = "X-Vault-Wrap-TTL";
     let Some(value) = headers.get(NAME) else {
@@ -214,7 +217,7 @@ pub(super) async fn unwrap_as_at_first(
     })))
 }
 
-/// Which wrapped answer a request means.
+/// The wrapped answer that a request means.
 #[derive(Debug)]
 pub(super) struct Named {
     /// The wrapping token.

@@ -31,7 +31,7 @@ pub fn hashed(keyring: &Keyring, document: &Value) -> Value {
 
 struct Hashing<'k> {
     keyring: &'k Keyring,
-    /// How much may still be shown.
+    /// The number of values that may still be shown; a long name counts as several.
     left: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How many lines a stranger gets: pure.
+//! Bounds the lines that strangers cause in the audit log: pure.
 //!
 //! A request without a valid token is refused, and each refusal is a line. A flood of such
 //! lines would fill the disk and stop the server, so each peer has a number of lines in a
@@ -55,11 +55,11 @@ pub(super) enum Verdict {
 /// Refusals that got no line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LeftOut {
-    /// Where they came from; an IPv6 network of 64 bits is one peer.
+    /// The address that they came from; an IPv6 network of 64 bits is one peer.
     pub(super) peer: IpAddr,
-    /// When counting began, with the first line of that peer.
+    /// The time when counting began, with the first line of that peer.
     pub(super) since: Timestamp,
-    /// How many, by status.
+    /// The number of requests, by status.
     pub(super) by_status: BTreeMap<u16, u64>,
 }
 

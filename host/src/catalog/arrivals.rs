@@ -16,7 +16,7 @@ pub struct Arrival {
     pub file: String,
     /// The digest that its bytes must have, where that is known.
     pub sha256: Option<Digest>,
-    /// Who pins it.
+    /// The source of the pin.
     pub source: PinSource,
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Plugin;
 
-/// How long a provider that costs too much to compile is refused without another
+/// The time for which a provider that costs too much to compile is refused without another
 /// try. A try may have been out of luck with its processor, but each costs minutes
 /// of one.
 const AGAIN: Duration = Duration::from_secs(300);
@@ -29,7 +29,7 @@ pub(super) type Key = (String, Digest);
 /// A load, under way or done.
 pub(super) type Loading = Shared<BoxFuture<'static, Result<Arc<Plugin>, Arc<NotLoaded>>>>;
 
-/// Why there is no provider, and since when that is known.
+/// The reason why there is no provider, and since when that is known.
 #[derive(Debug)]
 pub(super) struct NotLoaded {
     pub(super) error: PluginError,

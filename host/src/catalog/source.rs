@@ -13,7 +13,7 @@ use lessor_sandbox::{
 };
 use tokio::task::spawn_blocking;
 
-/// What has files of plugins, and runs what is in them.
+/// A source of plugin files, which also runs the providers in them.
 #[async_trait]
 pub trait Source: fmt::Debug + Send + Sync {
     /// The provider in a file, compiled where that was not done before. Only bytes of
@@ -26,7 +26,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The digest of a file's bytes.
     async fn digest_of(&self, file: &str) -> Result<Digest, PluginError>;
 
-    /// What can be seen of the files without reading them.
+    /// The signs of the files, which are had without reading them.
     async fn signs(&self) -> Signs;
 
     /// The names of the files.
@@ -38,10 +38,10 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Drops what calls by a connection of a mount have parked.
     fn drop_parked(&self, of: ConnectionId);
 
-    /// What the calls of providers came to since the start, by plugin and mount.
+    /// The tallies of providers' calls since the start, by plugin and mount.
     fn tallies(&self) -> Vec<Tally>;
 
-    /// What is held for the calls of providers now.
+    /// The memory and slots that are held for the calls of providers now.
     fn holdings(&self) -> Holdings;
 }
 

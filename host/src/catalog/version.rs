@@ -33,7 +33,8 @@ pub fn same(one: &str, other: &str) -> bool {
     one == other || parse(one).is_some_and(|version| parse(other) == Some(version))
 }
 
-/// Which of two is newer. A text that is no semantic version is older than all that are.
+/// Compares two versions; the newer is the greater. A text that is no semantic version is older
+/// than all that are.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
     parse(one).cmp(&parse(other))
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{Connection, Console, Session};
 use crate::archive;
 
-/// Where the backup goes, and from where it is taken.
+/// The destination of the backup, and its source.
 #[derive(Debug, Args)]
 pub struct Backup {
     /// The file to make; one that exists is left alone
@@ -20,7 +20,7 @@ pub struct Backup {
     data_dir: Option<PathBuf>,
 }
 
-/// What is put back where.
+/// The backup that is put back, and its destination.
 #[derive(Debug, Args)]
 pub struct Restore {
     /// A file that `lessor backup` made
@@ -60,7 +60,7 @@ pub(super) fn back_up(
     Ok(())
 }
 
-/// Puts a backup back, and says what is left to be done.
+/// Puts a backup back, and tells the operator the steps that are left.
 pub fn restore(restore: &Restore, console: &mut Console<'_>) -> ExitCode {
     let data_dir = &restore.data_dir;
     if let Err(error) = archive::restore(&restore.file, data_dir) {

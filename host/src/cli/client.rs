@@ -38,7 +38,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// Why a request brought no answer to show.
+/// The reason why a request brought no answer to show.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     #[error("{0} is no address of a server; write one like {DEFAULT_ADDRESS}")]
@@ -90,7 +90,7 @@ impl ClientError {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Value,
-    /// When the server wants to be asked again.
+    /// The time after which the server wants to be asked again.
     retry_after: Option<Duration>,
 }
 
@@ -167,12 +167,12 @@ impl Client {
         })
     }
 
-    /// Where the server is.
+    /// The address of the server.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Reads what is at a path, given without `/v1/`.
+    /// Reads the thing at a path, given without `/v1/`.
     pub(super) fn get(&self, path: &str) -> Result<Answer, ClientError> {
         self.accepted(Method::GET, path, "", None)
     }
@@ -194,7 +194,7 @@ impl Client {
         }
     }
 
-    /// Reads what is at a path into a file, as it comes.
+    /// Reads the bytes at a path into a file, as they come.
     pub(super) fn download(&self, path: &str, file: &mut File) -> anyhow::Result<()> {
         let mut response = self.ask(Method::GET, path, "", None)?;
         let status = response.status().as_u16();
@@ -212,7 +212,7 @@ impl Client {
         self.accepted(Method::POST, path, "", Some(body))
     }
 
-    /// Removes what is at a path.
+    /// Removes the thing at a path.
     pub(super) fn delete(&self, path: &str, query: &str) -> Result<Answer, ClientError> {
         self.accepted(Method::DELETE, path, query, None)
     }

@@ -7,7 +7,7 @@ use super::Session;
 use super::session::Removed;
 use super::values::Body;
 
-/// What can be done with the configs of a mount's connections.
+/// The commands on the configs of a mount's connections.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Prove a config with the upstream system, then keep it
@@ -19,7 +19,7 @@ pub enum Verb {
         #[command(flatten)]
         body: Body,
     },
-    /// Show the config, its secrets redacted, and how its rotation stands
+    /// Show the config, its secrets redacted, and the state of its rotation
     Show {
         /// The mount's path
         mount: String,
@@ -40,14 +40,14 @@ pub enum Verb {
         /// End the leases that need it first
         #[arg(long)]
         revoke: bool,
-        /// Also where leases, or a root credential that a rotation made or replaced, are
-        /// not ended upstream; they are, once there is a config again
+        /// Remove it even if leases, or a root credential that a rotation made or replaced, are
+        /// not ended upstream; they are ended once there is a config again
         #[arg(long)]
         force: bool,
     },
 }
 
-/// Which of a mount's connections.
+/// One of a mount's connections.
 #[derive(Debug, clap::Args)]
 pub struct Of {
     /// The connection; the default one where none is named

@@ -1,4 +1,4 @@
-//! The surroundings of a command: where it writes, reads, and finds its settings.
+//! The surroundings of a command: its output, its input, and the environment with its settings.
 //!
 //! Passed in, so that a test can look at all of it. Output may hold text of others (names, a
 //! provider's data, failures), so hidden characters in it are made visible and cannot act on
@@ -12,18 +12,18 @@ use crate::visible::visible;
 
 /// The surroundings of one command.
 pub struct Console<'a> {
-    /// Where what was asked for goes.
+    /// The destination of the data that was asked for.
     pub out: &'a mut dyn Write,
-    /// Where everything else goes.
+    /// The destination of everything else.
     pub err: &'a mut dyn Write,
-    /// Where values named `-` are read from.
+    /// The source of values named `-`.
     pub input: &'a mut dyn Read,
     /// Looks up an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Console<'_> {
-    /// Prints what was asked for; the text brings its own line ends.
+    /// Prints the data that was asked for; the text brings its own line ends.
     pub(super) fn data(&mut self, text: &str) -> Result<()> {
         self.out
             .write_all(visible(text).as_bytes())
@@ -31,8 +31,7 @@ impl Console<'_> {
             .map_err(|source| Unprinted { source }.into())
     }
 
-    /// Tells the person at the terminal something. A command does not fail because nobody reads
-    /// that.
+    /// Tells the person at the terminal something. A command does not fail when nobody reads it.
     pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.err, "{}", visible(text));
     }

@@ -19,7 +19,7 @@ use super::output::Format;
 use super::values::Body;
 use super::{Session, output};
 
-/// What is leased, and where it goes.
+/// The role to lease from, and the destination of the credential.
 #[derive(Debug, Args)]
 pub struct Creds {
     /// The mount's path
@@ -28,7 +28,7 @@ pub struct Creds {
     role: String,
     #[command(flatten)]
     body: Body,
-    /// How long the lease is to live (1h30m, 90s); at most what the role allows
+    /// Time that the lease is to live (1h30m, 90s); the role limits it
     #[arg(long, value_name = "DURATION")]
     ttl: Option<String>,
     /// Have the answer wait until the upstream system honours the credential, for at most

@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::Session;
 
-/// Which page of what is overdue.
+/// The page of the overdue work to show.
 #[derive(Debug, Args)]
 pub struct Hold {
-    /// Go on behind what an earlier page gave as next
+    /// Begin behind the place that an earlier page gave as next
     #[arg(long, value_name = "NEXT")]
     after: Option<String>,
-    /// Rows at most
+    /// Largest number of rows
     #[arg(long, default_value_t = 100)]
     limit: u32,
 }
 
-/// What goes on.
+/// The mounts that go on.
 #[derive(Debug, Args)]
 pub struct Release {
     /// The mount's path; all mounts where none is named

@@ -10,7 +10,7 @@ use super::session::{Presence, Removed};
 use super::values::trimmed;
 use super::{Session, output};
 
-/// What can be done with leases.
+/// The commands on leases.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List the leases that exist, by id
@@ -19,7 +19,7 @@ pub enum Verb {
         #[arg(default_value = "")]
         prefix: String,
     },
-    /// Show a lease: its state, times, and what went wrong with it
+    /// Show a lease: its state, its times, and the last error
     Lookup {
         /// The lease's id
         #[arg(value_parser = trimmed)]
@@ -30,7 +30,7 @@ pub enum Verb {
         /// The lease's id
         #[arg(value_parser = trimmed)]
         id: String,
-        /// How long it is to live from now (1h30m, 90s)
+        /// Time that the lease is to live from now (1h30m, 90s)
         #[arg(long, value_name = "DURATION")]
         increment: Option<String>,
     },
@@ -40,7 +40,7 @@ pub enum Verb {
     Stuck,
     /// Show the leases that cannot be read and were set aside
     Quarantine {
-        /// Forget the one of this number, once its credential has been seen to
+        /// Forget the lease of this number, once its credential has been ended by hand
         #[arg(long, value_name = "NUMBER")]
         forget: Option<u64>,
     },
@@ -58,10 +58,10 @@ pub struct Revoke {
     /// Do not wait until the upstream systems have ended them
     #[arg(long, conflicts_with = "force")]
     no_wait: bool,
-    /// As it was called while not waiting was the rule
+    /// The former name of the default, to wait
     #[arg(long, hide = true, conflicts_with_all = ["force", "no_wait"])]
     wait: bool,
-    /// Drop what the upstream system does not end, for this reason: the
+    /// Drop leases that the upstream system does not end, for this reason: the
     /// credential may go on working, and the audit log names it
     #[arg(long, value_name = "REASON")]
     force: Option<String>,

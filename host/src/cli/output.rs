@@ -1,5 +1,4 @@
-//! How answers are shown: a table to read, or the server's JSON with the values
-//! that came.
+//! Shows answers: as a table to read, or as the server's JSON with the values that came.
 //!
 //! Text is made visible before a table is laid out, for a hidden character has another width
 //! than the number that is shown for it.

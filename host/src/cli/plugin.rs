@@ -1,4 +1,4 @@
-//! `lessor plugin`: which provider files may run, by their digest; and whether a
+//! `lessor plugin`: pins the provider files that may run, by their digest; and checks whether a
 //! file keeps the contract.
 
 mod check;
@@ -21,7 +21,7 @@ use super::session::Removed;
 /// second or two for a component from Rust, fifteen for an interpreter.
 const LARGE: u64 = 2 << 20;
 
-/// What can be done with plugins.
+/// The commands on plugins.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Allow a file of the server's plugin directory to run under a name
@@ -37,37 +37,37 @@ pub enum Verb {
         /// The version to pin it as [default: the provider's own]
         #[arg(long)]
         version: Option<String>,
-        /// Also where other bytes are pinned as that version, or the provider says that it
-        /// is another one
+        /// Pin it even if other bytes are pinned as that version, or if the provider says that
+        /// it is another version
         #[arg(long)]
         replace: bool,
-        /// With --replace: also where a config or role of the mounts that run that
+        /// With --replace: pin it even if a config or role of the mounts that run that
         /// version does not fit these bytes
         #[arg(long, requires = "replace")]
         force: bool,
     },
-    /// Show what a provider wants to reach, takes and is made of; needs no server, and
-    /// pins nothing
+    /// Show the hosts that a provider wants to reach, the fields that it takes, and the parts
+    /// that it is made of; needs no server, and pins nothing
     ///
     /// It is compiled and describes itself in the real sandbox, where it can reach
     /// nothing.
     Inspect {
         /// The provider's component
         file: PathBuf,
-        /// It is the name of a file in the server's plugin directory, and the server looks
+        /// The file is one of the server's plugin directory, and the server looks
         #[arg(long)]
         on_server: bool,
     },
     /// Try whether a provider keeps its contract; needs no server
     ///
-    /// It runs in the real sandbox, leases credentials from the upstream system,
-    /// repeats and revokes as a server does that crashes, and says of each rule
-    /// whether it holds. All that it made is revoked at the end. Exit code 1 where
+    /// The provider runs in the real sandbox. The check leases credentials from the upstream
+    /// system, repeats and revokes as a server does that crashes, and says of each rule
+    /// whether it holds. Every credential is revoked at the end. The exit code is 1 if
     /// a rule is broken.
     Check(check::Check),
-    /// List what is pinned and whether it can run
+    /// List the pins and whether each can run
     List,
-    /// Show a plugin: state, digest, mounts, and what the provider says of itself
+    /// Show a plugin: state, digest, mounts, and the provider's description of itself
     Show {
         /// The plugin's name
         name: String,
@@ -82,7 +82,7 @@ pub enum Verb {
         /// The version [default: the newest]
         #[arg(long)]
         version: Option<String>,
-        /// Also where a config or role does not fit it: you write those anew afterwards
+        /// Move mounts even if a config or role does not fit it: you write those anew afterwards
         #[arg(long)]
         force: bool,
     },

@@ -1,4 +1,4 @@
-//! `lessor reconcile`: what upstream holds of a mount, against its leases.
+//! `lessor reconcile`: compares the credentials that upstream holds for a mount with its leases.
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -7,17 +7,17 @@ use serde_json::{Map, Value, json};
 use super::Session;
 use super::values::Source;
 
-/// Which mount, and what is to be ended.
+/// The mount, and the orphans that are to be ended.
 #[derive(Debug, Args)]
 pub struct Reconcile {
     /// The mount's path
     mount: String,
     /// Revoke this orphan; may be given again. @FILE or - reads their ids, one a
-    /// line. Name only what nobody else made: another installation with a mount
-    /// of this path makes what looks like orphans here
+    /// line. Name only credentials that nobody else made: those of another installation with
+    /// a mount of this path look like orphans here
     #[arg(long, value_name = "ID")]
     revoke: Vec<String>,
-    /// By which of the mount's connections; the default one where none is named
+    /// The mount's connection to ask by; the default one where none is named
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
 }

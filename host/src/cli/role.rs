@@ -1,4 +1,4 @@
-//! `lessor role`: what a leased credential of a mount may do.
+//! `lessor role`: the roles of a mount, which say what a leased credential may do.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -8,7 +8,7 @@ use super::lease::how_long;
 use super::session::Removed;
 use super::values::Body;
 
-/// What can be done with roles.
+/// The commands on roles.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Create or change a role: a field that is not named keeps its value; leases that

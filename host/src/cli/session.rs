@@ -1,5 +1,5 @@
-//! One command under way: a server to ask, and where its answer is shown. The
-//! nouns add their own methods, each in its file.
+//! One command under way: the server that it asks, and the console that shows the answer. The
+//! commands add their own methods, each in its file.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::client::{Answer, Client, ClientError};
 use super::output::{self, Format};
 use super::{Connection, Console};
 
-/// How long a write waits while the server prepares something.
+/// The longest time that a write waits while the server prepares something.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// See the file's header.
@@ -71,7 +71,7 @@ impl<'a, 'c> Session<'a, 'c> {
         Ok((self.removed(presence, what), answer))
     }
 
-    /// Says what became of `what`, of which this was known before it was removed.
+    /// Says whether `what` was removed, by what was known of it before.
     pub(super) fn removed(&mut self, presence: Presence, what: &str) -> Removed {
         match presence {
             Presence::There => return Removed::Now,
@@ -128,7 +128,7 @@ impl<'a, 'c> Session<'a, 'c> {
     }
 }
 
-/// What a read before the removal told of a thing.
+/// The knowledge of a thing from a read before its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     There,

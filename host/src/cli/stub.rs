@@ -1,5 +1,5 @@
 //! A scripted server for the tests of the command line: it answers each request
-//! with the next answer of the script and keeps what it was asked.
+//! with the next answer of the script and keeps the requests that it received.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;

@@ -11,7 +11,7 @@ use super::Session;
 use super::client::ACCEPTED;
 use super::config::Of;
 
-/// Which mount's root credential is replaced.
+/// The mount whose root credential is replaced.
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// The mount's path
@@ -21,7 +21,8 @@ pub struct Rotate {
     /// Take up a rotation again that has failed
     #[arg(long, conflicts_with = "abort")]
     retry: bool,
-    /// Also where it changes what is no secret, as `lessor config show` tells
+    /// Take it into use even if fields that are no secret change; `lessor config show` lists
+    /// them
     #[arg(long, requires = "retry")]
     accept: bool,
     /// Give up a rotation that has failed; the former root credential stays
@@ -29,15 +30,15 @@ pub struct Rotate {
     abort: bool,
 }
 
-/// What can be done with the token in use.
+/// The commands on the token in use.
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
-    /// Show what the token is and may do
+    /// Show the token: its policies, times and origin
     Lookup,
 }
 
 impl Session<'_, '_> {
-    /// Succeeds where the server serves; otherwise what is shown says why not.
+    /// Succeeds if the server serves; otherwise the printed state says why it does not.
     pub(super) fn status(&mut self) -> Result<ExitCode> {
         let health = self.client.probe("sys/health")?;
         let flag = |name: &str| health.body.get(name).and_then(Value::as_bool);

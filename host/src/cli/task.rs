@@ -1,4 +1,4 @@
-//! `lessor task`: what was asked for and not waited for.
+//! `lessor task`: the work that callers asked for without waiting.
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Session;
 use super::values::trimmed;
 
-/// What can be done with tasks.
+/// The commands on tasks.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List the tasks of the last day, the newest first

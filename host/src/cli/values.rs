@@ -40,11 +40,11 @@ pub(super) enum Word {
 pub(super) enum Given {
     /// The value itself.
     Value(Value),
-    /// Where its text is.
+    /// The source of its text.
     From(Source),
 }
 
-/// Where text is read from.
+/// A source of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A file.

@@ -1,7 +1,7 @@
 //! The keys of the configuration file, and nothing else: one table that the
 //! check for unknown keys, the environment and `docs/settings.md` share.
 
-/// How the text of an environment variable becomes a value.
+/// The way in which the text of an environment variable becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Taken as it stands.
@@ -59,12 +59,12 @@ pub(super) const KEYS: [Key; 36] = [
     key("", "data_dir", Kind::Text, "/var/lib/lessor", "Directory of the database, the code cache and, unless `seal.file` says otherwise, the key file."),
     key("", "plugin_dir", Kind::Text, "/etc/lessor/plugins", "Directory of the providers' `.wasm` files."),
     key("", "plugin", Kind::Value, "[]", "Declared pins, `[[plugin]]`: `name`, `version` (the provider's own where left out), `file` within `plugin_dir`, and the `sha256` of its bytes."),
-    key("seal", "type", Kind::Text, "file", "How the root key is had: from a file."),
+    key("seal", "type", Kind::Text, "file", "The source of the root key: a file."),
     key("seal", "file", Kind::Text, "`root.key` in `data_dir`", "File of the root key. Whoever has it and the database has every credential."),
     key("tls", "cert", Kind::Text, "", "The listener's certificate chain, PEM, the leaf first. Its path is watched."),
-    key("tls", "key", Kind::Text, "", "The private key of it, PEM."),
+    key("tls", "key", Kind::Text, "", "The private key of that certificate, PEM."),
     key("tls", "min_version", Kind::Text, "1.2", "The least version of TLS that is spoken: 1.2 or 1.3."),
-    key("audit", "file", Kind::Text, "`audit.jsonl` in `data_dir`", "Where the audit log goes: a file that is only ever appended to, or `stdout`."),
+    key("audit", "file", Kind::Text, "`audit.jsonl` in `data_dir`", "The destination of the audit log: a file that is only ever appended to, or `stdout`."),
     key("limits", "body_bytes", Kind::Value, "1048576", "Bytes of a request's body, at most."),
     key("limits", "requests_per_second", Kind::Value, "0", "Requests per second over all callers; 0 for no limit."),
     key("tokens", "root_children", Kind::Value, "true", "Whether a root token may make others, as in Vault."),
@@ -79,16 +79,16 @@ pub(super) const KEYS: [Key; 36] = [
     key("sandbox", "handles", Kind::Value, "256", "Streams, headers and connections that one call may hold at once."),
     key("sandbox", "response", Kind::Value, "4194304", "Bytes of the body of one HTTP response to a provider."),
     key("sandbox", "held", Kind::Value, "16777216", "Bytes that the host holds for one call: bodies that are not sent yet, headers, log lines, buffers of connections."),
-    key("sandbox", "held_by_all", Kind::Value, "268435456", "The same of all calls together."),
+    key("sandbox", "held_by_all", Kind::Value, "268435456", "Bytes that the host holds for all calls together."),
     key("sandbox", "memo", Kind::Value, "8388608", "Bytes of the values that providers have kept between their calls."),
     key("sandbox", "calls", Kind::Value, "256", "Slots for calls that run at once; one mount takes at most half of them. Further calls wait."),
-    key("sandbox", "plugin_calls", Kind::Value, "128", "Those that the calls of one provider take."),
+    key("sandbox", "plugin_calls", Kind::Value, "128", "Slots that the calls of one provider take at most."),
     key("sandbox", "describe", Kind::Value, "10", "Seconds that a provider may take to describe itself."),
     key("sandbox", "plugin_size", Kind::Value, "67108864", "Bytes of a plugin file."),
     key("sandbox", "compile", Kind::Value, "120", "Seconds of computing that compiling a plugin may take."),
     key("sandbox", "compile_memory", Kind::Value, "1073741824", "Bytes of address space of the process that compiles."),
     key("log", "level", Kind::Text, "info", "The least level that is logged: error, warn, info, debug, trace; or a filter of `tracing`."),
-    key("log", "format", Kind::Text, "text", "How log events are written to standard error: text or json."),
+    key("log", "format", Kind::Text, "text", "The form of log events on standard error: text or json."),
 ];
 
 const fn key(

@@ -211,18 +211,18 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("the configuration file {} cannot be read", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
     /// The file is not TOML.
     #[error("the configuration file {} is not TOML: {reason}", path.display())]
     Syntax {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Where and why.
+        /// The place of the error, and its kind.
         reason: String,
     },
     /// A key that is not known.
@@ -236,7 +236,7 @@ pub enum ConfigError {
         "the environment variable {variable} does not hold a TOML value such as 8, true or [{{ … }}]"
     )]
     Variable {
-        /// Which.
+        /// The name of the variable.
         variable: String,
     },
     /// A seal that does not exist yet.
@@ -248,7 +248,7 @@ pub enum ConfigError {
     /// A limit of provider calls that the host cannot work with.
     #[error("configuration: sandbox.{setting} must be from {least} to {most}, not {value}")]
     Sandbox {
-        /// Which.
+        /// The name of the setting.
         setting: &'static str,
         /// As written.
         value: u64,
@@ -271,9 +271,9 @@ pub enum ConfigError {
     /// A declared pin without a digest.
     #[error("configuration: [[plugin]] {name:?} has no usable digest")]
     Pin {
-        /// Which.
+        /// The name of the pin.
         name: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: InvalidId,
     },
@@ -283,7 +283,7 @@ pub enum ConfigError {
          fragment or a slash at its end (http:// is for loopback addresses alone)"
     )]
     Issuer {
-        /// What was written.
+        /// The text that was written.
         issuer: String,
     },
     /// Plain HTTP would leave the machine.

@@ -283,9 +283,10 @@ fn the_defaults_of_the_page_are_those_of_the_program() {
 fn the_page_of_settings_is_that_of_the_code() {
     let mut page = String::from(
         "# Settings\n\n\
-         For whoever runs a server: every key of the configuration file (TOML, `lessor server\n\
-         --config FILE`). Flags win over environment variables, those over the file, those over\n\
-         defaults. A key that is not known is refused. A test writes this page from the code.\n",
+         This page is for those who run a server. It lists every key of the configuration file (TOML,\n\
+         `lessor server --config FILE`). Flags win over environment variables, variables over the\n\
+         file, and the file over defaults. An unknown key is refused. A test writes this page from the\n\
+         code.\n",
     );
     let mut table = None;
     for key in &keys::KEYS {
@@ -296,7 +297,7 @@ fn the_page_of_settings_is_that_of_the_code() {
                 table => format!("`[{table}]`"),
             };
             page.push_str(&format!(
-                "\n## {heading}\n\n| key | variable | default | what it is |\n|---|---|---|---|\n"
+                "\n## {heading}\n\n| key | variable | default | meaning |\n|---|---|---|---|\n"
             ));
         }
         let default = match key.default {

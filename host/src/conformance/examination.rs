@@ -1,5 +1,5 @@
-//! The rules of a provider that has an upstream, one after another: what a
-//! server asks of it over the life of two leases, crashes included.
+//! Tries the rules of a provider that has an upstream, one after another, by the calls that a
+//! server makes over the life of two leases, crashes included.
 
 use std::io::{Seek as _, Write as _};
 
@@ -17,11 +17,11 @@ use super::{
     subject::{Operation, Subject},
 };
 
-/// A subject, and what was found of it so far.
+/// A subject, and the findings so far.
 pub(super) struct Examination {
     subject: Subject,
     findings: Findings,
-    /// Where the sandbox had a secret to mask.
+    /// The outputs in which the sandbox had to mask a secret.
     told: Vec<&'static str>,
     /// Ids of credentials that are to be upstream no more.
     ended: Vec<String>,
@@ -37,8 +37,8 @@ impl Examination {
         }
     }
 
-    /// Tries one rule after the other, and stops where the next ones would say
-    /// nothing.
+    /// Tries one rule after the other, and stops when a failure leaves the next ones nothing to
+    /// try.
     pub(super) async fn follow(&mut self) -> Result<(), CheckError> {
         if !self.accepts_the_config().await {
             return Ok(());
@@ -177,7 +177,8 @@ impl Examination {
             .pass(Rule::Renew, "upstream took a new end, and took it again");
     }
 
-    /// What is there is listed; `lists_no_more` looks for the rest.
+    /// Checks that the inventory lists a credential that exists; `lists_no_more` checks the
+    /// opposite.
     async fn lists(&mut self, credential: &Credential) {
         if !self.subject.descriptor().abilities.inventory {
             self.findings
@@ -230,8 +231,8 @@ impl Examination {
         }
     }
 
-    /// A host that crashed before it could write down the answer to `create` has
-    /// nothing but the operation.
+    /// Revokes by the operation alone, which is all that a host knows if it crashed before it
+    /// could write down the answer to `create`.
     async fn revokes_what_was_lost(&mut self) -> Result<(), CheckError> {
         let operation = self.subject.operation()?;
         let lost = match self.create(&operation, 1).await {
@@ -357,7 +358,7 @@ impl Examination {
             .map_err(CheckError::Keep)
     }
 
-    /// Revokes what is left, and says whether that went well.
+    /// Revokes the credentials that are left, and says whether that went well.
     pub(super) async fn clean_up(&mut self) -> String {
         let stubborn = self.subject.clean_up().await;
         let sentence = if stubborn.is_empty() {

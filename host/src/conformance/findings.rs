@@ -1,5 +1,4 @@
-//! The rules of the contract that can be tried from outside, and what was found
-//! of each.
+//! The rules of the contract that can be tried from outside, and the finding of each.
 
 use serde::Serialize;
 
@@ -9,13 +8,13 @@ use super::hearing::Hearing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// It is a component of this contract.
+    /// The file is a component of this contract.
     Load,
-    /// It describes itself the same at every load.
+    /// The component describes itself the same at every load.
     Describe,
-    /// Its schemas can be used.
+    /// The schemas of the component can be used.
     Schemas,
-    /// Its credential has fields that are marked as secret.
+    /// The schema of the credential marks fields as secret.
     SecretFields,
     /// `validate-config` accepts the config and the role.
     ValidateConfig,
@@ -27,21 +26,21 @@ pub enum Rule {
     TwoCreatesDiffer,
     /// `renew` takes a new end.
     Renew,
-    /// `list-credentials` names what was made and not what was ended.
+    /// `list-credentials` names the credentials that exist, and none that was ended.
     Inventory,
     /// `revoke` ends a credential.
     Revoke,
-    /// What is gone already is success.
+    /// `revoke` of a credential that is gone already is success.
     RevokeAgain,
-    /// `revoke` ends what `create` made although its answer was lost.
+    /// `revoke` ends a credential that `create` made although its answer was lost.
     RevokeLostAnswer,
-    /// An operation that made nothing is success.
+    /// `revoke` of an operation that made nothing is success.
     RevokeUnknown,
     /// `rotate` replaces the root credential, and may be repeated.
     Rotate,
-    /// No secret in metadata, log and failures.
+    /// Metadata, log and failures hold no secret.
     NoSecretTold,
-    /// Everything that was made has been revoked.
+    /// Every credential that was made has been revoked.
     CleanUp,
 }
 
@@ -72,15 +71,15 @@ impl Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It was seen to hold.
+    /// The rule was seen to hold.
     Passed,
-    /// It is broken.
+    /// The rule is broken.
     Failed,
-    /// It was not tried.
+    /// The rule was not tried.
     Skipped,
 }
 
-/// What was found of one rule.
+/// The finding of one rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The rule.
@@ -91,12 +90,12 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// What was found of every rule.
+/// The findings of all rules.
 #[derive(Debug)]
 pub struct Report {
     /// One finding for each rule, in order.
     pub findings: Vec<Finding>,
-    /// What the provider logged and printed, freed of secrets.
+    /// The lines that the provider logged and printed, freed of secrets.
     pub said: String,
 }
 
@@ -106,7 +105,7 @@ impl Report {
         self.count(Outcome::Failed) == 0
     }
 
-    /// How many rules had this outcome.
+    /// The number of rules with this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         let of = |finding: &&Finding| finding.result == outcome;
         self.findings.iter().filter(of).count()

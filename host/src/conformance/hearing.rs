@@ -1,5 +1,5 @@
-//! What a provider says during its examination: the lines that a server would
-//! have in its log, freed of secrets by the sandbox.
+//! Keeps the lines that a provider logs during its examination, as a server would have them in
+//! its log: the sandbox has freed them of secrets.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ pub(super) struct Hearing {
 }
 
 impl Hearing {
-    /// Performs something and listens.
+    /// Performs some work and keeps the lines that are logged meanwhile.
     pub(super) async fn of<F: Future>(&self, something: F) -> F::Output {
         let hearing = self.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -27,7 +27,7 @@ impl Hearing {
         something.with_subscriber(subscriber).await
     }
 
-    /// All of it.
+    /// All lines so far.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.lock()).into_owned()
     }

@@ -1,4 +1,4 @@
-//! What two credentials have in common. Pure.
+//! The secret fields that two credentials have in common. Pure.
 
 use lessor_model::schema::{REDACTED, redact};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! A file, loaded and described twice: compiled as at its registration, and from
-//! its compiled code as at every later start.
+//! Loads a file and has it describe itself, twice: first it is compiled, as when it is pinned;
+//! then it comes from its compiled code, as at every later start.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,33 +24,33 @@ const CALLS: u32 = 32;
 /// A provider that can be called.
 pub(super) struct Loaded {
     pub(super) provider: Arc<dyn Provider>,
-    /// How long the first load took.
+    /// The time that the first load took.
     pub(super) compiled: Duration,
-    /// How long the second did.
+    /// The time that the second load took.
     pub(super) again: Duration,
-    /// Whether it described itself the same both times.
+    /// Whether the provider described itself the same both times.
     pub(super) alike: bool,
 }
 
-/// Why a file could not even be tried.
+/// The reason why a file could not even be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadingError {
-    /// It is not there.
+    /// The file cannot be read.
     #[error("cannot read {}", file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error of the file system.
         #[source]
         source: std::io::Error,
     },
-    /// No place for compiled code.
+    /// There is no directory for compiled code.
     #[error("cannot make a temporary directory for compiled code")]
     Scratch(#[source] std::io::Error),
-    /// No sandbox.
+    /// The sandbox cannot be made.
     #[error("the sandbox could not be set up")]
     Sandbox(#[from] SandboxError),
-    /// No key for the compiled code.
+    /// There is no key for the compiled code.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
@@ -86,7 +86,7 @@ pub(super) async fn load(
     }))
 }
 
-/// Where a file lies, and where its code is kept meanwhile.
+/// The directory of a file, and the directory for its compiled code meanwhile.
 struct Place {
     store: PluginStore,
     name: String,
@@ -121,7 +121,7 @@ impl Place {
         })
     }
 
-    /// Loads it in a sandbox of its own; gives how long that took, too.
+    /// Loads the file in a sandbox of its own; also gives the time that this took.
     async fn load(
         &self,
         clock: &Clock,
@@ -146,7 +146,7 @@ impl Place {
     }
 }
 
-/// Compiled code lasts as long as the check; in tests, as long as theirs.
+/// Compiled code is kept as long as the check; in tests, as long as the test process.
 fn code_cache(scratch: &Path, key: [u8; 32]) -> CodeCacheSettings {
     #[cfg(feature = "test-hooks")]
     if let Some(shared) = CodeCacheSettings::of_tests() {

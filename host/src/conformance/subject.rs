@@ -1,6 +1,6 @@
-//! The provider under examination: calls as a server makes them, and a list of
-//! what they may have left upstream. An entry is written before the call that
-//! makes it true.
+//! The provider under examination: calls as a server makes them, and a list of the credentials
+//! that they may have left upstream. An entry is written before the call that may make its
+//! credential.
 
 use std::{collections::BTreeSet, fs::File, sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use lessor_model::{
 
 use super::{CheckError, Trial};
 
-/// What the mount and the role are called, in names and log.
+/// The name of the mount and of the role, in names of credentials and in the log.
 const NAME: &str = "check";
 
-/// How long a credential is to last, were it not revoked.
+/// The lifetime that a credential is asked for with; it is revoked long before.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Pages of an inventory that are read; more is a provider that never ends.
+/// Pages of an inventory that are read at most, for a provider may name a next page for ever.
 const PAGES: usize = 10_000;
 
 /// See the file's header.
@@ -37,7 +37,7 @@ pub(super) struct Subject {
     config: Secret<String>,
     role: Secret<String>,
     request: Secret<String>,
-    /// Where a new root credential goes.
+    /// The file for a new root credential.
     pub(super) keep: Option<File>,
     left: Vec<Left>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Operation {
     expires_at: Timestamp,
 }
 
-/// What may be upstream.
+/// A credential that may be upstream.
 struct Left {
     operation: Operation,
     what: Revocation,
@@ -150,7 +150,7 @@ impl Subject {
         created
     }
 
-    /// Asks for an end. What is known by its id stays on the list until it was
+    /// Asks the provider to revoke. A credential whose id is known stays on the list until it was
     /// ended by its id.
     pub(super) async fn revoke(
         &mut self,
@@ -188,7 +188,7 @@ impl Subject {
             .await
     }
 
-    /// Everything that the provider says is upstream.
+    /// The ids of all credentials that the provider lists.
     pub(super) async fn inventory(&self) -> Result<BTreeSet<String>, Failure> {
         let operation = self.operation().map_err(|error| own(&error))?;
         let call = self.call(&operation, 1);
@@ -223,7 +223,7 @@ impl Subject {
             .await
     }
 
-    /// Takes a config from now on.
+    /// Uses this config from now on.
     pub(super) fn adopt(&mut self, config: Secret<String>) {
         self.config = config;
         // As a server does: parked connections belong to one version of the config.
@@ -241,7 +241,7 @@ impl Subject {
         });
     }
 
-    /// Ends what is left; gives a sentence for each that would not end.
+    /// Ends the credentials that are left; gives a sentence for each that could not be ended.
     pub(super) async fn clean_up(&mut self) -> Vec<String> {
         let mut stubborn = Vec::new();
         for Left { operation, what } in std::mem::take(&mut self.left) {
@@ -256,7 +256,7 @@ impl Subject {
             {
                 ended = self.revoke(&operation, 4, what).await;
             }
-            // That what is gone must be success is a rule of its own.
+            // A rule of its own tests that ending a credential that is gone is success.
             if let Err(failure) = ended
                 && failure.class != FailureClass::NotFound
             {

@@ -1,4 +1,4 @@
-//! When a lease ends: the least of all that bounds it, wherever that is computed. Pure.
+//! Computes the end of a lease: the least of all limits, wherever it is asked for. Pure.
 
 use lessor_model::{
     clock::Timestamp,
@@ -11,19 +11,19 @@ use super::Refusal;
 /// All that bounds when a lease ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
-    /// When it was issued.
+    /// The time when it was issued.
     pub(super) issued_at: Timestamp,
     /// From when its length counts: its issue, or a renewal.
     pub(super) from: Timestamp,
-    /// How long it is to live from then.
+    /// The time for which it is to live from then.
     pub(super) length: Length,
-    /// How long role and mount let it live from its issue.
+    /// The time for which role and mount let it live from its issue.
     pub(super) longest: Length,
     /// Beyond which no renewal goes, as it was recorded when it was issued.
     pub(super) recorded: Option<Timestamp>,
-    /// When the token ends with which it ends.
+    /// The end of the token that the lease ends with.
     pub(super) token: Option<Timestamp>,
-    /// When upstream ends its credential, where nothing moves that.
+    /// The time when upstream ends its credential, where nothing moves that.
     pub(super) upstream: Option<Timestamp>,
 }
 

@@ -21,7 +21,7 @@ use crate::mount::{Connection, Mount};
 /// Leases that are forgotten in one transaction.
 const BATCH: usize = 1000;
 
-/// What forcing a prefix did.
+/// The outcome of forcing the end of the leases below a prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forced {
     /// Leases forgotten.
@@ -147,7 +147,7 @@ impl Leases {
         Ok(purged)
     }
 
-    /// How many leases a mount has, and how much of it waits for its end.
+    /// The number of leases of a mount, and the number of them that wait for their end.
     ///
     /// # Errors
     /// Where storage fails.

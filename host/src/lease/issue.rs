@@ -31,10 +31,10 @@ use crate::{
     rotation::RootUse,
 };
 
-/// How often a role may be changed while a credential is being made by it.
+/// The number of times that a role may be changed while a credential is being made by it.
 const ROLE_CHANGES: u32 = 3;
 
-/// What one credential is made from.
+/// The inputs from which one credential is made.
 pub(super) struct Making<'a> {
     pub(super) connection: &'a Arc<Connection>,
     pub(super) plugin: &'a Arc<Plugin>,
@@ -182,7 +182,7 @@ impl Leases {
             give_up_at: give_up_after(patience, now),
             role_cap: role.host.max_leases,
             mount_cap: mount.spec.tune.max_leases,
-            // What has no row has an end that nothing moves.
+            // A lease without a row is never renewed, so its end stays.
             bound: role.host.bind_to_token && request.token_end.is_none(),
         };
         // Without a key nobody asks for what nobody was told of.
@@ -311,7 +311,7 @@ impl Leases {
         let (made, activation) = MadeLease::new(mount, role, &lease, credential, renews, now);
         let active = self.storage.record_active(lease, activation, now).await;
         fault::point("issue.after_commit");
-        // What could not be recorded is ended when its intent is given up.
+        // A credential that could not be recorded is ended when its intent is given up.
         let active = active.map_err(|error| not_recorded(&made.view.id, error))?;
         if !active {
             return Err(revoked_meanwhile(&made.view.id));
@@ -437,7 +437,7 @@ impl MadeLease {
         (made, activation)
     }
 
-    /// What its caller gets, once it is recorded.
+    /// The answer for the caller, once the credential is recorded.
     fn handed_out(self) -> Issued {
         let (lease, expires) = (self.view.id.clone(), self.view.expire_time);
         Event::LeaseIssued { lease, expires }.record();

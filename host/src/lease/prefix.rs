@@ -23,7 +23,7 @@ use crate::{
 /// Most ids that one list answers: what a person or a client can use.
 const LIST_LIMIT: usize = 10_000;
 
-/// How far leases have ended.
+/// The progress of the end of leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// None is left.
@@ -35,7 +35,7 @@ pub enum Ending {
     Failing(Option<String>),
 }
 
-/// What a prefix covers of one mount.
+/// The leases of one mount that a prefix covers.
 #[derive(Debug)]
 pub(super) struct Covered {
     pub(super) mount: Arc<Mount>,
@@ -44,7 +44,7 @@ pub(super) struct Covered {
     pub(super) newest: OperationId,
 }
 
-/// Which leases of a mount.
+/// A choice of the leases of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cover {
     Everything,
@@ -105,7 +105,7 @@ impl Leases {
 
     /// Tells of an order, and has it carried out.
     fn ordered(&self, prefix: &str, ending: usize) {
-        // What leads to no lease changes nothing, and may be a token by mistake.
+        // A prefix without a lease changes nothing, and may be a token by mistake.
         if ending > 0 {
             let prefix = prefix.to_owned();
             Event::LeasesOrdered { prefix, ending }.record();
@@ -164,7 +164,7 @@ impl Leases {
         }
     }
 
-    /// How far the leases of one connection have ended, or of those a role's, or one.
+    /// The progress of the end of one connection's leases, or of those of a role, or of one.
     async fn ending_by(
         &self,
         connection: &Connection,
@@ -279,8 +279,8 @@ impl Leases {
         Ok(false)
     }
 
-    /// What stands right under a prefix: names that end in a slash, or the last
-    /// segments of lease ids.
+    /// The entries right under a prefix: names that end in a slash, or the last segments of lease
+    /// ids.
     ///
     /// # Errors
     /// Where storage fails.
@@ -349,7 +349,7 @@ impl Leases {
     }
 }
 
-/// What is left of `prefix` below a mount's path.
+/// The rest of `prefix` below a mount's path.
 fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
     let rest = prefix.strip_prefix(path)?;
     if rest.is_empty() {
@@ -359,7 +359,7 @@ fn below<'p>(path: &str, prefix: &'p str) -> Option<&'p str> {
     }
 }
 
-/// What a prefix covers of a mount under its path and those that it had before, each with
+/// The leases of a mount that a prefix covers under its path and its former paths, each path with
 /// the last operation whose lease has an id there.
 fn covers(path: &MountPath, former: &[FormerPath], prefix: &str) -> Vec<(Cover, OperationId)> {
     let present = cover(path.as_str(), prefix).map(|cover| (cover, OperationId::GREATEST));
@@ -376,7 +376,7 @@ fn covers(path: &MountPath, former: &[FormerPath], prefix: &str) -> Vec<(Cover, 
     covers
 }
 
-/// What a prefix covers of the mount at `path`; none for nothing.
+/// The leases that a prefix covers of the mount at `path`; none where it covers nothing.
 fn cover(path: &str, prefix: &str) -> Option<Cover> {
     let prefix = prefix.trim_matches('/');
     let above = path.strip_prefix(prefix);

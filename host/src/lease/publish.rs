@@ -20,7 +20,7 @@ use super::Leases;
 /// bounded and the whole is dropped beyond.
 const CACHE_LIMIT: usize = 256;
 
-/// How long a name is known to have no document.
+/// The time for which a name is known to have no document.
 const NOTHING: Duration = Duration::from_secs(60);
 
 /// Documents that were made, by connection and name.

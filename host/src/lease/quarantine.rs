@@ -14,7 +14,7 @@ impl Leases {
         Ok(self.storage.quarantined().await?)
     }
 
-    /// How many leases were set aside.
+    /// The number of leases that were set aside.
     ///
     /// # Errors
     /// Where storage fails.

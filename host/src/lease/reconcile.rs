@@ -47,11 +47,11 @@ use crate::{catalog::Plugin, mount::Connection};
 /// full; the rest shows once the first are dealt with.
 const SHOWN: usize = 1_000;
 
-/// What the ids of one inventory may take in memory, about. A comparison holds two
-/// inventories at a time.
+/// The number of bytes, about, that the ids of one inventory may take in memory. A comparison holds
+/// two inventories at a time.
 const HELD_BYTES: usize = 128 << 20;
 
-/// What an id takes in a set beside its own bytes, about.
+/// The number of bytes, about, that an id takes in a set beside its own.
 const ID_BYTES: usize = 64;
 
 /// Most pages of one inventory that are asked for.
@@ -66,14 +66,14 @@ const REASON_BYTES: usize = 500;
 /// The name under which this appears where a principal's is wanted.
 const PRINCIPAL: &str = "reconcile";
 
-/// How often upstream is listed again for the sake of leases in the making: each
+/// The number of times that upstream is listed again for the sake of leases in the making: each
 /// call ends within moments, and one that never does must not be waited for.
 const LOOKS: u32 = 5;
 
-/// Why an orphan is still there that was ended without a failure.
+/// The reason why an orphan that was ended without a failure is still there.
 const STAYS: &str = "the provider reported no failure, and upstream lists it still";
 
-/// How upstream and leases compare.
+/// The outcome of comparing upstream with the leases.
 #[derive(Debug, Default)]
 pub struct Reconciliation {
     /// Credentials upstream.
@@ -82,13 +82,13 @@ pub struct Reconciliation {
     pub leases: usize,
     /// Credentials upstream without a lease; at most 1,000 of them.
     pub orphans: Vec<String>,
-    /// How many there are in all.
+    /// The total number of them.
     pub orphan_count: usize,
     /// Credentials that may belong to leases whose outcome is not known yet.
     pub undecided_count: usize,
     /// Active leases without a credential upstream; at most 1,000 of them.
     pub vanished: Vec<Vanished>,
-    /// How many there are in all.
+    /// The total number of them.
     pub vanished_count: usize,
     /// Orphans that were ended upstream.
     pub revoked: Vec<String>,
@@ -106,7 +106,7 @@ pub struct Vanished {
 }
 
 impl Reconciliation {
-    /// What is told of it.
+    /// The outcome as JSON, for the caller.
     pub fn report(&self, dry_run: bool) -> Value {
         let vanished: Vec<Value> = self
             .vanished
@@ -404,12 +404,12 @@ impl Listed {
 /// One reading of the leases.
 #[derive(Debug)]
 struct Survey {
-    /// Whose upstream is looked at.
+    /// The connection whose upstream is looked at.
     of: ConnectionId,
     /// Its mount, and those that were unmounted from its path.
     here: HashSet<i64>,
     now: Timestamp,
-    /// How long upstream may take to list a new credential.
+    /// The time that upstream may take to list a new credential.
     settled: Duration,
     /// Credentials that were looked for and belong to no lease.
     unheld: HashSet<String>,
@@ -500,7 +500,7 @@ fn no_inventory(connection: &Connection) -> Failure {
     }
 }
 
-/// How many of these ids one answer names: as many as there is room for.
+/// The number of these ids that one answer names: as many as there is room for.
 fn named<'i>(ids: impl Iterator<Item = &'i str>) -> usize {
     let mut room = SHOWN_BYTES;
     ids.take(SHOWN)

@@ -11,7 +11,7 @@ use lessor_store::{LeaseRow, LeaseState};
 use super::{LeaseView, Leases, ends::Ends, is_renewable, view};
 use crate::fault;
 
-/// How much shorter than asked for a renewal may be without a word of it.
+/// The time by which a renewal may be shorter than asked for without a warning.
 const UNSAID: Duration = Duration::from_secs(1);
 
 /// A lease whose end was moved.

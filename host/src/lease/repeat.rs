@@ -27,7 +27,7 @@ use super::{
 };
 use crate::mount::{Mount, give_up_after};
 
-/// How long a key stands for its operation.
+/// The time for which a key stands for its operation.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Longest key in bytes.
@@ -80,7 +80,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Leases {
-    /// What is stored of a request with a key, should it be the first.
+    /// The row of a request with a key, to be stored if it is the first.
     pub(super) fn idempotency_row(
         &self,
         mount: &Mount,

@@ -19,7 +19,7 @@ use crate::{
     mount::{Connection, give_up_at},
 };
 
-/// How a request to revoke went.
+/// The outcome of a request to revoke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevokeOutcome {
     /// The credential is ended upstream.
@@ -103,7 +103,7 @@ impl Leases {
         Ok(due.rows)
     }
 
-    /// When a connection's next lease is due.
+    /// The time when a connection's next lease is due.
     ///
     /// # Errors
     /// Where storage fails.
@@ -286,8 +286,8 @@ impl Leases {
 }
 
 impl Leases {
-    /// Why the scheduler ends a lease. One whose order by its caller could not be carried
-    /// out at once counts as the operator's, because orders do not say whose they are.
+    /// The reason why the scheduler ends a lease. One whose order by its caller could not be
+    /// carried out at once counts as the operator's, because orders do not say whose they are.
     async fn why(&self, connection: &Connection, row: &LeaseRow) -> Result<Trigger, Refusal> {
         if row.credential_id.is_none() {
             return Ok(Trigger::Recovery);
@@ -328,7 +328,7 @@ impl Leases {
     }
 }
 
-/// How the end of a lease is told of, by what ended it.
+/// The event of a lease's end, by its cause.
 fn ended(lease: LeaseId, row: &LeaseRow) -> Event {
     let attempts = row.attempts;
     match ends_by_time(row) {

@@ -259,7 +259,8 @@ async fn a_lease_is_ended_by_its_maker_and_never_needs_a_role_that_fits() {
     );
 }
 
-/// What stood in the way may have been the pin or the role: it is not waited for a day.
+/// A revocation may have failed because of the pin or the role, so a change of either has it tried
+/// at once and not a day later.
 #[tokio::test]
 async fn a_stuck_lease_is_tried_at_once_when_its_pin_or_role_changes() {
     let house = House::new();
@@ -558,7 +559,7 @@ async fn no_issue_fails_and_no_root_is_lost_while_rotations_run() {
     assert_eq!(house.principals(), 400);
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -580,7 +581,7 @@ async fn a_mended_config_has_failed_revocations_tried_at_once() {
     ));
     let config = json!({"password": "initial"});
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
@@ -793,7 +794,7 @@ async fn an_outage_holds_revocations_back_until_upstream_answers() {
     assert_eq!(house.principals(), 0);
 }
 
-/// What a dry run finds: orphans, and how many are undecided and vanished.
+/// The findings of a dry run: orphans, and the numbers of undecided and vanished ones.
 async fn reconciled(engine: &crate::engine::Engine) -> (Vec<String>, usize, usize) {
     let found = engine
         .leases

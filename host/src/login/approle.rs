@@ -33,7 +33,7 @@ use super::{
 };
 use crate::context::Context;
 
-/// What a stranger hears, whichever of the two was wrong.
+/// The sentence for a stranger, whichever of the two was wrong.
 const WRONG: &str = "invalid role or secret ID";
 
 /// Longest role id or secret id that is taken, in bytes.
@@ -42,7 +42,7 @@ const LONGEST: usize = 4096;
 /// A role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AppRole {
-    /// What programs name it by.
+    /// The id by which programs name it.
     pub role_id: String,
     /// Whether a secret id is needed.
     pub bind_secret_id: bool,
@@ -50,11 +50,11 @@ pub struct AppRole {
     pub secret_id_bound_cidrs: Vec<IpNet>,
     /// Logins with one secret id; 0: any number.
     pub secret_id_num_uses: u64,
-    /// How long a secret id holds; 0: for ever.
+    /// The time for which a secret id holds; 0: for ever.
     pub secret_id_ttl: Duration,
     /// Kept for Vault's clients: there is one server.
     pub local_secret_ids: bool,
-    /// What its tokens are.
+    /// The settings of its tokens.
     pub token: TokenParameters,
 }
 

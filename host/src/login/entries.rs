@@ -18,19 +18,19 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{LoginMount, Standing};
 use crate::context::Context;
 
-/// What is stored of a role or user.
+/// The stored form of a role or user.
 pub(super) trait Entry: Serialize + DeserializeOwned + Send {
-    /// What it is called in sentences.
+    /// The noun for it in sentences.
     const NOUN: &'static str;
 
-    /// What callers name it by at login, where that is not its name.
+    /// The name that callers give at login, if it is another one than its own.
     fn alias(&self) -> Option<String>;
 
-    /// What it says of its tokens.
+    /// The settings of its tokens.
     fn token(&self) -> &TokenParameters;
 
-    /// What it asks for as proof, where a token that has it renewed does not show
-    /// that again, as one text; empty: nothing that can change.
+    /// The proof that it asks for, as one text, where a renewal of a token does not show that
+    /// again; empty: nothing that can change.
     fn proof(&self) -> String;
 }
 
@@ -41,12 +41,12 @@ pub(super) struct Found<T> {
     pub(super) name: EntryName,
     /// Names it for ever.
     uuid: String,
-    /// What it says.
+    /// The role or user itself.
     pub(super) entry: T,
 }
 
 impl<T: Entry> Found<T> {
-    /// What it gives now, and what tells it from another.
+    /// The terms that it gives now, with the facts that tell it from a later one of its name.
     pub(super) fn standing(&self) -> Standing {
         let proof = self.entry.proof();
         Standing {

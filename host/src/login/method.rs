@@ -19,10 +19,10 @@ use super::LoginMount;
 /// A kind of login.
 #[async_trait]
 pub trait Method: fmt::Debug + Send + Sync {
-    /// What failures are counted under, and locked; none where nothing is.
+    /// The name under which failures are counted, and which is locked; none where nothing is.
     fn counted_name(&self, attempt: &Attempt<'_>) -> Option<String>;
 
-    /// Who presents these fields.
+    /// Checks the fields of an attempt, and tells whom they belong to.
     ///
     /// # Errors
     /// [`Rejection::Wrong`] where what exists was named and its proof is wrong,
@@ -51,9 +51,9 @@ pub struct Standing {
     pub name: String,
     /// Names it for ever; one that is made again with the name has another.
     pub uuid: String,
-    /// What it asks for as proof, hashed; empty: nothing that can change.
+    /// The proof that it asks for, hashed; empty: nothing that can change.
     pub proof: String,
-    /// What its tokens are.
+    /// The settings of its tokens.
     pub parameters: TokenParameters,
 }
 
@@ -64,29 +64,29 @@ pub struct Attempt<'a> {
     pub mount: &'a LoginMount,
     /// Who, where the path says so.
     pub name: Option<&'a str>,
-    /// What was sent.
+    /// The fields that were sent.
     pub form: Form,
     /// From where.
     pub peer: IpAddr,
 }
 
-/// Who somebody is.
+/// The identity that a login established.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     /// The role or user, with what the token shall be.
     pub standing: Standing,
     /// For people, behind the path of the login method; empty: that alone.
     pub display_name: String,
-    /// What stands in the token beside it.
+    /// The metadata of the token.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Why somebody did not log in.
+/// The reason why somebody did not log in.
 #[derive(Debug)]
 pub enum Rejection {
     /// The proof is wrong; the sentence tells no more than that.
     Wrong(&'static str),
-    /// What was named does not exist; the sentence is the one of a wrong proof.
+    /// The named role or user does not exist; the sentence is the one of a wrong proof.
     Unknown(&'static str),
     /// All else.
     Refused(Refusal),
@@ -122,7 +122,7 @@ impl Form {
         Self { left }
     }
 
-    /// What [`Self::bearer`] would take, without taking it.
+    /// The value that [`Self::bearer`] would take, without taking it.
     pub fn peek(&self, name: &str) -> Option<String> {
         let text = weak::text(self.left.get(name)?)?;
         Some(text.trim().to_owned())

@@ -20,7 +20,7 @@ use lessor_model::{
 /// of passwords than fit into it.
 const NOBODIES: usize = 32_768;
 
-/// What names failed that do not exist. They are forgotten with the process.
+/// Failed logins under names that do not exist. They are forgotten with the process.
 #[derive(Debug, Default)]
 pub(super) struct Nobodies {
     failures: Mutex<HashMap<i64, HashMap<u64, Failures>>>,

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-/// Who waits for which write.
+/// The writes of failed logins, which those that fail meanwhile share.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// How many writes were begun.
+    /// The number of writes that were begun.
     begun: AtomicU64,
-    /// Which of them has ended last; held while one is under way.
+    /// The number of the write that ended last; held while one is under way.
     ended: Mutex<u64>,
 }
 

@@ -20,7 +20,7 @@ use super::{
     entries::{Entries, Entry},
 };
 
-/// What a stranger hears, whichever of the two was wrong.
+/// The sentence for a stranger, whichever of the two was wrong.
 const WRONG: &str = "invalid username or password";
 
 /// A user.
@@ -29,7 +29,7 @@ pub struct User {
     /// The password's hash, with its salt and parameters: a PHC string, or a hash by
     /// bcrypt that somebody brought along.
     password: String,
-    /// What its tokens are.
+    /// The settings of its tokens.
     pub token: TokenParameters,
 }
 

@@ -53,7 +53,7 @@ impl Backend for Providers {
         let now = self.clock.now();
         for connection in &of.connections {
             self.storage.wake_revocations(connection.id, now).await?;
-            self.storage.wake_accounts(connection.id, now).await?;
+            self.storage.wake_static_roles(connection.id, now).await?;
         }
         Ok(())
     }

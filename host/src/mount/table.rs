@@ -463,7 +463,7 @@ impl Mounts {
     pub async fn wake(&self, connection: &Connection) -> Result<(), Refusal> {
         let now = self.clock.now();
         self.storage.wake_revocations(connection.id, now).await?;
-        self.storage.wake_accounts(connection.id, now).await?;
+        self.storage.wake_static_roles(connection.id, now).await?;
         Ok(())
     }
 

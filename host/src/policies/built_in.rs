@@ -29,7 +29,7 @@ const ALL: [BuiltIn; 2] = [
     },
 ];
 
-/// What Vault documents for it, as far as the paths exist here.
+/// The text that Vault documents for it, as far as the paths exist here.
 const DEFAULT_TEXT: &str = r#"# What every token may do about itself, and with what it was handed.
 
 # The token in use: what it is, longer, and over.

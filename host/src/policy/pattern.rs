@@ -15,9 +15,9 @@ pub(super) struct Pattern {
     text: String,
     /// Whether it ended in `*`.
     is_prefix: bool,
-    /// Where the first `+` segment or the `*` stands, in bytes.
+    /// The position of the first `+` segment or of the `*`, in bytes.
     first_wildcard: usize,
-    /// How many segments are `+`.
+    /// The number of segments that are `+`.
     wildcards: usize,
 }
 

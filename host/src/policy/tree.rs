@@ -23,7 +23,7 @@ pub enum Node {
 pub struct Entry {
     /// The name.
     pub key: String,
-    /// Where it stands, counted from 1; JSON does not tell.
+    /// Its line, counted from 1; JSON does not tell.
     pub line: Option<usize>,
     /// Its value.
     pub value: Node,
@@ -70,7 +70,7 @@ pub(super) fn too_deep() -> String {
     format!("the policy is nested deeper than {DEEPEST} levels")
 }
 
-/// How deeply brackets nest outside of strings.
+/// The depth to which brackets nest outside of strings.
 fn depth_of_json(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     let (mut quoted, mut escaped) = (false, false);

@@ -1,5 +1,5 @@
-//! What the scheduler asks of rotations: begin those whose time has come, go on
-//! with interrupted ones, end former credentials whose grace is over.
+//! The scheduler's work on rotations: begin those whose time has come, go on with interrupted ones,
+//! end former credentials whose grace is over.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     mount::{Connection, RotationTurn, give_up_at},
 };
 
-/// How long until a scheduled rotation that could not begin is tried again.
+/// The time until a scheduled rotation that could not begin is tried again.
 const SCHEDULE_RETRY: Duration = Duration::from_secs(60);
 
 impl Rotations {

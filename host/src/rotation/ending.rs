@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Rotations {
-    /// What a connection still has to end upstream.
+    /// The root credentials that a connection still has to end upstream.
     ///
     /// # Errors
     /// Where storage fails.

@@ -31,8 +31,8 @@ pub(super) fn judge(
     (Secret::new(document.to_string()), held)
 }
 
-/// What of a config in use a rotation changes, beyond secrets and what the provider
-/// announces.
+/// The fields of a config in use that a rotation changes, beyond secrets and the fields that the
+/// provider announces.
 fn changes(plugin: &Plugin, former: &Secret<String>, document: &Value) -> Vec<String> {
     let Ok(mut former) = serde_json::from_str::<Value>(former.expose()) else {
         return Vec::new();
@@ -53,8 +53,8 @@ pub(super) fn changed(changes: &[String]) -> String {
 }
 
 impl Rotations {
-    /// What the staged config of a rotation changes, beyond secrets and what the
-    /// provider announces.
+    /// The fields that the staged config of a rotation changes, beyond secrets and the fields that
+    /// the provider announces.
     ///
     /// # Errors
     /// Where storage fails.

@@ -24,7 +24,7 @@ async fn an_answer_lost_after_the_password_changed_is_recovered_by_derivation() 
     // rotation to its end and notices nothing.
     engine.issue().await.unwrap();
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -45,7 +45,7 @@ async fn a_rotation_of_a_dead_process_goes_on_at_the_next_start() {
     }
     let engine = house.open(true).await;
     while engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -70,7 +70,7 @@ async fn a_rotation_that_reached_nothing_leaves_nothing_open() {
             .is_err()
     );
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -101,7 +101,7 @@ async fn a_rotation_is_never_given_up_where_that_would_lose_the_root() {
         house.clock.advance(Duration::from_secs(30));
     }
     let open = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -143,7 +143,7 @@ async fn a_failed_rotation_that_changed_nothing_can_be_given_up() {
         .await
         .unwrap();
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -174,7 +174,7 @@ async fn the_scheduler_makes_six_attempts_before_it_leaves_a_rotation_to_the_ope
     );
     let rotation = loop {
         let shown = engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap();
@@ -207,7 +207,7 @@ async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away
         );
     }
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -216,7 +216,7 @@ async fn callers_do_not_use_up_the_attempts_of_a_rotation_whose_upstream_is_away
     let soon = house.clock.now().plus(Duration::from_secs(6));
     assert!(rotation.due_at.unwrap() <= soon, "{rotation:?}");
     while engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -236,7 +236,7 @@ async fn scheduled_rotations_come_by_themselves() {
     let config = json!({"password": "initial", "rotation_period": "1h", "rotate_on_config": true});
     assert_eq!(
         engine
-            .settings
+            .configs
             .write(&db(), &ConnectionName::DEFAULT, config, requester())
             .await
             .unwrap()
@@ -246,7 +246,7 @@ async fn scheduled_rotations_come_by_themselves() {
     );
     house.clock.advance(Duration::from_secs(3601));
     while engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -256,7 +256,7 @@ async fn scheduled_rotations_come_by_themselves() {
         tokio::task::yield_now().await;
     }
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -283,7 +283,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
     {
         let engine = house.open(false).await;
         let written = engine
-            .settings
+            .configs
             .write(&db(), &ConnectionName::DEFAULT, schedule, requester())
             .await;
         assert_eq!(written.unwrap().view.schedule.next, Some(firing));
@@ -294,7 +294,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
     let day = Duration::from_secs(86_400);
     let next = loop {
         let shown = engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap();
@@ -306,7 +306,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
     assert_eq!(next, Some(firing.plus(day)));
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -317,7 +317,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
     // Its time has come: once, and not again in the same window.
     house.clock.advance(Duration::from_secs(22 * 3600 + 600));
     while engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -327,7 +327,7 @@ async fn a_missed_window_waits_for_the_next_firing() {
         tokio::task::yield_now().await;
     }
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -341,7 +341,7 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
     let engine = house.open(true).await;
     let (schedule, _) = firing_in(&house, 5);
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, schedule, requester())
         .await
         .unwrap();
@@ -349,7 +349,7 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
     house.clock.advance(Duration::from_secs(5 * 3600));
     let error = loop {
         let shown = engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap();
@@ -361,7 +361,7 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
     assert!(error.contains("scripted"), "{error}");
     house.clock.advance(Duration::from_secs(61));
     while engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -371,7 +371,7 @@ async fn a_scheduled_rotation_that_fails_says_why_and_is_tried_again_within_its_
         tokio::task::yield_now().await;
     }
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -384,7 +384,7 @@ async fn a_config_that_does_not_work_is_not_stored() {
     let engine = house.open(true).await;
     assert!(
         engine
-            .settings
+            .configs
             .write(
                 &db(),
                 &ConnectionName::DEFAULT,
@@ -395,7 +395,7 @@ async fn a_config_that_does_not_work_is_not_stored() {
             .is_err()
     );
     let unknown = engine
-        .settings
+        .configs
         .write(
             &db(),
             &ConnectionName::DEFAULT,
@@ -406,7 +406,7 @@ async fn a_config_that_does_not_work_is_not_stored() {
         .unwrap_err();
     assert!(unknown.to_string().contains("password"), "{unknown}");
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap();
@@ -425,14 +425,14 @@ async fn a_config_that_was_read_can_be_written_back_after_a_rotation() {
         .await
         .unwrap();
     let mut shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
         .config;
     shown["rotation_period"] = json!("1d");
     let written = engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, shown, requester())
         .await
         .unwrap()
@@ -467,7 +467,7 @@ async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides
         }
         let engine = house.open(false).await;
         let shown = engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap();
@@ -501,7 +501,7 @@ async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides
             engine.issue().await.unwrap();
             assert_eq!(
                 engine
-                    .settings
+                    .configs
                     .read(&db(), &ConnectionName::DEFAULT)
                     .await
                     .unwrap()
@@ -511,7 +511,7 @@ async fn a_rotated_config_that_fails_its_schema_is_kept_and_the_operator_decides
         } else {
             retried.unwrap_err();
             let shown = engine
-                .settings
+                .configs
                 .read(&db(), &ConnectionName::DEFAULT)
                 .await
                 .unwrap();
@@ -534,7 +534,7 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
         .unwrap_err();
     assert!(refused.to_string().contains("config.host"), "{refused}");
     let open = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -560,7 +560,7 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
         .unwrap();
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -569,7 +569,7 @@ async fn a_rotation_that_moves_the_root_to_another_host_needs_the_operator() {
     );
 }
 
-/// What the ways of giving a staged root credential up do to it.
+/// Each way of giving a rotation up ends its staged root credential.
 #[tokio::test]
 async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
     for way in ["write", "remove", "abort", "unmount"] {
@@ -590,14 +590,14 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
             "write" => {
                 let config = json!({"password": "initial"});
                 let written = engine
-                    .settings
+                    .configs
                     .write(&db(), &ConnectionName::DEFAULT, config, requester())
                     .await;
                 assert!(written.unwrap().view.rotation.is_none());
             }
             "remove" => drop(
                 engine
-                    .settings
+                    .configs
                     .remove(&db(), &ConnectionName::DEFAULT, false)
                     .await
                     .unwrap(),
@@ -620,7 +620,7 @@ async fn a_staged_root_credential_is_ended_upstream_before_it_is_forgotten() {
         assert_eq!(house.upstream.lock().unwrap().password, "initial", "{way}");
         if way == "write" || way == "abort" {
             while !engine
-                .settings
+                .configs
                 .read(&db(), &ConnectionName::DEFAULT)
                 .await
                 .unwrap()
@@ -649,7 +649,7 @@ async fn what_a_rotation_made_without_an_answer_is_ended_when_a_config_is_writte
     assert_eq!(house.upstream.lock().unwrap().roots.len(), 1);
     let config = json!({"password": "initial"});
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
@@ -672,14 +672,14 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
     // The former one, which its grace period still keeps.
     house.script(&[Step::FailBefore]);
     let refused = engine
-        .settings
+        .configs
         .remove(&db(), &ConnectionName::DEFAULT, false)
         .await
         .unwrap_err();
     assert!(refused.to_string().contains("force=true"), "{refused}");
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -688,14 +688,14 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
     );
     let issued = engine.issue().await.unwrap();
     let refused = engine
-        .settings
+        .configs
         .remove(&db(), &ConnectionName::DEFAULT, false)
         .await
         .unwrap_err();
     assert!(refused.to_string().contains("1 leases"), "{refused}");
     engine.leases.revoke(&issued.lease.id).await.unwrap();
     engine
-        .settings
+        .configs
         .remove(&db(), &ConnectionName::DEFAULT, false)
         .await
         .unwrap();
@@ -703,7 +703,7 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
 
     let written = json!({"password": house.upstream.lock().unwrap().roots.first()});
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, written, requester())
         .await
         .unwrap();
@@ -714,13 +714,13 @@ async fn a_config_is_not_removed_while_something_is_left_to_be_ended_with_it() {
         .unwrap();
     house.script(&[Step::FailBefore]);
     engine
-        .settings
+        .configs
         .remove(&db(), &ConnectionName::DEFAULT, true)
         .await
         .unwrap();
     assert!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .is_err()
@@ -748,13 +748,13 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
         .unwrap();
     // The same secret as before: that is the one in use.
     let shown = engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
         .config;
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, shown, requester())
         .await
         .unwrap();
@@ -766,7 +766,7 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
         .unwrap();
     let config = json!({"password": "by hand"});
     engine
-        .settings
+        .configs
         .write(&db(), &ConnectionName::DEFAULT, config, requester())
         .await
         .unwrap();
@@ -776,7 +776,7 @@ async fn a_root_credential_that_a_rotation_made_is_ended_when_the_operator_repla
         tokio::task::yield_now().await;
     }
     while !engine
-        .settings
+        .configs
         .read(&db(), &ConnectionName::DEFAULT)
         .await
         .unwrap()
@@ -802,7 +802,7 @@ async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itse
         house.script(steps);
         let config = json!({"password": "initial", "rotate_on_config": true});
         let written = engine
-            .settings
+            .configs
             .write(&db(), &ConnectionName::DEFAULT, config, requester())
             .await;
         let written = written.unwrap();
@@ -814,7 +814,7 @@ async fn a_rotation_at_configuration_that_fails_is_a_warning_and_goes_on_by_itse
         );
         if goes_on.contains("itself") {
             while engine
-                .settings
+                .configs
                 .read(&db(), &ConnectionName::DEFAULT)
                 .await
                 .unwrap()
@@ -836,7 +836,7 @@ async fn a_write_that_changes_no_secret_rotates_nothing() {
     let engine = house.open(false).await;
     let write = async |config| {
         let written = engine
-            .settings
+            .configs
             .write(&db(), &ConnectionName::DEFAULT, config, requester())
             .await;
         written.unwrap().view.version
@@ -874,7 +874,7 @@ async fn what_rotations_left_can_be_dropped_by_force() {
     assert_eq!(engine.rotations.ending(&connection).await.unwrap().len(), 1);
     house.script(&[Step::FailBefore]);
     engine
-        .settings
+        .configs
         .remove(&db(), &ConnectionName::DEFAULT, false)
         .await
         .unwrap_err();

@@ -35,9 +35,9 @@ pub(super) struct Certificates {
 /// The state of the files that was read last.
 #[derive(Debug)]
 struct Seen {
-    /// When they were read last, with or without success.
+    /// The time when they were read last, with or without success.
     tried: State,
-    /// When they were looked at last.
+    /// The time when they were looked at last.
     last: State,
 }
 
@@ -149,16 +149,16 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("the file {} of [tls] cannot be read", path.display())]
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A file does not hold what it is to hold.
     #[error("the file {} of [tls] {reason}", path.display())]
     Pem {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// The end of the sentence.
         reason: String,

@@ -29,10 +29,10 @@ use crate::{
     config::{Tls, TlsVersion},
 };
 
-/// How long a peer may take for its TLS handshake, and to answer a ping.
+/// The time that a peer may take for its TLS handshake, and to answer a ping.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How long a connection may be idle, and a request's head may take. Longer than
+/// The time for which a connection may be idle, and a request's head may take. Longer than
 /// the 90 s after which Go's clients drop an idle connection, so that the server
 /// does not close one that is just being used.
 const IDLE: Duration = Duration::from_secs(120);
@@ -72,7 +72,7 @@ impl Listener {
         }
     }
 
-    /// Where it listens.
+    /// The addresses that it listens on.
     pub(super) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
@@ -199,9 +199,8 @@ async fn converse<S>(
     }
 }
 
-/// How TLS is spoken. Below 1.3 that is 1.2, for clients that know no more (older
-/// systems of Windows and Java), with the suites that rustls has: each is ECDHE with
-/// an AEAD.
+/// The settings of TLS. Below 1.3 that is 1.2, for clients that know no more (older systems of
+/// Windows and Java), with the suites that rustls has: each is ECDHE with an AEAD.
 pub(super) fn acceptor(
     tls: &Tls,
     certificates: Arc<Certificates>,

@@ -43,7 +43,7 @@ struct Place {
     proven: AtomicBool,
     /// Requests under way.
     busy: AtomicUsize,
-    /// When it last began or ended one.
+    /// The time when it last began or ended one.
     last: AtomicU64,
     leave: Notify,
 }

@@ -293,7 +293,7 @@ fn reconcile(revoke: &[&str]) -> Work {
     }
 }
 
-/// What it found is told to everybody who may see the task, as often as they ask.
+/// The findings of a comparison are told to everybody who may see the task, as often as they ask.
 #[tokio::test]
 async fn a_comparison_is_told_by_its_task_and_to_who_waits_for_it() {
     let house = House::new();

@@ -1,4 +1,4 @@
-//! What a task is to do: kept sealed as JSON, and carried out.
+//! The work of a task: kept sealed as JSON, and carried out.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn is_report(kind: &str) -> bool {
     kind == RECONCILE
 }
 
-/// What is to be done.
+/// The work that is to be done.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
@@ -56,7 +56,7 @@ pub enum Work {
     },
     /// Wait until what was marked is ended upstream.
     Drain {
-        /// Why.
+        /// The reason for which they are ended.
         kind: Draining,
         /// A prefix of lease ids.
         prefix: String,
@@ -91,7 +91,7 @@ pub enum Work {
     },
 }
 
-/// Why leases are being ended.
+/// The reason for which leases are being ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Draining {
@@ -134,7 +134,7 @@ impl Work {
         }
     }
 
-    /// What it is done to, as a path.
+    /// The target of the work, as a path.
     pub(super) fn target(&self) -> String {
         match self {
             Self::Issue { mount, role, .. } => format!("{mount}/creds/{role}"),
@@ -253,14 +253,14 @@ fn named(connection: Option<String>) -> Result<ConnectionName, Refusal> {
     Ok(connection.map_or(Ok(ConnectionName::DEFAULT), |name| name.parse())?)
 }
 
-/// What a task came to.
+/// The result of a task.
 #[derive(Debug)]
 pub enum Done {
     /// No more than that it is done.
     Nothing,
     /// A credential, for whoever asked for it.
     Credential(TaskCredential),
-    /// What it found.
+    /// The findings of a comparison.
     Report(Value),
 }
 
@@ -298,7 +298,7 @@ pub(super) fn read_credential(text: &Secret<String>) -> Result<TaskCredential, R
     })
 }
 
-/// What a refusal looks like in a task: the provider's code, or the host's.
+/// The error of a task that was refused: the provider's code, or the host's.
 pub(super) fn error_of(refusal: &Refusal) -> TaskError {
     let code = match refusal.cause() {
         Refusal::Denied => "denied",

@@ -1,4 +1,4 @@
-//! The events that a test makes happen.
+//! Collects the events that are recorded during a test.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ impl Heard {
         }
     }
 
-    /// How often an event was heard.
+    /// The number of times that an event was heard.
     pub(crate) fn count(&self, name: &str) -> usize {
         let names = self.names.lock().unwrap();
         names.iter().filter(|heard| **heard == name).count()

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::LONGEST;
 
-/// What a batch token begins with.
+/// The prefix of a batch token.
 const PREFIX: &str = "lsb.";
 
-/// What it is sealed for.
+/// The context that it is sealed for.
 const CONTEXT: &str = "batch token";
 
 #[derive(Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub(super) fn seal(
     Ok(Secret::new(token))
 }
 
-/// What a batch token says; none where this is none of this installation.
+/// The content of a batch token; none where it is not one of this installation.
 pub(super) fn open(keyring: &Keyring, token: &Secret<String>, hash: [u8; 32]) -> Option<TokenRow> {
     let text = token.expose().strip_prefix(PREFIX)?;
     let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;

@@ -1,5 +1,5 @@
-//! Whom a token stands for: a name that is the same for one person or program over all
-//! their tokens, so that an upstream system can tell them from others.
+//! The name that a token stands for: the same for one person or program over all their tokens, so
+//! that an upstream system can tell them from others.
 //!
 //! A login gives the name: it follows from the login method and from who somebody is to
 //! it (the user, the claim that says who it is, the role of a machine). A token that a
@@ -24,7 +24,7 @@ pub fn entity_of(fact: &str, accessor: &str) -> String {
     }
 }
 
-/// What a token that `maker` makes begins with.
+/// The entity that a token begins with if `maker` makes it.
 pub(super) fn inherited_entity(maker: &Token) -> String {
     if maker.is_root() {
         return String::new();

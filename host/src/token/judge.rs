@@ -1,5 +1,5 @@
-//! What a token may be: judged once, when all that contributes to it is known,
-//! and by one function. Pure.
+//! Decides on the properties of a token: once, when all that contributes to them is known, and in
+//! one function. Pure.
 //!
 //! Whoever has a token made, and every role, login method and wrapped answer,
 //! only writes a [`Draft`]. [`judge`] then looks at the whole of it, in the form
@@ -22,7 +22,7 @@ use lessor_store::{TokenFacts, TokenRow};
 use super::{DEFAULT, ROOT, Token, TokenRole, WRAPPING};
 use crate::config::TokenRules;
 
-/// Who vouches for a token.
+/// The party that vouches for a token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Voucher<'a> {
     /// The holder of a token, perhaps by a token role.
@@ -78,7 +78,7 @@ pub(super) struct Judged {
     num_uses: u32,
     bound_cidrs: Vec<IpNet>,
     bounds: Bounds,
-    /// When it was judged.
+    /// The time when it was judged.
     at: Timestamp,
     /// From then on; absent: it never ends.
     ttl: Option<Duration>,
@@ -163,7 +163,7 @@ fn of_life(
     Ok((Some(life.ttl), life.warnings))
 }
 
-/// Who has another token made must itself be one that can be counted and ended.
+/// A maker of other tokens must itself be a token that can be counted and ended.
 fn check_maker(maker: Maker<'_>) -> Result<(), String> {
     if maker.token.kind == TokenKind::Batch {
         return Err("batch tokens cannot create more tokens".into());
@@ -174,7 +174,7 @@ fn check_maker(maker: Maker<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// What reaches beyond the maker: a life after its own, a life without end, a
+/// Checks the properties that reach beyond the maker: a life after its own, a life without end, a
 /// name of its choice.
 fn check_reach(
     maker: Maker<'_>,
@@ -302,7 +302,7 @@ impl Judged {
         self.ttl
     }
 
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub(super) fn end(&self) -> Option<Timestamp> {
         self.ttl.map(|ttl| self.at.plus(ttl))
     }

@@ -22,14 +22,14 @@ use super::{
 };
 use crate::config::TokenRules;
 
-/// What `auth/token/create` is asked for.
+/// The fields of `auth/token/create`.
 #[derive(Debug, Default)]
 pub struct NewToken {
     /// The token itself, where its maker chooses it.
     pub id: Option<Secret<String>>,
     /// Names of policies; empty: the maker's.
     pub policies: Vec<String>,
-    /// What the maker says of it.
+    /// The metadata that the maker gives it.
     pub meta: Option<BTreeMap<String, String>>,
     /// Whether it shall outlive its maker.
     pub no_parent: bool,
@@ -47,25 +47,25 @@ pub struct NewToken {
     pub display_name: String,
     /// Requests that it may make; 0: any number.
     pub num_uses: u32,
-    /// How it is kept.
+    /// The kind of the token.
     pub kind: Option<TokenKind>,
 }
 
-/// What a maker may beyond calling the path.
+/// The permits of a maker beyond calling the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Permits {
     /// It has `sudo` there, or may do everything.
     pub sudo: bool,
 }
 
-/// What a login method gives to a role or user: now, whenever that is asked.
+/// The terms that a login method gives to a role or user: now, whenever that is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     /// Length of its tokens; 0: the system's.
     pub default_ttl: Duration,
     /// Longest life of its tokens; 0: the system's.
     pub max_ttl: Duration,
-    /// What the role or user says of tokens.
+    /// The token parameters of the role or user.
     pub parameters: &'a TokenParameters,
 }
 
@@ -74,17 +74,17 @@ pub struct Terms<'a> {
 pub struct Login<'a> {
     /// Path of the request.
     pub path: String,
-    /// What it gives.
+    /// The terms of the login.
     pub terms: Terms<'a>,
-    /// What gave it, for renewals to look at again.
+    /// The origin of the token, for renewals to look at again.
     pub origin: LoginOrigin,
-    /// Whom the token stands for: [`super::entity_of_login`].
+    /// The entity that the token stands for: [`super::entity_of_login`].
     pub entity: String,
     /// For people.
     pub display_name: String,
-    /// What the login established.
+    /// The metadata that the login established.
     pub metadata: BTreeMap<String, String>,
-    /// Who sent it.
+    /// The address of the caller.
     pub peer: IpAddr,
 }
 
@@ -93,11 +93,11 @@ pub struct Login<'a> {
 pub struct Granted {
     /// The token.
     pub token: Secret<String>,
-    /// What else there is to know.
+    /// The token's record.
     pub known: Token,
     /// Its length; zero: it never ends.
     pub ttl: Duration,
-    /// What its maker should know.
+    /// Warnings for its maker.
     pub warnings: Vec<String>,
 }
 
@@ -245,8 +245,8 @@ impl Tokens {
     }
 }
 
-/// What a maker asks for, with what the role, or else the maker itself, fills in.
-/// Also what it should be told.
+/// The token that a maker asks for, with the values that the role, or else the maker itself, fills
+/// in. Also the warnings for the maker.
 pub(super) fn draft_of_maker<'a>(
     maker: Maker<'_>,
     role: Option<&TokenRole>,
@@ -340,7 +340,7 @@ fn policies_of(
     (wanted, warnings)
 }
 
-/// What a login method gives to a role or user.
+/// The token that a login method gives to a role or user.
 pub(super) fn draft_of_login(terms: Terms<'_>) -> Draft<'static> {
     let parameters = terms.parameters;
     let mut policies = parameters.policies.clone();

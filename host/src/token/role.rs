@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DEFAULT, ROOT, Tokens, WRAPPING};
 
-/// What a token role says.
+/// A token role.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenRole {
@@ -27,7 +27,7 @@ pub struct TokenRole {
     pub orphan: bool,
     /// Whether tokens can be renewed.
     pub renewable: bool,
-    /// What the path of a token ends in.
+    /// The suffix of the path of a token.
     pub path_suffix: String,
     /// The standard parameters; `ttl`, `max_ttl` and `policies` are not used.
     pub parameters: TokenParameters,
@@ -55,7 +55,7 @@ pub struct RoleRow {
     pub name: TokenRoleName,
     /// Names it for ever; one that is made again with the name has another.
     pub uuid: String,
-    /// What it says.
+    /// The role itself.
     pub role: TokenRole,
 }
 

@@ -20,8 +20,8 @@ use tempfile::NamedTempFile;
 
 use super::{MIGRATIONS, Storage, StorageError, all, connect, holds, migrate, one};
 
-/// What a file that is being written is called until it is whole. What a crash
-/// leaves of one is of no use to anybody.
+/// The prefix of the name of a file until it is whole. A crash leaves such a file, which is of no
+/// use to anybody.
 const PARTIAL: &str = "backup-";
 
 impl Storage {
@@ -191,7 +191,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// How every SQLite file begins.
+/// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// A copy that was not made or is not to be used.
@@ -200,21 +200,21 @@ pub enum BackupError {
     /// There is nothing to copy.
     #[error("there is no file {}", path.display())]
     Missing {
-        /// Where it was looked for.
+        /// The path at which it was looked for.
         path: PathBuf,
     },
     /// Something else than a database of this program.
     #[error("{} is no backup of a lessor server", path.display())]
     Foreign {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
     /// Damaged.
     #[error("{} is damaged ({reason}): use another backup", path.display())]
     Unsound {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What SQLite found.
+        /// The finding of SQLite.
         reason: String,
     },
     /// The database was locked for a copy.
@@ -223,9 +223,9 @@ pub enum BackupError {
     /// The copy cannot be made there.
     #[error("a copy cannot be written to {}", path.display())]
     File {
-        /// Where.
+        /// The path of the copy.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

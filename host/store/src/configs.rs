@@ -10,7 +10,7 @@ use super::{
     Storage, StorageError, change, giving_up, json, maybe_moment, moment, one, to_json, unreadable,
 };
 
-/// Where a version stands.
+/// The state of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigState {
     /// Made by a rotation, not proven yet.
@@ -47,19 +47,19 @@ impl ConfigState {
 pub struct ConfigRow {
     /// Counts up within the connection.
     pub version: u32,
-    /// Where it stands.
+    /// The state.
     pub state: ConfigState,
     /// Sealed JSON; absent once retired.
     pub document: Option<Vec<u8>>,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
-    /// What the provider warned of when it was proven.
+    /// The warnings that the provider gave when the config was proven.
     pub warnings: Vec<String>,
     /// Facts that the rotation which made it told.
     pub metadata: Value,
     /// Names its predecessor upstream, where that must be ended.
     pub retires: Option<String>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
@@ -72,32 +72,32 @@ pub struct NewConfig {
     pub version: u32,
     /// Sealed JSON.
     pub document: Vec<u8>,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
-    /// What the provider warned of.
+    /// The warnings of the provider.
     pub warnings: Vec<String>,
     /// Facts that the rotation told.
     pub metadata: Value,
     /// Names the predecessor upstream.
     pub retires: Option<String>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
-/// When a connection's root credential is renewed.
+/// The schedule by which a connection's root credential is renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSchedule {
-    /// When by itself.
+    /// The schedule.
     pub schedule: Schedule,
-    /// How long a former root credential stays valid.
+    /// The time for which a former root credential stays valid.
     pub grace: Duration,
     /// Whether a new config is rotated at once.
     pub on_config: bool,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next.
+    /// The time when it is renewed next.
     pub next: Option<Timestamp>,
-    /// Why the last scheduled rotation failed, until one succeeds.
+    /// The reason why the last scheduled rotation failed, until one succeeds.
     pub last_error: Option<String>,
 }
 
@@ -108,11 +108,11 @@ pub struct DueRotation {
     pub of: ConnectionId,
     /// Its schedule; absent where it cannot be read.
     pub schedule: Option<Schedule>,
-    /// When it last was.
+    /// The time when it was last renewed.
     pub last: Option<Timestamp>,
 }
 
-/// What became of a root credential that was to be erased.
+/// The outcome of erasing a root credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Erasure {
     /// It is erased.

@@ -16,7 +16,7 @@ pub struct ConnectionRow {
     pub name: ConnectionName,
 }
 
-/// That nothing needs the connection `c`.
+/// The condition that nothing needs the connection `c`.
 const UNUSED: &str = "c.name <> 'default'
    AND NOT EXISTS (SELECT 1 FROM configs WHERE connection_id = c.id AND state <> 'retired')
    AND NOT EXISTS (SELECT 1 FROM rotations WHERE connection_id = c.id AND ended_at IS NULL)

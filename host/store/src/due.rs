@@ -1,4 +1,4 @@
-//! Who waits for due work, and what wakes them: the writes themselves.
+//! Wakes those who wait for due work: the writes themselves wake them.
 //!
 //! The scheduler sleeps until the next moment at which something is due. A write that
 //! makes work due before that wakes it, once it is committed, and nobody has to think
@@ -7,8 +7,8 @@
 //! anyway does not wake it: otherwise every new lease would cost a look at all that is
 //! due.
 //!
-//! What makes work due in memory alone (a call slot that came free, a mount that is no
-//! longer held) is told by whoever keeps that memory.
+//! Work that becomes due in memory alone (a call slot that came free, a mount that is no longer
+//! held) is announced by the owner of that memory.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -191,7 +191,7 @@ mod tests {
             work.at(Timestamp(due));
         }
         assert_eq!(work.sleep_until(Timestamp(100)), Timestamp(50));
-        // What was found at the last look is told no more.
+        // Work that was found at the last look is not announced again.
         let _woken = work.begin_to_look();
         assert_eq!(work.sleep_until(Timestamp(100)), Timestamp(100));
     }

@@ -13,7 +13,7 @@ use super::Storage;
 /// Pages beyond which no database grows; SQLite's own limit.
 const PAGES: u64 = 0xffff_fffe;
 
-/// What the writer is to meet. Cheap to clone; all clones are one.
+/// The faults that the writer is to meet. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Faults(Arc<Wanted>);
 

@@ -1,4 +1,4 @@
-//! What leases say of upstream: read whole, to be compared with an inventory.
+//! The credentials that leases hold upstream: read whole, to be compared with an inventory.
 //!
 //! Every column is read in a way that cannot fail, so that a row that is damaged
 //! elsewhere still vouches for its credential.
@@ -22,9 +22,9 @@ pub struct Holding {
     pub principal: String,
     /// The credential's id; absent where the answer to `create` is not known.
     pub credential_id: Option<String>,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub issued_at: Timestamp,
-    /// When it ends.
+    /// The time when it ends.
     pub expires_at: Option<Timestamp>,
 }
 

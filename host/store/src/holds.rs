@@ -5,23 +5,23 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, moment};
 
-/// How many rows of a list are read at most, whatever is asked for.
+/// The largest number of rows of a list that are read, whatever is asked for.
 const LIST_LIMIT: usize = 1000;
 
-/// What is overdue in a held mount.
+/// Overdue work in a held mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue {
-    /// Where it stands in the list.
+    /// Its place in the list.
     pub place: OverduePlace,
     /// The mount.
     pub mount_id: i64,
 }
 
-/// What kind of work is overdue, on what. Ordered as the list is, so that the last
-/// place of a page says where the next begins.
+/// The place of overdue work in the list: its kind and its subject. Ordered as the list is, so that
+/// the last place of a page says where the next begins.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OverduePlace {
-    /// When it was due.
+    /// The time when it was due.
     pub due_at: i64,
     /// `lease`, `rotation`, `root` (a scheduled rotation), `static-role`.
     pub kind: String,
@@ -39,7 +39,7 @@ impl OverduePlace {
     }
 }
 
-/// What is overdue, of every kind. A rotation that waits for the operator is, too.
+/// The overdue work of every kind. A rotation that waits for the operator is overdue, too.
 const OVERDUE: &str = "
   SELECT due_at, 'lease' AS kind, hex(operation) AS key, mount_id,
     (SELECT name FROM roles WHERE id = role_id) AS name
@@ -93,7 +93,7 @@ impl Storage {
         .await
     }
 
-    /// How much is overdue in each held mount, by kind.
+    /// The amount of overdue work in each held mount, by kind.
     pub async fn count_overdue(
         &self,
         now: Timestamp,
@@ -108,7 +108,7 @@ impl Storage {
         .await
     }
 
-    /// What is overdue in held mounts, the longest first, at most `limit` and
+    /// The overdue work in held mounts, the longest overdue first, at most `limit` and
     /// `LIST_LIMIT`, from behind `after` on.
     pub async fn overdue(
         &self,

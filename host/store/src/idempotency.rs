@@ -14,7 +14,7 @@ pub struct IdempotencyRow {
     pub request: [u8; 32],
     /// The operation.
     pub operation: OperationId,
-    /// When the key is forgotten.
+    /// The time when the key is forgotten.
     pub expires_at: Timestamp,
 }
 

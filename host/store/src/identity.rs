@@ -14,7 +14,7 @@ pub struct IdentityKeyRow {
     pub public_key: String,
     /// Sealed.
     pub private_key: Vec<u8>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 

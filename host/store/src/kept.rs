@@ -1,4 +1,4 @@
-//! What every request reads, kept in memory until what it was read from changes.
+//! Rows that every request reads, kept in memory until their table changes.
 //!
 //! SQLite gives a reading connection nothing of what it read before a commit, and under
 //! load there is a commit for each read: the row of one token came from the file anew
@@ -30,7 +30,7 @@ use super::StorageError;
 /// Values kept at a time: enough for those in use, and no matter of memory.
 const MOST: usize = 1024;
 
-/// How often a table has changed. Clones count together.
+/// The number of changes of a table. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Changes(Arc<AtomicU64>);
 
@@ -50,7 +50,7 @@ pub(super) struct Feed {
     pub(super) tokens: Changes,
     pub(super) roles: Changes,
     pub(super) policies: Changes,
-    /// What the transaction that is under way has changed, a bit for each table.
+    /// The tables that the transaction under way has changed, a bit for each.
     noted: Arc<AtomicU64>,
 }
 
@@ -109,7 +109,7 @@ pub struct Kept<K, V> {
 }
 
 struct Values<K, V> {
-    /// How many changes there were before each of them was read.
+    /// The number of changes before each of them was read.
     read_at: u64,
     by_key: HashMap<K, V>,
 }
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(find(&kept, 1, Some(11)).await, Some(11));
     }
 
-    /// Which writes say that what is kept of a table is too old.
+    /// Every write of a table whose rows are kept in memory says that they are too old.
     #[tokio::test]
     async fn every_write_of_a_kept_table_is_counted_once_it_is_committed() {
         let writes = [

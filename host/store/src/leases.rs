@@ -15,7 +15,7 @@ use super::{
     one, operation, to_json, unreadable,
 };
 
-/// Where a lease stands. A revoked one has no row.
+/// The state of a lease. A revoked one has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeaseState {
@@ -66,15 +66,15 @@ pub struct NewLease {
     pub role_id: i64,
     /// Name of the upstream principal.
     pub principal: String,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
     /// Digest of the provider.
     pub plugin_sha256: Digest,
     /// Version of the root credential.
     pub config_version: u32,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub issued_at: Timestamp,
-    /// When it shall end; absent: never.
+    /// The time when it shall end; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Beyond which no renewal goes.
     pub max_expires_at: Option<Timestamp>,
@@ -112,16 +112,16 @@ impl NewLease {
     }
 }
 
-/// What is recorded of a credential that was made.
+/// The facts that are recorded of a credential that was made.
 #[derive(Clone, Debug)]
 pub struct Activation {
     /// Its id upstream.
     pub credential_id: String,
     /// Facts worth showing.
     pub metadata: Value,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
-    /// When upstream ends it by itself.
+    /// The time when upstream ends it by itself.
     pub upstream_expires_at: Option<Timestamp>,
 }
 
@@ -138,7 +138,7 @@ pub struct LeaseRow {
     pub role_id: i64,
     /// The role's name.
     pub role_name: RoleName,
-    /// Where it stands.
+    /// The state.
     pub state: LeaseState,
     /// Name of the upstream principal.
     pub principal: String,
@@ -146,33 +146,33 @@ pub struct LeaseRow {
     pub credential_id: Option<String>,
     /// Facts that the provider told.
     pub metadata: Value,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
     /// Digest of the provider that made it.
     pub plugin_sha256: Digest,
-    /// When it was made.
+    /// The time when it was made.
     pub issued_at: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Beyond which no renewal goes.
     pub max_expires_at: Option<Timestamp>,
-    /// When upstream ends it by itself.
+    /// The time when upstream ends it by itself.
     pub upstream_expires_at: Option<Timestamp>,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub renewed_at: Option<Timestamp>,
     /// Since when it waits for its end.
     pub ending_since: Option<Timestamp>,
     /// Attempts to revoke it.
     pub attempts: u32,
-    /// When the scheduler must look at it.
+    /// The time when the scheduler must look at it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
     /// Accessor of the token with which it ends.
     pub bound_to: Option<String>,
 }
 
-/// That the order `o` covers the lease `l`: to everybody who asks it is ending then,
+/// The condition that the order `o` covers the lease `l`: to everybody who asks it is ending then,
 /// taken or not.
 macro_rules! covers {
     () => {
@@ -219,7 +219,7 @@ pub(super) const SELECT: &str = concat!(
     order!()
 );
 
-/// How an intent was taken.
+/// The outcome of storing an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// It is committed.
@@ -234,12 +234,12 @@ pub enum Intent {
     TokenGone,
 }
 
-/// How a credential was recorded that leaves nothing upstream.
+/// The outcome of recording a credential that leaves nothing upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
     /// Its lease is committed.
     Active,
-    /// What would have refused its intent, had there been one.
+    /// The reason for which its intent would have been refused, had there been one.
     Refused(Intent),
     /// An order to revoke leases of its role covers it.
     Revoked,
@@ -247,7 +247,7 @@ pub enum Made {
     RoleChanged,
 }
 
-/// Which cap refused an intent.
+/// The cap that refused an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cap {
     /// `max_leases` of the role.
@@ -517,7 +517,7 @@ impl Storage {
         .await
     }
 
-    /// How many leases were made by a connection.
+    /// The number of leases that were made by a connection.
     pub async fn leases_by_connection(&self, of: ConnectionId) -> Result<usize, StorageError> {
         self.read(move |connection| {
             let count = one(
@@ -636,7 +636,7 @@ fn insert_active(
     Ok(())
 }
 
-/// What stands against a lease: a cap, or the end of the token with which it ends.
+/// The reason to refuse a lease: a cap, or the end of the token with which it ends.
 fn refused(connection: &Connection, lease: &NewLease) -> Result<Option<Intent>, StorageError> {
     // The version of the role may have gone with the last of its leases meanwhile, and the
     // config, without which nothing would end the credential.

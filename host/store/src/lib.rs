@@ -7,8 +7,6 @@
 //! intent and stand in the submodules, one per table; no provider is ever called
 //! within a transaction.
 
-mod account_rotations;
-mod accounts;
 mod backup;
 mod configs;
 mod connections;
@@ -34,6 +32,8 @@ mod revocations;
 mod roles;
 mod rotations;
 mod secret_ids;
+mod static_role_rotations;
+mod static_roles;
 mod tasks;
 mod tokens;
 mod versions;
@@ -59,8 +59,6 @@ use crate::{
     kept::{Feed, Kept},
 };
 
-pub use account_rotations::{AccountFailure, CredentialRow, NewCredential, Place, Retires};
-pub use accounts::{AccountChange, AccountRow, AccountState, Added, Former, NewAccount};
 pub use backup::{BackupError, back_up_file, restore_file};
 pub use configs::{ConfigRow, ConfigState, DueRotation, Erasure, NewConfig, RootSchedule};
 pub use connections::ConnectionRow;
@@ -81,6 +79,10 @@ pub use revocations::{EarlyRevocation, Lateness, Left, PurgeScope};
 pub use roles::{NewRole, RoleRow};
 pub use rotations::{DueRotations, RotationRow, RotationState};
 pub use secret_ids::SecretIdRow;
+pub use static_role_rotations::{CredentialRow, NewCredential, Place, Retires, StaticRoleFailure};
+pub use static_roles::{
+    Added, Former, NewStaticRole, StaticRoleChange, StaticRoleRow, StaticRoleState,
+};
 pub use tasks::{TaskError, TaskRow, TaskState};
 pub use tokens::{LoginOrigin, TokenFacts, TokenRow};
 
@@ -126,7 +128,7 @@ type Job = Box<dyn FnOnce(&Connection) -> Settle + Send>;
 pub struct Storage(Arc<Inner>);
 
 struct Inner {
-    /// Where the file is.
+    /// The directory of the file.
     directory: PathBuf,
     #[cfg(any(test, feature = "test-hooks"))]
     faults: Faults,
@@ -494,7 +496,7 @@ fn change(
     Ok(connection.prepare_cached(sql)?.execute(parameters)?)
 }
 
-/// Why a commit failed; every write of the batch is told.
+/// The reason why a commit failed; every write of the batch is told.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the commit failed: {message}")]
 pub struct CommitFailure {
@@ -535,7 +537,7 @@ fn refuses_writes(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Why the database did not do as asked.
+/// The reason why the database did not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// SQLite said no.
@@ -778,7 +780,7 @@ mod tests {
         }
     }
 
-    /// What stood in a mount before it could have several connections is of its default one.
+    /// Rows of a mount from before it could have several connections belong to its default one.
     #[tokio::test]
     async fn what_was_of_a_mount_is_of_its_default_connection() {
         let directory = tempfile::tempdir().unwrap();
@@ -849,10 +851,10 @@ mod tests {
             .await;
         let due = due.unwrap().rows;
         assert!(due.len() == 1 && due[0].connection == of, "{due:?}");
-        let account = storage.account(3, "billing".parse().unwrap()).await;
+        let account = storage.static_role(3, "billing".parse().unwrap()).await;
         let account = account.unwrap().unwrap();
         assert_eq!((account.id, account.connection), (7, of));
-        let credential = storage.account_credential(7, Place::Current).await;
+        let credential = storage.static_role_credential(7, Place::Current).await;
         assert_eq!(credential.unwrap().unwrap().secret, [2]);
         let revoked = storage.early_revocations(of, Timestamp(0)).await;
         assert_eq!(revoked.unwrap().len(), 1);
@@ -932,7 +934,7 @@ mod tests {
         assert!(gone.unwrap().is_none());
     }
 
-    /// What roles said before 0 was "not set", and a task of that time.
+    /// Roles from before 0 was "not set", and a task of that time.
     #[tokio::test]
     async fn a_role_that_said_zero_says_nothing_once_its_file_is_migrated() {
         let directory = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::{Storage, StorageError, all, change, maybe_moment, moment, one};
 
 impl Storage {
-    /// What a name failed to log in.
+    /// The failed logins of a name.
     pub async fn login_failures(
         &self,
         mount_id: i64,

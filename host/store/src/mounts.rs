@@ -14,12 +14,12 @@ use super::{
 /// A mount to be made.
 #[derive(Clone, Debug)]
 pub struct NewMount {
-    /// What it is.
+    /// The kind of the mount.
     pub kind: Kind,
     /// Where, without what stands before the paths of its kind.
     pub path: MountPath,
-    /// What its provider knows it as: the path, unless another mount was made
-    /// under it. It stays when the mount is moved, for upstream is marked with it.
+    /// The name by which its provider knows it: the path, unless another mount was made under it.
+    /// It stays when the mount is moved, for upstream is marked with it.
     pub known_as: String,
     /// Public handle, with the name of the plugin and a random part.
     pub accessor: String,
@@ -33,7 +33,7 @@ pub struct NewMount {
     pub description: String,
     /// Its settings.
     pub tune: Tune,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
@@ -49,7 +49,7 @@ pub struct MountRow {
     pub live: bool,
     /// The config of a login method, sealed; absent: none was written.
     pub config: Option<Vec<u8>>,
-    /// Where it was before it was moved.
+    /// The paths that it had before it was moved.
     pub former: Vec<FormerPath>,
     /// The rest.
     pub mount: NewMount,
@@ -273,7 +273,7 @@ impl Storage {
                 "DELETE FROM rotation_schedules WHERE connection_id IN (SELECT id FROM connections WHERE mount_id = ?1)",
                 [id],
             )?;
-            super::accounts::forget_all(connection, id, now)?;
+            super::static_roles::forget_all(connection, id, now)?;
             super::revocations::order_revocation(connection, id, None, OperationId::GREATEST, now)
         })
         .await

@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use super::{Storage, StorageError, all, moment, unreadable};
 
-/// Who made a pin.
+/// The source of a pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PinSource {
@@ -39,9 +39,9 @@ pub struct PinRow {
     pub file: String,
     /// Digest that its bytes must have.
     pub sha256: Digest,
-    /// Who pinned it.
+    /// The source of the pin.
     pub source: PinSource,
-    /// When.
+    /// The time when it was pinned.
     pub pinned_at: Timestamp,
 }
 

@@ -13,9 +13,9 @@ pub struct PolicyRow {
     pub name: PolicyName,
     /// As it was written: HCL or JSON.
     pub text: String,
-    /// How often it was written.
+    /// The number of times that it was written.
     pub version: i64,
-    /// When it was written last.
+    /// The time when it was written last.
     pub written_at: Timestamp,
 }
 
@@ -27,7 +27,7 @@ impl Storage {
         self.0.feed.policies.clone()
     }
 
-    /// Those of the named policies that are stored.
+    /// The stored policies among the named ones.
     pub async fn policies(&self, names: Vec<PolicyName>) -> Result<Vec<PolicyRow>, StorageError> {
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM policies WHERE name = ?1");

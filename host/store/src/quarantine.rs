@@ -25,9 +25,9 @@ pub struct Quarantined {
     pub principal: Option<String>,
     /// Its credential's id upstream.
     pub credential_id: Option<String>,
-    /// What cannot be read.
+    /// The parts of it that cannot be read.
     pub reason: String,
-    /// When it was met.
+    /// The time when it was met.
     pub quarantined_at: Timestamp,
 }
 
@@ -35,9 +35,9 @@ pub struct Quarantined {
 /// operations of those that cannot.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// What can be read.
+    /// The rows that can be read.
     pub rows: Vec<LeaseRow>,
-    /// What cannot, for [`Storage::set_aside_leases`].
+    /// The rows that cannot be read, for [`Storage::set_aside_leases`].
     pub unreadable: Vec<Vec<u8>>,
 }
 
@@ -45,9 +45,9 @@ pub struct Found {
 /// were set aside.
 #[derive(Clone, Debug, Default)]
 pub struct Sorted {
-    /// What can be read.
+    /// The rows that can be read.
     pub rows: Vec<LeaseRow>,
-    /// What could not.
+    /// The rows that could not be read.
     pub set_aside: Vec<Quarantined>,
 }
 
@@ -69,7 +69,7 @@ impl Storage {
         .await
     }
 
-    /// What was set aside, the oldest first, and how many there are in all.
+    /// The leases that were set aside, the oldest first, and their number in all.
     pub async fn quarantined(&self) -> Result<(Vec<Quarantined>, u64), StorageError> {
         self.read(|connection| {
             let sql = format!("{COLUMNS} ORDER BY id LIMIT ?1");
@@ -79,7 +79,7 @@ impl Storage {
         .await
     }
 
-    /// How many leases were set aside.
+    /// The number of leases that were set aside.
     pub async fn count_quarantined(&self) -> Result<u64, StorageError> {
         self.read(count).await
     }
@@ -150,7 +150,7 @@ fn read(
     Ok((readable, unreadable))
 }
 
-/// What cannot be read, in words that hold nothing of it.
+/// The reason why a row cannot be read, in words that hold nothing of it.
 fn sentence(error: &rusqlite::Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);

@@ -1,5 +1,5 @@
-//! How leases end in storage: ordered, marked, claimed for an attempt, and removed;
-//! and the credentials that a revocation list must still name.
+//! The end of leases in storage: they are ordered, marked, claimed for an attempt, and removed.
+//! Also the credentials that a revocation list must still name.
 //!
 //! The end of many leases is ordered by one row, from which they are taken as there
 //! is room: so the order is durable at once, whatever their number, and nobody waits
@@ -22,11 +22,11 @@ use super::{
 /// A revocation that a list must name until the credential's own end.
 #[derive(Clone, Debug)]
 pub struct EarlyRevocation {
-    /// When it was revoked.
+    /// The time when it was revoked.
     pub revoked_at: Timestamp,
 }
 
-/// What may be purged.
+/// The leases that may be purged.
 #[derive(Clone, Debug)]
 pub enum PurgeScope {
     /// All of the mount.
@@ -37,7 +37,7 @@ pub enum PurgeScope {
     One(OperationId),
 }
 
-/// What waits for its end.
+/// The leases of a mount that wait for their end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
     /// Leases that are tried again soon.
@@ -53,13 +53,13 @@ pub struct Lateness {
 pub struct Left {
     /// Whether some of them may end any moment: upstream has not refused them.
     pub untried: bool,
-    /// Why one of them is not ended.
+    /// The reason why one of them is not ended.
     pub last_error: Option<String>,
 }
 
 impl Storage {
-    /// What is left of a connection's leases, or of those of a role, that are no newer
-    /// than `newest`; with `alone`, of that one lease.
+    /// The rest of a connection's leases, or of those of a role, that are no newer than `newest`;
+    /// with `alone`, of that one lease.
     pub async fn ending_before(
         &self,
         of: ConnectionId,
@@ -199,7 +199,7 @@ impl Storage {
         .await
     }
 
-    /// When a connection's next lease is due: one whose end is ordered, since it was.
+    /// The time when a connection's next lease is due: one whose end is ordered, since it was.
     pub async fn next_due(&self, of: ConnectionId) -> Result<Option<Timestamp>, StorageError> {
         self.find(move |connection| {
             let first = |sql| one(connection, sql, [of.0], |row| row.get(0).map(Timestamp));
@@ -347,8 +347,8 @@ impl Storage {
         .await
     }
 
-    /// How much of a mount waits for its end at `now`. Reads no lease that is
-    /// well, however many there are; those whose end is ordered are counted in an
+    /// The number of leases of a mount that wait for their end at `now`, and since when. Reads no
+    /// lease that is well, however many there are; those whose end is ordered are counted in an
     /// index.
     pub async fn lateness(&self, mount_id: i64, now: Timestamp) -> Result<Lateness, StorageError> {
         self.read(move |connection| {
@@ -399,7 +399,7 @@ impl Storage {
         .await
     }
 
-    /// What a connection's revocation list must name, by time of revocation.
+    /// The credentials that a connection's revocation list must name, by time of revocation.
     pub async fn early_revocations(
         &self,
         of: ConnectionId,

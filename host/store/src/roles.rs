@@ -39,7 +39,7 @@ pub struct NewRole {
     pub host: HostFields,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 

@@ -13,7 +13,7 @@ use super::{
     maybe_moment, moment, one, operation, unreadable,
 };
 
-/// Where a rotation stands.
+/// The state of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationState {
     /// Upstream is asked for a new root credential, and may have made one.
@@ -69,7 +69,7 @@ pub struct RotationRow {
     pub operation: OperationId,
     /// The connection.
     pub of: ConnectionId,
-    /// Where it stands.
+    /// The state.
     pub state: RotationState,
     /// Config version that it replaces.
     pub former_version: u32,
@@ -77,11 +77,11 @@ pub struct RotationRow {
     pub new_version: Option<u32>,
     /// Attempts at the present step.
     pub attempts: u32,
-    /// When the scheduler goes on with it.
+    /// The time when the scheduler goes on with it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
-    /// When it was opened.
+    /// The time when it was opened.
     pub opened_at: Timestamp,
 }
 
@@ -96,14 +96,14 @@ impl RotationRow {
     }
 }
 
-/// What the scheduler finds.
+/// The rotations that the scheduler finds.
 #[derive(Clone, Debug, Default)]
 pub struct DueRotations {
-    /// Those that are due.
+    /// The rotations that are due.
     pub due: Vec<RotationRow>,
-    /// Those that are due and cannot be read: the operation as stored, and why.
+    /// The rotations that are due and cannot be read: the operation as stored, and the reason.
     pub unreadable: Vec<(Vec<u8>, String)>,
-    /// When the next one is.
+    /// The time when the next one is due.
     pub next: Option<Timestamp>,
 }
 
@@ -343,8 +343,8 @@ impl Storage {
         .await
     }
 
-    /// What a connection still has to end upstream, the oldest first: former root
-    /// credentials, and what rotations made that were given up.
+    /// The root credentials that a connection still has to end upstream, the oldest first: former
+    /// ones, and those of rotations that were given up.
     pub async fn ending_rotations(
         &self,
         of: ConnectionId,

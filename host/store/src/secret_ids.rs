@@ -16,7 +16,7 @@ pub struct SecretIdRow {
     pub accessor: String,
     /// Logins that are left; absent: no limit.
     pub uses_left: Option<u64>,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// The rest.
     pub facts: SecretIdFacts,

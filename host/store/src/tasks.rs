@@ -9,7 +9,7 @@ use super::{
     unreadable,
 };
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Nobody has begun it.
@@ -50,7 +50,7 @@ impl TaskState {
     }
 }
 
-/// Why a task failed.
+/// The reason why a task failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
     /// The provider's code, or the host's.
@@ -64,27 +64,27 @@ pub struct TaskError {
 pub struct TaskRow {
     /// Its id.
     pub id: OperationId,
-    /// What is to be done.
+    /// The kind of work.
     pub kind: String,
     /// To what: a path of the API.
     pub target: String,
     /// Path of the mount.
     pub mount: String,
-    /// Who asked.
+    /// The caller that asked.
     pub requester: Requester,
-    /// Where it stands.
+    /// The state.
     pub state: TaskState,
-    /// What it needs, sealed.
+    /// Its input, sealed.
     pub input: Option<Vec<u8>>,
-    /// What it came to, sealed; absent once it was handed out.
+    /// Its result, sealed; absent once it was handed out.
     pub result: Option<Vec<u8>>,
-    /// Why it failed.
+    /// The reason why it failed.
     pub errors: Vec<TaskError>,
-    /// When it was asked for.
+    /// The time when it was asked for.
     pub created_at: Timestamp,
-    /// When it is given up.
+    /// The time when it is given up.
     pub deadline_at: Timestamp,
-    /// When it was over.
+    /// The time when it was over.
     pub ended_at: Option<Timestamp>,
 }
 

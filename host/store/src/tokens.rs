@@ -23,9 +23,9 @@ pub struct TokenRow {
     pub display_name: String,
     /// Names of its policies.
     pub policies: Vec<String>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// Hash of the token that made it; absent: an orphan.
     pub parent: Option<[u8; 32]>,
@@ -37,48 +37,48 @@ pub struct TokenRow {
     pub facts: TokenFacts,
 }
 
-/// What of a token no query asks for. Spans are seconds; 0: none.
+/// The facts of a token that no query asks for. Spans are seconds; 0: none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TokenFacts {
-    /// What its maker, or its login, said of it.
+    /// The metadata that its maker, or its login, gave it.
     pub meta: Option<BTreeMap<String, String>>,
-    /// How long it was to live when it was made.
+    /// The time for which it was to live when it was made.
     pub creation_ttl: u64,
     /// Its longest life, whatever else would allow more.
     pub explicit_max_ttl: u64,
     /// Its longest life by the login method that made it.
     pub max_ttl: u64,
-    /// How long each renewal lasts, with no longest life.
+    /// The time for which each renewal lasts, with no longest life.
     pub period: u64,
     /// Whether it can be renewed.
     pub renewable: bool,
-    /// When it was last renewed.
+    /// The time when it was last renewed.
     pub renewed_at: Option<Timestamp>,
     /// Addresses that may use it; empty: all.
     pub bound_cidrs: Vec<IpNet>,
     /// The token role that it was made by.
     pub role: Option<String>,
-    /// Which one of that name: `RoleRow::uuid`.
+    /// The uuid of that role, which tells it from a later one of its name: `RoleRow::uuid`.
     pub role_uuid: Option<String>,
-    /// Whom it stands for, the same over all their tokens; empty: itself alone.
+    /// The entity that it stands for, the same over all tokens of one; empty: itself alone.
     pub entity: String,
-    /// What gave it; absent: a holder of a token had it made.
+    /// The login that gave it; absent: a holder of a token had it made.
     pub login: Option<LoginOrigin>,
 }
 
-/// What a login gave a token for. Whatever of it is gone or another later gives
-/// no more of it.
+/// The origin of a token from a login. The token gets nothing more from a method, role or user that
+/// is gone or was replaced by another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoginOrigin {
-    /// Which login method: its uuid.
+    /// The uuid of the login method.
     pub mount: String,
-    /// Which role or user: its name.
+    /// The name of the role or user.
     pub name: String,
-    /// Which one of that name: its uuid.
+    /// The uuid of the role or user, which tells it from a later one of its name.
     pub entry: String,
-    /// What it asked for as proof, hashed; empty: nothing that can change.
+    /// The proof that it asked for, hashed; empty: nothing that can change.
     pub proof: String,
 }
 
@@ -146,7 +146,7 @@ impl Storage {
         .await
     }
 
-    /// How many tokens have not ended at `now`.
+    /// The number of tokens that have not ended at `now`.
     pub async fn token_count(&self, now: Timestamp) -> Result<u64, StorageError> {
         let count = self.read(move |connection| {
             one(
@@ -261,7 +261,7 @@ impl Storage {
         .await
     }
 
-    /// When the next token ends.
+    /// The time when the next token ends.
     pub async fn next_token_end(&self) -> Result<Option<Timestamp>, StorageError> {
         self.read(|connection| {
             one(

@@ -1,4 +1,4 @@
-//! What a workload is given.
+//! The inputs of a workload.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const ROUNDS: u32 = 3;
 
 /// The run that a workload is part of.
 pub(crate) struct Bench {
-    /// How long a load lasts.
+    /// The time for which a load lasts.
     pub(crate) length: Duration,
     /// Whether OpenBao is measured too.
     pub(crate) with_peer: bool,

@@ -25,7 +25,7 @@ use crate::system::processor_time;
 /// made, caches and pools fill.
 const WARM_UP: u32 = 5;
 
-/// What is asked, again and again.
+/// The request that is sent again and again.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) method: Method,
@@ -52,7 +52,7 @@ impl Question {
     }
 }
 
-/// What came of it.
+/// The answers to it.
 #[derive(Debug)]
 pub(crate) struct Answers {
     pub(crate) per_second: f64,

@@ -14,7 +14,7 @@ use lessor_tests::{
 };
 use serde_json::json;
 
-/// Where credentials are asked for.
+/// The path at which credentials are asked for.
 pub(crate) const CREDS: &str = "idle/creds/app";
 
 /// A server with the idle provider mounted at `idle`, with a role `app`.

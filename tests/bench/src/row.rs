@@ -2,11 +2,11 @@
 
 use crate::sample::{Sample, Unit, shown};
 
-/// What a workload gives.
+/// The results of a workload.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) rows: Vec<Row>,
-    /// What a reader of the rows must know, a sentence each.
+    /// Notes for a reader of the rows, a sentence each.
     pub(crate) notes: Vec<String>,
 }
 
@@ -17,12 +17,12 @@ pub(crate) struct Row {
     pub(crate) ours: Sample,
     /// OpenBao's figure; none where it has no such thing.
     pub(crate) peer: Option<Sample>,
-    /// What the part below us does by itself, and its name.
+    /// The measure of the part below us by itself, and its name.
     pub(crate) limit: Option<(&'static str, Sample)>,
     pub(crate) goals: Vec<Goal>,
 }
 
-/// What was aimed at, and whether it is so in this run.
+/// A goal, and whether this run reaches it.
 #[derive(Debug)]
 pub(crate) struct Goal {
     pub(crate) text: String,
@@ -64,7 +64,7 @@ impl Row {
         self.goal(text, met)
     }
 
-    /// How many times better than the peer it is to be; no goal without a peer.
+    /// The goal to be so many times better than the peer; no goal without a peer.
     pub(crate) fn times_the_peer(self, times: f64) -> Self {
         match &self.peer {
             Some(peer) => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a figure counts. How it is shown and which way is better follow from it.
+/// The unit of a figure. Its form and the better direction follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Of something in a second; more is better.
@@ -39,7 +39,7 @@ impl Sample {
         self.figures.get(middle).copied().unwrap_or(f64::NAN)
     }
 
-    /// How many times better than another the median is.
+    /// The factor by which the median is better than another's.
     pub(crate) fn times_better(&self, other: &Self) -> f64 {
         match self.unit {
             Unit::PerSecond => self.median() / other.median(),

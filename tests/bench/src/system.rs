@@ -1,5 +1,5 @@
-//! What the kernel tells: processor time, memory, disk; and what all was measured
-//! on.
+//! The kernel's figures: processor time, memory, disk; and a description of the machine that was
+//! measured.
 
 use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 

@@ -22,7 +22,7 @@ pub type Corpus = BTreeMap<String, Vec<u8>>;
 /// The others were written by hand, and their names tell what they are.
 const FOUND: usize = 16;
 
-/// Where the corpora stand.
+/// The directory of the corpora.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(read(&file).unwrap()["quoted"], b"\"'");
     }
 
-    /// What stands in the tree is what `cargo xtask fuzz` would write again.
+    /// The corpora in the tree are those that `cargo xtask fuzz` would write again.
     #[test]
     fn the_corpora_are_in_their_one_form() {
         let home = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What `cargo xtask fuzz` runs: corpora as directories and back, the words of a
+//! The program that `cargo xtask fuzz` runs: corpora as directories and back, the words of a
 //! target, and the target itself, driven by libFuzzer.
 
 use std::{fs, io::Write as _, path::Path, process::ExitCode};

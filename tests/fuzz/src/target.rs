@@ -11,12 +11,12 @@ pub struct Target {
     pub name: &'static str,
     /// Pieces that inputs are made of, for mutations to insert.
     pub words: &'static [&'static str],
-    /// How cases end. Each ending comes in one case of a hundred at least: a
-    /// target that refuses everything at its door checks nothing.
+    /// The endings of cases. Each ending comes in one case of a hundred at least: a target that
+    /// refuses everything at its door checks nothing.
     pub endings: &'static [&'static str],
     /// Mutations in an ordinary test run: about a second of them.
     pub cases: u32,
-    /// What it does with an input.
+    /// The check that it makes of an input.
     pub check: Check,
 }
 
@@ -41,8 +41,8 @@ impl Target {
         let (named, found) = (inputs(named), inputs(found));
         assert!(!named.is_empty(), "{} has no corpus", self.name);
         let mut counts = BTreeMap::new();
-        // What a search keeps is mostly refused, however much it is: whether a
-        // target checks anything shows in what was written by hand.
+        // Most cases that a search keeps are refused, however many they are: whether a target
+        // checks anything shows in the cases that were written by hand.
         self.play(&named, &mut counts);
         let total: usize = counts.values().sum();
         for ending in self.endings {

@@ -19,7 +19,7 @@ fn named() -> Option<PathBuf> {
     env::var_os("LESSOR_TEST_CLUSTERS").map(PathBuf::from)
 }
 
-/// Where clusters are made.
+/// The directory in which clusters are made.
 pub fn place() -> PathBuf {
     named().unwrap_or_else(env::temp_dir)
 }

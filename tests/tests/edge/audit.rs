@@ -29,8 +29,8 @@ fn names(events: &[&str]) -> BTreeSet<String> {
 
 /// Events that no test here makes happen, and where they are seen.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("account.former_due", "host/src/account/tests.rs"),
-    ("account.former_ended", "host/src/account/tests.rs"),
+    ("static_role.former_due", "host/src/static_role/tests.rs"),
+    ("static_role.former_ended", "host/src/static_role/tests.rs"),
     ("grant.refused", "guests/network.rs"),
     ("identity.key_made", "identity.rs"),
     ("identity.key_removed", "identity.rs"),
@@ -43,7 +43,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("plugin.disabled", "plugin_directory.rs"),
     ("plugin.enabled", "plugin_directory.rs"),
     ("rotation.set_aside", "storage.rs"),
-    ("static_role.put_off", "host/src/account/tests.rs"),
+    ("static_role.put_off", "host/src/static_role/tests.rs"),
     ("task.cancelled", "host/src/task/tests.rs"),
     ("task.set_aside", "host/src/task/tests.rs"),
 ];

@@ -25,7 +25,7 @@ fn lessor(server: &Server, line: &str) -> Output {
         .expect("run lessor")
 }
 
-/// What a command that succeeds prints to standard output.
+/// The standard output of a command that succeeds.
 #[track_caller]
 fn said(server: &Server, line: &str) -> String {
     let done = lessor(server, line);
@@ -41,7 +41,7 @@ fn json_of(server: &Server, line: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("lessor {line}: {error}: {text}"))
 }
 
-/// What a command that fails prints to standard error.
+/// The standard error of a command that fails.
 #[track_caller]
 fn complained(server: &Server, line: &str) -> String {
     let done = lessor(server, line);

@@ -100,7 +100,7 @@ fn nothing_is_lost_where_the_recovery_crashes_too() {
     }
 }
 
-/// Which points the recovery from each point passes.
+/// Pairs of a point at which the server crashed, and a point that its recovery passes.
 fn recoveries() -> Vec<(&'static str, &'static str)> {
     let mut pairs = Vec::new();
     for lost in ["issue.after_intent", "issue.after_create"] {

@@ -1,5 +1,5 @@
-//! How the fields of a request are read: from any kind of body, with values as Vault's clients
-//! write them, without fields that repeat the path, and with a warning about unused ones.
+//! The fields of a request are read from any kind of body, with values as Vault's clients write
+//! them, without fields that repeat the path, and with a warning about unused ones.
 
 use lessor_tests::{
     fixture::Fixture,

@@ -1,4 +1,4 @@
-//! What a provider is told of its caller: the same name over all tokens of one person, and
+//! A provider is told of its caller: the same name over all tokens of one person, and
 //! claims that are lists (AKL-10).
 
 use std::{
@@ -36,7 +36,7 @@ fn server() -> Server {
     server
 }
 
-/// What the guest was told, by whom it is asked.
+/// The name of the caller that the guest was told.
 #[track_caller]
 fn told(http: &Http) -> String {
     let data = http.get("who/creds/asks").data();
@@ -81,7 +81,7 @@ fn a_person_is_the_same_to_a_provider_over_all_their_tokens() {
         assert!(!known.contains(&other), "{at}: {other}");
         known.push(other);
     }
-    // What root makes is for others, and root is nobody of these.
+    // Root makes tokens for other people, so each of them has another name than root.
     let made = json!({"policies": ["who"]});
     for _ in 0..2 {
         let other = told(&holder(&server, &http.post("auth/token/create", &made)));

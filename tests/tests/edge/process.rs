@@ -98,7 +98,7 @@ fn tls_server(directory: &Path, more: &str) -> Server {
     Server::setup().config(&config).start_uninitialised()
 }
 
-/// What openssl prints of a handshake with the server, or why there was none.
+/// The output of openssl about a handshake with the server, or the reason why it failed.
 fn handshake(server: &Server, options: &[&str]) -> Result<String, String> {
     let peer = server.http.base().strip_prefix("https://").unwrap();
     let arguments = [&["s_client", "-connect", peer], options].concat();

@@ -1,5 +1,5 @@
-//! What was released is served for ever: providers as they were built for a former
-//! version of the contract lease, and end what they leased (`tests/released`).
+//! A released contract is served for ever: providers that were built for a former version of it
+//! lease credentials and end them (`tests/released`).
 
 use std::{fs, path::Path};
 

@@ -32,7 +32,7 @@ const REVOKE: u64 = 30;
 const RENEW: u64 = 10;
 const USE: u64 = 10;
 
-/// How many of the credentials just issued are used at once, in percent.
+/// The share of the credentials just issued that are used at once, in percent.
 const USE_AT_ONCE: u64 = 15;
 
 impl Client<'_> {

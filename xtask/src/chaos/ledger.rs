@@ -28,7 +28,7 @@ impl Credential {
     }
 }
 
-/// How often something was acknowledged, or was not.
+/// The numbers of times that something was acknowledged, and was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Credentials handed over.

@@ -16,9 +16,9 @@ use crate::scratch::Scratch;
 pub(super) struct Lessor {
     /// The program.
     pub(super) program: PathBuf,
-    /// Where the built providers are.
+    /// The directory of the built providers.
     pub(super) plugins: PathBuf,
-    /// Where it listens.
+    /// The port that it listens on.
     pub(super) port: u16,
 }
 

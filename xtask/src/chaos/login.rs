@@ -51,8 +51,8 @@ impl<'a> Logins<'a> {
         )
     }
 
-    /// Those of many that do not get in, by name, the database being up; `told`
-    /// hears of every login.
+    /// The logins among many that are refused, by name, while the database is up; `told` hears of
+    /// every login.
     pub(super) fn refused(
         &self,
         credentials: &[Credential],

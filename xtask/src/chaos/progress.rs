@@ -1,4 +1,4 @@
-//! How far it is: a bar on a terminal, a line per phase elsewhere.
+//! Shows the progress: a bar on a terminal, a line per phase elsewhere.
 
 use std::io::IsTerminal;
 

@@ -86,7 +86,7 @@ pub(super) fn table(columns: &[Column]) -> String {
     text
 }
 
-/// How many kinds of refusals are shown.
+/// The largest number of kinds of refusals that are shown.
 const MOST_SAID: usize = 5;
 
 /// A run in one line.

@@ -15,7 +15,7 @@ pub(super) struct Server<'a> {
     process: Option<Child>,
 }
 
-/// What the server prints, over all its lives.
+/// The file of the server's output, over all its lives.
 const LOG: &str = "server.log";
 
 impl<'a> Server<'a> {

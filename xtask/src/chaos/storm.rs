@@ -17,13 +17,13 @@ use crate::scratch::Scratch;
 /// The counts of what was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Damage {
-    /// How often the server was killed.
+    /// The number of times that the server was killed.
     pub(super) kills: u64,
-    /// How many of these kills met it while it was starting.
+    /// The number of these kills that met it while it was starting.
     pub(super) early: u64,
-    /// How often the database was ended and started again.
+    /// The number of times that the database was ended and started again.
     pub(super) restarts: u64,
-    /// How often the database stood still for a moment.
+    /// The number of times that the database was suspended for a moment.
     pub(super) pauses: u64,
 }
 
@@ -43,13 +43,13 @@ const RESTART: u64 = 10;
 const PAUSE: u64 = 10;
 const EARLY: u64 = 15;
 
-/// How long the server is left in peace between two kills.
+/// The shortest and longest time between two kills of the server.
 const PEACE: (Duration, Duration) = (Duration::from_millis(300), Duration::from_millis(1800));
 
-/// How long after its start the server is killed again.
+/// The shortest and longest time after its start until the server is killed again.
 const START: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(300));
 
-/// How long the database stands still.
+/// The shortest and longest time for which the database is suspended.
 const STANDSTILL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(2000));
 
 /// The time after the last kill in which clients still work.

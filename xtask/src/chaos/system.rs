@@ -22,7 +22,7 @@ pub(super) trait System: Sync {
     /// The server, ready to be started; it listens on a port of its own.
     fn command(&self, scratch: &Scratch) -> Command;
 
-    /// Where it listens on loopback.
+    /// The port that it listens on, on loopback.
     fn port(&self) -> u16;
 
     /// Makes the started server's keys, once; gives a client with the root token.
@@ -62,8 +62,8 @@ pub(super) enum Rest {
     Untold,
 }
 
-/// How many leases there may be. The end of a run looks at each of them, and it
-/// is well below the 10,000 that one list answers.
+/// The largest number of leases. The end of a run looks at each of them, and it is well below the
+/// 10,000 that one list answers.
 pub(super) const FULL: usize = 600;
 
 /// The keys of a list; empty where there is nothing.

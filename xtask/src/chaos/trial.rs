@@ -24,7 +24,7 @@ use crate::cluster::{Cluster, password};
 use crate::say;
 use crate::scratch::Scratch;
 
-/// How a run went.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     /// The system under test.
@@ -41,16 +41,16 @@ pub(super) struct Outcome {
     pub(super) losses: Losses,
     /// Reasons for the losses, where they are known.
     pub(super) notes: Vec<String>,
-    /// How long it took.
+    /// The time that it took.
     pub(super) took: Duration,
 }
 
-/// How long a system may take to come to rest. lessor's sixth attempt to revoke
-/// comes within three minutes of the fifth.
+/// The time that a system may take to come to rest. lessor's sixth attempt to revoke comes within
+/// three minutes of the fifth.
 const REST: Duration = Duration::from_secs(8 * 60);
 
-/// How long the roles and leases must stay the same, for a system that does not say whether it
-/// has come to rest.
+/// The time for which the roles and leases must stay the same, for a system that does not say
+/// whether it has come to rest.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The pause between two looks.

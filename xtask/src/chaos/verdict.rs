@@ -14,7 +14,7 @@ pub(super) struct Remains {
     pub(super) leases: Leases,
     /// Names of held credentials that PostgreSQL did not let in.
     pub(super) rejected: BTreeSet<String>,
-    /// Why no credential can be issued, or the root credential not be rotated.
+    /// The reason why no credential can be issued, or the root credential not be rotated.
     pub(super) root: Option<String>,
     /// Work that did not come to its end.
     pub(super) unrest: Option<String>,

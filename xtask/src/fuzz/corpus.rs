@@ -19,7 +19,7 @@ const BYTES: u64 = 1024;
 /// Characters of the name of a file that was found: the beginning of its SHA-1.
 const NAME: usize = 16;
 
-/// Where the corpora stand, a packed file a target.
+/// The directory of the corpora, a packed file a target.
 pub(super) fn directory(workspace: &Workspace) -> PathBuf {
     workspace.root().join("tests").join("fuzz").join("corpus")
 }
@@ -29,7 +29,7 @@ fn packed(workspace: &Workspace, target: &str) -> PathBuf {
     directory(workspace).join(format!("{target}.txt"))
 }
 
-/// Where a corpus stands while its target runs.
+/// The directory of a corpus while its target runs.
 pub(super) fn unpacked(workspace: &Workspace, target: &str) -> PathBuf {
     scratch(workspace).join(target).join("corpus")
 }

@@ -23,7 +23,7 @@ const PATIENCE: u64 = 60;
 /// The pause between two looks at the processor time of a target.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where everything of the run stands, a directory a target.
+/// The directory of all files of the run, with a directory a target.
 pub(super) fn scratch(workspace: &Workspace) -> PathBuf {
     workspace.target().join("fuzz").join("run")
 }

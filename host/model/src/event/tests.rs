@@ -46,8 +46,8 @@ fn reference() -> String {
             names.join(", ")
         );
     }
-    text += "\nA field with `?` is left out where there is nothing to say.\n\n";
-    text += "| field | is | means |\n|---|---|---|\n";
+    text += "\nA field with `?` is left out of some lines.\n\n";
+    text += "| field | type | meaning |\n|---|---|---|\n";
     for (name, (kinds, meaning)) in fields {
         let kinds: Vec<&str> = kinds.into_iter().collect();
         text += &format!("| `{name}` | {} | {meaning} |\n", kinds.join(" or "));
@@ -138,7 +138,7 @@ fn every_event_is_recorded_by_somebody() {
     }
 }
 
-/// Who records the write of a function of storage.
+/// The recorder of the write of a function of storage.
 enum Told {
     /// Each file that calls the function, with the events that it records itself, or that
     /// another file records for it (`file.rs:Event`).
@@ -155,28 +155,28 @@ const WAKE: &str = "it moves when an attempt is made, and the attempt has an eve
 /// Every function of storage that writes.
 #[rustfmt::skip]
 const WRITES: &[(&str, Told)] = &[
-    ("add_account", By(&[("account/write.rs", &["StaticRoleWritten"])])),
-    ("begin_account_attempt", Not(ATTEMPT)),
+    ("add_static_role", By(&[("static_role/write.rs", &["StaticRoleWritten"])])),
+    ("begin_static_role_attempt", Not(ATTEMPT)),
     ("begin_holds", By(&[("mount/table.rs", &["HoldBegun"])])),
     ("begin_rotation_attempt", Not(ATTEMPT)),
     ("cancel_task", By(&[("task.rs", &["TaskCancelled"])])),
-    ("change_account", By(&[("account/write.rs", &["StaticRoleChanged"])])),
+    ("change_static_role", By(&[("static_role/write.rs", &["StaticRoleChanged"])])),
     ("change_mount", By(&[("mount/changes.rs", &["mount/provider.rs:MountTuned", "login/backend.rs:LoginTuned"])])),
-    ("claim_account", Not(CLAIM)),
+    ("claim_static_role", Not(CLAIM)),
     ("claim_due", By(&[("lease/revoke.rs", &["LeaseRevoked", "LeaseExpired", "LeaseNotRevoked", "lease/quarantine.rs:LeaseQuarantined"])])),
     ("claim_rotation", Not(CLAIM)),
     ("claim_task", By(&[("task.rs", &["TaskSetAside", "TaskEnded"])])),
-    ("close_account_rotation", By(&[("account/rotate.rs", &["AccountNotRotated"])])),
+    ("close_static_role_rotation", By(&[("static_role/rotate.rs", &["StaticRoleNotRotated"])])),
     ("count_login_failure", By(&[("login.rs", &["LoginFailed", "LoginLocked"])])),
     ("drain_mount", By(&[("mount/provider.rs", &["MountDisabled"])])),
     ("end_due_tokens", By(&[("token.rs", &["TokensExpired"])])),
-    ("end_kept_credential", By(&[("account/rotate.rs", &["AccountFormerDue"])])),
+    ("end_kept_credential", By(&[("static_role/rotate.rs", &["StaticRoleFormerDue"])])),
     ("end_task", By(&[("task.rs", &["TaskEnded"])])),
     ("end_token", By(&[("token.rs", &["TokenRevoked"])])),
     ("end_token_alone", By(&[("token.rs", &["TokenRevoked"])])),
     ("end_tokens_made_below", By(&[("token.rs", &["TokensRevoked"])])),
-    ("erase_config", By(&[("settings.rs", &["ConfigErased"])])),
-    ("finish_account_rotation", By(&[("account/rotate.rs", &["AccountFormerEnded"])])),
+    ("erase_config", By(&[("connection_config.rs", &["ConfigErased"])])),
+    ("finish_static_role_rotation", By(&[("static_role/rotate.rs", &["StaticRoleFormerEnded"])])),
     ("finish_ending", By(&[("rotation/ending.rs", &["RotationFormerEnded", "RotationUndone"])])),
     ("forget_former_paths", Not("no lease has an id of such a path any more")),
     ("forget_ending_rotations", By(&[("lease/force.rs", &["RotationForced"])])),
@@ -191,7 +191,7 @@ const WRITES: &[(&str, Told)] = &[
     ("move_mount", By(&[("mount/changes.rs", &["mount/provider.rs:MountMoved", "login/backend.rs:LoginMoved"])])),
     ("name_plugin_version", By(&[("mount/table.rs", &["upgrade.rs:MountUpgraded", "upgrade.rs:MountVersionKept"])])),
     ("name_connection", Not("a connection without a config is a name alone; the role or config that names it is told")),
-    ("open_account_rotation", By(&[("account/rotate.rs", &["AccountRotationBegun"])])),
+    ("open_static_role_rotation", By(&[("static_role/rotate.rs", &["StaticRoleRotationBegun"])])),
     ("open_rotation", By(&[("rotation.rs", &["RotationBegun"])])),
     ("order_revocation", By(&[("lease/prefix.rs", &["LeasesOrdered"])])),
     ("order_revocation_by", By(&[("lease/prefix.rs", &["LeasesOrdered"])])),
@@ -199,8 +199,8 @@ const WRITES: &[(&str, Told)] = &[
     ("promote_rotation", By(&[("rotation.rs", &["RotationCompleted"])])),
     ("prune_early_revocations", Not("what a revocation list no longer has to name has ended upstream by itself")),
     ("purge_leases", By(&[("lease/force.rs", &["LeaseForced", "lease/quarantine.rs:LeaseQuarantined"])])),
-    ("put_account_off", By(&[("account/due.rs", &["StaticRolePutOff"])])),
-    ("record_account_failure", By(&[("account/rotate.rs", &["AccountNotRotated"])])),
+    ("put_static_role_off", By(&[("static_role/due.rs", &["StaticRolePutOff"])])),
+    ("record_static_role_failure", By(&[("static_role/rotate.rs", &["StaticRoleNotRotated"])])),
     ("record_active", By(&[("lease/issue.rs", &["LeaseIssued"])])),
     ("record_existing", Not("tests and benchmarks alone fill a database with it")),
     ("record_identity_key", By(&[("identity.rs", &["IdentityKeyMade"])])),
@@ -221,7 +221,7 @@ const WRITES: &[(&str, Told)] = &[
     ("record_version", Not("the line of type `started` says which version runs")),
     ("record_wrapping", By(&[("wrapping.rs", &["AnswerWrapped"])])),
     ("release_holds", By(&[("mount/table.rs", &["HoldReleased"])])),
-    ("remove_account", By(&[("account/write.rs", &["StaticRoleRemoved"])])),
+    ("remove_static_role", By(&[("static_role/write.rs", &["StaticRoleRemoved"])])),
     ("remove_drained_mount", By(&[("mount/table.rs", &["MountRemoved"])])),
     ("remove_identity_key", By(&[("identity.rs", &["IdentityKeyRemoved"])])),
     ("remove_login_entry", By(&[("login/entries.rs", &["LoginEntryRemoved"])])),
@@ -232,28 +232,28 @@ const WRITES: &[(&str, Told)] = &[
     ("remove_secret_id", By(&[("login/approle/secret_id.rs", &["SecretIdDestroyed"])])),
     ("remove_token_role", By(&[("token/role.rs", &["TokenRoleRemoved"])])),
     ("reopen_rotation", By(&[("rotation.rs", &["RotationRetried"])])),
-    ("replace_config", By(&[("settings.rs", &["ConfigWritten"])])),
+    ("replace_config", By(&[("connection_config.rs", &["ConfigWritten"])])),
     ("replace_first_token", By(&[("first_token.rs", &["installation.rs:InstallationInitialisedAgain"])])),
     ("replace_login_config", By(&[("login/jwt.rs", &["login.rs:LoginConfigured"])])),
     ("replace_login_entry", By(&[("login/entries.rs", &["LoginEntryWritten"])])),
     ("replace_role", By(&[("role.rs", &["RoleWritten"])])),
     ("replace_wrapping", By(&[("wrapping.rs", &["AnswerRewrapped"])])),
     ("requeue_tasks", Not("a start takes up what the former process had begun; its end has an event")),
-    ("reschedule_account", By(&[("account/due.rs", &["AccountMissed"])])),
+    ("reschedule_static_role", By(&[("static_role/due.rs", &["StaticRoleMissed"])])),
     ("resume_intent", Not(ATTEMPT)),
     ("set_aside_leases", By(&[("lease/quarantine.rs", &["LeaseQuarantined"])])),
     ("set_rotation_aside", By(&[("rotation/due.rs", &["RotationSetAside"])])),
     ("settle_first_token", By(&[("first_token.rs", &["FirstTokenUsed"])])),
     ("settle_moves", Not("a move has its event; this notes which ids were given before it")),
     ("stage_rotation", By(&[("rotation.rs", &["RotationStaged", "RotationWaiting"])])),
-    ("store_account_credential", By(&[("account/rotate.rs", &["AccountRotated"])])),
+    ("store_static_role_credential", By(&[("static_role/rotate.rs", &["StaticRoleRotated"])])),
     ("sweep_secret_ids", By(&[("login/approle/secret_id.rs", &["SecretIdsExpired"])])),
     ("take_secret_id_use", By(&[("login/approle.rs", &["SecretIdUsed"])])),
     ("take_task", By(&[("task.rs", &["TaskCollected"])])),
     ("take_wrapping", By(&[("wrapping.rs", &["AnswerUnwrapped"])])),
     ("use_token", Not("each use of a token is a request, and the last one revokes it")),
-    ("wake_accounts", Not(WAKE)),
-    ("wake_interrupted_accounts", Not(WAKE)),
+    ("wake_static_roles", Not(WAKE)),
+    ("wake_interrupted_static_roles", Not(WAKE)),
     ("wake_revocations", Not(WAKE)),
     ("wake_rotations", Not(WAKE)),
     ("write_policy", By(&[("policies.rs", &["PolicyWritten"])])),

@@ -116,7 +116,7 @@ impl fmt::Debug for Cron {
     }
 }
 
-/// How to write an expression.
+/// The syntax of an expression, for sentences.
 pub(super) const SYNTAX: &str =
     "write minute, hour, day of month, month and day of week, in UTC, such as \"0 3 * * SUN\"";
 
@@ -124,8 +124,8 @@ pub(super) const SYNTAX: &str =
 /// might miss one after the other.
 const SHORTEST_WINDOW: Duration = Duration::from_secs(3600);
 
-/// How far the calendar is looked through for the shortest time between two
-/// firings: after 28 years the days of the week fall on the same dates again.
+/// The span of the calendar that is searched for the shortest time between two firings: after 28
+/// years the days of the week fall on the same dates again.
 const CALENDAR: Duration = Duration::from_secs(28 * 1461 * 86_400 / 4);
 
 /// Firings looked at for the same at most. Only a schedule that fires rarely has

@@ -1,4 +1,4 @@
-//! Which schemas are admitted at all.
+//! Decides which schemas are admitted at all.
 //!
 //! A schema is untrusted input that the host evaluates outside any sandbox. It
 //! may refer only to itself, and what has to be evaluated at one place of a
@@ -56,7 +56,7 @@ pub(super) fn admit(schema: &Value) -> Result<(), InvalidSchema> {
     walk(schema, schema, 0, &mut weights)
 }
 
-/// How many patterns stand in a schema, at the most: what is named like one counts.
+/// The number of patterns that stand in a schema, at the most: what is named like one counts.
 fn patterns(schema: &Value) -> usize {
     match schema {
         Value::Object(members) => members
@@ -106,7 +106,7 @@ fn walk(
     Ok(())
 }
 
-/// How many schemas are evaluated where this one is.
+/// The number of schemas that are evaluated where this one is.
 fn weigh(
     root: &Value,
     schema: &Value,

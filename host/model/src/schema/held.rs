@@ -1,4 +1,4 @@
-//! How many credentials upstream takes of one account, as a provider says it: pure.
+//! Reads the number of credentials that upstream takes of one account, as a provider says it: pure.
 
 use serde_json::Value;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 /// credentials of an account upstream takes at a time.
 const HELD: &str = "x-lessor-credentials";
 
-/// How many credentials of one account upstream takes at a time: 1 where the provider
-/// does not say, because a second one that upstream has ended would be kept and handed out, and
-/// not work.
+/// The number of credentials of one account that upstream takes at a time: 1 where the provider
+/// does not say, because a second one that upstream has ended would be kept and handed out, and not
+/// work.
 ///
 /// # Errors
 /// The fault of the number, to go behind the name of the schema.

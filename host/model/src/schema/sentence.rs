@@ -63,7 +63,7 @@ pub(super) fn join(path: &str, name: &str) -> String {
     format!("{path}.{}", suggest::shown(name))
 }
 
-/// Where the finding is, as a person writes it: `config.hosts[2].port`.
+/// The path of a finding, as a person writes it: `config.hosts[2].port`.
 fn path(root: &str, error: &ValidationError<'_>) -> String {
     let mut path = root.to_owned();
     for segment in error.instance_path().segments() {

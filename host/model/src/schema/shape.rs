@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 /// finite over a schema that was never admitted.
 pub(super) const IN_PLACE_DEPTH: usize = 32;
 
-/// Which branches of `anyOf`, `oneOf`, `if` and their like are followed.
+/// The branches of `anyOf`, `oneOf`, `if` and their like that are followed.
 pub(super) enum Branches<'i> {
     /// Each of them, for statements that hold in at least one reading.
     Every,
     /// None, for statements that hold in every reading.
     Never,
-    /// Those that the instance may be meant for; each where none fits.
+    /// The branches that the instance may be meant for; each where none fits.
     Applicable(&'i Value),
     /// The one that the instance must be meant for, where there is just one.
     Sole(&'i Value),

@@ -1,5 +1,5 @@
-//! What a guest answered, whatever the version of its contract: as foreign as it came.
-//! `outcome` and `descriptor` judge it, and make the host's own types of it.
+//! The answers of a guest, whatever the version of its contract, unchecked. `outcome` and
+//! `descriptor` judge them, and make the host's own types of them.
 
 #![allow(
     missing_docs,
@@ -11,7 +11,7 @@ use lessor_model::{
     provider::{FailureClass, Privilege, RevocationShape},
 };
 
-/// What a provider says of itself.
+/// A provider's description of itself.
 #[derive(Debug)]
 pub struct Descriptor {
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Descriptor {
     pub dialect: Vec<Draft>,
 }
 
-/// Why a call failed.
+/// The reason why a call failed.
 #[derive(Debug)]
 pub struct Failure {
     pub class: FailureClass,

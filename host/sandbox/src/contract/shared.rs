@@ -1,5 +1,5 @@
-//! What the versions of the contract have in common, written once: each expands it with
-//! `wit`, the types and imports of its own bindings, and `exports`.
+//! The code that the versions of the contract share, written once: each expands it with `wit`, the
+//! types and imports of its own bindings, and `exports`.
 //!
 //! An inherent function of [`CallState`](crate::call::CallState) is what a trait's function
 //! of the same name calls: the traits are the bindings', one for each version.
@@ -182,7 +182,7 @@ macro_rules! lend {
 /// descriptor and credential.
 macro_rules! speak {
     ($version:expr) => {
-        /// Where a component's functions are.
+        /// The places of a component's functions.
         #[derive(Clone)]
         pub(crate) struct Exports {
             provider: exports::provider::GuestIndices,

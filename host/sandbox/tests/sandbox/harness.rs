@@ -107,6 +107,7 @@ impl Harness {
                 config_version: self.config_version,
                 grants: Arc::new(Grants::parse(&self.grants).unwrap()),
                 extra_roots: self.roots.clone().into(),
+                proxy: None,
                 derivation_key: Arc::new(Secret::new([9; 32])),
                 identity: self.identity.clone(),
             }),
@@ -155,7 +156,7 @@ impl Harness {
             .await
     }
 
-    /// What the guest reported of an act that must succeed.
+    /// The guest's report of an act that must succeed.
     pub(crate) async fn note(&self, act: &str, target: &str, number: u32) -> String {
         note(&self.act_on(act, target, number).await.unwrap())
     }

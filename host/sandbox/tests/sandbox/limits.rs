@@ -1,5 +1,5 @@
-//! What a call waits for, and no longer than its timeout. What stops a call that
-//! runs is seen from outside: `tests/tests/edge/guests`.
+//! Calls wait for slots, and no longer than their timeout. The limits that stop a running call are
+//! seen from outside: `tests/tests/edge/guests`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a guest reaches where it is granted. What it does not reach is seen from
+//! A guest reaches the hosts that it is granted. The hosts that it does not reach are seen from
 //! outside: `tests/tests/edge/guests/network.rs`.
 
 use std::{

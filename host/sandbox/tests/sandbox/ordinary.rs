@@ -1,4 +1,4 @@
-//! What a provider does when it behaves, and what the host lends to it.
+//! The calls of a provider that behaves, and the functions that the host lends to it.
 
 use lessor_model::{
     clock::Timestamp,

@@ -1,4 +1,4 @@
-//! What is no provider is refused by name of what is wrong.
+//! A file that is no provider is refused, and the sentence names its fault.
 
 use lessor_model::{clock::Clock, id::Digest};
 use lessor_sandbox::{

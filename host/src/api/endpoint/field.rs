@@ -3,11 +3,11 @@
 /// A field of a body or a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) struct Field {
-    /// What it is called.
+    /// Its name.
     pub(in crate::api) name: &'static str,
-    /// What stands in it.
+    /// The kind of its value.
     pub(in crate::api) form: Form,
-    /// What it says, for people.
+    /// Its description, for people.
     pub(in crate::api) about: &'static str,
     /// Whether a request without it is refused.
     pub(in crate::api) is_required: bool,
@@ -20,14 +20,14 @@ impl Field {
         self
     }
 
-    /// What it says, and whether it must be there.
+    /// Its description, with a note if it is required.
     pub(in crate::api) fn described(&self) -> String {
         let required = if self.is_required { " Required." } else { "" };
         format!("{}{required}", self.about)
     }
 }
 
-/// What stands in a field; `weak` takes the other ways of writing it.
+/// The kind of a field's value; `weak` takes the other ways of writing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum Form {
     Text,
@@ -46,7 +46,7 @@ pub(in crate::api) enum Form {
 }
 
 impl Form {
-    /// How it is called, for people.
+    /// Its name, for people.
     pub(in crate::api) fn as_str(self) -> &'static str {
         match self {
             Self::Text => "string",

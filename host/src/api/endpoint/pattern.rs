@@ -11,10 +11,10 @@ enum Part {
     Rest(Name),
 }
 
-/// What stands in a path for a part of a pattern.
+/// A placeholder of a pattern, which stands for a part of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) struct Name {
-    /// What it is called.
+    /// Its name.
     pub(super) text: &'static str,
     /// Whether case makes no difference.
     pub(super) folded: bool,
@@ -45,7 +45,7 @@ impl Pattern {
         Self(text.split('/').map(part).collect())
     }
 
-    /// Where its names are in a path; none where the path is another.
+    /// The places of its names in a path; none where the path is another.
     pub(super) fn fit<S: AsRef<str>>(&self, path: &[S]) -> Option<Found> {
         let spare = path.len().checked_sub(self.0.len())?;
         let mut found = Vec::new();

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::engine::Engine;
 
-/// Whose a path is, by how it begins.
+/// The part of the host that serves a path; the beginning of the path decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Region {
     Host,
@@ -62,7 +62,7 @@ impl Routes {
         self.0.iter().map(|row| row.shelf)
     }
 
-    /// What is on a shelf, in the order in which it was declared.
+    /// The endpoints on a shelf, in the order in which they were declared.
     pub(in crate::api) fn endpoints(
         &self,
         shelf: Shelf,

@@ -7,7 +7,7 @@ use lessor_model::{dialect::Alias, id::MountPath, mount::Kind};
 use super::{Endpoint, Handler};
 use crate::{api::operation::Operation, login::LoginMount};
 
-/// Where endpoints are served.
+/// The places at which endpoints are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::api) enum Shelf {
     /// Below `/v1/`.
@@ -16,7 +16,7 @@ pub(in crate::api) enum Shelf {
     Mount(Kind),
 }
 
-/// Where a path is served.
+/// The place at which a path is served.
 #[derive(Clone, Debug)]
 pub(in crate::api) enum Place {
     /// By the host itself.
@@ -51,7 +51,7 @@ impl Place {
 pub(in crate::api) struct Target {
     /// Below `/v1/`.
     pub(in crate::api) path: String,
-    /// Where it is served.
+    /// The place at which it is served.
     pub(in crate::api) place: Place,
     /// The endpoint that serves it; none where nothing does, or where it may be a provider's
     /// document.

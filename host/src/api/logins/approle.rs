@@ -41,34 +41,34 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 const ROLE: &[Field] = &[
     field::text(
         "role_id",
-        "What callers name the role by; left out: random.",
+        "The id by which callers name the role; left out: a random one.",
     ),
     field::truth("bind_secret_id", "Whether a login needs a secret id."),
     field::texts(
         "secret_id_bound_cidrs",
         "Addresses and ranges that logins may come from.",
     ),
-    field::texts("bound_cidr_list", "The same, as it was called first."),
+    field::texts("bound_cidr_list", "The same, by its first name."),
     field::number(
         "secret_id_num_uses",
-        "How often each secret id can be used; 0: any number.",
+        "The number of uses that each secret id has; 0: any number.",
     ),
     field::span(
         "secret_id_ttl",
-        "How long each secret id lives; 0: without end.",
+        "The time that each secret id lives; 0: without end.",
     ),
     field::truth(
         "local_secret_ids",
-        "Set when the role is made, and means nothing.",
+        "Set when the role is made, and has no effect.",
     ),
-    field::truth("enable_local_secret_ids", "Taken, and means nothing."),
+    field::truth("enable_local_secret_ids", "Accepted, and has no effect."),
     field::texts("policies", "token_policies, as it was called first."),
     field::span("period", "token_period, as it was called first."),
 ];
 const NEW: &[Field] = &[
     field::text(
         "metadata",
-        "What stands in its tokens: an object, or JSON text of one.",
+        "The metadata of its tokens: an object, or JSON text of one.",
     ),
     field::texts(
         "cidr_list",
@@ -78,8 +78,11 @@ const NEW: &[Field] = &[
         "token_bound_cidrs",
         "Addresses and ranges that its tokens can be used from.",
     ),
-    field::number("num_uses", "How often it can be used; 0: any number."),
-    field::span("ttl", "How long it lives; 0: without end."),
+    field::number(
+        "num_uses",
+        "The number of uses that the secret id has; 0: any number.",
+    ),
+    field::span("ttl", "The time that the secret id lives; 0: without end."),
 ];
 const SECRET_ID: &[Field] = &[field::secret("secret_id", "The secret id.").required()];
 const ACCESSOR: &[Field] = &[field::text("secret_id_accessor", "Its accessor.").required()];
@@ -90,7 +93,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         &[Operation::Write],
         "Gives a token.",
         &[
-            field::text("role_id", "What names the role.").required(),
+            field::text("role_id", "The id by which callers name the role.").required(),
             field::secret("secret_id", "A secret id, where the role needs one."),
         ],
         Handler::Login,
@@ -104,7 +107,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
             Ok(Answer::data(ShownRole::of(&role)))
         })).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
-        endpoint::write("Writes it; what is not named stays.", ROLE, does!(call => {
+        endpoint::write("Writes it; a field that is not named keeps its value.", ROLE, does!(call => {
             write(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
         })).sharing(&[token_parameters::FIELDS]).refuses(&[CONFLICT]),
         delete("Removes it.", &[], does!(call => {
@@ -112,14 +115,14 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             Ok(Answer::done())
         })),
     ]),
-    at("role/~:role_name/role-id", "What callers name the role by.").on(&[
+    at("role/~:role_name/role-id", "The id by which callers name the role.").on(&[
         read("Shows it.", &[], does!(call => {
             let role = found(call.engine, call.login()?, call.at("role_name")?).await?;
             Ok(Answer::data(RoleId { role_id: role.role_id }))
         })).gives(&[data::<RoleId>()]).refuses(&[MISSING]),
         endpoint::write(
             "Writes it.",
-            &[field::text("role_id", "What callers name the role by.").required()],
+            &[field::text("role_id", "The id by which callers name the role.").required()],
             does!(call => {
                 let (mount, role) = (call.login()?, call.at("role_name")?);
                 write_one(call.engine, mount, role, "role_id", call.ask.into_fields()).await
@@ -207,17 +210,17 @@ struct ShownRole {
     bind_secret_id: bool,
     /// Addresses and ranges that logins may come from.
     secret_id_bound_cidrs: Vec<String>,
-    /// How often each secret id can be used; 0: any number.
+    /// The number of uses that each secret id has; 0: any number.
     secret_id_num_uses: u64,
-    /// Seconds that each secret id lives; 0: without end.
+    /// The number of seconds that each secret id lives; 0: without end.
     secret_id_ttl: u64,
-    /// Set when the role is made, and means nothing.
+    /// Set when the role is made, and has no effect.
     local_secret_ids: bool,
     #[serde(flatten)]
     token: token_parameters::Shown,
 }
 
-/// One field of a role, and what it was called first.
+/// One field of a role, and the same field by its first name.
 #[derive(JsonSchema)]
 #[schemars(rename = "AppRoleField")]
 #[expect(dead_code, reason = "the field is taken out of the whole role")]
@@ -266,7 +269,7 @@ struct OneFieldShown {
     token_max_ttl: Option<u64>,
 }
 
-/// What callers name a role by.
+/// The id by which callers name a role.
 #[derive(Serialize, JsonSchema)]
 struct RoleId {
     /// Its id.
@@ -277,13 +280,13 @@ struct RoleId {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "NewSecretId")]
 struct NewSecret<'a> {
-    /// The secret id, which is shown nowhere else.
+    /// The secret id, which no other answer shows.
     secret_id: &'a str,
     /// Names it, and opens nothing.
     secret_id_accessor: &'a str,
-    /// Seconds that it lives; 0: without end.
+    /// The number of seconds that the secret id lives; 0: without end.
     secret_id_ttl: u64,
-    /// How often it can be used; 0: any number.
+    /// The number of uses that the secret id has; 0: any number.
     secret_id_num_uses: u64,
 }
 
@@ -292,17 +295,17 @@ struct NewSecret<'a> {
 struct SecretId {
     /// Names it, and opens nothing.
     secret_id_accessor: String,
-    /// How often it can still be used; 0: any number.
+    /// The number of uses that are left; 0: any number.
     secret_id_num_uses: u64,
-    /// Seconds that it lives; 0: without end.
+    /// The number of seconds that the secret id lives; 0: without end.
     secret_id_ttl: u64,
-    /// When it was made.
+    /// The time when it was made.
     creation_time: String,
-    /// When it was last changed.
+    /// The time when it was last changed.
     last_updated_time: String,
-    /// When it ends; the year 1: never.
+    /// The time when it ends; the year 1: never.
     expiration_time: String,
-    /// What stands in its tokens.
+    /// The metadata of its tokens.
     metadata: BTreeMap<String, String>,
     /// Addresses and ranges that it can be used from.
     cidr_list: Vec<String>,

@@ -33,8 +33,11 @@ const CONFIG: &[Field] = &[
         "jwt_validation_pubkeys",
         "Public keys, as PEM, that tokens are checked with.",
     ),
-    field::text("jwks_url", "Where such keys are fetched from."),
-    field::text("jwks_ca_pem", "Certificates that this place is trusted by."),
+    field::text("jwks_url", "The URL from which such keys are fetched."),
+    field::text(
+        "jwks_ca_pem",
+        "Certificates by which the server of that URL is trusted.",
+    ),
     field::text(
         "oidc_discovery_url",
         "An issuer that tells where its keys are.",
@@ -59,7 +62,7 @@ const CONFIG: &[Field] = &[
     field::texts("oidc_response_types", "Must be empty."),
     field::object("provider_config", "Must be empty."),
     field::texts("override_allowed_server_names", "Must be empty."),
-    field::truth("namespace_in_state", "Taken, and means nothing."),
+    field::truth("namespace_in_state", "Accepted, and has no effect."),
 ];
 const ROLE: &[Field] = &[
     field::text("role_type", "jwt.").required(),
@@ -71,7 +74,10 @@ const ROLE: &[Field] = &[
         "user_claim_json_pointer",
         "Whether user_claim is a JSON pointer.",
     ),
-    field::texts("bound_audiences", "The aud of which a token must have one."),
+    field::texts(
+        "bound_audiences",
+        "Audiences, of which the aud of a token must have one.",
+    ),
     field::text("bound_subject", "The sub that a token must have."),
     field::object(
         "bound_claims",
@@ -83,22 +89,22 @@ const ROLE: &[Field] = &[
     ),
     field::object(
         "claim_mappings",
-        "Claims that stand in the metadata, each with its name there.",
+        "Claims that are copied into the metadata, each with its name there.",
     ),
-    field::text("groups_claim", "Kept, and means nothing."),
-    field::texts("allowed_redirect_uris", "Kept, and means nothing."),
+    field::text("groups_claim", "Kept, and has no effect."),
+    field::texts("allowed_redirect_uris", "Kept, and has no effect."),
     field::span(
         "expiration_leeway",
-        "How long after its exp a token is taken.",
+        "The time for which a token is taken after its exp.",
     ),
     field::span(
         "not_before_leeway",
-        "How long before its nbf a token is taken.",
+        "The time for which a token is taken before its nbf.",
     ),
-    field::span("clock_skew_leeway", "How far clocks may differ."),
-    field::span("max_age", "Taken where it is 0."),
-    field::truth("verbose_oidc_logging", "Taken, and means nothing."),
-    field::texts("oidc_scopes", "Taken, and means nothing."),
+    field::span("clock_skew_leeway", "The time by which clocks may differ."),
+    field::span("max_age", "Must be 0."),
+    field::truth("verbose_oidc_logging", "Accepted, and has no effect."),
+    field::texts("oidc_scopes", "Accepted, and has no effect."),
     field::texts("policies", "token_policies, as it was called first."),
     field::span("ttl", "token_ttl, as it was called first."),
     field::span("max_ttl", "token_max_ttl, as it was called first."),
@@ -118,7 +124,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
         ],
         Handler::Login,
     ).gives(&[Gives::Token])]),
-    at("config", "Whose signed tokens are taken.").on(&[
+    at("config", "The issuer or the keys whose signed tokens are taken.").on(&[
         read("Shows it.", &[], does!(call => show_config(call.engine, call.login()?)))
             .gives(&[data::<ShownConfig>()])
             .refuses(&[MISSING]),
@@ -139,7 +145,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             does!(call => show_role(call.engine, call.login()?, call.at("role_name")?).await),
         ).gives(&[data::<ShownRole>()]).refuses(&[MISSING]),
         write(
-            "Writes it; what is not named stays.",
+            "Writes it; a field that is not named keeps its value.",
             ROLE,
             does!(call => {
                 write_role(call.engine, call.login()?, call.at("role_name")?, call.ask.into_fields()).await
@@ -184,9 +190,9 @@ struct ShownConfig {
     jwt_validation_pubkeys: Vec<String>,
     /// Algorithms that are taken; empty: RS256 and ES256.
     jwt_supported_algs: Vec<String>,
-    /// Where such keys are fetched from.
+    /// The URL from which such keys are fetched.
     jwks_url: String,
-    /// Certificates that this place is trusted by.
+    /// Certificates by which the server of that URL is trusted.
     jwks_ca_pem: String,
     /// The iss that tokens must have.
     bound_issuer: String,
@@ -206,7 +212,7 @@ struct ShownRole {
     user_claim: String,
     /// Whether user_claim is a JSON pointer.
     user_claim_json_pointer: bool,
-    /// The aud of which a token must have one.
+    /// Audiences, of which the aud of a token must have one.
     bound_audiences: Vec<String>,
     /// The sub that a token must have.
     bound_subject: String,
@@ -214,17 +220,17 @@ struct ShownRole {
     bound_claims: Map<String, Value>,
     /// string, or glob where * stands for anything.
     bound_claims_type: &'static str,
-    /// Claims that stand in the metadata, each with its name there.
+    /// Claims that are copied into the metadata, each with its name there.
     claim_mappings: BTreeMap<String, String>,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     groups_claim: String,
-    /// Seconds that clocks may differ; below 0: none.
+    /// The number of seconds by which clocks may differ; below 0: none.
     clock_skew_leeway: i64,
-    /// Seconds after its exp that a token is taken; below 0: none.
+    /// The number of seconds for which a token is taken after its exp; below 0: none.
     expiration_leeway: i64,
-    /// Seconds before its nbf that a token is taken; below 0: none.
+    /// The number of seconds for which a token is taken before its nbf; below 0: none.
     not_before_leeway: i64,
-    /// Kept, and means nothing.
+    /// Kept, and has no effect.
     allowed_redirect_uris: Vec<String>,
     /// Empty.
     oidc_scopes: [String; 0],

@@ -62,7 +62,7 @@ pub(in crate::api) const ENDPOINTS: &[Endpoint] = &[
             .gives(&[data::<User>()])
             .refuses(&[MISSING]),
         endpoint::write(
-            "Writes it; what is not named stays.",
+            "Writes it; a field that is not named keeps its value.",
             PASSWORD,
             does!(call => write(call.engine, call.login()?, call.at("username")?, call.ask.into_fields()).await),
         ).sharing(&[OLDER, token_parameters::FIELDS]),

@@ -18,13 +18,13 @@ pub(super) fn render(tallies: &[Tally]) -> String {
     family(
         "lessor_provider_calls_total",
         "counter",
-        "Calls of providers, by function and by how they ended.",
+        "Calls of providers, by function and by outcome.",
         &calls,
     );
     family(
         "lessor_provider_call_seconds",
         "histogram",
-        "How long calls of providers took, waiting for a slot included.",
+        "The time that calls of providers took, waiting for a slot included.",
         &times,
     );
     family(
@@ -63,12 +63,12 @@ pub(super) fn render_holdings(holdings: &Holdings) -> String {
     for (name, help, number) in [
         (
             "lessor_provider_held_peak_bytes",
-            "The most that was held at once since the start, of all resources.",
+            "The largest number of bytes that was held at once since the start, of all resources.",
             *peak,
         ),
         (
             "lessor_provider_held_limit_bytes",
-            "What may be held at once, of all resources.",
+            "The largest number of bytes that may be held at once, of all resources.",
             *limit,
         ),
         (

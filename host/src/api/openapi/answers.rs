@@ -17,19 +17,22 @@ use crate::api::{
 pub(in crate::api) const REFUSALS: [(u16, &str); 11] = [
     (
         400,
-        "A field or the path is wrong, or what it names is unknown.",
+        "A field or the path is wrong, or names a thing that does not exist.",
     ),
     (
         403,
         "The token is missing or has ended, or its policies do not allow it.",
     ),
     (404, "There is nothing here."),
-    (405, "What the path names does not take this method."),
+    (405, "The path does not take this method."),
     (408, "The body did not arrive in time."),
-    (409, "Something else goes on, or stands in the way."),
+    (
+        409,
+        "Something else that goes on, or the present state, is in the way.",
+    ),
     (413, "The body is too long."),
     (429, "Too many at a time, or too many in all."),
-    (500, "An error of the server, which its log tells of."),
+    (500, "An error of the server; its log has the details."),
     (501, "The provider does not do this."),
     (502, "Upstream or its provider failed."),
 ];

@@ -17,14 +17,14 @@ use crate::cli::Console;
 use crate::cli::output::{self, Format};
 use crate::conformance::{self, Outcome, Report, Trial};
 
-/// What is tried, and with what.
+/// The provider that is tried, and the documents that it is tried with.
 #[derive(Debug, Args)]
 pub struct Check {
     /// The provider's component
     file: PathBuf,
     /// The config of a mount, its root credential included: a file of JSON, - for
     /// standard input, or the JSON itself, which every process of this machine can
-    /// see. Without it, only what needs no upstream system is tried
+    /// see. Without it, only the rules that need no upstream system are tried
     #[arg(long, value_name = "FILE|JSON")]
     config: Option<Document>,
     /// A role, likewise; {} where it is not given
@@ -33,7 +33,7 @@ pub struct Check {
     /// A request, likewise; {} where it is not given
     #[arg(long, value_name = "FILE|JSON", requires = "config")]
     request: Option<Document>,
-    /// What the provider may connect to, as scheme://host[:port]; see `lessor mount
+    /// Host that the provider may connect to, as scheme://host[:port]; see `lessor mount
     /// add --help`. Repeat for more
     #[arg(long = "allow-host", value_name = "GRANT")]
     allowed_hosts: Vec<String>,
@@ -41,7 +41,7 @@ pub struct Check {
     /// public ones
     #[arg(long, value_name = "FILE")]
     extra_roots: Option<PathBuf>,
-    /// How long one call of the provider may take
+    /// Longest time that one call of the provider may take
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     timeout: String,
     /// Try the rotation too: the root credential upstream is replaced, and the new
@@ -50,7 +50,7 @@ pub struct Check {
     rotate: Option<PathBuf>,
 }
 
-/// Where a JSON object stands.
+/// The source of a JSON object.
 #[derive(Clone, Debug)]
 enum Document {
     Text(String),
@@ -88,7 +88,7 @@ impl Document {
     }
 }
 
-/// Performs the check and prints what it found.
+/// Performs the check and prints its findings.
 pub(in crate::cli) fn check(
     check: Check,
     format: Format,
@@ -189,7 +189,7 @@ fn private_file(file: &Path) -> Result<File> {
         .with_context(|| format!("cannot make {} for the new config", file.display()))
 }
 
-/// Where nothing was rotated, there is no new config.
+/// Removes the file again if nothing was rotated, for there is no new config.
 fn remove_if_empty(file: &Path) -> Result<()> {
     let metadata = std::fs::metadata(file);
     if metadata.is_ok_and(|metadata| metadata.len() == 0) {

@@ -1,5 +1,5 @@
-//! `lessor plugin inspect`: what a provider wants and is made of, before anybody pins
-//! it.
+//! `lessor plugin inspect`: the grants that a provider wants and the parts that it is made of,
+//! before anybody pins it.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::{
     conformance,
 };
 
-/// Has the file describe itself, and prints what it says.
+/// Has the file describe itself, and prints its description.
 pub(in crate::cli) fn inspect(
     file: &Path,
     format: Format,
@@ -34,7 +34,7 @@ pub(in crate::cli) fn inspect(
     show(&whole, format, console)
 }
 
-/// Prints the portrait of a provider: all of it as JSON, and in a table what decides
+/// Prints the description of a provider: all of it as JSON, and in a table the facts that decide
 /// whether it is pinned.
 pub(super) fn show(whole: &Value, format: Format, console: &mut Console<'_>) -> Result<()> {
     let shown = match format {
@@ -83,7 +83,7 @@ fn readable(whole: &Value) -> Value {
     readable
 }
 
-/// What the end of a lease does upstream.
+/// The effect upstream of the end of a lease.
 fn revoking(shape: &Value) -> &'static str {
     match shape.as_str() {
         Some("expires-only") => "expires-only: the credential goes on to its own end",
@@ -126,7 +126,7 @@ fn lines(names: &Value) -> String {
         .join("\n")
 }
 
-/// The names of a schema's fields; a star marks what must be given.
+/// The names of a schema's fields; a star marks the required ones.
 fn fields_of(schema: &Value) -> Vec<String> {
     let list = |name: &str| schema.get(name).and_then(Value::as_array);
     let required = |field: &str| {

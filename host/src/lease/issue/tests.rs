@@ -1,5 +1,5 @@
-//! What may happen while a credential is being made. Most of it is about those that
-//! leave nothing upstream: without an intent, all is decided in the one commit.
+//! Events that can happen while a credential is being made. Most tests are about credentials that
+//! leave nothing upstream: they have no intent, so all is decided in the one commit.
 
 use std::{future::Future, time::Duration};
 

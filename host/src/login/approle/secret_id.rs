@@ -18,7 +18,7 @@ use crate::login::{LoginMount, entries::parse_name};
 pub struct NewSecretId {
     /// The value, where its maker chooses it.
     pub value: Option<Secret<String>>,
-    /// What stands in its tokens.
+    /// The metadata of its tokens.
     pub metadata: BTreeMap<String, String>,
     /// From where it may be used.
     pub cidr_list: Vec<IpNet>,
@@ -26,7 +26,7 @@ pub struct NewSecretId {
     pub token_bound_cidrs: Vec<IpNet>,
     /// Logins; absent: as the role says.
     pub num_uses: Option<u64>,
-    /// How long; absent: as the role says.
+    /// Its lifetime; absent: as the role says.
     pub ttl: Option<Duration>,
 }
 
@@ -37,7 +37,7 @@ pub struct SecretIdView {
     pub accessor: String,
     /// Logins that are left; 0: any number.
     pub num_uses: u64,
-    /// When it ends; absent: never.
+    /// The time when it ends; absent: never.
     pub expires_at: Option<Timestamp>,
     /// The rest.
     pub facts: SecretIdFacts,
@@ -290,7 +290,7 @@ fn allowed(role: &AppRole, asked: &NewSecretId) -> Result<(u64, Duration), Strin
     Ok((uses, ttl))
 }
 
-/// What stands in a token: what the secret id says, and the role.
+/// The metadata of a token: that of the secret id, and the name of the role.
 pub(super) fn metadata_of(
     facts: Option<&SecretIdFacts>,
     role: &EntryName,

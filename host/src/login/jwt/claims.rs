@@ -1,4 +1,4 @@
-//! What must stand in a token whose signature holds: pure.
+//! Checks the claims of a token whose signature is valid: pure.
 //!
 //! The rules are those of RFC 7519 as Vault documents them for its JWT roles:
 //! who issued it, for whom, about whom, when, and whatever else the role binds.
@@ -15,25 +15,25 @@ pub(super) type TokenClaims = Map<String, Value>;
 /// Tolerance of clocks in seconds, unless the role says otherwise.
 const CLOCK_SKEW: u64 = 60;
 
-/// How long in seconds a token holds that does not say it all, unless the role
-/// says otherwise.
+/// The number of seconds for which a token without all its times is valid, unless the role says
+/// otherwise.
 const UNSAID: u64 = 150;
 
 /// Longest name, in bytes, that is taken for a user: it stands in the token, in
 /// logs and in leases.
 const LONGEST_USER: usize = 512;
 
-/// Who a token is about.
+/// The subject of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Judged {
     /// The name, for people.
     pub(super) user: String,
-    /// What the role maps into metadata, and the groups.
+    /// The claims that the role maps into metadata, and the groups.
     pub(super) metadata: BTreeMap<String, String>,
 }
 
-/// Who a token is about, where the role takes it at `now` (Unix seconds). A
-/// sentence otherwise; it repeats nothing of the token.
+/// The subject of a token, if the role takes it at `now` (Unix seconds). A sentence otherwise; it
+/// repeats nothing of the token.
 pub(super) fn judge(
     claims: &TokenClaims,
     bound_issuer: &str,

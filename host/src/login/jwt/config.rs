@@ -1,4 +1,4 @@
-//! Whose signatures count: the config of a JWT login method.
+//! The config of a JWT login method: the issuer or the keys whose signatures are taken.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,12 @@ use super::{
     keys,
 };
 
-/// What is configured.
+/// The config of a JWT login method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JwtConfig {
-    /// Where the keys are.
+    /// The source of the keys.
     pub source: KeySource,
-    /// What `iss` must be; empty: anything.
+    /// The required `iss`; empty: any.
     pub bound_issuer: String,
     /// Algorithms that are taken; empty: all that are known.
     pub supported_algorithms: Vec<String>,
@@ -21,7 +21,7 @@ pub struct JwtConfig {
     pub default_role: String,
 }
 
-/// Where public keys come from.
+/// A source of public keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum KeySource {
     /// They are in the config: public keys or certificates as PEM.

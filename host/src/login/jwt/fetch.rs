@@ -22,16 +22,16 @@ const LONGEST: u64 = 512 << 10;
 /// Longest time for one document.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What stands behind an issuer's URL (OpenID Connect Discovery 1.0).
+/// The suffix of an issuer's URL (OpenID Connect Discovery 1.0).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
-/// Where public keys are fetched from.
+/// The source of public keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeyUrl {
     /// The URL of a JSON Web Key Set, or of an issuer whose discovery document
     /// names one.
     pub url: String,
-    /// Which of the two.
+    /// Whether the URL is that of an issuer; else it is that of a key set.
     pub discovery: bool,
     /// PEM certificates that alone are trusted; empty: the public roots.
     pub ca_pem: String,
@@ -93,7 +93,7 @@ fn fetch(url: &KeyUrl) -> Result<Vec<VerifyingKey>, String> {
     of_set(&set).map_err(|reason| format!("{field}: {keys_at} {reason}"))
 }
 
-/// Where an issuer's keys are, by its discovery document.
+/// The URL of an issuer's keys, by its discovery document.
 fn jwks_uri(document: &[u8], issuer: &str) -> Result<String, String> {
     let document: Map<String, Value> =
         serde_json::from_slice(document).map_err(|_| "is no JSON object".to_owned())?;

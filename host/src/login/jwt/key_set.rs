@@ -45,7 +45,7 @@ struct State {
     tried_at: Option<Timestamp>,
 }
 
-/// What to do for a login.
+/// The next step of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Use,
@@ -67,7 +67,7 @@ impl KeySet {
         }
     }
 
-    /// Where they are from.
+    /// The source of the keys.
     pub(super) fn url(&self) -> &KeyUrl {
         &self.url
     }
@@ -112,7 +112,7 @@ impl KeySet {
         }
     }
 
-    /// What to do, and the keys that may be used if need be.
+    /// The next step, and the keys that may be used if it fails.
     fn step(&self, now: Timestamp, lacking: Option<&Keys>) -> (Step, Option<Keys>) {
         let state = self.state();
         let age = state.keys.as_ref().map(|(_, at)| now.since(*at));
@@ -134,8 +134,8 @@ fn usable(step: Step, known: Option<Keys>) -> Result<Keys, Refusal> {
     known.filter(|_| step == Step::Use).ok_or_else(unavailable)
 }
 
-/// What to do with keys of an `age`, the last fetch `pause` ago; `lacking`: a
-/// token names a key that is not among them.
+/// The next step with keys of an `age`, the last fetch `pause` ago; `lacking`: a token names a key
+/// that is not among them.
 fn step(age: Option<Duration>, pause: Option<Duration>, lacking: bool) -> Step {
     let may_fetch = pause.is_none_or(|pause| pause >= PAUSE);
     match age {

@@ -29,14 +29,14 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// A key that can check signatures.
 #[derive(Clone, Debug)]
 pub(super) struct VerifyingKey {
-    /// What tokens name it by; a configured key has no name and fits any.
+    /// The id by which tokens name it; a configured key has no id and fits any.
     id: Option<String>,
-    /// What it checks.
+    /// The algorithms whose signatures it checks.
     algorithms: Vec<Algorithm>,
     key: DecodingKey,
 }
 
-/// Why a token is not taken.
+/// The reason why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unverified {
     /// It is none.

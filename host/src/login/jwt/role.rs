@@ -1,4 +1,4 @@
-//! Who may log in with whose token: a role of a JWT login method.
+//! A role of a JWT login method: it says whose tokens may log in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,9 +32,9 @@ pub struct JwtRole {
     pub user_claim_json_pointer: bool,
     /// Audiences, one of which the token must name.
     pub bound_audiences: Vec<String>,
-    /// What `sub` must be; empty: anything.
+    /// The required `sub`; empty: any.
     pub bound_subject: String,
-    /// What other claims must be: one of the values of each.
+    /// The required values of other claims: one of the values of each.
     pub bound_claims: Map<String, Value>,
     /// Whether `*` in those values stands for any text.
     pub bound_claims_glob: bool,
@@ -44,13 +44,13 @@ pub struct JwtRole {
     pub groups_claim: String,
     /// Tolerance of all moments.
     pub clock_skew_leeway: Leeway,
-    /// How long a token without `exp` holds.
+    /// The time for which a token without `exp` holds.
     pub expiration_leeway: Leeway,
-    /// How long before `exp` a token without `nbf` and `iat` begins to hold.
+    /// The time before `exp` at which a token without `nbf` and `iat` becomes valid.
     pub not_before_leeway: Leeway,
     /// Kept for Vault's clients, which insist on it; of no use without a browser.
     pub allowed_redirect_uris: Vec<String>,
-    /// What its tokens are.
+    /// The settings of its tokens.
     pub token: TokenParameters,
 }
 

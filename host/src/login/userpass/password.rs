@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 /// Longest password that is taken, in bytes. Hashing longer ones buys nothing.
 const LONGEST: usize = 4096;
 
-/// How a hash by bcrypt begins, and none of ours.
+/// The prefix of a hash by bcrypt; none of ours begins so.
 const BCRYPT: &str = "$2";
 
 /// Costs of hashes by bcrypt that are taken: 12 takes a quarter of a second.
@@ -41,9 +41,9 @@ const PROVEN: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(super) struct Passwords {
     turns: Turns,
-    /// Who logged in, and from where; the latest last.
+    /// The addresses and names that logged in; the latest last.
     proven: Arc<Mutex<VecDeque<(IpAddr, String)>>>,
-    /// What the password of nobody is compared with.
+    /// The hash that the password for an unknown name is compared with.
     nobody: Arc<OnceLock<String>>,
 }
 

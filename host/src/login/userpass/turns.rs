@@ -1,4 +1,4 @@
-//! Whose password is looked at next.
+//! Chooses the login whose password is compared next.
 //!
 //! Few hashes run at once (`password`), so logins wait for a turn, and a stranger can
 //! make any number of them. So they wait in ranks: whoever logged in from the same
@@ -21,14 +21,14 @@ use tokio::sync::oneshot;
 /// Logins of one rank that wait; at the slowest they are through in a few seconds.
 const IN_SIGHT: usize = 64;
 
-/// Those of one peer.
+/// Waiting logins of one peer.
 const OF_A_PEER: usize = 32;
 
-/// Those of one peer under one name: one that is being looked at, and who clicked
-/// twice.
+/// Waiting logins of one peer under one name: one that is being compared, and one of somebody who
+/// clicked twice.
 const OF_A_NAME: usize = 2;
 
-/// How soon somebody's turn comes.
+/// The rank of a waiting login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
     /// Logged in from the same place before, or has a token already.
@@ -39,7 +39,7 @@ pub(super) enum Rank {
     Unknown,
 }
 
-/// Who waits.
+/// A login that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Whom {
     pub(super) rank: Rank,
@@ -183,7 +183,7 @@ impl Queue {
         }
     }
 
-    /// Whose turn it is; their peer has its next one after the others.
+    /// The login whose turn it is; its peer has its next turn after the others.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         while let Some(mut peer) = self.0.pop_front() {
             let next = peer.next();

@@ -1,4 +1,4 @@
-//! What a maker or a login asks for, and what becomes of it.
+//! The requests of makers and logins, and the tokens that come of them.
 
 use lessor_model::{
     life::SYSTEM_TTL,
@@ -332,7 +332,7 @@ fn a_batch_token_has_no_row_to_count_or_move() {
     let named = batch(|asked| asked.policies = names(&["app"]));
     let plan = planned(&root, true, None, &named);
     assert!(!plan.renewable && plan.kind == TokenKind::Batch);
-    // What a role or a login says is a limit, too, that such a token could not keep.
+    // A limit of a role or a login counts, too, and such a token could not keep it.
     let parameters = TokenParameters {
         num_uses: 1,
         kind: RoleTokenKind::DefaultBatch,
@@ -436,7 +436,7 @@ fn root_comes_from_a_root_token_alone_by_every_way_and_in_every_spelling() {
                 };
                 let direct = judged(maker, sudo, None, &asked);
                 let has_root = direct.as_ref().is_ok_and(Judged::is_root);
-                // What nobody named is inherited by a child alone.
+                // Only a child inherits policies that nobody named.
                 let expected = may && (!asked.policies.is_empty() || !no_parent);
                 assert_eq!(has_root, expected, "{asked:?}: {direct:?}");
                 if has_root {

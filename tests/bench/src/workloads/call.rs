@@ -216,7 +216,7 @@ mod bare {
 
     use super::Called;
 
-    /// What an instance is made from, and what it is called with.
+    /// The component that an instance is made from, and the arguments that it is called with.
     pub(super) struct Bare {
         instance: InstancePre<State>,
         create: ComponentExportIndex,

@@ -42,7 +42,7 @@ const SLOW: usize = 200;
 /// Connections that say nothing.
 const IDLE: usize = 500;
 
-/// How long memory may take to come to rest.
+/// The time for which memory may take to come to rest.
 const REST: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {

@@ -136,7 +136,7 @@ impl Case {
         }
     }
 
-    /// What an answer of ours took of the processors, the client's part apart.
+    /// The processor time that one of our answers took, without the client's part.
     pub(crate) fn note(&self, connections: usize) -> String {
         format!(
             "{connections} connections: p50 {}; of the processors an answer took {} in the server and {} in the \
@@ -146,8 +146,8 @@ impl Case {
     }
 }
 
-/// How often in a second so many clients can have two commits after one another,
-/// of the rows that a lease has, by one thread that commits all that wait at once.
+/// The number of times in a second that so many clients can have two commits after one another, of
+/// the rows that a lease has, by one thread that commits all that wait at once.
 fn commits(clients: usize, length: Duration) -> Result<f64> {
     let directory = tempfile::tempdir()?;
     let database = Connection::open(directory.path().join("limit.db"))?;

@@ -1,4 +1,4 @@
-//! What lies in memory at rest, soon after a start, and with twenty thousand active leases.
+//! The memory at rest, soon after a start, and with twenty thousand active leases.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const LEASES: usize = 20_000;
 
-/// What is asked at a time until there are so many leases.
+/// The length of the loads that are repeated until there are so many leases.
 const PART: Duration = Duration::from_secs(2);
 
 /// Longest that it is asked.
@@ -32,7 +32,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {
     let names = json!({"common_name": "web.example.com"});
     for round in bench.rounds() {
         bench.say(&format!("round {round}, lessor"));
-        // What compiled the providers is gone: as after any but the first start.
+        // The process that compiled the providers is gone: as after any but the first start.
         let mut server = ours::idle();
         server.kill();
         server.restart();

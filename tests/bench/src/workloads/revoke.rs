@@ -26,7 +26,7 @@ const SIZES: [(usize, f64); 2] = [(20_000, 0.1), (1_000_000, 5.0)];
 /// Longest that the end of a million leases is watched: the rate is told by then.
 const WATCH: Duration = Duration::from_secs(20);
 
-/// How long the peer makes leases that it then ends: it ends some sixty a second.
+/// The time for which the peer makes leases that it then ends: it ends some sixty a second.
 const PEER_LOAD: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(bench: &mut Bench) -> Result<Outcome> {

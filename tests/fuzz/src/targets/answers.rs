@@ -123,7 +123,7 @@ fn failure(code: &str, message: &str, root: &str) {
     assert_sentence(&failure.message, MESSAGE);
     assert_sentence(&failure.code, 64);
     assert!(failure.retry_after < Some(Duration::from_secs(86_401)));
-    // What the host says itself may be anybody's secret.
+    // The host's own sentence may be anybody's secret.
     if failure.message != "the provider gave no reason" {
         assert_keeps(&failure.message, &[root]);
     }
@@ -259,7 +259,7 @@ fn assert_id(id: &str, secrets: &[&str]) {
     assert!(!telling.any(|secret| id.contains(*secret)), "{id:?}");
 }
 
-/// What the host says of a wrong answer is a sentence without its secrets.
+/// The host's message about a wrong answer is a sentence without its secrets.
 #[track_caller]
 fn assert_defect(failure: &Failure, own: &[String]) {
     assert_sentence(&failure.message, 4 * MESSAGE);

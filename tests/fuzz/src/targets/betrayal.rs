@@ -17,8 +17,8 @@ pub(super) const SHORTEST: usize = 4;
 /// Shorter secrets are not masked in base64, where they look like words.
 const SHORTEST_BASE64: usize = 5;
 
-/// What of a fuzzer's text may be a secret. The two characters are left out that
-/// `scrub` itself writes: it may put together what was not there.
+/// The part of a fuzzer's text that may be a secret. The two characters that `scrub` itself writes
+/// are left out: it may put together what was not there.
 pub(super) fn secret(text: &str) -> String {
     text.replace(['*', '…'], "+")
 }

@@ -151,7 +151,7 @@ fn check(input: &[u8]) -> &'static str {
     }
 }
 
-/// How much a document holds, by looking at all of it.
+/// The size of a document, by looking at all of it.
 #[derive(Clone, Copy)]
 struct Measured {
     depth: usize,
@@ -220,7 +220,7 @@ fn token_role(body: Map<String, Value>) -> Result<(), ApiError> {
     fields.finish()
 }
 
-/// What is asked of a new token.
+/// The fields of a new token.
 fn new_token(body: Map<String, Value>) -> Result<(), ApiError> {
     let mut fields = Fields::new(body, &Notices::default());
     let asked = take_new_token(&mut fields)?;

@@ -127,7 +127,7 @@ fn pattern(chance: &mut Chance) -> String {
     if chance.one_in(2) {
         path.push('*');
     }
-    // What is refused, and what says something else than it seems to here.
+    // Paths that are refused, or mean something else than it seems here.
     if path.contains("+*") {
         "a/+/*".into()
     } else {

@@ -1,5 +1,5 @@
-//! What a component says of itself: refused with a sentence, or fit to be
-//! trusted without another look.
+//! A component's description of itself: refused with a sentence, or fit to be trusted without
+//! another look.
 //!
 //! Input: name; version; summary; endpoints, one a line; names of publications,
 //! one a line; a schema, which is every schema; the dialect, a path a line with what

@@ -116,7 +116,7 @@ fn check(input: &[u8]) -> &'static str {
             };
             same_when_printed(&destination);
             assert!(!first_check(&written, &destination), "{destination}");
-            // What the sentence says to add is enough.
+            // The grant that the sentence says to add is enough.
             let added = Grants::parse(&[destination.to_string()]).unwrap();
             assert!(added.permits(scheme, host, port).is_ok());
             return "not granted";
@@ -251,7 +251,7 @@ fn is_named(written: &[Written<'_>], destination: &Destination, address: IpAddr)
     })
 }
 
-/// Which special block an address belongs to, by its digits.
+/// The special block that an address belongs to, by its digits.
 fn block(address: IpAddr) -> Option<&'static str> {
     Some(match address {
         IpAddr::V4(address) => match address.octets() {

@@ -1,4 +1,4 @@
-//! What a guest logs and prints, as it gets into the host's log.
+//! The output of a guest, as it gets into the host's log.
 //!
 //! Input: two secrets; a message; a field's name and its value; what it printed.
 //! `<a>` and `<b>` stand for the secrets.
@@ -128,7 +128,7 @@ impl Subscriber for Capture {
     }
 
     fn event(&self, event: &Event<'_>) {
-        // What the host says of limits is nobody's secret.
+        // The host's own sentences about limits are nobody's secret.
         if event.metadata().target() == LOG_TARGET {
             event.record(&mut Said);
         }

@@ -183,7 +183,7 @@ fn check(input: &[u8]) -> &'static str {
         }
     };
     let joined = found.join("/");
-    // What is asked about is what would be judged.
+    // The path that is asked about is the one that would be judged.
     assert_eq!(canonical_text(&joined, people).as_deref(), Some(&*joined));
     let listed = format!("{joined}/");
     assert_eq!(canonical_text(&listed, people), Some(listed.clone()));
@@ -255,7 +255,7 @@ fn read_query(query: &str) {
     assert_eq!(again, fields);
 }
 
-/// What is a name or an id is the same when it is printed and read again.
+/// A name or an id is the same when it is printed and read again.
 fn read_names(text: &str) {
     if let Ok(path) = text.parse::<MountPath>() {
         assert_eq!(path.to_string().parse(), Ok(path.clone()));

@@ -137,8 +137,8 @@ fn check(input: &[u8]) -> &'static str {
     "checked"
 }
 
-/// What is shown can be written back and is then the same, and shows no text
-/// below a field that is marked.
+/// A document that is shown can be written back and is then the same, and it shows no text below a
+/// field that is marked.
 fn shown_without_secrets(schema: &Value, document: &Value) {
     let mut shown = redact(schema, document);
     assert_eq!(redact(schema, &shown), shown);
@@ -149,7 +149,7 @@ fn shown_without_secrets(schema: &Value, document: &Value) {
         assert_eq!(&shown, document);
     }
     match restore(schema, "config", &mut shown, Some(document)) {
-        // What stays hidden is a field that the schema does not know.
+        // A field that stays hidden is one that the schema does not know.
         Ok(()) => assert!(is_redacted(&shown) || &shown == document),
         Err(sentence) => assert_sentence(&sentence, SENTENCE),
     }

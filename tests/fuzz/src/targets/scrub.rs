@@ -17,7 +17,7 @@ use crate::{
     text::{Sections, text},
 };
 
-/// What a browser leaves as it is in a query, near enough.
+/// The characters that a browser leaves as they are in a query, near enough.
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'&').add(b'+');
 
 /// The target.
@@ -103,7 +103,7 @@ fn check(input: &[u8]) -> &'static str {
         }
     }
     let fitted = secrets.scrubber_for(Room::of(&Value::String(text.clone())));
-    // What was too much to search may be less where not all has to be looked for.
+    // A search that was too much may be less where not all has to be looked for.
     if scrubbed != MASK {
         assert_eq!(fitted.scrub(&text), scrubbed, "{text:?}");
     }

@@ -12,8 +12,8 @@ use super::{Reader, Told, send};
 
 /// The events that these tests cause and that no successful operation does.
 pub(super) const EVENTS: &[&str] = &[
-    "account.missed",
-    "account.not_rotated",
+    "static_role.missed",
+    "static_role.not_rotated",
     "config.not_rotated",
     "hold.begun",
     "hold.released",
@@ -257,7 +257,7 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
     let day = json!({"rotation_period": "24h"});
     step(reader, server, "POST db/config", day, &["config.written"]).ok();
     let role = json!({"username": "harness_app", "rotation_period": "24h"});
-    let written = ["static_role.written", "account.rotated"];
+    let written = ["static_role.written", "static_role.rotated"];
     step(reader, server, "POST db/static-roles/app", role, &written).ok();
     pass(
         reader,
@@ -267,8 +267,8 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
             "rotation.begun",
             "rotation.staged",
             "rotation.completed",
-            "account.rotation_begun",
-            "account.rotated",
+            "static_role.rotation_begun",
+            "static_role.rotated",
         ],
     );
     // Schedules at night with a window of an hour, which the clock then passes.
@@ -293,16 +293,20 @@ fn rotations_that_come_by_time_are_told_step_by_step() {
     .ok();
     let next = server.http.get("db/config").data()["next_rotation"].clone();
     reader.expect(server, "a look at the config", &Told::default());
-    // Beyond the window of the next night, and before the one after.
-    let hour: u64 = next.as_str().unwrap()[11..13].parse().unwrap();
-    assert_eq!(hour, 3);
+    // Beyond the window of the next night, and before the one after, whatever the
+    // time of day is: by then the server's clock shows five.
+    assert_eq!(&next.as_str().unwrap()[11..], "03:00:00.000Z");
+    let changed = newest(server, "static_role.changed")["time"].clone();
+    let of_day = |from, to| changed.as_str().unwrap()[from..to].parse::<u64>().unwrap();
+    let now = of_day(11, 13) * 3600 + of_day(14, 16) * 60 + of_day(17, 19);
+    let until_five = 5 * 3600 + if now < 3 * 3600 { 0 } else { 24 * 3600 } - now;
     pass(
         reader,
         server,
-        26 * 3600,
-        &["rotation.missed", "account.missed"],
+        until_five,
+        &["rotation.missed", "static_role.missed"],
     );
-    assert_eq!(newest(server, "account.missed")["static_role"], "app");
+    assert_eq!(newest(server, "static_role.missed")["static_role"], "app");
 }
 
 #[test]
@@ -330,7 +334,7 @@ fn what_goes_wrong_upstream_is_told() {
     )
     .refused(502);
     assert_eq!(newest(server, "lease.not_issued")["maybe_made"], false);
-    let events = ["account.rotation_begun", "account.not_rotated"];
+    let events = ["static_role.rotation_begun", "static_role.not_rotated"];
     step(
         reader,
         server,

@@ -23,8 +23,8 @@ const FOR_TESTS: &str = "sys/test/:what";
 
 /// The events that operations have.
 pub(super) const EVENTS: &[&str] = &[
-    "account.rotated",
-    "account.rotation_begun",
+    "static_role.rotated",
+    "static_role.rotation_begun",
     "config.erased",
     "config.written",
     "installation.first_token_used",
@@ -191,7 +191,7 @@ fn verbs() -> Vec<Verb> {
                 "A login method of the kind approle" => "auth/machines/",
                 "A login method of the kind userpass" => "auth/people/",
                 "A login method of the kind jwt" => "auth/id/",
-                "What answers hold" => break,
+                "Fields of answers" => break,
                 other => panic!("where is {other:?}?"),
             };
         } else if let Some(title) = line.strip_prefix("### `") {
@@ -604,7 +604,7 @@ fn walk_the_mount(walk: &mut Walk) {
         "POST db/static-roles/:name",
         "db/static-roles/app",
         role.clone(),
-        &["static_role.written", "account.rotated"],
+        &["static_role.written", "static_role.rotated"],
     )
     .ok();
     walk.step(
@@ -634,7 +634,7 @@ fn walk_the_mount(walk: &mut Walk) {
         "POST db/rotate-role/:name",
         "db/rotate-role/app",
         json!({}),
-        &["account.rotation_begun", "account.rotated"],
+        &["static_role.rotation_begun", "static_role.rotated"],
     )
     .ok();
     walk.step(

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 struct Person {
     address: String,
     token: Option<String>,
-    /// Where `bao login` leaves its token.
+    /// The directory in which `bao login` leaves its token.
     home: TempDir,
 }
 
@@ -50,7 +50,7 @@ impl Person {
         bao.output().expect("run bao")
     }
 
-    /// What a command that succeeds prints.
+    /// The output of a command that succeeds.
     #[track_caller]
     fn reads(&self, line: &str) -> String {
         let done = self.types(line);
@@ -73,7 +73,7 @@ impl Person {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("bao {line}: {error}: {text}"))
     }
 
-    /// What a command that fails prints to standard error.
+    /// The standard error of a command that fails.
     #[track_caller]
     fn is_told(&self, line: &str) -> String {
         let done = self.types(line);

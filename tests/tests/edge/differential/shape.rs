@@ -1,4 +1,4 @@
-//! How two answers differ in shape: statuses, names and types, not values.
+//! Compares two answers by their shape: statuses, names and types, not values.
 
 use std::collections::BTreeSet;
 

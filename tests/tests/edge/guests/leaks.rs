@@ -61,8 +61,8 @@ fn no_secret_and_no_flood_leaves_by_what_a_guest_says() {
     assert!(!flood.contains(&format!("row-{EVENTS}")));
 }
 
-/// What an earlier call has kept is a secret of the call that finds it, and nobody's who
-/// does not.
+/// A value that an earlier call has kept is a secret of every call that finds it, and no other
+/// call can find it.
 #[test]
 fn what_is_kept_between_calls_leaves_by_no_way_and_is_found_by_nobody_else() {
     let stage = Stage::start(Server::setup(), "memo = 4194304", &[]);
@@ -124,7 +124,7 @@ fn who_a_mount_is_leaves_by_no_way_and_is_shown_to_nobody_else() {
         row(guest::IDENTITY_TOO_OFTEN).target(audience).number(17_u64).fails("trap", &["more than 16 tokens"]).costly(),
     ]);
     let all = stage.server.log() + &stage.server.audit() + &database(&stage);
-    // What every token begins with.
+    // Every token begins with these letters.
     assert!(!all.contains("eyJ"), "a token was told");
 }
 

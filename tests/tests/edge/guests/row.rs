@@ -21,7 +21,7 @@ pub(super) struct Row {
     pub(super) costly: bool,
 }
 
-/// How the call ends for its caller.
+/// The end of a call, as its caller sees it.
 #[derive(Clone, Debug)]
 pub(super) enum End {
     /// With a credential whose note has these parts.

@@ -40,7 +40,7 @@ const MEMORY: u64 = SLOTS * (2 << 20);
 /// Descriptors that may come and go: connections of the client, the database's readers.
 const DESCRIPTORS: usize = 8;
 
-/// When a call that timed out can no longer take effect.
+/// The number of seconds after which a call that timed out can no longer take effect.
 pub(super) const GIVEN_UP_SECONDS: u64 = 60;
 
 /// The time that a loaded machine adds to any call.
@@ -211,7 +211,7 @@ impl Stage {
     pub(super) fn is_at_rest(&self, (memory, descriptors): (u64, usize)) {
         eventually_true("nothing is held for a call", || {
             let metrics = self.metrics();
-            // Those two belong to no call.
+            // These two resources belong to no call.
             let between_calls = ["\"parked\"", "\"memo\""];
             let held = metrics.lines().filter(|line| {
                 line.starts_with("lessor_provider_held_bytes{")

@@ -22,12 +22,12 @@ kept = {"listing_visibility": "unauth", "audit_non_hmac_request_keys": ["role_id
 done(sys_.tune_auth_method("team/roles", **kept))
 tuned = sys_.read_auth_method_tuning("team/roles")["data"]
 assert {name: tuned[name] for name in kept} == kept, tuned
-# What has no effect here is kept and warned of.
+# A setting without effect is kept, and the answer warns of it.
 warned = sys_.tune_auth_method("team/roles", passthrough_request_headers=["X-A"])
 assert "passthrough_request_headers" in warned["warnings"][0], warned
 strangers = another().read("sys/internal/ui/mounts")["data"]
 assert list(strangers["auth"]) == ["team/roles/"], strangers
-# Where older clients look.
+# Older clients read this path.
 assert sys_.list_auth_methods()["team/roles/"] == listed_now()["team/roles/"]
 refused(wrong.UnexpectedError, sys_.enable_auth_method, "approle", path="team/roles")
 refused(wrong.InvalidRequest, sys_.enable_auth_method, "nosuch")

@@ -31,7 +31,7 @@ refused(wrong.InvalidRequest, sys_.create_or_update_policy, "root", TEXT)
 refused(wrong.InvalidRequest, sys_.delete_policy, "root")
 refused(wrong.InvalidPath, sys_.read_acl_policy, "nosuch")
 
-# What they come to.
+# A token with these policies may do exactly what they allow.
 made = client.auth.token.create(policies=["app", "form"], ttl="1h")["auth"]
 app = another(made["client_token"])
 assert app.read("db/creds/reader")["lease_id"]

@@ -1,4 +1,4 @@
-"""What the scripts have in common: a client, and what must be refused."""
+"""The functions that the scripts share: a client, and a check of refusals."""
 
 import sys
 import warnings

@@ -75,7 +75,7 @@ assert sys_.revoke_prefix("db/creds/reader").status_code in (202, 204)
 # hvac has no word for the reason, which the audit log then says.
 sys_.revoke_force("db/creds/reader")
 
-# What is not offered answers as any unknown path.
+# A path that lessor does not offer answers as any unknown path.
 for call, arguments in [
     (sys_.list_enabled_audit_devices, []),
     (sys_.enable_audit_device, ["file"]),

@@ -7,10 +7,10 @@ use lessor_model::{
     id::{ConnectionName, RoleName},
     refusal::Refusal,
 };
-use lessor_store::{AccountState, Place};
+use lessor_store::{Place, StaticRoleState};
 use serde_json::{Value, json};
 
-use super::{AccountView, Standing};
+use super::{Standing, StaticRoleView};
 use crate::{
     engine::Engine,
     testing::{Heard, House, Step, db, requester},
@@ -26,27 +26,36 @@ impl Engine {
         if body["rotation_period"].is_null() && body["rotation_schedule"].is_null() {
             body["manual"] = json!(true);
         }
-        self.accounts
+        self.static_roles
             .write(&db(), &name(role), body, requester())
             .await
     }
 
     async fn rotate_static(&self, role: &str) -> Result<(), Refusal> {
-        self.accounts.rotate(&db(), &name(role), requester()).await
+        self.static_roles
+            .rotate(&db(), &name(role), requester())
+            .await
     }
 
     async fn shown(&self, place: Place) -> String {
-        let found = self.accounts.credential(&db(), &name("app"), place).await;
+        let found = self
+            .static_roles
+            .credential(&db(), &name("app"), place)
+            .await;
         let parsed: Value = serde_json::from_str(found.unwrap().secret.expose()).unwrap();
         parsed["password"].as_str().unwrap().to_owned()
     }
 
-    async fn view(&self) -> AccountView {
-        self.accounts.read(&db(), &name("app")).await.unwrap()
+    async fn view(&self) -> StaticRoleView {
+        self.static_roles.read(&db(), &name("app")).await.unwrap()
     }
 
     /// Lets one attempt after the other fail, each as soon as it is due.
-    async fn fail_until(&self, house: &House, over: impl Fn(&AccountView) -> bool) -> AccountView {
+    async fn fail_until(
+        &self,
+        house: &House,
+        over: impl Fn(&StaticRoleView) -> bool,
+    ) -> StaticRoleView {
         let mut failed = 0;
         loop {
             let view = self.view().await;
@@ -66,7 +75,7 @@ impl Engine {
     async fn settled_at(&self, version: u32) {
         loop {
             let view = self.view().await;
-            if view.version == version && view.state == AccountState::Idle {
+            if view.version == version && view.state == StaticRoleState::Idle {
                 return;
             }
             tokio::task::yield_now().await;
@@ -103,7 +112,7 @@ async fn a_new_static_role_takes_the_account_over_and_keeps_two_versions() {
     let first = engine.shown(Place::Current).await;
     assert_eq!(first, house.account());
     let none = engine
-        .accounts
+        .static_roles
         .credential(&db(), &name("app"), Place::Previous)
         .await
         .unwrap_err();
@@ -117,7 +126,7 @@ async fn a_new_static_role_takes_the_account_over_and_keeps_two_versions() {
     assert_eq!(engine.shown(Place::Previous).await, second);
 
     let view = engine.view().await;
-    assert_eq!((view.version, view.state), (3, AccountState::Idle));
+    assert_eq!((view.version, view.state), (3, StaticRoleState::Idle));
     assert_eq!(view.document, body);
     assert!(view.last.is_some() && view.next.is_none());
 }
@@ -130,7 +139,7 @@ async fn a_role_that_skips_the_import_leaves_the_account_alone_until_it_is_rotat
     engine.write_static("app", body).await.unwrap();
     assert_eq!(house.account(), "former");
     let unknown = engine
-        .accounts
+        .static_roles
         .credential(&db(), &name("app"), Place::Current)
         .await
         .unwrap_err();
@@ -156,7 +165,7 @@ async fn a_period_rotates_once_each_time_also_over_a_restart() {
     let view = engine.view().await;
     assert!(next < house.clock.now() && view.next.unwrap() > house.clock.now());
     let credential = engine
-        .accounts
+        .static_roles
         .credential(&db(), &name("app"), Place::Current)
         .await
         .unwrap();
@@ -195,7 +204,7 @@ async fn a_rotation_of_a_dead_process_goes_on_with_its_own_password() {
         house.script(&[Step::FailAfter]);
         assert!(engine.rotate_static("app").await.is_err());
         let credential = engine
-            .accounts
+            .static_roles
             .credential(&db(), &name("app"), Place::Current)
             .await
             .unwrap();
@@ -220,7 +229,7 @@ async fn what_cannot_be_imported_leaves_no_static_role() {
                 .await
                 .is_err()
         );
-        assert!(engine.accounts.list(&db()).await.unwrap().is_empty());
+        assert!(engine.static_roles.list(&db()).await.unwrap().is_empty());
         assert_eq!(house.account(), "former");
     }
 }
@@ -236,7 +245,11 @@ async fn a_refused_value_is_not_offered_again() {
         .unwrap();
     let operation = || async {
         let mount = engine.mounts.open(&db()).unwrap();
-        let row = engine.storage.account(mount.id, name("app")).await.unwrap();
+        let row = engine
+            .storage
+            .static_role(mount.id, name("app"))
+            .await
+            .unwrap();
         row.unwrap().operation
     };
     house.script(&[Step::FailBefore]);
@@ -247,7 +260,7 @@ async fn a_refused_value_is_not_offered_again() {
     let second = operation().await.unwrap();
     assert_ne!(first, second);
     let view = engine.view().await;
-    assert_eq!((view.attempts, view.state), (2, AccountState::Rotating));
+    assert_eq!((view.attempts, view.state), (2, StaticRoleState::Rotating));
     assert!(view.last_error.unwrap().contains("scripted"));
     house.clock.advance(Duration::from_secs(20));
     engine.settled_at(2).await;
@@ -266,7 +279,7 @@ async fn after_six_attempts_a_rotation_is_out_of_sync_and_tried_daily() {
     house.script(&[Step::FailBefore; 6]);
     house.clock.advance(Duration::from_secs(3600));
     let view = engine
-        .fail_until(&house, |view| view.state == AccountState::OutOfSync)
+        .fail_until(&house, |view| view.state == StaticRoleState::OutOfSync)
         .await;
     assert_eq!((view.attempts, view.version), (6, 1));
     assert_eq!(house.script_left(), 0);
@@ -291,7 +304,7 @@ async fn a_rotation_that_reached_nothing_waits_for_its_next_window() {
     let view = engine
         .fail_until(&house, |view| view.next != Some(firing))
         .await;
-    assert_eq!((view.state, view.version), (AccountState::Idle, 1));
+    assert_eq!((view.state, view.version), (StaticRoleState::Idle, 1));
     assert_eq!(view.next, Some(firing.plus(Duration::from_secs(86_400))));
     house.script(&[]);
     house
@@ -331,10 +344,10 @@ async fn an_account_has_one_static_role_and_is_not_the_root() {
             .await
             .contains("cannot be changed")
     );
-    assert_eq!(engine.accounts.list(&db()).await.unwrap(), ["app"]);
+    assert_eq!(engine.static_roles.list(&db()).await.unwrap(), ["app"]);
 
     engine
-        .accounts
+        .static_roles
         .remove(&db(), &name("app"), false)
         .await
         .unwrap();
@@ -366,7 +379,7 @@ async fn a_rotation_waits_for_the_root_that_is_being_rotated() {
     assert_eq!(engine.shown(Place::Current).await, house.account());
     assert_eq!(
         engine
-            .settings
+            .configs
             .read(&db(), &ConnectionName::DEFAULT)
             .await
             .unwrap()
@@ -386,7 +399,7 @@ async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
         .await
         .unwrap();
     let view = engine.view().await;
-    assert_eq!((view.state, view.version), (AccountState::Retiring, 1));
+    assert_eq!((view.state, view.version), (StaticRoleState::Retiring, 1));
     assert_eq!(engine.shown(Place::Current).await, house.account());
     house.clock.advance(Duration::from_secs(61));
     engine.settled_at(1).await;
@@ -397,7 +410,7 @@ async fn a_former_credential_that_stays_valid_is_ended_after_its_grace() {
     engine.rotate_static("app").await.unwrap();
     engine.rotate_static("app").await.unwrap();
     assert_eq!(house.upstream.lock().unwrap().ended, ["former", &second]);
-    assert_eq!(heard.count("account.former_ended"), 2);
+    assert_eq!(heard.count("static_role.former_ended"), 2);
 }
 
 /// Upstream was asked to end the credential of no name.
@@ -459,7 +472,11 @@ async fn an_unmounted_provider_takes_its_static_roles_along() {
         .unwrap();
     let mount = engine.mounts.open(&db()).unwrap();
     engine.mounts.remove(&db()).await.unwrap();
-    let left = engine.storage.account(mount.id, name("app")).await.unwrap();
+    let left = engine
+        .storage
+        .static_role(mount.id, name("app"))
+        .await
+        .unwrap();
     assert!(left.is_none());
 }
 
@@ -480,13 +497,19 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
         house.clock.advance(Duration::from_secs(3601));
         engine.settled_at(version).await;
     }
-    assert!(engine.accounts.read(&db(), &name("broken")).await.is_err());
+    assert!(
+        engine
+            .static_roles
+            .read(&db(), &name("broken"))
+            .await
+            .is_err()
+    );
     for event in ["static_role.put_off", "rotation.put_off"] {
         assert!(heard.count(event) > 0, "{event}");
     }
     // It can be removed and written again.
     engine
-        .accounts
+        .static_roles
         .remove(&db(), &name("broken"), false)
         .await
         .unwrap();
@@ -496,9 +519,9 @@ async fn a_static_role_that_cannot_be_read_stops_no_other() {
         .unwrap();
 }
 
-/// What is due at the same moment is done once each, however few the slots.
+/// Static roles that are due at the same moment are rotated once each, however few the slots.
 #[tokio::test]
-async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
+async fn many_static_roles_that_are_due_at_once_share_the_mounts_slots() {
     let house = House::new();
     let engine = house.open(true).await;
     let patch = lessor_model::mount::TunePatch {
@@ -514,14 +537,14 @@ async fn many_accounts_that_are_due_at_once_share_the_mounts_slots() {
     house.clock.advance(Duration::from_secs(3601));
     for role in &roles {
         let view = loop {
-            let view = engine.accounts.read(&db(), &name(role)).await.unwrap();
+            let view = engine.static_roles.read(&db(), &name(role)).await.unwrap();
             assert_eq!(view.attempts, 0, "{role}: {:?}", view.last_error);
             if view.version > 1 {
                 break view;
             }
             tokio::task::yield_now().await;
         };
-        assert_eq!((view.version, view.state), (2, AccountState::Idle));
+        assert_eq!((view.version, view.state), (2, StaticRoleState::Idle));
     }
 }
 
@@ -533,7 +556,10 @@ async fn versions_say_whether_they_are_valid_and_until_when() {
     let body = json!({"username": "app", "rotation_grace": "5m"});
     engine.write_static("app", body).await.unwrap();
     let found = async |place| {
-        let found = engine.accounts.credential(&db(), &name("app"), place).await;
+        let found = engine
+            .static_roles
+            .credential(&db(), &name("app"), place)
+            .await;
         found.unwrap()
     };
     // One password at a time: the former one is over at once.
@@ -577,7 +603,7 @@ async fn a_kept_credential_is_valid_until_the_next_rotation_and_ended_before_it(
     // The operator's own had no version here, and was ended after its grace.
     assert_eq!(house.upstream.lock().unwrap().ended, ["former"]);
     let previous = engine
-        .accounts
+        .static_roles
         .credential(&db(), &name("app"), Place::Previous)
         .await;
     let previous = previous.unwrap();
@@ -595,15 +621,15 @@ async fn a_kept_credential_is_valid_until_the_next_rotation_and_ended_before_it(
     assert!(house.upstream.lock().unwrap().ended.contains(&second));
     let third = engine.shown(Place::Previous).await;
     house.script(&[Step::FailBefore]);
-    let stays = engine.accounts.remove(&db(), &name("app"), false).await;
+    let stays = engine.static_roles.remove(&db(), &name("app"), false).await;
     assert!(stays.unwrap_err().to_string().contains("force=true"));
     engine
-        .accounts
+        .static_roles
         .remove(&db(), &name("app"), false)
         .await
         .unwrap();
     assert!(house.upstream.lock().unwrap().ended.contains(&third));
-    assert!(heard.count("account.former_due") > 0);
+    assert!(heard.count("static_role.former_due") > 0);
 }
 
 /// An unmount forgot it, and upstream took it for ever.

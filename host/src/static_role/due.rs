@@ -1,18 +1,18 @@
-//! What the scheduler asks of static roles: begin those whose time has come, go
-//! on with interrupted ones, end former credentials whose grace is over.
+//! The scheduler's work on static roles: begin those whose time has come, go on with interrupted
+//! ones, end former credentials whose grace is over.
 
 use std::sync::Arc;
 
 use lessor_model::{clock::Timestamp, event::Event, refusal::Refusal, schedule::Due};
-use lessor_store::{AccountRow, AccountState};
+use lessor_store::{StaticRoleRow, StaticRoleState};
 
-use super::Accounts;
+use super::StaticRoles;
 use crate::{
     backoff,
     mount::{Connection, give_up_at},
 };
 
-impl Accounts {
+impl StaticRoles {
     /// Takes a connection's due static roles, at most `limit`, for one attempt each.
     ///
     /// # Errors
@@ -22,14 +22,18 @@ impl Accounts {
         connection: &Connection,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<AccountRow>, Refusal> {
+    ) -> Result<Vec<StaticRoleRow>, Refusal> {
         let mut claimed = Vec::new();
-        for row in self.storage.due_accounts(connection.id, now, limit).await? {
+        for row in self
+            .storage
+            .due_static_roles(connection.id, now, limit)
+            .await?
+        {
             let row = match row {
                 Ok(row) => row,
                 Err(id) => {
                     let until = now.plus(backoff::DAILY);
-                    self.storage.put_account_off(id, until).await?;
+                    self.storage.put_static_role_off(id, until).await?;
                     let (mount, number) = (connection.path().clone(), id);
                     Event::StaticRolePutOff {
                         mount,
@@ -40,19 +44,19 @@ impl Accounts {
                     continue;
                 }
             };
-            if row.state != AccountState::Idle {
+            if row.state != StaticRoleState::Idle {
                 let until = give_up_at(connection, now);
                 if self
                     .storage
-                    .claim_account(row.id, row.due_at, until)
+                    .claim_static_role(row.id, row.due_at, until)
                     .await?
                 {
                     let due_at = Some(until);
-                    claimed.push(AccountRow { due_at, ..row });
+                    claimed.push(StaticRoleRow { due_at, ..row });
                 }
             } else if let Due::Missed { next } = row.schedule.due(now) {
-                self.storage.reschedule_account(row.id, next).await?;
-                Event::AccountMissed {
+                self.storage.reschedule_static_role(row.id, next).await?;
+                Event::StaticRoleMissed {
                     mount: connection.path().clone(),
                     static_role: row.name,
                     account: row.account,
@@ -61,7 +65,7 @@ impl Accounts {
                 .record();
             } else {
                 let row = self.end_kept(connection, row).await?;
-                if row.state == AccountState::Retiring {
+                if row.state == StaticRoleState::Retiring {
                     // The rotation is due again once that is done.
                     claimed.push(row);
                     continue;
@@ -77,18 +81,18 @@ impl Accounts {
         Ok(claimed)
     }
 
-    /// When the scheduler must look at a connection's next static role.
+    /// The time when the scheduler must look at a connection's next static role.
     ///
     /// # Errors
     /// Where storage fails.
     pub async fn next_due(&self, connection: &Connection) -> Result<Option<Timestamp>, Refusal> {
-        Ok(self.storage.next_account_due(connection.id).await?)
+        Ok(self.storage.next_static_role_due(connection.id).await?)
     }
 
     /// One attempt at a claimed static role, recorded either way.
-    pub async fn advance(&self, connection: &Arc<Connection>, claimed: AccountRow) {
+    pub async fn advance(&self, connection: &Arc<Connection>, claimed: StaticRoleRow) {
         let _turn = self.turns.take(claimed.id).await;
-        let outcome = match self.storage.account_by_id(claimed.id).await {
+        let outcome = match self.storage.static_role_by_id(claimed.id).await {
             // Whoever had the turn before may have done it, or put it off.
             Ok(Some(row)) if row.operation == claimed.operation && row.due_at == claimed.due_at => {
                 self.drive(connection, &row, None).await
@@ -108,6 +112,6 @@ impl Accounts {
     /// Where storage fails.
     pub async fn resume_interrupted(&self) -> Result<(), Refusal> {
         let now = self.clock.now();
-        Ok(self.storage.wake_interrupted_accounts(now).await?)
+        Ok(self.storage.wake_interrupted_static_roles(now).await?)
     }
 }

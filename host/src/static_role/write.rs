@@ -11,18 +11,17 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
-use lessor_store::{AccountChange, AccountRow, AccountState, Added, NewAccount};
+use lessor_store::{Added, NewStaticRole, StaticRoleChange, StaticRoleRow, StaticRoleState};
 use serde_json::Value;
 
-use super::{Accounts, after::is_refusal, document_context, fields::Asked};
+use super::{StaticRoles, after::is_refusal, document_context, fields::Asked};
 use crate::{
     catalog::Plugin,
-    fault,
+    connection_config, fault,
     mount::{Choice, Chosen, Connection, Mount, give_up_at},
-    settings,
 };
 
-impl Accounts {
+impl StaticRoles {
     /// Writes a static role, proven against upstream. A new one takes the
     /// account over by rotating its credential, unless told not to. Answers what
     /// is to be warned of.
@@ -44,10 +43,10 @@ impl Accounts {
             return Err(Refusal::Invalid("static role must be a JSON object".into()));
         };
         let now = self.clock.now();
-        takes_accounts(&plugin)?;
+        has_static_roles(&plugin)?;
         let schema = &plugin.provider.descriptor().role_schema;
-        let former = self.storage.account(mount.id, name.clone()).await?;
-        let replace = settings::truth("replace", document.remove("replace"));
+        let former = self.storage.static_role(mount.id, name.clone()).await?;
+        let replace = connection_config::truth("replace", document.remove("replace"));
         let replace = replace.map_err(Refusal::Invalid)?.unwrap_or(false);
         let kept = former.as_ref().filter(|_| !replace);
         let choice = Choice::take(&mut document, schema).map_err(Refusal::Invalid)?;
@@ -121,7 +120,7 @@ impl Accounts {
     }
 
     /// Opens a role's document to be changed.
-    fn stored(&self, mount: &Mount, row: &AccountRow) -> Result<Value, Refusal> {
+    fn stored(&self, mount: &Mount, row: &StaticRoleRow) -> Result<Value, Refusal> {
         let text = self.document(mount, row)?;
         serde_json::from_str(text.expose()).map_err(Refusal::internal)
     }
@@ -140,12 +139,12 @@ impl Accounts {
     ) -> Result<(), Refusal> {
         let mount = self.mounts.open(path)?;
         // Its id alone: one that cannot be read can be removed too.
-        let Some(id) = self.storage.account_id(mount.id, name.clone()).await? else {
+        let Some(id) = self.storage.static_role_id(mount.id, name.clone()).await? else {
             return Err(self.unknown(&mount, name).await);
         };
         // A call under way would leave a credential that nobody was shown.
         let _turn = self.turns.take(id).await;
-        if !force && let Ok(Some(row)) = self.storage.account_by_id(id).await {
+        if !force && let Ok(Some(row)) = self.storage.static_role_by_id(id).await {
             let connection = self.connection(&row)?;
             let ended = self.end_former(&connection, row).await;
             ended.map_err(|refusal| {
@@ -155,7 +154,7 @@ impl Accounts {
                 ))
             })?;
         }
-        if self.storage.remove_account(id).await? {
+        if self.storage.remove_static_role(id).await? {
             let (mount, static_role) = (path.clone(), name.clone());
             Event::StaticRoleRemoved { mount, static_role }.record();
         }
@@ -167,9 +166,9 @@ impl Accounts {
     async fn end_former(
         &self,
         connection: &Arc<Connection>,
-        row: AccountRow,
+        row: StaticRoleRow,
     ) -> Result<(), Refusal> {
-        if connection.held.is_some() && row.state == AccountState::Retiring {
+        if connection.held.is_some() && row.state == StaticRoleState::Retiring {
             return connection.refuse_while_held();
         }
         let row = match connection.held {
@@ -177,7 +176,7 @@ impl Accounts {
             None => self.end_kept(connection, row).await?,
         };
         match row.state {
-            AccountState::Retiring => self.drive(connection, &row, None).await,
+            StaticRoleState::Retiring => self.drive(connection, &row, None).await,
             _ => Ok(()),
         }
     }
@@ -236,7 +235,7 @@ impl Accounts {
     async fn change(
         &self,
         connection: &Connection,
-        former: AccountRow,
+        former: StaticRoleRow,
         asked: Asked,
         db_name: Option<String>,
         document: Vec<u8>,
@@ -252,7 +251,7 @@ impl Accounts {
         }
         let _turn = self.turns.take(former.id).await;
         let row = self.again(connection, &former).await?;
-        let fields = AccountChange {
+        let fields = StaticRoleChange {
             db_name,
             document,
             next: match &asked.schedule {
@@ -264,7 +263,7 @@ impl Accounts {
             schedule: asked.schedule,
             former: asked.former,
         };
-        self.storage.change_account(row.id, fields).await?;
+        self.storage.change_static_role(row.id, fields).await?;
         Event::StaticRoleChanged {
             mount: connection.path().clone(),
             static_role: row.name,
@@ -290,12 +289,12 @@ impl Accounts {
             true => None,
             false => Some((OperationId::new(now)?, give_up_at(connection, now))),
         };
-        let new = NewAccount {
+        let new = NewStaticRole {
             mount_id: connection.mount.id,
             connection: connection.id,
             name: name.clone(),
             account: asked.account.clone(),
-            change: AccountChange {
+            change: StaticRoleChange {
                 db_name,
                 document,
                 next: asked.schedule.next(None, now),
@@ -305,7 +304,7 @@ impl Accounts {
             first,
             created_at: now,
         };
-        let id = match self.storage.add_account(new).await? {
+        let id = match self.storage.add_static_role(new).await? {
             Added::As(id) => id,
             Added::AccountTaken(owner) => return Err(taken(connection, &asked.account, &owner)),
             Added::Gone => {
@@ -321,7 +320,7 @@ impl Accounts {
             .refuse_owned_elsewhere(connection, plugin, &asked.account)
             .await
         {
-            self.storage.remove_account(id).await?;
+            self.storage.remove_static_role(id).await?;
             return Err(refusal);
         }
         Event::StaticRoleWritten {
@@ -335,7 +334,7 @@ impl Accounts {
         }
         fault::point("rotate-account.after_open");
         let _turn = self.turns.take(id).await;
-        let Some(row) = self.storage.account_by_id(id).await? else {
+        let Some(row) = self.storage.static_role_by_id(id).await? else {
             return Ok(None);
         };
         let Err(refusal) = self.drive(connection, &row, Some(requester)).await else {
@@ -343,7 +342,7 @@ impl Accounts {
         };
         if left_alone(&refusal) {
             // As if it had never been written.
-            self.storage.remove_account(id).await?;
+            self.storage.remove_static_role(id).await?;
             let (mount, static_role) = (connection.path().clone(), name.clone());
             Event::StaticRoleRemoved { mount, static_role }.record();
             return Err(refusal);
@@ -372,7 +371,7 @@ fn left_alone(refusal: &Refusal) -> bool {
 }
 
 /// Refuses a provider whose roles name no account.
-fn takes_accounts(plugin: &Plugin) -> Result<(), Refusal> {
+fn has_static_roles(plugin: &Plugin) -> Result<(), Refusal> {
     let descriptor = plugin.provider.descriptor();
     let known = descriptor
         .role_schema

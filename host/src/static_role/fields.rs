@@ -1,21 +1,21 @@
-//! What the body of a static role says, taken apart: pure.
+//! Takes the host's fields out of the body of a static role: pure.
 
 use std::time::Duration;
 
 use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, weak};
-use lessor_store::{AccountRow, Former};
+use lessor_store::{Former, StaticRoleRow};
 use serde_json::{Map, Value};
 
-use crate::settings::truth;
+use crate::connection_config::truth;
 
 /// Shortest rotation period: Vault's own.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long a former credential stays valid upstream, where upstream can hold
+/// The time for which a former credential stays valid upstream, where upstream can hold
 /// two: time for those who read it just before to read the new one.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
-/// What a GET shows beside the fields that can be written.
+/// The fields that a GET shows beside those that can be written.
 const SHOWN: [&str; 7] = [
     "state",
     "version",
@@ -31,13 +31,13 @@ const SHOWN: [&str; 7] = [
 pub(super) struct Asked {
     /// The account upstream.
     pub(super) account: String,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub(super) schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub(super) former: Former,
     /// Whether a new role leaves the account's present credential alone.
     pub(super) skip_import_rotation: bool,
-    /// What of the body means nothing here.
+    /// Warnings of fields in the body that have no effect here.
     pub(super) warnings: Vec<String>,
     /// Whether no schedule is named, nor that none is meant.
     unscheduled: bool,
@@ -53,7 +53,7 @@ impl Asked {
     pub(super) fn take(
         document: &mut Map<String, Value>,
         schema: &Value,
-        row: Option<&AccountRow>,
+        row: Option<&StaticRoleRow>,
         now: Timestamp,
     ) -> Result<Self, String> {
         for name in SHOWN {
@@ -103,10 +103,10 @@ impl Asked {
     }
 }
 
-/// When the account is renewed by itself.
+/// The schedule by which the account is renewed.
 fn schedule(
     document: &mut Map<String, Value>,
-    row: Option<&AccountRow>,
+    row: Option<&StaticRoleRow>,
     manual: Option<bool>,
     now: Timestamp,
 ) -> Result<Schedule, String> {
@@ -138,7 +138,7 @@ fn schedule(
 fn former(
     document: &mut Map<String, Value>,
     schema: &Value,
-    row: Option<&AccountRow>,
+    row: Option<&StaticRoleRow>,
 ) -> Result<Former, String> {
     let grace = document.remove("rotation_grace").unwrap_or_default();
     let grace = duration::of_value("rotation_grace", &grace)?;
@@ -208,10 +208,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::account::resting;
+    use crate::static_role::resting;
 
-    /// Where upstream takes two credentials of an account.
-    fn take(body: Value, row: Option<&AccountRow>) -> Result<(Asked, Value), String> {
+    /// The fields of a body, for an upstream that takes two credentials of an account.
+    fn take(body: Value, row: Option<&StaticRoleRow>) -> Result<(Asked, Value), String> {
         let mut body = body.as_object().unwrap().clone();
         let two = json!({"x-lessor-credentials": 2});
         let asked = Asked::take(&mut body, &two, row, Timestamp(0))?;
@@ -276,7 +276,7 @@ mod tests {
     fn what_is_not_named_stays() {
         let schedule = Schedule::Every(Duration::from_secs(3600));
         let grace = Duration::from_secs(7);
-        let row = AccountRow {
+        let row = StaticRoleRow {
             former: Former {
                 grace,
                 is_kept: true,
@@ -314,7 +314,7 @@ mod tests {
     /// It was taken, and shown as what holds, where each rotation ended the former one.
     #[test]
     fn a_second_credential_is_kept_only_where_upstream_takes_two() {
-        let row = |is_kept| AccountRow {
+        let row = |is_kept| StaticRoleRow {
             former: Former {
                 grace: DEFAULT_GRACE,
                 is_kept,

@@ -1,5 +1,4 @@
-//! What follows a failed attempt at a rotation: pure but for the spread of a
-//! delay.
+//! The consequence of a failed attempt at a rotation: pure but for the spread of a delay.
 
 use lessor_model::{
     clock::Timestamp,
@@ -7,11 +6,11 @@ use lessor_model::{
     refusal::Refusal,
     schedule::Due,
 };
-use lessor_store::{AccountRow, AccountState};
+use lessor_store::{StaticRoleRow, StaticRoleState};
 
 use crate::backoff;
 
-/// What follows a failed attempt.
+/// The consequence of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// It is tried again.
@@ -24,7 +23,7 @@ pub(super) enum After {
 /// The next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Again {
-    pub(super) state: AccountState,
+    pub(super) state: StaticRoleState,
     /// Failed ones until then.
     pub(super) attempts: u32,
     /// Whether it is another operation, and so another value.
@@ -38,7 +37,7 @@ pub(super) struct Again {
 /// attempts may have taken effect, counting this one. Pure but for the spread of
 /// the delay.
 pub(super) fn after_failure(
-    row: &AccountRow,
+    row: &StaticRoleRow,
     stored: u32,
     refusal: &Refusal,
     now: Timestamp,
@@ -62,11 +61,11 @@ pub(super) fn after_failure(
     let asked = failure.and_then(|failure| failure.retry_after);
     let due_at = now.plus(delay.max(asked.unwrap_or_default()));
     let state = match row.state {
-        AccountState::Retiring => AccountState::Retiring,
-        _ if attempts < backoff::SOON => AccountState::Rotating,
-        _ => AccountState::OutOfSync,
+        StaticRoleState::Retiring => StaticRoleState::Retiring,
+        _ if attempts < backoff::SOON => StaticRoleState::Rotating,
+        _ => StaticRoleState::OutOfSync,
     };
-    let renews = state != AccountState::Retiring;
+    let renews = state != StaticRoleState::Retiring;
     match row.schedule.due_again(now, due_at) {
         // The first rotation waits for nothing: nobody knows a credential yet.
         Due::Missed { next } if renews && reached == 0 && row.version > 0 => After::WaitFor(next),
@@ -99,12 +98,17 @@ mod tests {
     use lessor_model::schedule::Schedule;
 
     use super::*;
-    use crate::account::resting;
+    use crate::static_role::resting;
 
     const NOW: Timestamp = Timestamp(1_767_236_400_000); // 2026-01-01T03:00:00Z
 
-    fn row(state: AccountState, attempts: u32, reached: u32, schedule: Schedule) -> AccountRow {
-        AccountRow {
+    fn row(
+        state: StaticRoleState,
+        attempts: u32,
+        reached: u32,
+        schedule: Schedule,
+    ) -> StaticRoleRow {
+        StaticRoleRow {
             state,
             attempts,
             reached,
@@ -124,8 +128,8 @@ mod tests {
 
     #[test]
     fn a_failed_attempt_is_repeated_as_it_failed() {
-        use AccountState::{OutOfSync, Retiring, Rotating};
         use FailureClass::{Denied, Internal, InvalidConfig, RateLimited, Unavailable};
+        use StaticRoleState::{OutOfSync, Retiring, Rotating};
         let limit = || Refusal::Limit {
             message: "busy".into(),
             retry_after: Duration::from_secs(1),
@@ -231,8 +235,8 @@ mod tests {
 
     #[test]
     fn only_what_took_no_effect_waits_for_the_next_window() {
-        use AccountState::{Retiring, Rotating};
         use FailureClass::{Denied, Unavailable};
+        use StaticRoleState::{Retiring, Rotating};
         let windowed = || {
             let hour = Some(Duration::from_secs(3600));
             Schedule::of_parts(Duration::ZERO, Some("0 3 * * *"), hour).unwrap()

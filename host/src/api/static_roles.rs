@@ -12,7 +12,7 @@ use super::{
     ask::Ask,
     error::ApiError,
 };
-use crate::{account::AccountCredential, engine::Engine, mount::show_choice};
+use crate::{engine::Engine, mount::show_choice, static_role::StaticRoleCredential};
 
 /// An existing account whose credential is renewed.
 #[derive(Serialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub(super) struct StaticRole {
     manual: bool,
     /// Seconds for which the former credential stays valid.
     rotation_grace: u64,
-    /// How many credentials stay valid.
+    /// The number of credentials that stay valid.
     keep: u8,
     /// idle, rotating, out-of-sync or retiring.
     state: &'static str,
@@ -36,13 +36,13 @@ pub(super) struct StaticRole {
     version: u32,
     /// Attempts at the present renewal.
     attempts: u32,
-    /// When it is tried next.
+    /// The time of the next attempt.
     next_attempt: Option<String>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     last_error: Option<String>,
-    /// When its credential was last renewed.
+    /// The time when its credential was last renewed.
     last_vault_rotation: Option<String>,
-    /// When it is renewed next.
+    /// The time when its credential is renewed next.
     next_rotation: Option<String>,
     #[serde(flatten)]
     schedule: ShownSchedule,
@@ -51,20 +51,20 @@ pub(super) struct StaticRole {
 /// The credential of an existing account.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct StaticCredential {
-    /// What the provider made, by its schema.
+    /// The credential that the provider made, by its schema.
     #[serde(flatten)]
     credential: Map<String, Value>,
     #[serde(flatten)]
     schedule: ShownSchedule,
-    /// When it was made.
+    /// The time when it was made.
     last_vault_rotation: String,
     /// Seconds until it is renewed.
     ttl: u64,
-    /// Which credential of the account it is.
+    /// The version of the account's credential.
     version: u32,
     /// valid, ending or ended.
     state: &'static str,
-    /// When it ends; null where nobody can tell.
+    /// The time when it ends; null where nobody can tell.
     expires: Option<String>,
 }
 
@@ -74,22 +74,22 @@ pub(super) struct StaticCredential {
 struct ShownSchedule {
     /// Seconds between renewals; 0: it has none.
     rotation_period: u64,
-    /// When it is renewed, as cron has it, in UTC.
+    /// The schedule of its renewals, as a cron expression in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation_schedule: Option<String>,
-    /// Seconds after its time within which a scheduled renewal may begin.
+    /// Seconds after its scheduled time within which a renewal must begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation_window: Option<u64>,
 }
 
 /// Lists a mount's static roles.
 pub(super) async fn list(engine: &Engine, mount: &MountPath) -> Outcome {
-    Answer::list(engine.accounts.list(mount).await?)
+    Answer::list(engine.static_roles.list(mount).await?)
 }
 
 /// Shows a static role and how its rotation stands.
 pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outcome {
-    let view = engine.accounts.read(mount, &name.parse()?).await;
+    let view = engine.static_roles.read(mount, &name.parse()?).await;
     let view = view.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     let mut document = match view.document {
         Value::Object(document) => document,
@@ -129,7 +129,10 @@ pub(super) async fn show(engine: &Engine, mount: &MountPath, name: &str) -> Outc
 pub(super) async fn write(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
     let (name, requester) = (name.parse()?, ask.requester());
     let body = Value::Object(ask.fields);
-    let warnings = engine.accounts.write(mount, &name, body, requester).await?;
+    let warnings = engine
+        .static_roles
+        .write(mount, &name, body, requester)
+        .await?;
     Ok(Answer::done_with(warnings))
 }
 
@@ -138,14 +141,19 @@ pub(super) async fn remove(engine: &Engine, mount: &MountPath, name: &str, ask: 
     let mut fields = ask.into_fields();
     let force = fields.truth("force")?.unwrap_or(false);
     fields.finish()?;
-    gone(engine.accounts.remove(mount, &name.parse()?, force).await)
+    gone(
+        engine
+            .static_roles
+            .remove(mount, &name.parse()?, force)
+            .await,
+    )
 }
 
 /// Renews an account's credential.
 pub(super) async fn rotate(engine: &Engine, mount: &MountPath, name: &str, ask: Ask) -> Outcome {
     let (name, requester) = (name.parse()?, ask.requester());
     ask.expect_no_fields()?;
-    engine.accounts.rotate(mount, &name, requester).await?;
+    engine.static_roles.rotate(mount, &name, requester).await?;
     Ok(Answer::done())
 }
 
@@ -169,7 +177,7 @@ pub(super) async fn credential(
             ));
         }
     };
-    let found = engine.accounts.credential(mount, &name, place).await;
+    let found = engine.static_roles.credential(mount, &name, place).await;
     let mut found = found.map_err(|refusal| ApiError::from(refusal).without_sentence())?;
     let warnings = std::mem::take(&mut found.warnings);
     Ok(Answer::envelope(Envelope {
@@ -181,7 +189,7 @@ pub(super) async fn credential(
 
 /// The provider's credential with the fields that Vault's clients read. A provider cannot
 /// change the host's fields, except the account's name.
-fn credential_of(found: &AccountCredential) -> Result<Secret<String>, ApiError> {
+fn credential_of(found: &StaticRoleCredential) -> Result<Secret<String>, ApiError> {
     let parsed: Value = serde_json::from_str(found.secret.expose()).map_err(ApiError::internal)?;
     let Value::Object(mut credential) = parsed else {
         return Err(ApiError::internal("a stored credential is no JSON object"));

@@ -30,10 +30,10 @@ use std::{
 
 use lessor_model::{clock::Clock, id::RoleName, refusal::Refusal, secret::Secret};
 use lessor_seal::keyring::Keyring;
-use lessor_store::{AccountRow, Storage};
+use lessor_store::{StaticRoleRow, Storage};
 use tokio::sync::OwnedMutexGuard;
 
-pub use self::view::{AccountCredential, AccountView, Standing};
+pub use self::view::{Standing, StaticRoleCredential, StaticRoleView};
 use crate::{
     context::Context,
     mount::{Connection, Mount, Mounts},
@@ -42,7 +42,7 @@ use crate::{
 
 /// The static roles of all mounts.
 #[derive(Debug)]
-pub struct Accounts {
+pub struct StaticRoles {
     storage: Storage,
     keyring: Keyring,
     mounts: Arc<Mounts>,
@@ -51,7 +51,7 @@ pub struct Accounts {
     turns: Turns,
 }
 
-impl Accounts {
+impl StaticRoles {
     /// Static roles over a storage.
     pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
         let Context {
@@ -70,8 +70,8 @@ impl Accounts {
     }
 
     /// A static role as it stands now.
-    async fn find(&self, mount: &Mount, name: &RoleName) -> Result<AccountRow, Refusal> {
-        match self.storage.account(mount.id, name.clone()).await? {
+    async fn find(&self, mount: &Mount, name: &RoleName) -> Result<StaticRoleRow, Refusal> {
+        match self.storage.static_role(mount.id, name.clone()).await? {
             Some(row) => Ok(row),
             None => Err(self.unknown(mount, name).await),
         }
@@ -80,7 +80,7 @@ impl Accounts {
     async fn unknown(&self, mount: &Mount, name: &RoleName) -> Refusal {
         let known = self
             .storage
-            .account_names(mount.id)
+            .static_role_names(mount.id)
             .await
             .unwrap_or_default();
         let hint = lessor_model::suggest::hint(name.as_str(), known.iter().map(String::as_str));
@@ -92,7 +92,7 @@ impl Accounts {
     }
 
     /// The connection to the system that has the account.
-    fn connection(&self, row: &AccountRow) -> Result<Arc<Connection>, Refusal> {
+    fn connection(&self, row: &StaticRoleRow) -> Result<Arc<Connection>, Refusal> {
         let gone = || {
             Refusal::NotFound(format!(
                 "the connection of static role {} is gone",
@@ -105,13 +105,13 @@ impl Accounts {
     }
 
     /// A static role as it stands after a wait.
-    async fn again(&self, mount: &Mount, row: &AccountRow) -> Result<AccountRow, Refusal> {
-        let found = self.storage.account_by_id(row.id).await?;
+    async fn again(&self, mount: &Mount, row: &StaticRoleRow) -> Result<StaticRoleRow, Refusal> {
+        let found = self.storage.static_role_by_id(row.id).await?;
         found.ok_or_else(|| removed(mount, &row.name))
     }
 
     /// Opens a role's document for one call.
-    fn document(&self, mount: &Mount, row: &AccountRow) -> Result<Secret<String>, Refusal> {
+    fn document(&self, mount: &Mount, row: &StaticRoleRow) -> Result<Secret<String>, Refusal> {
         Ok(self
             .keyring
             .open_text(&document_context(mount.id, &row.name), &row.document)?)
@@ -125,17 +125,17 @@ fn removed(mount: &Mount, name: &RoleName) -> Refusal {
     ))
 }
 
-/// Where a static role's document is sealed for.
+/// The context that a static role's document is sealed for.
 fn document_context(mount_id: i64, name: &RoleName) -> String {
     format!("static_roles/{mount_id}/{name}/document")
 }
 
-/// Where a version of an account's credential is sealed for.
+/// The context that a version of an account's credential is sealed for.
 fn credential_context(id: i64, version: u32) -> String {
     format!("account_credentials/{id}/{version}/secret")
 }
 
-/// Who may change a static role or drive its rotation: one at a time each.
+/// The turns of those who change a static role or drive its rotation: one at a time for each role.
 #[derive(Debug, Default)]
 struct Turns(Mutex<HashMap<i64, Weak<tokio::sync::Mutex<()>>>>);
 
@@ -158,8 +158,8 @@ impl Turns {
 
 /// A static role that rests, for the tests of pure decisions.
 #[cfg(test)]
-fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> AccountRow {
-    AccountRow {
+fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> StaticRoleRow {
+    StaticRoleRow {
         id: 1,
         mount_id: 1,
         connection: lessor_model::id::ConnectionId(1),
@@ -172,7 +172,7 @@ fn resting(account: &str, schedule: lessor_model::schedule::Schedule) -> Account
             grace: std::time::Duration::ZERO,
             is_kept: false,
         },
-        state: lessor_store::AccountState::Idle,
+        state: lessor_store::StaticRoleState::Idle,
         operation: None,
         attempts: 0,
         reached: 0,

@@ -8,9 +8,8 @@ use lessor_model::{
 use rusqlite::params;
 
 use super::{
-    AccountRow, AccountState, Storage, StorageError,
-    accounts::{COLUMNS, account_row, end_kept},
-    all, change, maybe_moment, moment, one,
+    StaticRoleRow, StaticRoleState, Storage, StorageError, all, change, maybe_moment, moment, one,
+    static_roles::{COLUMNS, end_kept, static_role_row},
 };
 
 /// A renewed credential to be stored.
@@ -22,9 +21,9 @@ pub struct NewCredential {
     pub secret: Vec<u8>,
     /// The former credential, where it is still valid.
     pub retires: Option<Retires>,
-    /// When it is renewed next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
@@ -33,28 +32,28 @@ pub struct NewCredential {
 pub struct Retires {
     /// Names it upstream.
     pub id: String,
-    /// When it is to be ended; absent: at the next rotation.
+    /// The time when it is to be ended; absent: at the next rotation.
     pub at: Option<Timestamp>,
 }
 
 /// A failed attempt to be recorded.
 #[derive(Clone, Debug)]
-pub struct AccountFailure {
+pub struct StaticRoleFailure {
     /// The state to be in.
-    pub state: AccountState,
+    pub state: StaticRoleState,
     /// Operation of the next attempt.
     pub operation: OperationId,
     /// Failed attempts, this one included.
     pub attempts: u32,
     /// Attempts that may have taken effect.
     pub reached: u32,
-    /// When it is tried again.
+    /// The time when it is tried again.
     pub due_at: Timestamp,
-    /// Why.
+    /// The reason why it failed.
     pub error: String,
 }
 
-/// Which of an account's credentials.
+/// The place of a credential among those of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The one in force.
@@ -80,9 +79,9 @@ pub struct CredentialRow {
     pub version: u32,
     /// Sealed JSON.
     pub secret: Vec<u8>,
-    /// When it was made.
+    /// The time when it was made.
     pub created_at: Timestamp,
-    /// When upstream was, or is to be, told to end it; absent: no time is set.
+    /// The time when upstream was, or is to be, told to end it; absent: no time is set.
     pub ends_at: Option<Timestamp>,
     /// Whether it is ended.
     pub ended: bool,
@@ -93,7 +92,7 @@ pub struct CredentialRow {
 impl Storage {
     /// Opens a rotation before upstream is asked for anything; `due_at` is when
     /// it may be taken for dead. False where one is open or the role is gone.
-    pub async fn open_account_rotation(
+    pub async fn open_static_role_rotation(
         &self,
         id: i64,
         operation: OperationId,
@@ -109,7 +108,7 @@ impl Storage {
 
     /// Takes an open rotation that is due, for one attempt: nobody else does
     /// until `until`. False where somebody has.
-    pub async fn claim_account(
+    pub async fn claim_static_role(
         &self,
         id: i64,
         due_at: Option<Timestamp>,
@@ -123,7 +122,7 @@ impl Storage {
     }
 
     /// Moves the next scheduled rotation of an account that rests.
-    pub async fn reschedule_account(
+    pub async fn reschedule_static_role(
         &self,
         id: i64,
         next: Option<Timestamp>,
@@ -137,7 +136,7 @@ impl Storage {
 
     /// Records that upstream is about to be asked; `due_at` is when the attempt
     /// may be taken for dead. False where the rotation is gone.
-    pub async fn begin_account_attempt(
+    pub async fn begin_static_role_attempt(
         &self,
         id: i64,
         operation: OperationId,
@@ -152,7 +151,7 @@ impl Storage {
 
     /// Puts a renewed credential in the place of the current one, which becomes
     /// the previous; the one before is erased. False where the rotation is gone.
-    pub async fn store_account_credential(
+    pub async fn store_static_role_credential(
         &self,
         id: i64,
         operation: OperationId,
@@ -216,7 +215,7 @@ impl Storage {
     }
 
     /// Records that the former credential is ended upstream.
-    pub async fn finish_account_rotation(
+    pub async fn finish_static_role_rotation(
         &self,
         id: i64,
         operation: OperationId,
@@ -258,7 +257,7 @@ impl Storage {
 
     /// Gives up a rotation that has not reached upstream; the next one by
     /// schedule is at `next`.
-    pub async fn close_account_rotation(
+    pub async fn close_static_role_rotation(
         &self,
         id: i64,
         operation: OperationId,
@@ -276,11 +275,11 @@ impl Storage {
     }
 
     /// Records a failed attempt.
-    pub async fn record_account_failure(
+    pub async fn record_static_role_failure(
         &self,
         id: i64,
         operation: OperationId,
-        failure: AccountFailure,
+        failure: StaticRoleFailure,
     ) -> Result<(), StorageError> {
         self.execute(
             "UPDATE static_roles
@@ -303,18 +302,18 @@ impl Storage {
 
     /// A connection's static roles that the scheduler must look at, the longest due
     /// first; of one that cannot be read, its id.
-    pub async fn due_accounts(
+    pub async fn due_static_roles(
         &self,
         of: ConnectionId,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<Result<AccountRow, i64>>, StorageError> {
+    ) -> Result<Vec<Result<StaticRoleRow, i64>>, StorageError> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM static_roles WHERE connection_id = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
             );
             let parameters = params![of.0, now.0, limit];
-            all(connection, &sql, parameters, |row| match account_row(row) {
+            all(connection, &sql, parameters, |row| match static_role_row(row) {
                 Ok(account) => Ok(Ok(account)),
                 Err(_) => row.get("id").map(Err),
             })
@@ -323,7 +322,7 @@ impl Storage {
     }
 
     /// Puts a static role off that cannot be read: it must not stop the others.
-    pub async fn put_account_off(&self, id: i64, until: Timestamp) -> Result<(), StorageError> {
+    pub async fn put_static_role_off(&self, id: i64, until: Timestamp) -> Result<(), StorageError> {
         self.execute(
             "UPDATE static_roles
              SET due_at = ?2, next_rotation_at = CASE state WHEN 'idle' THEN ?2 ELSE next_rotation_at END
@@ -333,8 +332,8 @@ impl Storage {
         .await
     }
 
-    /// When the scheduler must look at a connection's next static role.
-    pub async fn next_account_due(
+    /// The time when the scheduler must look at a connection's next static role.
+    pub async fn next_static_role_due(
         &self,
         of: ConnectionId,
     ) -> Result<Option<Timestamp>, StorageError> {
@@ -350,7 +349,7 @@ impl Storage {
     }
 
     /// Makes every rotation that was under way due now.
-    pub async fn wake_interrupted_accounts(&self, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn wake_interrupted_static_roles(&self, now: Timestamp) -> Result<(), StorageError> {
         self.execute(
             "UPDATE static_roles SET due_at = ?1 WHERE state = 'rotating' AND due_at > ?1",
             (now.0,),
@@ -359,7 +358,7 @@ impl Storage {
     }
 
     /// Makes a connection's failing rotations due now: what kept them may have gone.
-    pub async fn wake_accounts(
+    pub async fn wake_static_roles(
         &self,
         of: ConnectionId,
         now: Timestamp,
@@ -373,7 +372,7 @@ impl Storage {
     }
 
     /// A credential of a static role.
-    pub async fn account_credential(
+    pub async fn static_role_credential(
         &self,
         id: i64,
         place: Place,

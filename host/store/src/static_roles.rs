@@ -11,9 +11,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Storage, StorageError, all, change, configs, maybe_moment, one, unreadable};
 
-/// Where a static role stands.
+/// The state of a static role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountState {
+pub enum StaticRoleState {
     /// Nothing is under way.
     Idle,
     /// A rotation is open: upstream may already hold its credential.
@@ -24,7 +24,7 @@ pub enum AccountState {
     Retiring,
 }
 
-impl AccountState {
+impl StaticRoleState {
     const ALL: [Self; 4] = [Self::Idle, Self::Rotating, Self::OutOfSync, Self::Retiring];
 
     /// The name in storage and answers.
@@ -40,7 +40,7 @@ impl AccountState {
 
 /// A static role as stored.
 #[derive(Clone, Debug)]
-pub struct AccountRow {
+pub struct StaticRoleRow {
     /// Names it in other tables.
     pub id: i64,
     /// The mount.
@@ -51,16 +51,16 @@ pub struct AccountRow {
     pub name: RoleName,
     /// The account's name upstream.
     pub account: String,
-    /// What a client called the default connection.
+    /// The client's name of the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
-    /// Where it stands.
-    pub state: AccountState,
+    /// The state.
+    pub state: StaticRoleState,
     /// The open rotation's operation, the same for every attempt.
     pub operation: Option<OperationId>,
     /// Attempts at the present step that failed.
@@ -72,20 +72,20 @@ pub struct AccountRow {
     pub retires: Option<String>,
     /// Version of the current credential; 0 where there is none yet.
     pub version: u32,
-    /// When the credential was last renewed.
+    /// The time when the credential was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
-    /// When the scheduler must look at it.
+    /// The time when the scheduler must look at it.
     pub due_at: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
 }
 
-/// What becomes of an account's former credential where upstream holds two.
+/// The treatment of an account's former credential where upstream holds two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Former {
-    /// How long it stays valid after a rotation.
+    /// The time for which it stays valid after a rotation.
     pub grace: Duration,
     /// Whether it stays valid until the next rotation instead.
     pub is_kept: bool,
@@ -93,7 +93,7 @@ pub struct Former {
 
 /// A static role to be stored.
 #[derive(Clone, Debug)]
-pub struct NewAccount {
+pub struct NewStaticRole {
     /// The mount, which must be live.
     pub mount_id: i64,
     /// The connection to the system that has the account.
@@ -102,30 +102,30 @@ pub struct NewAccount {
     pub name: RoleName,
     /// The account's name upstream.
     pub account: String,
-    /// What may change of it later.
-    pub change: AccountChange,
+    /// The part that may change later.
+    pub change: StaticRoleChange,
     /// The first rotation, and when it may be taken for dead.
     pub first: Option<(OperationId, Timestamp)>,
-    /// When.
+    /// The time when it was made.
     pub created_at: Timestamp,
 }
 
-/// What may change of a static role.
+/// The part of a static role that may change.
 #[derive(Clone, Debug)]
-pub struct AccountChange {
-    /// What a client called the default connection.
+pub struct StaticRoleChange {
+    /// The client's name of the default connection.
     pub db_name: Option<String>,
     /// The provider's document, sealed.
     pub document: Vec<u8>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
 }
 
-/// What became of a static role to be stored.
+/// The outcome of storing a new static role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is stored under this id.
@@ -141,11 +141,11 @@ pub(super) const COLUMNS: &str = "id, mount_id, connection_id, name, account, db
 
 impl Storage {
     /// One static role.
-    pub async fn account(
+    pub async fn static_role(
         &self,
         mount_id: i64,
         name: RoleName,
-    ) -> Result<Option<AccountRow>, StorageError> {
+    ) -> Result<Option<StaticRoleRow>, StorageError> {
         self.read(move |connection| {
             let sql =
                 format!("SELECT {COLUMNS} FROM static_roles WHERE mount_id = ?1 AND name = ?2");
@@ -153,23 +153,23 @@ impl Storage {
                 connection,
                 &sql,
                 params![mount_id, name.as_str()],
-                account_row,
+                static_role_row,
             )
         })
         .await
     }
 
     /// One static role by its id.
-    pub async fn account_by_id(&self, id: i64) -> Result<Option<AccountRow>, StorageError> {
+    pub async fn static_role_by_id(&self, id: i64) -> Result<Option<StaticRoleRow>, StorageError> {
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM static_roles WHERE id = ?1");
-            one(connection, &sql, [id], account_row)
+            one(connection, &sql, [id], static_role_row)
         })
         .await
     }
 
     /// The id of a static role.
-    pub async fn account_id(
+    pub async fn static_role_id(
         &self,
         mount_id: i64,
         name: RoleName,
@@ -186,7 +186,7 @@ impl Storage {
     }
 
     /// Names of a mount's static roles, in order.
-    pub async fn account_names(&self, mount_id: i64) -> Result<Vec<String>, StorageError> {
+    pub async fn static_role_names(&self, mount_id: i64) -> Result<Vec<String>, StorageError> {
         self.read(move |connection| {
             all(
                 connection,
@@ -198,8 +198,11 @@ impl Storage {
         .await
     }
 
-    /// How many static roles a connection has.
-    pub async fn accounts_by_connection(&self, of: ConnectionId) -> Result<usize, StorageError> {
+    /// The number of static roles that a connection has.
+    pub async fn static_roles_by_connection(
+        &self,
+        of: ConnectionId,
+    ) -> Result<usize, StorageError> {
         self.read(move |connection| {
             let count = one(
                 connection,
@@ -223,23 +226,23 @@ impl Storage {
     }
 
     /// Stores a static role, and the intent of its first rotation.
-    pub async fn add_account(&self, new: NewAccount) -> Result<Added, StorageError> {
+    pub async fn add_static_role(&self, new: NewStaticRole) -> Result<Added, StorageError> {
         self.write(move |connection| {
             if let Some(other) = owner(connection, new.connection, &new.account)?
                 && other != new.name.as_str()
             {
                 return Ok(Added::AccountTaken(other));
             }
-            let NewAccount {
+            let NewStaticRole {
                 change: fields,
                 first,
                 ..
             } = new;
             let (state, operation, due_at) = match first {
                 Some((operation, due_at)) => {
-                    (AccountState::Rotating, Some(operation.to_bytes()), Some(due_at))
+                    (StaticRoleState::Rotating, Some(operation.to_bytes()), Some(due_at))
                 }
-                None => (AccountState::Idle, None, fields.next),
+                None => (StaticRoleState::Idle, None, fields.next),
             };
             let added = change(
                 connection,
@@ -278,10 +281,10 @@ impl Storage {
 
     /// Changes a static role; its credentials and an open rotation stay. False
     /// where it is gone.
-    pub async fn change_account(
+    pub async fn change_static_role(
         &self,
         id: i64,
-        fields: AccountChange,
+        fields: StaticRoleChange,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             let changed = change(
@@ -309,7 +312,7 @@ impl Storage {
     }
 
     /// Forgets a static role and its credentials. False where there is none.
-    pub async fn remove_account(&self, id: i64) -> Result<bool, StorageError> {
+    pub async fn remove_static_role(&self, id: i64) -> Result<bool, StorageError> {
         self.execute_any("DELETE FROM static_roles WHERE id = ?1", (id,))
             .await
     }
@@ -345,7 +348,7 @@ pub(super) fn forget_all(
     Ok(())
 }
 
-/// How many credentials of an account are kept.
+/// The number of credentials of an account that are kept.
 fn kept(former: Former) -> u32 {
     match former.is_kept {
         true => 2,
@@ -366,11 +369,11 @@ fn owner(
     )
 }
 
-pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
+pub(super) fn static_role_row(row: &Row<'_>) -> rusqlite::Result<StaticRoleRow> {
     let state: String = row.get("state")?;
     let name: String = row.get("name")?;
     let operation: Option<[u8; 16]> = row.get("operation")?;
-    Ok(AccountRow {
+    Ok(StaticRoleRow {
         id: row.get("id")?,
         mount_id: row.get("mount_id")?,
         connection: ConnectionId(row.get("connection_id")?),
@@ -383,7 +386,7 @@ pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
             grace: configs::span(row.get("grace_ms")?),
             is_kept: row.get::<_, u32>("keep")? == 2,
         },
-        state: AccountState::ALL
+        state: StaticRoleState::ALL
             .into_iter()
             .find(|known| known.as_str() == state)
             .ok_or_else(|| unreadable("state", std::fmt::Error))?,

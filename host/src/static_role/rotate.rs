@@ -9,10 +9,10 @@ use lessor_model::{
     provider::{Call, FailureClass, Requester, Revocation, Rotated, Rotation, Trigger},
     refusal::Refusal,
 };
-use lessor_store::{AccountFailure, AccountRow, AccountState, NewCredential, Retires};
+use lessor_store::{NewCredential, Retires, StaticRoleFailure, StaticRoleRow, StaticRoleState};
 
 use super::{
-    Accounts,
+    StaticRoles,
     after::{After, after_failure},
     credential_context, removed,
 };
@@ -22,7 +22,7 @@ use crate::{
     mount::{Connection, Root, give_up_at},
 };
 
-impl Accounts {
+impl StaticRoles {
     /// Renews an account's credential. An open rotation is brought to its end
     /// instead. One that fails is tried again by itself.
     ///
@@ -41,11 +41,11 @@ impl Accounts {
         let _turn = self.turns.take(row.id).await;
         let row = self.again(&connection, &row).await?;
         let mut row = self.end_kept(&connection, row).await?;
-        if row.state == AccountState::Retiring {
+        if row.state == StaticRoleState::Retiring {
             self.drive(&connection, &row, None).await?;
             row = self.again(&connection, &row).await?;
         }
-        if row.state == AccountState::Idle {
+        if row.state == StaticRoleState::Idle {
             row = self.open(&connection, row).await?;
         }
         self.drive(&connection, &row, Some(requester)).await
@@ -55,13 +55,13 @@ impl Accounts {
     pub(super) async fn open(
         &self,
         connection: &Connection,
-        row: AccountRow,
-    ) -> Result<AccountRow, Refusal> {
+        row: StaticRoleRow,
+    ) -> Result<StaticRoleRow, Refusal> {
         let now = self.clock.now();
         let (operation, due_at) = (OperationId::new(now)?, give_up_at(connection, now));
         if !self
             .storage
-            .open_account_rotation(row.id, operation, due_at)
+            .open_static_role_rotation(row.id, operation, due_at)
             .await?
         {
             return Err(Refusal::Conflict(format!(
@@ -71,14 +71,14 @@ impl Accounts {
             )));
         }
         fault::point("rotate-account.after_open");
-        Event::AccountRotationBegun {
+        Event::StaticRoleRotationBegun {
             mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
         }
         .record();
-        Ok(AccountRow {
-            state: AccountState::Rotating,
+        Ok(StaticRoleRow {
+            state: StaticRoleState::Rotating,
             operation: Some(operation),
             attempts: 0,
             reached: 0,
@@ -92,8 +92,8 @@ impl Accounts {
     pub(super) async fn end_kept(
         &self,
         connection: &Connection,
-        row: AccountRow,
-    ) -> Result<AccountRow, Refusal> {
+        row: StaticRoleRow,
+    ) -> Result<StaticRoleRow, Refusal> {
         let now = self.clock.now();
         let begun = self
             .storage
@@ -102,7 +102,7 @@ impl Accounts {
         if !begun {
             return Ok(row);
         }
-        Event::AccountFormerDue {
+        Event::StaticRoleFormerDue {
             mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
@@ -116,13 +116,13 @@ impl Accounts {
     pub(super) async fn drive(
         &self,
         connection: &Arc<Connection>,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         requester: Option<Requester>,
     ) -> Result<(), Refusal> {
         let Some(operation) = row.operation else {
             return Ok(());
         };
-        let outcome = if row.state == AccountState::Retiring {
+        let outcome = if row.state == StaticRoleState::Retiring {
             self.retire(connection, row, operation).await
         } else {
             self.renew(connection, row, operation, requester).await
@@ -137,7 +137,7 @@ impl Accounts {
     async fn renew(
         &self,
         connection: &Arc<Connection>,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         operation: OperationId,
         requester: Option<Requester>,
     ) -> Result<(), Refusal> {
@@ -167,13 +167,13 @@ impl Accounts {
         };
         if !self
             .storage
-            .store_account_credential(row.id, operation, new)
+            .store_static_role_credential(row.id, operation, new)
             .await?
         {
             return Err(removed(connection, &row.name));
         }
         fault::point("rotate-account.after_stored");
-        Event::AccountRotated {
+        Event::StaticRoleRotated {
             mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
@@ -187,7 +187,7 @@ impl Accounts {
         &self,
         connection: &Arc<Connection>,
         plugin: &Arc<Plugin>,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         operation: OperationId,
         requester: Option<Requester>,
     ) -> Result<Rotated, Refusal> {
@@ -224,7 +224,7 @@ impl Accounts {
     async fn retire(
         &self,
         connection: &Arc<Connection>,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         operation: OperationId,
     ) -> Result<(), Refusal> {
         let plugin = self.mounts.plugin(connection).await?;
@@ -251,9 +251,9 @@ impl Accounts {
             Err(failure) => return Err(failure.into()),
         }
         self.storage
-            .finish_account_rotation(row.id, operation, self.clock.now())
+            .finish_static_role_rotation(row.id, operation, self.clock.now())
             .await?;
-        Event::AccountFormerEnded {
+        Event::StaticRoleFormerEnded {
             mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
@@ -266,13 +266,13 @@ impl Accounts {
     async fn begin(
         &self,
         connection: &Connection,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         operation: OperationId,
     ) -> Result<(), Refusal> {
         let due_at = give_up_at(connection, self.clock.now());
         let begun = self
             .storage
-            .begin_account_attempt(row.id, operation, due_at)
+            .begin_static_role_attempt(row.id, operation, due_at)
             .await?;
         if begun {
             Ok(())
@@ -285,17 +285,17 @@ impl Accounts {
     async fn record(
         &self,
         connection: &Connection,
-        row: &AccountRow,
+        row: &StaticRoleRow,
         operation: OperationId,
         refusal: &Refusal,
     ) -> Result<(), Refusal> {
-        let Some(stored) = self.storage.account_by_id(row.id).await? else {
+        let Some(stored) = self.storage.static_role_by_id(row.id).await? else {
             return Ok(());
         };
         let now = self.clock.now();
         let (state, due) = match after_failure(row, stored.reached, refusal, now) {
             After::Again(again) => {
-                let failure = AccountFailure {
+                let failure = StaticRoleFailure {
                     state: again.state,
                     operation: if again.afresh {
                         OperationId::new(now)?
@@ -308,18 +308,18 @@ impl Accounts {
                     error: refusal.to_string(),
                 };
                 self.storage
-                    .record_account_failure(row.id, operation, failure)
+                    .record_static_role_failure(row.id, operation, failure)
                     .await?;
                 (again.state, Some(again.due_at))
             }
             After::WaitFor(next) => {
                 self.storage
-                    .close_account_rotation(row.id, operation, next, refusal.to_string())
+                    .close_static_role_rotation(row.id, operation, next, refusal.to_string())
                     .await?;
-                (AccountState::Idle, next)
+                (StaticRoleState::Idle, next)
             }
         };
-        Event::AccountNotRotated {
+        Event::StaticRoleNotRotated {
             mount: connection.path().clone(),
             static_role: row.name.clone(),
             account: row.account.clone(),
@@ -335,7 +335,7 @@ impl Accounts {
 
 fn call(
     connection: &Connection,
-    row: &AccountRow,
+    row: &StaticRoleRow,
     root: &Root,
     operation: OperationId,
     attempt: u32,

@@ -35,12 +35,12 @@ use crate::{
     rotation::Rotations,
 };
 
-/// What became of a config that was written.
+/// The outcome of writing a config.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The config as it is shown from now on.
     pub view: ConfigView,
-    /// What is to be warned of, beside what the provider did.
+    /// Warnings of the host, beside those of the provider.
     pub warnings: Vec<String>,
 }
 
@@ -58,13 +58,13 @@ pub struct Removed {
 pub struct ConfigView {
     /// The provider's part, secrets redacted.
     pub config: Value,
-    /// Who the root credential is upstream.
+    /// The principal upstream that the root credential belongs to.
     pub identity: Option<String>,
     /// Counts up with every new root credential.
     pub version: u32,
-    /// What the provider warned of when it was proven.
+    /// The warnings that the provider gave when the config was proven.
     pub warnings: Vec<String>,
-    /// When it rotates, and last did.
+    /// The schedule of its rotations, and the time of the last one.
     pub schedule: RootSchedule,
     /// A rotation that is open.
     pub rotation: Option<OpenRotation>,
@@ -75,18 +75,18 @@ pub struct ConfigView {
 /// An open rotation as shown.
 #[derive(Clone, Debug)]
 pub struct OpenRotation {
-    /// How it stands.
+    /// The state of the rotation.
     pub row: RotationRow,
     /// The config that it would put in use, secrets redacted, where it fits the
     /// provider's schema.
     pub staged: Option<Value>,
-    /// What of that is neither secret nor announced by the provider to change.
+    /// The changed fields that are neither secret nor announced by the provider to change.
     pub changes: Vec<String>,
 }
 
 /// The configs of all connections.
 #[derive(Debug)]
-pub struct Settings {
+pub struct Configs {
     storage: Storage,
     keyring: Keyring,
     mounts: Arc<Mounts>,
@@ -94,8 +94,8 @@ pub struct Settings {
     clock: Clock,
 }
 
-impl Settings {
-    /// Settings over a storage.
+impl Configs {
+    /// Configs over a storage.
     pub fn new(context: Context, mounts: Arc<Mounts>, rotations: Arc<Rotations>) -> Self {
         let Context {
             storage,
@@ -314,8 +314,8 @@ impl Settings {
         )))
     }
 
-    /// What is to be warned of where roles have the name of a new connection as their
-    /// `db_name` and are for the default one: there was no other when they were written.
+    /// A warning where roles have the name of a new connection as their `db_name` and are for the
+    /// default one: there was no other when they were written.
     async fn otherwise_called(&self, connection: &Connection) -> Result<Option<String>, Refusal> {
         let name = &connection.name;
         let found = self
@@ -416,7 +416,7 @@ impl Settings {
             .ok_or_else(missing)?;
         let root = self.mounts.root_of(&connection, &plugin, &row)?;
         let document = self.mounts.unseal(&root)?;
-        // What a provider made of it is in use where upstream takes it, JSON or not.
+        // A config that a provider made is in use if upstream takes it, JSON or not.
         let parsed: Value = serde_json::from_str(document.expose()).unwrap_or_default();
         let schedule = self.storage.schedule(connection.id).await?;
         Ok(ConfigView {
@@ -489,7 +489,7 @@ impl Settings {
         if self.storage.current_config(connection.id).await?.is_none() {
             return Err(missing());
         }
-        // What cannot tell is taken to need it.
+        // A plugin that cannot be asked is taken to need it.
         let plugin = self.mounts.plugin(&connection).await;
         let is_needed = plugin.is_ok_and(|plugin| plugin.provider.descriptor().leaves_state);
         let leases = self.storage.leases_by_connection(connection.id).await?;

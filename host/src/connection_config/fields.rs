@@ -1,4 +1,4 @@
-//! What the body of a config says to the host, taken apart: pure.
+//! Takes the host's fields out of the body of a config: pure.
 //!
 //! A write changes the fields that it names, so that writing one of them switches none
 //! of the others off.
@@ -9,14 +9,14 @@ use lessor_model::{clock::Timestamp, duration, schedule::Schedule, schema, sugge
 use lessor_store::RootSchedule;
 use serde_json::{Map, Value};
 
-/// How long a former root credential stays valid where upstream can hold two:
+/// The time for which a former root credential stays valid where upstream can hold two:
 /// long enough for every call that began with it.
 const DEFAULT_GRACE: Duration = Duration::from_secs(60);
 
 /// Shortest rotation period: below, rotations would run into each other.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(60);
 
-/// What a GET shows beside the fields that can be written.
+/// The fields that a GET shows beside those that can be written.
 const SHOWN: [&str; 8] = [
     "identity",
     "version",
@@ -31,7 +31,7 @@ const SHOWN: [&str; 8] = [
 /// The host's part of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// When the root credential is renewed, from now on.
+    /// The schedule by which the root credential is renewed, from now on.
     pub(super) schedule: RootSchedule,
     /// Whether `rotate_on_config` is switched on by this write. Where it was on before,
     /// only another root credential is rotated.

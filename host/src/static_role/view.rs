@@ -10,15 +10,15 @@ use lessor_model::{
     schema,
     secret::Secret,
 };
-use lessor_store::{AccountRow, AccountState, CredentialRow, Former, Place};
+use lessor_store::{CredentialRow, Former, Place, StaticRoleRow, StaticRoleState};
 use serde_json::Value;
 
-use super::{Accounts, credential_context};
+use super::{StaticRoles, credential_context};
 use crate::mount::{Connection, Mount};
 
 /// A static role as shown.
 #[derive(Clone, Debug)]
-pub struct AccountView {
+pub struct StaticRoleView {
     /// The provider's part, secrets redacted; the account is its `username`.
     pub document: Value,
     /// The provider's schema of that.
@@ -27,25 +27,25 @@ pub struct AccountView {
     pub account: String,
     /// The connection to the system that has it.
     pub connection: Arc<Connection>,
-    /// What a client calls that, where it is another name.
+    /// The client's name of that connection, if it is another one.
     pub db_name: Option<String>,
-    /// When it is renewed by itself.
+    /// The schedule by which it is renewed.
     pub schedule: Schedule,
-    /// What becomes of the former credential.
+    /// The treatment of the former credential.
     pub former: Former,
-    /// Where it stands.
-    pub state: AccountState,
+    /// The state.
+    pub state: StaticRoleState,
     /// Version of the current credential; 0 where there is none yet.
     pub version: u32,
     /// Attempts at the open rotation that failed.
     pub attempts: u32,
-    /// When the open rotation goes on.
+    /// The time when the open rotation goes on.
     pub next_attempt: Option<Timestamp>,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed.
     pub last_error: Option<String>,
-    /// When the credential was last renewed.
+    /// The time when the credential was last renewed.
     pub last: Option<Timestamp>,
-    /// When it is next, by schedule.
+    /// The time when it is renewed next, by schedule.
     pub next: Option<Timestamp>,
 }
 
@@ -73,28 +73,28 @@ impl Standing {
 
 /// An account's credential.
 #[derive(Debug)]
-pub struct AccountCredential {
+pub struct StaticRoleCredential {
     /// As the provider made it: a JSON object.
     pub secret: Secret<String>,
     /// The account's name upstream.
     pub account: String,
     /// Its version.
     pub version: u32,
-    /// When it was made.
+    /// The time when it was made.
     pub made_at: Timestamp,
-    /// When the account's credential is renewed by itself.
+    /// The schedule by which the account's credential is renewed.
     pub schedule: Schedule,
     /// Until then, or until it ends; zero where neither is known, or is overdue.
     pub ttl: Duration,
     /// Whether upstream takes it.
     pub standing: Standing,
-    /// When upstream was, or is to be, told to end it, where that is known.
+    /// The time when upstream was, or is to be, told to end it, where that is known.
     pub expires: Option<Timestamp>,
-    /// What its reader should know.
+    /// Warnings for the reader.
     pub warnings: Vec<String>,
 }
 
-impl Accounts {
+impl StaticRoles {
     /// Names of a mount's static roles.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Accounts {
     pub async fn list(&self, path: &MountPath) -> Result<Vec<String>, Refusal> {
         Ok(self
             .storage
-            .account_names(self.mounts.open(path)?.id)
+            .static_role_names(self.mounts.open(path)?.id)
             .await?)
     }
 
@@ -110,19 +110,19 @@ impl Accounts {
     ///
     /// # Errors
     /// `NotFound`.
-    pub async fn read(&self, path: &MountPath, name: &RoleName) -> Result<AccountView, Refusal> {
+    pub async fn read(&self, path: &MountPath, name: &RoleName) -> Result<StaticRoleView, Refusal> {
         let mount = self.mounts.open(path)?;
         let plugin = self.mounts.plugin(&mount).await?;
         let row = self.find(&mount, name).await?;
         let document = self.document(&mount, &row)?;
         let parsed: Value = serde_json::from_str(document.expose()).map_err(Refusal::internal)?;
-        Ok(AccountView {
+        Ok(StaticRoleView {
             connection: self.connection(&row)?,
             document: schema::redact(&plugin.provider.descriptor().role_schema, &parsed),
             schema: plugin.provider.descriptor().role_schema.clone(),
             account: row.account,
             db_name: row.db_name,
-            next_attempt: row.due_at.filter(|_| row.state != AccountState::Idle),
+            next_attempt: row.due_at.filter(|_| row.state != StaticRoleState::Idle),
             schedule: row.schedule,
             former: row.former,
             state: row.state,
@@ -143,15 +143,15 @@ impl Accounts {
         path: &MountPath,
         name: &RoleName,
         place: Place,
-    ) -> Result<AccountCredential, Refusal> {
+    ) -> Result<StaticRoleCredential, Refusal> {
         let mount = self.mounts.open(path)?;
         let row = self.find(&mount, name).await?;
-        let found = self.storage.account_credential(row.id, place).await?;
+        let found = self.storage.static_role_credential(row.id, place).await?;
         let found = found.ok_or_else(|| missing(&mount, &row, place))?;
         let context = credential_context(row.id, found.version);
         let (standing, expires) = standing(&row, &found);
         let end = expires.or(row.next).filter(|_| standing != Standing::Ended);
-        Ok(AccountCredential {
+        Ok(StaticRoleCredential {
             secret: self.keyring.open_text(&context, &found.secret)?,
             warnings: doubt(&row, place)
                 .or_else(|| ended(&row, standing, expires))
@@ -169,7 +169,7 @@ impl Accounts {
 }
 
 /// Whether upstream takes a credential, and until when.
-fn standing(row: &AccountRow, found: &CredentialRow) -> (Standing, Option<Timestamp>) {
+fn standing(row: &StaticRoleRow, found: &CredentialRow) -> (Standing, Option<Timestamp>) {
     match (found.ended, found.ends_at) {
         (true, at) => (Standing::Ended, at),
         (false, Some(at)) => (Standing::Ending, Some(at)),
@@ -178,7 +178,7 @@ fn standing(row: &AccountRow, found: &CredentialRow) -> (Standing, Option<Timest
     }
 }
 
-fn ended(row: &AccountRow, standing: Standing, at: Option<Timestamp>) -> Option<String> {
+fn ended(row: &StaticRoleRow, standing: Standing, at: Option<Timestamp>) -> Option<String> {
     (standing == Standing::Ended).then(|| {
         let at = at.map_or_else(String::new, |at| format!(" at {at}"));
         format!(
@@ -188,8 +188,8 @@ fn ended(row: &AccountRow, standing: Standing, at: Option<Timestamp>) -> Option<
     })
 }
 
-/// Why there is no credential to show.
-fn missing(mount: &Mount, row: &AccountRow, place: Place) -> Refusal {
+/// The reason why there is no credential to show.
+fn missing(mount: &Mount, row: &StaticRoleRow, place: Place) -> Refusal {
     let (name, path, account) = (&row.name, mount.path(), &row.account);
     Refusal::Conflict(match (place, &row.last_error, row.state) {
         (Place::Previous, _, _) if row.version > 0 => format!(
@@ -198,7 +198,7 @@ fn missing(mount: &Mount, row: &AccountRow, place: Place) -> Refusal {
         (_, Some(error), _) => format!(
             "the credential of {account:?} is not known yet: its first rotation has failed so far ({error})"
         ),
-        (_, None, AccountState::Idle) => format!(
+        (_, None, StaticRoleState::Idle) => format!(
             "the credential of {account:?} is not known yet: it is first rotated {}, or by POST /v1/{path}/rotate-role/{name}",
             row.next
                 .map_or_else(|| "by hand".into(), |next| format!("at {next}"))
@@ -210,8 +210,11 @@ fn missing(mount: &Mount, row: &AccountRow, place: Place) -> Refusal {
 }
 
 /// Upstream may already hold another credential than the one that is shown.
-fn doubt(row: &AccountRow, place: Place) -> Option<String> {
-    let open = matches!(row.state, AccountState::Rotating | AccountState::OutOfSync);
+fn doubt(row: &StaticRoleRow, place: Place) -> Option<String> {
+    let open = matches!(
+        row.state,
+        StaticRoleState::Rotating | StaticRoleState::OutOfSync
+    );
     (place == Place::Current && open && row.reached > 0).then(|| {
         format!(
             "a rotation of {:?} is under way and may already have replaced this credential upstream; read it again",
