@@ -612,6 +612,7 @@ impl Engine {
     /// Mounts the fake at `path`, with its root and the role.
     pub(crate) async fn furnish(&self, path: &MountPath) {
         let spec = MountSpec {
+            http_proxy_credentials: None,
             kind: lessor_model::mount::Kind::Provider,
             path: path.clone(),
             plugin: "fake".into(),

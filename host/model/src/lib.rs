@@ -13,6 +13,7 @@
 //! | [`name`] | names that make no difference of case |
 //! | [`weak`], [`lifetime`], [`schedule`], [`identity`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself; which key signs who the host is |
 //! | [`grants`], [`principal`], [`schema`] | where a mount may connect to; upstream names; checks and redacts documents |
+//! | [`proxy`] | the HTTP proxy of a mount |
 //! | [`watched`], [`event`] | a stream that tells what passes through it; changes of state, as the log and the audit log tell of them |
 //! | [`host_fields`], [`vault_settings`] | the host's own fields in documents of providers; what Vault's clients set beyond what an engine reads |
 //! | [`dialect`] | paths of a provider in other clients' words |
@@ -42,6 +43,7 @@ pub mod name;
 pub mod pem;
 pub mod principal;
 pub mod provider;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod role;

@@ -17,6 +17,7 @@ use crate::{
     grants::Grants,
     id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId, RoleName},
     lifetime::Length,
+    proxy::Proxy,
     secret::Secret,
 };
 
@@ -78,6 +79,8 @@ pub struct Scope {
     pub grants: Arc<Grants>,
     /// PEM certificates that TLS to upstream trusts beside the public roots.
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
+    /// The proxy by which HTTP leaves; none where it goes straight to upstream.
+    pub proxy: Option<Arc<Proxy>>,
     /// Key of `host.derive` for this mount.
     pub derivation_key: Arc<Secret<[u8; 32]>>,
     /// Says who the mount is; none where there is no server to vouch for it.

@@ -31,6 +31,7 @@ mod fields;
 mod grants;
 mod guests;
 mod hostile;
+mod http_proxy;
 mod identity;
 mod initialisation;
 mod layers;
