@@ -30,6 +30,7 @@ function describe() {
     revocation: "deletes",
     privileges: [],
     propagationS: 0,
+    dialect: [],
   };
 }
 

@@ -272,6 +272,7 @@ fn call() -> anyhow::Result<Call> {
             config_version: 1,
             grants: Arc::new(Grants::default()),
             extra_roots: Arc::from([]),
+            proxy: None,
             derivation_key: Arc::new(Secret::new([9; 32])),
             identity: None,
         }),

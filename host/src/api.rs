@@ -14,6 +14,7 @@ mod capabilities;
 mod declared;
 pub mod delivery;
 mod desk;
+mod dialect;
 mod dispatch;
 mod ending;
 mod endpoint;
@@ -458,7 +459,7 @@ impl Inner {
             .installation
             .engine()
             .ok_or_else(system::not_initialised)?;
-        let asked = Asked {
+        let mut asked = Asked {
             target,
             operation,
             sent,
@@ -468,15 +469,14 @@ impl Inner {
             asks_for_help: operation == Operation::Read && asks_for_help(query),
             presence: parts.extensions.get().cloned().unwrap_or_default(),
         };
-        let path = asked.target.path.clone();
+        let answered = self.answer_caller(engine, &mut asked, body, record).await;
         #[cfg(feature = "test-hooks")]
-        let (asked_of, helps) = (asked.target.clone(), asked.asks_for_help);
-        let answered = self.answer_caller(engine, asked, body, record).await;
-        #[cfg(feature = "test-hooks")]
-        let answered = match helps {
+        let answered = match asked.asks_for_help || asked.target.alias.is_some() {
+            // In the words of a dialect it was held before it was told in those.
             true => answered,
-            false => declared::held_against(&asked_of, operation, answered),
+            false => declared::held_against(&asked.target, operation, answered),
         };
+        let path = asked.target.path;
         let answer = answered?;
         let Some(ttl) = wrap_ttl else {
             return Ok(answer);
@@ -493,7 +493,7 @@ impl Inner {
     async fn answer_caller(
         &self,
         engine: &Engine,
-        asked: Asked<'_>,
+        asked: &mut Asked<'_>,
         body: Incoming,
         record: &mut Record,
     ) -> Outcome {
@@ -509,7 +509,7 @@ impl Inner {
         if let Some(login) = LoginRequest::of(&asked.target, asked.operation) {
             // A token that a client sends along, perhaps an old one, is not looked at.
             let mut fields = self
-                .read_fields(engine, For::Stranger, &asked, body, record)
+                .read_fields(engine, For::Stranger, asked, body, record)
                 .await?;
             let notices = Notices::default();
             path_fields::drop_from(&mut fields, engine, &asked.target, &notices).await;
@@ -538,7 +538,7 @@ impl Inner {
         }
         let identity = self.identify(engine, token.as_ref(), record).await?;
         let fields = self
-            .read_fields(engine, For::Caller, &asked, body, record)
+            .read_fields(engine, For::Caller, asked, body, record)
             .await?;
         self.answer_identified(engine, asked, token, identity, fields)
             .await
@@ -574,7 +574,7 @@ impl Inner {
     async fn answer_bearer(
         &self,
         engine: &Engine,
-        asked: Asked<'_>,
+        asked: &mut Asked<'_>,
         body: Incoming,
         token: Option<Secret<String>>,
         record: &mut Record,
@@ -592,7 +592,7 @@ impl Inner {
             return Err(ApiError::wrong_method());
         }
         let fields = self
-            .read_fields(engine, For::Stranger, &asked, body, record)
+            .read_fields(engine, For::Stranger, asked, body, record)
             .await?;
         if token.is_none() && is_rewrap {
             record.caller(None, None, &engine.keyring);
@@ -647,7 +647,7 @@ impl Inner {
     async fn answer_identified(
         &self,
         engine: &Engine,
-        asked: Asked<'_>,
+        asked: &mut Asked<'_>,
         token: Option<Secret<String>>,
         identity: Identity,
         fields: Map<String, Value>,
@@ -668,7 +668,7 @@ impl Inner {
     async fn authorise_and_dispatch(
         &self,
         engine: &Engine,
-        asked: Asked<'_>,
+        asked: &mut Asked<'_>,
         token: Option<Secret<String>>,
         identity: Identity,
         fields: Map<String, Value>,
@@ -677,6 +677,11 @@ impl Inner {
             // Every holder of a token may read what a path does, as in Vault.
             return help::show(engine, &asked.target).await;
         }
+        let spoken = dialect::understood(engine, &ROUTES, &asked.target, asked.operation).await?;
+        if let Some(target) = spoken {
+            asked.target = target;
+        }
+        let asked = &*asked;
         let request = authorise::Request {
             target: &asked.target,
             operation: asked.operation,
@@ -687,6 +692,16 @@ impl Inner {
         let sudo = request.authorise(engine, &identity).await?;
         let (mut fields, notices) = (fields, Notices::default());
         path_fields::drop_from(&mut fields, engine, &asked.target, &notices).await;
+        if let Some(alias) = &asked.target.alias {
+            let inward = alias.inward(fields).map_err(ApiError::bad_request)?;
+            fields = inward.fields;
+            for name in inward.ignored {
+                notices.add(format!("{name} means nothing here and was ignored"));
+            }
+            if dialect::is_forbidden(&asked.target, asked.operation, &identity, &fields) {
+                return Err(ApiError::denied());
+            }
+        }
         let ask = Ask {
             operation: asked.operation,
             path: asked.target.path.clone(),
@@ -702,10 +717,16 @@ impl Inner {
             token,
             key: idempotency_key(&asked.headers)?,
             prefers_task: prefers_task(&asked.headers),
-            presence: asked.presence,
+            presence: asked.presence.clone(),
         };
         let answered = dispatch::answer(engine, &self.desk, &asked.target, ask).await;
-        notices.told(answered)
+        let answered = notices.told(answered);
+        let Some(alias) = &asked.target.alias else {
+            return answered;
+        };
+        #[cfg(feature = "test-hooks")]
+        let answered = declared::held_against(&asked.target, asked.operation, answered);
+        dialect::spoken(alias, answered)
     }
 }
 

@@ -14,6 +14,7 @@ mod loopback;
 mod moves;
 mod neighbours;
 mod provider;
+mod proxy;
 mod table;
 
 use std::{sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use lessor_model::{
     grants::Grants,
     id::{ConnectionId, MountPath, OperationId},
     mount::Kind,
+    proxy::Proxy,
     refusal::Refusal,
     secret::Secret,
 };
@@ -59,6 +61,7 @@ pub struct Mount {
     pub former: Vec<FormerPath>,
     grants: Arc<Grants>,
     extra_roots: Arc<[CertificateDer<'static>]>,
+    proxy: Option<Arc<Proxy>>,
     derivation_key: Arc<Secret<[u8; 32]>>,
 }
 

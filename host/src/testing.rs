@@ -27,6 +27,7 @@ use crate::{
 use async_trait::async_trait;
 use lessor_model::{
     clock::{Clock, Timestamp},
+    dialect::Dialect,
     id::{ConnectionName, Digest, MountPath, OperationId, RoleName},
     mount::Tune,
     provider::{
@@ -160,6 +161,7 @@ impl Fake {
                 },
                 privileges: Vec::new(),
                 propagation_s: 0,
+                dialect: Dialect::default(),
                 abilities: Abilities {
                     renewal: true,
                     inventory: true,
@@ -610,6 +612,7 @@ impl Engine {
     /// Mounts the fake at `path`, with its root and the role.
     pub(crate) async fn furnish(&self, path: &MountPath) {
         let spec = MountSpec {
+            http_proxy_credentials: None,
             kind: lessor_model::mount::Kind::Provider,
             path: path.clone(),
             plugin: "fake".into(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::dialect::Alias;
+
 /// What the end of a lease can do upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationShape {
@@ -62,6 +64,7 @@ pub struct About {
     pub(crate) revocation: RevocationShape,
     pub(crate) privileges: Vec<(Purpose, Vec<String>)>,
     pub(crate) propagation: Duration,
+    pub(crate) dialect: Vec<Alias>,
 }
 
 impl About {
@@ -81,6 +84,7 @@ impl About {
             revocation: RevocationShape::Deletes,
             privileges: Vec::new(),
             propagation: Duration::ZERO,
+            dialect: Vec::new(),
         }
     }
 
@@ -128,6 +132,13 @@ impl About {
     #[must_use]
     pub fn propagation(mut self, time: Duration) -> Self {
         self.propagation = time;
+        self
+    }
+
+    /// Adds a path below the mount in the words of clients that there already are.
+    #[must_use]
+    pub fn alias(mut self, alias: Alias) -> Self {
+        self.dialect.push(alias);
         self
     }
 }

@@ -82,6 +82,7 @@ pub mod aws;
 mod connection;
 mod context;
 pub mod crypto;
+mod dialect;
 #[doc(hidden)]
 pub mod export;
 mod failure;
@@ -106,6 +107,7 @@ mod time;
 pub use about::{About, Purpose, RevocationShape};
 pub use connection::Connection;
 pub use context::Context;
+pub use dialect::{Alias, Does, Form, Method};
 pub use failure::{Failure, FailureClass, OrGone, Result};
 pub use network::{NetworkCause, NetworkError};
 pub use occasion::{Caller, Trigger};
@@ -121,10 +123,10 @@ pub use {schemars, serde, serde_json, zeroize};
 pub mod prelude {
     pub use crate::export_provider;
     pub use crate::{
-        About, Caller, Connection, Context, Document, Empty, Failure, FailureClass, Inventory,
-        Issued, OrGone, Page, PasswordPolicy, Provider, Publication, Purpose, Renewal, Result,
-        Revocation, RevocationShape, RevokedCredential, Rotated, Rotation, Secret, SecretRef,
-        Trigger, UnixTime, Validation,
+        About, Alias, Caller, Connection, Context, Document, Does, Empty, Failure, FailureClass,
+        Inventory, Issued, OrGone, Page, PasswordPolicy, Provider, Publication, Purpose, Renewal,
+        Result, Revocation, RevocationShape, RevokedCredential, Rotated, Rotation, Secret,
+        SecretRef, Trigger, UnixTime, Validation,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};

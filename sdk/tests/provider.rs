@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use lessor_sdk::testing::{Harness, Route, Script, repeats_are_the_same, two_creates_differ};
-use lessor_sdk::{crypto, http, identity, log, memo, prelude::*};
+use lessor_sdk::{Form, Method, crypto, http, identity, log, memo, prelude::*};
 use serde_json::json;
 
 /// Keys of an HTTP service, and a byte stream to look up the number of users.
@@ -47,6 +47,14 @@ impl Provider for Keys {
             .endpoint("{url}")
             .name_limit(8)
             .propagation(Duration::from_secs(2))
+            .alias(
+                Alias::new("sts/{role}", Does::Issue, "Keys of a role.")
+                    .only([Method::Post])
+                    .takes("power", "scope")
+                    .gives_as("keys", "key", Form::List)
+                    .sets("purpose", 1)
+                    .tells("kind", "key"),
+            )
     }
 
     fn validate_config(_: &Context, config: &Config, _: Option<&Role>) -> Result<Validation> {
@@ -472,6 +480,19 @@ fn the_description_tells_schemas_and_limits() {
     );
     assert_eq!(described["credential_schema"]["required"], json!(["key"]));
     assert_eq!(described["request_schema"]["additionalProperties"], false);
+    assert_eq!(
+        described["dialect"],
+        json!([{
+            "path": "sts/{role}",
+            "methods": ["POST"],
+            "stands_for": "issue",
+            "summary": "Keys of a role.",
+            "takes": [{"name": "power", "stands_for": "scope", "form": ""}],
+            "gives": [{"name": "keys", "stands_for": "key", "form": "list"}],
+            "sets": {"purpose": 1},
+            "tells": {"kind": "key"},
+        }])
+    );
 }
 
 #[test]

@@ -60,6 +60,7 @@ class Provider(exports.Provider):
             revocation=RevocationShape.DELETES,
             privileges=[],
             propagation_s=0,
+            dialect=[],
         )
 
     def validate_config(self, ctx: Context, config: str, role: Optional[str]) -> Validation:

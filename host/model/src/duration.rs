@@ -40,6 +40,17 @@ pub fn of_value(field: &str, value: &Value) -> Result<Option<Duration>, String> 
     }
 }
 
+/// A span as Go writes it, in whole seconds: `1h0m0s`.
+pub fn as_go(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
 /// Reads a span from text.
 ///
 /// # Errors

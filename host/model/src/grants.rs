@@ -347,7 +347,7 @@ fn parse_grant(entry: &str) -> Result<Grant, &'static str> {
 }
 
 /// Splits `host[:port]`, where the host may be `[v6]`, `[v6/n]` or `v4/n`.
-fn split_port(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
+pub(crate) fn split_port(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
     if rest.starts_with('[') {
         let end = rest.find(']').ok_or("the bracket is not closed")?;
         let (host, after) = rest.split_at(end + 1);
@@ -369,7 +369,7 @@ fn split_port(rest: &str) -> Result<(&str, Option<&str>), &'static str> {
 /// The sentence about any other port.
 const PORT: &str = "the port is a number from 1 to 65535";
 
-fn parse_port(text: &str) -> Result<u16, &'static str> {
+pub(crate) fn parse_port(text: &str) -> Result<u16, &'static str> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(PORT);
     }

@@ -13,10 +13,12 @@
 //! | [`name`] | names that make no difference of case |
 //! | [`weak`], [`lifetime`], [`schedule`], [`identity`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself; which key signs who the host is |
 //! | [`grants`], [`principal`], [`schema`] | where a mount may connect to; upstream names; checks and redacts documents |
+//! | [`proxy`] | the HTTP proxy of a mount |
 //! | [`watched`], [`event`] | a stream that tells what passes through it; changes of state, as the log and the audit log tell of them |
+//! | [`host_fields`], [`vault_settings`] | the host's own fields in documents of providers; what Vault's clients set beyond what an engine reads |
+//! | [`dialect`] | paths of a provider in other clients' words |
 //! | [`provider`] | a provider as the rest of the host sees it |
 //! | [`refusal`] | what an engine tells its caller |
-//! | [`host_fields`], [`vault_settings`] | the host's own fields in documents of providers; what Vault's clients set beyond what an engine reads |
 //! | [`addresses`], [`life`], [`lockout`] | from where something may be used; how long a token lives; names that fail to log in |
 //! | [`login`], [`token`] | kinds of logins; how a token is kept, and what is said of it |
 //! | [`mount`] | what may be mounted, and what an operator sets there |
@@ -24,6 +26,7 @@
 
 pub mod addresses;
 pub mod clock;
+pub mod dialect;
 pub mod duration;
 pub mod event;
 pub mod grants;
@@ -40,6 +43,7 @@ pub mod name;
 pub mod pem;
 pub mod principal;
 pub mod provider;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod role;

@@ -1,6 +1,6 @@
 //! The kinds of mounts, and the settings of one, checked before they are stored.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     life::SYSTEM_TTL, lockout::Lockout, login, token::RoleTokenKind, vault_settings::VaultSettings,
 };
-use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal, suggest};
+use crate::{
+    grants::Grants,
+    id::MountPath,
+    lifetime::Length,
+    pem,
+    proxy::{NoProxy, ProxyUrl},
+    refusal::Refusal,
+    secret::Secret,
+    suggest,
+};
 
 /// The kinds of things that are mounted at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +133,15 @@ pub struct Tune {
     /// The audiences to which calls may prove which mount they are, by a token that the host signs.
     #[serde(default)]
     pub identity_audiences: Vec<String>,
+    /// The proxy by which HTTP leaves: `http://host:port`; empty: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub http_proxy: String,
+    /// The user and password that the proxy is shown, sealed, in hex; empty: none.
+    #[serde(skip_serializing_if = "is_default")]
+    pub http_proxy_credentials: String,
+    /// The hosts that are reached without the proxy.
+    #[serde(skip_serializing_if = "is_default")]
+    pub no_proxy: Vec<String>,
     /// Limit of one call.
     #[serde(with = "seconds")]
     pub timeout: Duration,
@@ -155,6 +173,9 @@ impl Default for Tune {
             max_leases: 0,
             max_concurrency: DEFAULT_CONCURRENCY,
             identity_audiences: Vec::new(),
+            http_proxy: String::new(),
+            http_proxy_credentials: String::new(),
+            no_proxy: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
             token_type: RoleTokenKind::default(),
@@ -252,6 +273,7 @@ impl Tune {
                 suggest::shown(wrong)
             ));
         }
+        NoProxy::parse(&self.no_proxy).map_err(Refusal::Invalid)?;
         Grants::parse(&self.allowed_hosts)
             .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
         certificates(&self.extra_roots)?;
@@ -278,6 +300,13 @@ pub struct TunePatch {
     pub max_concurrency: Option<u32>,
     /// See [`Tune`].
     pub identity_audiences: Option<Vec<String>>,
+    /// See [`Tune`]. Another proxy is shown no credentials that were meant for the former.
+    pub http_proxy: Option<String>,
+    /// The user and password that the proxy is shown; empty: none. Whoever stores the
+    /// settings seals them.
+    pub http_proxy_credentials: Option<Arc<Secret<String>>>,
+    /// See [`Tune`].
+    pub no_proxy: Option<Vec<String>>,
     /// See [`Tune`].
     pub timeout: Option<Duration>,
     /// See [`Tune`].
@@ -324,6 +353,7 @@ impl TunePatch {
                 }),
             ),
         };
+        let (http_proxy, http_proxy_credentials) = self.proxy(former)?;
         let (named, lockout) = (self.clone(), former.lockout);
         let tune = Tune {
             default_lease_ttl,
@@ -342,6 +372,9 @@ impl TunePatch {
             identity_audiences: named
                 .identity_audiences
                 .unwrap_or_else(|| former.identity_audiences.clone()),
+            http_proxy,
+            http_proxy_credentials,
+            no_proxy: named.no_proxy.unwrap_or_else(|| former.no_proxy.clone()),
             timeout: named.timeout.unwrap_or(former.timeout),
             task_timeout: named.task_timeout.unwrap_or(former.task_timeout),
             token_type: named.token_type.unwrap_or(former.token_type),
@@ -355,6 +388,29 @@ impl TunePatch {
         };
         tune.check(kind)?;
         Ok(tune)
+    }
+
+    /// The proxy after the patch, and the sealed credentials that stay for it.
+    fn proxy(&self, former: &Tune) -> Result<(String, String), Refusal> {
+        let kept = former.http_proxy_credentials.clone();
+        let url = match &self.http_proxy {
+            None => return Ok((former.http_proxy.clone(), kept)),
+            Some(url) if url.is_empty() => return Ok((String::new(), String::new())),
+            Some(url) => ProxyUrl::parse(url)
+                .map_err(|reason| Refusal::Invalid(format!("http_proxy {reason}")))?
+                .to_string(),
+        };
+        match url == former.http_proxy {
+            true => Ok((url, kept)),
+            false if kept.is_empty() || self.http_proxy_credentials.is_some() => {
+                Ok((url, String::new()))
+            }
+            false => Err(Refusal::Invalid(format!(
+                "http_proxy_credentials must be given with another http_proxy, because the stored ones are for {}; \
+                 leave them empty for none",
+                former.http_proxy
+            ))),
+        }
     }
 
     /// Whether it says anything of lock-out.

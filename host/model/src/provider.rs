@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 
 use crate::{
     clock::Timestamp,
+    dialect::Dialect,
     grants::Grants,
     id::{ConnectionId, ConnectionName, Digest, MountPath, OperationId, RoleName},
     lifetime::Length,
+    proxy::Proxy,
     secret::Secret,
 };
 
@@ -77,6 +79,8 @@ pub struct Scope {
     pub grants: Arc<Grants>,
     /// PEM certificates that TLS to upstream trusts beside the public roots.
     pub extra_roots: Arc<[rustls_pki_types::CertificateDer<'static>]>,
+    /// The proxy by which HTTP leaves; none where it goes straight to upstream.
+    pub proxy: Option<Arc<Proxy>>,
     /// Key of `host.derive` for this mount.
     pub derivation_key: Arc<Secret<[u8; 32]>>,
     /// Says who the mount is; none where there is no server to vouch for it.
@@ -173,6 +177,9 @@ pub struct Descriptor {
     pub privileges: Vec<Privilege>,
     /// Seconds that a new credential may need before upstream honours it.
     pub propagation_s: u32,
+    /// The paths below a mount in the words of other clients.
+    #[serde(default)]
+    pub dialect: Dialect,
     /// The optional interfaces that it exports.
     pub abilities: Abilities,
 }
@@ -590,6 +597,7 @@ mod tests {
             revocation: RevocationShape::Deletes,
             privileges: Vec::new(),
             propagation_s: 0,
+            dialect: Dialect::default(),
             abilities: Abilities::default(),
         }
     }

@@ -255,6 +255,15 @@ impl CallState {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
+        let mut born = Born::default();
+        let proxy = reach.scope().ok().and_then(|scope| scope.proxy.as_deref());
+        if let Some(credentials) = proxy.and_then(|proxy| proxy.credentials.as_ref()) {
+            // The guest never has them; what a proxy or upstream repeats, it might say.
+            let whole = credentials.expose();
+            let (_, password) = whole.split_once(':').unwrap_or_default();
+            born.remember(whole.as_bytes());
+            born.remember(password.as_bytes());
+        }
         Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
@@ -268,7 +277,7 @@ impl CallState {
             plugin,
             call,
             tokens: 0,
-            born: Born::default(),
+            born,
             busy,
         }
     }

@@ -34,7 +34,7 @@ use super::{
     limits::Limit,
     measured::Measured,
     outcome,
-    reach::Refused,
+    reach::{Reach, Refused},
     runnable::Runnable,
     scrub::Secrets,
     tally::Ended,
@@ -228,7 +228,7 @@ impl<const N: usize> Prepared<N> {
             journal.write(&secrets.scrubber(), &speaker);
         }
         let result = result.map_err(|failure| {
-            let failure = explain(failure, &refusals, reach.touched());
+            let failure = explain(failure, &refusals, &reach);
             name_privileges(failure, &loaded.descriptor, function)
         });
         let ended = Ended {
@@ -526,9 +526,10 @@ fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str
 }
 
 /// A missing grant is the first thing to mend in a call that failed, whatever
-/// the provider made of the refusal.
-fn explain(mut failure: Failure, refusals: &[Refused], touched: bool) -> Failure {
-    failure.reached_upstream = touched;
+/// the provider made of the refusal, and a proxy that is of no use the next.
+fn explain(mut failure: Failure, refusals: &[Refused], reach: &Reach) -> Failure {
+    failure.reached_upstream = reach.touched();
+    let proxy = reach.proxy_failure();
     let stopped = failure.code == "timeout" || failure.code.starts_with("limit_");
     let first = refusals.first().filter(|_| !stopped);
     if let Some(sentence) = first.map(Refused::sentence) {
@@ -537,6 +538,10 @@ fn explain(mut failure: Failure, refusals: &[Refused], touched: bool) -> Failure
         if !failure.message.contains(sentence) {
             failure.message = format!("{sentence} (the provider says: {})", failure.message);
         }
+    } else if let Some(sentence) = proxy.filter(|_| !stopped) {
+        failure.class = FailureClass::Unavailable;
+        failure.code = String::from("http_proxy");
+        failure.message = format!("{sentence} (the provider says: {})", failure.message);
     }
     failure
 }

@@ -3,6 +3,7 @@
 
 use jsonschema::Validator;
 use lessor_model::{
+    dialect::Dialect,
     grants::Scheme,
     id::HOST_PATHS,
     json::{self, Bounds},
@@ -84,6 +85,11 @@ pub fn check(
         format!("is {}, more than a day", found.propagation_s)
     })?;
     check_privileges(&found.privileges)?;
+    let dialect = Dialect::of(found.dialect, &abilities.publication);
+    let dialect = dialect.map_err(|flaw| PluginError::Descriptor {
+        field: "dialect",
+        reason: flaw.to_string(),
+    })?;
     let (config_schema, config) = compiled("config-schema", &found.config_schema)?;
     let (role_schema, _) = compiled("role-schema", &found.role_schema)?;
     schema::credentials_held(&role_schema).map_err(|reason| PluginError::Descriptor {
@@ -116,6 +122,7 @@ pub fn check(
         revocation: found.revocation,
         privileges: found.privileges,
         propagation_s: found.propagation_s,
+        dialect,
         abilities,
     };
     Ok((descriptor, Checks { config, credential }))
@@ -277,6 +284,7 @@ fn clip(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lessor_model::dialect::{Draft, Method};
     use serde_json::json;
 
     use super::*;
@@ -299,6 +307,13 @@ mod tests {
                 names: vec![String::from("CREATEROLE")],
             }],
             propagation_s: 0,
+            dialect: vec![Draft {
+                path: String::from("config/root"),
+                methods: vec![Method::Post],
+                stands_for: String::from("write-config"),
+                summary: String::from("The root key."),
+                ..Draft::default()
+            }],
         }
     }
 
@@ -316,7 +331,7 @@ mod tests {
     #[test]
     fn a_wrong_descriptor_is_refused_by_the_name_of_its_field() {
         type Change = fn(&mut answer::Descriptor);
-        let cases: [(&str, Change); 26] = [
+        let cases: [(&str, Change); 28] = [
             ("name", |d| d.name = String::new()),
             ("name", |d| d.name = String::from("Postgres")),
             ("version", |d| d.version = String::from("1.0")),
@@ -335,6 +350,8 @@ mod tests {
             ("privileges", |d| {
                 d.privileges[0].names = vec![String::from("a\nb")]
             }),
+            ("dialect", |d| d.dialect[0].path = String::from("roles")),
+            ("dialect", |d| d.dialect.extend(d.dialect.clone())),
             ("endpoints", |d| {
                 d.endpoints = vec![String::from("tcp://{host}")]
             }),

@@ -7,14 +7,17 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, uri};
+use http::{Request, Response, StatusCode, Uri, header, uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{
     body::{Body, Incoming},
     client::conn::http1,
 };
 use hyper_util::rt::TokioIo;
-use lessor_model::grants::Scheme;
+use lessor_model::{
+    grants::{Destination, Host, Scheme},
+    proxy::Proxy,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -25,7 +28,8 @@ use super::{
     account::{OVERHEAD, Resource},
     answer_head::HeadLeft,
     limits::{Exceeded, Limit},
-    reach::{DialError, Reach},
+    proxy,
+    reach::Reach,
     tls::TlsError,
 };
 
@@ -86,8 +90,22 @@ async fn send(
         )
     });
     let target = Target::of(request.uri())?;
-    let path = request.uri().path_and_query().cloned();
-    *request.uri_mut() = Uri::from(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
+    // A proxy is told the whole URL, upstream its path.
+    let by_proxy = proxy_of(reach, &target).filter(|_| target.scheme == Scheme::Http);
+    match by_proxy {
+        Some(proxy) => {
+            request.headers_mut().remove(header::PROXY_AUTHORIZATION);
+            if let Some(shown) = proxy::authorization(proxy) {
+                let headers = request.headers_mut();
+                headers.insert(header::PROXY_AUTHORIZATION, shown);
+            }
+        }
+        None => {
+            let path = request.uri().path_and_query().cloned();
+            let path = path.unwrap_or_else(|| uri::PathAndQuery::from_static("/"));
+            *request.uri_mut() = Uri::from(path);
+        }
+    }
 
     let held = reach
         .account
@@ -96,6 +114,8 @@ async fn send(
     let (sender, driver, head) = timeout(connect_limit, open(reach, &target))
         .await
         .map_err(|_| Error::ConnectionTimeout)??;
+    // From here on, upstream may hear of it.
+    reach.touch();
     let (response, driver) = timeout(answer_limit, exchange(sender, driver, request))
         .await
         .map_err(|_| Error::ConnectionReadTimeout)?
@@ -108,6 +128,11 @@ async fn send(
             error
         })?;
     head.has_come();
+    if let Some(proxy) = by_proxy
+        && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    {
+        return Err(proxy::unauthorised(reach, proxy));
+    }
     let entries = response.headers().iter();
     let size = entries.map(|(name, value)| entry(name.as_str(), value.as_bytes()));
     reach
@@ -158,39 +183,53 @@ type Sender = http1::SendRequest<WasiBody>;
 type Connection = Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>;
 
 async fn open(reach: &Reach, target: &Target) -> Result<(Sender, Connection, HeadLeft), Error> {
-    let dialled = reach
-        .dial(target.scheme, &target.host, target.port)
-        .await
-        .map_err(|error| match error {
-            DialError::Denied(_) => Error::HttpRequestDenied,
-            DialError::Unresolved => Error::DestinationNotFound,
-            DialError::Unreachable(_) => Error::ConnectionRefused,
-            DialError::TimedOut => Error::ConnectionTimeout,
-            DialError::TooMany => Error::ConnectionLimitReached,
-        })?;
+    if let Some(proxy) = proxy_of(reach, target) {
+        let destination = reach.permit_by_proxy(target.scheme, &target.host, target.port)?;
+        return match target.scheme {
+            Scheme::Http | Scheme::Tcp => handshake(proxy::connect(reach, proxy).await?).await,
+            Scheme::Https => {
+                let way = proxy::tunnel(reach, proxy, &destination).await?;
+                secured(reach, &destination, way).await
+            }
+        };
+    }
+    let dialled = reach.dial(target.scheme, &target.host, target.port).await?;
     match target.scheme {
         Scheme::Http | Scheme::Tcp => handshake(dialled.stream).await,
-        Scheme::Https => {
-            let scope = reach.scope().map_err(|_| Error::HttpRequestDenied)?;
-            let name = dialled.destination.host.to_string();
-            let secured = reach
-                .outside
-                .tls
-                .connect(&scope.extra_roots, &name, dialled.stream)
-                .await
-                .map_err(|error| match error {
-                    TlsError::Refused(reason) => {
-                        tracing::info!(host = name, reason, "upstream failed the TLS check");
-                        Error::TlsCertificateError
-                    }
-                    TlsError::Broken => Error::ConnectionTerminated,
-                    TlsError::Name(_) | TlsError::Root(_) | TlsError::Setup(_) => {
-                        Error::ConfigurationError
-                    }
-                })?;
-            handshake(secured).await
-        }
+        Scheme::Https => secured(reach, &dialled.destination, dialled.stream).await,
     }
+}
+
+/// The proxy of the mount, if it has one that the target is reached by.
+fn proxy_of<'r>(reach: &'r Reach, target: &Target) -> Option<&'r Proxy> {
+    let proxy = reach.scope().ok()?.proxy.as_deref()?;
+    let host = Host::parse(&target.host);
+    let excepted = host.is_ok_and(|host| proxy.except.covers(&host, target.port));
+    (!excepted).then_some(proxy)
+}
+
+/// A connection in TLS with upstream itself.
+async fn secured<S>(
+    reach: &Reach,
+    to: &Destination,
+    stream: S,
+) -> Result<(Sender, Connection, HeadLeft), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let scope = reach.scope().map_err(|_| Error::HttpRequestDenied)?;
+    let name = to.host.to_string();
+    let tls = &reach.outside.tls;
+    let secured = tls.connect(&scope.extra_roots, &name, stream).await;
+    let secured = secured.map_err(|error| match error {
+        TlsError::Refused(reason) => {
+            tracing::info!(host = name, reason, "upstream failed the TLS check");
+            Error::TlsCertificateError
+        }
+        TlsError::Broken => Error::ConnectionTerminated,
+        TlsError::Name(_) | TlsError::Root(_) | TlsError::Setup(_) => Error::ConfigurationError,
+    })?;
+    handshake(secured).await
 }
 
 async fn handshake<S>(stream: S) -> Result<(Sender, Connection, HeadLeft), Error>

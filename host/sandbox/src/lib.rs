@@ -14,7 +14,7 @@
 //! | `threads` | where calls that compute end |
 //! | `aside` | work that cannot be given up, so much at once |
 //! | `reach`, `tls` | the one way to open a connection |
-//! | `network`, `connection`, `http`, `answer_head`, `parked` | what guests do with connections |
+//! | `network`, `connection`, `proxy`, `http`, `answer_head`, `parked` | what guests do with connections |
 //! | `memo` | values that guests have kept between calls |
 //! | `identity` | tokens that say which mount a call is of |
 //! | `host`, `crypto` | log, derivation and native cryptography |
@@ -95,6 +95,7 @@ mod outcome;
 mod parked;
 pub mod plugin_store;
 mod private_key;
+mod proxy;
 mod reach;
 mod refused;
 mod runnable;

@@ -41,13 +41,14 @@ const TELLING: usize = 8;
 
 /// Codes of failures that are the host's to give, beside those of its limits. What a guest
 /// calls so would be taken for the host's word, by programs and by the host.
-const OWN_CODES: [&str; 14] = [
+const OWN_CODES: [&str; 15] = [
     "credential",
     "credential_expired",
     "credential_id",
     "document_secret",
     "document_type",
     "grant_missing",
+    "http_proxy",
     "inventory_id",
     "metadata",
     "rotated",

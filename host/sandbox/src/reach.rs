@@ -20,6 +20,7 @@ use std::{
 use lessor_model::{
     grants::{Destination, Host, Refusal, Scheme},
     provider::Scope,
+    proxy::ProxyUrl,
 };
 use tokio::{net::TcpStream, time::timeout};
 
@@ -50,6 +51,8 @@ pub(super) struct Reach {
     pub(super) exceeded: Exceeded,
     touched: AtomicBool,
     refused: Mutex<Vec<Refused>>,
+    /// Why the mount's proxy was of no use, the first time that it was not.
+    proxy: Mutex<Option<String>>,
 }
 
 /// Something that a call wanted and was not granted.
@@ -96,6 +99,18 @@ pub(super) enum DialError {
     TooMany,
 }
 
+impl From<DialError> for wasmtime_wasi_http::Error {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Denied(_) => Self::HttpRequestDenied,
+            DialError::Unresolved => Self::DestinationNotFound,
+            DialError::Unreachable(_) => Self::ConnectionRefused,
+            DialError::TimedOut => Self::ConnectionTimeout,
+            DialError::TooMany => Self::ConnectionLimitReached,
+        }
+    }
+}
+
 /// A guest used what it may not use while it describes itself.
 #[derive(Debug, thiserror::Error)]
 #[error("describe has no network, no keys and no secrets")]
@@ -115,6 +130,7 @@ impl Reach {
             exceeded,
             touched: AtomicBool::new(false),
             refused: Mutex::new(Vec::new()),
+            proxy: Mutex::new(None),
         }
     }
 
@@ -188,6 +204,54 @@ impl Reach {
             destination,
             peer,
         })
+    }
+
+    /// The destination of a request that goes by the mount's proxy, if the grants allow it: an
+    /// address is checked as ever; a name is resolved by the proxy.
+    pub(super) fn permit_by_proxy(
+        &self,
+        scheme: Scheme,
+        host: &str,
+        port: u16,
+    ) -> Result<Destination, DialError> {
+        let scope = self
+            .scope()
+            .map_err(|error| DialError::Denied(error.to_string()))?;
+        let permitted = scope.grants.permits(scheme, host, port);
+        let permitted = permitted.and_then(|destination| match &destination.host {
+            Host::Address(address) => {
+                let address = *address;
+                let checked = scope.grants.permits_address(&destination, address);
+                checked.map(|()| destination)
+            }
+            Host::Name(_) => Ok(destination),
+        });
+        permitted.map_err(|refusal| self.refuse(&refusal))
+    }
+
+    /// Opens TCP to the mount's proxy, whose address the operator has chosen.
+    pub(super) async fn dial_proxy(&self, proxy: &ProxyUrl) -> Result<TcpStream, DialError> {
+        self.count_connection()?;
+        let destination = Destination {
+            scheme: Scheme::Tcp,
+            host: proxy.host.clone(),
+            port: proxy.port,
+        };
+        let addresses = resolve(&self.aside.look_ups, &destination).await?;
+        let (stream, _) = connect(&addresses, proxy.port).await?;
+        Ok(stream)
+    }
+
+    /// Keeps why the proxy was of no use.
+    pub(super) fn note_proxy(&self, sentence: String) {
+        let mut noted = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get_or_insert(sentence);
+    }
+
+    /// Why the proxy was of no use.
+    pub(super) fn proxy_failure(&self) -> Option<String> {
+        let mut noted = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.take()
     }
 
     /// Counts one connection, parked ones that are taken back included.

@@ -9,7 +9,7 @@ use std::{
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, ServerName};
 use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// Client configurations by the roots that they add. A configuration holds 150
@@ -44,12 +44,12 @@ pub(super) enum TlsError {
 
 impl TlsConfigs {
     /// Turns a stream to TLS 1.2 or later, verifying the peer as `server_name`.
-    pub(super) async fn connect(
+    pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         roots: &[CertificateDer<'static>],
         server_name: &str,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, TlsError> {
+        stream: S,
+    ) -> Result<TlsStream<S>, TlsError> {
         let bare = server_name.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|_| TlsError::Name(bare.chars().take(253).collect()))?;

@@ -9,6 +9,7 @@ use super::{
     Outcome,
     answer::Answer,
     ask::Ask,
+    dialect,
     endpoint::{
         Endpoint, Field, at, does, field,
         gives::{Gives, data, on_top},
@@ -114,7 +115,19 @@ async fn show(engine: &Engine, routes: &Routes, which: Which, mut ask: Ask) -> O
     })?;
     let acl = engine.policies.acl(&token.row.policies).await?;
     let canonical = |path: &str| routes.canonical_text(path, |path| engine.logins.kind_at(path));
-    Ok(capabilities(&acl, &paths, canonical))
+    let mut judged = Vec::new();
+    for path in paths {
+        let mut spelled = canonical(&path);
+        // A denial of the host's own path counts for every other word for it.
+        if let Some(known) = &spelled
+            && !acl.is_root()
+            && dialect::is_denied(engine, routes, &acl, known).await
+        {
+            spelled = None;
+        }
+        judged.push((path, spelled));
+    }
+    Ok(capabilities(&acl, &judged))
 }
 
 /// `GET sys/internal/ui/resultant-acl`: all that a token may do, by path; a path that ends in a
@@ -154,25 +167,25 @@ fn paths(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
 }
 
 /// The capabilities that an ACL grants at some paths, by path as it was asked for; of a lone
-/// path also as `capabilities`. These paths are judged in their `canonical` form, as the path
-/// of a request is.
-fn capabilities(acl: &Acl, paths: &[String], canonical: impl Fn(&str) -> Option<String>) -> Answer {
-    let of_path = |path: &String| -> Vec<&'static str> {
+/// path also as `capabilities`. Each path stands beside the form in which it is judged, as the
+/// path of a request is; none where nothing can be allowed there.
+fn capabilities(acl: &Acl, paths: &[(String, Option<String>)]) -> Answer {
+    let of_path = |judged: &Option<String>| -> Vec<&'static str> {
         if acl.is_root() {
             return vec![ROOT];
         }
-        let Some(path) = canonical(path) else {
+        let Some(path) = judged else {
             return vec![Capability::Deny.as_str()];
         };
-        let capabilities = acl.capabilities(&path).into_iter();
+        let capabilities = acl.capabilities(path).into_iter();
         capabilities.map(|known| known.as_str()).collect()
     };
     let mut found: Capabilities = paths
         .iter()
-        .map(|path| (path.clone(), of_path(path)))
+        .map(|(path, judged)| (path.clone(), of_path(judged)))
         .collect();
-    if let [path] = paths {
-        found.insert("capabilities".to_owned(), of_path(path));
+    if let [(_, judged)] = paths {
+        found.insert("capabilities".to_owned(), of_path(judged));
     }
     Answer::data_on_top(found)
 }

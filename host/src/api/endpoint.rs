@@ -174,6 +174,8 @@ impl Verb {
 
 /// There is no such thing.
 pub(super) const MISSING: &[u16] = &[404];
+/// A provider's dialect has the word for something that does not take the method.
+pub(super) const SPOKEN: &[u16] = &[405];
 /// Something else goes on, or stands in the way.
 pub(super) const CONFLICT: &[u16] = &[409];
 /// The provider or upstream fails, or cannot do it.
@@ -334,6 +336,14 @@ impl Endpoint {
     pub(super) fn verb(&self, operation: Operation) -> Option<&'static Verb> {
         let mut verbs = self.verbs.iter();
         verbs.find(|verb| verb.operations.contains(&operation))
+    }
+
+    /// The name of the one segment that its pattern leaves open.
+    pub(super) fn name(&self) -> &'static str {
+        let mut parts = self.pattern.split('/');
+        parts
+            .find_map(|part| part.strip_prefix(':'))
+            .unwrap_or_default()
     }
 
     /// Whether anybody may ask, without a token.

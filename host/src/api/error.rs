@@ -154,6 +154,14 @@ impl ApiError {
         self
     }
 
+    /// The same, with its sentences in other words.
+    pub(super) fn told(mut self, told: impl Fn(&str) -> String) -> Self {
+        for sentence in &mut self.errors {
+            *sentence = told(sentence);
+        }
+        self
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -6,14 +6,20 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use lessor_model::{id::MountPath, login::Kind, mount};
+use lessor_model::{
+    dialect::{Alias, Dialect},
+    id::MountPath,
+    login::Kind,
+    mount,
+};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     Outcome,
     answer::Answer,
-    endpoint::{Document, Endpoint, Place, Shelf, Target},
+    dialect,
+    endpoint::{Document, Endpoint, Field, Place, Shelf, Target},
     error::ApiError,
     table::ROUTES,
 };
@@ -64,11 +70,72 @@ async fn of_mount(
 ) -> Option<String> {
     let provider = Schemas::of(engine, path).await;
     if rest.is_empty() {
-        let what = provider.map_or_else(|| "A mounted provider.".to_owned(), |it| it.summary);
-        return Some(index(&what, "", Shelf::Mount(mount::Kind::Provider)));
+        let what = provider
+            .as_ref()
+            .map_or("A mounted provider.", |it| it.summary.as_str());
+        let mut text = index(what, "", Shelf::Mount(mount::Kind::Provider));
+        let dialect = provider.as_ref().map(|it| it.dialect.aliases());
+        for alias in dialect.into_iter().flatten() {
+            let methods: Vec<_> = alias.methods.iter().map(|it| it.as_str()).collect();
+            let (path, methods, about) = (&alias.path, methods.join(", "), &alias.summary);
+            let _ = write!(text, "\n    {path} ({methods})\n        {about}\n");
+        }
+        return Some(text);
     }
-    let endpoint = target.endpoint?;
-    Some(page(target, endpoint, provider.as_ref()))
+    let aliases = dialect::shown(engine, &ROUTES, target).await;
+    // The host's own page is whole where a dialect only adds words.
+    let own = target
+        .endpoint
+        .filter(|_| aliases.iter().all(Alias::is_on_own_path));
+    let mut text = own.map_or_else(
+        || format!("Request:        {}\n", target.path),
+        |endpoint| page(target, endpoint, provider.as_ref()),
+    );
+    if own.is_none() && aliases.is_empty() {
+        return None;
+    }
+    for alias in &aliases {
+        text.push_str(&words(alias, own.is_some(), provider.as_ref()));
+    }
+    Some(text)
+}
+
+/// The part of a page about one alias of its path.
+fn words(alias: &Alias, is_own: bool, provider: Option<&Schemas>) -> String {
+    let methods: Vec<_> = alias.methods.iter().map(|it| it.as_str()).collect();
+    let (path, methods, about) = (&alias.path, methods.join(", "), &alias.summary);
+    let does = alias.stands_for.as_str();
+    let mut text = format!("\n## {methods} {path} ({does})\n\n    {about}\n");
+    let mut word = |name: &str, what: String| {
+        let _ = write!(text, "\n    {name}\n        {what}\n");
+    };
+    for it in &alias.takes {
+        let what = match it.stands_for.as_str() {
+            "" => "In requests, and means nothing here.".to_owned(),
+            theirs => format!("In requests, for {theirs}."),
+        };
+        word(&it.name, what);
+    }
+    for it in &alias.gives {
+        word(&it.name, format!("In answers, for {}.", it.stands_for));
+    }
+    for (name, value) in &alias.sets {
+        word(name, format!("Set to {value}."));
+    }
+    for (name, value) in &alias.tells {
+        word(name, format!("In answers, always {value}."));
+    }
+    let endpoint = dialect::endpoint(&ROUTES, alias).filter(|_| !is_own);
+    if let Some(endpoint) = endpoint {
+        let methods = alias.methods.iter().copied().map(dialect::operation_of);
+        let mut verbs: Vec<_> = methods.filter_map(|it| endpoint.verb(it)).collect();
+        verbs.dedup_by(|one, other| std::ptr::eq(*one, *other));
+        let only = alias.stands_for.only();
+        let fields = verbs.iter().flat_map(|verb| verb.fields());
+        let fields = fields.filter(|field| only.is_none_or(|only| only.contains(&field.name)));
+        text.push_str(&listed(fields.collect(), endpoint, provider));
+    }
+    text
 }
 
 /// The fields that a provider takes, by its schemas.
@@ -77,6 +144,7 @@ struct Schemas {
     config: Value,
     role: Value,
     request: Value,
+    dialect: Dialect,
 }
 
 impl Schemas {
@@ -90,6 +158,7 @@ impl Schemas {
             config: descriptor.config_schema.clone(),
             role: descriptor.role_schema.clone(),
             request: descriptor.request_schema.clone(),
+            dialect: descriptor.dialect.clone(),
         })
     }
 
@@ -123,6 +192,13 @@ fn page(target: &Target, endpoint: &Endpoint, provider: Option<&Schemas>) -> Str
     let mut seen = HashSet::new();
     let fields = endpoint.verbs.iter().flat_map(|verb| verb.fields());
     let fields: Vec<_> = fields.filter(|field| seen.insert(field.name)).collect();
+    text.push_str(&listed(fields, endpoint, provider));
+    text
+}
+
+/// The fields of a page: the host's, and those of the provider's document.
+fn listed(fields: Vec<&Field>, endpoint: &Endpoint, provider: Option<&Schemas>) -> String {
+    let mut text = String::new();
     let schema = provider.and_then(|it| it.of_document(endpoint.document?));
     let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
     if fields.is_empty() && properties.is_none() {

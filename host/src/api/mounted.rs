@@ -21,8 +21,8 @@ use super::{
     ask::Ask,
     ending::{self, Doomed},
     endpoint::{
-        CONFLICT, Call, Document, Endpoint, Field, MISSING, Target, UPSTREAM, Verb, at, delete,
-        does, field,
+        CONFLICT, Call, Document, Endpoint, Field, MISSING, SPOKEN, Target, UPSTREAM, Verb, at,
+        delete, does, field,
         gives::{self, Gives, accepted, data},
         list, read, read_or_write, write,
     },
@@ -156,17 +156,17 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Shows it without its secrets.",
                 &[],
                 does!(call => show_config(&call).await),
-            ).gives(&[data::<Config>()]).refuses(&[MISSING]),
+            ).gives(&[data::<Config>()]).refuses(&[MISSING, SPOKEN]),
             write(
                 "Writes it, and makes the connection where there is none of that name.",
                 CONFIG,
                 does!(call => write_config(call).await),
-            ).refuses(&[UPSTREAM]),
+            ).refuses(&[UPSTREAM, SPOKEN]),
             delete(
                 "Removes it, where no lease needs it.",
                 REMOVAL,
                 does!(call => remove_config(call).await),
-            ).gives(&[Gives::Nothing, data::<RemovedConfig>()]).refuses(&[UPSTREAM]),
+            ).gives(&[Gives::Nothing, data::<RemovedConfig>()]).refuses(&[UPSTREAM, SPOKEN]),
         ]),
     at("rotate-root", "The root credential of the default connection.")
         .also(&["config/rotate-root"])

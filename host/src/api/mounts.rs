@@ -1,12 +1,14 @@
 //! `sys/mounts/…`: providers at paths, and the hosts that each may reach.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lessor_model::{
     id::{MountPath, OperationId},
     lifetime::Length,
     mount::{Kind, Tune, TunePatch},
     refusal::Refusal,
+    schema::REDACTED,
+    secret::Secret,
     vault_settings::VaultSettings,
 };
 use schemars::JsonSchema;
@@ -56,6 +58,18 @@ const TUNE: &[Field] = &[
     field::texts(
         "identity_audiences",
         "Whom calls may show which mount they are, by a token that the server signs.",
+    ),
+    field::text(
+        "http_proxy",
+        "The proxy by which the provider's HTTP leaves, as http://host:port; empty: none.",
+    ),
+    field::secret(
+        "http_proxy_credentials",
+        "What the proxy is shown, as user:password; empty: nothing.",
+    ),
+    field::texts(
+        "no_proxy",
+        "The domains, addresses and ranges that are reached without the proxy.",
     ),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
@@ -217,6 +231,12 @@ struct MountConfig {
     max_concurrency: u32,
     /// Whom it may show who it is, where upstream trusts the server.
     identity_audiences: Vec<String>,
+    /// The proxy by which its HTTP leaves; empty: none.
+    http_proxy: String,
+    /// Whether the proxy is shown a user and password: `<redacted>`, or empty.
+    http_proxy_credentials: &'static str,
+    /// The hosts that it reaches without the proxy.
+    no_proxy: Vec<String>,
     /// Seconds that a call may take.
     timeout: u64,
     /// Seconds that a call of a task may take.
@@ -398,6 +418,7 @@ pub(super) async fn create(engine: &Engine, path: &str, ask: Ask) -> Outcome {
         version,
         description,
         tune,
+        http_proxy_credentials: patch.http_proxy_credentials,
     };
     engine.mounts.create(spec).await?;
     warnings.extend(engine.mounts.needless_grants(&path).await?);
@@ -511,6 +532,13 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         // A number that does not fit is above every limit, and refused as too large.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
         identity_audiences: fields.list("identity_audiences")?,
+        http_proxy: fields.text("http_proxy")?.map(|url| url.trim().to_owned()),
+        http_proxy_credentials: match fields.text("http_proxy_credentials")? {
+            // What a read shows, written back: it stays.
+            Some(text) if text == REDACTED => None,
+            text => text.map(|text| Arc::new(Secret::new(text.trim().to_owned()))),
+        },
+        no_proxy: fields.list("no_proxy")?,
         timeout: fields.duration("timeout")?,
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
@@ -553,6 +581,12 @@ impl MountConfig {
             max_leases: tune.max_leases,
             max_concurrency: tune.max_concurrency,
             identity_audiences: tune.identity_audiences.clone(),
+            http_proxy: tune.http_proxy.clone(),
+            http_proxy_credentials: match tune.http_proxy_credentials.as_str() {
+                "" => "",
+                _ => REDACTED,
+            },
+            no_proxy: tune.no_proxy.clone(),
             timeout: tune.timeout.as_secs(),
             task_timeout: tune.task_timeout.as_secs(),
             within: Within::of(&tune.vault),

@@ -5,6 +5,7 @@
 //! caller may know of, with the schemas of the mounted provider. Keys that begin with
 //! `x-vault-` are those of Vault's own document.
 
+mod aliases;
 mod answers;
 mod requests;
 
@@ -21,6 +22,7 @@ use self::{
 use super::{
     Outcome,
     answer::Answer,
+    dialect,
     endpoint::{Endpoint, Handler, Shelf, Verb, at, does, gives::bare, read, routes::Routes},
     operation::Operation,
 };
@@ -63,6 +65,9 @@ async fn show(engine: &Engine, routes: &Routes, acl: &Acl) -> Outcome {
         for endpoint in routes.endpoints(shelf) {
             let place = (shelf, &*format!("{path}/"));
             document.add(place, endpoint, plugin.as_deref());
+        }
+        if let Some(plugin) = &plugin {
+            document.add_dialect(routes, (shelf, &format!("{path}/")), plugin);
         }
     }
     Ok(Answer::bare(document.finished()))
@@ -162,6 +167,60 @@ impl Document {
             .any(|method| item.contains_key(*method))
         {
             self.paths.insert(path, item.into());
+        }
+    }
+
+    /// Adds the paths of a provider's dialect, and to the host's own paths the words that it
+    /// has for them.
+    fn add_dialect(&mut self, routes: &Routes, (shelf, before): (Shelf, &str), plugin: &Plugin) {
+        for alias in plugin.provider.descriptor().dialect.aliases() {
+            let Some(endpoint) = dialect::endpoint(routes, alias) else {
+                continue;
+            };
+            let path = format!("/{before}{}", alias.path);
+            // The host's own path, by the name that it has for the segment.
+            let own = format!("/{before}{}", braced(endpoint.pattern));
+            let path = match alias.is_on_own_path() && self.paths.contains_key(&own) {
+                true => own,
+                false => path,
+            };
+            for method in &alias.methods {
+                let operation = dialect::operation_of(*method);
+                let Some(verb) = endpoint.verb(operation) else {
+                    continue;
+                };
+                let (at, key) = match operation {
+                    Operation::List => (format!("{path}/"), "get"),
+                    Operation::Read => (path.clone(), "get"),
+                    Operation::Write => (path.clone(), "post"),
+                    Operation::Delete => (path.clone(), "delete"),
+                };
+                let done = Done {
+                    path: &path,
+                    shelf,
+                    method: match operation {
+                        Operation::List => "list",
+                        _ => key,
+                    },
+                    operation,
+                    verb,
+                    endpoint,
+                    plugin: Some(plugin),
+                };
+                let known = self.paths.get_mut(&at).and_then(|item| item.get_mut(key));
+                let mut shown = match known.filter(|_| alias.is_on_own_path()) {
+                    Some(known) => known.take(),
+                    None => self.of(&done),
+                };
+                aliases::add_words(&mut shown, alias);
+                let item = self.paths.entry(at).or_insert_with(|| aliases::item(alias));
+                if let Some(item) = item.as_object_mut() {
+                    if operation == Operation::Write && endpoint.exists.is_some() {
+                        item.insert("x-vault-createSupported".into(), true.into());
+                    }
+                    item.insert(key.into(), shown);
+                }
+            }
         }
     }
 

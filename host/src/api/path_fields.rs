@@ -47,10 +47,16 @@ pub(super) async fn drop_from(
     if fields.is_empty() {
         return;
     }
+    // A field of that name has a meaning of its own there.
+    let is_word = |name: &str| {
+        let mut words = target.alias.iter().flat_map(|alias| &alias.takes);
+        words.any(|word| word.name == name)
+    };
     let named = target.all_said().flat_map(|(name, said)| {
         let names = names_of(name).iter();
         names.map(move |name| (*name, said))
     });
+    let named = named.filter(|(name, _)| !is_word(name));
     match &target.place {
         Place::Provider { mount, .. } => {
             let said: Vec<_> = named.chain([("mount_point", mount.as_str())]).collect();

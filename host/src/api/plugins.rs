@@ -4,7 +4,7 @@ use lessor_model::{id::MountPath, provider, suggest};
 use lessor_store::PinSource;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Outcome,
@@ -202,8 +202,44 @@ struct Descriptor {
     privileges: Vec<Privilege>,
     /// The number of seconds that may pass before upstream honours a new credential.
     propagation_s: u32,
+    /// Paths below a mount in other clients' words.
+    dialect: Vec<Alias>,
     /// The optional interfaces that it has.
     abilities: Abilities,
+}
+
+/// A path below a mount in other clients' words.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Alias {
+    /// The path; `{role}`, `{connection}` or `{account}` stands for a name.
+    path: String,
+    /// The methods that it takes.
+    methods: Vec<String>,
+    /// What the host does there: issue, read-config, write-config, …
+    stands_for: String,
+    /// One line for people.
+    summary: String,
+    /// Fields of requests that have other names there.
+    takes: Vec<Word>,
+    /// Fields that answers have there, too.
+    gives: Vec<Word>,
+    /// Fields of the provider that are set there.
+    sets: Map<String, Value>,
+    /// Fields that every answer has there.
+    tells: Map<String, Value>,
+}
+
+/// A field in other clients' words.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the shape of the model's type of that name")]
+struct Word {
+    /// As the client calls it.
+    name: String,
+    /// As the host or the provider calls it.
+    stands_for: String,
+    /// How the client writes it: list, duration, or in the same way where it is empty.
+    form: String,
 }
 
 /// The privileges that the root credential needs upstream for one purpose.

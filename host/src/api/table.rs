@@ -51,8 +51,11 @@ pub(super) static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
 mod tests {
     use std::collections::HashSet;
 
+    use lessor_model::dialect;
+
     use super::*;
     use crate::api::{
+        dialect::operation_of,
         endpoint::{Handler, pattern::Pattern},
         operation::ALL,
     };
@@ -144,6 +147,36 @@ mod tests {
             named(|endpoint| endpoint.to_strangers.is_some()),
             ["sys/internal/ui/mounts"]
         );
+    }
+
+    /// The dialects of providers are checked against these lists.
+    #[test]
+    fn what_a_dialect_may_stand_for_is_what_the_host_serves() {
+        let provider = Shelf::Mount(mount::Kind::Provider);
+        let served = ROUTES.endpoints(provider);
+        let served = served.flat_map(|it| it.also.iter().chain([&it.pattern]).copied());
+        let served: HashSet<&str> = served.collect();
+        assert_eq!(served, HashSet::from(dialect::OWN_PATHS));
+        for does in dialect::Does::ALL {
+            for has_name in [true, false] {
+                let own = does.own_path(has_name);
+                let shelf = match does.is_of_the_mount() {
+                    true => Shelf::Host,
+                    false => provider,
+                };
+                let endpoint = ROUTES.endpoints(shelf).find(|it| it.pattern == own);
+                let endpoint = endpoint.unwrap_or_else(|| panic!("{does:?}: {own}"));
+                for method in does.methods() {
+                    let verb = endpoint.verb(operation_of(*method)).unwrap();
+                    let known = does.host_fields();
+                    let unknown = verb.fields().find(|field| !known.contains(&field.name));
+                    assert!(
+                        unknown.is_none() || does.only().is_some(),
+                        "{does:?}: {unknown:?}"
+                    );
+                }
+            }
+        }
     }
 
     /// A document of a provider could never be read where the host answers itself.

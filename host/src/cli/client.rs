@@ -15,9 +15,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Body, Timeout};
+use ureq::{AsSendBody, Body, Timeout};
 
 use super::console::Console;
+use super::output;
 
 /// The status by which the server says that work has begun and is not done yet.
 pub(super) const ACCEPTED: u16 = 202;
@@ -60,6 +61,15 @@ pub(super) enum ClientError {
     )]
     Unanswered {
         address: String,
+        source: Box<ureq::Error>,
+    },
+    #[error(
+        "{address} did not answer within {}; whether it did what it was asked is not known",
+        output::duration(waited.as_secs())
+    )]
+    Late {
+        address: String,
+        waited: Duration,
         source: Box<ureq::Error>,
     },
     #[error("the token in ${variable} holds a character that no token has")]
@@ -119,6 +129,8 @@ pub(super) struct Client {
     agent: ureq::Agent,
     address: String,
     token: Option<Secret<String>>,
+    /// The longest time that a request may take.
+    patience: Duration,
 }
 
 impl Client {
@@ -153,7 +165,6 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(PATIENCE))
             .user_agent(concat!("lessor/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build());
         if is_loopback(host) {
@@ -164,7 +175,13 @@ impl Client {
             agent: config.build().new_agent(),
             address,
             token,
+            patience: PATIENCE,
         })
+    }
+
+    /// Has each request take this long at most.
+    pub(super) fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// The address of the server.
@@ -265,16 +282,22 @@ impl Client {
                 .header("Content-Type", "application/json")
                 .body(body.to_string())
                 .map_err(ureq::Error::from)
-                .and_then(|request| self.agent.run(request)),
+                .and_then(|request| self.agent.run(self.patient(request))),
             None => request
                 .body(())
                 .map_err(ureq::Error::from)
-                .and_then(|request| self.agent.run(request)),
+                .and_then(|request| self.agent.run(self.patient(request))),
         };
         sent.map_err(|source| match was_sent(&source) {
             true => self.unanswered(source),
             false => self.unreachable(source),
         })
+    }
+
+    /// The request, with its limit of time.
+    fn patient<B: AsSendBody>(&self, request: Request<B>) -> Request<B> {
+        let request = self.agent.configure_request(request);
+        request.timeout_global(Some(self.patience)).build()
     }
 
     fn answer(&self, mut response: Response<Body>) -> Result<Answer, ClientError> {
@@ -309,9 +332,15 @@ impl Client {
     }
 
     fn unanswered(&self, source: ureq::Error) -> ClientError {
-        ClientError::Unanswered {
-            address: self.address.clone(),
-            source: Box::new(source),
+        let (address, late) = (self.address.clone(), is_late(&source));
+        let source = Box::new(source);
+        match late {
+            true => ClientError::Late {
+                address,
+                waited: self.patience,
+                source,
+            },
+            false => ClientError::Unanswered { address, source },
         }
     }
 
@@ -380,6 +409,15 @@ fn was_sent(error: &ureq::Error) -> bool {
                 | ErrorKind::UnexpectedEof
                 | ErrorKind::WouldBlock
         ),
+        _ => false,
+    }
+}
+
+/// Whether the time was over; while a body is read, the error is one of reading.
+fn is_late(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Timeout(_) => true,
+        ureq::Error::Io(source) => source.kind() == ErrorKind::TimedOut,
         _ => false,
     }
 }

@@ -9,9 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use lessor_model::duration;
 use serde_json::{Map, Value};
 
 use super::client::ClientError;
@@ -35,10 +37,29 @@ pub struct Creds {
     /// as long as a call of the mount may take
     #[arg(long)]
     wait: bool,
+    /// Time to wait for the answer (5m, 300). A call of the provider may take as long as
+    /// `timeout` of the mount says, whatever is waited for here
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    timeout: Patience,
     /// Write a field of the credential, or lease_id, into a file that only you can
     /// read, instead of printing it; repeat for more
     #[arg(long, value_name = "FIELD=FILE")]
     save: Vec<Save>,
+}
+
+/// The value of `--timeout`.
+#[derive(Clone, Copy, Debug)]
+struct Patience(Duration);
+
+impl FromStr for Patience {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match duration::of_text("timeout", text) {
+            Ok(time) if time >= Duration::from_secs(1) => Ok(Self(time)),
+            _ => Err("write a time of at least one second, such as 90s, 5m or 300"),
+        }
+    }
 }
 
 /// One `--save`.
@@ -70,8 +91,10 @@ impl Session<'_, '_> {
             body,
             ttl,
             wait,
+            timeout,
             save,
         } = creds;
+        self.client.wait_at_most(timeout.0);
         let mut request = body.read(self.console)?;
         if let Some(ttl) = ttl
             && request.insert("ttl".to_owned(), ttl.into()).is_some()
@@ -95,9 +118,11 @@ impl Session<'_, '_> {
             self.client.post(&path, &request.into())
         };
         let mut answer = answer.map_err(|error| match error {
-            lost @ ClientError::Unanswered { .. } => anyhow::Error::new(lost).context(format!(
-                "a lease may have been made; `lessor lease list {path}` shows those that there are"
-            )),
+            lost @ (ClientError::Unanswered { .. } | ClientError::Late { .. }) => {
+                anyhow::Error::new(lost).context(format!(
+                    "a lease may have been made; `lessor lease list {path}` shows those that there are"
+                ))
+            }
             other => other.where_missing(format!("there is no role {role} at mount {mount}")),
         })?;
         self.warnings(&answer);

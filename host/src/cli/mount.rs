@@ -21,7 +21,7 @@ pub enum Verb {
         #[arg(long, value_name = "NAME")]
         plugin: String,
         #[command(flatten)]
-        tune: Tuning,
+        tune: Box<Tuning>,
     },
     /// List the mounts
     List,
@@ -35,7 +35,7 @@ pub enum Verb {
         /// The mount's path
         path: String,
         #[command(flatten)]
-        tune: Tuning,
+        tune: Box<Tuning>,
     },
     /// Remove a mount; its leases are revoked
     Remove {
@@ -69,6 +69,17 @@ pub struct Tuning {
     /// public ones
     #[arg(long, value_name = "FILE")]
     extra_roots: Option<PathBuf>,
+    /// The proxy by which the provider's HTTP leaves, as http://host:port; "" for none
+    #[arg(long, value_name = "URL")]
+    http_proxy: Option<String>,
+    /// File with what the proxy is shown, as user:password
+    #[arg(long, value_name = "FILE")]
+    http_proxy_credentials: Option<PathBuf>,
+    /// What is reached without the proxy, separated by commas: example.com (and all below
+    /// it), .example.com, 10.0.0.0/8; each perhaps with :port. Replaces the former list; ""
+    /// for none
+    #[arg(long, value_name = "LIST")]
+    no_proxy: Option<String>,
     /// How long leases live where neither role nor request says (1h30m, 90s)
     #[arg(long, value_name = "DURATION")]
     default_ttl: Option<String>,
@@ -162,6 +173,14 @@ impl Tuning {
             ),
             None => None,
         };
+        let http_proxy_credentials = match self.http_proxy_credentials {
+            Some(file) => {
+                let text = std::fs::read_to_string(&file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                Some(text.trim().to_owned())
+            }
+            None => None,
+        };
         let allowed_hosts = (!self.allowed_hosts.is_empty()).then_some(self.allowed_hosts);
         let audiences = (!self.identity_audiences.is_empty()).then_some(self.identity_audiences);
         let given = [
@@ -170,6 +189,12 @@ impl Tuning {
             ("plugin_version", self.plugin_version.map(Value::from)),
             ("allowed_hosts", allowed_hosts.map(Value::from)),
             ("extra_roots", extra_roots.map(Value::from)),
+            ("http_proxy", self.http_proxy.map(Value::from)),
+            (
+                "http_proxy_credentials",
+                http_proxy_credentials.map(Value::from),
+            ),
+            ("no_proxy", self.no_proxy.map(Value::from)),
             ("default_lease_ttl", self.default_ttl.map(Value::from)),
             ("max_lease_ttl", self.max_ttl.map(Value::from)),
             (

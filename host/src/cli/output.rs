@@ -117,7 +117,7 @@ fn is_duration(name: &str) -> bool {
 }
 
 /// Whole seconds in the two largest units that they fill: `1h30m`, `768h`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let mut text = String::new();
     for (number, unit) in [(hours, 'h'), (minutes, 'm'), (rest, 's')] {

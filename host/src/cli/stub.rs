@@ -29,7 +29,7 @@ pub(super) struct Outcome {
 
 /// Runs `lessor <words>` against a server that gives these answers (status and
 /// body) in turn; `input` is its standard input. Status 0 closes the connection
-/// without an answer.
+/// without an answer, and status 1 keeps silent until the caller hangs up.
 pub(super) fn lessor(words: &[&str], input: &str, answers: &[(u16, &str)]) -> Outcome {
     let mut out = Vec::new();
     let mut outcome = run(words, input, answers, &mut out, None);
@@ -122,7 +122,10 @@ fn serve(listener: TcpListener, answers: Vec<(u16, String)>) -> JoinHandle<Vec<A
                 token,
                 body: String::from_utf8(sent).unwrap(),
             });
-            if status == 0 {
+            if status == 1 {
+                let _ = reader.read_to_end(&mut Vec::new());
+            }
+            if status < 2 {
                 continue;
             }
             write!(

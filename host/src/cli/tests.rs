@@ -290,6 +290,33 @@ fn a_request_with_values_or_a_ttl_is_a_write() {
     );
 }
 
+/// AKL-15: fields of the request, and a limit of the time that the caller waits.
+#[test]
+fn a_credential_is_waited_for_as_long_as_the_caller_says() {
+    let words = ["creds", "cloud", "app", "size=2", "--timeout", "300"];
+    let outcome = lessor(&words, "", &[(200, LEASED)]);
+    assert_eq!(outcome.asked[0].line, "POST /v1/cloud/creds/app");
+    assert_eq!(outcome.asked[0].body, r#"{"size":2}"#);
+    assert!(outcome.out.contains("app-1"));
+
+    let outcome = lessor(&["creds", "db", "app", "--timeout", "1s"], "", &[(1, "")]);
+    assert_eq!(outcome.code, ExitCode::FAILURE);
+    assert_eq!(outcome.out, "");
+    for part in [
+        "a lease may have been made; `lessor lease list db/creds/app` shows those that there are",
+        "did not answer within 1s; whether it did what it was asked is not known",
+    ] {
+        assert!(outcome.err.contains(part), "{}", outcome.err);
+    }
+
+    for wrong in ["0", "10ms", "-5s", "soon", ""] {
+        let words = ["lessor", "creds", "db", "app", "--timeout", wrong];
+        let error = Cli::try_parse_from(words).unwrap_err();
+        let says = "write a time of at least one second, such as 90s, 5m or 300";
+        assert!(error.to_string().contains(says), "{wrong}: {error}");
+    }
+}
+
 #[test]
 fn saved_fields_go_into_private_files_and_nowhere_else() {
     use std::os::unix::fs::PermissionsExt;

@@ -74,6 +74,7 @@ impl Subject {
             grants: Arc::new(trial.grants),
             identity: None,
             extra_roots: trial.extra_roots.into(),
+            proxy: None,
             derivation_key: Arc::new(Secret::new(random::bytes()?)),
         };
         Ok(Self {
@@ -237,6 +238,7 @@ impl Subject {
             grants: Arc::clone(&scope.grants),
             identity: None,
             extra_roots: Arc::clone(&scope.extra_roots),
+            proxy: scope.proxy.clone(),
             derivation_key: Arc::clone(&scope.derivation_key),
         });
     }

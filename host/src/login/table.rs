@@ -30,6 +30,7 @@ impl Logins {
         let kind = mount::Kind::Login(kind);
         let tune = patch.applied_to(kind, &Tune::of(kind))?;
         let spec = MountSpec {
+            http_proxy_credentials: None,
             kind,
             path,
             plugin,

@@ -12,7 +12,7 @@ use lessor_model::{
 };
 use lessor_store::NewMount;
 
-use super::{Mount, MountSpec, MountView, Mounts, Move, backend::Parts, table::TOKENS};
+use super::{Mount, MountSpec, MountView, Mounts, Move, backend::Parts, proxy, table::TOKENS};
 use crate::fault;
 
 impl Mounts {
@@ -78,16 +78,21 @@ impl Mounts {
             false => whole,
         };
         let now = self.clock.now();
+        let uuid = OperationId::new(now)?.to_string();
+        let mut tune = spec.tune;
+        if let Some(credentials) = &spec.http_proxy_credentials {
+            proxy::seal(&self.keyring, &uuid, &mut tune, credentials)?;
+        }
         let new = NewMount {
             kind,
             path: path.clone(),
             known_as,
             accessor: format!("{}{}_{handle}", backend.handle(), spec.plugin),
-            uuid: OperationId::new(now)?.to_string(),
+            uuid,
             plugin: spec.plugin,
             plugin_version: version,
             description: spec.description,
-            tune: spec.tune,
+            tune,
             created_at: now,
         };
         let id = match self.storage.record_mount(new).await {
@@ -107,7 +112,10 @@ impl Mounts {
     /// `NotFound` where it was removed meanwhile; a sentence where a setting cannot work.
     pub async fn change(&self, mount: &Mount, patch: TunePatch) -> Result<(), Refusal> {
         let (spec, backend) = (&mount.spec, self.backend(mount.spec.kind)?);
-        let tune = patch.applied_to(spec.kind, &spec.tune)?;
+        let mut tune = patch.applied_to(spec.kind, &spec.tune)?;
+        if let Some(credentials) = &patch.http_proxy_credentials {
+            proxy::seal(&self.keyring, &spec.uuid, &mut tune, credentials)?;
+        }
         let mut version = match patch.plugin_version {
             Some(version) if version.is_empty() => None,
             Some(version) => Some(version),

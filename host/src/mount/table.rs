@@ -24,6 +24,7 @@ use tokio::sync::{Notify, Semaphore, futures::Notified};
 use super::{
     Connection, LoginMount, Mount, Move, Root, authorities::kept_roots, backend::Backend,
     config_context, loopback::loopback_endpoints, moves::Moves, provider::Providers,
+    proxy::kept_proxy,
 };
 use crate::{
     catalog::{Catalog, Plugin, Standing},
@@ -46,6 +47,8 @@ pub struct MountSpec {
     pub description: String,
     /// Its settings.
     pub tune: Tune,
+    /// The user and password that its proxy is shown, to be sealed.
+    pub http_proxy_credentials: Option<Arc<Secret<String>>>,
 }
 
 /// A mount as shown.
@@ -77,7 +80,7 @@ pub struct MountView {
 #[derive(Debug)]
 pub struct Mounts {
     pub(super) storage: Storage,
-    keyring: Keyring,
+    pub(super) keyring: Keyring,
     catalog: Arc<Catalog>,
     pub(super) clock: Clock,
     issuer: Arc<Issuer>,
@@ -599,6 +602,7 @@ impl Mounts {
             config_version: version,
             grants,
             extra_roots: Arc::clone(&mount.extra_roots),
+            proxy: mount.proxy.clone(),
             derivation_key: Arc::clone(&mount.derivation_key),
             identity: Some(self.issuer.identity(Subject {
                 uuid: mount.spec.uuid.clone(),
@@ -685,6 +689,7 @@ impl Mounts {
     fn mount_of(&self, row: MountRow, holds: &HashMap<i64, Timestamp>) -> Result<Mount, Refusal> {
         let tune = &row.mount.tune;
         let grants = Grants::parse(&tune.allowed_hosts).map_err(Refusal::internal)?;
+        let proxy = kept_proxy(&self.keyring, &row.mount)?;
         Ok(Mount {
             id: row.id,
             sealed_as: row.sealed_as,
@@ -692,6 +697,7 @@ impl Mounts {
             former: row.former,
             held: holds.get(&row.id).copied(),
             grants: Arc::new(grants),
+            proxy: proxy.map(Arc::new),
             extra_roots: kept_roots(&row.mount.path, &tune.extra_roots).into(),
             derivation_key: Arc::new(self.keyring.derivation_key(&row.mount.uuid)?),
             spec: row.mount,

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde_json::{Map, Value};
+
 use super::{Capability, Decision, Policy, Question, grant::Grant, pattern::Pattern};
 
 /// The grant at a path of a rule.
@@ -75,6 +77,13 @@ impl Acl {
             allowed: grant.is_some_and(|grant| grant.allows(question)),
             sudo: grant.is_some_and(|grant| grant.capabilities.has(Capability::Sudo)),
         }
+    }
+
+    /// Whether the rule that counts for a path denies it, or one of these fields: it names the
+    /// field, or all of them, as denied, or with values of which the field's is none.
+    pub fn forbids(&self, path: &str, is_list: bool, fields: &Map<String, Value>) -> bool {
+        self.grant_at(path, is_list)
+            .is_some_and(|grant| grant.forbids(fields))
     }
 
     /// The capabilities at a path, in the order of their names; `deny` alone

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{Capability, Question};
 
@@ -90,6 +90,20 @@ impl Grant {
         is_granted
             && self.admits_wrapping(question.wrap_ttl)
             && (!has_fields || (self.has_required(question) && self.admits_fields(question)))
+    }
+
+    /// Whether it says no to the path, or to one of these fields by its name.
+    pub(super) fn forbids(&self, fields: &Map<String, Value>) -> bool {
+        let every = !fields.is_empty() && self.denied.contains_key(EVERY_FIELD);
+        every
+            || self.capabilities.has(Capability::Deny)
+            || fields.iter().any(|(name, value)| {
+                let name = name.to_lowercase();
+                let denied = self.denied.get(&name);
+                let allowed = self.allowed.get(&name);
+                denied.is_some_and(|values| is_listed(value, values))
+                    || allowed.is_some_and(|values| !is_listed(value, values))
+            })
     }
 
     fn admits_wrapping(&self, ttl: Option<Duration>) -> bool {

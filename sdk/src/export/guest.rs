@@ -8,6 +8,7 @@ use super::edge;
 use super::{base, inventory, publication, renewal};
 use crate::about::RevocationShape;
 use crate::context::Context;
+use crate::dialect::{Alias, Method, Word};
 use crate::failure::{Failure, FailureClass};
 use crate::options::{Inventory, Publication, Renewal, RevokedCredential};
 use crate::provider::{Provider, Revocation, Rotation};
@@ -46,6 +47,7 @@ impl<P: Provider> base::exports::lessor::plugin::provider::Guest for Exported<P>
                 })
                 .collect(),
             propagation_s: u32::try_from(about.propagation.as_secs()).unwrap_or(u32::MAX),
+            dialect: about.dialect.into_iter().map(Into::into).collect(),
         }
     }
 
@@ -216,6 +218,47 @@ impl From<Failure> for types::Failure {
             retry_after_ms: failure
                 .retry_after()
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+impl From<Alias> for types::Alias {
+    fn from(alias: Alias) -> Self {
+        let words = |words: Vec<Word>| words.into_iter().map(Into::into).collect();
+        let fields = |fields: Vec<(String, serde_json::Value)>| {
+            let text = |(name, value): (String, serde_json::Value)| (name, value.to_string());
+            fields.into_iter().map(text).collect()
+        };
+        Self {
+            path: alias.path,
+            methods: alias.methods.into_iter().map(Into::into).collect(),
+            stands_for: alias.does.as_str().to_owned(),
+            summary: alias.summary,
+            takes: words(alias.takes),
+            gives: words(alias.gives),
+            sets: fields(alias.sets),
+            tells: fields(alias.tells),
+        }
+    }
+}
+
+impl From<Word> for types::Word {
+    fn from(word: Word) -> Self {
+        Self {
+            name: word.name,
+            stands_for: word.stands_for,
+            form: word.form.as_str().to_owned(),
+        }
+    }
+}
+
+impl From<Method> for types::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Get => Self::Get,
+            Method::List => Self::List,
+            Method::Post => Self::Post,
+            Method::Delete => Self::Delete,
         }
     }
 }

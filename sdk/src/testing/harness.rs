@@ -10,6 +10,7 @@ use super::peer::Script;
 use super::upstream::{Received, Route};
 use crate::about::RevocationShape;
 use crate::context::Context;
+use crate::dialect::{Alias, Word};
 use crate::export::edge;
 use crate::failure::{Failure, Result};
 use crate::occasion::{Caller, Trigger};
@@ -221,6 +222,7 @@ impl<P: Provider> Harness<P> {
             },
             "privileges": privileges.collect::<Vec<_>>(),
             "propagation_s": about.propagation.as_secs(),
+            "dialect": about.dialect.iter().map(alias).collect::<Vec<_>>(),
             "config_schema": schema(&description.config_schema),
             "role_schema": schema(&description.role_schema),
             "request_schema": schema(&description.request_schema),
@@ -425,6 +427,27 @@ fn cut(name: String, limit: u32) -> String {
         Some(start) if limit > 0 => name.get(start..).unwrap_or_default().to_owned(),
         _ => name,
     }
+}
+
+/// An alias, as the host shows it.
+fn alias(alias: &Alias) -> Value {
+    let words = |words: &[Word]| {
+        let shown = words.iter().map(|word| {
+            json!({"name": word.name, "stands_for": word.stands_for, "form": word.form.as_str()})
+        });
+        Value::from_iter(shown)
+    };
+    let fields = |fields: &[(String, Value)]| Value::from_iter(fields.iter().cloned());
+    json!({
+        "path": alias.path,
+        "methods": alias.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>(),
+        "stands_for": alias.does.as_str(),
+        "summary": alias.summary,
+        "takes": words(&alias.takes),
+        "gives": words(&alias.gives),
+        "sets": fields(&alias.sets),
+        "tells": fields(&alias.tells),
+    })
 }
 
 fn parsed(text: &str) -> Result<Value> {

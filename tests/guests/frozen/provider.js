@@ -21,6 +21,7 @@ export const provider = {
     revocation: "expires-only",
     privileges: [],
     propagationS: 0,
+    dialect: [],
   }),
   validateConfig: () => ({ identity: undefined, warnings: [] }),
   create: (ctx) => ({

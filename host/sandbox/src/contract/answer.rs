@@ -6,7 +6,10 @@
     reason = "the names are the contract's, which says what they are; only fuzz targets see them"
 )]
 
-use lessor_model::provider::{FailureClass, Privilege, RevocationShape};
+use lessor_model::{
+    dialect::Draft,
+    provider::{FailureClass, Privilege, RevocationShape},
+};
 
 /// A provider's description of itself.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Descriptor {
     pub revocation: RevocationShape,
     pub privileges: Vec<Privilege>,
     pub propagation_s: u32,
+    pub dialect: Vec<Draft>,
 }
 
 /// The reason why a call failed.

@@ -66,6 +66,7 @@ impl From<wit::types::Descriptor> for answer::Descriptor {
             },
             privileges: Vec::new(),
             propagation_s: found.propagation_s,
+            dialect: Vec::new(),
         }
     }
 }

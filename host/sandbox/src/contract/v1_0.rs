@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lessor_model::{
     clock::Timestamp,
+    dialect::{Draft, DraftWord, Method},
     provider::{
         Call, IdentityError, Privilege, Revocation, RevocationShape, RevokedCredential, Trigger,
     },
@@ -117,6 +118,34 @@ impl From<wit::types::Privilege> for Privilege {
     }
 }
 
+same_cases!(wit::types::Method => Method { Get, List, Post, Delete });
+
+impl From<wit::types::Alias> for Draft {
+    fn from(found: wit::types::Alias) -> Self {
+        let words = |words: Vec<wit::types::Word>| words.into_iter().map(Into::into).collect();
+        Self {
+            path: found.path,
+            methods: found.methods.into_iter().map(Into::into).collect(),
+            stands_for: found.stands_for,
+            summary: found.summary,
+            takes: words(found.takes),
+            gives: words(found.gives),
+            sets: found.sets,
+            tells: found.tells,
+        }
+    }
+}
+
+impl From<wit::types::Word> for DraftWord {
+    fn from(found: wit::types::Word) -> Self {
+        Self {
+            name: found.name,
+            stands_for: found.stands_for,
+            form: found.form,
+        }
+    }
+}
+
 impl From<wit::types::Descriptor> for answer::Descriptor {
     fn from(found: wit::types::Descriptor) -> Self {
         Self {
@@ -132,6 +161,7 @@ impl From<wit::types::Descriptor> for answer::Descriptor {
             revocation: found.revocation.into(),
             privileges: found.privileges.into_iter().map(Into::into).collect(),
             propagation_s: found.propagation_s,
+            dialect: found.dialect.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -107,6 +107,7 @@ impl Harness {
                 config_version: self.config_version,
                 grants: Arc::new(Grants::parse(&self.grants).unwrap()),
                 extra_roots: self.roots.clone().into(),
+                proxy: None,
                 derivation_key: Arc::new(Secret::new([9; 32])),
                 identity: self.identity.clone(),
             }),

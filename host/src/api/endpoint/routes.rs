@@ -125,6 +125,7 @@ impl Routes {
                 place,
                 endpoint: Some(endpoint),
                 said: said(within, found),
+                alias: None,
             },
             (None, Place::Host) => Target::without_endpoint(path, Place::Nowhere),
             (None, place) => Target::without_endpoint(path, place),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lessor_model::{id::MountPath, mount::Kind};
+use lessor_model::{dialect::Alias, id::MountPath, mount::Kind};
 
 use super::{Endpoint, Handler};
 use crate::{api::operation::Operation, login::LoginMount};
@@ -58,6 +58,8 @@ pub(in crate::api) struct Target {
     pub(in crate::api) endpoint: Option<&'static Endpoint>,
     /// The path's segments, by the names of the pattern.
     pub(super) said: Vec<(&'static str, String)>,
+    /// The words of the provider's dialect in which it was asked, if in such.
+    pub(in crate::api) alias: Option<Arc<Alias>>,
 }
 
 impl Target {
@@ -68,6 +70,37 @@ impl Target {
             place,
             endpoint: None,
             said: Vec::new(),
+            alias: None,
+        }
+    }
+
+    /// The same path, which stands for what another endpoint of the host serves.
+    pub(in crate::api) fn standing_for(
+        self,
+        endpoint: &'static Endpoint,
+        said: Vec<(&'static str, String)>,
+        alias: Arc<Alias>,
+    ) -> Self {
+        Self {
+            endpoint: Some(endpoint),
+            said,
+            alias: Some(alias),
+            ..self
+        }
+    }
+
+    /// The host's own path of what an alias stands for.
+    pub(in crate::api) fn own_path(&self) -> Option<String> {
+        let (alias, endpoint) = (self.alias.as_ref()?, self.endpoint?);
+        let part = |part: &'static str| match part.strip_prefix([':', '*']) {
+            Some(name) => self.said(name).unwrap_or_default(),
+            None => part,
+        };
+        let parts: Vec<&str> = endpoint.pattern.split('/').map(part).collect();
+        let below = parts.join("/");
+        match self.mount() {
+            Some(mount) if !alias.stands_for.is_of_the_mount() => Some(format!("{mount}/{below}")),
+            _ => Some(below),
         }
     }
 

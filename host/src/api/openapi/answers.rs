@@ -241,7 +241,7 @@ impl Done<'_> {
 }
 
 /// Adds fields to those under `data`.
-fn beside(answer: &mut Value, fields: Option<Map<String, Value>>) {
+pub(super) fn beside(answer: &mut Value, fields: Option<Map<String, Value>>) {
     let data = answer.pointer_mut("/allOf/1/properties/data");
     if let (Some(data), Some(fields)) = (data, fields) {
         *data = json!({ "allOf": [data.take(), { "properties": fields }] });

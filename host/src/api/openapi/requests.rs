@@ -109,15 +109,20 @@ pub(super) fn parameters(pattern: &str) -> Vec<Value> {
             (_, Some(name)) => (name, "One segment or more, with slashes between."),
             (None, None) => return None,
         };
-        Some(json!({
-            "name": name,
-            "in": "path",
-            "required": true,
-            "description": about,
-            "schema": { "type": "string" },
-        }))
+        Some(parameter(name, about))
     };
     pattern.split('/').filter_map(of).collect()
+}
+
+/// A parameter of a path.
+pub(super) fn parameter(name: &str, about: &str) -> Value {
+    json!({
+        "name": name,
+        "in": "path",
+        "required": true,
+        "description": about,
+        "schema": { "type": "string" },
+    })
 }
 
 /// Whether a provider's schema can stand within another document: it refers to nothing.

@@ -66,6 +66,7 @@ fn readable(whole: &Value) -> Value {
         "renews upstream": said("abilities/renewal"),
         "lists what it made": said("abilities/inventory"),
         "publishes": said("abilities/publication"),
+        "paths in other words": dialect(&said("dialect")),
         "imports": lines(&at("/component/imports")),
         "exports": lines(&at("/component/exports")),
         "bytes": at("/component/size"),
@@ -102,6 +103,19 @@ fn needs(privileges: &Value) -> String {
         format!("{}: {names}", purpose.unwrap_or_default())
     };
     privileges.map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Paths of the dialect with their methods and what they stand for, one a line.
+fn dialect(aliases: &Value) -> String {
+    let aliases = aliases.as_array().into_iter().flatten();
+    let line = |alias: &Value| {
+        let text = |name: &str| alias.get(name).and_then(Value::as_str).unwrap_or_default();
+        let methods = alias.get("methods").and_then(Value::as_array);
+        let methods = methods.into_iter().flatten().filter_map(Value::as_str);
+        let methods = methods.collect::<Vec<_>>().join(", ");
+        format!("{methods} {}: {}", text("path"), text("stands_for"))
+    };
+    aliases.map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn lines(names: &Value) -> String {

@@ -2141,6 +2141,120 @@ pub mod lessor {
                         .finish()
                 }
             }
+            /// A method of HTTP, as clients of Vault use them.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Method {
+                Get,
+                /// `LIST`, or `GET` with `list=true`.
+                List,
+                /// `POST` or `PUT`.
+                Post,
+                Delete,
+            }
+            impl ::core::fmt::Debug for Method {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Method::Get => f.debug_tuple("Method::Get").finish(),
+                        Method::List => f.debug_tuple("Method::List").finish(),
+                        Method::Post => f.debug_tuple("Method::Post").finish(),
+                        Method::Delete => f.debug_tuple("Method::Delete").finish(),
+                    }
+                }
+            }
+            impl Method {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Method {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Method::Get,
+                        1 => Method::List,
+                        2 => Method::Post,
+                        3 => Method::Delete,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// A field of a path's requests or answers, and the host's name of the same.
+            #[derive(Clone)]
+            pub struct Word {
+                /// As clients of the path call it.
+                pub name: _rt::String,
+                /// As the host or the provider calls it, with dots between where it stands
+                /// within another: `config.region`. Empty where clients send a field that
+                /// means nothing here: the host names it in the answer's warnings.
+                pub stands_for: _rt::String,
+                /// How the value is written, where that differs: `list`, a list with the one
+                /// value in it; `duration`, `1h0m0s` for 3600. Else empty.
+                pub form: _rt::String,
+            }
+            impl ::core::fmt::Debug for Word {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Word")
+                        .field("name", &self.name)
+                        .field("stands-for", &self.stands_for)
+                        .field("form", &self.form)
+                        .finish()
+                }
+            }
+            /// A path below the mount in the words of clients that there already are, which
+            /// stands for something that the host does. The host knows none of them by name;
+            /// policies and the audit log see the path as it was asked.
+            ///
+            /// `stands-for` and `form` are texts, because later hosts know more of them: a host
+            /// refuses a component with one that it does not know.
+            #[derive(Clone)]
+            pub struct Alias {
+                /// Segments with slashes between. `{role}`, `{connection}` and `{account}`
+                /// stand for one segment, the name of such a thing: `sts/{role}`. It may be a
+                /// path that the host serves itself, if it stands for what the host does there.
+                pub path: _rt::String,
+                /// Those that it takes, of the ones with which the host does it.
+                pub methods: _rt::Vec<Method>,
+                /// `issue`; `read-config`, `write-config`, `delete-config`; `rotate` (the root
+                /// credential), `reset`; `list-roles`, `read-role`, `write-role`,
+                /// `delete-role`; `list-accounts`, `read-account`, `write-account`,
+                /// `delete-account`, `read-account-credential`, `rotate-account`; `read-ttls`,
+                /// `write-ttls` (`default_lease_ttl` and `max_lease_ttl` of the mount).
+                pub stands_for: _rt::String,
+                /// One line for people.
+                pub summary: _rt::String,
+                /// Fields of a request that have other names here; those of the host and the
+                /// provider are taken, too.
+                pub takes: _rt::Vec<Word>,
+                /// Fields that an answer has here beside those of the host and the provider.
+                pub gives: _rt::Vec<Word>,
+                /// Fields of the host or the provider that this path sets, by their own
+                /// names; a request that has one is refused.
+                pub sets: _rt::Vec<(_rt::String, Json)>,
+                /// Fields that every answer has here.
+                pub tells: _rt::Vec<(_rt::String, Json)>,
+            }
+            impl ::core::fmt::Debug for Alias {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Alias")
+                        .field("path", &self.path)
+                        .field("methods", &self.methods)
+                        .field("stands-for", &self.stands_for)
+                        .field("summary", &self.summary)
+                        .field("takes", &self.takes)
+                        .field("gives", &self.gives)
+                        .field("sets", &self.sets)
+                        .field("tells", &self.tells)
+                        .finish()
+                }
+            }
             /// What a provider says of itself. The host calls `describe` without
             /// network, root credential or entropy, when a digest is registered.
             #[derive(Clone)]
@@ -2173,6 +2287,9 @@ pub mod lessor {
                 pub privileges: _rt::Vec<Privilege>,
                 /// Seconds that a new credential may need before upstream honours it.
                 pub propagation_s: u32,
+                /// Paths below the mount in the words of clients that there already are. None
+                /// is needed: the host's own paths are always there.
+                pub dialect: _rt::Vec<Alias>,
             }
             impl ::core::fmt::Debug for Descriptor {
                 fn fmt(
@@ -2192,6 +2309,7 @@ pub mod lessor {
                         .field("revocation", &self.revocation)
                         .field("privileges", &self.privileges)
                         .field("propagation-s", &self.propagation_s)
+                        .field("dialect", &self.dialect)
                         .finish()
                 }
             }
@@ -2471,6 +2589,7 @@ pub mod exports {
                             revocation: revocation2,
                             privileges: privileges2,
                             propagation_s: propagation_s2,
+                            dialect: dialect2,
                         } = result0;
                         let vec3 = (name2.into_bytes()).into_boxed_slice();
                         let ptr3 = vec3.as_ptr().cast::<u8>();
@@ -2650,6 +2769,298 @@ pub mod exports {
                         *ptr1
                             .add(8 + 18 * ::core::mem::size_of::<*const u8>())
                             .cast::<i32>() = _rt::as_i32(propagation_s2);
+                        let vec40 = dialect2;
+                        let len40 = vec40.len();
+                        let layout40 = _rt::alloc::Layout::from_size_align(
+                                vec40.len() * (16 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result40, _cleanup40) = wit_bindgen::rt::Cleanup::new(
+                            layout40,
+                        );
+                        if let Some(cleanup) = _cleanup40 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec40.into_iter().enumerate() {
+                            let base = result40
+                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let super::super::super::super::lessor::plugin::types::Alias {
+                                    path: path17,
+                                    methods: methods17,
+                                    stands_for: stands_for17,
+                                    summary: summary17,
+                                    takes: takes17,
+                                    gives: gives17,
+                                    sets: sets17,
+                                    tells: tells17,
+                                } = e;
+                                let vec18 = (path17.into_bytes()).into_boxed_slice();
+                                let ptr18 = vec18.as_ptr().cast::<u8>();
+                                let len18 = vec18.len();
+                                ::core::mem::forget(vec18);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len18;
+                                *base.add(0).cast::<*mut u8>() = ptr18.cast_mut();
+                                let vec19 = methods17;
+                                let len19 = vec19.len();
+                                let layout19 = _rt::alloc::Layout::from_size_align(
+                                        vec19.len() * 1,
+                                        1,
+                                    )
+                                    .unwrap();
+                                let (result19, _cleanup19) = wit_bindgen::rt::Cleanup::new(
+                                    layout19,
+                                );
+                                if let Some(cleanup) = _cleanup19 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec19.into_iter().enumerate() {
+                                    let base = result19.add(i * 1);
+                                    {
+                                        *base.add(0).cast::<u8>() = (e.clone() as i32) as u8;
+                                    }
+                                }
+                                *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len19;
+                                *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result19;
+                                let vec20 = (stands_for17.into_bytes()).into_boxed_slice();
+                                let ptr20 = vec20.as_ptr().cast::<u8>();
+                                let len20 = vec20.len();
+                                ::core::mem::forget(vec20);
+                                *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len20;
+                                *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr20.cast_mut();
+                                let vec21 = (summary17.into_bytes()).into_boxed_slice();
+                                let ptr21 = vec21.as_ptr().cast::<u8>();
+                                let len21 = vec21.len();
+                                ::core::mem::forget(vec21);
+                                *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len21;
+                                *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr21.cast_mut();
+                                let vec26 = takes17;
+                                let len26 = vec26.len();
+                                let layout26 = _rt::alloc::Layout::from_size_align(
+                                        vec26.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result26, _cleanup26) = wit_bindgen::rt::Cleanup::new(
+                                    layout26,
+                                );
+                                if let Some(cleanup) = _cleanup26 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec26.into_iter().enumerate() {
+                                    let base = result26
+                                        .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::lessor::plugin::types::Word {
+                                            name: name22,
+                                            stands_for: stands_for22,
+                                            form: form22,
+                                        } = e;
+                                        let vec23 = (name22.into_bytes()).into_boxed_slice();
+                                        let ptr23 = vec23.as_ptr().cast::<u8>();
+                                        let len23 = vec23.len();
+                                        ::core::mem::forget(vec23);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len23;
+                                        *base.add(0).cast::<*mut u8>() = ptr23.cast_mut();
+                                        let vec24 = (stands_for22.into_bytes()).into_boxed_slice();
+                                        let ptr24 = vec24.as_ptr().cast::<u8>();
+                                        let len24 = vec24.len();
+                                        ::core::mem::forget(vec24);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len24;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr24.cast_mut();
+                                        let vec25 = (form22.into_bytes()).into_boxed_slice();
+                                        let ptr25 = vec25.as_ptr().cast::<u8>();
+                                        let len25 = vec25.len();
+                                        ::core::mem::forget(vec25);
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len25;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr25.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len26;
+                                *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result26;
+                                let vec31 = gives17;
+                                let len31 = vec31.len();
+                                let layout31 = _rt::alloc::Layout::from_size_align(
+                                        vec31.len() * (6 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result31, _cleanup31) = wit_bindgen::rt::Cleanup::new(
+                                    layout31,
+                                );
+                                if let Some(cleanup) = _cleanup31 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec31.into_iter().enumerate() {
+                                    let base = result31
+                                        .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::lessor::plugin::types::Word {
+                                            name: name27,
+                                            stands_for: stands_for27,
+                                            form: form27,
+                                        } = e;
+                                        let vec28 = (name27.into_bytes()).into_boxed_slice();
+                                        let ptr28 = vec28.as_ptr().cast::<u8>();
+                                        let len28 = vec28.len();
+                                        ::core::mem::forget(vec28);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len28;
+                                        *base.add(0).cast::<*mut u8>() = ptr28.cast_mut();
+                                        let vec29 = (stands_for27.into_bytes()).into_boxed_slice();
+                                        let ptr29 = vec29.as_ptr().cast::<u8>();
+                                        let len29 = vec29.len();
+                                        ::core::mem::forget(vec29);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len29;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr29.cast_mut();
+                                        let vec30 = (form27.into_bytes()).into_boxed_slice();
+                                        let ptr30 = vec30.as_ptr().cast::<u8>();
+                                        let len30 = vec30.len();
+                                        ::core::mem::forget(vec30);
+                                        *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len30;
+                                        *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr30.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len31;
+                                *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result31;
+                                let vec35 = sets17;
+                                let len35 = vec35.len();
+                                let layout35 = _rt::alloc::Layout::from_size_align(
+                                        vec35.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result35, _cleanup35) = wit_bindgen::rt::Cleanup::new(
+                                    layout35,
+                                );
+                                if let Some(cleanup) = _cleanup35 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec35.into_iter().enumerate() {
+                                    let base = result35
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let (t32_0, t32_1) = e;
+                                        let vec33 = (t32_0.into_bytes()).into_boxed_slice();
+                                        let ptr33 = vec33.as_ptr().cast::<u8>();
+                                        let len33 = vec33.len();
+                                        ::core::mem::forget(vec33);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len33;
+                                        *base.add(0).cast::<*mut u8>() = ptr33.cast_mut();
+                                        let vec34 = (t32_1.into_bytes()).into_boxed_slice();
+                                        let ptr34 = vec34.as_ptr().cast::<u8>();
+                                        let len34 = vec34.len();
+                                        ::core::mem::forget(vec34);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len34;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr34.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len35;
+                                *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result35;
+                                let vec39 = tells17;
+                                let len39 = vec39.len();
+                                let layout39 = _rt::alloc::Layout::from_size_align(
+                                        vec39.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
+                                    )
+                                    .unwrap();
+                                let (result39, _cleanup39) = wit_bindgen::rt::Cleanup::new(
+                                    layout39,
+                                );
+                                if let Some(cleanup) = _cleanup39 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec39.into_iter().enumerate() {
+                                    let base = result39
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let (t36_0, t36_1) = e;
+                                        let vec37 = (t36_0.into_bytes()).into_boxed_slice();
+                                        let ptr37 = vec37.as_ptr().cast::<u8>();
+                                        let len37 = vec37.len();
+                                        ::core::mem::forget(vec37);
+                                        *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len37;
+                                        *base.add(0).cast::<*mut u8>() = ptr37.cast_mut();
+                                        let vec38 = (t36_1.into_bytes()).into_boxed_slice();
+                                        let ptr38 = vec38.as_ptr().cast::<u8>();
+                                        let len38 = vec38.len();
+                                        ::core::mem::forget(vec38);
+                                        *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len38;
+                                        *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr38.cast_mut();
+                                    }
+                                }
+                                *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len39;
+                                *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result39;
+                            }
+                        }
+                        *ptr1
+                            .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len40;
+                        *ptr1
+                            .add(8 + 19 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result40;
                         ptr1
                     }
                 }
@@ -2774,6 +3185,191 @@ pub mod exports {
                         _rt::cabi_dealloc(
                             base28,
                             len28 * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l29 = *arg0
+                            .add(8 + 19 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l30 = *arg0
+                            .add(8 + 20 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base72 = l29;
+                        let len72 = l30;
+                        for i in 0..len72 {
+                            let base = base72
+                                .add(i * (16 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l31 = *base.add(0).cast::<*mut u8>();
+                                let l32 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l31, l32, 1);
+                                let l33 = *base
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l34 = *base
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base35 = l33;
+                                let len35 = l34;
+                                _rt::cabi_dealloc(base35, len35 * 1, 1);
+                                let l36 = *base
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l37 = *base
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l36, l37, 1);
+                                let l38 = *base
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l39 = *base
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l38, l39, 1);
+                                let l40 = *base
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l41 = *base
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l40;
+                                let len48 = l41;
+                                for i in 0..len48 {
+                                    let base = base48
+                                        .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l42 = *base.add(0).cast::<*mut u8>();
+                                        let l43 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l42, l43, 1);
+                                        let l44 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l45 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l44, l45, 1);
+                                        let l46 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l47 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l46, l47, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base48,
+                                    len48 * (6 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l49 = *base
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *base
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base57 = l49;
+                                let len57 = l50;
+                                for i in 0..len57 {
+                                    let base = base57
+                                        .add(i * (6 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l51 = *base.add(0).cast::<*mut u8>();
+                                        let l52 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l51, l52, 1);
+                                        let l53 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l54 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l53, l54, 1);
+                                        let l55 = *base
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l56 = *base
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l55, l56, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base57,
+                                    len57 * (6 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l58 = *base
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l59 = *base
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base64 = l58;
+                                let len64 = l59;
+                                for i in 0..len64 {
+                                    let base = base64
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l60 = *base.add(0).cast::<*mut u8>();
+                                        let l61 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l60, l61, 1);
+                                        let l62 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l63 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l62, l63, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base64,
+                                    len64 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l65 = *base
+                                    .add(14 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l66 = *base
+                                    .add(15 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base71 = l65;
+                                let len71 = l66;
+                                for i in 0..len71 {
+                                    let base = base71
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l67 = *base.add(0).cast::<*mut u8>();
+                                        let l68 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l67, l68, 1);
+                                        let l69 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l70 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l69, l70, 1);
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base71,
+                                    len71 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base72,
+                            len72 * (16 * ::core::mem::size_of::<*const u8>()),
                             ::core::mem::size_of::<*const u8>(),
                         );
                     }
@@ -3942,11 +4538,11 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 8 + 19 * ::core::mem::size_of::<*const u8>()],
+                    >; 8 + 21 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
                     [::core::mem::MaybeUninit::uninit(); 8
-                        + 19 * ::core::mem::size_of::<*const u8>()],
+                        + 21 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -4186,9 +4782,9 @@ macro_rules! __export_provider_plugin_impl {
         =
         "component-type:wit-bindgen:0.62.0:lessor:plugin@1.0.0:provider-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3300] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3476] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xde\x18\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8e\x1a\x01A\x02\x01\
 A\x19\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
@@ -4226,23 +4822,27 @@ est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x0
 \0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
 y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
 why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
-casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
-tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
-w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
-revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
-ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
-ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
-points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
-\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
-ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
-ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
-essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
-\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
-\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
-\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
-s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
-\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
-\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x02\x03\0\x06\
+casion@1.0.0\x05\x05\x01B(\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0coperatio\
+n-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-msw\x04\
+\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10rev\
+ocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09privile\
+ge\x03\0\x08\x01m\x04\x03get\x04list\x04post\x06delete\x04\0\x06method\x03\0\x0a\
+\x01r\x03\x04names\x0astands-fors\x04forms\x04\0\x04word\x03\0\x0c\x01p\x0b\x01p\
+\x0d\x01o\x02s\x01\x01p\x10\x01r\x08\x04paths\x07methods\x0e\x0astands-fors\x07s\
+ummarys\x05takes\x0f\x05gives\x0f\x04sets\x11\x05tells\x11\x04\0\x05alias\x03\0\x12\
+\x01p\x09\x01p\x13\x01r\x0d\x04names\x07versions\x07summarys\x0dconfig-schema\x01\
+\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09endpoints\x07\
+\x0aname-limity\x0arevocation\x06\x0aprivileges\x14\x0dpropagation-sy\x07dialect\
+\x15\x04\0\x0adescriptor\x03\0\x16\x01m\x09\x0einvalid-config\x0finvalid-request\
+\x06denied\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupporte\
+d\x08internal\x04\0\x0dfailure-class\x03\0\x18\x01kw\x01r\x04\x05class\x19\x04co\
+des\x07messages\x0eretry-after-ms\x1a\x04\0\x07failure\x03\0\x1b\x01r\x02\x08ide\
+ntity\x02\x08warnings\x07\x04\0\x0avalidation\x03\0\x1d\x01ky\x01r\x05\x02ids\x04\
+data\x01\x08metadata\x01\x0cexpires-in-s\x1a\x0eeffective-in-s\x1f\x04\0\x0acred\
+ential\x03\0\x20\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bform\
+er-root\x01s\0\x04\0\x0arevocation\x03\0\"\x01q\x02\x04root\0\0\x07account\x01\x01\
+\0\x04\0\x08rotation\x03\0$\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\
+\x04\0\x07rotated\x03\0&\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x02\x03\0\x06\
 \x04json\x02\x03\0\x06\x07context\x02\x03\0\x06\x0adescriptor\x02\x03\0\x06\x07f\
 ailure\x02\x03\0\x06\x0avalidation\x02\x03\0\x06\x0acredential\x02\x03\0\x06\x0a\
 revocation\x02\x03\0\x06\x08rotation\x02\x03\0\x06\x07rotated\x01B\"\x02\x03\x02\
@@ -4273,8 +4873,8 @@ pub use __export_provider_plugin_impl as __export_lessor_provider;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2815] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9\x14\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2991] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x89\x16\x01A\x02\x01\
 A\x0e\x01B\x09\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\
 \0\x04\0\x03log\x01\x04\x01p}\x01@\x02\x05labels\x06lengthy\0\x05\x04\0\x06deriv\
@@ -4312,26 +4912,30 @@ est\x0dconfiguration\x08schedule\x06expiry\x08operator\x07cascade\x08recovery\x0
 \0\x07trigger\x03\0\0\x01ps\x01o\x02s\x02\x01p\x03\x01r\x04\x06entitys\x0cdispla\
 y-names\x08accessors\x06claims\x04\x04\0\x06caller\x03\0\x05\x01@\0\0\x01\x04\0\x03\
 why\x01\x07\x01k\x06\x01@\0\0\x08\x04\0\x03who\x01\x09\x03\0\x1clessor:plugin/oc\
-casion@1.0.0\x05\x05\x01B\x1d\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0copera\
-tion-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-ms\
-w\x04\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10\
-revocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09priv\
-ilege\x03\0\x08\x01p\x09\x01r\x0c\x04names\x07versions\x07summarys\x0dconfig-sch\
-ema\x01\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09end\
-points\x07\x0aname-limity\x0arevocation\x06\x0aprivileges\x0a\x0dpropagation-sy\x04\
-\0\x0adescriptor\x03\0\x0b\x01m\x09\x0einvalid-config\x0finvalid-request\x06deni\
-ed\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupported\x08int\
-ernal\x04\0\x0dfailure-class\x03\0\x0d\x01kw\x01r\x04\x05class\x0e\x04codes\x07m\
-essages\x0eretry-after-ms\x0f\x04\0\x07failure\x03\0\x10\x01r\x02\x08identity\x02\
-\x08warnings\x07\x04\0\x0avalidation\x03\0\x12\x01ky\x01r\x05\x02ids\x04data\x01\
-\x08metadata\x01\x0cexpires-in-s\x0f\x0eeffective-in-s\x14\x04\0\x0acredential\x03\
-\0\x15\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bformer-root\x01\
-s\0\x04\0\x0arevocation\x03\0\x17\x01q\x02\x04root\0\0\x07account\x01\x01\0\x04\0\
-\x08rotation\x03\0\x19\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\x04\
-\0\x07rotated\x03\0\x1b\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x04\0Clessor:\
-plugin/provider-plugin-with-all-of-its-exports-removed@1.0.0\x04\0\x0b5\x01\0/pr\
-ovider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpro\
-cessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060.62.0";
+casion@1.0.0\x05\x05\x01B(\x01s\x04\0\x04json\x03\0\0\x01ks\x01r\x06\x0coperatio\
+n-ids\x07attempty\x05mounts\x09role-name\x02\x0eprincipal-names\x0atimeout-msw\x04\
+\0\x07context\x03\0\x03\x01m\x03\x07deletes\x0cexpires-only\x04none\x04\0\x10rev\
+ocation-shape\x03\0\x05\x01ps\x01r\x02\x07purposes\x05names\x07\x04\0\x09privile\
+ge\x03\0\x08\x01m\x04\x03get\x04list\x04post\x06delete\x04\0\x06method\x03\0\x0a\
+\x01r\x03\x04names\x0astands-fors\x04forms\x04\0\x04word\x03\0\x0c\x01p\x0b\x01p\
+\x0d\x01o\x02s\x01\x01p\x10\x01r\x08\x04paths\x07methods\x0e\x0astands-fors\x07s\
+ummarys\x05takes\x0f\x05gives\x0f\x04sets\x11\x05tells\x11\x04\0\x05alias\x03\0\x12\
+\x01p\x09\x01p\x13\x01r\x0d\x04names\x07versions\x07summarys\x0dconfig-schema\x01\
+\x0brole-schema\x01\x0erequest-schema\x01\x11credential-schema\x01\x09endpoints\x07\
+\x0aname-limity\x0arevocation\x06\x0aprivileges\x14\x0dpropagation-sy\x07dialect\
+\x15\x04\0\x0adescriptor\x03\0\x16\x01m\x09\x0einvalid-config\x0finvalid-request\
+\x06denied\x09not-found\x08conflict\x0crate-limited\x0bunavailable\x0bunsupporte\
+d\x08internal\x04\0\x0dfailure-class\x03\0\x18\x01kw\x01r\x04\x05class\x19\x04co\
+des\x07messages\x0eretry-after-ms\x1a\x04\0\x07failure\x03\0\x1b\x01r\x02\x08ide\
+ntity\x02\x08warnings\x07\x04\0\x0avalidation\x03\0\x1d\x01ky\x01r\x05\x02ids\x04\
+data\x01\x08metadata\x01\x0cexpires-in-s\x1a\x0eeffective-in-s\x1f\x04\0\x0acred\
+ential\x03\0\x20\x01q\x03\x0acredential\x01s\0\x12unknown-credential\0\0\x0bform\
+er-root\x01s\0\x04\0\x0arevocation\x03\0\"\x01q\x02\x04root\0\0\x07account\x01\x01\
+\0\x04\0\x08rotation\x03\0$\x01r\x03\x06secret\x01\x07retires\x02\x08metadata\x01\
+\x04\0\x07rotated\x03\0&\x03\0\x19lessor:plugin/types@1.0.0\x05\x06\x04\0Clessor\
+:plugin/provider-plugin-with-all-of-its-exports-removed@1.0.0\x04\0\x0b5\x01\0/p\
+rovider-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpr\
+ocessed-by\x02\x0dwit-component\x070.259.0\x10wit-bindgen-rust\x060.62.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -198,6 +198,7 @@ fn call(keyring: &Keyring) -> Result<Call> {
             extra_roots: Arc::from([]),
             derivation_key: Arc::new(keyring.derivation_key("bench")?),
             identity: None,
+            proxy: None,
         }),
     })
 }

@@ -2,10 +2,12 @@
 //! another look.
 //!
 //! Input: name; version; summary; endpoints, one a line; names of publications,
-//! one a line; a schema, which is every schema. The first bytes of the input are
+//! one a line; a schema, which is every schema; the dialect, a path a line with what
+//! it stands for, its method, and words as `name=theirs:form`. The first bytes of the input are
 //! also taken for a component's, and its lines for names of imports.
 
 use lessor_model::{
+    dialect::{Draft, DraftWord, Method},
     provider::{Abilities, Privilege, RevocationShape},
     schema::Checker,
 };
@@ -79,6 +81,13 @@ pub(super) const TARGET: Target = Target {
         "null",
         "-1",
         "1e400",
+        "sts/{role} issue GET ",
+        "config/a write-config POST ",
+        "roles/{role} read-role ",
+        "config/b write-ttls POST ",
+        "{connection}",
+        "a=a.b:list",
+        "=default_lease_ttl:duration",
         "lessor:provider/x@0.2.0",
         "\u{0}asm",
         "\u{e4}",
@@ -127,6 +136,7 @@ fn check(input: &[u8]) -> &'static str {
             names: vec![String::from("CREATEROLE")],
         }],
         propagation_s: 0,
+        dialect: drafts(sections.next()),
     };
     let abilities = Abilities {
         publication: publication.clone(),
@@ -151,6 +161,18 @@ fn check(input: &[u8]) -> &'static str {
         assert!(plain(path) && !path.is_empty());
         assert!(path.split('/').all(|part| !["", ".", ".."].contains(&part)));
     }
+    for alias in descriptor.dialect.aliases() {
+        let path = alias.path.to_string();
+        assert!(plain(&path) && path.split('/').all(|part| !["", ".", ".."].contains(&part)));
+        assert!(!alias.methods.is_empty());
+        let sent = json!({"a": {"b": 1}, "default_lease_ttl": 3600, "b": [1]});
+        let Value::Object(sent) = sent else { continue };
+        match alias.inward(sent) {
+            Ok(mut taken) => alias.outward(&mut taken.fields),
+            Err(sentence) => assert_sentence(&sentence, SENTENCE),
+        }
+        assert_sentence(&alias.in_words("role.a_b must be a string"), SENTENCE);
+    }
     // An answer is always checked for something, and no schema that a mount
     // takes is one that only the host's own checker would refuse.
     assert!(!checks.credential.is_valid(&json!({})));
@@ -160,4 +182,40 @@ fn check(input: &[u8]) -> &'static str {
         .config
         .is_valid(&json!({"a": {"a": [{"a": "aaaa"}]}, "b": Value::Null}));
     "trusted"
+}
+
+/// Aliases, one a line.
+fn drafts(text: &str) -> Vec<Draft> {
+    let draft = |line: &str| {
+        let mut parts = line.split(' ');
+        let mut next = || parts.next().unwrap_or_default();
+        let (path, stands_for) = (next().to_owned(), next().to_owned());
+        let method = match next() {
+            "GET" => Method::Get,
+            "LIST" => Method::List,
+            "DELETE" => Method::Delete,
+            _ => Method::Post,
+        };
+        let words = parts.map(|word| {
+            let (name, theirs) = word.split_once('=').unwrap_or((word, word));
+            let (theirs, form) = theirs.split_once(':').unwrap_or((theirs, ""));
+            DraftWord {
+                name: name.to_owned(),
+                stands_for: theirs.to_owned(),
+                form: form.to_owned(),
+            }
+        });
+        let words: Vec<DraftWord> = words.collect();
+        Draft {
+            path,
+            methods: vec![method],
+            stands_for,
+            summary: String::from("A path."),
+            takes: words.clone(),
+            gives: words,
+            sets: Vec::new(),
+            tells: vec![(String::from("told"), json!(line).to_string())],
+        }
+    };
+    text.lines().map(draft).collect()
 }

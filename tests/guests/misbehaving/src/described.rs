@@ -8,7 +8,8 @@ use lessor_sdk::prelude::*;
 
 use crate::acts::{
     describe_at_length, describe_for_ever, describe_with_a_key, describe_with_a_panic,
-    describe_with_an_identity, describe_with_entropy, describe_with_the_memo,
+    describe_with_a_shadow, describe_with_an_identity, describe_with_entropy,
+    describe_with_grants_in_words, describe_with_many_paths, describe_with_the_memo,
     describe_with_the_network,
 };
 
@@ -29,6 +30,12 @@ pub(crate) fn about() -> About {
         "describe_with_the_network" => describe_with_the_network::summary(),
         _ => describe_with_entropy::summary(),
     };
-    About::new("misbehaving", "0.1.0", summary)
-        .needs(Purpose::Validate, ["principals:read", "roles:read"])
+    let about = About::new("misbehaving", "0.1.0", summary)
+        .needs(Purpose::Validate, ["principals:read", "roles:read"]);
+    match act {
+        "describe_with_a_shadow" => about.alias(describe_with_a_shadow::alias()),
+        "describe_with_grants_in_words" => about.alias(describe_with_grants_in_words::alias()),
+        "describe_with_many_paths" => describe_with_many_paths::aliases().fold(about, About::alias),
+        _ => about,
+    }
 }

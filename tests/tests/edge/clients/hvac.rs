@@ -9,7 +9,7 @@ use lessor_tests::{
     fixture::{Fixture, Lease},
     jwt::Signer,
     python,
-    server::{Server, workspace},
+    server::{Server, built_plugins, workspace},
 };
 use serde_json::{Value, json};
 
@@ -48,6 +48,21 @@ fn hvac_asks_the_server_and_mounts_and_moves_and_ends_leases() {
 fn hvac_uses_what_mounts_share_with_the_database_engine() {
     let fixture = Fixture::start();
     succeeds("database", &fixture.server, &[]);
+}
+
+#[test]
+fn hvac_speaks_the_words_of_the_engine_for_aws() {
+    let mut server = Server::setup().start_uninitialised();
+    server.initialise();
+    let built = built_plugins().join("test/dialect.wasm");
+    std::fs::copy(built, server.plugins().join("dialect.wasm")).expect("run cargo xtask test");
+    let digest = server.digest("dialect.wasm");
+    server.pin("aws", "dialect.wasm", &digest).ok();
+    succeeds(
+        "aws",
+        &server,
+        &["AKIAIOSFODNN7EXAMPLE", "canary-root", "https://aws.example"],
+    );
 }
 
 #[test]

@@ -67,6 +67,30 @@ fn a_provider_that_misbehaves_while_it_describes_itself_is_not_pinned() {
         assert!(server.log()[told.1..].contains(logged), "{act}");
         stage.good_call().unwrap();
     }
+    for (act, says) in [
+        (
+            guest::DESCRIBE_WITH_A_SHADOW,
+            "the host serves itself, and not for issue",
+        ),
+        (
+            guest::DESCRIBE_WITH_GRANTS_IN_WORDS,
+            "takes lease for allowed_hosts, which is no field of write-ttls",
+        ),
+        (
+            guest::DESCRIBE_WITH_MANY_PATHS,
+            "dialect has more than 128 paths",
+        ),
+    ] {
+        let file = format!("{act}.wasm");
+        fs::write(plugins.join(&file), describing(&component, act)).unwrap();
+        let sentence = pin(act).refused(400);
+        assert!(sentence.contains(says), "{sentence}");
+        assert!(
+            sentence.contains("describes itself wrongly: dialect has "),
+            "{sentence}"
+        );
+        stage.good_call().unwrap();
+    }
     for (guest, text, code, says) in [
         (
             guest::DECLARED_MEMORY,
