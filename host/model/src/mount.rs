@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     life::SYSTEM_TTL, lockout::Lockout, login, token::RoleTokenKind, vault_settings::VaultSettings,
 };
-use crate::{grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal, suggest};
+use crate::{
+    grants::Grants, id::MountPath, lifetime::Length, pem, refusal::Refusal, suggest, tags,
+};
 
 /// The kinds of things that are mounted at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +126,12 @@ pub struct Tune {
     /// The audiences to which calls may prove which mount they are, by a token that the host signs.
     #[serde(default)]
     pub identity_audiences: Vec<String>,
+    /// Whether the mount cannot be removed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub delete_protection: bool,
+    /// The operator's own words for the mount.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tags: Vec<String>,
     /// Limit of one call.
     #[serde(with = "seconds")]
     pub timeout: Duration,
@@ -155,6 +163,8 @@ impl Default for Tune {
             max_leases: 0,
             max_concurrency: DEFAULT_CONCURRENCY,
             identity_audiences: Vec::new(),
+            delete_protection: false,
+            tags: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
             token_type: RoleTokenKind::default(),
@@ -252,6 +262,7 @@ impl Tune {
                 suggest::shown(wrong)
             ));
         }
+        tags::check(&self.tags).map_err(Refusal::Invalid)?;
         Grants::parse(&self.allowed_hosts)
             .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
         certificates(&self.extra_roots)?;
@@ -278,6 +289,10 @@ pub struct TunePatch {
     pub max_concurrency: Option<u32>,
     /// See [`Tune`].
     pub identity_audiences: Option<Vec<String>>,
+    /// See [`Tune`].
+    pub delete_protection: Option<bool>,
+    /// See [`Tune`].
+    pub tags: Option<Vec<String>>,
     /// See [`Tune`].
     pub timeout: Option<Duration>,
     /// See [`Tune`].
@@ -342,6 +357,8 @@ impl TunePatch {
             identity_audiences: named
                 .identity_audiences
                 .unwrap_or_else(|| former.identity_audiences.clone()),
+            delete_protection: named.delete_protection.unwrap_or(former.delete_protection),
+            tags: named.tags.unwrap_or_else(|| former.tags.clone()),
             timeout: named.timeout.unwrap_or(former.timeout),
             task_timeout: named.task_timeout.unwrap_or(former.task_timeout),
             token_type: named.token_type.unwrap_or(former.token_type),

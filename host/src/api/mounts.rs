@@ -57,6 +57,8 @@ const TUNE: &[Field] = &[
         "identity_audiences",
         "Whom calls may show which mount they are, by a token that the server signs.",
     ),
+    field::truth("delete_protection", "Whether the mount cannot be removed."),
+    field::texts("tags", "Your own words for the mount."),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
     field::truth(
@@ -217,6 +219,10 @@ struct MountConfig {
     max_concurrency: u32,
     /// Whom it may show who it is, where upstream trusts the server.
     identity_audiences: Vec<String>,
+    /// Whether the mount cannot be removed.
+    delete_protection: bool,
+    /// The operator's own words for the mount.
+    tags: Vec<String>,
     /// Seconds that a call may take.
     timeout: u64,
     /// Seconds that a call of a task may take.
@@ -511,6 +517,8 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
         // A number that does not fit is above every limit, and refused as too large.
         max_concurrency: concurrency.map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
         identity_audiences: fields.list("identity_audiences")?,
+        delete_protection: fields.truth("delete_protection")?,
+        tags: fields.list("tags")?,
         timeout: fields.duration("timeout")?,
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
@@ -553,6 +561,8 @@ impl MountConfig {
             max_leases: tune.max_leases,
             max_concurrency: tune.max_concurrency,
             identity_audiences: tune.identity_audiences.clone(),
+            delete_protection: tune.delete_protection,
+            tags: tune.tags.clone(),
             timeout: tune.timeout.as_secs(),
             task_timeout: tune.task_timeout.as_secs(),
             within: Within::of(&tune.vault),

@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::{Body, Timeout};
+use ureq::{AsSendBody, Body, Timeout};
 
 use super::console::Console;
 
@@ -119,6 +119,7 @@ pub(super) struct Client {
     agent: ureq::Agent,
     address: String,
     token: Option<Secret<String>>,
+    patience: Duration,
 }
 
 impl Client {
@@ -153,7 +154,6 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(PATIENCE))
             .user_agent(concat!("lessor/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build());
         if is_loopback(host) {
@@ -164,7 +164,13 @@ impl Client {
             agent: config.build().new_agent(),
             address,
             token,
+            patience: PATIENCE,
         })
+    }
+
+    /// Has every request wait for its whole answer for at most this long.
+    pub(super) fn wait_at_most(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// The address of the server.
@@ -265,16 +271,22 @@ impl Client {
                 .header("Content-Type", "application/json")
                 .body(body.to_string())
                 .map_err(ureq::Error::from)
-                .and_then(|request| self.agent.run(request)),
+                .and_then(|request| self.run(request)),
             None => request
                 .body(())
                 .map_err(ureq::Error::from)
-                .and_then(|request| self.agent.run(request)),
+                .and_then(|request| self.run(request)),
         };
         sent.map_err(|source| match was_sent(&source) {
             true => self.unanswered(source),
             false => self.unreachable(source),
         })
+    }
+
+    fn run<S: AsSendBody>(&self, request: Request<S>) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(Some(self.patience)).build();
+        self.agent.run(request)
     }
 
     fn answer(&self, mut response: Response<Body>) -> Result<Answer, ClientError> {

@@ -9,9 +9,11 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use lessor_model::duration;
 use serde_json::{Map, Value};
 
 use super::client::ClientError;
@@ -35,6 +37,10 @@ pub struct Creds {
     /// as long as a call of the mount may take
     #[arg(long)]
     wait: bool,
+    /// Longest time to wait for the answer (300, 90s, 5m); a lease that is made later than
+    /// that is among those of `lessor lease list`
+    #[arg(long, value_name = "DURATION", value_parser = patience, default_value = "10m")]
+    timeout: Duration,
     /// Write a field of the credential, or lease_id, into a file that only you can
     /// read, instead of printing it; repeat for more
     #[arg(long, value_name = "FIELD=FILE")]
@@ -62,6 +68,14 @@ impl FromStr for Save {
     }
 }
 
+/// A time to wait.
+fn patience(text: &str) -> Result<Duration, String> {
+    match duration::of_text("timeout", text)? {
+        Duration::ZERO => Err("timeout must be more than 0".to_owned()),
+        patience => Ok(patience),
+    }
+}
+
 impl Session<'_, '_> {
     pub(super) fn creds(&mut self, creds: Creds) -> Result<()> {
         let Creds {
@@ -70,8 +84,10 @@ impl Session<'_, '_> {
             body,
             ttl,
             wait,
+            timeout,
             save,
         } = creds;
+        self.client.wait_at_most(timeout);
         let mut request = body.read(self.console)?;
         if let Some(ttl) = ttl
             && request.insert("ttl".to_owned(), ttl.into()).is_some()

@@ -31,6 +31,7 @@ mod grants;
 mod guests;
 mod hostile;
 mod identity;
+mod import;
 mod initialisation;
 mod layers;
 mod leases;
