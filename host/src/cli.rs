@@ -26,6 +26,7 @@ mod config;
 mod console;
 mod creds;
 mod hold;
+mod import;
 mod lease;
 mod mount;
 mod output;
@@ -87,6 +88,8 @@ pub enum Request {
     Lease(Verbs<lease::Verb>),
     /// Tasks: work that goes on in the background
     Task(Verbs<task::Verb>),
+    /// Take definitions along from other systems
+    Import(Verbs<import::Verb>),
     /// Replace the root credential of a mount
     Rotate(With<system::Rotate>),
     /// Compare what an upstream system holds with the leases, and revoke orphans
@@ -206,6 +209,9 @@ fn perform(request: Request, console: &mut Console<'_>) -> Result<ExitCode> {
         }
         Request::Task(Verbs { connection, verb }) => {
             Session::open(connection, console)?.task(&verb)
+        }
+        Request::Import(Verbs { connection, verb }) => {
+            Session::open(connection, console)?.import(verb)
         }
         Request::Rotate(With {
             connection,

@@ -147,6 +147,12 @@ impl Roles {
                 document.to_string().as_bytes(),
             )?;
             let of = connection.id;
+            let told = Event::RoleWritten {
+                mount: path.clone(),
+                role: name.clone(),
+                delete_protection: host.delete_protection,
+                tags: host.tags.clone(),
+            };
             let new = NewRole {
                 mount_id: mount.id,
                 name: name.clone(),
@@ -159,8 +165,7 @@ impl Roles {
             if self.storage.replace_role(new, former).await? {
                 // The change may have mended the role for which one of its leases waits.
                 self.storage.wake_revocations(of, now).await?;
-                let (mount, role) = (path.clone(), name.clone());
-                Event::RoleWritten { mount, role }.record();
+                told.record();
                 return Ok(warnings);
             }
         }
@@ -184,7 +189,14 @@ impl Roles {
             body.entry("default_ttl").or_insert(ttl);
         }
         let host = kept.map(|row| row.host.clone()).unwrap_or_default();
+        let theirs = match schema::knows(role_schema, TAGS) {
+            true => body.remove(TAGS),
+            false => None,
+        };
         let host = host.with(&mut body).map_err(Refusal::Invalid)?;
+        if let Some(theirs) = theirs {
+            body.insert(TAGS.into(), theirs);
+        }
         let stored: Option<Value> = kept
             .map(|row| {
                 serde_json::from_str(self.open(mount, row)?.expose()).map_err(Refusal::internal)
@@ -262,6 +274,9 @@ impl Roles {
         let mut shown = schema::redact(role_schema, &whole);
         if let Value::Object(map) = &mut shown {
             row.host.put_into(map);
+            if !schema::knows(role_schema, TAGS) {
+                map.insert(TAGS.into(), row.host.tags.clone().into());
+            }
             let connection = self.connection(&row)?;
             show_choice(map, role_schema, &connection, row.host.db_name.as_deref());
         }
@@ -281,7 +296,7 @@ impl Roles {
     /// has them revoked in the background.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Conflict` where it is protected.
     pub async fn remove(
         &self,
         path: &MountPath,
@@ -289,6 +304,14 @@ impl Roles {
         revoke: Option<bool>,
     ) -> Result<Removed, Refusal> {
         let mount = self.mounts.open(path)?;
+        if let Some(row) = self.storage.current_role(mount.id, name.clone()).await?
+            && row.host.delete_protection
+        {
+            return Err(Refusal::Conflict(format!(
+                "role {name} of {path} is protected from removal; \
+                 `lessor role write {path} {name} delete_protection=false` lifts that"
+            )));
+        }
         let revoke = revoke.unwrap_or(mount.spec.tune.revoke_leases_with_role);
         let revoking = match revoke {
             true => {
@@ -400,6 +423,9 @@ fn filled(plugin: &Plugin, mut document: Value) -> Result<Secret<String>, Refusa
         .map_err(Refusal::Invalid)?;
     Ok(Secret::new(document.to_string()))
 }
+
+/// The operator's own words for a role, where the provider has no field of that name.
+const TAGS: &str = "tags";
 
 /// The context that a role is sealed for. All versions of a role share it: they are told
 /// apart by their row id, which is not known before the row stands.

@@ -11,6 +11,7 @@ use crate::{
     http::Answer,
     python,
     server::{Server, built_plugins, workspace},
+    wait::eventually_true,
 };
 
 /// The root credential that it takes at first.
@@ -81,6 +82,11 @@ impl Webhook {
         let answer = ureq::get(format!("{}/state", self.origin)).call();
         let mut answer = answer.expect("the webhook answers");
         answer.body_mut().read_json().expect("what it knows")
+    }
+
+    /// Waits until it holds the request that its behaviour `hold` names.
+    pub fn await_held(&self) {
+        eventually_true("a request is held", || self.state()["held"] == true);
     }
 
     /// The ids of what exists.

@@ -46,15 +46,19 @@ BEHAVIOUR = {
     "rotates": True,
     # Seconds that an access token lasts.
     "token_seconds": 3600,
+    # {"left", "when"}: that many requests from now, one is held "before" or "after" its work,
+    # and never answered. It goes on once this is None again.
+    "hold": None,
 }
 CLIENT = ("lessor", "s3cr:t%")
 
 LOCK = threading.RLock()
 CREDENTIALS = {}
 BY_KEY = {}
-STATE = {"password": "first-root", "made": 0, "tokens": 0, "requests": [], "rotations": {}}
+STATE = {"password": "first-root", "made": 0, "tokens": 0, "requests": [], "rotations": {}, "held": False}
 TOKENS = set()
 NEXT = {}
+GO_ON = threading.Event()
 
 
 class Refused(Exception):
@@ -78,6 +82,7 @@ class Webhook(BaseHTTPRequestHandler):
                 "password": STATE["password"],
                 "made": STATE["made"],
                 "tokens": STATE["tokens"],
+                "held": STATE["held"],
                 "requests": STATE["requests"],
             }
             self.answer(200, json.dumps(shown).encode(), "application/json")
@@ -100,6 +105,9 @@ class Webhook(BaseHTTPRequestHandler):
                 STATE["password"] = changes.pop("password")
             if changes.pop("forget_tokens", False):
                 TOKENS.clear()
+            if "hold" in changes:
+                STATE["held"] = False
+                GO_ON.clear() if changes["hold"] else GO_ON.set()
             BEHAVIOUR.update(changes)
         self.answer(200, b"{}", "application/json")
 
@@ -134,6 +142,9 @@ class Webhook(BaseHTTPRequestHandler):
             key = self.key()
             STATE["requests"].append({"endpoint": name, "body": body, "key": key})
             act = (NEXT.get(name) or [None]).pop(0)
+            held = self.when_held()
+        if held == "before":
+            self.hold()
         if act is not None and act in BEFORE:
             return BEFORE[act](self)
         work = {"create": self.create, "revoke": self.revoke, "rotate": self.rotate}.get(name)
@@ -143,9 +154,25 @@ class Webhook(BaseHTTPRequestHandler):
             if not self.was_rotated(name, body, key):
                 self.payload(body)
             answer = work(body, key)
+        if held == "after":
+            self.hold()
+        if held is not None:
+            return lost(self, answer)
         if act is not None:
             return AFTER[act](self, answer)
         self.answer(200, json.dumps(answer).encode(), "application/json")
+
+    def when_held(self):
+        """Whether this is the request that is held, and when."""
+        wanted = BEHAVIOUR["hold"]
+        if not wanted:
+            return None
+        wanted["left"] -= 1
+        return wanted["when"] if wanted["left"] == 0 else None
+
+    def hold(self):
+        STATE["held"] = True
+        GO_ON.wait()
 
     def caller(self):
         """Whether somebody calls who may."""

@@ -210,6 +210,9 @@ macro_rules! meaning {
     (credentials) => {
         "Number of root credentials"
     };
+    (delete_protection) => {
+        "Whether the mount or role cannot be removed"
+    };
     (dropped) => {
         "Amount that was dropped, in the unit of `unit`"
     };
@@ -338,6 +341,9 @@ macro_rules! meaning {
     };
     (stream) => {
         "Output that the provider wrote to"
+    };
+    (tags) => {
+        "The operator's own words for the mount or role"
     };
     (target) => {
         "Path that the task is for"
@@ -482,7 +488,10 @@ events! {
         MountMoved = "mount.moved", info, "moved a mount", { from: MountPath, to: MountPath }
         /// Settings of a mount were written.
         MountTuned = "mount.tuned", info, "tuned a mount",
-            { mount: MountPath, allowed_hosts: Vec<String>, plain_request_keys: Vec<String>, plain_response_keys: Vec<String> }
+            {
+                mount: MountPath, allowed_hosts: Vec<String>, delete_protection: bool, tags: Vec<String>,
+                plain_request_keys: Vec<String>, plain_response_keys: Vec<String>
+            }
         /// A mount was disabled: it is refused new work, and its leases are revoked.
         MountDisabled = "mount.disabled", info, "unmounted a provider", { mount: MountPath, revoking: usize }
         /// The last lease of a disabled mount has ended, and nothing is kept of it.
@@ -521,7 +530,8 @@ events! {
 
     "lessor::role" {
         /// A role was written.
-        RoleWritten = "role.written", info, "wrote a role", { mount: MountPath, role: RoleName }
+        RoleWritten = "role.written", info, "wrote a role",
+            { mount: MountPath, role: RoleName, delete_protection: bool, tags: Vec<String> }
         /// A role was removed.
         RoleRemoved = "role.removed", info, "removed a role", { mount: MountPath, role: RoleName, revoking: usize }
     }

@@ -11,13 +11,15 @@ pub const CONFIG: [&str; 6] = [
     "replace",
 ];
 
-/// In a role; a provider's schema cannot use them.
-pub const ROLE: [&str; 6] = [
+/// In a role; a provider's schema cannot use them. `connection` and `tags` are the host's,
+/// too, where the provider's schema does not have them.
+pub const ROLE: [&str; 7] = [
     "default_ttl",
     "max_ttl",
     "max_leases",
     "name_template",
     "bind_to_token",
+    "delete_protection",
     "db_name",
 ];
 

@@ -11,6 +11,7 @@
 //! | [`clock`], [`random`], [`secret`], [`duration`], [`suggest`] | time, randomness, values that must not show, spans, "did you mean" |
 //! | [`id`], [`json`], [`pem`] | names; JSON from outside, within bounds; certificates as text |
 //! | [`name`] | names that make no difference of case |
+//! | [`tags`] | an operator's own words for things |
 //! | [`weak`], [`lifetime`], [`schedule`], [`identity`] | values as Vault's clients write them; how long a lease may live, or never to end; when something is renewed by itself; which key signs who the host is |
 //! | [`grants`], [`principal`], [`schema`] | where a mount may connect to; upstream names; checks and redacts documents |
 //! | [`proxy`] | the HTTP proxy of a mount |
@@ -51,6 +52,7 @@ pub mod schedule;
 pub mod schema;
 pub mod secret;
 pub mod suggest;
+pub mod tags;
 pub mod token;
 pub mod vault_settings;
 pub mod watched;

@@ -16,7 +16,7 @@ use crate::{
     proxy::{NoProxy, ProxyUrl},
     refusal::Refusal,
     secret::Secret,
-    suggest,
+    suggest, tags,
 };
 
 /// The kinds of things that are mounted at a path.
@@ -142,6 +142,12 @@ pub struct Tune {
     /// The hosts that are reached without the proxy.
     #[serde(skip_serializing_if = "is_default")]
     pub no_proxy: Vec<String>,
+    /// Whether the mount cannot be removed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub delete_protection: bool,
+    /// The operator's own words for the mount.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tags: Vec<String>,
     /// Limit of one call.
     #[serde(with = "seconds")]
     pub timeout: Duration,
@@ -176,6 +182,8 @@ impl Default for Tune {
             http_proxy: String::new(),
             http_proxy_credentials: String::new(),
             no_proxy: Vec::new(),
+            delete_protection: false,
+            tags: Vec::new(),
             timeout: DEFAULT_TIMEOUT,
             task_timeout: DEFAULT_TASK_TIMEOUT,
             token_type: RoleTokenKind::default(),
@@ -274,6 +282,7 @@ impl Tune {
             ));
         }
         NoProxy::parse(&self.no_proxy).map_err(Refusal::Invalid)?;
+        tags::check(&self.tags).map_err(Refusal::Invalid)?;
         Grants::parse(&self.allowed_hosts)
             .map_err(|error| Refusal::Invalid(format!("allowed_hosts: {error}")))?;
         certificates(&self.extra_roots)?;
@@ -307,6 +316,10 @@ pub struct TunePatch {
     pub http_proxy_credentials: Option<Arc<Secret<String>>>,
     /// See [`Tune`].
     pub no_proxy: Option<Vec<String>>,
+    /// See [`Tune`].
+    pub delete_protection: Option<bool>,
+    /// See [`Tune`].
+    pub tags: Option<Vec<String>>,
     /// See [`Tune`].
     pub timeout: Option<Duration>,
     /// See [`Tune`].
@@ -375,6 +388,8 @@ impl TunePatch {
             http_proxy,
             http_proxy_credentials,
             no_proxy: named.no_proxy.unwrap_or_else(|| former.no_proxy.clone()),
+            delete_protection: named.delete_protection.unwrap_or(former.delete_protection),
+            tags: named.tags.unwrap_or_else(|| former.tags.clone()),
             timeout: named.timeout.unwrap_or(former.timeout),
             task_timeout: named.task_timeout.unwrap_or(former.task_timeout),
             token_type: named.token_type.unwrap_or(former.token_type),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::mount::{DEFAULT_TTL, Tune};
 use crate::{
     lifetime::{self, Length},
-    principal, weak,
+    principal, tags, weak,
 };
 
 /// The host's part of a role.
@@ -22,6 +22,12 @@ pub struct HostFields {
     pub name_template: String,
     /// Whether a lease ends with its requester's token.
     pub bind_to_token: bool,
+    /// Whether the role cannot be removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delete_protection: bool,
+    /// The operator's own words for the role.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The client's name for the connection, where it has another one. Vault's clients compare
     /// it when they read the role.
     #[serde(default)]
@@ -36,6 +42,8 @@ impl Default for HostFields {
             max_leases: 0,
             name_template: principal::DEFAULT_TEMPLATE.to_owned(),
             bind_to_token: false,
+            delete_protection: false,
+            tags: Vec::new(),
             db_name: None,
         }
     }
@@ -83,6 +91,14 @@ impl HostFields {
             fields.bind_to_token =
                 weak::truth(&value).ok_or("bind_to_token must be true or false")?;
         }
+        if let Some(value) = named("delete_protection") {
+            fields.delete_protection =
+                weak::truth(&value).ok_or("delete_protection must be true or false")?;
+        }
+        if let Some(value) = named("tags") {
+            fields.tags = weak::list(&value).ok_or("tags must be a list of strings")?;
+            tags::check(&fields.tags)?;
+        }
         match (fields.default_ttl, fields.max_ttl) {
             (Some(Length::Never), max) if max != Some(Length::Never) => {
                 Err("default_ttl is never, so max_ttl must be never, too".to_owned())
@@ -108,6 +124,7 @@ impl HostFields {
         document.insert("max_leases".into(), self.max_leases.into());
         document.insert("name_template".into(), self.name_template.clone().into());
         document.insert("bind_to_token".into(), self.bind_to_token.into());
+        document.insert("delete_protection".into(), self.delete_protection.into());
     }
 }
 
@@ -189,6 +206,9 @@ mod tests {
             (json!({"name_template": 7}), "name_template"),
             (json!({"name_template": "fixed"}), "name_template"),
             (json!({"bind_to_token": "yes"}), "bind_to_token"),
+            (json!({"delete_protection": "yes"}), "delete_protection"),
+            (json!({"tags": {"a": 1}}), "tags"),
+            (json!({"tags": [""]}), "tags"),
         ] {
             let error = take(document.clone()).unwrap_err();
             assert!(error.contains(field), "{document}: {error}");

@@ -217,6 +217,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::number("max_leases", "Leases of the role at a time; 0: any number."),
                     field::text("name_template", "The template of the names that credentials have upstream."),
                     field::truth("bind_to_token", "Whether leases end with the token of who asked."),
+                    field::truth("delete_protection", "Whether the role cannot be removed."),
+                    field::texts("tags", "Your own words for the role, where the provider has no field of that name."),
                     CONNECTION,
                     DB_NAME,
                     field::truth("replace", "Whether a field that is not named gets its default again."),
@@ -231,7 +233,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     field::ASYNC,
                 ],
                 does!(call => remove_role(call.engine, call.mount()?, call.at("name")?, call.ask).await),
-            ).gives(ending::TOLD).refuses(&[UPSTREAM]),
+            ).gives(ending::TOLD).refuses(&[CONFLICT, UPSTREAM]),
         ]),
     at("creds/:role", "A credential of a role.")
         .takes(Document::Request)
@@ -407,6 +409,10 @@ struct Role {
     name_template: String,
     /// Whether leases end with the token of who asked.
     bind_to_token: bool,
+    /// Whether the role cannot be removed.
+    delete_protection: bool,
+    /// The operator's own words for the role, or the provider's field of that name.
+    tags: Value,
     /// The connection, where it was given by this name.
     #[schemars(skip_serializing_if = "Option::is_none")]
     db_name: Option<String>,

@@ -71,6 +71,8 @@ const TUNE: &[Field] = &[
         "no_proxy",
         "The domains, addresses and ranges that are reached without the proxy.",
     ),
+    field::truth("delete_protection", "Whether the mount cannot be removed."),
+    field::texts("tags", "Your own words for the mount."),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
     field::truth(
@@ -237,6 +239,10 @@ struct MountConfig {
     http_proxy_credentials: &'static str,
     /// The hosts that it reaches without the proxy.
     no_proxy: Vec<String>,
+    /// Whether the mount cannot be removed.
+    delete_protection: bool,
+    /// The operator's own words for the mount.
+    tags: Vec<String>,
     /// Seconds that a call may take.
     timeout: u64,
     /// Seconds that a call of a task may take.
@@ -539,6 +545,8 @@ fn take_patch(mut fields: Fields) -> Result<TunePatch, ApiError> {
             text => text.map(|text| Arc::new(Secret::new(text.trim().to_owned()))),
         },
         no_proxy: fields.list("no_proxy")?,
+        delete_protection: fields.truth("delete_protection")?,
+        tags: fields.list("tags")?,
         timeout: fields.duration("timeout")?,
         task_timeout: fields.duration("task_timeout")?,
         description: fields.text("description")?,
@@ -587,6 +595,8 @@ impl MountConfig {
                 _ => REDACTED,
             },
             no_proxy: tune.no_proxy.clone(),
+            delete_protection: tune.delete_protection,
+            tags: tune.tags.clone(),
             timeout: tune.timeout.as_secs(),
             task_timeout: tune.task_timeout.as_secs(),
             within: Within::of(&tune.vault),

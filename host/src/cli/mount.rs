@@ -89,6 +89,13 @@ pub struct Tuning {
     /// Whether leases end with their role where its removal does not say
     #[arg(long, value_name = "true|false")]
     revoke_leases_with_role: Option<bool>,
+    /// Whether the mount cannot be removed
+    #[arg(long, value_name = "true|false")]
+    delete_protection: Option<bool>,
+    /// A word of your own by which to find the mount. Repeat for more; the list replaces the
+    /// former one
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
     /// How many leases there may be at a time; 0 is no limit
     #[arg(long, value_name = "NUMBER")]
     max_leases: Option<u64>,
@@ -183,7 +190,10 @@ impl Tuning {
         };
         let allowed_hosts = (!self.allowed_hosts.is_empty()).then_some(self.allowed_hosts);
         let audiences = (!self.identity_audiences.is_empty()).then_some(self.identity_audiences);
+        let tags = (!self.tags.is_empty()).then_some(self.tags);
         let given = [
+            ("delete_protection", self.delete_protection.map(Value::from)),
+            ("tags", tags.map(Value::from)),
             ("identity_audiences", audiences.map(Value::from)),
             ("description", self.description.map(Value::from)),
             ("plugin_version", self.plugin_version.map(Value::from)),

@@ -93,7 +93,7 @@ impl FromStr for Word {
 /// Reads a [`Word`]. Unlike clap's own message for a word it cannot read, this
 /// one does not repeat it: it may be a secret whose key was forgotten.
 #[derive(Clone)]
-struct WordParser;
+pub(super) struct WordParser;
 
 impl TypedValueParser for WordParser {
     type Value = Word;
@@ -125,6 +125,10 @@ fn detected(text: &str) -> Value {
 }
 
 impl Body {
+    pub(super) fn of(words: Vec<Word>) -> Self {
+        Self { words }
+    }
+
     /// The JSON object that was meant; reads the files it names.
     pub(super) fn read(&self, console: &mut Console<'_>) -> Result<Map<String, Value>> {
         let inputs = self.words.iter().filter(|word| {

@@ -51,9 +51,15 @@ impl Mounts {
     /// background, then its row goes. Answers how many leases it has.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Conflict` where it is protected.
     pub async fn remove(&self, path: &MountPath) -> Result<usize, Refusal> {
         let mount = self.open(path)?;
+        if mount.spec.tune.delete_protection {
+            return Err(Refusal::Conflict(format!(
+                "mount {path} is protected from removal; `lessor mount tune {path} --delete-protection false` lifts \
+                 that"
+            )));
+        }
         self.end(&mount).await
     }
 

@@ -106,6 +106,8 @@ impl Backend for Providers {
         Event::MountTuned {
             mount: mount.path().clone(),
             allowed_hosts: tune.allowed_hosts.clone(),
+            delete_protection: tune.delete_protection,
+            tags: tune.tags.clone(),
             plain_request_keys,
             plain_response_keys,
         }

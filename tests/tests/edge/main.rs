@@ -34,6 +34,7 @@ mod guests;
 mod hostile;
 mod http_proxy;
 mod identity;
+mod import;
 mod initialisation;
 mod layers;
 mod leases;

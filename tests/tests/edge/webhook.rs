@@ -2,8 +2,10 @@
 //! custom producers are promised, and what else such a webhook does.
 
 mod answers;
+mod chaos;
 mod check;
 mod crashes;
+mod kept;
 mod oauth;
 mod payload;
 mod protocol;

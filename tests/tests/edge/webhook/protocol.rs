@@ -328,6 +328,30 @@ fn akl_13_15_a_call_has_a_minute_and_a_caller_gives_arguments() {
     assert_eq!(made["input"], json!({"db": "orders"}));
 }
 
+/// Who does not wait any longer is told that a lease may have been made.
+#[test]
+fn akl_15_a_caller_says_how_long_it_waits() {
+    let stage = Stage::start();
+    let in_time = ["creds", "hook", "app", "--timeout", "300"];
+    lessor(&stage.server, &in_time);
+    let held = json!({"hold": {"left": 1, "when": "before"}});
+    stage.webhook.control(&held);
+    for (timeout, code, says) in [
+        ("1s", 1, "a lease may have been made"),
+        ("0", 2, "timeout must be more than 0"),
+        ("soon", 2, "timeout"),
+    ] {
+        let done = run(
+            &stage.server,
+            &["creds", "hook", "app", "--timeout", timeout],
+        );
+        let complaint = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(code), "{complaint}");
+        assert!(complaint.contains(says), "{complaint}");
+    }
+    stage.webhook.control(&json!({"hold": null}));
+}
+
 /// Some producers make what nobody can end, and answer revoke all the same.
 #[test]
 fn akl_17_a_webhook_that_only_echoes_ids_ends_its_leases() {
@@ -352,13 +376,17 @@ fn a_credential_that_takes_effect_later_says_when() {
 
 /// Runs the command line.
 pub(super) fn lessor(server: &Server, arguments: &[&str]) -> std::process::Output {
-    let done = Command::new(binary())
+    let done = run(server, arguments);
+    assert!(done.status.success(), "{arguments:?}: {done:?}");
+    done
+}
+
+fn run(server: &Server, arguments: &[&str]) -> std::process::Output {
+    Command::new(binary())
         .args(arguments)
         .env("LESSOR_ADDR", server.http.base())
         .env("LESSOR_TOKEN", server.http.token())
         .stdin(Stdio::null())
         .output()
-        .expect("run lessor");
-    assert!(done.status.success(), "{arguments:?}: {done:?}");
-    done
+        .expect("run lessor")
 }
