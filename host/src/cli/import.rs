@@ -144,11 +144,11 @@ impl Session<'_, '_> {
             }
             None => {
                 let mut tune = plan.tune.clone();
-                let mut body = json!({"type": plugin});
-                if let Some(description) = tune.remove("description") {
-                    body["description"] = description;
+                let description = tune.remove("description");
+                let mut body = json!({"type": plugin, "config": tune});
+                if let (Some(description), Some(body)) = (description, body.as_object_mut()) {
+                    body.insert("description".to_owned(), description);
                 }
-                body["config"] = tune.into();
                 self.write(&path, &body)?;
                 Ok(MADE)
             }

@@ -338,7 +338,7 @@ fn akl_15_a_caller_says_how_long_it_waits() {
     stage.webhook.control(&held);
     for (timeout, code, says) in [
         ("1s", 1, "a lease may have been made"),
-        ("0", 2, "timeout must be more than 0"),
+        ("0", 2, "at least one second"),
         ("soon", 2, "timeout"),
     ] {
         let done = run(
