@@ -43,11 +43,11 @@ use crate::{
 const TUNE: &[Field] = &[
     field::span("default_lease_ttl", "Length of a lease that asks for none."),
     field::length("max_lease_ttl", "Longest life of a lease."),
-    field::text("description", "What it is for."),
+    field::text("description", "The purpose of the mount, in words for people."),
     field::text("plugin_version", "The version of the plugin that it runs."),
     field::texts(
         "allowed_hosts",
-        "Which of the hosts that the provider asks for it may reach.",
+        "The hosts that the provider may reach, of those that it asks for.",
     ),
     field::text(
         "extra_roots",
@@ -59,6 +59,7 @@ const TUNE: &[Field] = &[
         "identity_audiences",
         "Whom calls may show which mount they are, by a token that the server signs.",
     ),
+<<<<<<< ours
     field::text(
         "http_proxy",
         "The proxy by which the provider's HTTP leaves, as http://host:port; empty: none.",
@@ -75,6 +76,10 @@ const TUNE: &[Field] = &[
     field::texts("tags", "Your own words for the mount."),
     field::span("timeout", "How long a call may take."),
     field::span("task_timeout", "How long a call of a task may take."),
+=======
+    field::span("timeout", "The longest time that a call may take."),
+    field::span("task_timeout", "The longest time that a call of a task may take."),
+>>>>>>> theirs
     field::truth(
         "revoke_leases_with_role",
         "Whether leases end with their role.",
@@ -110,7 +115,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     "plugin_name",
                     "The name of the plugin, where the type is plugin.",
                 ),
-                field::text("description", "What it is for."),
+                field::text("description", "The purpose of the mount, in words for people."),
                 field::text("plugin_version", "The version of the plugin that it runs."),
                 field::object("config", "The settings, as tune has them."),
             ],
@@ -154,7 +159,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         )
         .gives(&[on_top::<Moved>()])
         .refuses(&[MISSING, CONFLICT])]),
-    at("sys/remount/status/:migration_id", "How a move stands.").on(&[read(
+    at("sys/remount/status/:migration_id", "The state of a move.").on(&[read(
         "Shows it.",
         &[],
         does!(call => remount_status(call.engine, call.at("migration_id")?)),
@@ -192,7 +197,7 @@ struct Mount {
     accessor: String,
     /// Its settings.
     config: MountConfig,
-    /// What it is for.
+    /// The purpose of the mount, in words for people.
     description: String,
     #[serde(flatten)]
     beside: Beside,
@@ -206,9 +211,9 @@ struct Mount {
     running_plugin_version: String,
     /// The digest of what it runs; empty where it cannot.
     running_sha256: String,
-    /// Why its plugin cannot run, where it cannot.
+    /// The reason why its plugin cannot run, where it cannot.
     problem: Option<String>,
-    /// Where it is, where that was not asked for.
+    /// The path of the mount, where the request did not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
 }
@@ -216,14 +221,14 @@ struct Mount {
 /// The settings of a mount.
 #[derive(Serialize, JsonSchema)]
 struct MountConfig {
-    /// Seconds that a lease lives which asks for no length.
+    /// The number of seconds that a lease lives if its request names no length.
     default_lease_ttl: u64,
-    /// Seconds that a lease lives at most, or never.
+    /// The largest number of seconds that a lease lives, or never.
     #[schemars(with = "gives::Length")]
     max_lease_ttl: Length,
     /// Whether leases end with their role.
     revoke_leases_with_role: bool,
-    /// Where the provider may connect to.
+    /// The hosts that the provider may connect to.
     allowed_hosts: Vec<String>,
     /// Certificates, as PEM, that it trusts beside the public ones.
     extra_roots: String,
@@ -233,6 +238,7 @@ struct MountConfig {
     max_concurrency: u32,
     /// Whom it may show who it is, where upstream trusts the server.
     identity_audiences: Vec<String>,
+<<<<<<< ours
     /// The proxy by which its HTTP leaves; empty: none.
     http_proxy: String,
     /// Whether the proxy is shown a user and password: `<redacted>`, or empty.
@@ -244,8 +250,11 @@ struct MountConfig {
     /// The operator's own words for the mount.
     tags: Vec<String>,
     /// Seconds that a call may take.
+=======
+    /// The largest number of seconds that a call may take.
+>>>>>>> theirs
     timeout: u64,
-    /// Seconds that a call of a task may take.
+    /// The largest number of seconds that a call of a task may take.
     task_timeout: u64,
     #[serde(flatten)]
     within: Within,
@@ -256,7 +265,7 @@ struct MountConfig {
 struct MountTune {
     #[serde(flatten)]
     config: MountConfig,
-    /// What it is for.
+    /// The purpose of the mount, in words for people.
     description: String,
     /// The version that it was told to run; empty: the newest.
     plugin_version: String,
@@ -272,21 +281,21 @@ struct Moved {
     migration_id: String,
 }
 
-/// How a move stands.
+/// The state of a move.
 #[derive(Serialize, JsonSchema)]
 struct MoveStatus {
     /// Names the move.
     migration_id: String,
-    /// What it was.
+    /// The paths of the move, and its outcome.
     migration_info: MoveInfo,
 }
 
-/// What was moved.
+/// The paths of a move, and its outcome.
 #[derive(Serialize, JsonSchema)]
 struct MoveInfo {
-    /// Where it was.
+    /// The former path.
     source_mount: String,
-    /// Where it is.
+    /// The new path.
     target_mount: String,
     /// success
     status: &'static str,
