@@ -67,6 +67,7 @@
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
+//! - [`gjson`]: paths to a piece of a JSON document.
 //! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
 //!   feature of that name): what providers for AWS share.
 //! - `testing` (not on wasm): runs a provider natively against scripted
@@ -84,6 +85,7 @@ pub mod crypto;
 #[doc(hidden)]
 pub mod export;
 mod failure;
+pub mod gjson;
 mod host;
 pub mod http;
 pub mod identity;
