@@ -1,4 +1,4 @@
-//! What providers for AWS share: signatures, the two kinds of calls that its services
+//! The parts that providers for AWS share: signatures, the two kinds of calls that its services
 //! take, their errors, regions, and the ways to a root credential.
 //!
 //! ```

@@ -50,7 +50,7 @@ pub trait Pair {
     fn end(&self, id: &str) -> Result<()>;
 }
 
-/// What is left upstream before a credential is made.
+/// A note that is left upstream before a credential is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The operation that makes it.
@@ -62,8 +62,7 @@ pub struct Note {
 /// Makes the new credential, and gives the id of the former one with it.
 ///
 /// # Errors
-/// Where there is a second credential that no rotation of ours made, and what upstream
-/// says.
+/// A second credential that no rotation of ours made, and the refusals of upstream.
 pub fn make<P: Pair>(ctx: &Context, pair: &P) -> Result<(P::Made, String)> {
     let ids = leftovers_removed(ctx, pair)?;
     let others: Vec<_> = ids.iter().filter(|id| *id != pair.current()).collect();
@@ -86,7 +85,7 @@ pub fn make<P: Pair>(ctx: &Context, pair: &P) -> Result<(P::Made, String)> {
 /// Ends the former credential by the new one, which is the one in use now.
 ///
 /// # Errors
-/// What upstream says.
+/// The refusals of upstream.
 pub fn retire<P: Pair>(pair: &P, former: &str) -> Result<()> {
     if former == pair.current() {
         let sentence =
@@ -100,7 +99,7 @@ pub fn retire<P: Pair>(pair: &P, former: &str) -> Result<()> {
 /// Ends what the rotation of the context made and nobody got to know.
 ///
 /// # Errors
-/// What upstream says.
+/// The refusals of upstream.
 pub fn undo<P: Pair>(ctx: &Context, pair: &P) -> Result<()> {
     leftovers_removed(ctx, pair)?;
     match pair.note()? {

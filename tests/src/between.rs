@@ -1,4 +1,4 @@
-//! What stands between a server and its HTTP upstream: it hands requests on, and spoils
+//! A proxy between a server and its HTTP upstream: it hands requests on, and spoils
 //! those that a test wants spoilt. A lost answer, a throttled call and an upstream that
 //! does not know yet what it was told a moment ago are made so.
 
@@ -23,7 +23,7 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-/// What becomes of a request.
+/// The fate of a request.
 #[derive(Clone, Debug)]
 pub enum Deed {
     /// Upstream answers it.
@@ -199,7 +199,7 @@ fn serve(shared: &Shared, mut stream: TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// What upstream answers, once it has done it.
+/// The answer of upstream, once it has done what was asked.
 fn through(shared: &Shared, request: &[u8]) -> Option<Vec<u8>> {
     let mut upstream = TcpStream::connect(&shared.upstream).ok()?;
     upstream.write_all(request).ok()?;

@@ -1,4 +1,4 @@
-//! What the operator writes once per mount: which account, and by which root credential.
+//! The config of a mount, which the operator writes once: the account, and the root credential.
 
 use lessor_sdk::aws::{Credentials, Link, Partition, Root, Service, Way, check_region};
 use lessor_sdk::prelude::*;
@@ -25,23 +25,23 @@ pub struct Config {
     /// `aws-us-gov`.
     #[serde(default = "default_region")]
     pub region: String,
-    /// Where IAM is, where that is not by the partition.
+    /// The URL of IAM, where it is not that of the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iam_endpoint: Option<String>,
-    /// Where STS is, where that is not by the region.
+    /// The URL of STS, where it is not that of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts_endpoint: Option<String>,
     /// The region that requests to `sts_endpoint` are signed for, where it is not `region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts_region: Option<String>,
-    /// Where links to the console are made, where that is not by the partition.
+    /// The URL of the sign-in page, where it is not that of the partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signin_endpoint: Option<String>,
     /// A role that is assumed with the root credential, and used instead of it. With
     /// `identity_token_audience`, the role that trusts lessor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
-    /// What the trust policy of `role_arn` asks for, where it is a third party's.
+    /// The external id that the trust policy of `role_arn` asks for, where it is a third party's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// The audience under which AWS trusts lessor as an identity provider:
@@ -53,7 +53,7 @@ pub struct Config {
     /// its metadata service.
     #[serde(default)]
     pub instance_credentials: bool,
-    /// Where the metadata service is, where it is not at 169.254.169.254.
+    /// The URL of the metadata service, where it is not at 169.254.169.254.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_endpoint: Option<String>,
     /// Uses the role of the ECS task or EKS pod that lessor runs in: the URL that
@@ -61,7 +61,7 @@ pub struct Config {
     /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_credentials_url: Option<String>,
-    /// What that URL asks for in `Authorization`.
+    /// The value of `Authorization` that this URL asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_authorization_token: Option<Secret>,
     /// Further roles that are assumed, each by the one before.
@@ -85,7 +85,7 @@ pub struct Config {
 pub struct RoleLink {
     /// The role.
     pub role_arn: String,
-    /// What its trust policy asks for, where it is a third party's.
+    /// The external id that its trust policy asks for, where it is a third party's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     /// Tags of the session.
@@ -104,55 +104,47 @@ impl Config {
     /// The way to the root credential, once the config has been looked through.
     pub(crate) fn root(&self) -> Result<Root> {
         check_region("config.region", &self.region)?;
-        let sts_region = self.sts_region.as_deref().unwrap_or(&self.region);
+        let sts_region = given(&self.sts_region).unwrap_or(&self.region);
         check_region("config.sts_region", sts_region)?;
         let refuse = |code: &str, sentence: String| Failure::invalid_config(code, sentence);
-        if self
-            .username_template
-            .as_deref()
-            .is_some_and(|text| !text.is_empty())
-        {
+        if given(&self.username_template).is_some() {
             return Err(refuse(
                 "username_template_unsupported",
                 "config.username_template is a template of Go, which lessor does not evaluate: leave it out, and write name_template of a role, such as \"vault-{mount:8}-{role:8}-{random}\".".to_owned(),
             ));
         }
-        if let Some(path) = &self.inventory_path {
+        if let Some(path) = self.inventory_path() {
             check_path("config.inventory_path", path)?;
         }
-        let has_key = self.access_key.is_some() || self.secret_key.is_some();
-        let given: Vec<_> = [
+        let has_key = self.has_key() || secret(&self.secret_key).is_some();
+        let audience = given(&self.identity_token_audience);
+        let container = given(&self.container_credentials_url);
+        let named: Vec<_> = [
             ("access_key", has_key),
-            (
-                "identity_token_audience",
-                self.identity_token_audience.is_some(),
-            ),
+            ("identity_token_audience", audience.is_some()),
             ("instance_credentials", self.instance_credentials),
-            (
-                "container_credentials_url",
-                self.container_credentials_url.is_some(),
-            ),
+            ("container_credentials_url", container.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, is_given)| is_given.then_some(name))
         .collect();
-        let way = match given.as_slice() {
+        let way = match named.as_slice() {
             ["access_key"] => Way::Key(self.key()?),
             ["identity_token_audience"] => {
-                let role_arn = self.role_arn.clone().ok_or_else(|| {
+                let role_arn = given(&self.role_arn).ok_or_else(|| {
                     refuse("root_incomplete", "config.role_arn is missing: with identity_token_audience it names the role that trusts lessor.".to_owned())
                 })?;
                 Way::WebIdentity {
-                    role_arn,
-                    audience: self.identity_token_audience.clone().unwrap_or_default(),
+                    role_arn: role_arn.to_owned(),
+                    audience: audience.unwrap_or_default().to_owned(),
                 }
             }
             ["instance_credentials"] => Way::Instance {
-                endpoint: self.instance_endpoint.clone(),
+                endpoint: given(&self.instance_endpoint).map(str::to_owned),
             },
             ["container_credentials_url"] => Way::Container {
-                url: self.container_credentials_url.clone().unwrap_or_default(),
-                token: self.container_authorization_token.clone(),
+                url: container.unwrap_or_default().to_owned(),
+                token: secret(&self.container_authorization_token).cloned(),
             },
             [] => {
                 return Err(refuse(
@@ -164,7 +156,7 @@ impl Config {
                 return Err(refuse(
                     "two_roots",
                     format!(
-                        "config names several root credentials ({}): leave all but one of them out.",
+                        "config names several root credentials ({}): leave all but one of them out, with replace=true where one is stored.",
                         several.join(", ")
                     ),
                 ));
@@ -172,15 +164,16 @@ impl Config {
         };
         Ok(Root {
             region: sts_region.to_owned(),
-            sts_endpoint: self.sts_endpoint.clone(),
+            sts_endpoint: given(&self.sts_endpoint).map(str::to_owned),
             chain: self.chain(&way)?,
             way,
         })
     }
 
     fn key(&self) -> Result<Credentials> {
-        let (Some(access_key), Some(secret_key)) = (&self.access_key, &self.secret_key) else {
-            let missing = match self.access_key {
+        let parts = (given(&self.access_key), secret(&self.secret_key));
+        let (Some(access_key), Some(secret_key)) = parts else {
+            let missing = match parts.0 {
                 None => "access_key",
                 Some(_) => "secret_key",
             };
@@ -189,7 +182,7 @@ impl Config {
             return Err(Failure::invalid_config("root_incomplete", sentence));
         };
         let key = Credentials {
-            session_token: self.session_token.clone(),
+            session_token: secret(&self.session_token).cloned(),
             ..Credentials::new(access_key, secret_key.clone())
         };
         key.check()?;
@@ -197,11 +190,11 @@ impl Config {
     }
 
     fn chain(&self, way: &Way) -> Result<Vec<Link>> {
-        let first = match (way, &self.role_arn) {
+        let first = match (way, given(&self.role_arn)) {
             (Way::WebIdentity { .. }, _) | (_, None) => None,
             (_, Some(role_arn)) => Some(Link {
-                role_arn: role_arn.clone(),
-                external_id: self.external_id.clone(),
+                role_arn: role_arn.to_owned(),
+                external_id: given(&self.external_id).map(str::to_owned),
                 ..Link::default()
             }),
         };
@@ -218,13 +211,36 @@ impl Config {
 
     /// IAM of the account.
     pub(crate) fn iam(&self) -> Service {
-        Service::iam().at(self.iam_endpoint.as_deref())
+        Service::iam().at(given(&self.iam_endpoint))
+    }
+
+    /// Whether the root credential is an access key.
+    pub(crate) fn has_key(&self) -> bool {
+        given(&self.access_key).is_some()
+    }
+
+    pub(crate) fn signin_endpoint(&self) -> Option<&str> {
+        given(&self.signin_endpoint)
+    }
+
+    pub(crate) fn inventory_path(&self) -> Option<&str> {
+        given(&self.inventory_path)
     }
 
     /// The partition of the account.
     pub(crate) fn partition(&self) -> Partition {
         Partition::of(&self.region)
     }
+}
+
+/// A field with a text in it: clients of Vault write an empty one for a field that they
+/// leave out. It is stored as it was written, or a rotation would change it.
+fn given(field: &Option<String>) -> Option<&str> {
+    field.as_deref().filter(|text| !text.is_empty())
+}
+
+fn secret(field: &Option<Secret>) -> Option<&Secret> {
+    field.as_ref().filter(|secret| !secret.expose().is_empty())
 }
 
 /// Refuses what IAM takes for no path.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lessor_sdk::prelude::*;
+use serde::Deserializer;
 use serde_json::{Map, Value};
 
 /// A list, or a text with commas.
@@ -49,6 +50,22 @@ pub enum Ttl {
     Seconds(u32),
     /// With a unit: `s`, `m`, `h`, `d`.
     Text(String),
+}
+
+/// Reads a text that is empty as none: clients of Vault write that for a field that they
+/// leave out.
+pub(crate) fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// Reads no time at all as none, as Vault does.
+pub(crate) fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ttl>, D::Error> {
+    let time = Option::<Ttl>::deserialize(from)?;
+    Ok(time.filter(|time| match time {
+        Ttl::Seconds(seconds) => *seconds > 0,
+        Ttl::Text(text) => !matches!(text.as_str(), "" | "0" | "0s"),
+    }))
 }
 
 impl Default for Names {

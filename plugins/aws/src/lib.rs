@@ -41,7 +41,7 @@ pub struct Aws;
 
 export_provider!(Aws: Inventory);
 
-/// What a caller gets.
+/// The credential that a caller gets.
 #[derive(Serialize, JsonSchema)]
 pub struct Credential {
     /// The access key id.
@@ -52,7 +52,7 @@ pub struct Credential {
     pub security_token: Option<Secret>,
     /// The same token, by its newer name.
     pub session_token: Option<Secret>,
-    /// Who the key belongs to; null of `session_token`, where it is the root's user.
+    /// The principal that the key belongs to; null of `session_token`, where it is the root's user.
     pub arn: Option<String>,
     /// Signs in to the console, within fifteen minutes; null where the role has no
     /// `console`.
@@ -147,5 +147,6 @@ impl Inventory for Aws {
     }
 }
 
-/// What AWS documents as "eventually consistent" takes a few seconds, and rarely more.
+/// The time until AWS honours a new key everywhere: "eventually consistent", in its
+/// documents, is a few seconds, and rarely more.
 const PROPAGATION: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Whose a user is: the tags that say which mount and which operation made it, and the
+//! The mark of a user: the tags that say which mount and which operation made it, and the
 //! path below which it is found again.
 
 use lessor_sdk::aws::Element;

@@ -1,4 +1,4 @@
-//! What the operator lets a role lease, and what a caller may ask for.
+//! The role, which the operator writes, and the request, which a caller makes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use lessor_sdk::aws::SHORTEST_SESSION;
 use lessor_sdk::prelude::*;
 
 use crate::config::check_path;
-use crate::fields::{Document, Names, Tags, Ttl};
+use crate::fields::{Document, Names, Tags, Ttl, filled, some_time};
 
-/// What is leased. `iam_user`: a user with an access key, gone with the lease.
+/// The kind of credential. `iam_user`: a user with an access key, gone with the lease.
 /// `assumed_role`, `federation_token`, `session_token`: sessions of STS, which end by
 /// themselves and never before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,11 +26,11 @@ pub enum CredentialType {
     SessionToken,
 }
 
-/// What a role leases.
+/// The fields of a role.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// What is leased.
+    /// The kind of credential that is leased.
     pub credential_type: CredentialType,
     /// Managed policies: attached to a user, or narrowing a session.
     #[serde(default)]
@@ -49,49 +49,78 @@ pub struct Role {
     pub iam_tags: Tags,
     /// The path of a user; `/lessor/<mount>/` where none is given, by which a user is
     /// found again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub user_path: Option<String>,
     /// The most that a user may ever do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub permissions_boundary_arn: Option<String>,
     /// Roles that may be assumed. Where there are several, the request names one.
     #[serde(default)]
     pub role_arns: Names,
-    /// What the trust policies of `role_arns` ask for, where they are a third party's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The external id that the trust policies of `role_arns` ask for, where they are a third
+    /// party's.
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub external_id: Option<String>,
     /// Tags of a session.
     #[serde(default)]
     pub session_tags: Tags,
-    /// How long a session lasts whose lease has no end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The duration of a session whose lease has no end.
+    #[serde(
+        default,
+        deserialize_with = "some_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub default_sts_ttl: Option<Ttl>,
-    /// The longest that a session lasts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The longest duration of a session.
+    #[serde(
+        default,
+        deserialize_with = "some_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_sts_ttl: Option<Ttl>,
     /// The device of the root's user whose code a request for a `session_token` has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub mfa_serial_number: Option<String>,
     /// Adds a link that signs in to the console: of `assumed_role` and `federation_token`.
     #[serde(default)]
     pub console: bool,
     /// The page of the console that the link leads to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub console_destination: Option<String>,
 }
 
-/// What a caller may ask for.
+/// The fields of a request.
 #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Which of the role's `role_arns` is assumed.
-    #[serde(default)]
+    /// The one of the role's `role_arns` that is assumed.
+    #[serde(default, deserialize_with = "filled")]
     pub role_arn: Option<String>,
-    /// How the session is named in CloudTrail.
-    #[serde(default)]
+    /// The name of the session in CloudTrail.
+    #[serde(default, deserialize_with = "filled")]
     pub role_session_name: Option<String>,
     /// The code that the device of `mfa_serial_number` shows.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub mfa_code: Option<String>,
 }
 
@@ -179,11 +208,7 @@ impl Role {
                 "role.role_arns is missing: an assumed_role needs at least one.".to_owned(),
             );
         }
-        let grants = document
-            || !self.policy_arns.list().is_empty()
-            || !self.inline_policies.is_empty()
-            || !self.iam_groups.list().is_empty();
-        if matches!(own, IamUser | FederationToken) && !grants {
+        if matches!(own, IamUser | FederationToken) && self.grants()? == 0 {
             return refuse(format!(
                 "role grants nothing: write policy_arns, policy_document{} of this {}.",
                 if own == IamUser {
@@ -212,6 +237,13 @@ impl Role {
             .transpose()
     }
 
+    /// The number of policies and groups that a user gets.
+    pub(crate) fn grants(&self) -> Result<usize> {
+        let document = usize::from(self.document()?.is_some());
+        let groups = self.iam_groups.list().len();
+        Ok(document + self.policy_arns.list().len() + self.inline_policies.len() + groups)
+    }
+
     pub(crate) fn tags(&self) -> Result<Vec<(String, String)>> {
         self.iam_tags.list("role.iam_tags")
     }
@@ -220,7 +252,7 @@ impl Role {
         self.session_tags.list("role.session_tags")
     }
 
-    /// How long a session is asked for, whose lease has this long to go.
+    /// The duration of a session whose lease has this long to go.
     pub(crate) fn session_time(&self, lease: Option<Duration>) -> Result<Duration> {
         let written = |field: &str, ttl: &Option<Ttl>| {
             let name = format!("role.{field}");

@@ -14,7 +14,7 @@ use crate::account::{Account, gone, iam};
 use crate::config::Config;
 use crate::mark;
 
-/// What rotating needs, of the root's own user.
+/// The privileges that rotating needs, on the root's own user.
 pub(crate) const PRIVILEGES: [&str; 6] = [
     "iam:GetUser",
     "iam:TagUser",
@@ -47,7 +47,7 @@ pub(crate) fn retire(ctx: &Context, config: &Config, id: &str) -> Result<()> {
 
 /// Ends what a rotation made that was given up.
 pub(crate) fn undo(ctx: &Context, config: &Config) -> Result<()> {
-    if config.access_key.is_none() {
+    if !config.has_key() {
         return Ok(());
     }
     let account = Account::open(ctx, config)?;

@@ -1,6 +1,8 @@
 //! Sessions of STS, which end by themselves, and links that sign in to the console with
 //! one.
 
+use std::time::Duration;
+
 use lessor_sdk::aws::sts::{self, AssumeRole, Session};
 use lessor_sdk::http;
 use lessor_sdk::prelude::*;
@@ -11,7 +13,7 @@ use crate::account::Account;
 use crate::config::Config;
 use crate::role::{CredentialType, Request, Role};
 
-/// What asking for sessions needs. GetSessionToken needs no privilege.
+/// The privileges that asking for sessions needs. GetSessionToken needs no privilege.
 pub(crate) const ISSUE: [&str; 3] = [
     "sts:AssumeRole (assumed_role)",
     "sts:TagSession (session_tags)",
@@ -37,7 +39,8 @@ pub(crate) fn create(
         arn => format!("{arn}#{}", ctx.operation_id),
     };
     let arn = (!session.arn.is_empty()).then(|| session.arn.clone());
-    let lasts = session.lasts(ctx);
+    // The clock was read in whole seconds, and the host counts from the answer.
+    let lasts = session.lasts(ctx).saturating_sub(A_SECOND);
     let issued = Issued::new(
         id,
         Credential {
@@ -134,7 +137,7 @@ fn console_url(config: &Config, role: &Role, session: &Session) -> Result<Secret
         signin_token: Secret,
     }
     let hosts = config.partition().console();
-    let (page, console) = match (&config.signin_endpoint, hosts) {
+    let (page, console) = match (config.signin_endpoint(), hosts) {
         (Some(url), hosts) => {
             let console = hosts.map_or("console.aws.amazon.com", |(_, console)| console);
             (url.trim_end_matches('/').to_owned(), console)
@@ -170,6 +173,7 @@ fn console_url(config: &Config, role: &Role, session: &Session) -> Result<Secret
     )))
 }
 
+const A_SECOND: Duration = Duration::from_secs(1);
 const LONGEST_FEDERATED: usize = 32;
 /// Of a session that a session asks for.
-const LONGEST_OF_A_CHAIN: std::time::Duration = std::time::Duration::from_secs(3_600);
+const LONGEST_OF_A_CHAIN: Duration = Duration::from_secs(3_600);

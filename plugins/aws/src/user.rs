@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::role::Role;
 use crate::{Credential, PROPAGATION, mark};
 
-/// What making users needs.
+/// The privileges that making users needs.
 pub(crate) const ISSUE: [&str; 6] = [
     "iam:CreateUser",
     "iam:TagUser",
@@ -18,7 +18,7 @@ pub(crate) const ISSUE: [&str; 6] = [
     "iam:CreateAccessKey",
 ];
 
-/// What ending them needs, with what others may have hung on them.
+/// The privileges that ending users needs, with those to remove what others hung on them.
 pub(crate) const REVOKE: [&str; 20] = [
     "iam:GetUser",
     "iam:ListAccessKeys",
@@ -42,7 +42,7 @@ pub(crate) const REVOKE: [&str; 20] = [
     "iam:DeleteServiceSpecificCredential",
 ];
 
-/// What finding them needs.
+/// The privileges that finding users needs.
 pub(crate) const INVENTORY: [&str; 2] = ["iam:ListUsers", "iam:ListUserTags"];
 
 /// Makes the user of the operation, or finishes the one that an earlier attempt made.
@@ -131,7 +131,7 @@ fn finish(
     name: &str,
     is_new: bool,
 ) -> Result<Element, AwsError> {
-    // What was made a moment ago is not known everywhere yet.
+    // A user that was made a moment ago is not known everywhere yet.
     let call = |form: Form| account.iam(form.while_refused("NoSuchEntity", name));
     for arn in role.policy_arns.list() {
         call(about("AttachUserPolicy", name).with("PolicyArn", arn))?;
@@ -190,9 +190,9 @@ pub(crate) fn end_unknown(ctx: &Context, config: &Config) -> Result<()> {
 pub(crate) fn list(ctx: &Context, config: &Config, cursor: Option<&str>) -> Result<Page> {
     let account = Account::open(ctx, config)?;
     let own = mark::path(&ctx.mount);
-    let (path, size) = match &config.inventory_path {
+    let (path, size) = match config.inventory_path() {
         // Each user of another path costs a request more.
-        Some(path) => (path.clone(), WITH_TAGS),
+        Some(path) => (path.to_owned(), WITH_TAGS),
         None => (own.clone(), WITHOUT_TAGS),
     };
     let form = iam("ListUsers")
@@ -204,7 +204,7 @@ pub(crate) fn list(ctx: &Context, config: &Config, cursor: Option<&str>) -> Resu
     for user in answer.members("ListUsersResult/Users") {
         let name = user.text("UserName");
         let is_own = user.text("Path") == own;
-        if is_own || (config.inventory_path.is_some() && is_tagged(&account, name)?) {
+        if is_own || (config.inventory_path().is_some() && is_tagged(&account, name)?) {
             ids.push(name.to_owned());
         }
     }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::role::{CredentialType, Request, Role};
 use crate::{mark, rotate, session, user};
 
-/// What looking needs; all of it may be missing, and is then told.
+/// The privileges that validation needs; it tells of those that are missing, and goes on.
 pub(crate) const PRIVILEGES: [&str; 5] = [
     "iam:SimulatePrincipalPolicy",
     "iam:GetRole (for a root that is a role)",
@@ -41,9 +41,9 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
     };
     match role {
         None => {
-            let needed: Vec<_> = match config.access_key {
-                Some(_) => rotate::PRIVILEGES.to_vec(),
-                None => Vec::new(),
+            let needed: Vec<_> = match config.has_key() {
+                true => rotate::PRIVILEGES.to_vec(),
+                false => Vec::new(),
             };
             looked.config(validation, &needed)
         }
@@ -59,7 +59,7 @@ struct Look<'a> {
     identity: &'a sts::Identity,
 }
 
-/// What a look at privileges found.
+/// The findings of a look at privileges.
 enum Found {
     Missing(Vec<String>),
     /// Why nothing could be found.
@@ -93,6 +93,12 @@ impl Look<'_> {
     fn user(&self, mut validation: Validation, role: &Role) -> Result<Validation> {
         mark::tags(self.account.ctx, role)?;
         validation.warnings.extend(self.existing(role)?);
+        let requests = role.grants()? + REQUESTS_OF_A_USER;
+        if requests > REQUESTS_OF_A_CALL {
+            validation = validation.warning(format!(
+                "Making a user of this role takes up to {requests} requests, and the server lets a call make {REQUESTS_OF_A_CALL} unless its limit_connections says more: gather what the role grants in fewer policies."
+            ));
+        }
         let unneeded = [
             ("iam:AttachUserPolicy", role.policy_arns.list().is_empty()),
             (
@@ -136,7 +142,7 @@ impl Look<'_> {
             Found::Missing(_) => {}
             Found::Unknown(why) => validation = validation.warning(why),
         }
-        let below = self.account.config.inventory_path.clone();
+        let below = self.account.config.inventory_path().map(str::to_owned);
         let below = below.unwrap_or_else(|| mark::path(&self.account.ctx.mount));
         if !path.starts_with(&below) {
             validation = validation.warning(format!(
@@ -225,7 +231,7 @@ impl Look<'_> {
         Ok(told)
     }
 
-    /// Which of these privileges the root credential lacks, on a resource.
+    /// The ones of these privileges that the root credential lacks, on a resource.
     fn missing(&self, needed: &[&str], resource: Option<&str>) -> Result<Found> {
         let unknown = |why: &str| {
             Found::Unknown(format!(
@@ -275,7 +281,7 @@ impl Look<'_> {
         }
     }
 
-    /// How many users there are, and may be; none where that cannot be looked at.
+    /// The number of users, and the most that there may be; none where AWS does not tell.
     fn users_left(&self) -> Option<(u64, u64)> {
         let answer = self.account.iam(iam("GetAccountSummary")).ok()?;
         let entries = &answer.find("GetAccountSummaryResult/SummaryMap")?.children;
@@ -287,5 +293,9 @@ impl Look<'_> {
     }
 }
 
+/// A user that an earlier attempt made is found, its key ended and another made.
+const REQUESTS_OF_A_USER: usize = 5;
+/// As the server has it where nobody changed that.
+const REQUESTS_OF_A_CALL: usize = 32;
 /// Policies and groups of one role.
 const MOST_LOOKED_AT: usize = 16;

@@ -90,7 +90,7 @@ pub struct Client<'a> {
     service: Service,
     region: String,
     key: Option<Credentials>,
-    /// How often anything may still be tried again: the host bounds how many requests one
+    /// The number of retries that are left: the host bounds how many requests one
     /// call of a provider makes.
     left: Cell<u32>,
 }
@@ -130,7 +130,7 @@ impl<'a> Client<'a> {
     /// A call of the query protocol; the root element of its answer.
     ///
     /// # Errors
-    /// What AWS refused, or why there is no answer that can be read.
+    /// The refusal of AWS, or the reason why there is no answer that can be read.
     pub fn query(&self, form: Form) -> Result<Element, AwsError> {
         let body = form.body();
         let content_type = "application/x-www-form-urlencoded; charset=utf-8";
@@ -147,7 +147,7 @@ impl<'a> Client<'a> {
     /// A call of JSON 1.1, `target` being `secretsmanager.GetSecretValue`; its answer.
     ///
     /// # Errors
-    /// What AWS refused, or why there is no answer that can be read.
+    /// The refusal of AWS, or the reason why there is no answer that can be read.
     pub fn json(&self, target: &str, body: &Value) -> Result<Value, AwsError> {
         let action = target.rsplit('.').next().unwrap_or_default();
         let body = body.to_string();
@@ -254,8 +254,8 @@ impl<'a> Client<'a> {
         }
         let (name, region) = (self.service.name, &self.region);
         let sentence = format!(
-            "{} Look whether {region:?} is a region of AWS that has the service {name}.",
-            failure.message()
+            "{}; look whether {region:?} is a region of AWS that has the service {name}.",
+            failure.message().trim_end_matches('.')
         );
         Failure::invalid_config("aws_region_without_service", sentence).into()
     }

@@ -1,4 +1,4 @@
-//! What a service of AWS refuses, by type: of the query protocol (XML) and of JSON 1.1.
+//! The refusals of a service of AWS, by type: of the query protocol (XML) and of JSON 1.1.
 //!
 //! The sentences name the privilege that was used (`iam:CreateUser`), and leave out what
 //! AWS quotes of a request: its id, which tells nobody anything, and with a wrong
@@ -35,11 +35,11 @@ pub struct Refused {
     pub message: String,
     /// By which AWS finds the call in its own logs.
     pub request_id: Option<String>,
-    /// How long AWS asks to wait.
+    /// The time that AWS asks to wait.
     pub retry_after: Option<Duration>,
 }
 
-/// What kind of refusal it is.
+/// The kinds of refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// There is no such key, or it is not active.
@@ -120,7 +120,7 @@ impl Refused {
         })
     }
 
-    /// What kind it is, by its code and, where that is no known one, by its status.
+    /// The kind of the refusal, by its code and, where that is no known one, by its status.
     pub fn kind(&self) -> Kind {
         let skewed = ["Signature expired", "Signature not yet current"];
         let is_skewed = skewed.iter().any(|start| self.message.starts_with(start));

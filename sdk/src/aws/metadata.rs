@@ -16,7 +16,7 @@ use crate::failure::{Failure, Result};
 use crate::http::{self, Response};
 use crate::secret::Secret;
 
-/// Where instances of EC2 ask.
+/// The address that instances of EC2 ask.
 pub(super) const INSTANCE: &str = "http://169.254.169.254";
 
 /// As both services answer.

@@ -16,7 +16,7 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Where the answer to a list says how it goes on.
+/// The place in the answer to a list that says how it goes on.
 pub trait Marked {
     /// The marker of the next page; none after the last. `result` names the element of
     /// the query protocol that holds the list.

@@ -56,7 +56,7 @@ impl Partition {
         }
     }
 
-    /// How the names of its endpoints end.
+    /// The end of the names of its endpoints.
     pub fn domain(self) -> &'static str {
         match self {
             Self::Commercial | Self::GovCloud => "amazonaws.com",

@@ -23,20 +23,20 @@ use crate::{identity, memo};
 pub struct Root {
     /// The region that is asked for sessions.
     pub region: String,
-    /// Where STS is, where that is not by the region.
+    /// The URL of STS, where it is not that of the region.
     pub sts_endpoint: Option<String>,
-    /// Where it begins.
+    /// The beginning of the way.
     pub way: Way,
     /// Roles that are assumed one after the other.
     pub chain: Vec<Link>,
 }
 
-/// Where a root credential begins.
+/// The beginning of the way to a root credential.
 #[derive(Clone, Debug)]
 pub enum Way {
     /// A key that the operator gave.
     Key(Credentials),
-    /// Who the mount is: the host vouches for it, and AWS trusts the host as an issuer.
+    /// The identity of the mount: the host vouches for it, and AWS trusts the host as an issuer.
     /// Nothing is stored.
     WebIdentity {
         /// The role whose trust policy names the issuer.
@@ -54,7 +54,7 @@ pub enum Way {
     Container {
         /// `http://169.254.170.2/v2/credentials/…`
         url: String,
-        /// What the endpoint asks for.
+        /// The value of `Authorization` that the endpoint asks for.
         token: Option<Secret>,
     },
 }
@@ -64,7 +64,7 @@ pub enum Way {
 pub struct Link {
     /// The role.
     pub role_arn: String,
-    /// What its trust policy asks for, where it is a third party's.
+    /// The external id that its trust policy asks for, where it is a third party's.
     pub external_id: Option<String>,
     /// Tags of the session.
     pub tags: Vec<(String, String)>,
@@ -84,7 +84,7 @@ impl Root {
     /// The key that all of the way leads to.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// The refusal of a step on the way.
     pub fn key(&self, ctx: &Context) -> Result<Credentials> {
         let mut key = match &self.way {
             Way::Key(key) => {
@@ -180,7 +180,7 @@ fn kept(
     ))
 }
 
-/// What CloudTrail shows: the mount.
+/// The name of a session in CloudTrail: it shows the mount.
 fn session_name(ctx: &Context) -> String {
     let fits = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '-' | '.' | '@' | '=' | ',' | '+' => c,

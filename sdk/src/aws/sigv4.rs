@@ -11,14 +11,14 @@ use super::credentials::Credentials;
 use crate::http::encode;
 use crate::time::UnixTime;
 
-/// What a signature is for.
+/// The scope of a signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     /// `iam`, `sts`, `secretsmanager`
     pub service: &'a str,
     /// `eu-central-1`
     pub region: &'a str,
-    /// When it is signed. AWS takes it for five minutes, before and after.
+    /// The time of the signature. AWS takes it for five minutes, before and after.
     pub time: UnixTime,
 }
 
@@ -35,19 +35,19 @@ pub struct Request<'a> {
     pub query: &'a [(String, String)],
     /// All headers to be signed but `host`, `x-amz-date` and `x-amz-security-token`.
     pub headers: &'a [(String, String)],
-    /// What is signed of the body.
+    /// The part of the body that is signed.
     pub payload: Payload<'a>,
     /// Signs the path as it is sent, neither normalised nor encoded once more, as S3
     /// wants it.
     pub path_as_it_is: bool,
 }
 
-/// What is signed of a body.
+/// The part of a body that is signed.
 #[derive(Clone, Copy, Debug)]
 pub enum Payload<'a> {
     /// The body itself.
     Signed(&'a [u8]),
-    /// That it is not signed, as in the presigned URLs of S3.
+    /// Nothing of it, as in the presigned URLs of S3.
     Unsigned,
 }
 

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
-/// Who a key belongs to.
+/// The principal that a key belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Twelve digits.
@@ -27,13 +27,13 @@ pub struct Identity {
 pub struct Session {
     /// Its key.
     pub key: Credentials,
-    /// When it ends; nothing ends it before.
+    /// The time of its end; nothing ends it before.
     pub ends: UnixTime,
-    /// Who it is upstream; empty where AWS does not say.
+    /// The ARN of its principal; empty where AWS does not say.
     pub arn: String,
 }
 
-/// What a session of a role is asked for with. Empty fields are left out.
+/// The parameters by which a session of a role is asked for. Empty fields are left out.
 #[derive(Clone, Debug, Default)]
 pub struct AssumeRole<'a> {
     /// The role.
@@ -42,7 +42,7 @@ pub struct AssumeRole<'a> {
     pub session_name: &'a str,
     /// Whole seconds, from 900 to 43,200 and no more than the role allows.
     pub duration: Option<Duration>,
-    /// What the trust policy of a third party's role asks for.
+    /// The external id that the trust policy of a third party's role asks for.
     pub external_id: Option<&'a str>,
     /// Narrows what the session may do, in JSON.
     pub policy: Option<&'a str>,
@@ -52,7 +52,7 @@ pub struct AssumeRole<'a> {
     pub tags: &'a [(String, String)],
     /// Tags that the sessions of roles that it assumes keep.
     pub transitive_tag_keys: &'a [String],
-    /// Who stands behind the session.
+    /// The person behind the session.
     pub source_identity: Option<&'a str>,
 }
 

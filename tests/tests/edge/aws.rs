@@ -5,6 +5,7 @@
 //! web identities nor lets anybody log in with a federation or session token; the proxy
 //! stands in for these, and says so where it does.
 
+mod accounts;
 mod crashes;
 mod refusals;
 mod roots;
@@ -31,7 +32,7 @@ struct Cloud {
     root: Key,
 }
 
-/// What a caller got.
+/// A credential that a caller got.
 #[derive(Clone, Debug)]
 struct Leased {
     id: String,
@@ -89,9 +90,10 @@ impl Cloud {
         })
     }
 
-    /// Writes the config with changes over it; null takes a field away.
+    /// Writes the whole config with changes over it; null takes a field away.
     fn configure(&self, changes: &Value) -> Answer {
-        let config = changed(self.config(), changes);
+        let mut config = changed(self.config(), changes);
+        config["replace"] = json!(true);
         self.server.http.post("aws/config", &config)
     }
 
@@ -166,7 +168,7 @@ impl Leased {
     }
 }
 
-/// What moto does not do: it simulates no policies, and has no sign-in page.
+/// Stands in for the parts that moto lacks: it simulates no policies, and has no sign-in page.
 fn standing_in(asked: &Asked) -> Deed {
     if asked.path.starts_with("/federation?Action=getSigninToken") {
         return Deed::Answer(

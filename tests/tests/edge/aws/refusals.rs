@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Cloud, refusing, simulated, standing_in, xml};
 
-/// What can be seen of the mount, and of the account.
+/// The state of the mount, and of the account.
 fn state(cloud: &Cloud) -> Value {
     let http = &cloud.server.http;
     json!({
@@ -25,6 +25,8 @@ fn bt_06_a_config_that_cannot_work_is_refused_by_the_field() {
     let cloud = Cloud::start();
     let before = state(&cloud);
     let secret = cloud.root.secret_key.clone();
+    let grants = json!({"allowed_hosts": [cloud.between.origin(), "https://sts.xx-nowhere-1.amazonaws.com"]});
+    cloud.server.http.post("sys/mounts/aws/tune", &grants).ok();
     let first = secret.chars().next().unwrap();
     let other = if first == 'x' { "y" } else { "x" };
     let wrong_secret = format!("{other}{}", &secret[1..]);
@@ -63,6 +65,21 @@ fn bt_06_a_config_that_cannot_work_is_refused_by_the_field() {
             "no region",
             json!({"region": "Frankfurt"}),
             vec!["config.region", "eu-central-1"],
+        ),
+        (
+            "a region without the service",
+            json!({"region": "xx-nowhere-1", "sts_endpoint": null}),
+            vec!["is a region of AWS that has the service sts"],
+        ),
+        (
+            "half a web identity",
+            json!({"access_key": null, "secret_key": null, "identity_token_audience": "sts.amazonaws.com"}),
+            vec!["config.role_arn is missing"],
+        ),
+        (
+            "empty fields of a client of Vault",
+            json!({"access_key": "", "secret_key": "", "instance_endpoint": ""}),
+            vec!["no root credential"],
         ),
         (
             "no path",
@@ -239,15 +256,16 @@ fn bt_07_a_role_that_cannot_work_is_refused_by_the_field_or_the_privilege() {
         _ => standing_in(asked),
     });
     assert_eq!(state(&cloud), before);
-    let warned = cloud
-        .role("good", &json!({"user_path": "/teams/"}))
-        .ok()
-        .text();
+    let documents = (0..28).map(|n| (n.to_string(), allowing(&["iam:ListUsers"])));
+    let documents: Value = documents.collect::<serde_json::Map<_, _>>().into();
+    let many = json!({"user_path": "/teams/", "inline_policies": documents});
+    let warned = cloud.role("good", &many).ok().text();
     assert!(warned.contains("iam:SimulatePrincipalPolicy"), "{warned}");
     assert!(warned.contains("inventory_path"), "{warned}");
+    assert!(warned.contains("up to 34 requests"), "{warned}");
 }
 
-/// What AWS refuses while a credential is made leaves no user.
+/// A refusal of AWS while a credential is made leaves no user.
 #[test]
 fn what_aws_refuses_while_a_user_is_made_is_told_and_leaves_nothing() {
     let cloud = Cloud::start();

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use lessor_tests::{
-    between::Deed,
+    between::{Asked, Deed},
     moto::{ACCOUNT, Key, Moto, allowing},
     server::Server,
     wait::eventually_true,
@@ -59,7 +59,7 @@ fn akl_18_bt_14_16_17_the_root_is_rotated_by_two_keys() {
     cloud.server.advance_clock(61);
     eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
     let left = cloud.moto.keys("lessor");
-    assert_ne!(left, [cloud.root.access_key.clone()]);
+    assert_ne!(left, [cloud.root.access_key.as_str()]);
     assert!(
         cloud.moto.identity(&cloud.root).is_err(),
         "the operator's copy is invalid"
@@ -252,6 +252,53 @@ fn an_instance_and_a_container_lend_their_roles() {
     assert!(!told.contains("imds-token") && !told.contains("task-token"));
 }
 
+/// The key of a user that may do nothing but assume a role: what is leased is made by the
+/// role, and what is rotated is the user's key.
+#[test]
+fn a_key_that_assumes_a_role_is_rotated_and_leases_by_the_role() {
+    let moto = Moto::start();
+    let own = [
+        "sts:AssumeRole",
+        "iam:GetUser",
+        "iam:TagUser",
+        "iam:UntagUser",
+        "iam:ListAccessKeys",
+        "iam:CreateAccessKey",
+        "iam:DeleteAccessKey",
+    ];
+    let root = moto.user("lessor", &allowing(&own));
+    let cloud = Cloud::bare(moto, root, Server::setup());
+    role(&cloud, "leasing", &["*"]);
+    let role_arn = format!("arn:aws:iam::{ACCOUNT}:role/leasing");
+    let assumed = json!({"role_arn": role_arn, "external_id": "third-party"});
+    cloud.configure(&assumed).ok();
+    cloud.role("reader", &json!({})).ok();
+    let http = &cloud.server.http;
+    http.post("aws/rotate-root", &json!({})).ok();
+    cloud.server.advance_clock(61);
+    eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
+    assert_ne!(cloud.moto.keys("lessor"), [cloud.root.access_key.as_str()]);
+    let lease = cloud.lease("reader");
+    cloud.moto.identity(&lease.key).unwrap();
+    let seen = cloud.between.seen();
+    let mut roles = seen.iter().filter(|asked| asked.action() == "AssumeRole");
+    assert!(
+        roles.all(|asked| asked.field("ExternalId").as_deref() == Some("third-party")),
+        "{seen:?}"
+    );
+    // A role has no device and no federated users.
+    let refused = cloud.role(
+        "own",
+        &json!({"credential_type": "session_token", "policy_document": null}),
+    );
+    assert!(
+        refused.refused(400).contains("lease an assumed_role"),
+        "a session asks for no session of a user"
+    );
+    cloud.revoke(&lease).ok();
+    cloud.await_no_users();
+}
+
 /// A role that everybody of the account may assume, and that may do these actions.
 fn role(cloud: &Cloud, name: &str, actions: &[&str]) {
     let trust = json!({
@@ -300,17 +347,25 @@ fn web_identity(key: &Key) -> Deed {
     )
 }
 
-/// The first user's policy is what moto checks, and a root that may do all is not needed:
-/// the policy of the README suffices for all that the provider does.
+/// The policy of the README suffices for all that the provider does. moto looks at the
+/// actions of a policy alone, so the resources are looked at here.
 #[test]
 fn bt_27_the_least_privilege_of_the_readme_suffices() {
     let readme =
         std::fs::read_to_string(lessor_tests::server::workspace().join("plugins/aws/README.md"))
             .unwrap();
     let (_, rest) = readme.split_once("```json\n").unwrap();
-    let (policy, _) = rest.split_once("```").unwrap();
-    let policy: Value = serde_json::from_str(&policy.replace("ACCOUNT", ACCOUNT)).unwrap();
+    let (policy_text, _) = rest.split_once("```").unwrap();
+    let policy: Value = serde_json::from_str(&policy_text.replace("ACCOUNT", ACCOUNT)).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let anywhere: Vec<Value> = statements
+        .iter()
+        .map(|statement| {
+            lessor_tests::fixture::changed(statement.clone(), &json!({"Resource": "*"}))
+        })
+        .collect();
     let moto = Moto::start();
+    let policy = json!({"Version": "2012-10-17", "Statement": anywhere});
     let root = moto.user("lessor", &policy);
     let cloud = Cloud::on(moto, root, Server::setup());
     cloud
@@ -326,11 +381,64 @@ fn bt_27_the_least_privilege_of_the_readme_suffices() {
         .ok();
     let lease = cloud.lease("reader");
     cloud.moto.identity(&lease.key).unwrap();
-    cloud.server.http.post("aws/rotate-root", &json!({})).ok();
+    let http = &cloud.server.http;
+    http.post("aws/rotate-root", &json!({})).ok();
     cloud.server.advance_clock(61);
     eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
-    let found = cloud.server.http.post("aws/reconcile", &json!({})).data();
+    let found = http.post("aws/reconcile", &json!({})).data();
     assert_eq!(found["orphan_count"], 0, "{found}");
     cloud.revoke(&lease).ok();
     cloud.await_no_users();
+
+    let seen = cloud.between.seen();
+    let mut actions: Vec<_> = seen.iter().map(|asked| asked.action()).collect();
+    actions.sort();
+    actions.dedup();
+    for needed in [
+        "CreateUser",
+        "DeleteUser",
+        "TagUser",
+        "ListUsers",
+        "UntagUser",
+    ] {
+        assert!(actions.iter().any(|action| action == needed), "{actions:?}");
+    }
+    for asked in seen {
+        assert!(is_allowed(statements, &asked), "{asked:?}");
+    }
+    // Also what only users need on whom somebody hung more than lessor did.
+    let shown = http.get("sys/plugins/catalog/secret/aws").data();
+    let shown = shown["privileges"].to_string();
+    let told: Vec<_> = shown
+        .split('"')
+        .filter_map(|text| text.split(' ').next())
+        .filter(|text| text.starts_with("iam:") || text.starts_with("sts:"))
+        .collect();
+    assert!(told.len() > 30, "{shown}");
+    for privilege in told {
+        let quoted = format!("\"{privilege}\"");
+        assert!(policy_text.contains(&quoted), "{privilege}");
+    }
+}
+
+/// Whether a policy allows what was asked for, on the user that it is about.
+fn is_allowed(statements: &[Value], asked: &Asked) -> bool {
+    // Nobody needs a privilege to ask who it is.
+    let action = asked.action();
+    if action == "GetCallerIdentity" {
+        return true;
+    }
+    let user = match asked.field("UserName").as_deref() {
+        None | Some("lessor") => format!("arn:aws:iam::{ACCOUNT}:user/lessor"),
+        Some(leased) => format!("arn:aws:iam::{ACCOUNT}:user/lessor/aws/{leased}"),
+    };
+    statements.iter().any(|statement| {
+        let mut actions = statement["Action"].as_array().unwrap().iter();
+        let resource = statement["Resource"].as_str().unwrap();
+        let matches = match resource.strip_suffix('*') {
+            Some(start) => user.starts_with(start),
+            None => user == resource,
+        };
+        matches && actions.any(|allowed| *allowed == format!("iam:{action}"))
+    })
 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Cloud, Leased, refusing, standing_in};
 
+/// Letters of a moment without fractions and zone.
+const SECONDS: usize = "2026-01-01T00:00:00".len();
+
 /// A role of moto that may list users, and that the account may assume.
 fn assumable(cloud: &Cloud, name: &str, condition: &Value) -> String {
     let mut statement = json!({
@@ -54,8 +57,29 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
     );
     // Without it AWS does not let the role be assumed, which writing the role tells.
     let wrong = lessor_tests::fixture::changed(role.clone(), &json!({"external_id": null}));
-    let refused = cloud.role("reporting", &wrong).refused(400);
-    assert!(refused.contains("sts:AssumeRole"), "{refused}");
+    let refused = cloud.role("reporting", &wrong).refused(502);
+    assert!(refused.contains("allow sts:AssumeRole"), "{refused}");
+    // Neither does AWS tell whether there is such a role.
+    let unknown = json!({"role_arns": [format!("arn:aws:iam::{ACCOUNT}:role/nope")]});
+    cloud.between.rule(|asked| {
+        match asked.action() == "AssumeRole" && asked.field("RoleArn").unwrap().ends_with("/nope") {
+            // moto lets roles be assumed that there are not.
+            true => refusing(
+                403,
+                "AccessDenied",
+                "User: x is not authorized to perform: sts:AssumeRole on resource: role/nope",
+            ),
+            false => standing_in(asked),
+        }
+    });
+    let unknown = lessor_tests::fixture::changed(role.clone(), &unknown);
+    let refused = cloud.role("reporting", &unknown).refused(502);
+    assert!(refused.contains("role/nope"), "{refused}");
+    assert_eq!(
+        cloud.server.http.list("aws/roles").keys(),
+        Vec::<String>::new()
+    );
+    cloud.between.rule(standing_in);
     let warned = cloud.role("reporting", &role).ok().text();
     assert!(warned.contains("Sessions end by themselves"), "{warned}");
 
@@ -74,11 +98,11 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
         .by(&lease.key, "iam", "list_users", json!({}))
         .unwrap();
     // The lease does not outlive the session that max_sts_ttl cut.
-    assert!(
-        lease.seconds <= 7200 && lease.seconds > 7000,
-        "{}",
-        lease.seconds
-    );
+    let view = cloud.server.lookup(&lease.id).data();
+    let moment = |text: &Value| text.as_str().unwrap()[..SECONDS].to_owned();
+    let (end, of_session) = (&view["expire_time"], &view["metadata"]["ends"]);
+    assert!(moment(end) <= moment(of_session), "{view}");
+    assert!(lease.seconds > 7000, "{}", lease.seconds);
     let seen = cloud.between.seen();
     let asked = seen
         .iter()

@@ -32,12 +32,19 @@ fn bt_11_12_13_18_27_a_user_is_made_as_the_role_says_and_ended_with_all_that_han
                 "inline_policies": {"more": allowing(&["iam:ListRoles"])},
                 "iam_groups": "analysts",
                 "iam_tags": ["team=data"],
+                "permissions_boundary_arn": policy,
                 "name_template": "DSS-{mount:8}-{role:8}-{random}",
             }),
         )
         .ok();
+    cloud.between.seen();
     let answer = cloud.server.http.get("aws/creds/reader");
     let lease = super::Leased::of(&answer);
+    // moto asks nobody for a boundary before it lets users be made.
+    let seen = cloud.between.seen();
+    let mut made = seen.iter().filter(|asked| asked.action() == "CreateUser");
+    let boundary = made.next().unwrap().field("PermissionsBoundary");
+    assert_eq!(json!(boundary), policy);
     let body = answer.json();
     assert!(
         body["effective_after"].is_string()
@@ -76,7 +83,7 @@ fn bt_11_12_13_18_27_a_user_is_made_as_the_role_says_and_ended_with_all_that_han
     assert!(!told.contains(&lease.key.secret_key));
     assert!(!told.contains(&cloud.root.secret_key));
 
-    // What somebody hangs on the user does not keep it.
+    // A password that somebody gave the user does not keep it.
     moto.iam(
         "create_login_profile",
         json!({"UserName": user, "Password": "Passw0rd!x"}),
@@ -164,7 +171,7 @@ fn bt_17_eventual_consistency_throttling_and_lost_answers_make_no_second_user() 
     assert_eq!(cloud.leased_users(), BTreeSet::from([lease.user()]));
     assert_eq!(
         cloud.moto.keys(&lease.user()),
-        [lease.key.access_key.clone()]
+        [lease.key.access_key.as_str()]
     );
     cloud.moto.identity(&lease.key).unwrap();
 
