@@ -77,10 +77,34 @@ pub fn get(json: &str, path: &str) -> Result<Option<Found>, PathError> {
     Ok(raw.map(|raw| Found { raw: raw.into() }))
 }
 
+/// The members of an object, in its order; none where the document is another value.
+///
+/// # Errors
+/// Where the document is no JSON.
+pub fn members(json: &str) -> Result<Option<Vec<(String, Found)>>, PathError> {
+    if !scan::is_json(json) {
+        return Err(PathError::NotJson);
+    }
+    let json = json.trim();
+    let member = |(name, value): (&str, &str)| {
+        let raw = value.to_owned().into();
+        (scan::text(name), Found { raw })
+    };
+    Ok(match scan::kind(json) {
+        Kind::Object => Some(scan::entries(json).into_iter().map(member).collect()),
+        _ => None,
+    })
+}
+
 impl Found {
     /// The value as it stands in the document.
     pub fn raw(&self) -> &str {
         &self.raw
+    }
+
+    /// Whether it is a string.
+    pub fn is_string(&self) -> bool {
+        scan::kind(&self.raw) == Kind::String
     }
 
     /// The value as a text: a string without its quotes, nothing for `null`, a number

@@ -213,6 +213,21 @@ fn a_value_becomes_a_text_as_in_gjson() {
 }
 
 #[test]
+fn members_stand_as_they_do_in_the_document() {
+    let read = members(" {\"a\": 1.0, \"b c\": \"d\", \"e\": [1, 2], \"f\": {}}").unwrap();
+    let read: Vec<(String, String)> = read
+        .unwrap()
+        .iter()
+        .map(|(name, found)| (name.clone(), found.raw().to_owned()))
+        .collect();
+    let expected = [("a", "1.0"), ("b c", "\"d\""), ("e", "[1, 2]"), ("f", "{}")];
+    let expected = expected.map(|(name, raw)| (name.to_owned(), raw.to_owned()));
+    assert_eq!(read, expected);
+    assert_eq!(members("[1]"), Ok(None));
+    assert_eq!(members("{"), Err(PathError::NotJson));
+}
+
+#[test]
 fn what_is_not_evaluated_is_told_and_nothing_ends_the_program() {
     for (path, says) in [
         ("{name.first,age}", "multipaths"),
