@@ -9,7 +9,7 @@ use lessor_tests::{
 };
 use serde_json::json;
 
-use super::Cloud;
+use super::Vault;
 
 /// The points, and where the recovery dies once more.
 const CRASHES: [(&str, &str); 11] = [
@@ -42,10 +42,10 @@ fn no_root_that_reads_secrets_is_lost_whatever_the_point_of_the_crash() {
 }
 
 /// Moves the clock of a server that may die of it.
-fn advance(cloud: &Cloud, seconds: u64) {
+fn advance(vault: &Vault, seconds: u64) {
     let body = format!("{{\"advance\": \"{seconds}s\"}}");
     let headers = [("Content-Type", "application/json")];
-    let http = &cloud.server.http;
+    let http = &vault.server.http;
     let _ = http.try_send("PUT", "sys/test/clock", &headers, Some(body.as_bytes()));
 }
 
@@ -58,12 +58,12 @@ fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let made = moto.iam("create_access_key", json!({"UserName": "lessor"}));
     let text = |field: &str| made["AccessKey"][field].as_str().unwrap().to_owned();
     let root = Key::of(&text("AccessKeyId"), &text("SecretAccessKey"));
-    let mut cloud = Cloud::on(moto, root, Server::setup().fault(point));
-    cloud.role("db", &json!({"key": "db"})).ok();
-    let http = cloud.server.http.clone();
+    let mut vault = Vault::on(moto, root, Server::setup().fault(point));
+    vault.role("db", &json!({"key": "db"})).ok();
+    let http = vault.server.http.clone();
     let rotates = point.starts_with("rotate.");
     if rotates {
-        assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2", "{story}");
+        assert_eq!(vault.read("db", &json!({}))["value"], "hunter2", "{story}");
         // The process may die in the scheduler, after the answer.
         let headers = [("Content-Type", "application/json")];
         let _ = http.try_send("POST", "asm/rotate-root", &headers, Some(b"{}"));
@@ -73,44 +73,44 @@ fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let mut passed = 0;
     if point == "rotate.after_retired" {
         passed += GRACE_SECONDS;
-        advance(&cloud, passed);
+        advance(&vault, passed);
     }
-    cloud.server.await_death();
+    vault.server.await_death();
     if !again.is_empty() {
         passed += GIVEN_UP_SECONDS + GRACE_SECONDS;
-        cloud.server.restart_with_fault(again);
+        vault.server.restart_with_fault(again);
         // The server dies while it recovers, perhaps before it can answer this.
-        advance(&cloud, passed);
-        cloud.server.await_death();
+        advance(&vault, passed);
+        vault.server.await_death();
     }
-    cloud.server.restart();
-    cloud.server.advance_clock(passed + GIVEN_UP_SECONDS);
+    vault.server.restart();
+    vault.server.advance_clock(passed + GIVEN_UP_SECONDS);
 
-    one_root_is_left(&cloud, &story);
-    let rotated = cloud.moto.keys("lessor") != [cloud.root.access_key.clone()];
+    one_root_is_left(&vault, &story);
+    let rotated = vault.moto.keys("lessor") != [vault.root.access_key.clone()];
     assert_eq!(rotated, rotates, "{story}");
     eventually_true(&format!("{story}: no lease is in between"), || {
-        let states = cloud.server.http.get("sys/leases/count").data();
+        let states = vault.server.http.get("sys/leases/count").data();
         let states = states["states"].as_object().cloned().unwrap_or_default();
         states.keys().all(|state| state == "active")
     });
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2", "{story}");
-    cloud.server.http.delete("sys/mounts/asm").ok();
-    cloud.server.kill();
-    cloud.moto
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2", "{story}");
+    vault.server.http.delete("sys/mounts/asm").ok();
+    vault.server.kill();
+    vault.moto
 }
 
 /// Waits until no rotation is under way, and only the root in use is left.
-fn one_root_is_left(cloud: &Cloud, story: &str) {
-    let view = || cloud.server.http.get("asm/config").data();
+fn one_root_is_left(vault: &Vault, story: &str) {
+    let view = || vault.server.http.get("asm/config").data();
     eventually_true(&format!("{story}: no rotation is open"), || {
         view()["rotation"].is_null()
     });
     // A former root is ended once its grace is over.
-    cloud.server.advance_clock(GRACE_SECONDS);
+    vault.server.advance_clock(GRACE_SECONDS);
     eventually_true(&format!("{story}: one root is left"), || {
-        view()["ending"] == json!([]) && cloud.moto.keys("lessor").len() == 1
+        view()["ending"] == json!([]) && vault.moto.keys("lessor").len() == 1
     });
     let in_use = view()["config"]["access_key"].clone();
-    assert_eq!(json!(cloud.moto.keys("lessor")), json!([in_use]), "{story}");
+    assert_eq!(json!(vault.moto.keys("lessor")), json!([in_use]), "{story}");
 }

@@ -4,16 +4,16 @@
 use lessor_tests::moto::allowing;
 use serde_json::{Value, json};
 
-use super::{Cloud, refusing, refusing_xml, standing_in, xml};
+use super::{Vault, refusing, refusing_xml, standing_in, xml};
 
 /// The state of the mount, and of the root's user.
-fn state(cloud: &Cloud) -> Value {
-    let http = &cloud.server.http;
+fn state(vault: &Vault) -> Value {
+    let http = &vault.server.http;
     json!({
         "config": http.get("asm/config").ok().json()["data"],
         "roles": http.list("asm/roles").keys(),
-        "leases": cloud.server.leases("asm/creds"),
-        "keys": cloud.moto.keys("lessor"),
+        "leases": vault.server.leases("asm/creds"),
+        "keys": vault.moto.keys("lessor"),
     })
 }
 
@@ -21,25 +21,34 @@ fn state(cloud: &Cloud) -> Value {
 /// are "not found".
 #[test]
 fn eso_14_a_secret_that_is_missing_and_one_that_is_deleted_are_told_apart() {
-    let cloud = Cloud::start();
+    let vault = Vault::start();
     for name in ["gone", "there"] {
-        cloud.secrets("create_secret", json!({"Name": name, "SecretString": "hunter2"}));
+        vault.secrets(
+            "create_secret",
+            json!({"Name": name, "SecretString": "hunter2"}),
+        );
     }
-    cloud.role("any", &json!({"allowed_keys": "*"})).ok();
-    cloud.role("gone", &json!({"key": "gone"})).ok();
-    cloud.read("gone", &json!({}));
+    vault.role("any", &json!({"allowed_keys": "*"})).ok();
+    vault.role("gone", &json!({"key": "gone"})).ok();
+    vault.read("gone", &json!({}));
     let deleted = json!({"SecretId": "gone", "RecoveryWindowInDays": 7});
-    cloud.secrets("delete_secret", deleted);
-    let before = state(&cloud);
-    let of_missing = cloud.ask("any", &json!({"key": "none"}));
-    let of_deleted = cloud.ask("gone", &json!({}));
+    vault.secrets("delete_secret", deleted);
+    let before = state(&vault);
+    let of_missing = vault.ask("any", &json!({"key": "none"}));
+    let of_deleted = vault.ask("gone", &json!({}));
     assert_eq!(of_missing.status, of_deleted.status);
     assert!((400..500).contains(&of_missing.status), "{of_missing:?}");
     let (missing, deleted) = (of_missing.text(), of_deleted.text());
-    assert!(missing.contains("There is no secret \\\"none\\\" in eu-central-1"), "{missing}");
-    assert!(deleted.contains("\\\"gone\\\" of eu-central-1 is marked for deletion"), "{deleted}");
+    assert!(
+        missing.contains("There is no secret \\\"none\\\" in eu-central-1"),
+        "{missing}"
+    );
+    assert!(
+        deleted.contains("\\\"gone\\\" of eu-central-1 is marked for deletion"),
+        "{deleted}"
+    );
     // AWS has also said so by this code.
-    cloud.between.rule(|asked| match asked.action().as_str() {
+    vault.between.rule(|asked| match asked.action().as_str() {
         "GetSecretValue" => refusing(
             400,
             "InvalidParameterException",
@@ -47,25 +56,28 @@ fn eso_14_a_secret_that_is_missing_and_one_that_is_deleted_are_told_apart() {
         ),
         _ => standing_in(asked),
     });
-    let deleted = cloud.ask("any", &json!({"key": "there"}));
+    let deleted = vault.ask("any", &json!({"key": "there"}));
     assert_eq!(deleted.status, of_missing.status);
-    assert!(deleted.text().contains("is marked for deletion"), "{deleted:?}");
-    cloud.between.rule(standing_in);
-    assert_eq!(state(&cloud), before);
+    assert!(
+        deleted.text().contains("is marked for deletion"),
+        "{deleted:?}"
+    );
+    vault.between.rule(standing_in);
+    assert_eq!(state(&vault), before);
     // Restored, it is read again.
-    cloud.secrets("restore_secret", json!({"SecretId": "gone"}));
-    cloud.read("gone", &json!({}));
+    vault.secrets("restore_secret", json!({"SecretId": "gone"}));
+    vault.read("gone", &json!({}));
 }
 
 /// ESO-15: what AWS quotes of a request is left out, so a failure that repeats reads the
 /// same; and no failure quotes a secret.
 #[test]
 fn eso_15_the_words_of_aws_are_told_without_what_they_quote() {
-    let cloud = Cloud::start();
+    let vault = Vault::start();
     let secret = json!({"Name": "db", "SecretString": "hunter2-canary no json"});
-    cloud.secrets("create_secret", secret);
-    cloud.role("db", &json!({"key": "db"})).ok();
-    cloud.between.rule(|asked| match asked.action().as_str() {
+    vault.secrets("create_secret", secret);
+    vault.role("db", &json!({"key": "db"})).ok();
+    vault.between.rule(|asked| match asked.action().as_str() {
         "GetSecretValue" => refusing(
             400,
             "IncompleteThing",
@@ -75,43 +87,81 @@ fn eso_15_the_words_of_aws_are_told_without_what_they_quote() {
     });
     let told: Vec<String> = (0..2)
         .map(|_| {
-            let refused = cloud.ask("db", &json!({}));
+            let refused = vault.ask("db", &json!({}));
             assert!(refused.status >= 400, "{refused:?}");
             refused.json()["errors"].to_string()
         })
         .collect();
     assert!(told[0].contains("It did not work"), "{told:?}");
-    assert!(!told[0].contains("canary") && !told[0].contains("CANARY"), "{told:?}");
+    assert!(
+        !told[0].contains("canary") && !told[0].contains("CANARY"),
+        "{told:?}"
+    );
     assert!(!told[0].contains("request id:"), "{told:?}");
-    cloud.between.rule(standing_in);
+    vault.between.rule(standing_in);
     for request in [json!({"property": "a.b"}), json!({"extract": true})] {
-        let refused = cloud.ask("db", &request);
+        let refused = vault.ask("db", &request);
         assert!(refused.status >= 400, "{refused:?}");
         assert!(!refused.text().contains("hunter2"), "{refused:?}");
     }
-    let told = cloud.server.log() + &cloud.server.audit();
+    let told = vault.server.log() + &vault.server.audit();
     assert!(!told.contains("hunter2-canary") && !told.contains("AKIACANARY"));
 }
 
 #[test]
 fn bad_input_is_refused_by_its_field() {
-    let cloud = Cloud::start();
-    let secret = cloud.root.secret_key.clone();
-    cloud.secrets("create_secret", json!({"Name": "db", "SecretString": "{\"a\": 1}"}));
-    cloud.role("any", &json!({"allowed_keys": ["db", "dev-*"]})).ok();
-    cloud.role("fixed", &json!({"key": "db", "property": "a"})).ok();
-    let before = state(&cloud);
+    let vault = Vault::start();
+    let secret = vault.root.secret_key.clone();
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "{\"a\": 1}"}),
+    );
+    vault
+        .role("any", &json!({"allowed_keys": ["db", "dev-*"]}))
+        .ok();
+    vault
+        .role("fixed", &json!({"key": "db", "property": "a"}))
+        .ok();
+    let before = state(&vault);
     for (what, changes, says) in [
-        ("unknown key", json!({"access_key": "AKIAUNKNOWN000000000"}), "does not know the access key"),
-        ("newline in the secret", json!({"secret_key": format!("{secret}\n")}), "config.secret_key ends with a newline"),
-        ("no root", json!({"access_key": null, "secret_key": null}), "no root credential"),
-        ("two roots", json!({"instance_credentials": true}), "access_key, instance_credentials"),
+        (
+            "unknown key",
+            json!({"access_key": "AKIAUNKNOWN000000000"}),
+            "does not know the access key",
+        ),
+        (
+            "newline in the secret",
+            json!({"secret_key": format!("{secret}\n")}),
+            "config.secret_key ends with a newline",
+        ),
+        (
+            "no root",
+            json!({"access_key": null, "secret_key": null}),
+            "no root credential",
+        ),
+        (
+            "two roots",
+            json!({"instance_credentials": true}),
+            "access_key, instance_credentials",
+        ),
         ("no region", json!({"region": "Frankfurt"}), "config.region"),
-        ("a misspelt field", json!({"ssm_endpont": "x"}), "ssm_endpoint"),
-        ("a role that there is not", json!({"role_arn": "nope"}), "sts:AssumeRole"),
-        ("an endpoint without a grant", json!({"sts_endpoint": "http://127.0.0.1:9"}), "http://127.0.0.1:9"),
+        (
+            "a misspelt field",
+            json!({"ssm_endpont": "x"}),
+            "ssm_endpoint",
+        ),
+        (
+            "a role that there is not",
+            json!({"role_arn": "nope"}),
+            "sts:AssumeRole",
+        ),
+        (
+            "an endpoint without a grant",
+            json!({"sts_endpoint": "http://127.0.0.1:9"}),
+            "http://127.0.0.1:9",
+        ),
     ] {
-        let answer = cloud.configure(&changes);
+        let answer = vault.configure(&changes);
         let text = answer.text();
         assert!((400..503).contains(&answer.status), "{what}: {answer:?}");
         assert!(text.contains(says), "{what}: {text}");
@@ -119,78 +169,177 @@ fn bad_input_is_refused_by_its_field() {
     }
     for (what, fields, says) in [
         ("no key", json!({}), "role.key is missing"),
-        ("both", json!({"key": "db", "allowed_keys": "db"}), "contradict"),
-        ("an external id of nobody", json!({"key": "db", "external_id": "x"}), "role.external_id"),
-        ("no region", json!({"key": "db", "region": "Frankfurt"}), "role.region"),
-        ("no service", json!({"key": "db", "service": "Vault"}), "ParameterStore"),
-        ("a misspelt field", json!({"key": "db", "propertys": "a"}), "property"),
+        (
+            "both",
+            json!({"key": "db", "allowed_keys": "db"}),
+            "contradict",
+        ),
+        (
+            "an external id of nobody",
+            json!({"key": "db", "external_id": "x"}),
+            "role.external_id",
+        ),
+        (
+            "no region",
+            json!({"key": "db", "region": "Frankfurt"}),
+            "role.region",
+        ),
+        (
+            "no service",
+            json!({"key": "db", "service": "Vault"}),
+            "ParameterStore",
+        ),
+        (
+            "a misspelt field",
+            json!({"key": "db", "propertys": "a"}),
+            "property",
+        ),
         ("no secret", json!({"key": "none"}), "There is no secret"),
-        ("no property", json!({"key": "db", "property": "b"}), "does not exist in the secret"),
-        ("no path", json!({"key": "db", "property": "#(a"}), "does not exist in the secret"),
-        ("tags of a version", json!({"key": "db", "metadataPolicy": "Fetch", "version": "x"}), "leave version out"),
+        (
+            "no property",
+            json!({"key": "db", "property": "b"}),
+            "does not exist in the secret",
+        ),
+        (
+            "no path",
+            json!({"key": "db", "property": "#(a"}),
+            "does not exist in the secret",
+        ),
+        (
+            "tags of a version",
+            json!({"key": "db", "metadataPolicy": "Fetch", "version": "x"}),
+            "leave version out",
+        ),
     ] {
-        let answer = cloud.role("bad", &fields);
+        let answer = vault.role("bad", &fields);
         let text = answer.text();
         assert!((400..503).contains(&answer.status), "{what}: {answer:?}");
         assert!(text.contains(says), "{what}: {text}");
     }
     for (what, role, request, says) in [
         ("no key", "any", json!({}), "request.key is missing"),
-        ("not allowed", "any", json!({"key": "prod-db"}), "none of the secrets that the role allows"),
+        (
+            "not allowed",
+            "any",
+            json!({"key": "prod-db"}),
+            "none of the secrets that the role allows",
+        ),
         ("another key", "fixed", json!({"key": "x"}), "request.key"),
-        ("another property", "fixed", json!({"property": "b"}), "request.property"),
-        ("unsupported", "any", json!({"key": "db", "property": "{a}"}), "multipaths"),
+        (
+            "another property",
+            "fixed",
+            json!({"property": "b"}),
+            "request.property",
+        ),
+        (
+            "unsupported",
+            "any",
+            json!({"key": "db", "property": "{a}"}),
+            "multipaths",
+        ),
         ("a misspelt field", "any", json!({"kee": "db"}), "key"),
     ] {
-        let answer = cloud.ask(role, &request);
+        let answer = vault.ask(role, &request);
         let text = answer.text();
         assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
         assert!(text.contains(says), "{what}: {text}");
     }
-    assert_eq!(state(&cloud), before);
+    assert_eq!(state(&vault), before);
 }
 
 /// Refusals of AWS while a secret is read leave no lease.
 #[test]
 fn what_aws_refuses_while_a_secret_is_read_is_told_and_leaves_nothing() {
-    let cloud = Cloud::start();
-    cloud.secrets("create_secret", json!({"Name": "db", "SecretString": "hunter2"}));
-    cloud.role("db", &json!({"key": "db"})).ok();
+    let vault = Vault::start();
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "hunter2"}),
+    );
+    vault.role("db", &json!({"key": "db"})).ok();
     for (what, deed, says) in [
-        ("throttled", refusing(400, "ThrottlingException", "Rate exceeded"), "slow down"),
-        ("an outage", refusing(503, "ServiceUnavailableException", "x"), "secretsmanager:GetSecretValue"),
-        ("the key of the secret", refusing(400, "AccessDeniedException", "Access to KMS is not allowed"), "allow kms:Decrypt"),
-        ("a key that is disabled", refusing(400, "DecryptionFailure", "x"), "allow kms:Decrypt"),
-        ("an expired root", refusing(400, "ExpiredTokenException", "x"), "is over"),
-        ("a skewed clock", refusing(400, "InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"), "the clock of this machine"),
-        ("an error in a success", refusing(200, "AccessDeniedException", "no"), "allow secretsmanager:GetSecretValue"),
-        ("no answer of AWS", xml(200, "<html>captive portal</html>"), "JSON"),
-        ("an error of a gateway", refusing_xml(403, "AccessDenied", "no"), "AccessDenied"),
+        (
+            "throttled",
+            refusing(400, "ThrottlingException", "Rate exceeded"),
+            "slow down",
+        ),
+        (
+            "an outage",
+            refusing(503, "ServiceUnavailableException", "x"),
+            "secretsmanager:GetSecretValue",
+        ),
+        (
+            "the key of the secret",
+            refusing(400, "AccessDeniedException", "Access to KMS is not allowed"),
+            "allow kms:Decrypt",
+        ),
+        (
+            "a key that is disabled",
+            refusing(400, "DecryptionFailure", "x"),
+            "allow kms:Decrypt",
+        ),
+        (
+            "an expired root",
+            refusing(400, "ExpiredTokenException", "x"),
+            "is over",
+        ),
+        (
+            "a skewed clock",
+            refusing(
+                400,
+                "InvalidSignatureException",
+                "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
+            ),
+            "the clock of this machine",
+        ),
+        (
+            "an error in a success",
+            refusing(200, "AccessDeniedException", "no"),
+            "allow secretsmanager:GetSecretValue",
+        ),
+        (
+            "no answer of AWS",
+            xml(200, "<html>captive portal</html>"),
+            "JSON",
+        ),
+        (
+            "an error of a gateway",
+            refusing_xml(403, "AccessDenied", "no"),
+            "AccessDenied",
+        ),
     ] {
-        cloud.between.rule(move |asked| match asked.action().as_str() {
-            "GetSecretValue" => deed.clone(),
-            _ => standing_in(asked),
-        });
-        let answer = cloud.ask("db", &json!({}));
+        vault
+            .between
+            .rule(move |asked| match asked.action().as_str() {
+                "GetSecretValue" => deed.clone(),
+                _ => standing_in(asked),
+            });
+        let answer = vault.ask("db", &json!({}));
         assert!(answer.status >= 400, "{what}: {answer:?}");
         assert!(answer.text().contains(says), "{what}: {answer:?}");
-        cloud.server.await_no_leases("asm/creds");
+        vault.server.await_no_leases("asm/creds");
     }
-    cloud.between.rule(standing_in);
+    vault.between.rule(standing_in);
     // A privilege is missing, says moto itself: which one is named.
-    cloud.moto.allow("lessor", &allowing(&["iam:*", "sts:*"]));
-    let answer = cloud.ask("db", &json!({}));
-    assert!(answer.text().contains("allow secretsmanager:GetSecretValue in its policy"), "{answer:?}");
-    cloud.server.await_no_leases("asm/creds");
-    cloud.moto.allow("lessor", &lessor_tests::moto::everything());
+    vault.moto.allow("lessor", &allowing(&["iam:*", "sts:*"]));
+    let answer = vault.ask("db", &json!({}));
+    assert!(
+        answer
+            .text()
+            .contains("allow secretsmanager:GetSecretValue in its policy"),
+        "{answer:?}"
+    );
+    vault.server.await_no_leases("asm/creds");
+    vault
+        .moto
+        .allow("lessor", &lessor_tests::moto::everything());
     // A throttled call that passes is tried again, and nobody is the wiser.
     let mut refusals = 2;
-    cloud.between.rule(move |asked| {
+    vault.between.rule(move |asked| {
         if asked.action() == "GetSecretValue" && refusals > 0 {
             refusals -= 1;
             return refusing(400, "ThrottlingException", "Rate exceeded");
         }
         standing_in(asked)
     });
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
 }

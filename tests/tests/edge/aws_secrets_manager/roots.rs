@@ -1,4 +1,5 @@
-//! Root credentials: those of the provider `aws`, and what each of them reads.
+//! Root credentials: those of the provider `aws`, and what each of them reads; and where the
+//! services are.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use lessor_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{Cloud, json_type, refusing_xml, standing_in, xml};
+use super::{Vault, json_type, refusing_xml, standing_in, xml};
 use crate::identity::verified_at;
 
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -32,12 +33,15 @@ const LEAST: [&str; 7] = [
 /// after it.
 #[test]
 fn eso_10_the_role_of_the_machine_reads_without_a_stored_secret() {
-    let cloud = Cloud::bare(Moto::start(), Key::of("unused", "unused"), Server::setup());
-    cloud.secrets("create_secret", json!({"Name": "db", "SecretString": "hunter2"}));
-    let machine = cloud.aws_role("machine", &["sts:*", "secretsmanager:GetSecretValue"]);
-    let store = cloud.aws_role("store", &["secretsmanager:GetSecretValue"]);
-    let lent = cloud.session_of(&machine);
-    cloud.between.rule(move |asked| {
+    let vault = Vault::bare(Moto::start(), Key::of("unused", "unused"), Server::setup());
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "hunter2"}),
+    );
+    let machine = vault.aws_role("machine", &["sts:*", "secretsmanager:GetSecretValue"]);
+    let store = vault.aws_role("store", &["secretsmanager:GetSecretValue"]);
+    let lent = vault.session_of(&machine);
+    vault.between.rule(move |asked| {
         let document = json!({
             "Code": "Success",
             "AccessKeyId": lent.access_key,
@@ -57,7 +61,7 @@ fn eso_10_the_role_of_the_machine_reads_without_a_stored_secret() {
         }
     });
     let none = json!({"access_key": null, "secret_key": null});
-    let origin = cloud.between.origin();
+    let origin = vault.between.origin();
     for (way, arn) in [
         (
             json!({"instance_credentials": true, "instance_endpoint": origin}),
@@ -72,12 +76,12 @@ fn eso_10_the_role_of_the_machine_reads_without_a_stored_secret() {
             "assumed-role/machine/",
         ),
     ] {
-        cloud.configure(&changed(none.clone(), &way)).ok();
-        let shown = cloud.server.http.get("asm/config").ok().text();
+        vault.configure(&changed(none.clone(), &way)).ok();
+        let shown = vault.server.http.get("asm/config").ok().text();
         assert!(shown.contains(arn), "{way}: {shown}");
-        cloud.role("db", &json!({"key": "db"})).ok();
-        assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2", "{way}");
-        let refused = cloud.server.http.post("asm/rotate-root", &json!({}));
+        vault.role("db", &json!({"key": "db"})).ok();
+        assert_eq!(vault.read("db", &json!({}))["value"], "hunter2", "{way}");
+        let refused = vault.server.http.post("asm/rotate-root", &json!({}));
         assert!(refused.text().contains("nothing to rotate"), "{refused:?}");
     }
 }
@@ -87,34 +91,44 @@ fn eso_10_the_role_of_the_machine_reads_without_a_stored_secret() {
 fn eso_11_a_key_reads_and_is_rotated() {
     let moto = Moto::start();
     let root = moto.user("lessor", &allowing(&LEAST));
-    let cloud = Cloud::on(moto, root, Server::setup());
-    cloud.secrets("create_secret", json!({"Name": "db", "SecretString": "hunter2"}));
-    cloud.role("db", &json!({"key": "db"})).ok();
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
-    let http = &cloud.server.http;
+    let vault = Vault::on(moto, root, Server::setup());
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "hunter2"}),
+    );
+    vault.role("db", &json!({"key": "db"})).ok();
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
+    let http = &vault.server.http;
     http.post("asm/rotate-root", &json!({})).ok();
-    assert_eq!(cloud.moto.keys("lessor").len(), 2, "both are valid for a minute");
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
-    cloud.server.advance_clock(61);
-    eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
-    assert!(cloud.moto.identity(&cloud.root).is_err(), "the operator's copy is invalid");
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
+    assert_eq!(
+        vault.moto.keys("lessor").len(),
+        2,
+        "both are valid for a minute"
+    );
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
+    vault.server.advance_clock(61);
+    eventually_true("one key is left", || vault.moto.keys("lessor").len() == 1);
+    assert!(
+        vault.moto.identity(&vault.root).is_err(),
+        "the operator's copy is invalid"
+    );
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
     let shown = http.get("asm/config").ok().text();
-    assert!(!shown.contains(&cloud.root.secret_key), "{shown}");
+    assert!(!shown.contains(&vault.root.secret_key), "{shown}");
 
-    let reader = cloud.aws_role("reader", &["secretsmanager:GetSecretValue"]);
-    let session = cloud.session_of(&reader);
+    let reader = vault.aws_role("reader", &["secretsmanager:GetSecretValue"]);
+    let session = vault.session_of(&reader);
     let of_session = json!({
         "access_key": session.access_key,
         "secret_key": session.secret_key,
         "session_token": session.session_token,
     });
-    let warned = cloud.configure(&of_session).ok().text();
+    let warned = vault.configure(&of_session).ok().text();
     assert!(warned.contains("it ends by itself"), "{warned}");
-    assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
     let refused = http.post("asm/rotate-root", &json!({}));
     assert!(refused.text().contains("nothing to rotate"), "{refused:?}");
-    let told = cloud.server.log() + &cloud.server.audit() + &http.get("asm/config").ok().text();
+    let told = vault.server.log() + &vault.server.audit() + &http.get("asm/config").ok().text();
     assert!(!told.contains(session.session_token.as_deref().unwrap()));
 }
 
@@ -123,14 +137,17 @@ fn eso_11_a_key_reads_and_is_rotated() {
 #[test]
 fn eso_12_a_mount_reads_by_who_it_is() {
     let setup = Server::setup().config(&format!("issuer = {ISSUER:?}"));
-    let cloud = Cloud::bare(Moto::start(), Key::of("unused", "unused"), setup);
-    cloud.secrets("create_secret", json!({"Name": "db", "SecretString": "hunter2"}));
-    let role_arn = cloud.aws_role("reader", &["secretsmanager:GetSecretValue"]);
-    let session = cloud.session_of(&role_arn);
-    let base = cloud.server.http.base().to_owned();
+    let vault = Vault::bare(Moto::start(), Key::of("unused", "unused"), setup);
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "hunter2"}),
+    );
+    let role_arn = vault.aws_role("reader", &["secretsmanager:GetSecretValue"]);
+    let session = vault.session_of(&role_arn);
+    let base = vault.server.http.base().to_owned();
     let verified = Arc::new(Mutex::new(Vec::new()));
     let claims = Arc::clone(&verified);
-    cloud.between.rule(move |asked| {
+    vault.between.rule(move |asked| {
         if asked.action() != "AssumeRoleWithWebIdentity" {
             return standing_in(asked);
         }
@@ -144,24 +161,27 @@ fn eso_12_a_mount_reads_by_who_it_is() {
         }
     });
     let allowed = json!({"identity_audiences": [AUDIENCE]});
-    cloud.server.http.post("sys/mounts/asm/tune", &allowed).ok();
+    vault.server.http.post("sys/mounts/asm/tune", &allowed).ok();
     let config = json!({
         "access_key": null,
         "secret_key": null,
         "identity_token_audience": AUDIENCE,
         "role_arn": role_arn,
     });
-    cloud.configure(&config).ok();
-    cloud.role("db", &json!({"key": "db"})).ok();
+    vault.configure(&config).ok();
+    vault.role("db", &json!({"key": "db"})).ok();
     for _ in 0..3 {
-        assert_eq!(cloud.read("db", &json!({}))["value"], "hunter2");
+        assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
     }
-    let mounts = cloud.server.http.get("sys/mounts").data();
+    let mounts = vault.server.http.get("sys/mounts").data();
     let subject = format!("mount:{}:asm", mounts["asm/"]["uuid"].as_str().unwrap());
     let claims = claims.lock().unwrap();
     // Asked for once by each config version, and kept: not with every lease.
     assert!((1..=3).contains(&claims.len()), "{claims:?}");
-    assert!(claims.iter().all(|claims| claims["sub"] == subject), "{claims:?}");
+    assert!(
+        claims.iter().all(|claims| claims["sub"] == subject),
+        "{claims:?}"
+    );
 }
 
 /// AWS's answer to AssumeRoleWithWebIdentity.
@@ -194,13 +214,13 @@ fn the_least_privilege_of_the_readme_of_the_reader_suffices() {
     }
     let moto = Moto::start();
     let root = moto.user("lessor", &policy);
-    let cloud = Cloud::on(moto, root, Server::setup());
+    let vault = Vault::on(moto, root, Server::setup());
     let tags = json!([{"Key": "team", "Value": "data"}]);
     let secret = json!({"Name": "dev-db", "SecretString": "hunter2", "Tags": tags});
-    cloud.secrets("create_secret", secret);
+    vault.secrets("create_secret", secret);
     let parameter = json!({"Name": "/dev/db", "Type": "SecureString", "Value": "x", "Tags": tags});
-    cloud.by_admin("ssm", "put_parameter", parameter);
-    let reader = cloud.aws_role("reader", &["secretsmanager:GetSecretValue"]);
+    vault.by_admin("ssm", "put_parameter", parameter);
+    let reader = vault.aws_role("reader", &["secretsmanager:GetSecretValue"]);
     for fields in [
         json!({"key": "dev-db"}),
         json!({"key": "dev-db", "metadataPolicy": "Fetch"}),
@@ -208,10 +228,71 @@ fn the_least_privilege_of_the_readme_of_the_reader_suffices() {
         json!({"key": "/dev/db", "service": "ParameterStore"}),
         json!({"key": "/dev/db", "service": "ParameterStore", "metadataPolicy": "Fetch"}),
     ] {
-        cloud.role("db", &fields).ok();
-        cloud.read("db", &json!({}));
+        vault.role("db", &fields).ok();
+        vault.read("db", &json!({}));
     }
-    cloud.server.http.post("asm/rotate-root", &json!({})).ok();
-    cloud.server.advance_clock(61);
-    eventually_true("one key is left", || cloud.moto.keys("lessor").len() == 1);
+    vault.server.http.post("asm/rotate-root", &json!({})).ok();
+    vault.server.advance_clock(61);
+    eventually_true("one key is left", || vault.moto.keys("lessor").len() == 1);
+}
+
+/// ESO-13: an endpoint and a region for each service, by the config and by the role.
+#[test]
+fn eso_13_endpoints_and_regions_are_the_operators_own() {
+    let vault = Vault::start();
+    vault.secrets(
+        "create_secret",
+        json!({"Name": "db", "SecretString": "hunter2"}),
+    );
+    // Another endpoint for the values alone.
+    let other = lessor_tests::between::Between::start(vault.moto.origin());
+    let refused = vault.configure(&json!({"secretsmanager_endpoint": other.origin()}));
+    if refused.status < 400 {
+        let refused = vault.role("db", &json!({"key": "db"}));
+        let text = refused.text();
+        assert!(
+            refused.status >= 400 && text.contains(other.origin()),
+            "{text}"
+        );
+    }
+    let grants = json!({"allowed_hosts": [vault.between.origin(), other.origin()]});
+    vault.server.http.post("sys/mounts/asm/tune", &grants).ok();
+    vault
+        .configure(&json!({"secretsmanager_endpoint": other.origin()}))
+        .ok();
+    vault.role("db", &json!({"key": "db"})).ok();
+    vault.between.seen();
+    assert_eq!(vault.read("db", &json!({}))["value"], "hunter2");
+    let signed_for = |region: &str| {
+        let seen = other.seen();
+        let last = seen.last().expect("a request");
+        assert_eq!(last.action(), "GetSecretValue");
+        let scope = format!("/{region}/secretsmanager/aws4_request");
+        assert!(last.headers["authorization"].contains(&scope), "{last:?}");
+    };
+    signed_for("eu-central-1");
+    assert!(
+        vault
+            .between
+            .seen()
+            .iter()
+            .all(|asked| asked.action() != "GetSecretValue")
+    );
+    // The region of a role: there is no such secret there.
+    let refused = vault.role("far", &json!({"key": "db", "region": "us-west-2"}));
+    let text = refused.text();
+    assert!(
+        refused.status >= 400 && text.contains("us-west-2"),
+        "{text}"
+    );
+    signed_for("us-west-2");
+    // Without an endpoint of its own it is that of the region, which the mount must allow.
+    vault
+        .configure(&json!({"secretsmanager_endpoint": null}))
+        .ok();
+    let refused = vault.ask("db", &json!({})).text();
+    assert!(
+        refused.contains("https://secretsmanager.eu-central-1.amazonaws.com"),
+        "{refused}"
+    );
 }

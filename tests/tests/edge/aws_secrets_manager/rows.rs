@@ -115,7 +115,10 @@ fn eso_08_09_tags_and_versions_are_read() {
     let asked = json!({"metadataPolicy": "Fetch", "property": "team"});
     assert_eq!(got(&vault, "db", &asked)["value"], "data");
     vault
-        .role("tags", &json!({"key": "db", "metadataPolicy": "Fetch", "property": "a.b"}))
+        .role(
+            "tags",
+            &json!({"key": "db", "metadataPolicy": "Fetch", "property": "a.b"}),
+        )
         .ok();
     assert_eq!(got(&vault, "tags", &json!({}))["value"], "c");
 }
@@ -167,21 +170,38 @@ fn eso_02_a_role_reads_what_its_role_of_aws_may() {
         "{assumed:?}"
     );
     // The same role of AWS with other tags is another session.
-    let other = json!({"key": "dev-a", "role_arn": arn("reader"), "session_tags": {"team": "other"}});
+    let other =
+        json!({"key": "dev-a", "role_arn": arn("reader"), "session_tags": {"team": "other"}});
     vault.role("other", &other).ok();
     assert_eq!(got(&vault, "other", &json!({}))["value"], "a");
-    let tags: Vec<_> = vault.between.seen().iter().filter_map(|asked| asked.field("Tags.member.1.Value")).collect();
+    let tags: Vec<_> = vault
+        .between
+        .seen()
+        .iter()
+        .filter_map(|asked| asked.field("Tags.member.1.Value"))
+        .collect();
     assert!(tags.contains(&"other".to_owned()), "{tags:?}");
 
     // What the role of AWS may not, is told with the privilege, at the writing of the role.
-    let refused = vault.role("tags", &json!({"key": "dev-a", "role_arn": arn("reader"), "metadataPolicy": "Fetch"}));
+    let refused = vault.role(
+        "tags",
+        &json!({"key": "dev-a", "role_arn": arn("reader"), "metadataPolicy": "Fetch"}),
+    );
     assert!(
         refused.status >= 400
-            && refused.text().contains("allow secretsmanager:DescribeSecret in its policy"),
+            && refused
+                .text()
+                .contains("allow secretsmanager:DescribeSecret in its policy"),
         "{refused:?}"
     );
-    let refused = vault.role("values", &json!({"key": "dev-a", "role_arn": arn("tagger")}));
-    assert!(refused.text().contains("secretsmanager:GetSecretValue"), "{refused:?}");
+    let refused = vault.role(
+        "values",
+        &json!({"key": "dev-a", "role_arn": arn("tagger")}),
+    );
+    assert!(
+        refused.text().contains("secretsmanager:GetSecretValue"),
+        "{refused:?}"
+    );
 }
 
 /// The Parameter Store, by the same roles.
@@ -202,22 +222,55 @@ fn eso_01_06_07_08_parameters_are_read() {
     let role = json!({"service": "ParameterStore", "allowed_keys": "/dev/*"});
     vault.role("any", &role).ok();
     for (request, value, version) in [
-        (json!({"key": "/dev/db"}), "{\"password\": \"two\"}", json!("2")),
-        (json!({"key": "/dev/db", "property": "password"}), "two", json!("2")),
-        (json!({"key": "/dev/db", "property": "password", "version": "1"}), "one", json!("1")),
+        (
+            json!({"key": "/dev/db"}),
+            "{\"password\": \"two\"}",
+            json!("2"),
+        ),
+        (
+            json!({"key": "/dev/db", "property": "password"}),
+            "two",
+            json!("2"),
+        ),
+        (
+            json!({"key": "/dev/db", "property": "password", "version": "1"}),
+            "one",
+            json!("1"),
+        ),
         (json!({"key": "/dev/list"}), "a,b", json!("1")),
-        (json!({"key": "/dev/db", "metadataPolicy": "Fetch"}), "{\"team\":\"data\"}", Value::Null),
-        (json!({"key": "/dev/db", "metadataPolicy": "Fetch", "property": "team"}), "data", Value::Null),
+        (
+            json!({"key": "/dev/db", "metadataPolicy": "Fetch"}),
+            "{\"team\":\"data\"}",
+            Value::Null,
+        ),
+        (
+            json!({"key": "/dev/db", "metadataPolicy": "Fetch", "property": "team"}),
+            "data",
+            Value::Null,
+        ),
     ] {
         let read = got(&vault, "any", &request);
-        assert_eq!((&read["value"], &read["version"]), (&json!(value), &version), "{request}");
+        assert_eq!(
+            (&read["value"], &read["version"]),
+            (&json!(value), &version),
+            "{request}"
+        );
     }
     let read = got(&vault, "any", &json!({"key": "/dev/db", "extract": true}));
     assert_eq!(read["data"], json!({"password": "two"}));
     for (request, says) in [
-        (json!({"key": "/dev/none"}), r#"no parameter \"/dev/none\" in eu-central-1"#),
-        (json!({"key": "/dev/none", "metadataPolicy": "Fetch"}), r#"no parameter \"/dev/none\""#),
-        (json!({"key": "/dev/db", "version": "9"}), r#"has no version \"9\""#),
+        (
+            json!({"key": "/dev/none"}),
+            r#"no parameter \"/dev/none\" in eu-central-1"#,
+        ),
+        (
+            json!({"key": "/dev/none", "metadataPolicy": "Fetch"}),
+            r#"no parameter \"/dev/none\""#,
+        ),
+        (
+            json!({"key": "/dev/db", "version": "9"}),
+            r#"has no version \"9\""#,
+        ),
         (json!({"key": "/dev/db", "property": "x"}), "does not exist"),
     ] {
         let refused = vault.ask("any", &request);
