@@ -47,6 +47,7 @@ mod plugin_files;
 mod policies;
 mod privilege;
 mod process;
+mod providers_page;
 mod reconcile;
 mod refusals;
 mod released;
