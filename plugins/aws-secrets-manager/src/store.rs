@@ -58,13 +58,12 @@ impl Store<'_> {
         };
         let body = json!({"Name": name, "WithDecryption": true});
         let answer = self.client.json("AmazonSSM.GetParameter", &body)?;
-        let parameter = &answer["Parameter"];
+        let version = answer.pointer("/Parameter/Version");
+        let value = answer.pointer("/Parameter/Value");
         Ok(Payload {
-            text: secret(&parameter["Value"]),
+            text: value.and_then(Value::as_str).map(Secret::new),
             binary: None,
-            version: parameter["Version"]
-                .as_u64()
-                .map(|number| number.to_string()),
+            version: version.map(Value::to_string),
         })
     }
 
