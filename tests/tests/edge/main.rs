@@ -13,7 +13,6 @@ mod advisories;
 mod audit;
 mod aws;
 mod aws_secrets_manager;
-mod aws_secrets_manager;
 mod backup;
 mod canonical_paths;
 mod certificate;
