@@ -193,12 +193,47 @@ impl Request {
     }
 }
 
+/// Whether a failure of [`Request::send`] says that nothing was sent, so that upstream has
+/// done nothing: no connection came about. False where that is not known.
+pub fn never_sent(failure: &Failure) -> bool {
+    NEVER_SENT.contains(&failure.code())
+}
+
+/// The codes of failures before the first byte; see [`NetworkError`].
+const NEVER_SENT: [&str; 6] = [
+    "network_denied",
+    "name_unresolved",
+    "unreachable",
+    "tls_failed",
+    "bad_url",
+    "bad_http_request",
+];
+
 /// The host's own limit for what goes through a call, unless told otherwise.
 const LONGEST_BODY: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_found_no_connection_was_never_sent() {
+        use crate::network::NetworkCause as Cause;
+        for (cause, never) in [
+            (Cause::Denied("no grant".into()), true),
+            (Cause::Unresolved, true),
+            (Cause::Unreachable("ConnectionRefused".into()), true),
+            (Cause::Tls("TlsCertificateError".into()), true),
+            (Cause::Broken("HttpProtocolError".into()), false),
+            (Cause::TimedOut, false),
+            (Cause::Closed, false),
+        ] {
+            let failure = Failure::from(NetworkError::new("https://a.example", cause));
+            assert_eq!(never_sent(&failure), never, "{failure}");
+        }
+        assert!(never_sent(&get("a.example").send().err().unwrap()));
+        assert!(!never_sent(&Failure::unavailable("http_503", "Later.")));
+    }
 
     #[test]
     fn a_query_is_encoded_and_kept_out_of_messages() {

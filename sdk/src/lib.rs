@@ -67,6 +67,7 @@
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
+//! - [`oauth`]: access tokens of upstream systems, made of these.
 //! - [`gjson`]: paths to a piece of a JSON document.
 //! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
 //!   feature of that name): what providers for AWS share.
@@ -93,6 +94,7 @@ mod json;
 pub mod log;
 pub mod memo;
 mod network;
+pub mod oauth;
 mod occasion;
 mod options;
 mod password;

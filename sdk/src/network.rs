@@ -26,6 +26,8 @@ pub enum NetworkCause {
     Unresolved,
     /// No connection came about.
     Unreachable(String),
+    /// The connection broke off, or what came over it was no answer.
+    Broken(String),
     /// TLS failed.
     Tls(String),
     /// The peer took too long.
@@ -53,6 +55,9 @@ impl fmt::Display for NetworkError {
             NetworkCause::Unreachable(text) => {
                 write!(formatter, "{peer} cannot be reached: {text}")
             }
+            NetworkCause::Broken(text) => {
+                write!(formatter, "the connection to {peer} broke off: {text}")
+            }
             NetworkCause::Tls(text) => write!(formatter, "TLS with {peer} failed: {text}"),
             NetworkCause::TimedOut => write!(formatter, "{peer} did not answer in time"),
             NetworkCause::Closed => write!(formatter, "{peer} closed the connection"),
@@ -71,6 +76,7 @@ impl From<NetworkError> for Failure {
             NetworkCause::Denied(_) => Self::denied("network_denied", message),
             NetworkCause::Unresolved => Self::unavailable("name_unresolved", message),
             NetworkCause::Unreachable(_) => Self::unavailable("unreachable", message),
+            NetworkCause::Broken(_) => Self::unavailable("connection_broken", message),
             NetworkCause::Tls(_) => Self::unavailable("tls_failed", message),
             NetworkCause::TimedOut => Self::unavailable("timed_out", message),
             NetworkCause::Closed => Self::unavailable("connection_closed", message),
@@ -89,7 +95,7 @@ impl From<NetworkError> for io::Error {
             }
             NetworkCause::Tls(_) => io::ErrorKind::InvalidData,
             NetworkCause::TimedOut => io::ErrorKind::TimedOut,
-            NetworkCause::Closed => io::ErrorKind::ConnectionAborted,
+            NetworkCause::Closed | NetworkCause::Broken(_) => io::ErrorKind::ConnectionAborted,
         };
         io::Error::new(kind, error)
     }

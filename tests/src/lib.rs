@@ -17,6 +17,7 @@
 //! - [`jwt`]: tokens of an identity provider
 //! - [`openbao`]: the server that ours is compared with
 //! - [`toy`]: the toy upstream of the examples
+//! - [`webhook`]: a webhook to lease from
 //! - [`node`]: clients from npm
 //! - [`python`]: clients and servers from PyPI
 //! - [`between`]: what stands between a server and its HTTP upstream, and spoils it
@@ -47,6 +48,7 @@ pub mod server;
 pub mod shim;
 pub mod toy;
 pub mod wait;
+pub mod webhook;
 
 /// The SHA-256 of `bytes`, in lower-case hex.
 pub fn sha256(bytes: &[u8]) -> String {

@@ -140,8 +140,8 @@ fn read_body(incoming: &IncomingBody, limit: usize) -> Result<Vec<u8>, HttpError
             Ok(chunk) => body.extend_from_slice(&chunk),
             Err(StreamError::Closed) => return Ok(body),
             Err(StreamError::LastOperationFailed(error)) => {
-                let text = format!("its answer broke off: {}", error.to_debug_string());
-                return Err(HttpError::Network(NetworkCause::Unreachable(text)));
+                let text = error.to_debug_string();
+                return Err(HttpError::Network(NetworkCause::Broken(text)));
             }
         }
     }
@@ -164,9 +164,12 @@ fn refused(url: HttpUrl<'_>, code: ErrorCode) -> HttpError {
         }
         ErrorCode::TlsProtocolError
         | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => NetworkCause::Tls(name(&code)),
-        ErrorCode::ConnectionTimeout
-        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::TlsAlertReceived(_)
+        | ErrorCode::ConfigurationError => NetworkCause::Tls(name(&code)),
+        ErrorCode::ConnectionRefused
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionLimitReached => NetworkCause::Unreachable(name(&code)),
+        ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => NetworkCause::TimedOut,
         ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => NetworkCause::Closed,
@@ -175,8 +178,8 @@ fn refused(url: HttpUrl<'_>, code: ErrorCode) -> HttpError {
         | ErrorCode::HttpRequestMethodInvalid
         | ErrorCode::HttpRequestHeaderSize(_)
         | ErrorCode::HttpRequestHeaderSectionSize(_) => return HttpError::BadRequest(name(&code)),
-        ErrorCode::InternalError(Some(text)) => NetworkCause::Unreachable(text),
-        other => NetworkCause::Unreachable(name(&other)),
+        ErrorCode::InternalError(Some(text)) => NetworkCause::Broken(text),
+        other => NetworkCause::Broken(name(&other)),
     })
 }
 

@@ -22,6 +22,11 @@ impl Response {
         self.status
     }
 
+    /// What was asked: method and URL, without its query. For messages.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

@@ -128,14 +128,13 @@ impl Cloud {
     /// The names of the users of all leases.
     fn users_of_leases(&self) -> BTreeSet<String> {
         let leases = self.server.leases("aws/creds").into_iter();
-        let name = |id: String| {
-            let view = self.server.lookup(&id).data();
-            view["credential_id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        leases.map(name).collect()
+        let views = leases.map(|id| self.server.lookup(&id));
+        // A lease may end between the two looks.
+        let views = views.filter(|answer| answer.status == 200);
+        let names = views.map(|answer| answer.data()["credential_id"].clone());
+        names
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
     }
 
     #[track_caller]

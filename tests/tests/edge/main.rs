@@ -63,5 +63,6 @@ mod stuck;
 mod tasks;
 mod tls;
 mod tokens;
+mod webhook;
 mod wrapping;
 mod written_back;

@@ -59,6 +59,7 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
     let wrong = lessor_tests::fixture::changed(role.clone(), &json!({"external_id": null}));
     let refused = cloud.role("reporting", &wrong).refused(502);
     assert!(refused.contains("allow sts:AssumeRole"), "{refused}");
+    assert!(!refused.contains("iam:GetGroup"), "nothing else: {refused}");
     // Neither does AWS tell whether there is such a role.
     let unknown = json!({"role_arns": [format!("arn:aws:iam::{ACCOUNT}:role/nope")]});
     cloud.between.rule(|asked| {
