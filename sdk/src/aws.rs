@@ -23,13 +23,19 @@
 //! - `client`: calls, tried again; `pages`: answers of several pages.
 //! - `sts`: sessions; `metadata`: the credentials of a container or an instance.
 //! - `root`: which of these ways leads to the credential that a mount works with.
+//! - `fields`, `config`: how an operator writes that; `keys`: an access key as the root
+//!   credential, rotated; `privileges`: whether it has those that it needs.
 
 mod client;
+mod config;
 mod credentials;
 mod error;
+mod fields;
 mod form;
+pub mod keys;
 mod metadata;
 mod pages;
+pub mod privileges;
 mod region;
 mod root;
 pub mod sigv4;
@@ -37,8 +43,10 @@ pub mod sts;
 mod xml;
 
 pub use client::{Client, Service};
+pub use config::{RoleLink, RootConfig, RootFields, default_region};
 pub use credentials::Credentials;
 pub use error::{AwsError, Kind};
+pub use fields::{Names, Tags, given, given_secret};
 pub use form::Form;
 pub use pages::{Marked, Page, pages};
 pub use region::{Partition, check_region};

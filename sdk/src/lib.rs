@@ -68,6 +68,7 @@
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
 //! - [`oauth`]: access tokens of upstream systems, made of these.
+//! - [`gjson`]: paths to a piece of a JSON document.
 //! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
 //!   feature of that name): what providers for AWS share.
 //! - `testing` (not on wasm): runs a provider natively against scripted
@@ -86,6 +87,7 @@ mod dialect;
 #[doc(hidden)]
 pub mod export;
 mod failure;
+pub mod gjson;
 mod host;
 pub mod http;
 pub mod identity;

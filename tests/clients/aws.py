@@ -3,10 +3,11 @@
     python3 aws.py ENDPOINT
 
 A call has `service`, `method` and `arguments`, and `access_key`, `secret_key` and
-`session_token` of whoever makes it. The answer is `{"ok": …}` or `{"error": CODE,
+`session_token` of whoever makes it; bytes in it are `{"base64": …}`. The answer is `{"ok": …}` or `{"error": CODE,
 "message": …}`, a line each.
 """
 
+import base64
 import json
 import sys
 
@@ -41,8 +42,12 @@ def client(call):
     return clients[key]
 
 
+def with_bytes(value):
+    return base64.b64decode(value["base64"]) if set(value) == {"base64"} else value
+
+
 for line in sys.stdin:
-    call = json.loads(line)
+    call = json.loads(line, object_hook=with_bytes)
     try:
         answer = getattr(client(call), call["method"])(**call["arguments"])
         answer.pop("ResponseMetadata", None)

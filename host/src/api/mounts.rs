@@ -43,7 +43,10 @@ use crate::{
 const TUNE: &[Field] = &[
     field::span("default_lease_ttl", "Length of a lease that asks for none."),
     field::length("max_lease_ttl", "Longest life of a lease."),
-    field::text("description", "The purpose of the mount, in words for people."),
+    field::text(
+        "description",
+        "The purpose of the mount, in words for people.",
+    ),
     field::text("plugin_version", "The version of the plugin that it runs."),
     field::texts(
         "allowed_hosts",
@@ -59,7 +62,6 @@ const TUNE: &[Field] = &[
         "identity_audiences",
         "Whom calls may show which mount they are, by a token that the server signs.",
     ),
-<<<<<<< ours
     field::text(
         "http_proxy",
         "The proxy by which the provider's HTTP leaves, as http://host:port; empty: none.",
@@ -74,12 +76,11 @@ const TUNE: &[Field] = &[
     ),
     field::truth("delete_protection", "Whether the mount cannot be removed."),
     field::texts("tags", "Your own words for the mount."),
-    field::span("timeout", "How long a call may take."),
-    field::span("task_timeout", "How long a call of a task may take."),
-=======
     field::span("timeout", "The longest time that a call may take."),
-    field::span("task_timeout", "The longest time that a call of a task may take."),
->>>>>>> theirs
+    field::span(
+        "task_timeout",
+        "The longest time that a call of a task may take.",
+    ),
     field::truth(
         "revoke_leases_with_role",
         "Whether leases end with their role.",
@@ -115,7 +116,10 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                     "plugin_name",
                     "The name of the plugin, where the type is plugin.",
                 ),
-                field::text("description", "The purpose of the mount, in words for people."),
+                field::text(
+                    "description",
+                    "The purpose of the mount, in words for people.",
+                ),
                 field::text("plugin_version", "The version of the plugin that it runs."),
                 field::object("config", "The settings, as tune has them."),
             ],
@@ -238,7 +242,6 @@ struct MountConfig {
     max_concurrency: u32,
     /// Whom it may show who it is, where upstream trusts the server.
     identity_audiences: Vec<String>,
-<<<<<<< ours
     /// The proxy by which its HTTP leaves; empty: none.
     http_proxy: String,
     /// Whether the proxy is shown a user and password: `<redacted>`, or empty.
@@ -249,10 +252,7 @@ struct MountConfig {
     delete_protection: bool,
     /// The operator's own words for the mount.
     tags: Vec<String>,
-    /// Seconds that a call may take.
-=======
     /// The largest number of seconds that a call may take.
->>>>>>> theirs
     timeout: u64,
     /// The largest number of seconds that a call of a task may take.
     task_timeout: u64,

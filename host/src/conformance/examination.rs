@@ -4,7 +4,7 @@
 use std::io::{Seek as _, Write as _};
 
 use lessor_model::{
-    provider::{Credential, Failure, FailureClass, Revocation},
+    provider::{Credential, Failure, FailureClass, Revocation, RevocationShape},
     secret::Secret,
 };
 use lessor_sandbox::MASK;
@@ -145,6 +145,12 @@ impl Examination {
         } else if shared.is_empty() {
             self.findings
                 .pass(Rule::TwoCreatesDiffer, "two operations share no secret");
+        } else if self.subject.descriptor().revocation == RevocationShape::None {
+            // It hands out what somebody else made, so it has no generator.
+            self.findings.pass(
+                Rule::TwoCreatesDiffer,
+                "two operations read the same secret, which no lease ends",
+            );
         } else {
             self.findings.fail(
                 Rule::TwoCreatesDiffer,

@@ -1,6 +1,6 @@
 //! An account of AWS, as one call of the provider sees it.
 
-use lessor_sdk::aws::{AwsError, Client, Element, Form, Root};
+use lessor_sdk::aws::{AwsError, Client, Element, Form, Root, RootConfig};
 use lessor_sdk::prelude::*;
 
 use crate::config::Config;
@@ -17,7 +17,7 @@ pub(crate) struct Account<'a> {
 impl<'a> Account<'a> {
     /// Goes the way to the root credential.
     pub(crate) fn open(ctx: &'a Context, config: &'a Config) -> Result<Self> {
-        let root = config.root()?;
+        let root = config.way()?;
         let key = root.key(ctx)?;
         Ok(Self {
             ctx,

@@ -1,34 +1,11 @@
-//! The ways in which operators write lists, tags, documents and times: those of Vault's
+//! The ways in which operators write documents and times: those of Vault's
 //! `aws` engine, and those of JSON.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lessor_sdk::prelude::*;
 use serde::Deserializer;
 use serde_json::{Map, Value};
-
-/// A list, or a text with commas.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub enum Names {
-    /// A list.
-    List(Vec<String>),
-    /// `one,two`
-    Text(String),
-}
-
-/// Tags: an object, a list of `key=value`, or such a text with commas.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub enum Tags {
-    /// An object.
-    Map(BTreeMap<String, String>),
-    /// `["key=value"]`
-    Names(Names),
-}
 
 /// A policy document, as an object or as the text of one.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -66,52 +43,6 @@ pub(crate) fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ttl
         Ttl::Seconds(seconds) => *seconds > 0,
         Ttl::Text(text) => !matches!(text.as_str(), "" | "0" | "0s"),
     }))
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
-impl Names {
-    /// The names, without those that are empty.
-    pub(crate) fn list(&self) -> Vec<String> {
-        let trimmed = |name: &str| name.trim().to_owned();
-        let names: Vec<String> = match self {
-            Self::List(names) => names.iter().map(|name| trimmed(name)).collect(),
-            Self::Text(text) => text.split(',').map(trimmed).collect(),
-        };
-        names.into_iter().filter(|name| !name.is_empty()).collect()
-    }
-}
-
-impl Default for Tags {
-    fn default() -> Self {
-        Self::Map(BTreeMap::new())
-    }
-}
-
-impl Tags {
-    /// The tags; fails on one without `=`, naming `field`.
-    pub(crate) fn list(&self, field: &str) -> Result<Vec<(String, String)>> {
-        let names = match self {
-            Self::Map(map) => return Ok(map.clone().into_iter().collect()),
-            Self::Names(names) => names.list(),
-        };
-        let pair = |text: &String| {
-            let (key, value) = text.split_once('=')?;
-            Some((key.trim().to_owned(), value.trim().to_owned()))
-        };
-        let wrong = || {
-            let sentence = format!("{field} has a tag without `=`: write key=value, or an object.");
-            Failure::invalid_config("role_invalid", sentence)
-        };
-        names
-            .iter()
-            .map(|text| pair(text).ok_or_else(wrong))
-            .collect()
-    }
 }
 
 impl Document {
@@ -187,25 +118,6 @@ impl Ttl {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn lists_and_tags_are_read_in_every_way_that_operators_write_them() {
-        for (written, names) in [
-            (json!(["a", " b "]), vec!["a", "b"]),
-            (json!("a, b,"), vec!["a", "b"]),
-            (json!(""), vec![]),
-        ] {
-            let read: Names = serde_json::from_value(written).unwrap();
-            assert_eq!(read.list(), names);
-        }
-        for written in [json!({"a": "1=2"}), json!(["a=1=2"]), json!("a=1=2")] {
-            let read: Tags = serde_json::from_value(written).unwrap();
-            let pair = ("a".to_owned(), "1=2".to_owned());
-            assert_eq!(read.list("role.iam_tags").unwrap(), [pair]);
-        }
-        let failure = Tags::Names(Names::Text("a".into())).list("role.iam_tags");
-        assert!(failure.unwrap_err().message().starts_with("role.iam_tags "));
-    }
 
     #[test]
     fn a_time_is_read_with_and_without_units() {

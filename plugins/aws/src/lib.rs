@@ -7,7 +7,6 @@
 //!   root credential.
 //! - `account`: AWS as one call sees it; `mark`: whose a user is.
 //! - `user`: users made, found and ended; `session`: sessions, and links to the console.
-//! - `rotate`: the root credential, by two keys.
 //! - `validate`: whether a config and a role can work, and what they lack.
 //!
 //! # Invariants
@@ -23,17 +22,18 @@ mod config;
 mod fields;
 mod mark;
 mod role;
-mod rotate;
 mod session;
 mod user;
 mod validate;
 
 use std::time::Duration;
 
+use lessor_sdk::aws::keys;
 use lessor_sdk::prelude::*;
 
-pub use config::{Config, RoleLink};
-pub use fields::{Document, Names, Tags, Ttl};
+pub use config::Config;
+pub use fields::{Document, Ttl};
+pub use lessor_sdk::aws::{Names, RoleLink, Tags};
 pub use role::{CredentialType, Request, Role};
 
 /// The provider.
@@ -86,7 +86,7 @@ impl Provider for Aws {
         .needs(Purpose::Issue, user::ISSUE)
         .needs(Purpose::Issue, session::ISSUE)
         .needs(Purpose::Revoke, user::REVOKE)
-        .needs(Purpose::Rotate, rotate::PRIVILEGES)
+        .needs(Purpose::Rotate, keys::PRIVILEGES)
         .needs(Purpose::Inventory, user::INVENTORY)
     }
 
@@ -125,17 +125,17 @@ impl Provider for Aws {
                 }
                 // A rotation has no role.
                 if role.is_none() {
-                    rotate::undo(ctx, config)?;
+                    keys::undo(ctx, config)?;
                 }
                 user::end_unknown(ctx, config)
             }
-            Revocation::FormerRoot(id) => rotate::retire(ctx, config, id),
+            Revocation::FormerRoot(id) => keys::retire(ctx, config, id),
         }
     }
 
     fn rotate(ctx: &Context, config: &Config, what: &Rotation<Role>) -> Result<Rotated<Self>> {
         match what {
-            Rotation::Root => rotate::root(ctx, config),
+            Rotation::Root => keys::rotate(ctx, config),
             Rotation::Account(_) => Err(what.unsupported()),
         }
     }

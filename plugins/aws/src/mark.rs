@@ -36,19 +36,12 @@ pub(crate) fn path(mount: &str) -> String {
     format!("/lessor/{mount}/")
 }
 
-/// A tag of the user (or of the list of tags) that IAM answered.
-pub(crate) fn tag<'a>(user: &'a Element, key: &str) -> Option<&'a str> {
-    let mut tags = user.members("Tags");
-    let found = tags.find(|tag| tag.text("Key") == key)?;
-    found.child("Value").map(|value| value.text.as_str())
-}
-
 /// Whether this mount made the user.
 pub(crate) fn is_ours(ctx: &Context, user: &Element) -> bool {
-    tag(user, MOUNT) == Some(&ctx.mount)
+    user.tag(MOUNT) == Some(&ctx.mount)
 }
 
 /// Whether this operation made it.
 pub(crate) fn is_of_operation(ctx: &Context, user: &Element) -> bool {
-    is_ours(ctx, user) && tag(user, OPERATION) == Some(&ctx.operation_id)
+    is_ours(ctx, user) && user.tag(OPERATION) == Some(&ctx.operation_id)
 }

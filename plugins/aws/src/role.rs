@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lessor_sdk::aws::SHORTEST_SESSION;
+use lessor_sdk::aws::{Names, SHORTEST_SESSION, Tags};
 use lessor_sdk::prelude::*;
 
 use crate::config::check_path;
-use crate::fields::{Document, Names, Tags, Ttl, filled, some_time};
+use crate::fields::{Document, Ttl, filled, some_time};
 
 /// The kind of credential. `iam_user`: a user with an access key, gone with the lease.
 /// `assumed_role`, `federation_token`, `session_token`: sessions of STS, which end by

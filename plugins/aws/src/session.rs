@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use lessor_sdk::aws::RootConfig;
 use lessor_sdk::aws::sts::{self, AssumeRole, Session};
 use lessor_sdk::http;
 use lessor_sdk::prelude::*;

@@ -2,13 +2,14 @@
 //! names exists, and which privileges are missing. Nothing is changed; a session that a
 //! role of sessions is tried with lasts for fifteen minutes, and nobody gets it.
 
-use lessor_sdk::aws::{AwsError, Kind, Way, sts};
+use lessor_sdk::aws::privileges::{self, Found};
+use lessor_sdk::aws::{Kind, RootConfig, Way, keys, sts};
 use lessor_sdk::prelude::*;
 
 use crate::account::{Account, iam};
 use crate::config::Config;
 use crate::role::{CredentialType, Request, Role};
-use crate::{mark, rotate, session, user};
+use crate::{mark, session, user};
 
 /// The privileges that validation needs; it tells of those that are missing, and goes on.
 pub(crate) const PRIVILEGES: [&str; 5] = [
@@ -42,7 +43,7 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
     match role {
         None => {
             let needed: Vec<_> = match config.has_key() {
-                true => rotate::PRIVILEGES.to_vec(),
+                true => keys::PRIVILEGES.to_vec(),
                 false => Vec::new(),
             };
             looked.config(validation, &needed)
@@ -57,13 +58,6 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
 struct Look<'a> {
     account: &'a Account<'a>,
     identity: &'a sts::Identity,
-}
-
-/// The findings of a look at privileges.
-enum Found {
-    Missing(Vec<String>),
-    /// Why nothing could be found.
-    Unknown(String),
 }
 
 impl Look<'_> {
@@ -233,52 +227,7 @@ impl Look<'_> {
 
     /// The ones of these privileges that the root credential lacks, on a resource.
     fn missing(&self, needed: &[&str], resource: Option<&str>) -> Result<Found> {
-        let unknown = |why: &str| {
-            Found::Unknown(format!(
-                "Whether the root credential has the privileges that it needs cannot be checked ({why}): {}.",
-                needed.join(", ")
-            ))
-        };
-        let source = match self.source()? {
-            Some(source) => source,
-            None => return Ok(unknown("its role cannot be looked at without iam:GetRole")),
-        };
-        let form = iam("SimulatePrincipalPolicy")
-            .with("PolicySourceArn", &source)
-            .with_list("ActionNames", needed.iter().copied())
-            .with_list("ResourceArns", [resource.unwrap_or(&source)]);
-        let answer = match self.account.iam(form) {
-            Ok(answer) => answer,
-            Err(AwsError::Failed(failure)) => return Err(failure),
-            Err(AwsError::Refused(refused)) => {
-                return Ok(match refused.kind() {
-                    Kind::Denied => unknown("it lacks iam:SimulatePrincipalPolicy"),
-                    _ => unknown("AWS does not simulate its policies"),
-                });
-            }
-        };
-        let results = answer.members("SimulatePrincipalPolicyResult/EvaluationResults");
-        let denied = results.filter(|result| result.text("EvalDecision") != "allowed");
-        Ok(Found::Missing(
-            denied
-                .map(|result| result.text("EvalActionName").to_owned())
-                .collect(),
-        ))
-    }
-
-    /// The user or role whose policies count.
-    fn source(&self) -> Result<Option<String>> {
-        let arn = &self.identity.arn;
-        let Some((_, role)) = arn.split_once(":assumed-role/") else {
-            return Ok(Some(arn.clone()));
-        };
-        let name = role.split('/').next().unwrap_or_default();
-        // The ARN of a session leaves out the path of its role.
-        match self.account.iam(iam("GetRole").with("RoleName", name)) {
-            Ok(answer) => Ok(Some(answer.text("GetRoleResult/Role/Arn").to_owned())),
-            Err(AwsError::Refused(_)) => Ok(None),
-            Err(AwsError::Failed(failure)) => Err(failure),
-        }
+        privileges::simulate(&self.account.iam, &self.identity.arn, needed, resource)
     }
 
     /// The number of users, and the most that there may be; none where AWS does not tell.

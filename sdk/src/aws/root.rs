@@ -7,11 +7,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, Service};
 use super::credentials::Credentials;
 use super::error::AwsError;
 use super::metadata;
+use super::sigv4;
 use super::sts::{self, AssumeRole, Session};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -110,16 +112,14 @@ impl Root {
                 Ok(metadata::of_container(url, token.as_ref())?)
             })?,
         };
-        for (place, link) in self.chain.iter().enumerate() {
-            let place = place.to_string();
+        let mut walked = String::new();
+        for link in &self.chain {
+            // A session is that of all links up to it, their tags and ids included: roles of
+            // one mount may come to one role of AWS by different ways.
+            walked += &format!("{link:?}");
             let external_id = link.external_id.as_deref();
-            let name = [
-                "chain",
-                &place,
-                &link.role_arn,
-                external_id.unwrap_or_default(),
-            ];
-            key = kept(ctx, &name, || {
+            let name = sigv4::hex(&Sha256::digest(&walked));
+            key = kept(ctx, &["chain", &name], || {
                 let asked = AssumeRole {
                     role_arn: &link.role_arn,
                     session_name: &session_name(ctx),

@@ -214,7 +214,8 @@ fn day(time: UnixTime) -> String {
     amz_time(time).chars().take_while(|c| *c != 'T').collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal, in lower case.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -58,6 +58,13 @@ impl Element {
         let list = self.find(path).map_or(&[][..], |list| &list.children);
         list.iter().filter(|child| child.name == "member")
     }
+
+    /// A tag of the user, role or list of tags that the element is.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        let mut tags = self.members("Tags");
+        let found = tags.find(|tag| tag.text("Key") == key)?;
+        found.child("Value").map(|value| value.text.as_str())
+    }
 }
 
 impl fmt::Display for XmlError {

@@ -12,6 +12,7 @@
 mod advisories;
 mod audit;
 mod aws;
+mod aws_secrets_manager;
 mod backup;
 mod canonical_paths;
 mod certificate;
@@ -48,6 +49,7 @@ mod plugin_files;
 mod policies;
 mod privilege;
 mod process;
+mod providers_page;
 mod reconcile;
 mod refusals;
 mod released;

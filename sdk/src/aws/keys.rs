@@ -1,21 +1,26 @@
-//! The root credential, rotated by two keys: a user may have two, so the new one is made
-//! by the old one, and the old one ended by the new one.
+//! An access key as the root credential, rotated by two keys: a user may have two, so the
+//! new one is made by the old one, and the old one ended by the new one.
 //!
-//! The note of [`lessor_sdk::rotation`] is a tag of the root's user.
+//! The note of [`rotation`](crate::rotation) is a tag of the root's user.
 
 use std::time::Duration;
 
-use lessor_sdk::aws::{Credentials, Way, sts};
-use lessor_sdk::prelude::*;
-use lessor_sdk::rotation::{self, Note, Pair};
-
-use crate::Aws;
-use crate::account::{Account, gone, iam};
-use crate::config::Config;
-use crate::mark;
+use super::client::Client;
+use super::config::RootConfig;
+use super::credentials::Credentials;
+use super::error::AwsError;
+use super::form::Form;
+use super::root::Way;
+use super::sts;
+use super::xml::Element;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::provider::{Provider, Rotated};
+use crate::rotation::{self, Note, Pair};
+use crate::secret::Secret;
 
 /// The privileges that rotating needs, on the root's own user.
-pub(crate) const PRIVILEGES: [&str; 6] = [
+pub const PRIVILEGES: [&str; 6] = [
     "iam:GetUser",
     "iam:TagUser",
     "iam:UntagUser",
@@ -24,48 +29,59 @@ pub(crate) const PRIVILEGES: [&str; 6] = [
     "iam:DeleteAccessKey",
 ];
 
-/// Makes a new root credential.
-pub(crate) fn root(ctx: &Context, config: &Config) -> Result<Rotated<Aws>> {
-    let account = Account::open(ctx, config)?;
-    let keys = Keys::of(&account)?;
+/// Makes a new key, for [`Provider::rotate`].
+///
+/// # Errors
+/// Where the root credential is no access key, there is a second one, and what AWS says.
+pub fn rotate<P>(ctx: &Context, config: &P::Config) -> Result<Rotated<P>>
+where
+    P: Provider<Config: RootConfig>,
+{
+    let keys = Keys::of(ctx, config)?;
     let (made, former) = rotation::make(ctx, &keys)?;
     let access_key = made.access_key.clone();
-    Ok(Rotated::root(Config {
-        access_key: Some(made.access_key),
-        secret_key: Some(made.secret_key),
-        ..config.clone()
-    })
-    .retires(former)
-    .fact("access_key", access_key))
+    Ok(Rotated::root(config.with_key(made))
+        .retires(former)
+        .fact("access_key", access_key))
 }
 
-/// Ends the former root credential, by the new one.
-pub(crate) fn retire(ctx: &Context, config: &Config, id: &str) -> Result<()> {
-    let account = Account::open(ctx, config)?;
-    rotation::retire(&Keys::of(&account)?, id)
+/// Ends the former key by the new one, for a former root in
+/// [`Provider::revoke`].
+///
+/// # Errors
+/// What AWS says.
+pub fn retire(ctx: &Context, config: &impl RootConfig, id: &str) -> Result<()> {
+    rotation::retire(&Keys::of(ctx, config)?, id)
 }
 
-/// Ends what a rotation made that was given up.
-pub(crate) fn undo(ctx: &Context, config: &Config) -> Result<()> {
-    if !config.has_key() {
-        return Ok(());
+/// Ends what a rotation made that was given up, for an unknown credential in
+/// [`Provider::revoke`] that has no role.
+///
+/// # Errors
+/// What AWS says.
+pub fn undo(ctx: &Context, config: &impl RootConfig) -> Result<()> {
+    match config.has_key() {
+        true => rotation::undo(ctx, &Keys::of(ctx, config)?),
+        false => Ok(()),
     }
-    let account = Account::open(ctx, config)?;
-    rotation::undo(ctx, &Keys::of(&account)?)
 }
 
 /// The keys of the root's user.
 struct Keys<'a> {
-    account: &'a Account<'a>,
-    /// The key in use, also where roles are assumed with it.
-    root: Credentials,
+    ctx: &'a Context,
+    /// As the key in use sees it, also where roles are assumed with it.
+    iam: Client<'a>,
+    sts: Client<'a>,
+    /// Its id.
+    current: String,
     user: String,
     note: Option<Note>,
 }
 
 impl<'a> Keys<'a> {
-    fn of(account: &'a Account<'a>) -> Result<Self> {
-        let root = match &account.root.way {
+    fn of(ctx: &'a Context, config: &impl RootConfig) -> Result<Self> {
+        let root = config.root()?;
+        let key = match &root.way {
             Way::Key(key) if key.session_token.is_none() => key.clone(),
             _ => {
                 return Err(Failure::unsupported(
@@ -74,23 +90,27 @@ impl<'a> Keys<'a> {
                 ));
             }
         };
+        let region = config.root_fields().region;
+        let iam = Client::new(ctx, config.iam(), region, Some(key.clone()));
         // Itself: of whom the key in use is.
-        let answer = account.iam.with_key(root.clone()).query(iam("GetUser"))?;
+        let answer = iam.query(form("GetUser"))?;
         let user = answer
             .find("GetUserResult/User")
             .cloned()
             .unwrap_or_default();
         Ok(Self {
-            note: mark::tag(&user, NOTE).and_then(read),
+            note: user.tag(NOTE).and_then(read),
             user: user.text("UserName").to_owned(),
-            account,
-            root,
+            sts: root.sts(ctx, Some(key.clone())),
+            current: key.access_key,
+            ctx,
+            iam,
         })
     }
 
-    fn call(&self, form: lessor_sdk::aws::Form) -> Result<lessor_sdk::aws::Element> {
-        let own = self.account.iam.with_key(self.root.clone());
-        Ok(own.query(form)?)
+    /// A call about the user.
+    fn call(&self, form: Form) -> Result<Element, AwsError> {
+        self.iam.query(form.with("UserName", &self.user))
     }
 }
 
@@ -98,11 +118,11 @@ impl Pair for Keys<'_> {
     type Made = Credentials;
 
     fn current(&self) -> &str {
-        &self.root.access_key
+        &self.current
     }
 
     fn ids(&self) -> Result<Vec<String>> {
-        let answer = self.call(iam("ListAccessKeys").with("UserName", &self.user))?;
+        let answer = self.call(form("ListAccessKeys"))?;
         let keys = answer.members("ListAccessKeysResult/AccessKeyMetadata");
         Ok(keys.map(|key| key.text("AccessKeyId").to_owned()).collect())
     }
@@ -113,21 +133,17 @@ impl Pair for Keys<'_> {
 
     fn leave(&self, note: &Note) -> Result<()> {
         let written = written(note);
-        let form = iam("TagUser")
-            .with("UserName", &self.user)
-            .with_tags("Tags", [(NOTE, written.as_str())]);
-        self.call(form).map(drop)
+        let form = form("TagUser").with_tags("Tags", [(NOTE, written.as_str())]);
+        Ok(self.call(form).map(drop)?)
     }
 
     fn forget(&self) -> Result<()> {
-        let form = iam("UntagUser")
-            .with("UserName", &self.user)
-            .with_list("TagKeys", [NOTE]);
-        self.call(form).map(drop)
+        let form = form("UntagUser").with_list("TagKeys", [NOTE]);
+        Ok(self.call(form).map(drop)?)
     }
 
     fn create(&self) -> Result<Credentials> {
-        let answer = self.call(iam("CreateAccessKey").with("UserName", &self.user).once())?;
+        let answer = self.call(form("CreateAccessKey").once())?;
         let text = |field: &str| answer.text(&format!("CreateAccessKeyResult/AccessKey/{field}"));
         Ok(Credentials::new(
             text("AccessKeyId"),
@@ -140,8 +156,8 @@ impl Pair for Keys<'_> {
     }
 
     fn prove(&self, made: &Credentials) -> Result<bool> {
-        let ctx = self.account.ctx;
-        let sts = self.account.sts.with_key(made.clone());
+        let ctx = self.ctx;
+        let sts = self.sts.with_key(made.clone());
         let mut pause = Duration::from_millis(500);
         // AWS does not know a new key everywhere at once.
         while sts::caller_identity(&sts).is_err() {
@@ -155,13 +171,15 @@ impl Pair for Keys<'_> {
     }
 
     fn end(&self, id: &str) -> Result<()> {
-        let form = iam("DeleteAccessKey")
-            .with("UserName", &self.user)
-            .with("AccessKeyId", id);
-        Ok(gone(
-            self.account.iam.with_key(self.root.clone()).query(form),
-        )?)
+        match self.call(form("DeleteAccessKey").with("AccessKeyId", id)) {
+            Err(error) if error.is("NoSuchEntity") => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
     }
+}
+
+fn form(action: &'static str) -> Form {
+    Form::action(action, "2010-05-08")
 }
 
 /// A note as the value of a tag, of at most 256 letters: `<operation>/<id>+<id>`.
