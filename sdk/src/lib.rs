@@ -67,6 +67,8 @@
 //! - [`Secret`], [`SecretRef`], [`Failure`], [`UnixTime`]: words of the contract.
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
+//! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
+//!   feature of that name): what providers for AWS share.
 //! - `testing` (not on wasm): runs a provider natively against scripted
 //!   upstreams.
 //!
@@ -74,6 +76,8 @@
 //! `host`: bindings in a component, the test host natively.
 
 mod about;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod connection;
 mod context;
 pub mod crypto;
@@ -92,6 +96,7 @@ mod occasion;
 mod options;
 mod password;
 mod provider;
+pub mod rotation;
 mod secret;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -108,7 +113,7 @@ pub use options::{Document, Inventory, Page, Publication, Renewal, RevokedCreden
 pub use password::PasswordPolicy;
 pub use provider::{Empty, Issued, Provider, Revocation, Rotated, Rotation, Validation};
 pub use secret::{Secret, SecretRef};
-pub use time::UnixTime;
+pub use time::{InvalidTime, UnixTime};
 
 pub use {schemars, serde, serde_json, zeroize};
 
