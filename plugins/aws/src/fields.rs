@@ -1,7 +1,5 @@
-//! The ways in which operators write documents and times: those of Vault's
-//! `aws` engine, and those of JSON.
-
-use std::time::Duration;
+//! The ways in which operators write documents: those of Vault's `aws` engine, and those of
+//! JSON.
 
 use lessor_sdk::prelude::*;
 use serde::Deserializer;
@@ -18,31 +16,11 @@ pub enum Document {
     Text(String),
 }
 
-/// A time in whole seconds, or as `90m`, `1h`, `1h30m`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub enum Ttl {
-    /// Seconds.
-    Seconds(u32),
-    /// With a unit: `s`, `m`, `h`, `d`.
-    Text(String),
-}
-
 /// Reads a text that is empty as none: clients of Vault write that for a field that they
 /// leave out.
 pub(crate) fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
     Ok(text.filter(|text| !text.is_empty()))
-}
-
-/// Reads no time at all as none, as Vault does.
-pub(crate) fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ttl>, D::Error> {
-    let time = Option::<Ttl>::deserialize(from)?;
-    Ok(time.filter(|time| match time {
-        Ttl::Seconds(seconds) => *seconds > 0,
-        Ttl::Text(text) => !matches!(text.as_str(), "" | "0" | "0s"),
-    }))
 }
 
 impl Document {
@@ -77,64 +55,10 @@ impl Document {
     }
 }
 
-impl Ttl {
-    /// The time; fails on a text that is none, naming `field`.
-    pub(crate) fn time(&self, field: &str) -> Result<Duration> {
-        let wrong = || {
-            let sentence = format!("{field} is no time: write whole seconds, or 90m, 1h, 1h30m.");
-            Failure::invalid_config("role_invalid", sentence)
-        };
-        let text = match self {
-            Self::Seconds(seconds) => return Ok(Duration::from_secs((*seconds).into())),
-            Self::Text(text) => text.trim(),
-        };
-        if let Ok(seconds) = text.parse::<u32>() {
-            return Ok(Duration::from_secs(seconds.into()));
-        }
-        let (mut total, mut digits) = (0_u64, String::new());
-        for letter in text.chars() {
-            let unit = match letter {
-                '0'..='9' => {
-                    digits.push(letter);
-                    continue;
-                }
-                's' => 1,
-                'm' => 60,
-                'h' => 3_600,
-                'd' => 86_400,
-                _ => return Err(wrong()),
-            };
-            let number: u32 = std::mem::take(&mut digits).parse().map_err(|_| wrong())?;
-            total += u64::from(number) * unit;
-        }
-        match text.is_empty() || !digits.is_empty() {
-            true => Err(wrong()),
-            false => Ok(Duration::from_secs(total)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_time_is_read_with_and_without_units() {
-        for (text, seconds) in [
-            ("900", 900),
-            ("15m", 900),
-            ("1h30m", 5_400),
-            ("2d", 172_800),
-        ] {
-            let time = Ttl::Text(text.to_owned()).time("role.x").unwrap();
-            assert_eq!(time.as_secs(), seconds);
-        }
-        for text in ["", "h", "1", "1x", "m1", "-1s", "99999999999s"] {
-            let read = Ttl::Text(text.to_owned()).time("role.x");
-            assert_eq!(read.is_ok(), text == "1", "{text}");
-        }
-    }
 
     #[test]
     fn a_document_is_a_policy_or_refused_by_its_field() {

@@ -2,11 +2,12 @@
 //!
 //! # Layout
 //!
-//! - `fields`: the ways in which operators write lists, tags, documents and times.
+//! - `fields`: the ways in which operators write lists, tags and documents.
 //! - `config`, `role`: what the operator writes; [`Config`] says which way leads to the
 //!   root credential.
 //! - `account`: AWS as one call sees it; `mark`: whose a user is.
 //! - `user`: users made, found and ended; `session`: sessions, and links to the console.
+//! - `dialect`: the words of Vault's engine.
 //! - `validate`: whether a config and a role can work, and what they lack.
 //!
 //! # Invariants
@@ -19,6 +20,7 @@
 
 mod account;
 mod config;
+mod dialect;
 mod fields;
 mod mark;
 mod role;
@@ -32,7 +34,7 @@ use lessor_sdk::aws::keys;
 use lessor_sdk::prelude::*;
 
 pub use config::Config;
-pub use fields::{Document, Ttl};
+pub use fields::Document;
 pub use lessor_sdk::aws::{Names, RoleLink, Tags};
 pub use role::{CredentialType, Request, Role};
 
@@ -66,7 +68,7 @@ impl Provider for Aws {
     type Credential = Credential;
 
     fn about() -> About {
-        About::new(
+        let about = About::new(
             "aws",
             env!("CARGO_PKG_VERSION"),
             "Users and sessions of AWS",
@@ -87,7 +89,8 @@ impl Provider for Aws {
         .needs(Purpose::Issue, session::ISSUE)
         .needs(Purpose::Revoke, user::REVOKE)
         .needs(Purpose::Rotate, keys::PRIVILEGES)
-        .needs(Purpose::Inventory, user::INVENTORY)
+        .needs(Purpose::Inventory, user::INVENTORY);
+        dialect::aliases().into_iter().fold(about, About::alias)
     }
 
     fn validate_config(ctx: &Context, config: &Config, role: Option<&Role>) -> Result<Validation> {

@@ -7,7 +7,7 @@ use lessor_sdk::aws::{Names, SHORTEST_SESSION, Tags};
 use lessor_sdk::prelude::*;
 
 use crate::config::check_path;
-use crate::fields::{Document, Ttl, filled, some_time};
+use crate::fields::{Document, filled};
 
 /// The kind of credential. `iam_user`: a user with an access key, gone with the lease.
 /// `assumed_role`, `federation_token`, `session_token`: sessions of STS, which end by
@@ -76,20 +76,6 @@ pub struct Role {
     /// Tags of a session.
     #[serde(default)]
     pub session_tags: Tags,
-    /// The duration of a session whose lease has no end.
-    #[serde(
-        default,
-        deserialize_with = "some_time",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub default_sts_ttl: Option<Ttl>,
-    /// The longest duration of a session.
-    #[serde(
-        default,
-        deserialize_with = "some_time",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub max_sts_ttl: Option<Ttl>,
     /// The device of the root's user whose code a request for a `session_token` has.
     #[serde(
         default,
@@ -169,16 +155,6 @@ impl Role {
                 &[AssumedRole, FederationToken],
             ),
             (
-                "default_sts_ttl",
-                self.default_sts_ttl.is_some(),
-                &[AssumedRole, FederationToken, SessionToken],
-            ),
-            (
-                "max_sts_ttl",
-                self.max_sts_ttl.is_some(),
-                &[AssumedRole, FederationToken, SessionToken],
-            ),
-            (
                 "mfa_serial_number",
                 self.mfa_serial_number.is_some(),
                 &[SessionToken],
@@ -225,7 +201,7 @@ impl Role {
         for (name, document) in &self.inline_policies {
             document.text(&format!("role.inline_policies.{name}"))?;
         }
-        self.session_time(None).map(drop)
+        Ok(())
     }
 
     /// `policy_document`, as AWS takes it.
@@ -253,24 +229,9 @@ impl Role {
     }
 
     /// The duration of a session whose lease has this long to go.
-    pub(crate) fn session_time(&self, lease: Option<Duration>) -> Result<Duration> {
-        let written = |field: &str, ttl: &Option<Ttl>| {
-            let name = format!("role.{field}");
-            let time = ttl.as_ref().map(|ttl| ttl.time(&name)).transpose()?;
-            match time {
-                Some(time) if time < SHORTEST_SESSION => Err(Failure::invalid_config(
-                    "role_invalid",
-                    format!("{name} is shorter than 15 minutes, which no session of AWS is."),
-                )),
-                other => Ok(other),
-            }
-        };
-        let default = written("default_sts_ttl", &self.default_sts_ttl)?.unwrap_or(DEFAULT_SESSION);
-        let longest = written("max_sts_ttl", &self.max_sts_ttl)?;
-        let most = self.credential_type.longest();
-        let longest = longest.map_or(most, |longest| longest.min(most));
-        let wanted = lease.unwrap_or(default);
-        Ok(wanted.clamp(SHORTEST_SESSION, longest.max(SHORTEST_SESSION)))
+    pub(crate) fn session_time(&self, lease: Option<Duration>) -> Duration {
+        let wanted = lease.unwrap_or(DEFAULT_SESSION);
+        wanted.clamp(SHORTEST_SESSION, self.credential_type.longest())
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn session(
 ) -> Result<Session> {
     let ctx = account.ctx;
     let lease = expires_at.map(|end| end.since(ctx.now()));
-    let duration = role.session_time(lease)?;
+    let duration = role.session_time(lease);
     let (policy, policy_arns) = (role.document()?, role.policy_arns.list());
     let tags = role.session_tags()?;
     let asked = match role.credential_type {

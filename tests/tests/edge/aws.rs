@@ -7,6 +7,7 @@
 
 mod accounts;
 mod crashes;
+mod dialect;
 mod refusals;
 mod roots;
 mod sessions;

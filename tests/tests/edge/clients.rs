@@ -2,9 +2,9 @@
 //! `docs/clients.md` tells users what is proven here.
 
 mod agent;
-mod bao;
+pub(crate) mod bao;
 mod external_secrets;
-mod hvac;
+pub(crate) mod hvac;
 mod node;
 mod vaultrs;
 

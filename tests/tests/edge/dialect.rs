@@ -167,8 +167,8 @@ fn a_mistake_is_told_in_the_words_that_were_sent() {
         ),
         (
             "aws/config/root",
-            json!({"access_key": "A", "access_key_id": "A"}),
-            "access_key and access_key_id say the same: leave one of them out",
+            json!({"access_key": "A", "access_key_id": "B"}),
+            "access_key and access_key_id are two names of one field: leave one of them out",
         ),
         (
             "aws/config/root",

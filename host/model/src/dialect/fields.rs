@@ -163,7 +163,7 @@ fn at<'d>(data: &'d Map<String, Value>, path: &str) -> Option<&'d Value> {
 fn place(fields: &mut Map<String, Value>, word: &Word, value: Value) -> Result<(), String> {
     let twice = || {
         format!(
-            "{} and {} say the same: leave one of them out",
+            "{} and {} are two names of one field: leave one of them out",
             word.name, word.stands_for
         )
     };
@@ -176,9 +176,11 @@ fn place(fields: &mut Map<String, Value>, word: &Word, value: Value) -> Result<(
             .or_insert_with(|| Value::Object(Map::new()));
         within = next.as_object_mut().ok_or_else(twice)?;
     }
-    match within.get(last).is_some_and(|value| !value.is_null()) {
-        true => Err(twice()),
-        false => {
+    match within.get(last) {
+        // What an answer shows by both names is taken as it stands.
+        Some(there) if *there == value => Ok(()),
+        Some(there) if !there.is_null() => Err(twice()),
+        _ => {
             within.insert(last.to_owned(), value);
             Ok(())
         }

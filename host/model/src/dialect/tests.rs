@@ -326,11 +326,15 @@ fn fields_go_in_and_out_in_the_words_of_a_client() {
         (json!({"access_key": null}), Ok(json!({"by": "key"}))),
         (
             json!({"access_key": "A", "access_key_id": "A"}),
-            Err("access_key and access_key_id say the same: leave one of them out"),
+            Ok(json!({"access_key_id": "A", "by": "key"})),
+        ),
+        (
+            json!({"access_key": "A", "access_key_id": "B"}),
+            Err("access_key and access_key_id are two names of one field: leave one of them out"),
         ),
         (
             json!({"endpoint": "e", "endpoints": "x"}),
-            Err("endpoint and endpoints.sts say the same: leave one of them out"),
+            Err("endpoint and endpoints.sts are two names of one field: leave one of them out"),
         ),
         (
             json!({"type": ["a", "b"]}),

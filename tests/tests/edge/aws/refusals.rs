@@ -224,11 +224,6 @@ fn bt_07_a_role_that_cannot_work_is_refused_by_the_field_or_the_privilege() {
             vec!["role.user_path"],
         ),
         (
-            "too short",
-            json!({"credential_type": "session_token", "policy_document": null, "max_sts_ttl": "5m"}),
-            vec!["role.max_sts_ttl", "15 minutes"],
-        ),
-        (
             "no type",
             json!({"credential_type": "iam_usr"}),
             vec!["credential_type", "iam_user"],

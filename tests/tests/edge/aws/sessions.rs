@@ -42,6 +42,7 @@ fn a_role_is_assumed_by_its_external_id_and_signs_in_to_the_console() {
         "external_id": "third-party",
         "session_tags": {"team": "data"},
         "console": true,
+        "max_ttl": null,
         "max_sts_ttl": "2h",
     });
     // moto does not miss an external id that the trust policy asks for.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Somebody at a terminal.
-struct Person {
+pub(crate) struct Person {
     address: String,
     token: Option<String>,
     /// The directory in which `bao login` leaves its token.
@@ -19,7 +19,7 @@ struct Person {
 
 impl Person {
     /// With the token of `http`.
-    fn new(http: &Http) -> Self {
+    pub(crate) fn new(http: &Http) -> Self {
         Self {
             token: Some(http.token().to_owned()),
             ..Self::stranger(http)
@@ -52,7 +52,7 @@ impl Person {
 
     /// The output of a command that succeeds.
     #[track_caller]
-    fn reads(&self, line: &str) -> String {
+    pub(crate) fn reads(&self, line: &str) -> String {
         let done = self.types(line);
         let error = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "bao {line}: {error}");
@@ -61,7 +61,7 @@ impl Person {
 
     /// The same with `-format=json`, parsed.
     #[track_caller]
-    fn reads_json(&self, line: &str) -> Value {
+    pub(crate) fn reads_json(&self, line: &str) -> Value {
         // Options stand behind the command and before its arguments.
         let mut words: Vec<&str> = line.split_whitespace().collect();
         let groups = ["auth", "lease", "plugin", "policy", "secrets", "token"];

@@ -27,7 +27,7 @@ fn script(name: &str, server: &Server) -> Command {
 
 /// Runs a script to its end, which must be a good one.
 #[track_caller]
-fn succeeds(name: &str, server: &Server, arguments: &[&str]) {
+pub(crate) fn succeeds(name: &str, server: &Server, arguments: &[&str]) {
     let done = script(name, server)
         .args(arguments)
         .stdin(Stdio::null())
@@ -61,7 +61,12 @@ fn hvac_speaks_the_words_of_the_engine_for_aws() {
     succeeds(
         "aws",
         &server,
-        &["AKIAIOSFODNN7EXAMPLE", "canary-root", "https://aws.example"],
+        &[
+            "AKIAIOSFODNN7EXAMPLE",
+            "canary-root",
+            "https://aws.example",
+            "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        ],
     );
 }
 

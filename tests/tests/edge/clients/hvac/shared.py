@@ -32,6 +32,11 @@ def done(answer):
     assert answer.status_code == 204, (answer.status_code, answer.text)
 
 
+def written(answer):
+    """A write that may have warnings."""
+    assert answer.status_code in (200, 204), (answer.status_code, answer.text)
+
+
 def write_policy():
     """The policy `app` of who logs in: read the credential of the role `reader`."""
     done(
