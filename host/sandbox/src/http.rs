@@ -128,10 +128,11 @@ async fn send(
             error
         })?;
     head.has_come();
-    if let Some(proxy) = by_proxy
-        && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
-    {
-        return Err(proxy::unauthorised(reach, proxy));
+    if let Some(proxy) = by_proxy {
+        if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(proxy::unauthorised(reach, proxy));
+        }
+        reach.note_proxy(None);
     }
     let entries = response.headers().iter();
     let size = entries.map(|(name, value)| entry(name.as_str(), value.as_bytes()));

@@ -39,7 +39,7 @@ pub(super) async fn connect(reach: &Reach, proxy: &Proxy) -> Result<Way, Error> 
     let stream = reach.dial_proxy(&proxy.url).await.map_err(|error| {
         if !matches!(error, DialError::TooMany) {
             let sentence = format!("{} cannot be reached: {error}", named(reach, proxy));
-            reach.note_proxy(sentence);
+            reach.note_proxy(Some(sentence));
         }
         Error::from(error)
     })?;
@@ -51,10 +51,10 @@ pub(super) async fn connect(reach: &Reach, proxy: &Proxy) -> Result<Way, Error> 
     let tls = &reach.outside.tls;
     let secured = tls.connect(&scope.extra_roots, &name, stream).await;
     let secured = secured.map_err(|error| {
-        reach.note_proxy(format!(
+        reach.note_proxy(Some(format!(
             "{} fails the TLS check: {error}; an authority of its own stands in extra_roots",
             named(reach, proxy)
-        ));
+        )));
         Error::ConnectionTerminated
     })?;
     Ok(Box::pin(secured))
@@ -67,29 +67,32 @@ pub(super) async fn tunnel(reach: &Reach, proxy: &Proxy, to: &Destination) -> Re
     let status = match timeout(TUNNEL, ask(&mut way, proxy, &authority)).await {
         Ok(Ok(status)) => status,
         Ok(Err(why)) => {
-            reach.note_proxy(format!(
+            reach.note_proxy(Some(format!(
                 "{} did not open a tunnel to {authority}: {why}",
                 named(reach, proxy)
-            ));
+            )));
             return Err(Error::ConnectionTerminated);
         }
         Err(_) => {
-            reach.note_proxy(format!(
+            reach.note_proxy(Some(format!(
                 "{} did not open a tunnel to {authority} within {} s",
                 named(reach, proxy),
                 TUNNEL.as_secs()
-            ));
+            )));
             return Err(Error::ConnectionTimeout);
         }
     };
     match status {
-        200..300 => Ok(way),
+        200..300 => {
+            reach.note_proxy(None);
+            Ok(way)
+        }
         407 => Err(unauthorised(reach, proxy)),
         _ => {
-            reach.note_proxy(format!(
+            reach.note_proxy(Some(format!(
                 "{} refused a tunnel to {authority} with status {status}",
                 named(reach, proxy)
-            ));
+            )));
             Err(Error::ConnectionRefused)
         }
     }
@@ -102,10 +105,10 @@ pub(super) fn unauthorised(reach: &Reach, proxy: &Proxy) -> Error {
         Some(_) => "did not take the credentials of the mount: correct",
         None => "asks for credentials: set",
     };
-    reach.note_proxy(format!(
+    reach.note_proxy(Some(format!(
         "{} {what} http_proxy_credentials (`lessor mount tune {mount} --http-proxy-credentials FILE`)",
         named(reach, proxy)
-    ));
+    )));
     Error::ConnectionRefused
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Reach {
     pub(super) exceeded: Exceeded,
     touched: AtomicBool,
     refused: Mutex<Vec<Refused>>,
-    /// Why the mount's proxy was of no use, the first time that it was not.
+    /// Why the mount's proxy was of no use, the last time that it was used.
     proxy: Mutex<Option<String>>,
 }
 
@@ -242,10 +242,12 @@ impl Reach {
         Ok(stream)
     }
 
-    /// Keeps why the proxy was of no use.
-    pub(super) fn note_proxy(&self, sentence: String) {
-        let mut noted = self.proxy.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.get_or_insert(sentence);
+    /// Keeps why the proxy was of no use; none where it was.
+    ///
+    /// The last time counts: a call that tries again and gets through fails for another
+    /// reason, which is not the proxy's.
+    pub(super) fn note_proxy(&self, sentence: Option<String>) {
+        *self.proxy.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
     }
 
     /// Why the proxy was of no use.
@@ -339,5 +341,23 @@ mod tests {
         assert!(matches!(dialled, Err(DialError::Denied(_))));
         assert!(reach.scope().is_err());
         assert!(!reach.touched());
+    }
+
+    #[test]
+    fn a_proxy_that_served_in_the_end_is_not_blamed() {
+        let outside = Arc::new(Outside::new(Clock::system(), Limits::default()));
+        let aside = Arc::new(outside.aside.another());
+        let reach = Reach::new(None, outside, aside);
+        for (uses, blamed) in [
+            (&[][..], None),
+            (&[Some("busy")], Some("busy")),
+            (&[Some("busy"), None], None),
+            (&[None, Some("busy"), Some("gone")], Some("gone")),
+        ] {
+            for sentence in uses {
+                reach.note_proxy(sentence.map(str::to_owned));
+            }
+            assert_eq!(reach.proxy_failure().as_deref(), blamed, "{uses:?}");
+        }
     }
 }
