@@ -144,12 +144,12 @@ impl Session<'_, '_> {
             }
             None => {
                 let mut tune = plan.tune.clone();
-                let mut body = json!({"type": plugin});
+                let mut body = Map::from_iter([("type".to_owned(), plugin.into())]);
                 if let Some(description) = tune.remove("description") {
-                    body["description"] = description;
+                    body.insert("description".into(), description);
                 }
-                body["config"] = tune.into();
-                self.write(&path, &body)?;
+                body.insert("config".into(), tune.into());
+                self.write(&path, &body.into())?;
                 Ok(MADE)
             }
         }

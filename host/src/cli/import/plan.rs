@@ -135,7 +135,7 @@ fn is_the_same(name: &str, wanted: &Value, found: &Value) -> bool {
     if wanted == found
         || found
             .as_array()
-            .is_some_and(|found| found == &[wanted.clone()])
+            .is_some_and(|found| found == std::slice::from_ref(wanted))
     {
         return true;
     }
