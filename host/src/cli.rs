@@ -64,7 +64,7 @@ pub enum Command {
     Compile,
     /// A request to a running server.
     #[command(flatten)]
-    Request(Request),
+    Request(Box<Request>),
 }
 
 /// The requests to a running server.

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         variable: &|name| std::env::var(name).ok(),
     };
     match cli.command {
-        Command::Request(request) => cli::run(request, &mut console),
+        Command::Request(request) => cli::run(*request, &mut console),
         Command::Restore(args) => cli::restore(&args, &mut console),
         // The parent process sees how it ended.
         Command::Compile => compile::as_child().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),

@@ -10,6 +10,7 @@ mod beyondtrust;
 mod fields;
 mod plan;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -144,12 +145,12 @@ impl Session<'_, '_> {
             }
             None => {
                 let mut tune = plan.tune.clone();
-                let description = tune.remove("description");
-                let mut body = json!({"type": plugin, "config": tune});
-                if let (Some(description), Some(body)) = (description, body.as_object_mut()) {
-                    body.insert("description".to_owned(), description);
+                let mut body = Map::from_iter([("type".to_owned(), plugin.into())]);
+                if let Some(description) = tune.remove("description") {
+                    body.insert("description".into(), description);
                 }
-                self.write(&path, &body)?;
+                body.insert("config".into(), tune.into());
+                self.write(&path, &body.into())?;
                 Ok(MADE)
             }
         }
@@ -218,6 +219,16 @@ fn planned(dynamic: &Dynamic, console: &mut Console<'_>) -> Result<Vec<Plan>> {
     ] {
         if is_given && named > 1 {
             bail!("{option} is for one mount, and the files define {named}");
+        }
+    }
+    let mut made = HashMap::new();
+    for plan in plans.iter().filter(|plan| plan.plugin.is_some()) {
+        if let Some(other) = made.insert(&plan.mount, &plan.source) {
+            bail!(
+                "{other} and {} both become the mount {}: import one of them with --mount",
+                plan.source,
+                plan.mount
+            );
         }
     }
     if let Some(name) = given.keys().next() {

@@ -92,7 +92,7 @@ pub struct Tuning {
     /// Whether the mount cannot be removed
     #[arg(long, value_name = "true|false")]
     delete_protection: Option<bool>,
-    /// A word of your own by which to find the mount. Repeat for more; the list replaces the
+    /// Your own word by which to find the mount. Repeat for more; the list replaces the
     /// former one
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,

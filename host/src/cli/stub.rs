@@ -84,7 +84,7 @@ fn run(
     let Command::Request(request) = Cli::try_parse_from(words).unwrap().command else {
         panic!("only requests go to a stub");
     };
-    let code = super::run(request, &mut console);
+    let code = super::run(*request, &mut console);
     Outcome {
         code,
         out: String::new(),

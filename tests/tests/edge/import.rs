@@ -75,7 +75,7 @@ fn akl_13_a_producer_is_imported_twice_and_leases_after_a_rotation_in_between() 
         "{plan}"
     );
     assert!(!plan.contains("first-root"), "{plan}");
-    http.get("sys/mounts/prod/hook").refused(400);
+    http.get("sys/mounts/prod/hook").refused(404);
 
     let (done, note) = imported(&server, &[&file], &[]);
     assert!(done.contains("prod/hook made"), "{done}");
@@ -183,7 +183,17 @@ fn what_cannot_be_imported_is_one_sentence_and_changes_nothing() {
         (
             vec![good.as_path(), good.as_path()],
             vec!["--mount", "x"],
-            "names one mount",
+            "is for one mount",
+        ),
+        (
+            vec![good.as_path(), good.as_path()],
+            vec![],
+            "both become the mount prod/hook",
+        ),
+        (
+            vec![good.as_path()],
+            vec!["--set", "timeout-sec=soon"],
+            "timeout-sec",
         ),
         (vec![dead.as_path()], vec![], "login of root"),
     ] {
@@ -193,7 +203,7 @@ fn what_cannot_be_imported_is_one_sentence_and_changes_nothing() {
         assert!(complaint.contains(says), "{complaint}");
         assert!(!complaint.contains("canary"), "{complaint}");
         for mount in ["prod/hook", "dead", "x"] {
-            server.http.get(&format!("sys/mounts/{mount}")).refused(400);
+            server.http.get(&format!("sys/mounts/{mount}")).refused(404);
         }
     }
 }
@@ -242,6 +252,13 @@ fn what_is_protected_is_removed_only_once_that_is_lifted() {
     assert_eq!(role["delete_protection"], true, "{role}");
     assert_eq!(role["tags"], json!(["prod"]), "{role}");
     let leased = http.get("hook/creds/app").ok().json();
+    let audit = server.audit();
+    for event in ["mount.tuned", "role.written"] {
+        let told = audit.lines().rfind(|line| line.contains(event));
+        let told = told.unwrap();
+        assert!(told.contains(r#""delete_protection":true"#), "{told}");
+        assert!(told.contains(r#""tags":["prod"]"#), "{told}");
+    }
 
     for path in ["hook/roles/app", "hook/roles/app?revoke=true"] {
         let refused = http.delete(path).refused(409);
