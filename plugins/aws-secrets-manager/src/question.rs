@@ -183,6 +183,11 @@ mod tests {
                 Err("role.session_tags"),
             ),
             (
+                json!({"key": "a", "transitive_tag_keys": ["b"]}),
+                json!({}),
+                Err("role.transitive_tag_keys"),
+            ),
+            (
                 json!({"key": "a", "region": "Frankfurt"}),
                 json!({}),
                 Err("role.region"),

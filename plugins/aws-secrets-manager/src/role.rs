@@ -73,7 +73,7 @@ pub struct Role {
     /// Tags of the session of `role_arn`.
     #[serde(default)]
     pub session_tags: Tags,
-    /// Tags that the sessions of the roles before `role_arn` hand on.
+    /// Tags of that session that the sessions of further roles keep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitive_tag_keys: Vec<String>,
     /// Roles that are assumed one after the other before `role_arn` is.
@@ -129,6 +129,11 @@ impl Role {
         }
         if is_alone && !self.session_tags.list("role.session_tags")?.is_empty() {
             return refuse("role.session_tags are of role_arn, which is missing: write it, too.");
+        }
+        if is_alone && !self.transitive_tag_keys.is_empty() {
+            return refuse(
+                "role.transitive_tag_keys are of role_arn, which is missing: write it, too.",
+            );
         }
         self.links().map(drop)
     }

@@ -2,7 +2,7 @@
 //! names can be read. Nothing is changed, and nobody gets what was read.
 
 use lessor_sdk::aws::privileges::{self, Found};
-use lessor_sdk::aws::{Client, RootConfig, Way, given, keys, sts};
+use lessor_sdk::aws::{Client, Credentials, Root, RootConfig, Way, given, keys, sts};
 use lessor_sdk::prelude::*;
 
 use crate::config::Config;
@@ -13,8 +13,7 @@ use crate::role::{Request, Role};
 pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> Result<Validation> {
     role.map_or(Ok(()), Role::check)?;
     let root = read::way(config, role)?;
-    let key = root.key(ctx)?;
-    let identity = sts::caller_identity(&root.sts(ctx, Some(key.clone())))?;
+    let identity = sts::caller_identity(&root.sts(ctx, Some(root.key(ctx)?)))?;
     let mut validation = Validation::identity(identity.arn.as_str());
     if identity.arn.ends_with(":root") {
         validation = validation.warning(
@@ -22,15 +21,18 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
         );
     }
     let Some(role) = role else {
-        if matches!(&root.way, Way::Key(key) if key.session_token.is_some()) {
-            validation = validation.warning(
-                "The root credential is the key of a session: it ends by itself, and cannot be rotated.",
-            );
-        } else if config.has_key() {
-            let iam = Client::new(ctx, config.iam(), &config.region, Some(key));
-            validation
-                .warnings
-                .extend(unable_to_rotate(&iam, &identity.arn));
+        match &root.way {
+            Way::Key(own) if own.session_token.is_some() => {
+                validation = validation.warning(
+                    "The root credential is the key of a session: it ends by itself, and cannot be rotated.",
+                );
+            }
+            Way::Key(own) => {
+                validation
+                    .warnings
+                    .extend(unable_to_rotate(ctx, config, &root, own));
+            }
+            _ => {}
         }
         return Ok(validation);
     };
@@ -40,9 +42,20 @@ pub(crate) fn validate(ctx: &Context, config: &Config, role: Option<&Role>) -> R
     Ok(validation)
 }
 
-/// What stands in the way of a rotation, which a mount that only reads may do without.
-fn unable_to_rotate(iam: &Client<'_>, arn: &str) -> Option<String> {
-    match privileges::simulate(iam, arn, &keys::PRIVILEGES, None) {
+/// The reason why the key of the config, before any role is assumed with it, cannot be
+/// rotated. A mount that only reads may do without.
+fn unable_to_rotate(
+    ctx: &Context,
+    config: &Config,
+    root: &Root,
+    own: &Credentials,
+) -> Option<String> {
+    let look = || {
+        let user = sts::caller_identity(&root.sts(ctx, Some(own.clone())))?;
+        let iam = Client::new(ctx, config.iam(), &config.region, Some(own.clone()));
+        privileges::simulate(&iam, &user.arn, &keys::PRIVILEGES, None)
+    };
+    match look() {
         Ok(Found::Missing(missing)) if missing.is_empty() => None,
         Ok(Found::Missing(missing)) => Some(format!(
             "The root credential cannot rotate itself: allow {} on its own user.",

@@ -221,15 +221,19 @@ fn the_least_privilege_of_the_readme_of_the_reader_suffices() {
     let parameter = json!({"Name": "/dev/db", "Type": "SecureString", "Value": "x", "Tags": tags});
     vault.by_admin("ssm", "put_parameter", parameter);
     let reader = vault.aws_role("reader", &["secretsmanager:GetSecretValue"]);
-    for fields in [
+    for (count, fields) in [
         json!({"key": "dev-db"}),
         json!({"key": "dev-db", "metadataPolicy": "Fetch"}),
         json!({"key": "dev-db", "role_arn": reader}),
         json!({"key": "/dev/db", "service": "ParameterStore"}),
         json!({"key": "/dev/db", "service": "ParameterStore", "metadataPolicy": "Fetch"}),
-    ] {
-        vault.role("db", &fields).ok();
-        vault.read("db", &json!({}));
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("db-{count}");
+        vault.role(&name, fields).ok();
+        vault.read(&name, &json!({}));
     }
     vault.server.http.post("asm/rotate-root", &json!({})).ok();
     vault.server.advance_clock(61);
