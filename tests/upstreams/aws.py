@@ -3,7 +3,8 @@
     python aws.py
 
 Prints one line of JSON: `origin`, and the `access_key` and `secret_key` of the user
-`lessor`, who may do everything. Ends with its standard input.
+`lessor`, who may do everything. In eu-central-1 there is a secret `dev-database`. Ends with
+its standard input.
 
 moto simulates no policies and knows no credentials of single services. What is answered
 here instead: everything is allowed, and there are none of those.
@@ -82,6 +83,16 @@ def main():
     iam.create_user(UserName="lessor")
     iam.put_user_policy(UserName="lessor", PolicyName="all", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName="lessor")["AccessKey"]
+    boto3.client(
+        "secretsmanager",
+        endpoint_url=origin,
+        region_name="eu-central-1",
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",
+    ).create_secret(
+        Name="dev-database",
+        SecretString=json.dumps({"user": "app", "password": "kept-by-aws"}),
+    )
     # From now on whoever calls must have a key.
     reset = urllib.request.Request(
         f"{origin}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}

@@ -74,8 +74,10 @@ fn with_python(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
     stage.scratch.put_on_path(&programs)?;
     let python = programs.join("python");
 
-    say::step("Users of AWS");
     let _account = aws::account(workspace, stage, &python)?;
+    say::step("Secrets that AWS keeps");
+    aws::tell_of_secrets(stage)?;
+    say::step("Users of AWS");
     aws::tell(stage)?;
 
     say::step("Whatever a webhook makes");

@@ -1,5 +1,5 @@
-//! The AWS provider: a user of IAM that is leased, logs in by AWS' own client, and is
-//! revoked; a rotated root; a session that ends by itself.
+//! The providers of AWS: a user of IAM that is leased, logs in by AWS' own client, and is
+//! revoked; and a secret of Secrets Manager that is read.
 
 use std::path::Path;
 
@@ -11,7 +11,37 @@ use crate::cluster::keep;
 use crate::stage::{Claim, Stage, Step};
 use crate::workspace::Workspace;
 
-/// The steps of this part.
+/// The steps with the provider `aws-secrets-manager`.
+const SECRETS: &[Step] = &[
+    Step {
+        story: "Some secrets stay where they are. A mount of their reader,",
+        command: "lessor mount add secrets --plugin aws-secrets-manager --allow-host $AWS_ENDPOINT_URL",
+        claim: Claim::Prints(&["mounted at secrets"]),
+    },
+    Step {
+        story: "with the same root credential here.",
+        command: "lessor config write secrets region=eu-central-1 access_key=@root-access-key secret_key=@root-secret-key \
+                  secretsmanager_endpoint=$AWS_ENDPOINT_URL sts_endpoint=$AWS_ENDPOINT_URL iam_endpoint=$AWS_ENDPOINT_URL",
+        claim: Claim::Prints(&["config of secrets is proven and kept"]),
+    },
+    Step {
+        story: "A role names the secret, and the one piece of it that may be read.",
+        command: "lessor role write secrets database key=dev-database property=password default_ttl=1h",
+        claim: Claim::Prints(&["role database"]),
+    },
+    Step {
+        story: "Who reads it has a lease, so that it is known who read which version.",
+        command: "lessor creds secrets database --save value=value",
+        claim: Claim::Prints(&["value is in value", "dev-database"]),
+    },
+    Step {
+        story: "It is what AWS keeps.",
+        command: "cat value",
+        claim: Claim::Answers("kept-by-aws"),
+    },
+];
+
+/// The steps with the provider `aws`.
 const STEPS: &[Step] = &[
     Step {
         story: "A mount, granted the one address of AWS (here moto, which checks signatures and policies).",
@@ -90,7 +120,12 @@ pub(super) fn account(workspace: &Workspace, stage: &mut Stage, python: &Path) -
     Ok(upstream)
 }
 
-/// Plays this part.
+/// Plays the part of secrets, while the first root credential still works.
+pub(super) fn tell_of_secrets(stage: &mut Stage) -> Result<()> {
+    stage.perform(SECRETS)
+}
+
+/// Plays the part of users.
 pub(super) fn tell(stage: &mut Stage) -> Result<()> {
     stage.perform(STEPS)
 }
