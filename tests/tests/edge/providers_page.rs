@@ -102,7 +102,7 @@ fn the_page_of_providers_is_what_they_say_of_themselves() {
         assert!(plugin.join("README.md").is_file(), "{name} has no README");
         detail(&mut details, name, descriptor);
     }
-    page.push_str("\n# Least privilege\n\nUpstream's own words for what the root credential must be allowed to do; failures name\nthe one that is missing. The README of each provider has a whole policy.\n");
+    page.push_str("\n# Least privilege\n\nUpstream's own words for what the root credential must be allowed to do; failures name\nthe one that is missing. Where upstream has\npolicies, the README of the provider shows a whole one.\n");
     page.push_str(&details);
     page.push_str("\n# What they share\n\nThe SDK has what several providers need, so that each is small.\n\n| module of `lessor-sdk` | for | lines |\n|---|---|---|\n");
     for (module, purpose) in SHARED {
