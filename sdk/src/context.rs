@@ -30,8 +30,10 @@ pub struct Context {
     /// A readable, unique name for the upstream principal, already cut to
     /// [`About::name_limit`](crate::About::name_limit). Same for all attempts.
     pub principal_name: String,
-    /// Time until the host stops this call.
+    /// Time until the host stops this call, when it began.
     pub timeout: Duration,
+    /// When it began, by [`host::elapsed`].
+    pub(crate) began: Duration,
 }
 
 impl Context {
@@ -64,6 +66,18 @@ impl Context {
     /// in.
     pub fn caller(&self) -> Option<Caller> {
         host::caller()
+    }
+
+    /// Time that is left until the host stops this call.
+    pub fn time_left(&self) -> Duration {
+        let spent = host::elapsed().saturating_sub(self.began);
+        self.timeout.saturating_sub(spent)
+    }
+
+    /// Does nothing for a while, such as until an upstream that asked to slow down may be
+    /// asked again. A call that waits holds its place among the calls of its connection.
+    pub fn wait(&self, time: Duration) {
+        host::wait(time);
     }
 
     /// The time. Prefer the `expires_at` that a call is given: unlike the

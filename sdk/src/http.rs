@@ -29,6 +29,8 @@ use crate::network::NetworkError;
 use crate::secret::Secret;
 
 pub use response::Response;
+#[cfg(feature = "aws")]
+pub(crate) use url::split;
 pub use url::{encode, url};
 
 /// A request for the given URL.

@@ -68,6 +68,8 @@
 //! - [`Connection`], [`http`], [`crypto`], [`memo`], [`identity`], [`log`]: what the
 //!   host lends.
 //! - [`oauth`]: access tokens of upstream systems, made of these.
+//! - [`rotation`]: of a root credential that upstream can hold two of; `aws` (with the
+//!   feature of that name): what providers for AWS share.
 //! - `testing` (not on wasm): runs a provider natively against scripted
 //!   upstreams.
 //!
@@ -75,6 +77,8 @@
 //! `host`: bindings in a component, the test host natively.
 
 mod about;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod connection;
 mod context;
 pub mod crypto;
@@ -93,6 +97,7 @@ mod occasion;
 mod options;
 mod password;
 mod provider;
+pub mod rotation;
 mod secret;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
@@ -108,7 +113,7 @@ pub use options::{Document, Inventory, Page, Publication, Renewal, RevokedCreden
 pub use password::PasswordPolicy;
 pub use provider::{Empty, Issued, Provider, Revocation, Rotated, Rotation, Validation};
 pub use secret::{Secret, SecretRef};
-pub use time::UnixTime;
+pub use time::{InvalidTime, UnixTime};
 
 pub use {schemars, serde, serde_json, zeroize};
 

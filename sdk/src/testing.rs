@@ -22,6 +22,8 @@
 mod crypto;
 mod harness;
 pub(crate) mod host;
+#[cfg(test)]
+pub(crate) mod nothing;
 mod peer;
 mod upstream;
 

@@ -2,6 +2,7 @@
 //! 1970-01-01T00:00:00Z.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A moment in Unix seconds. It prints as RFC 3339 in UTC
@@ -38,6 +39,57 @@ impl UnixTime {
     }
 }
 
+impl FromStr for UnixTime {
+    type Err = InvalidTime;
+
+    /// Reads RFC 3339 in UTC (`2026-11-21T20:00:00Z`); a fraction of a second is cut off.
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let whole = text.strip_suffix(['Z', 'z']).ok_or(InvalidTime)?;
+        let (whole, fraction) = whole.split_once('.').unwrap_or((whole, "0"));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let (date, time) = whole.split_once(['T', 't']).ok_or(InvalidTime)?;
+        let numbers = |text: &str, between: char, lengths: [usize; 3]| {
+            let mut parts = text.split(between);
+            let mut next = |length: usize| {
+                let part = parts
+                    .next()
+                    .filter(|part| part.len() == length && digits(part));
+                part.and_then(|part| part.parse::<u64>().ok())
+                    .ok_or(InvalidTime)
+            };
+            let [first, second, third] = lengths;
+            let found = (next(first)?, next(second)?, next(third)?);
+            parts.next().is_none().then_some(found).ok_or(InvalidTime)
+        };
+        let (year, month, day) = numbers(date, '-', [4, 2, 2])?;
+        let (hour, minute, second) = numbers(time, ':', [2, 2, 2])?;
+        let fits = year >= 1970
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second <= 60
+            && digits(fraction);
+        if !fits {
+            return Err(InvalidTime);
+        }
+        let days = days_from_civil(year, month, day);
+        Ok(Self(days * DAY + hour * 3_600 + minute * 60 + second))
+    }
+}
+
+/// A text that is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTime;
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("not a moment as 2026-11-21T20:00:00Z is one")
+    }
+}
+
+impl std::error::Error for InvalidTime {}
+
 impl fmt::Display for UnixTime {
     /// Moments after the year 9999 print as its last second: neither RFC 3339
     /// nor X.509 can name them.
@@ -72,6 +124,17 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// Days from 1970-01-01 to a day of the Gregorian calendar that is not before.
+/// Algorithm `days_from_civil`, of the same text.
+fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 const DAY: u64 = 86_400;
 /// 9999-12-31T23:59:59Z.
 const END_OF_9999: u64 = 253_402_300_799;
@@ -92,6 +155,28 @@ mod tests {
             (u64::MAX, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(UnixTime::from_seconds(seconds).to_string(), text);
+            let read: UnixTime = text.parse().unwrap();
+            assert_eq!(read.seconds(), seconds.min(END_OF_9999));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_none() {
+        let read: UnixTime = "2026-11-21T20:00:00.123456Z".parse().unwrap();
+        assert_eq!(read.seconds(), 1_795_291_200);
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21T20:00:00",
+            "2026-11-21T20:00:00+01:00",
+            "2026-13-21T20:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T20:00Z",
+            "2026-11-21T20:00:00.Z",
+            "1969-12-31T23:59:59Z",
+            "+026-11-21T20:00:00Z",
+        ] {
+            assert_eq!(text.parse::<UnixTime>(), Err(InvalidTime), "{text}");
         }
     }
 }

@@ -20,6 +20,8 @@
 //! - [`webhook`]: a webhook to lease from
 //! - [`node`]: clients from npm
 //! - [`python`]: clients and servers from PyPI
+//! - [`between`]: what stands between a server and its HTTP upstream, and spoils it
+//! - [`moto`]: AWS on loopback, and boto3
 //! - [`shim`]: a library below the server that answers for the system
 //! - [`openssl`]: certificates for tests and judgements about leased ones
 //! - [`fixture`]: both together with a mount and a role, ready to issue
@@ -31,9 +33,11 @@
     reason = "a harness fails a test by panicking, with a message that says what was expected"
 )]
 
+pub mod between;
 pub mod fixture;
 pub mod http;
 pub mod jwt;
+pub mod moto;
 pub mod node;
 pub mod openbao;
 pub mod openssl;

@@ -12,21 +12,28 @@ use crate::stage::Stage;
 use crate::workspace::{Workspace, beside, on_path, run};
 use crate::{plugins, say, servers};
 
+mod aws;
 mod certificate;
 mod database;
 mod server;
+mod upstream;
+mod webhook;
 
-/// `cargo xtask demo`.
-pub(crate) fn perform() -> Result<ExitCode> {
+/// `cargo xtask demo`, and with `all` the providers whose upstreams come from PyPI, too.
+pub(crate) fn perform(all: bool) -> Result<ExitCode> {
     let workspace = Workspace::to_build()?;
     let program = || {
         say::step("Building lessor (the first time takes a few minutes)");
         run(&mut workspace.cargo(&["build", "--workspace", "--bin", "lessor"]))
     };
     beside(|| plugins::build(&workspace), program)?;
+    if all {
+        servers::ensure_postgres()?;
+        servers::ensure_openssl()?;
+    }
 
     let mut stage = Stage::new(&workspace, "lessor-demo-")?;
-    let told = tell(&workspace, &mut stage);
+    let told = tell(&workspace, &mut stage, all);
     stage.close(
         told,
         "The demo failed",
@@ -34,7 +41,7 @@ pub(crate) fn perform() -> Result<ExitCode> {
     )
 }
 
-fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
+fn tell(workspace: &Workspace, stage: &mut Stage, all: bool) -> Result<()> {
     say::step("A server for trying out");
     let _server = server::start(workspace, stage).context("lessor did not start")?;
     stage.perform(&server::STEPS)?;
@@ -53,7 +60,26 @@ fn tell(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
     };
     say::step("Roles of a PostgreSQL server");
     let _cluster = database::server(&programs, stage)?;
-    database::tell(stage)
+    database::tell(stage)?;
+    if !all {
+        say::line("\n`cargo xtask demo --all` goes on with the providers of clouds and webhooks.");
+        return Ok(());
+    }
+    with_python(workspace, stage)
+}
+
+/// The providers whose upstreams are programs of Python.
+fn with_python(workspace: &Workspace, stage: &mut Stage) -> Result<()> {
+    let programs = servers::ensure_python(workspace)?.join("bin");
+    stage.scratch.put_on_path(&programs)?;
+    let python = programs.join("python");
+
+    say::step("Users of AWS");
+    let _account = aws::account(workspace, stage, &python)?;
+    aws::tell(stage)?;
+
+    say::step("Whatever a webhook makes");
+    webhook::tell(workspace, stage, &python)
 }
 
 /// Whether a program that only a proof needs is there; says so where not.

@@ -29,6 +29,7 @@ const USAGE: &str = "\
 The commands of this workspace.
 
   cargo xtask demo              lease real credentials before your eyes
+  cargo xtask demo --all        the same of every provider, its upstream from PyPI where need be
   cargo xtask test [ARGS]       set up what the tests need and run them all;
                                 ARGS go to the test runner (a filter, for one)
   cargo xtask chaos [OPTIONS]   kill the server under load, again and again, and
@@ -56,7 +57,8 @@ fn main() -> ExitCode {
     let rest: Vec<String> = words.collect();
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let outcome = match (command.as_deref(), rest.as_slice()) {
-        (Some("demo"), []) => demo::perform(),
+        (Some("demo"), []) => demo::perform(false),
+        (Some("demo"), ["--all"]) => demo::perform(true),
         (Some("test"), arguments) => test::run_command(arguments),
         (Some("chaos"), arguments) => chaos::run_command(arguments),
         (Some("fuzz"), arguments) => fuzz::run_command(arguments),

@@ -515,8 +515,10 @@ fn name_privileges(mut failure: Failure, descriptor: &Descriptor, function: &str
     if failure.class != FailureClass::Denied {
         return failure;
     }
-    let mut names = descriptor.privileges.iter().flat_map(|it| &it.names);
-    let is_named = names.any(|name| failure.message.contains(name.as_str()));
+    // A remark may follow a name: `sts:AssumeRole (assumed_role)`.
+    let names = descriptor.privileges.iter().flat_map(|it| &it.names);
+    let mut names = names.filter_map(|name| name.split_whitespace().next());
+    let is_named = names.any(|name| failure.message.contains(name));
     if !is_named && let Some(needs) = descriptor.needs(purpose) {
         failure = failure.after(&needs);
     }

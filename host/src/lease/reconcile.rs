@@ -57,6 +57,10 @@ const ID_BYTES: usize = 64;
 /// Most pages of one inventory that are asked for.
 const PAGES: usize = 20_000;
 
+/// Most pages in a row that bring nothing new: some 20,000 things of others, where a page
+/// looks at 20.
+const IDLE_PAGES: usize = 1_000;
+
 /// Bytes of one list of ids in an answer.
 const SHOWN_BYTES: usize = 1 << 20;
 
@@ -250,6 +254,7 @@ impl Leases {
         let mut root = self.rotations.root_for(connection, plugin).await?;
         let operation = OperationId::new(self.clock.now())?;
         let (mut listed, mut cursor, mut attempt) = (Listed::new(HELD_BYTES), None::<String>, 1);
+        let mut idle = 0;
         for _ in 0..PAGES {
             let asked = root.ask(attempt, |root, attempt| {
                 let after = cursor.clone();
@@ -270,10 +275,15 @@ impl Leases {
             if !listed.take(more) {
                 return Err(too_large(connection, listed.ids.len()).into());
             }
+            idle = match listed.ids.len() == known {
+                true => idle + 1,
+                false => 0,
+            };
             match next {
                 None => return Ok(listed.ids),
-                // A page that brings nothing new would be followed for ever.
-                Some(_) if listed.ids.len() == known => {
+                // A page that brings nothing new and leads to itself would be followed for
+                // ever. One that leads on is of an upstream that lists others' things, too.
+                Some(_) if idle > 0 && (next == cursor || idle > IDLE_PAGES) => {
                     return Err(endless(connection, known).into());
                 }
                 next => cursor = next,

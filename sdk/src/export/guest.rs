@@ -191,6 +191,7 @@ impl From<types::Context> for Context {
             role_name: ctx.role_name,
             principal_name: ctx.principal_name,
             timeout: Duration::from_millis(ctx.timeout_ms),
+            began: crate::host::elapsed(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The seam inside a component: the host's own functions, translated to the
 //! SDK's words.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
@@ -130,6 +130,15 @@ pub(crate) fn now() -> UnixTime {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     UnixTime::from_seconds(since.as_secs())
+}
+
+/// Time since some moment of this instance; no clock moves it back.
+pub(crate) fn elapsed() -> Duration {
+    Duration::from_nanos(wasip2::clocks::monotonic_clock::now())
+}
+
+pub(crate) fn wait(time: Duration) {
+    std::thread::sleep(time);
 }
 
 pub(crate) fn generate_key(algorithm: KeyAlgorithm) -> Result<KeyPair, CryptoError> {

@@ -13,16 +13,16 @@ mod guest_http;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest::{
-    Stream, caller, connect, derive, forget, generate_key, identify, keep, log, now, pbkdf2_sha256,
-    recall, remember, sign, trigger, unpark, verify,
+    Stream, caller, connect, derive, elapsed, forget, generate_key, identify, keep, log, now,
+    pbkdf2_sha256, recall, remember, sign, trigger, unpark, verify, wait,
 };
 #[cfg(target_arch = "wasm32")]
 pub(crate) use guest_http::exchange;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::host::{
-    Stream, caller, connect, derive, exchange, forget, generate_key, identify, keep, log, now,
-    pbkdf2_sha256, recall, remember, sign, trigger, unpark, verify,
+    Stream, caller, connect, derive, elapsed, exchange, forget, generate_key, identify, keep, log,
+    now, pbkdf2_sha256, recall, remember, sign, trigger, unpark, verify, wait,
 };
 
 /// One HTTP request, as the seam takes it.

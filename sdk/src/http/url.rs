@@ -25,7 +25,7 @@ pub fn url(base: &str, segments: &[&str]) -> String {
 }
 
 /// Splits an absolute URL as wasi:http wants it, without its fragment.
-pub(super) fn split(url: &str) -> Result<HttpUrl<'_>> {
+pub(crate) fn split(url: &str) -> Result<HttpUrl<'_>> {
     let refuse = |why: &str| {
         Failure::invalid_config(
             "bad_url",

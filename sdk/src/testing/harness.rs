@@ -333,6 +333,7 @@ impl<P: Provider> Harness<P> {
                 P::about().name_limit,
             ),
             timeout: Duration::from_secs(60),
+            began: self.host.waited,
         };
         self.host.operation_id.clone_from(&ctx.operation_id);
         host::with(&mut self.host, || call(&ctx))

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, TcpStream};
 use std::rc::Rc;
+use std::time::Duration;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -35,6 +36,8 @@ pub struct Logged {
 pub(crate) struct TestHost {
     pub(crate) operation_id: String,
     pub(crate) now: UnixTime,
+    /// How long the provider has waited, which moves the clock.
+    pub(crate) waited: Duration,
     pub(crate) trigger: Trigger,
     pub(crate) caller: Option<Caller>,
     pub(crate) routes: Vec<Route>,
@@ -56,6 +59,7 @@ impl Default for TestHost {
         Self {
             operation_id: String::new(),
             now: A_QUIET_DAY,
+            waited: Duration::ZERO,
             trigger: Trigger::Request,
             caller: None,
             routes: Vec::new(),
@@ -207,7 +211,7 @@ pub(crate) fn derive(label: &str, length: u32) -> Vec<u8> {
 pub(crate) fn recall(key: &str) -> Option<Vec<u8>> {
     HOST.with_borrow(|test| {
         let (value, until) = test.kept.get(key)?;
-        (test.now < *until).then(|| value.clone())
+        (test.now.plus(test.waited) < *until).then(|| value.clone())
     })
 }
 
@@ -216,8 +220,9 @@ pub(crate) fn keep(key: &str, value: &[u8], _is_secret: bool, ttl_s: u32) {
     HOST.with_borrow_mut(|test| {
         test.kept.remove(key);
         if value.len() <= 16 << 10 && key.len() <= 1024 {
-            let until = test.now.seconds().saturating_add(ttl_s.into());
-            let until = UnixTime::from_seconds(until);
+            let until = test
+                .now
+                .plus(test.waited + Duration::from_secs(ttl_s.into()));
             test.kept.insert(key.to_owned(), (value.to_vec(), until));
         }
     });
@@ -248,7 +253,16 @@ pub(crate) fn caller() -> Option<Caller> {
 }
 
 pub(crate) fn now() -> UnixTime {
-    HOST.with_borrow(|test| test.now)
+    HOST.with_borrow(|test| test.now.plus(test.waited))
+}
+
+pub(crate) fn elapsed() -> Duration {
+    HOST.with_borrow(|test| test.waited)
+}
+
+/// Nobody waits in a test: its clock moves on.
+pub(crate) fn wait(time: Duration) {
+    HOST.with_borrow_mut(|test| test.waited += time);
 }
 
 fn is_loopback(host: &str) -> bool {

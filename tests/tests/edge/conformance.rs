@@ -38,14 +38,14 @@ fn check(file: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The findings of a check: exit code, and `result` and `detail` of each rule.
-struct Found {
+pub(crate) struct Found {
     code: Option<i32>,
     findings: Value,
-    printed: String,
+    pub(crate) printed: String,
 }
 
 impl Found {
-    fn by(file: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn by(file: &Path, arguments: &[&str]) -> Self {
         let done = check(file, &[arguments, &["--output", "json"]].concat());
         let printed = format!("{done:?}");
         let answer: Value = serde_json::from_slice(&done.stdout)
@@ -59,7 +59,7 @@ impl Found {
     }
 
     /// The rules with this result.
-    fn with(&self, result: &str) -> Vec<&str> {
+    pub(crate) fn with(&self, result: &str) -> Vec<&str> {
         let findings = self.findings.as_array().expect("findings").iter();
         findings
             .filter(|finding| finding["result"] == result)
@@ -67,7 +67,7 @@ impl Found {
             .collect()
     }
 
-    fn detail(&self, rule: &str) -> &str {
+    pub(crate) fn detail(&self, rule: &str) -> &str {
         let findings = self.findings.as_array().expect("findings");
         let finding = findings.iter().find(|finding| finding["check"] == rule);
         finding.expect("every rule is there")["detail"]

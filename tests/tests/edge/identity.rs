@@ -50,9 +50,21 @@ fn token(server: &Server, path: &str) -> String {
 /// The claims of a token, once they are verified.
 #[track_caller]
 fn verified(server: &Server, issuer: &str, token: &str) -> Result<Value, String> {
+    verified_at(server.http.base(), issuer, AUDIENCE, token)
+}
+
+/// The claims of a token for an audience, once they are verified by the keys of the server
+/// at `base`.
+#[track_caller]
+pub(crate) fn verified_at(
+    base: &str,
+    issuer: &str,
+    audience: &str,
+    token: &str,
+) -> Result<Value, String> {
     let mut child = Command::new(python::program("python"))
         .arg(workspace().join("tests/clients/verify.py"))
-        .args([server.http.base(), issuer, AUDIENCE])
+        .args([base, issuer, audience])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

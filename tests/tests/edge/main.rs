@@ -11,6 +11,7 @@
 
 mod advisories;
 mod audit;
+mod aws;
 mod backup;
 mod canonical_paths;
 mod certificate;
