@@ -82,7 +82,8 @@ fn hvac_leases_of_aws_as_of_the_engine() {
         &account.policy,
     ];
     hvac::succeeds("aws", &account.server, &arguments);
-    // The script has rotated the root, so that its first key is over.
+    // The script has rotated the root, so that its first key is over after a minute.
+    account.server.advance_clock(61);
     eventually_true("the first key is over", || {
         !account
             .moto
@@ -174,6 +175,7 @@ fn bao_leases_of_aws_as_of_the_engine() {
     }
 
     let rotated = &person.reads_json("write -f aws/config/rotate-root")["data"];
+    account.server.advance_clock(61);
     eventually_true("the new key is the only one", || {
         moto.keys("lessor") == [rotated["access_key"].as_str().unwrap()]
     });
