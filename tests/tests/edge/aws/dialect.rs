@@ -82,7 +82,8 @@ fn hvac_leases_of_aws_as_of_the_engine() {
         &account.policy,
     ];
     hvac::succeeds("aws", &account.server, &arguments);
-    // The script has rotated the root, so that its first key is over.
+    // The script has rotated the root, so that its first key is over after a minute.
+    account.server.advance_clock(61);
     eventually_true("the first key is over", || {
         !account
             .moto
@@ -152,11 +153,16 @@ fn bao_leases_of_aws_as_of_the_engine() {
     let role = &person.reads_json("read aws/roles/session")["data"];
     assert_eq!(role["default_sts_ttl"], 1200, "{role}");
     assert_eq!(role["max_sts_ttl"], 3600, "{role}");
+    // A role that was read is written back as it is.
+    http.post("aws/roles/session", role).ok();
+    assert_eq!(http.get("aws/roles/session").data(), *role);
+    let longer = http.post("aws/sts/session", &json!({"ttl": "5h"}));
+    let refused = longer.refused(400);
+    assert!(refused.contains("longer than the max_ttl"), "{refused}");
     for (line, seconds) in [
         ("read aws/sts/session", 1200),
         ("read aws/creds/session", 1200),
         ("write aws/sts/session ttl=30m role_session_name=me", 1800),
-        ("write aws/sts/session ttl=5h", 3600),
     ] {
         let leased = person.reads_json(line);
         let duration = leased["lease_duration"].as_u64().unwrap();
@@ -169,6 +175,7 @@ fn bao_leases_of_aws_as_of_the_engine() {
     }
 
     let rotated = &person.reads_json("write -f aws/config/rotate-root")["data"];
+    account.server.advance_clock(61);
     eventually_true("the new key is the only one", || {
         moto.keys("lessor") == [rotated["access_key"].as_str().unwrap()]
     });
