@@ -194,6 +194,8 @@ impl Does {
                 "bind_to_token",
                 "db_name",
                 "connection",
+                "delete_protection",
+                "tags",
                 "replace",
             ],
             Self::WriteAccount => &[
