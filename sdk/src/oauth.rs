@@ -1,6 +1,6 @@
 //! OAuth 2.0 access tokens (RFC 6749), for upstream systems that want one with every
 //! request: the client credentials grant (4.4), and the JWT bearer grant (RFC 7523, 2.1),
-//! with which service accounts are asked for. A token is kept by [`memo`](crate::memo) and
+//! with which service accounts are asked for. A token is kept by [`memo`] and
 //! asked for anew five minutes before it ends; it is never logged.
 //!
 //! ```

@@ -1,7 +1,7 @@
 //! An access key as the root credential, rotated by two keys: a user may have two, so the
 //! new one is made by the old one, and the old one ended by the new one.
 //!
-//! The note of [`rotation`](crate::rotation) is a tag of the root's user.
+//! The note of [`rotation`] is a tag of the root's user.
 
 use std::time::Duration;
 
