@@ -304,14 +304,6 @@ impl Roles {
         revoke: Option<bool>,
     ) -> Result<Removed, Refusal> {
         let mount = self.mounts.open(path)?;
-        if let Some(row) = self.storage.current_role(mount.id, name.clone()).await?
-            && row.host.delete_protection
-        {
-            return Err(Refusal::Conflict(format!(
-                "role {name} of {path} is protected from removal; \
-                 `lessor role write {path} {name} delete_protection=false` lifts that"
-            )));
-        }
         let revoke = revoke.unwrap_or(mount.spec.tune.revoke_leases_with_role);
         let revoking = match revoke {
             true => {
@@ -323,12 +315,20 @@ impl Roles {
             }
             false => 0,
         };
-        if !self
-            .storage
-            .remove_role(mount.id, name.clone(), revoke, self.clock.now())
-            .await?
-        {
-            return Err(self.unknown(&mount, name).await);
+        loop {
+            let row = self.current(&mount, name).await?;
+            if row.host.delete_protection {
+                return Err(Refusal::Conflict(format!(
+                    "role {name} of {path} is protected from removal; \
+                     `lessor role write {path} {name} delete_protection=false` lifts that"
+                )));
+            }
+            // Where it was written meanwhile, it may be protected by now.
+            let (id, role, now) = (mount.id, name.clone(), self.clock.now());
+            let removed = self.storage.remove_role(id, role, row.id, revoke, now);
+            if removed.await? {
+                break;
+            }
         }
         fault::point("cascade.after_role");
         Event::RoleRemoved {

@@ -2,15 +2,16 @@
 //! that these systems' own command lines take: BeyondTrust's providers and account
 //! definitions, Akeyless' dynamic secrets. Each becomes a mount with its config and a role.
 //!
-//! It may be run again: what stands as the files have it stays, and so do secrets, which may
-//! have been rotated since. What cannot be carried over is told by name.
+//! It may be run again: what stands as the files have it stays, and of what differs the
+//! fields that differ are written. A root credential that stands stays in any case: it may
+//! have been rotated since, and then nobody else has it. What cannot be carried over is told
+//! by name.
 
 mod akeyless;
 mod beyondtrust;
 mod fields;
 mod plan;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -23,7 +24,7 @@ use super::Session;
 use super::client::ClientError;
 use super::console::Console;
 use super::output::{self, Format};
-use super::values::{Body, Source, Word, WordParser};
+use super::values::{Body, Given, Source, Word, WordParser};
 
 /// What can be taken along.
 #[derive(Debug, Subcommand)]
@@ -42,7 +43,7 @@ pub struct Dynamic {
     files: Vec<PathBuf>,
     /// A field of the provider or producer, such as a secret that its file does not have, by
     /// the name that it has there: NAME=@FILE, NAME=- for standard input, or NAME=VALUE.
-    /// Repeat for more
+    /// Repeat for more. A root credential that stands is not written over
     #[arg(long, value_name = "NAME=VALUE", value_parser = WordParser)]
     set: Vec<Word>,
     /// Print what would be done, as commands, and change nothing
@@ -100,26 +101,47 @@ impl Session<'_, '_> {
         self.console.data(&shown)
     }
 
-    /// Makes what a plan says, as far as it is not there; what became of it.
+    /// Makes what a plan says, as far as it is not there; what became of it. A mount that was
+    /// made for what is refused goes again.
     fn carry_out(&mut self, plan: &Plan) -> Result<Value> {
-        let Plan { mount, roles, .. } = plan;
         let mut done = Map::from_iter([("source".to_owned(), json!(plan.source))]);
-        let mut say = |what: &str, became: String| done.insert(what.to_owned(), became.into());
-        if let Some(plugin) = plan.plugin {
-            let became = self.have_mount(plan, plugin)?;
-            say("mount", format!("{mount} {became}"));
-            let written = self.have(&format!("{mount}/config"), &plan.config);
-            if became == MADE && written.as_ref().is_err_and(was_refused) {
-                self.unmake(plan)?;
+        let became = match plan.plugin {
+            Some(plugin) => Some(self.have_mount(plan, plugin)?),
+            None => None,
+        };
+        if let Some(became) = became {
+            let mount = format!("{} {became}", plan.mount);
+            done.insert("mount".to_owned(), mount.into());
+        }
+        let within = self.have_within(plan);
+        // Nobody has leased there. A root credential that was rotated at once would be lost with
+        // the mount; but what rotates at once has no role that could be refused after that.
+        if became == Some(MADE) && within.as_ref().is_err_and(was_refused) {
+            self.unmake(plan)?;
+        }
+        done.extend(within?);
+        Ok(done.into())
+    }
+
+    /// The config and the roles of a mount that is there.
+    fn have_within(&mut self, plan: &Plan) -> Result<Map<String, Value>> {
+        let Plan { mount, roles, .. } = plan;
+        let mut done = Map::new();
+        if plan.plugin.is_some() {
+            let became = self.have(&format!("{mount}/config"), &plan.config)?;
+            if became == CHANGED {
+                self.console.note(&format!(
+                    "the root credential of {mount} stays as it is; `lessor config write {mount}` writes another one"
+                ));
             }
-            say("config", written?.to_owned());
+            done.insert("config".to_owned(), became.into());
         }
         for (name, role) in roles {
             let path = format!("{mount}/roles/{name}");
             let became = self.have(&path, role)?;
-            say("role", format!("{path} {became}"));
+            done.insert("role".to_owned(), format!("{path} {became}").into());
         }
-        Ok(done.into())
+        Ok(done)
     }
 
     fn have_mount(&mut self, plan: &Plan, plugin: &str) -> Result<&'static str> {
@@ -156,19 +178,25 @@ impl Session<'_, '_> {
         }
     }
 
-    /// Writes what is not there, or differs in what can be seen of it. Secrets are not seen,
-    /// and may have been rotated since: they are no reason to write a config again.
+    /// Writes what is not there, and of what is there the fields that differ. Where it cannot
+    /// be seen which of the two it is, nothing is written: it might be a root credential that
+    /// was rotated.
     fn have(&mut self, path: &str, wanted: &Map<String, Value>) -> Result<&'static str> {
-        if let Ok(answer) = self.client.get(path)
-            && plan::stands_in(wanted, answer.data())
-        {
+        let (body, became) = match self.client.get(path) {
+            Ok(answer) => (plan::changes(wanted, answer.data()), CHANGED),
+            Err(ClientError::Missing { .. } | ClientError::Refused { status: 404, .. }) => {
+                (wanted.clone(), MADE)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if became == CHANGED && body.is_empty() {
             return Ok(STOOD);
         }
-        self.write(path, &wanted.clone().into())?;
-        Ok("written")
+        self.write(path, &body.into())?;
+        Ok(became)
     }
 
-    /// Takes a mount away again that was made for a config that is refused.
+    /// Takes a mount away again that was made for what is refused.
     fn unmake(&mut self, plan: &Plan) -> Result<()> {
         let path = format!("sys/mounts/{}", plan.mount);
         let lifted = json!({"delete_protection": false});
@@ -180,6 +208,7 @@ impl Session<'_, '_> {
 
 const MADE: &str = "made";
 const STOOD: &str = "stood";
+const CHANGED: &str = "changed";
 
 /// Whether the server said no, so that nothing was done.
 fn was_refused(error: &anyhow::Error) -> bool {
@@ -189,6 +218,9 @@ fn was_refused(error: &anyhow::Error) -> bool {
 
 /// The plans of all files, in their order.
 fn planned(dynamic: &Dynamic, console: &mut Console<'_>) -> Result<Vec<Plan>> {
+    if inputs(dynamic) > 1 {
+        bail!("standard input can be taken for one file or value only");
+    }
     let mut given = Body::of(dynamic.set.clone()).read(console)?;
     let mut plans: Vec<Plan> = Vec::new();
     for file in &dynamic.files {
@@ -221,20 +253,35 @@ fn planned(dynamic: &Dynamic, console: &mut Console<'_>) -> Result<Vec<Plan>> {
             bail!("{option} is for one mount, and the files define {named}");
         }
     }
-    let mut made = HashMap::new();
-    for plan in plans.iter().filter(|plan| plan.plugin.is_some()) {
-        if let Some(other) = made.insert(&plan.mount, &plan.source) {
-            bail!(
-                "{other} and {} both become the mount {}: import one of them with --mount",
-                plan.source,
-                plan.mount
-            );
-        }
-    }
     if let Some(name) = given.keys().next() {
         bail!("--set {name} is for a provider or producer, and the files define none");
     }
+    for (index, plan) in plans.iter().enumerate() {
+        let others = plans.iter().take(index);
+        if let Some((other, what)) = others
+            .filter_map(|other| Some((other, plan.is_at(other)?)))
+            .next()
+        {
+            bail!(
+                "{} and {} both become {what}: give one of them another name, or import it by itself with --mount",
+                other.source,
+                plan.source
+            );
+        }
+    }
     Ok(plans)
+}
+
+/// How often standard input is read.
+fn inputs(dynamic: &Dynamic) -> usize {
+    let files = dynamic.files.iter().filter(|file| file.as_os_str() == "-");
+    let words = dynamic.set.iter().filter(|word| {
+        matches!(
+            word,
+            Word::Whole(Source::Input) | Word::Field(_, Given::From(Source::Input))
+        )
+    });
+    files.count() + words.count()
 }
 
 /// `given` are the fields that the first mount gets besides those of its definition.

@@ -93,7 +93,7 @@ pub struct Tuning {
     #[arg(long, value_name = "true|false")]
     delete_protection: Option<bool>,
     /// Your own word by which to find the mount. Repeat for more; the list replaces the
-    /// former one
+    /// former one, and a single empty one stands for none
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
     /// How many leases there may be at a time; 0 is no limit
@@ -190,7 +190,11 @@ impl Tuning {
         };
         let allowed_hosts = (!self.allowed_hosts.is_empty()).then_some(self.allowed_hosts);
         let audiences = (!self.identity_audiences.is_empty()).then_some(self.identity_audiences);
-        let tags = (!self.tags.is_empty()).then_some(self.tags);
+        let tags = match self.tags.as_slice() {
+            [] => None,
+            [none] if none.is_empty() => Some(Vec::new()),
+            _ => Some(self.tags),
+        };
         let given = [
             ("delete_protection", self.delete_protection.map(Value::from)),
             ("tags", tags.map(Value::from)),

@@ -121,13 +121,7 @@ impl Storage {
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
             let NewRole { mount_id, name, .. } = role;
-            let current: Option<i64> = one(
-                connection,
-                "SELECT id FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1",
-                params![mount_id, name.as_str()],
-                |row| row.get(0),
-            )?;
-            if current != former {
+            if in_use(connection, mount_id, &name)? != former {
                 return Ok(false);
             }
             set_aside(connection, mount_id, &name)?;
@@ -150,17 +144,22 @@ impl Storage {
     }
 
     /// Removes a role and, with `revoke`, orders the end of its leases, in one
-    /// transaction. False where there was none, and then nothing is ended.
+    /// transaction. False where the one in use is another than `former` by now, and then
+    /// nothing is ended.
     pub async fn remove_role(
         &self,
         mount_id: i64,
         name: RoleName,
+        former: i64,
         revoke: bool,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
         self.write(move |connection| {
-            let removed = set_aside(connection, mount_id, &name)?;
-            if removed && revoke {
+            if in_use(connection, mount_id, &name)? != Some(former) {
+                return Ok(false);
+            }
+            set_aside(connection, mount_id, &name)?;
+            if revoke {
                 let role = Some(name.as_str());
                 revocations::order_revocation(
                     connection,
@@ -170,20 +169,30 @@ impl Storage {
                     now,
                 )?;
             }
-            Ok(removed)
+            Ok(true)
         })
         .await
     }
 }
 
-/// Takes the current version of a role out of use, and away where no lease was
-/// made with it. Whether there was one.
-fn set_aside(
+/// The id of the version of a role that is in use.
+fn in_use(
     connection: &Connection,
     mount_id: i64,
     name: &RoleName,
-) -> Result<bool, StorageError> {
-    let changed = change(
+) -> Result<Option<i64>, StorageError> {
+    one(
+        connection,
+        "SELECT id FROM roles WHERE mount_id = ?1 AND name = ?2 AND current = 1",
+        params![mount_id, name.as_str()],
+        |row| row.get(0),
+    )
+}
+
+/// Takes the current version of a role out of use, and away where no lease was
+/// made with it.
+fn set_aside(connection: &Connection, mount_id: i64, name: &RoleName) -> Result<(), StorageError> {
+    change(
         connection,
         "UPDATE roles SET current = 0 WHERE mount_id = ?1 AND name = ?2 AND current = 1",
         params![mount_id, name.as_str()],
@@ -194,7 +203,7 @@ fn set_aside(
            AND NOT EXISTS (SELECT 1 FROM leases WHERE role_id = roles.id)",
         params![mount_id, name.as_str()],
     )?;
-    Ok(changed > 0)
+    Ok(())
 }
 
 fn role_row(row: &Row<'_>) -> rusqlite::Result<RoleRow> {

@@ -100,6 +100,66 @@ fn akl_13_a_producer_is_imported_twice_and_leases_after_a_rotation_in_between() 
     assert!(!told.contains("first-root"));
 }
 
+/// A file that says something else changes that and nothing more: its root credential is dead
+/// since the rotation, and nobody but the server has the one that counts. Here nothing proves a
+/// payload before it is stored.
+#[test]
+fn akl_13_a_changed_producer_is_imported_again_and_leaves_the_rotated_payload() {
+    let (server, webhook) = stage();
+    let http = &server.http;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("producer.json");
+    let mut definition = producer(&webhook);
+    definition["skip-dry-run"] = json!(true);
+    fs::write(&file, definition.to_string()).unwrap();
+    imported(&server, &[&file], &[]);
+    http.post("prod/hook/rotate-root", &json!({})).ok();
+
+    definition["admin_rotation_interval_days"] = json!(7);
+    definition["user-ttl"] = json!("20m");
+    definition["tags"] = json!(["team:billing"]);
+    fs::write(&file, definition.to_string()).unwrap();
+    let (done, note) = imported(&server, &[&file], &["--output", "json"]);
+    let done: Value = serde_json::from_str(&done).unwrap();
+    assert_eq!(done[0]["config"], "changed", "{done}");
+    assert_eq!(done[0]["role"], "prod/hook/roles/default changed", "{done}");
+    assert!(
+        note.contains("root credential of prod/hook stays"),
+        "{note}"
+    );
+    let config = http.get("prod/hook/config").data();
+    assert_eq!(config["rotation_period"], 7 * 86_400, "{config}");
+    let tune = http.get("sys/mounts/prod/hook/tune").data();
+    assert_eq!(tune["tags"], json!(["team:billing"]));
+    let lease = http.get("prod/hook/creds/default").ok().json();
+    assert_eq!(lease["lease_duration"], 1200, "{lease}");
+
+    // Who may write and not see what stands writes nothing.
+    let policy = r#"path "sys/mounts/prod/hook*" { capabilities = ["read", "update"] }
+        path "prod/hook/*" { capabilities = ["create", "update"] }"#;
+    http.put("sys/policies/acl/blind", &json!({"policy": policy}))
+        .ok();
+    let token = http.post("auth/token/create", &json!({"policies": ["blind"]}));
+    let token = token.ok().json();
+    let before = http.get("prod/hook/config").data()["version"].clone();
+    let done = Command::new(binary())
+        .args(["import", "dynamic"])
+        .arg(&file)
+        .env("LESSOR_ADDR", http.base())
+        .env(
+            "LESSOR_TOKEN",
+            token["auth"]["client_token"].as_str().unwrap(),
+        )
+        .stdin(Stdio::null())
+        .output()
+        .expect("run lessor");
+    let complaint = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("permission denied"), "{complaint}");
+    assert_eq!(http.get("prod/hook/config").data()["version"], before);
+    http.get("prod/hook/creds/default").ok();
+}
+
 /// The commands of a plan do what the import does.
 #[test]
 fn the_commands_of_a_plan_do_the_same() {
@@ -145,6 +205,16 @@ fn a_producer_of_postgresql_is_imported_and_leases() {
         "creationStatements":
             "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'",
     });
+    // A role that is refused takes the mount along that was made for it.
+    let mut refused = definition.clone();
+    refused["password-length"] = json!(1);
+    fs::write(&file, refused.to_string()).unwrap();
+    let done = import(&server, &[&file], &[]);
+    let complaint = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("length"), "{complaint}");
+    server.http.get("sys/mounts/db").refused(404);
+
     fs::write(&file, json!([definition]).to_string()).unwrap();
     imported(&server, &[&file], &[]);
     let data = server.http.get("db/creds/default").data();
@@ -194,6 +264,11 @@ fn what_cannot_be_imported_is_one_sentence_and_changes_nothing() {
             vec![good.as_path()],
             vec!["--set", "timeout-sec=soon"],
             "timeout-sec",
+        ),
+        (
+            vec![Path::new("-")],
+            vec!["--set", "payload=-"],
+            "standard input",
         ),
         (vec![dead.as_path()], vec![], "login of root"),
     ] {
@@ -272,6 +347,20 @@ fn what_is_protected_is_removed_only_once_that_is_lifted() {
     let refused = http.post("sys/mounts/hook/tune", &wrong).refused(400);
     assert!(refused.contains("tags"), "{refused}");
 
+    let tags = |arguments: &[&str]| {
+        let done = Command::new(binary())
+            .args(["mount", "tune", "hook"])
+            .args(arguments)
+            .env("LESSOR_ADDR", http.base())
+            .env("LESSOR_TOKEN", http.token())
+            .stdin(Stdio::null())
+            .output()
+            .expect("run lessor");
+        assert!(done.status.success(), "{done:?}");
+        http.get("sys/mounts/hook/tune").data()["tags"].clone()
+    };
+    assert_eq!(tags(&["--tag", "a", "--tag", "b"]), json!(["a", "b"]));
+    assert_eq!(tags(&["--tag", ""]), json!([]));
     let lifted = json!({"delete_protection": false});
     http.post("hook/roles/app", &lifted).ok();
     http.delete("hook/roles/app").ok();

@@ -1,7 +1,8 @@
 //! Dynamic secrets of Akeyless, by the fields of its command line and API: custom producers
 //! become mounts of `webhook`, PostgreSQL producers of `postgres`.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
+use lessor_model::duration;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
@@ -57,10 +58,9 @@ pub(super) fn plan(kind: Kind, fields: &mut Fields, audience: Option<&str>) -> R
 /// The options that every producer has.
 fn common(fields: &mut Fields, plan: &mut Plan, role: &mut Map<String, Value>) -> Result<()> {
     let ttl = fields.text("user-ttl")?;
-    role.insert(
-        "default_ttl".into(),
-        ttl.unwrap_or_else(|| USER_TTL.to_owned()).into(),
-    );
+    let ttl = ttl.unwrap_or_else(|| USER_TTL.to_owned());
+    duration::of_text("user-ttl", &ttl).map_err(Error::msg)?;
+    role.insert("default_ttl".into(), ttl.into());
     if fields.truth("delete_protection")? {
         plan.tune.insert("delete_protection".into(), true.into());
         role.insert("delete_protection".into(), true.into());

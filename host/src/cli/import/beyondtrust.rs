@@ -27,10 +27,10 @@ pub(super) fn kind(fields: &Fields) -> Option<Kind> {
     let kind = match fields.peek("type")?.to_ascii_lowercase().as_str() {
         "aws" => Kind::Aws,
         "awspolicy" => Kind::AwsPolicy,
-        "azure" => Kind::Other("Azure provider"),
-        "gcp" => Kind::Other("GCP provider"),
-        "azurerole" => Kind::Other("Azure account definition"),
-        "gcprole" => Kind::Other("GCP account definition"),
+        "azure" => Kind::Other("an Azure provider"),
+        "gcp" => Kind::Other("a GCP provider"),
+        "azurerole" => Kind::Other("an Azure account definition"),
+        "gcprole" => Kind::Other("a GCP account definition"),
         _ => return None,
     };
     Some(kind)
@@ -40,7 +40,7 @@ pub(super) fn kind(fields: &Fields) -> Option<Kind> {
 /// does not say.
 pub(super) fn plan(kind: Kind, fields: &mut Fields, above: Option<&str>) -> Result<Plan> {
     if let Kind::Other(what) = kind {
-        bail!("an {what} cannot be carried over: there is no provider of lessor for it");
+        bail!("{what} cannot be carried over: there is no provider of lessor for it");
     }
     fields.take("type");
     fields.open("options")?;

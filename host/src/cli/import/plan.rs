@@ -33,11 +33,26 @@ pub(super) struct Lost {
 /// Fields of a config that are secrets, of every provider that is imported.
 const SECRETS: [&str; 3] = ["payload", "password", "secret_key"];
 
-/// Fields of a config that its view does not show as they were written: a rotation replaces
-/// the id of a key, too.
-const UNSEEN: [&str; 2] = ["rotate_on_config", "access_key"];
+/// The fields of a config that a rotation replaces: the secrets, and the id of a key.
+const ROOT: [&str; 4] = ["payload", "password", "secret_key", "access_key"];
+
+/// The field that stands for an act, with which a config is never seen to differ.
+const ACT: &str = "rotate_on_config";
 
 impl Plan {
+    /// What this plan and another one would both make, where there is such a thing.
+    pub(super) fn is_at(&self, other: &Self) -> Option<String> {
+        if self.mount != other.mount {
+            return None;
+        }
+        if self.plugin.is_some() && other.plugin.is_some() {
+            return Some(format!("the mount {}", self.mount));
+        }
+        let named = |name: &String| other.roles.iter().any(|(other, _)| other == name);
+        let (name, _) = self.roles.iter().find(|(name, _)| named(name))?;
+        Some(format!("the role {name} of {}", self.mount))
+    }
+
     pub(super) fn lose(&mut self, field: &str, why: impl Into<String>) {
         self.lost.push(Lost {
             field: field.to_owned(),
@@ -76,7 +91,8 @@ impl Plan {
         })
     }
 
-    /// As commands for a shell, which do the same. A secret is read from a file of its own.
+    /// As commands for a shell, which do the same. A secret is read from a file of its own,
+    /// and so are certificates.
     pub(super) fn commands(&self) -> String {
         let mut lines = vec![format!("# {}", one_line(&self.source))];
         for Lost { field, why } in &self.lost {
@@ -94,6 +110,10 @@ impl Plan {
                     one => vec![one.clone()],
                 };
                 for value in values {
+                    if name == "extra_roots" {
+                        line.push_str(&format!(" --{option} {name}.pem"));
+                        continue;
+                    }
                     // An option is text as it stands.
                     let text = value
                         .as_str()
@@ -115,19 +135,28 @@ impl Plan {
     }
 }
 
-/// Whether fields as a document shows them have the values that are wanted, as far as can be
-/// seen. A config's own fields stand in it by themselves.
-pub(super) fn stands_in(wanted: &Map<String, Value>, shown: &Value) -> bool {
+/// The fields that a document does not show as they are wanted, as far as can be seen: what
+/// is to be written where it stands. The root credential is none of them. A config's own
+/// fields stand in it by themselves.
+pub(super) fn changes(wanted: &Map<String, Value>, shown: &Value) -> Map<String, Value> {
     let inner = shown.get("config").unwrap_or(shown);
-    let is_seen =
-        |name: &String| !SECRETS.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str());
-    wanted
+    let differs = |name: &String, wanted: &Value| {
+        let found = inner.get(name).or_else(|| shown.get(name));
+        !found.is_some_and(|found| is_the_same(name, wanted, found))
+    };
+    let seen = wanted
         .iter()
-        .filter(|(name, _)| is_seen(name))
-        .all(|(name, wanted)| {
-            let found = inner.get(name).or_else(|| shown.get(name));
-            found.is_some_and(|found| is_the_same(name, wanted, found))
-        })
+        .filter(|(name, _)| !ROOT.contains(&name.as_str()) && *name != ACT);
+    let mut changes: Map<String, Value> = seen
+        .filter(|(name, wanted)| differs(name, wanted))
+        .map(|(name, wanted)| (name.clone(), wanted.clone()))
+        .collect();
+    if let Some(act) = wanted.get(ACT)
+        && !changes.is_empty()
+    {
+        changes.insert(ACT.to_owned(), act.clone());
+    }
+    changes
 }
 
 /// Whether a value is shown as it was written, or as the same time or list.
@@ -153,6 +182,7 @@ fn option_of(setting: &str) -> Option<&'static str> {
         "tags" => "tag",
         "timeout" => "timeout",
         "max_lease_ttl" => "max-ttl",
+        "extra_roots" => "extra-roots",
         _ => return None,
     })
 }

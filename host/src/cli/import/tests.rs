@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Dynamic,
-    plan::{Plan, stands_in},
+    plan::{Plan, changes},
 };
 
 fn options() -> Dynamic {
@@ -259,6 +259,11 @@ fn what_is_no_definition_is_said_without_its_secrets() {
             "`timeout-sec` must be a whole number",
         ),
         (
+            json!({"name": "h", "create-sync-url": "https://a/x", "revoke-sync-url": "https://a/r",
+                "user-ttl": "canary"}),
+            "user-ttl",
+        ),
+        (
             json!({"name": "p", "postgresql-host": "h"}),
             "`postgresql-username` is missing",
         ),
@@ -298,7 +303,7 @@ fn the_commands_of_a_plan_are_for_a_shell() {
     );
 }
 
-/// What stands is not written again: its secrets may have been rotated since.
+/// What stands is not written again, and the root credential never: it may have been rotated.
 #[test]
 fn a_config_stands_where_all_that_can_be_seen_is_the_same() {
     let plan = plan_of(json!({
@@ -311,10 +316,23 @@ fn a_config_stands_where_all_that_can_be_seen_is_the_same() {
             "version": 3, "rotation_period": period,
         })
     };
-    assert!(stands_in(&plan.config, &shown("r", 86_400)));
-    assert!(!stands_in(&plan.config, &shown("s", 86_400)));
-    assert!(!stands_in(&plan.config, &shown("r", 0)));
-    assert!(!stands_in(&plan.config, &json!({})));
+    for (found, expected) in [
+        (shown("r", 86_400), json!({})),
+        (
+            shown("s", 86_400),
+            json!({"region": "r", "rotate_on_config": true}),
+        ),
+        (
+            shown("r", 0),
+            json!({"rotation_period": 86_400, "rotate_on_config": true}),
+        ),
+        (
+            json!({}),
+            json!({"region": "r", "rotation_period": 86_400, "rotate_on_config": true}),
+        ),
+    ] {
+        assert_eq!(Value::from(changes(&plan.config, &found)), expected);
+    }
     for (wanted, found, is_the_same) in [
         (json!({"ttl": "60m"}), json!({"ttl": 3600}), true),
         (json!({"ttl": "60m"}), json!({"ttl": 60}), false),
@@ -326,7 +344,8 @@ fn a_config_stands_where_all_that_can_be_seen_is_the_same() {
         (json!({"flag": true}), json!({}), false),
     ] {
         let wanted = wanted.as_object().unwrap();
-        assert_eq!(stands_in(wanted, &found), is_the_same, "{wanted:?} {found}");
+        let stands = changes(wanted, &found).is_empty();
+        assert_eq!(stands, is_the_same, "{wanted:?} {found}");
     }
 }
 
@@ -348,4 +367,46 @@ fn bt_05_fields_are_given_beside_the_file() {
         assert_eq!(plan.config["secret_key"], "new");
         assert!(given.is_empty());
     }
+}
+
+/// Names lose the characters that paths cannot have, and no import writes over another.
+#[test]
+fn two_definitions_are_not_one_thing() {
+    let provider = |name: &str| {
+        plan_of(json!({"type": "AWS", "name": name, "AccessKeyId": "A", "SecretAccessKey": "B"}))
+    };
+    let definition = |name: &str, provider: &str| {
+        plan_of(
+            json!({"type": "AwsPolicy", "name": name, "provider": provider, "policyArns": ["x"]}),
+        )
+    };
+    for (one, other, what) in [
+        (provider("a b"), provider("a-b"), Some("the mount a-b")),
+        (provider("a"), provider("b"), None),
+        (provider("a"), definition("r", "a"), None),
+        (
+            definition("r s", "a"),
+            definition("r/s", "a"),
+            Some("the role r-s of a"),
+        ),
+        (definition("r", "a"), definition("s", "a"), None),
+        (definition("r", "a"), definition("r", "b"), None),
+    ] {
+        assert_eq!(other.is_at(&one).as_deref(), what, "{one:?} {other:?}");
+    }
+}
+
+/// Certificates are an option of the mount, which takes them from a file.
+#[test]
+fn the_commands_of_a_plan_have_its_certificates() {
+    let plan = plan_of(json!({
+        "name": "db", "postgresql-username": "root", "postgresql-password": "canary", "ssl": true,
+        "ssl-certificate": "-----BEGIN CERTIFICATE-----", "creation-statements": "x",
+    }));
+    let commands = plan.commands();
+    assert!(
+        commands.contains("--extra-roots extra_roots.pem"),
+        "{commands}"
+    );
+    assert!(!commands.contains("BEGIN"), "{commands}");
 }
