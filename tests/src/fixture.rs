@@ -20,6 +20,9 @@ const CALL_TIMEOUT_SECONDS: u64 = 30;
 /// ample time for a request already on its way.
 pub const GIVEN_UP_SECONDS: u64 = CALL_TIMEOUT_SECONDS + 20;
 
+/// The time for which a former root credential is kept beside the new one, and a second.
+pub const GRACE_SECONDS: u64 = 61;
+
 /// Server, cluster, mount and role.
 #[derive(Debug)]
 pub struct Fixture {

@@ -117,9 +117,23 @@ impl Moto {
     pub fn user(&self, name: &str, policy: &Value) -> Key {
         self.iam("create_user", json!({"UserName": name}));
         self.allow(name, policy);
-        let made = self.iam("create_access_key", json!({"UserName": name}));
+        self.new_key(name)
+    }
+
+    /// Makes a further key of a user.
+    pub fn new_key(&self, user: &str) -> Key {
+        let made = self.iam("create_access_key", json!({"UserName": user}));
         let text = |field: &str| made["AccessKey"][field].as_str().expect("a key").to_owned();
         Key::of(&text("AccessKeyId"), &text("SecretAccessKey"))
+    }
+
+    /// Ends all keys of a user, and makes one.
+    pub fn only_key(&self, user: &str) -> Key {
+        for key in self.keys(user) {
+            let gone = json!({"UserName": user, "AccessKeyId": key});
+            self.iam("delete_access_key", gone);
+        }
+        self.new_key(user)
     }
 
     /// Replaces the inline policy of such a user.

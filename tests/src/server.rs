@@ -204,6 +204,25 @@ impl Server {
         )
     }
 
+    /// Puts a component that `cargo xtask test` built (`aws.wasm`, `test/keys.wasm`) into
+    /// the plugin directory, and gives its name there.
+    ///
+    /// # Panics
+    /// Where it is not built.
+    pub fn bring<'b>(&self, built: &'b str) -> &'b str {
+        let file = built.rsplit('/').next().unwrap_or(built);
+        let built = built_plugins().join(built);
+        fs::copy(&built, self.plugins().join(file))
+            .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask test`", built.display()));
+        file
+    }
+
+    /// [`Self::bring`]s a component, and pins it as `name`.
+    pub fn bring_and_pin(&self, name: &str, built: &str) {
+        let file = self.bring(built);
+        self.pin(name, file, &self.digest(file)).ok();
+    }
+
     /// The SHA-256 of a file in the plugin directory, in lower-case hex.
     pub fn digest(&self, file: &str) -> String {
         let bytes = fs::read(self.plugins().join(file)).expect("a plugin file");
@@ -267,6 +286,15 @@ impl Server {
             answer.status < 300,
             "the server has no test clock; build it with `--features test-hooks`: {answer:?}"
         );
+    }
+
+    /// The same of a server that may die of it, and then does not answer.
+    pub fn advance_clock_to_the_death(&self, seconds: u64) {
+        let body = json!({"advance": format!("{seconds}s")}).to_string();
+        let headers = [("Content-Type", "application/json")];
+        let _ = self
+            .http
+            .try_send("PUT", "sys/test/clock", &headers, Some(body.as_bytes()));
     }
 
     /// Every lease id under `prefix` (`db/creds`), however deep.

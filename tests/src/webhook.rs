@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     http::Answer,
     python,
-    server::{Server, built_plugins, workspace},
+    server::{Server, workspace},
     wait::eventually_true,
 };
 
@@ -114,10 +114,7 @@ impl Webhook {
 
     /// Pins the provider of webhooks, and mounts it at `path` with the grant that it needs.
     pub fn mount(&self, server: &Server, path: &str) {
-        let built = built_plugins().join("webhook.wasm");
-        std::fs::copy(built, server.plugins().join("webhook.wasm")).expect("run cargo xtask test");
-        let digest = server.digest("webhook.wasm");
-        server.pin("webhook", "webhook.wasm", &digest).ok();
+        server.bring_and_pin("webhook", "webhook.wasm");
         let mount = json!({
             "type": "webhook",
             "config": {"allowed_hosts": [self.origin]},

@@ -61,12 +61,7 @@ impl Cloud {
         let between = Between::start(moto.origin());
         between.rule(standing_in);
         let server = setup.start();
-        let plugins = server.plugins();
-        fs::copy(built_plugins().join("aws.wasm"), plugins.join("aws.wasm"))
-            .expect("run `cargo xtask test`");
-        server
-            .pin("aws", "aws.wasm", &server.digest("aws.wasm"))
-            .ok();
+        server.bring_and_pin("aws", "aws.wasm");
         let mount = json!({
             "type": "aws",
             "config": {"allowed_hosts": [between.origin()], "timeout": "30s"},

@@ -49,12 +49,7 @@ impl Vault {
         let between = Between::start(moto.origin());
         between.rule(standing_in);
         let server = setup.start();
-        let file = "aws-secrets-manager.wasm";
-        fs::copy(built_plugins().join(file), server.plugins().join(file))
-            .expect("run `cargo xtask test`");
-        server
-            .pin("aws-secrets-manager", file, &server.digest(file))
-            .ok();
+        server.bring_and_pin("aws-secrets-manager", "aws-secrets-manager.wasm");
         let mount = json!({
             "type": "aws-secrets-manager",
             "config": {"allowed_hosts": [between.origin()], "timeout": "30s"},

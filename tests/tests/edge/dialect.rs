@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 
 use lessor_tests::{
     http::Http,
-    server::{Server, binary, built_plugins},
+    server::{Server, binary},
 };
 use serde_json::{Value, json};
 
@@ -58,10 +58,7 @@ impl Speaking {
 
 /// Pins a guest as `aws`.
 fn pin(server: &Server, guest: &str) {
-    let file = format!("{guest}.wasm");
-    let built = built_plugins().join(format!("test/{file}"));
-    fs::copy(built, server.plugins().join(&file)).expect("run cargo xtask test");
-    server.pin("aws", &file, &server.digest(&file)).ok();
+    server.bring_and_pin("aws", &format!("test/{guest}.wasm"));
 }
 
 #[test]
@@ -378,12 +375,7 @@ fn a_connection_keeps_its_path_when_a_dialect_comes() {
     http.post("sys/mounts/aws", &json!({"type": "aws"})).ok();
     http.post("aws/config/root", &json!({"root": "former"}))
         .ok();
-    let file = "dialect.wasm";
-    fs::copy(
-        built_plugins().join("test/dialect.wasm"),
-        server.plugins().join(file),
-    )
-    .unwrap();
+    let file = server.bring("test/dialect.wasm");
     let pin = json!({"command": file, "sha256": server.digest(file), "force": true});
     http.put("sys/plugins/catalog/secret/aws", &pin).ok();
     http.post(

@@ -161,12 +161,7 @@ fn crash(postgres: Postgres, point: &str, again: &[&str]) -> Postgres {
         passed += GIVEN_UP_SECONDS;
         fixture.server.restart_with_fault(next);
         // The server dies while it recovers, perhaps before it can answer this.
-        let _ = fixture.server.http.try_send(
-            "PUT",
-            "sys/test/clock",
-            &[("Content-Type", "application/json")],
-            Some(format!("{{\"advance\": \"{passed}s\"}}").as_bytes()),
-        );
+        fixture.server.advance_clock_to_the_death(passed);
         fixture.server.await_death();
     }
     fixture.server.restart();

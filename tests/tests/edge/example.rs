@@ -1,11 +1,9 @@
 //! The example for authors, end to end as its guide describes it: built outside the
 //! workspace, pinned, mounted, leasing over HTTP from the guide's toy upstream.
 
-use std::fs;
-
 use lessor_tests::{
     fixture::Lease,
-    server::{Server, built_plugins},
+    server::Server,
     toy::{TOKEN, Toy},
     wait::eventually_true,
 };
@@ -14,13 +12,7 @@ use serde_json::{Value, json};
 /// A server with the example mounted at `accounts`, granted `allowed_hosts`.
 fn server(allowed_hosts: &Value) -> Server {
     let server = Server::start();
-    fs::copy(
-        built_plugins().join("test/accounts.wasm"),
-        server.plugins().join("accounts.wasm"),
-    )
-    .expect("`cargo xtask test` builds the example");
-    let digest = server.digest("accounts.wasm");
-    server.pin("accounts", "accounts.wasm", &digest).ok();
+    server.bring_and_pin("accounts", "test/accounts.wasm");
     let mount = json!({"type": "accounts", "config": {"allowed_hosts": allowed_hosts}});
     server.http.post("sys/mounts/accounts", &mount).ok();
     server

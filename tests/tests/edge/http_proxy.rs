@@ -17,7 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use lessor_tests::{
     http::Answer,
     openssl::Authority,
-    server::{Server, binary, built_plugins},
+    server::{Server, binary},
     toy::{TOKEN, Toy},
 };
 use rustls::{
@@ -177,10 +177,7 @@ impl House {
         let (toy, proxy) = (Toy::start(), Proxy::start());
         let mut server = Server::setup().start_uninitialised();
         server.initialise();
-        let file = "keys.wasm";
-        let built = built_plugins().join("test").join(file);
-        fs::copy(built, server.plugins().join(file)).expect("run cargo xtask test");
-        server.pin("keys", file, &server.digest(file)).ok();
+        server.bring_and_pin("keys", "test/keys.wasm");
         let house = Self { server, toy, proxy };
         let mount = json!({"type": "keys", "config": {
             "allowed_hosts": [house.named("upstream.invalid")],

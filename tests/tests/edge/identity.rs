@@ -1,14 +1,13 @@
 //! A mount shows who it is by a token, and anybody can verify that: judged by PyJWT.
 
 use std::{
-    fs,
     io::Write as _,
     process::{Command, Stdio},
 };
 
 use lessor_tests::{
     python,
-    server::{Server, Setup, built_plugins, workspace},
+    server::{Server, Setup, workspace},
     wait::eventually_true,
 };
 use serde_json::{Value, json};
@@ -22,10 +21,7 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 /// `cloud`, which may show itself to [`AUDIENCE`].
 fn server(setup: Setup) -> Server {
     let server = setup.start();
-    let built = built_plugins().join("test/misbehaving.wasm");
-    fs::copy(built, server.plugins().join("misbehaving.wasm")).expect("run cargo xtask test");
-    let digest = server.digest("misbehaving.wasm");
-    server.pin("misbehaving", "misbehaving.wasm", &digest).ok();
+    server.bring_and_pin("misbehaving", "test/misbehaving.wasm");
     mount(&server, "cloud", &json!([AUDIENCE]));
     server
 }

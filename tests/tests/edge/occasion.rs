@@ -1,26 +1,16 @@
 //! A provider is told of its caller: the same name over all tokens of one person, and
 //! claims that are lists (AKL-10).
 
-use std::{
-    fs,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use lessor_tests::{
-    http::Http,
-    jwt::Signer,
-    server::{Server, built_plugins},
-};
+use lessor_tests::{http::Http, jwt::Signer, server::Server};
 use serde_json::json;
 
 /// A server with a guest at `who` that says what it is told, which everybody with the
 /// policy `who` may ask.
 fn server() -> Server {
     let server = Server::start();
-    let built = built_plugins().join("test/misbehaving.wasm");
-    fs::copy(built, server.plugins().join("misbehaving.wasm")).expect("run cargo xtask test");
-    let digest = server.digest("misbehaving.wasm");
-    server.pin("misbehaving", "misbehaving.wasm", &digest).ok();
+    server.bring_and_pin("misbehaving", "test/misbehaving.wasm");
     let http = &server.http;
     let mount = json!({"type": "misbehaving"});
     http.post("sys/mounts/who", &mount).ok();

@@ -1,11 +1,9 @@
 //! No root credential is lost, and no forgotten one stays upstream. The upstream's root may
 //! have several tokens, and `kill -9` comes in between.
 
-use std::fs;
-
 use lessor_tests::{
     fixture::GIVEN_UP_SECONDS,
-    server::{Server, built_plugins},
+    server::Server,
     toy::{TOKEN, Toy},
     wait::eventually_true,
 };
@@ -21,14 +19,7 @@ impl House {
     fn start(fault: &str, answers: &str) -> Self {
         let toy = Toy::start();
         let server = Server::setup().fault(fault).start();
-        fs::copy(
-            built_plugins().join("test/keys.wasm"),
-            server.plugins().join("keys.wasm"),
-        )
-        .expect("the guest is built");
-        server
-            .pin("keys", "keys.wasm", &server.digest("keys.wasm"))
-            .ok();
+        server.bring_and_pin("keys", "test/keys.wasm");
         let mount = json!({"type": "keys", "config": {"allowed_hosts": [toy.origin()]}});
         server.http.post("sys/mounts/keys", &mount).ok();
         let house = Self { server, toy };

@@ -3,7 +3,7 @@
 use lessor_tests::{
     fixture::Fixture,
     postgres::Postgres,
-    server::{Server, binary, built_plugins},
+    server::{Server, binary},
     toy::{TOKEN, Toy},
 };
 use serde_json::{Value, json};
@@ -392,11 +392,7 @@ fn a_config_whose_root_cannot_be_rotated_says_so() {
 /// A server with a mount of the provider `keys` that has a root credential.
 fn keys_server(toy: &Toy, answers: &str) -> Server {
     let server = Server::start();
-    let keys = built_plugins().join("test/keys.wasm");
-    std::fs::copy(keys, server.plugins().join("keys.wasm")).expect("the guest is built");
-    server
-        .pin("keys", "keys.wasm", &server.digest("keys.wasm"))
-        .ok();
+    server.bring_and_pin("keys", "test/keys.wasm");
     let mount = json!({"type": "keys", "config": {"allowed_hosts": [toy.origin()]}});
     server.http.post("sys/mounts/keys", &mount).ok();
     let config = json!({"url": toy.origin(), "token": TOKEN, "answers": answers});

@@ -9,7 +9,7 @@ use std::{
 
 use lessor_tests::{
     between::Deed,
-    fixture::GIVEN_UP_SECONDS,
+    fixture::{GIVEN_UP_SECONDS, GRACE_SECONDS},
     http::Http,
     moto::{Moto, everything},
     server::Server,
@@ -51,28 +51,9 @@ fn no_user_and_no_root_is_lost_whatever_the_point_of_the_crash() {
     }
 }
 
-/// The time for which the former root is kept beside the new one, and a second.
-const GRACE_SECONDS: u64 = 61;
-
-/// Moves the clock of a server that may die of it.
-fn advance(cloud: &Cloud, seconds: u64) {
-    let body = format!("{{\"advance\": \"{seconds}s\"}}");
-    let headers = [("Content-Type", "application/json")];
-    let http = &cloud.server.http;
-    let _ = http.try_send("PUT", "sys/test/clock", &headers, Some(body.as_bytes()));
-}
-
 fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let story = format!("{point} {again}");
-    for key in moto.keys("lessor") {
-        moto.iam(
-            "delete_access_key",
-            json!({"UserName": "lessor", "AccessKeyId": key}),
-        );
-    }
-    let made = moto.iam("create_access_key", json!({"UserName": "lessor"}));
-    let text = |field: &str| made["AccessKey"][field].as_str().unwrap().to_owned();
-    let root = lessor_tests::moto::Key::of(&text("AccessKeyId"), &text("SecretAccessKey"));
+    let root = moto.only_key("lessor");
     let mut cloud = Cloud::on(moto, root, Server::setup().fault(point));
     cloud.role("reader", &json!({})).ok();
     let http = cloud.server.http.clone();
@@ -97,14 +78,14 @@ fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let mut passed = 0;
     if point == "rotate.after_retired" {
         passed += GRACE_SECONDS;
-        advance(&cloud, passed);
+        cloud.server.advance_clock_to_the_death(passed);
     }
     cloud.server.await_death();
     if !again.is_empty() {
         passed += GIVEN_UP_SECONDS + GRACE_SECONDS;
         cloud.server.restart_with_fault(again);
         // The server dies while it recovers, perhaps before it can answer this.
-        advance(&cloud, passed);
+        cloud.server.advance_clock_to_the_death(passed);
         cloud.server.await_death();
     }
     cloud.server.restart();

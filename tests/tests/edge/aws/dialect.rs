@@ -1,12 +1,10 @@
 //! The words of Vault's engine for AWS, as its clients speak them: hvac and `bao`, unchanged,
 //! which lease of moto.
 
-use std::fs;
-
 use lessor_tests::{
     between::Between,
     moto::{ACCOUNT, Key, Moto, allowing, everything},
-    server::{Server, built_plugins},
+    server::Server,
     wait::eventually_true,
 };
 use serde_json::{Value, json};
@@ -42,14 +40,7 @@ impl Account {
         between.rule(standing_in);
         let mut server = Server::setup().start_uninitialised();
         server.initialise();
-        fs::copy(
-            built_plugins().join("aws.wasm"),
-            server.plugins().join("aws.wasm"),
-        )
-        .expect("run `cargo xtask test`");
-        server
-            .pin("aws", "aws.wasm", &server.digest("aws.wasm"))
-            .ok();
+        server.bring_and_pin("aws", "aws.wasm");
         Self {
             moto,
             between,

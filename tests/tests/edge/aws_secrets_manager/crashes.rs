@@ -2,8 +2,8 @@
 //! Afterwards AWS has exactly one root, which works, and secrets are read with it.
 
 use lessor_tests::{
-    fixture::GIVEN_UP_SECONDS,
-    moto::{Key, Moto, everything},
+    fixture::{GIVEN_UP_SECONDS, GRACE_SECONDS},
+    moto::{Moto, everything},
     server::Server,
     wait::eventually_true,
 };
@@ -26,9 +26,6 @@ const CRASHES: [(&str, &str); 11] = [
     ("rotate.after_promoted", "rotate.after_retired"),
 ];
 
-/// The time for which the former root is kept beside the new one, and a second.
-const GRACE_SECONDS: u64 = 61;
-
 #[test]
 fn no_root_that_reads_secrets_is_lost_whatever_the_point_of_the_crash() {
     let mut moto = Moto::start();
@@ -41,23 +38,9 @@ fn no_root_that_reads_secrets_is_lost_whatever_the_point_of_the_crash() {
     }
 }
 
-/// Moves the clock of a server that may die of it.
-fn advance(vault: &Vault, seconds: u64) {
-    let body = format!("{{\"advance\": \"{seconds}s\"}}");
-    let headers = [("Content-Type", "application/json")];
-    let http = &vault.server.http;
-    let _ = http.try_send("PUT", "sys/test/clock", &headers, Some(body.as_bytes()));
-}
-
 fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let story = format!("{point} {again}");
-    for key in moto.keys("lessor") {
-        let gone = json!({"UserName": "lessor", "AccessKeyId": key});
-        moto.iam("delete_access_key", gone);
-    }
-    let made = moto.iam("create_access_key", json!({"UserName": "lessor"}));
-    let text = |field: &str| made["AccessKey"][field].as_str().unwrap().to_owned();
-    let root = Key::of(&text("AccessKeyId"), &text("SecretAccessKey"));
+    let root = moto.only_key("lessor");
     let mut vault = Vault::on(moto, root, Server::setup().fault(point));
     vault.role("db", &json!({"key": "db"})).ok();
     let http = vault.server.http.clone();
@@ -73,14 +56,14 @@ fn crash(moto: Moto, point: &str, again: &str) -> Moto {
     let mut passed = 0;
     if point == "rotate.after_retired" {
         passed += GRACE_SECONDS;
-        advance(&vault, passed);
+        vault.server.advance_clock_to_the_death(passed);
     }
     vault.server.await_death();
     if !again.is_empty() {
         passed += GIVEN_UP_SECONDS + GRACE_SECONDS;
         vault.server.restart_with_fault(again);
         // The server dies while it recovers, perhaps before it can answer this.
-        advance(&vault, passed);
+        vault.server.advance_clock_to_the_death(passed);
         vault.server.await_death();
     }
     vault.server.restart();

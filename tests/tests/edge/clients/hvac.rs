@@ -9,7 +9,7 @@ use lessor_tests::{
     fixture::{Fixture, Lease},
     jwt::Signer,
     python,
-    server::{Server, built_plugins, workspace},
+    server::{Server, workspace},
 };
 use serde_json::{Value, json};
 
@@ -54,10 +54,7 @@ fn hvac_uses_what_mounts_share_with_the_database_engine() {
 fn hvac_speaks_the_words_of_the_engine_for_aws() {
     let mut server = Server::setup().start_uninitialised();
     server.initialise();
-    let built = built_plugins().join("test/dialect.wasm");
-    std::fs::copy(built, server.plugins().join("dialect.wasm")).expect("run cargo xtask test");
-    let digest = server.digest("dialect.wasm");
-    server.pin("aws", "dialect.wasm", &digest).ok();
+    server.bring_and_pin("aws", "test/dialect.wasm");
     succeeds(
         "aws",
         &server,

@@ -9,7 +9,7 @@ use std::{
 
 use lessor_tests::{
     http::Answer,
-    server::{Server, Setup, built_plugins},
+    server::{Server, Setup},
     wait::eventually_true,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -65,10 +65,7 @@ impl Stage {
         let settings = format!("[sandbox]\n{settings}");
         let mut server = setup.config(&settings).start_uninitialised();
         server.initialise();
-        let built = built_plugins().join("test/misbehaving.wasm");
-        fs::copy(built, server.plugins().join("misbehaving.wasm")).expect("run cargo xtask test");
-        let digest = server.digest("misbehaving.wasm");
-        server.pin("misbehaving", "misbehaving.wasm", &digest).ok();
+        server.bring_and_pin("misbehaving", "test/misbehaving.wasm");
         let mut stage = Self {
             server,
             normal: Duration::ZERO,
